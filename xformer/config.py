@@ -1,0 +1,122 @@
+"""Every knob, with its unit. Frozen, checked once, read from TOML; an unknown key is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Positions = Literal["rotary", "sinusoidal", "learned", "alibi", "t5", "none"]
+Norm = Literal["layernorm", "rmsnorm"]
+Activation = Literal["geglu", "swiglu", "gelu", "relu2"]
+
+
+def require(condition: bool, field: str, value: object, expected: str) -> None:
+    """Raise a ValueError that names the field, what it was, and what was expected."""
+    if not condition:
+        raise ValueError(f"{field}: expected {expected}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The encoder. The defaults are ModernBERT's architecture (Warner et al. 2024) at a small size.
+
+    `bert()` and `xlm_r()` give the settings under which this is BERT (Devlin et al. 2019) and XLM-R (Conneau et al.
+    2020).
+
+    Attributes:
+        vocab_size: rows of the embedding, special tokens included.
+        d_model: width of the residual stream.
+        n_layers: number of blocks.
+        n_heads: attention heads; d_model is a multiple of it.
+        d_ff: width inside the feed-forward; the gated activations have two such projections.
+        max_length: longest sequence in tokens; learned and sinusoidal positions have this many rows.
+        positions: how order enters.
+        rotary_base: wavelength base of the rotary embedding in global layers.
+        rotary_base_local: the same in windowed layers.
+        t5_buckets: number of relative-position buckets (T5).
+        t5_max_distance: distance in tokens from which all fall into the last bucket (T5).
+        position_offset: row of the learned table that position 0 takes (XLM-R: 2).
+        n_segments: rows of the segment table that is added at row 0; 0 for none (BERT: 2, XLM-R: 1).
+        norm: LayerNorm or RMSNorm.
+        norm_position: before each sublayer, or after each residual sum.
+        norm_eps: added to the variance.
+        embedding_norm: normalise the embeddings' sum.
+        skip_first_norm: leave out the first block's attention norm, since the embedding norm came just before.
+        final_norm: normalise the last block's output (pre-norm models).
+        activation: the feed-forward's non-linearity; `geglu` and `swiglu` are gated (Shazeer 2020).
+        gelu: the exact error function or its tanh approximation, wherever GELU appears.
+        bias: biases in linear layers of the blocks, and in norms.
+        window: total width in tokens of local attention, half to either side; None for global attention everywhere.
+        global_every: with `window`, layers 0, k, 2k, … attend globally.
+        tie_embeddings: the masked-LM decoder shares the embedding matrix.
+        head_activation_norm: dense + activation + norm before the masked-LM decoder, as BERT and ModernBERT have.
+        decoder_bias: a bias per vocabulary row in the masked-LM decoder.
+        dropout: probability, on embeddings' sum and on each sublayer's output.
+        attention_dropout: probability, on attention weights.
+        zero_init_residual: each block begins as the identity: its two output projections start at zero, so that the
+            model starts as a bag of subwords and can only improve on it.
+        init_std: standard deviation of the initial weights.
+    """
+
+    vocab_size: int = 16_384
+    d_model: int = 256
+    n_layers: int = 4
+    n_heads: int = 4
+    d_ff: int = 384
+    max_length: int = 512
+    positions: Positions = "rotary"
+    rotary_base: float = 160_000.0
+    rotary_base_local: float = 10_000.0
+    t5_buckets: int = 32
+    t5_max_distance: int = 128
+    position_offset: int = 0
+    n_segments: int = 0
+    norm: Norm = "layernorm"
+    norm_position: Literal["pre", "post"] = "pre"
+    norm_eps: float = 1e-5
+    embedding_norm: bool = True
+    skip_first_norm: bool = True
+    final_norm: bool = True
+    activation: Activation = "geglu"
+    gelu: Literal["erf", "tanh"] = "erf"
+    bias: bool = False
+    window: int | None = 128
+    global_every: int = 3
+    tie_embeddings: bool = True
+    head_activation_norm: bool = True
+    decoder_bias: bool = True
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    zero_init_residual: bool = True
+    init_std: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "d_model", "n_heads", "d_ff", "max_length", "t5_buckets", "global_every"):
+            require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "a whole number from 1")
+        for name in ("n_layers", "position_offset", "n_segments"):
+            require(getattr(self, name) >= 0, f"model.{name}", getattr(self, name), "a whole number from 0")
+        require(self.d_model % self.n_heads == 0, "model.d_model", self.d_model, f"a multiple of n_heads={self.n_heads}")
+        even = self.positions != "rotary" or self.d_head % 2 == 0
+        require(even, "model.d_model", self.d_model, "an even head size d_model/n_heads for rotary positions")
+        even = self.positions != "sinusoidal" or self.d_model % 2 == 0
+        require(even, "model.d_model", self.d_model, "an even width for sinusoidal positions")
+        require(self.t5_buckets >= 4 and self.t5_buckets % 2 == 0, "model.t5_buckets", self.t5_buckets, "an even number from 4")
+        require(self.t5_max_distance > self.t5_buckets // 4, "model.t5_max_distance", self.t5_max_distance, "more than t5_buckets/4")
+        require(self.window is None or self.window >= 2, "model.window", self.window, "a width of at least 2 tokens, or none")
+        for name in ("dropout", "attention_dropout"):
+            require(0 <= getattr(self, name) < 1, f"model.{name}", getattr(self, name), "a probability in [0, 1)")
+        require(self.norm_eps > 0, "model.norm_eps", self.norm_eps, "a positive number")
+
+    @property
+    def d_head(self) -> int:
+        """Width of one attention head."""
+        return self.d_model // self.n_heads
+
+    @property
+    def gated(self) -> bool:
+        """Whether the feed-forward has a gate beside its value."""
+        return self.activation in ("geglu", "swiglu")
+
+    def is_global(self, layer: int) -> bool:
+        """Whether block `layer` sees the whole sequence."""
+        return self.window is None or layer % self.global_every == 0

@@ -1,0 +1,54 @@
+"""The one thing every reader yields: a text in a language, and what it belongs with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from xformer.errors import InputError
+
+_TAG = re.compile(r"[A-Za-z]{2,8}([-_@][A-Za-z0-9]{1,8})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One text.
+
+    Attributes:
+        text: the text, as its source has it; never empty.
+        language: BCP-47 tag (`de`, `pt-BR`, `zh-Hans`), see `normalize_language`.
+        group: records with equal groups say the same thing (translations of one another). A group never straddles
+            two splits.
+        source: where the text comes from, for people: `django-5.1.whl:django/conf/locale/de/…/django.mo`.
+        id: the record's own name in its source, if it has one.
+        label: a class label (topic, sentiment), if it has one.
+    """
+
+    text: str
+    language: str
+    group: str
+    source: str
+    id: str | None = None
+    label: str | None = None
+
+
+def normalize_language(tag: str) -> str:
+    """Bring a language tag to BCP-47 shape: `pt_BR` → `pt-BR`, `sr@latin` → `sr-Latn`, `ZH_hans` → `zh-Hans`.
+
+    Raises:
+        InputError: when `tag` is not a language tag at all.
+    """
+    if not _TAG.fullmatch(tag):
+        raise InputError(f"language tag: expected something like 'de' or 'pt-BR', got {tag!r}")
+    language, *rest = re.split(r"[-_@]", tag)
+    parts = [language.lower()]
+    for part in rest:
+        if part.lower() in ("latin", "cyrillic"):
+            parts.append(part[:4].title())
+        elif len(part) == 4 and part.isalpha():
+            parts.append(part.title())
+        elif len(part) == 2 or part.isdigit():
+            parts.append(part.upper())
+        else:
+            parts.append(part.lower())
+    return "-".join(parts)

@@ -1,0 +1,108 @@
+"""Packed: the one batch representation. Sequences lie end to end; there is no pad token.
+
+Shapes: T tokens in the batch, B sequences, N length of one sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A batch of sequences laid end to end, longest first.
+
+    Equal lengths are neighbours, which is what the CPU path of attention lives on: a run of equal lengths is a dense
+    block with nothing to mask.
+
+    Attributes:
+        tokens: (T,) int64 token ids.
+        positions: (T,) int64, the index of each token in its own sequence.
+        cu_seqlens: (B+1,) int32; sequence b is `tokens[cu_seqlens[b]:cu_seqlens[b + 1]]`.
+        lengths: the B lengths, on the host, so that no one has to ask the device for them.
+        order: (B,) int64; packed sequence i was number `order[i]` of the list it was made from.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    cu_seqlens: Tensor
+    lengths: tuple[int, ...]
+    order: Tensor
+
+    @property
+    def max_length(self) -> int:
+        """The longest sequence's length, in tokens."""
+        return max(self.lengths, default=0)
+
+    @property
+    def n_tokens(self) -> int:
+        """T, the number of tokens."""
+        return int(self.tokens.shape[0])
+
+    @property
+    def n_sequences(self) -> int:
+        """B, the number of sequences."""
+        return len(self.lengths)
+
+    def to(self, device: torch.device | str) -> Packed:
+        """The same batch on another device."""
+        return replace(
+            self,
+            tokens=self.tokens.to(device, non_blocking=True),
+            positions=self.positions.to(device, non_blocking=True),
+            cu_seqlens=self.cu_seqlens.to(device, non_blocking=True),
+            order=self.order.to(device, non_blocking=True),
+        )
+
+    def with_tokens(self, tokens: Tensor) -> Packed:
+        """The same layout over other tokens (T,): a masked copy of the batch, say."""
+        if tokens.shape != self.tokens.shape:
+            raise ValueError(f"tokens: expected shape {tuple(self.tokens.shape)}, got {tuple(tokens.shape)}")
+        return replace(self, tokens=tokens)
+
+    def unsort(self, per_sequence: Tensor) -> Tensor:
+        """Bring (B, …) rows back into the order of the list that `pack` was given."""
+        out = torch.empty_like(per_sequence)
+        out[self.order] = per_sequence
+        return out
+
+    def sequence_ids(self) -> Tensor:
+        """(T,) int64: the packed sequence that each token belongs to."""
+        lengths = torch.tensor(self.lengths, dtype=torch.int64, device=self.tokens.device)
+        rows = torch.arange(self.n_sequences, device=self.tokens.device)
+        return rows.repeat_interleave(lengths, output_size=self.n_tokens)
+
+
+def pack(sequences: Sequence[np.ndarray | Sequence[int]], device: torch.device | str = "cpu") -> Packed:
+    """Lay sequences of token ids end to end, longest first; equal lengths keep their order.
+
+    Args:
+        sequences: B sequences of token ids, none of them on a device; empty ones are allowed.
+        device: where the tensors go.
+
+    Returns:
+        The batch. `Packed.order` and `Packed.unsort` lead back to the order given.
+    """
+    lengths = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences))
+    order = np.argsort(-lengths, kind="stable")
+    lengths = lengths[order]
+    cu_seqlens = np.zeros(len(sequences) + 1, dtype=np.int32)
+    np.cumsum(lengths, out=cu_seqlens[1:])
+    total = int(cu_seqlens[-1])
+    tokens = np.empty(total, dtype=np.int64)
+    for row, start, stop in zip(order, cu_seqlens[:-1], cu_seqlens[1:], strict=True):
+        tokens[start:stop] = sequences[row]
+    positions = np.arange(total, dtype=np.int64) - np.repeat(cu_seqlens[:-1].astype(np.int64), lengths)
+    batch = Packed(
+        tokens=torch.from_numpy(tokens),
+        positions=torch.from_numpy(positions),
+        cu_seqlens=torch.from_numpy(cu_seqlens),
+        lengths=tuple(int(n) for n in lengths),
+        order=torch.from_numpy(order),
+    )
+    return batch if torch.device(device).type == "cpu" else batch.to(device)

@@ -1,0 +1,49 @@
+# make demo | test | lint | bench | clean | help. Everything is set up on the way, in .venv.
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+DEMO_EXTRAS := plot
+TEST_EXTRAS := dev,eval,hf,parquet,plot
+RUN   ?= runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: demo test lint bench clean help
+
+demo: $(VENV)/.ready-demo  ## train a small multilingual encoder on real text and show how its languages align
+	$(BIN)/xformer demo --run $(RUN)
+
+test: lint  ## lint, then the whole test suite
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+lint: $(VENV)/.ready-test  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.ready-demo  ## attention kernels against their peers on this machine; ARGS=--quick for the short form
+	$(BIN)/python -P -m xformer.benchmarks.attention $(ARGS)
+
+clean:  ## remove the environment, caches and builds; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './runs/*' -prune -exec rm -rf {} +
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+# One environment. The demo's packages come first and are enough to use it; the tests add theirs on top.
+$(BIN)/python:
+ifeq ($(strip $(PYTHON)),)
+	@echo "xformer needs Python 3.11 or newer, and found none as python3, python3.13, python3.12 or python3.11."; \
+	echo "Install one, or name it: make $(or $(MAKECMDGOALS),help) PYTHON=/path/to/python3.12"; exit 1
+else
+	$(PYTHON) -m venv $(VENV)
+endif
+
+$(VENV)/.ready-demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(DEMO_EXTRAS)]'
+	@touch $@
+
+$(VENV)/.ready-test: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(TEST_EXTRAS)]'
+	@touch $@ $(VENV)/.ready-demo

@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# In CI a failure is the same failure each time, and prints what reproduces it; at a desk every run looks elsewhere.
+# In CI a failure is the same failure each time and prints what reproduces it; at a desk every run looks
+# somewhere else.
 hypothesis.settings.register_profile("desk", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True, database=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
@@ -27,7 +28,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of test data (Multi30k, Debian, sentiment) that lies beside the checkout; skips without it."""
+    """The folder of test data (Multi30k, Debian, sentiment) beside the checkout; skips without it."""
     folder = Path(os.environ.get("XFORMER_SHARED_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; set XFORMER_SHARED_DATA to where it lies")

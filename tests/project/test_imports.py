@@ -1,0 +1,235 @@
+"""Imports point one way, and each part stands on nothing it doesn't need."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "xformer"
+
+# What each part of the package may import from the rest of it. A new part needs a line here: that is the
+# moment to ask where it belongs.
+BASE = {"errors", "files", "progress"}
+MODEL = {"config", "packed", "positions", "layers", "encoder", "decoder", "heads"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "kernels": set(),
+    "tokenizer": set(),
+    "errors": set(),
+    "files": {"errors"},
+    "progress": {"errors"},
+    "config": {"errors", "files"},
+    "packed": set(),
+    "positions": {"config", "packed"},
+    "layers": {"config", "packed", "positions", "kernels"},
+    "encoder": {"config", "packed", "positions", "layers"},
+    "decoder": {"config", "packed", "positions", "layers"},
+    "heads": {"config", "packed", "positions", "layers", "encoder", "decoder", "kernels"},
+    "reference": MODEL,
+    "data": BASE | {"config", "packed", "tokenizer"},
+    "objectives": BASE | MODEL | {"data", "kernels"},
+    "training": BASE | MODEL | {"data", "tokenizer", "objectives"},
+    "evaluation": BASE | MODEL | {"data", "tokenizer", "objectives", "training"},
+    "inspect": BASE | MODEL | {"data", "tokenizer", "kernels", "objectives", "training"},
+    "interop": BASE | MODEL | {"data", "tokenizer", "training"},
+    "benchmarks": BASE | MODEL | {"kernels"},
+}
+# The command line stands on everything; the bare package and `python -m xformer` hold no more than names.
+MAY_IMPORT["cli"] = set(MAY_IMPORT) - {"reference"}
+MAY_IMPORT["__main__"] = {"cli"}
+MAY_IMPORT["__init__"] = set()
+
+# What may come from outside the standard library; parts not named here are not held to a list.
+THIRD_PARTY: dict[str, set[str]] = {
+    "kernels": {"torch", "triton"},
+    "tokenizer": {"sentencepiece", "numpy", "matplotlib"},
+    "errors": set(),
+    "config": {"cattrs", "tomli_w"},
+    "cli": {"tyro", "rich"},
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import: who, where, of what; `lazy` is inside a function, `typing_only` under TYPE_CHECKING."""
+
+    file: str
+    line: int
+    module: str
+    relative: bool
+    lazy: bool
+    typing_only: bool
+
+    @property
+    def top(self) -> str:
+        return self.module.split(".")[0]
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} imports {self.module}"
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def imports_of(path: Path, module: str) -> Iterator[Import]:
+    """Every import in a file, relative ones resolved; `module` is the file's own dotted name."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    file = str(path.relative_to(ROOT))
+
+    def visit(node: ast.AST, lazy: bool, typing_only: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            names: list[str] = []
+            relative = False
+            if isinstance(child, ast.Import):
+                names = [alias.name for alias in child.names]
+            elif isinstance(child, ast.ImportFrom):
+                relative = child.level > 0
+                base = child.module or ""
+                if relative:
+                    parts = package.split(".")
+                    base = ".".join([*parts[: len(parts) - child.level + 1], *filter(None, [base])])
+                # `from xformer import data` names a part too.
+                names = [f"xformer.{alias.name}" for alias in child.names] if base == "xformer" else [base]
+            for name in names:
+                yield Import(file, child.lineno, name, relative, lazy, typing_only)
+            inner = lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from visit(child, inner, typing_only or is_type_checking(child))
+
+    yield from visit(ast.parse(path.read_text(encoding="utf-8")), False, False)
+
+
+def part_of(module: str) -> str:
+    """`xformer.data.readers.tmx` → `data`."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def package_files() -> list[tuple[Path, str]]:
+    """Each Python file of the package with its dotted name, the linked folders included."""
+    roots = [PACKAGE, *(path for path in PACKAGE.iterdir() if path.is_symlink())]
+    files: list[tuple[Path, str]] = []
+    for root in roots:
+        for path in sorted(root.rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            files.append((path, ".".join(parts[:-1] if parts[-1] == "__init__" else parts)))
+    return sorted(set(files))
+
+
+def parts() -> list[str]:
+    return sorted({part_of(module) for _, module in package_files()})
+
+
+def imports_by_part() -> dict[str, list[Import]]:
+    found: dict[str, list[Import]] = {}
+    for path, module in package_files():
+        found.setdefault(part_of(module), []).extend(imports_of(path, module))
+    return found
+
+
+def test_the_linked_folders_are_seen() -> None:
+    assert {"kernels", "tokenizer", "benchmarks"} <= set(parts())
+    for name in ("kernels", "tokenizer", "benchmarks"):
+        assert (PACKAGE / name).readlink() == Path("..") / name, f"xformer/{name}: expected a relative link"
+
+
+@pytest.mark.parametrize("part", parts())
+def test_imports_point_one_way(part: str) -> None:
+    assert part in MAY_IMPORT, f"xformer.{part} is new: say in {Path(__file__).name} what it may import"
+    allowed = MAY_IMPORT[part] | {part, "__version__"}
+    inside = [found for found in imports_by_part()[part] if found.top == "xformer"]
+    wrong = [str(found) for found in inside if part_of(found.module) not in allowed]
+    assert not wrong, f"xformer.{part} may import {sorted(MAY_IMPORT[part]) or 'nothing of the package'}"
+
+
+def test_the_rules_have_no_circle() -> None:
+    done: set[str] = set()
+    rules = {part: set(allowed) for part, allowed in MAY_IMPORT.items()}
+    while rules:
+        free = [part for part, allowed in rules.items() if allowed <= done]
+        assert free, f"these import one another: {rules}"
+        done.update(free)
+        rules = {part: allowed for part, allowed in rules.items() if part not in done}
+
+
+@pytest.mark.parametrize("part", sorted(THIRD_PARTY))
+def test_third_party_imports(part: str) -> None:
+    known = set(sys.stdlib_module_names) | {"xformer"} | THIRD_PARTY[part]
+    wrong = [str(found) for found in imports_by_part().get(part, []) if found.top not in known]
+    assert not wrong, f"xformer.{part} may import {sorted(THIRD_PARTY[part]) or 'the standard library only'}"
+
+
+@pytest.mark.parametrize("part", ["kernels", "tokenizer"])
+def test_stands_alone(part: str) -> None:
+    """It names its own files relatively, so that the folder works under any name."""
+    wrong = [str(found) for found in imports_by_part()[part] if found.top == "xformer" and not found.relative]
+    assert not wrong
+
+
+def test_only_packing_brings_torch_into_data() -> None:
+    """Reading, splitting and counting text answers as fast as Python itself."""
+    wrong = [
+        str(found)
+        for found in imports_by_part()["data"]
+        if (found.top == "torch" or found.module == "xformer.packed")
+        and not (found.lazy or found.typing_only or Path(found.file).stem == "packing")
+    ]
+    assert not wrong
+
+
+def test_heavy_drawing_libraries_wait_until_needed() -> None:
+    eager = [
+        str(found)
+        for imports in imports_by_part().values()
+        for found in imports
+        if found.top in ("matplotlib", "transformers", "sklearn", "tensorboard", "pyarrow")
+        and not (found.lazy or found.typing_only)
+    ]
+    assert not eager, "import these inside the function that uses them: they are extras"
+
+
+def test_nothing_uses_the_generic_top_level_names() -> None:
+    """`kernels` at top level is another project's package, which transformers imports."""
+    places = [(path, "tests") for path in sorted((ROOT / "tests").rglob("*.py"))]
+    wrong = [
+        str(found)
+        for path, module in [*package_files(), *places]
+        for found in imports_of(path, module)
+        if found.top in ("kernels", "tokenizer", "benchmarks")
+    ]
+    assert not wrong, "spell it xformer.kernels, xformer.tokenizer, xformer.benchmarks"
+
+
+LIGHT = ["xformer", "xformer.config", "xformer.errors", "xformer.tokenizer", "xformer.data", "xformer.cli"]
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_starts_without_torch(module: str) -> None:
+    """`xformer --help` and the tokenizer answer at once."""
+    code = f"import sys, {module}; print(*sorted({{'torch', 'triton', 'matplotlib'}} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=ROOT / "tests", timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+def test_help_comes_up_without_torch() -> None:
+    """`xformer --help` lists the commands and imports nothing heavy."""
+    code = (
+        "import sys\nsys.argv = ['xformer', '--help']\nfrom xformer.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as done:\n    assert not done.code, done.code\n"
+        "print('torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=ROOT / "tests", timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.split()[-1:] == ["False"], done.stderr
+    assert "pretrain" in done.stdout
+    assert "evaluate" in done.stdout

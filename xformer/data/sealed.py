@@ -1,0 +1,153 @@
+"""Folders that appear whole or not at all, and JSON files that notice every change.
+
+A data folder (a corpus, a set of token shards) is a few large files and one small JSON file which says what they are,
+with their sizes and hashes. That JSON file is *sealed*: it has one canonical spelling and carries the hash of its own
+content, so that a change anywhere, in it or in a file it names, is found and named when the folder is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cattrs
+
+from xformer.errors import InputError
+from xformer.files import atomic_write, sha256_of
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of a folder, as its sealed JSON names it.
+
+    Attributes:
+        name: the file's name inside the folder.
+        size: its size, in bytes.
+        sha256: its SHA-256, hexadecimal.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> FileEntry:
+        """Describe a file that exists."""
+        return cls(path.name, path.stat().st_size, sha256_of(path))
+
+    def verify(self, folder: Path, content: bool = True) -> Path:
+        """Compare the file in `folder` with this entry.
+
+        Args:
+            folder: where the file lies.
+            content: compare the hash too, which reads the whole file; otherwise the size only.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            InputError: when it is missing, or has another size or another hash; both are named.
+        """
+        path = folder / self.name
+        if not path.is_file():
+            raise InputError(f"{path}: missing; expected a file of {self.size:,} bytes")
+        size = path.stat().st_size
+        if size != self.size:
+            raise InputError(f"{path}: expected {self.size:,} bytes, found {size:,}")
+        if content and (actual := sha256_of(path)) != self.sha256:
+            raise InputError(f"{path}: damaged; expected sha256 {self.sha256}, found {actual}")
+        return path
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Fill a folder such that it appears whole or not at all.
+
+    Args:
+        path: the folder to make; it may not exist yet, unless it is empty.
+
+    Yields:
+        A temporary folder beside `path`, to be filled. When the block ends it is renamed to `path`; when the block
+        raises it is removed.
+
+    Raises:
+        InputError: when `path` exists and is not an empty folder.
+    """
+    target = Path(path)
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise InputError(f"{target}: already exists; expected a new or an empty folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield scratch
+        for file in scratch.iterdir():
+            _flush_to_disk(file)
+        _flush_to_disk(scratch)
+        scratch.chmod(0o755)
+        try:
+            os.rename(scratch, target)
+        except OSError as error:
+            raise InputError(f"{target}: cannot be put in place ({error}); was it made meanwhile?") from error
+        _flush_to_disk(target.parent)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+def write_sealed(path: Path, value: Any) -> None:
+    """Write a dataclass as sealed JSON, atomically: sorted keys, two-space indent, `seal` = the content's SHA-256."""
+    content = cattrs.Converter().unstructure(value)
+    with atomic_write(path, "wb") as file:
+        file.write(_spell(content | {"seal": hashlib.sha256(_spell(content)).hexdigest()}))
+
+
+def read_sealed(path: Path, kind: type[T]) -> T:
+    """Read what `write_sealed` wrote.
+
+    Args:
+        path: the file.
+        kind: the dataclass to make of it; every field must be there and no other.
+
+    Raises:
+        InputError: when the file is missing, is not JSON, was changed in any byte, or does not hold a `kind`.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: missing; expected a {kind.__name__}")
+    raw = path.read_bytes()
+    try:
+        content = json.loads(raw.decode("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: expected JSON in UTF-8 ({error})") from error
+    if not isinstance(content, dict) or not isinstance(content.get("seal"), str):
+        raise InputError(f"{path}: expected a JSON object with the field 'seal'")
+    seal = content.pop("seal")
+    actual = hashlib.sha256(_spell(content)).hexdigest()
+    if actual != seal or _spell(content | {"seal": seal}) != raw:
+        raise InputError(f"{path}: changed since it was written; expected seal {seal}, its content gives {actual}")
+    try:
+        return cattrs.Converter(forbid_extra_keys=True).structure(content, kind)
+    except Exception as error:  # cattrs raises groups of whatever the fields' constructors raise
+        reasons = "; ".join(cattrs.transform_error(error))
+        raise InputError(f"{path}: not a {kind.__name__} of this version: {reasons}") from error
+
+
+def _spell(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,8 @@
+"""Operations over packed sequences: each a public function with several backends of one meaning.
+
+Depends on torch, and on triton where a Triton backend is asked for; on nothing else.
+"""
+
+from .attention import attention, relative_buckets
+
+__all__ = ["attention", "relative_buckets"]

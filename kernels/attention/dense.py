@@ -1,0 +1,219 @@
+"""Attention over one dense block: PyTorch's fused CPU kernel where it can, written-out matrix products where it cannot.
+
+Shapes: b sequences of M queries and N keys each, H heads, D head size, R rows of the bias table.
+
+Blocks are laid out (b, M, H, D), as the packed tensor is, and have as many key/value heads as query heads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .dropout import scaled_keep
+from .relative import distances, relative_buckets, visible
+
+_fused_forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
+_fused_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What shapes the scores, other than q and k.
+
+    Attributes:
+        causal: no key ahead of its query.
+        half_window: greatest distance attended over, in tokens; None for any.
+        alibi_slopes: (H,) or None.
+        bias_table: (R, H) or None.
+        bias_max_distance: distance in tokens from which the last bucket holds.
+        softcap: bound of the scores, or None.
+        scale: factor of q·k.
+        dropout: probability that a weight is dropped.
+        seed: names the dropout mask.
+    """
+
+    causal: bool
+    half_window: int | None
+    alibi_slopes: Tensor | None
+    bias_table: Tensor | None
+    bias_max_distance: int
+    softcap: float | None
+    scale: float
+    dropout: float
+    seed: int
+
+    def fusable(self, n_queries: int, n_keys: int, device: torch.device) -> bool:
+        """Whether the fused CPU kernel computes this block: nothing but an additive mask, and no row without keys."""
+        plain = device.type == "cpu" and self.softcap is None and self.dropout == 0
+        return plain and not self.has_blind_rows(n_queries, n_keys)
+
+    def has_blind_rows(self, n_queries: int, n_keys: int) -> bool:
+        """Whether some query sees no key: causal or windowed, and more queries than keys."""
+        before_first_key = n_queries - n_keys
+        if self.causal:
+            return before_first_key > 0
+        return self.half_window is not None and before_first_key > self.half_window
+
+    def hides(self, n_queries: int, n_keys: int) -> bool:
+        """Whether some pair in the block is not visible."""
+        if self.causal and n_keys > 1:
+            return True
+        farthest = max(n_queries, n_keys) - 1
+        return self.has_blind_rows(n_queries, n_keys) or (self.half_window is not None and farthest > self.half_window)
+
+
+def added_bias(rules: Rules, distance: Tensor, dtype: torch.dtype) -> Tensor | None:
+    """(H, M, N) ALiBi and T5 bias, or None where there is neither."""
+    bias = None
+    if rules.alibi_slopes is not None:
+        bias = -rules.alibi_slopes.to(dtype)[:, None, None] * distance.abs()
+    if rules.bias_table is not None:
+        bucket = relative_buckets(distance, rules.bias_table.shape[0], rules.bias_max_distance, not rules.causal)
+        learned = rules.bias_table.to(dtype)[bucket].permute(2, 0, 1)
+        bias = learned if bias is None else bias + learned
+    return bias
+
+
+def additive_mask(rules: Rules, n_queries: int, n_keys: int, like: Tensor) -> Tensor | None:
+    """(1, 1 or H, M, N): bias where visible, -inf elsewhere; None where it would be all zeros."""
+    hides = rules.hides(n_queries, n_keys)
+    if not hides and rules.alibi_slopes is None and rules.bias_table is None:
+        return None
+    distance = distances(n_queries, n_keys, like.device)
+    bias = added_bias(rules, distance, like.dtype)
+    if bias is None:
+        bias = like.new_zeros(1, n_queries, n_keys)
+    if hides:
+        bias = bias.masked_fill(~visible(distance, rules.causal, rules.half_window), float("-inf"))
+    return bias[None]
+
+
+def block_forward(query: Tensor, key: Tensor, value: Tensor, rules: Rules, first_token: int) -> tuple[Tensor, Tensor]:
+    """Attention of b sequences at once.
+
+    Args:
+        query: (b, M, H, D).
+        key: (b, N, H, D).
+        value: (b, N, H, D).
+        rules: what shapes the scores.
+        first_token: index of the block's first query in the packed batch; names its dropout mask.
+
+    Returns:
+        out (b, M, H, D) and lse (b, M, H).
+    """
+    n_queries, n_keys = query.shape[1], key.shape[1]
+    if rules.fusable(n_queries, n_keys, query.device):
+        simple_causal = _is_simple_causal(rules, n_queries, n_keys)
+        mask = None if simple_causal else additive_mask(rules, n_queries, n_keys, query)
+        out, lse = _fused_forward(
+            *(x.transpose(1, 2) for x in (query, key, value)),
+            0.0, simple_causal, attn_mask=mask, scale=rules.scale,
+        )  # fmt: skip
+        return out.transpose(1, 2), lse.transpose(1, 2)
+    score, _ = _scores(query, key, rules)
+    lse = torch.logsumexp(score, dim=-1)
+    weight = _weights(score, lse)
+    if rules.dropout > 0:
+        weight = weight * _keep(weight, rules, first_token)
+    out = weight.to(value.dtype) @ value.transpose(1, 2)
+    return out.transpose(1, 2), lse.transpose(1, 2)
+
+
+def block_backward(
+    grad_out: Tensor,
+    grad_lse: Tensor | None,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    rules: Rules,
+    first_token: int,
+    grad_table: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of `block_forward`.
+
+    Args:
+        grad_out: (b, M, H, D).
+        grad_lse: (b, M, H), or None where it is zero.
+        query: (b, M, H, D).
+        key: (b, N, H, D).
+        value: (b, N, H, D).
+        out: (b, M, H, D), of the forward pass.
+        lse: (b, M, H), of the forward pass.
+        rules: as in the forward pass.
+        first_token: as in the forward pass.
+        grad_table: (R, H) that the bias table's gradient is added to, or None where it is not wanted.
+
+    Returns:
+        Gradients of query, key and value, in their layout.
+    """
+    n_queries, n_keys = query.shape[1], key.shape[1]
+    if grad_table is None and grad_lse is None and rules.fusable(n_queries, n_keys, query.device):
+        simple_causal = _is_simple_causal(rules, n_queries, n_keys)
+        mask = None if simple_causal else additive_mask(rules, n_queries, n_keys, query)
+        grads = _fused_backward(
+            *(x.transpose(1, 2) for x in (grad_out, query, key, value, out, lse)),
+            0.0, simple_causal, attn_mask=mask, scale=rules.scale,
+        )  # fmt: skip
+        return tuple(grad.transpose(1, 2) for grad in grads)
+    score, slope = _scores(query, key, rules)
+    weight = _weights(score, lse.transpose(1, 2))
+    grad_rows = grad_out.transpose(1, 2)
+    grad_weight = grad_rows @ value.permute(0, 2, 3, 1)
+    kept = weight
+    if rules.dropout > 0:
+        keep = _keep(weight, rules, first_token)
+        kept, grad_weight = weight * keep, grad_weight * keep
+    inner = (grad_out.to(weight.dtype) * out.to(weight.dtype)).sum(-1).transpose(1, 2)
+    if grad_lse is not None:
+        inner = inner - grad_lse.transpose(1, 2)
+    grad_score = weight * (grad_weight.to(weight.dtype) - inner[..., None])
+    if grad_table is not None:
+        distance = distances(n_queries, n_keys, query.device)
+        bucket = relative_buckets(distance, grad_table.shape[0], rules.bias_max_distance, not rules.causal)
+        grad_table.index_add_(0, bucket.flatten(), grad_score.sum(0).flatten(1).T.to(grad_table.dtype))
+    if slope is not None:
+        grad_score = grad_score * slope
+    grad_score = (grad_score * rules.scale).to(query.dtype)
+    grad_query = grad_score @ key.transpose(1, 2)
+    grad_key = grad_score.transpose(2, 3) @ query.transpose(1, 2)
+    grad_value = kept.to(value.dtype).transpose(2, 3) @ grad_rows
+    return grad_query.transpose(1, 2), grad_key.transpose(1, 2), grad_value.transpose(1, 2)
+
+
+def _is_simple_causal(rules: Rules, n_queries: int, n_keys: int) -> bool:
+    """Whether the fused kernel's own causal flag, which needs no mask tensor, says it all."""
+    windowed = rules.half_window is not None and n_keys - 1 > rules.half_window
+    biased = rules.alibi_slopes is not None or rules.bias_table is not None
+    return rules.causal and n_queries == n_keys and not windowed and not biased
+
+
+def _scores(query: Tensor, key: Tensor, rules: Rules) -> tuple[Tensor, Tensor | None]:
+    """Scores (b, H, M, N) in at least fp32, -inf where not visible; and the soft cap's derivative, or None."""
+    n_queries, n_keys = query.shape[1], key.shape[1]
+    score = query.transpose(1, 2) @ key.permute(0, 2, 3, 1)
+    score = score.to(torch.promote_types(score.dtype, torch.float32)) * rules.scale
+    slope = None
+    if rules.softcap is not None:
+        bounded = torch.tanh(score / rules.softcap)
+        score, slope = bounded * rules.softcap, 1 - bounded * bounded
+    mask = additive_mask(rules, n_queries, n_keys, score)
+    return (score if mask is None else score + mask), slope
+
+
+def _weights(score: Tensor, lse: Tensor) -> Tensor:
+    """exp(score - lse), and 0 in a row without keys, where both are -inf."""
+    return torch.exp(score - lse.clamp(min=torch.finfo(lse.dtype).min)[..., None])
+
+
+def _keep(weight: Tensor, rules: Rules, first_token: int) -> Tensor:
+    """Dropout factors (b, H, M, N) of a block's weights."""
+    size, n_heads, n_queries, n_keys = weight.shape
+    token = first_token + torch.arange(size * n_queries, device=weight.device).view(size, 1, n_queries, 1)
+    rows = token * n_heads + torch.arange(n_heads, device=weight.device)[:, None, None]
+    keys = torch.arange(n_keys, device=weight.device)
+    return scaled_keep(rows, keys, rules.seed, rules.dropout, weight.dtype)

@@ -1,0 +1,53 @@
+"""Dropout of attention weights from a counter: no state, the same mask on every backend, forward and backward.
+
+Shapes: any; T query tokens, H heads, N keys of one sequence.
+
+Each weight is named by (seed, query token, head, key index in its sequence), and a 32-bit mixing function of that name
+decides. So the mask does not depend on how a backend cuts the work into blocks.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_WORD = 0xFFFFFFFF
+
+
+def mix(x: Tensor) -> Tensor:
+    """A bijection of 32-bit words with little bias (the `lowbias32` constants of Wellons' hash prospector).
+
+    Args:
+        x: int64 holding values in [0, 2^32).
+
+    Returns:
+        int64 of the same kind. Products wrap modulo 2^64, which leaves the low word right.
+    """
+    x = x ^ (x >> 16)
+    x = (x * 0x7FEB352D) & _WORD
+    x = x ^ (x >> 15)
+    x = (x * 0x846CA68B) & _WORD
+    return x ^ (x >> 16)
+
+
+def keep_mask(rows: Tensor, keys: Tensor, seed: int, dropout: float) -> Tensor:
+    """Which weights survive.
+
+    Args:
+        rows: int64, `query token * H + head`, broadcastable against `keys`.
+        keys: int64, index of the key in its sequence.
+        seed: any int64; its two words enter one after the other.
+        dropout: probability that a weight is dropped.
+
+    Returns:
+        bool of the broadcast shape.
+    """
+    low, high = seed & _WORD, (seed >> 32) & _WORD
+    state = mix((rows & _WORD) ^ low)
+    state = mix(state ^ mix((rows >> 32) ^ high))
+    return mix(state ^ mix(keys)) >= round(dropout * 2.0**32)
+
+
+def scaled_keep(rows: Tensor, keys: Tensor, seed: int, dropout: float, dtype: torch.dtype) -> Tensor:
+    """The factor of each weight: 0 where it is dropped, 1 / (1 - dropout) where it stays."""
+    return keep_mask(rows, keys, seed, dropout).to(dtype) / (1.0 - dropout)

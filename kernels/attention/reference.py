@@ -1,0 +1,94 @@
+"""What attention means: plain PyTorch, one sequence at a time, any dtype, differentiable any number of times.
+
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head size; within
+one sequence M queries, N keys.
+
+    s[h, i, j] = cap(scale * q[i, h] . k[j, h // (H / G)]) + bias[h, j - i - (N - M)]      -inf where not visible
+    lse[i, h]  = log sum_j exp s[h, i, j]
+    out[i, h]  = sum_j keep[h, i, j] * exp(s[h, i, j] - lse[i, h]) * v[j, h // (H / G)]
+
+A row with nothing to attend to gives out = 0 and lse = -inf, and passes no gradient on.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .dropout import scaled_keep
+from .relative import distances, relative_buckets, visible
+
+
+def reference_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    causal: bool,
+    half_window: int | None,
+    alibi_slopes: Tensor | None,
+    bias_table: Tensor | None,
+    bias_max_distance: int,
+    softcap: float | None,
+    scale: float,
+    dropout: float,
+    seed: int,
+) -> tuple[Tensor, Tensor]:
+    """The definition. Arguments as in `attention`, already checked.
+
+    Returns:
+        out (T, H, D) in q's dtype, lse (T, H) in fp32, or fp64 for fp64 inputs.
+    """
+    n_heads = q.shape[1]
+    group = n_heads // k.shape[1]
+    stat_dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
+    outs, lses = [], []
+    starts_q, starts_k = cu_seqlens_q.tolist(), cu_seqlens_k.tolist()
+    for start_q, stop_q, start_k, stop_k in zip(starts_q, starts_q[1:], starts_k, starts_k[1:], strict=False):
+        query = q[start_q:stop_q].transpose(0, 1)
+        key = k[start_k:stop_k].transpose(0, 1).repeat_interleave(group, dim=0)
+        value = v[start_k:stop_k].transpose(0, 1).repeat_interleave(group, dim=0)
+        score = query @ key.transpose(1, 2) * scale
+        if softcap is not None:
+            score = softcap * torch.tanh(score / softcap)
+        distance = distances(stop_q - start_q, stop_k - start_k, q.device)
+        if alibi_slopes is not None:
+            score = score - alibi_slopes[:, None, None].to(score.dtype) * distance.abs()
+        if bias_table is not None:
+            bucket = relative_buckets(distance, bias_table.shape[0], bias_max_distance, not causal)
+            score = score + bias_table[bucket].permute(2, 0, 1).to(score.dtype)
+        seen = visible(distance, causal, half_window)
+        weight, lse = masked_softmax(score, seen, stat_dtype)
+        if dropout > 0:
+            token = torch.arange(start_q, stop_q, device=q.device)
+            rows = token[:, None] * n_heads + torch.arange(n_heads, device=q.device)[:, None, None]
+            keys = torch.arange(stop_k - start_k, device=q.device)
+            weight = weight * scaled_keep(rows, keys, seed, dropout, weight.dtype)
+        outs.append((weight.to(value.dtype) @ value).transpose(0, 1))
+        lses.append(lse.transpose(0, 1))
+    if not outs:
+        return torch.zeros_like(q), q.new_zeros(q.shape[:2], dtype=stat_dtype)
+    return torch.cat(outs), torch.cat(lses)
+
+
+def masked_softmax(score: Tensor, seen: Tensor, stat_dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Softmax over the keys that are seen, and its log-sum-exp; 0 and -inf where none is.
+
+    Args:
+        score: (H, M, N).
+        seen: bool, broadcastable to it.
+        stat_dtype: dtype of sums.
+
+    Returns:
+        weights (H, M, N) in `stat_dtype` and lse (H, M).
+    """
+    score = score.to(stat_dtype).masked_fill(~seen, float("-inf"))
+    empty = ~seen.any(dim=-1).expand(score.shape[:-1])
+    if score.shape[-1] == 0:
+        return score, score.new_full(score.shape[:-1], float("-inf")) + score.sum(dim=-1)
+    # An empty row is given zeros instead, and masked afterwards: a gradient through -inf - -inf would be NaN.
+    score = score.masked_fill(empty[..., None], 0.0)
+    weight = torch.softmax(score, dim=-1).masked_fill(empty[..., None], 0.0)
+    lse = torch.logsumexp(score, dim=-1).masked_fill(empty, float("-inf"))
+    return weight, lse

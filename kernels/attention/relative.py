@@ -1,0 +1,58 @@
+"""What depends on distance alone: who may attend to whom, and by what bias.
+
+Shapes: M queries and N keys of one sequence, H heads, R buckets.
+
+Query i of a sequence with M queries and N keys stands at key position i + N - M: the two are aligned at their ends, as
+in FlashAttention, so that the last query of a decoder step is the newest key. The signed distance from query i to key
+j is therefore `j - i - (N - M)`. Causal, window, ALiBi and T5 bias are all functions of it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def distances(n_queries: int, n_keys: int, device: torch.device) -> Tensor:
+    """(M, N) int64: the signed distance from each query to each key, ends aligned."""
+    query = torch.arange(n_queries, device=device) + (n_keys - n_queries)
+    return torch.arange(n_keys, device=device) - query[:, None]
+
+
+def visible(distance: Tensor, causal: bool, half_window: int | None) -> Tensor:
+    """Which distances a query may attend over: none ahead if causal, none beyond the half window. Same shape, bool."""
+    seen = torch.ones_like(distance, dtype=torch.bool)
+    if causal:
+        seen = seen & (distance <= 0)
+    if half_window is not None:
+        seen = seen & (distance.abs() <= half_window)
+    return seen
+
+
+def relative_buckets(distance: Tensor, n_buckets: int, max_distance: int, bidirectional: bool = True) -> Tensor:
+    """T5's buckets: one per near distance, then logarithmically wider ones (Raffel et al. 2020, section 2.1).
+
+    Args:
+        distance: key position minus query position, int64, any shape.
+        n_buckets: rows R of the bias table; even if bidirectional.
+        max_distance: distances from here on share the last bucket.
+        bidirectional: half of the buckets are for keys ahead; otherwise keys ahead all fall into bucket 0.
+
+    Returns:
+        int64 bucket in [0, R), same shape.
+    """
+    ahead = torch.zeros_like(distance)
+    size = n_buckets
+    if bidirectional:
+        size = n_buckets // 2
+        ahead = (distance > 0).to(distance.dtype) * size
+        distance = distance.abs()
+    else:
+        distance = (-distance).clamp(min=0)
+    exact = size // 2
+    # fp32 logarithms, as in the published models: in fp64 a distance on a boundary would change its bucket.
+    ratio = torch.log(distance.clamp(min=1).float() / exact) / math.log(max_distance / exact)
+    wide = (exact + (ratio * (size - exact)).to(distance.dtype)).clamp(max=size - 1)
+    return ahead + torch.where(distance < exact, distance, wide)

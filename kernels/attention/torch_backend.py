@@ -1,0 +1,163 @@
+"""The `torch` backend: a packed batch as dense blocks, each through PyTorch's own kernels, as one custom operator.
+
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows of the bias
+table; a run is b neighbouring sequences of M queries and N keys each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .dense import Rules, block_backward, block_forward
+from .runs import Run, layout
+
+
+@torch.library.custom_op("xformer::attention_torch", mutates_args=())
+def attention_torch(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    causal: bool,
+    half_window: int | None,
+    alibi_slopes: Tensor | None,
+    bias_table: Tensor | None,
+    bias_max_distance: int,
+    softcap: float | None,
+    scale: float,
+    dropout: float,
+    seed: int,
+) -> tuple[Tensor, Tensor]:
+    """Forward pass; arguments as in `reference_attention`.
+
+    Returns:
+        out (T, H, D) and lse (T, H).
+    """
+    rules = Rules(
+        causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, dropout, seed
+    )
+    batch = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=dropout == 0)
+    q, k, v = batch.sort_queries(q), batch.sort_keys(k), batch.sort_keys(v)
+    blocks = [block_forward(*_block(run, q, k, v), rules, run.start_q) for run in batch.runs]
+    out = q.new_zeros(q.shape)
+    lse = q.new_full(q.shape[:2], float("-inf"), dtype=_stat_dtype(q))
+    for run, (block_out, block_lse) in zip(batch.runs, blocks, strict=True):
+        run.queries(out).copy_(block_out)
+        run.queries(lse).copy_(block_lse)
+    return batch.unsort_queries(out), batch.unsort_queries(lse)
+
+
+@attention_torch.register_fake
+def _(q: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    return q.new_empty(q.shape), q.new_empty(q.shape[:2], dtype=_stat_dtype(q))
+
+
+@torch.library.custom_op("xformer::attention_torch_backward", mutates_args=())
+def attention_torch_backward(
+    grad_out: Tensor,
+    grad_lse: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    causal: bool,
+    half_window: int | None,
+    alibi_slopes: Tensor | None,
+    bias_table: Tensor | None,
+    bias_max_distance: int,
+    softcap: float | None,
+    scale: float,
+    dropout: float,
+    seed: int,
+    needs_table: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Backward pass.
+
+    Returns:
+        Gradients of q, k, v and the bias table; the last has no elements unless `needs_table`.
+    """
+    rules = Rules(
+        causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, dropout, seed
+    )
+    batch = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=dropout == 0)
+    q, out, lse, grad_out = (batch.sort_queries(x) for x in (q, out, lse, grad_out))
+    k, v = batch.sort_keys(k), batch.sort_keys(v)
+    lse_matters = bool(grad_lse.any())
+    if lse_matters:
+        grad_lse = batch.sort_queries(grad_lse)
+    grad_q, grad_k, grad_v = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
+    grad_table = None
+    if needs_table and bias_table is not None:
+        grad_table = bias_table.new_zeros(bias_table.shape, dtype=_stat_dtype(q))
+    for run in batch.runs:
+        block = block_backward(
+            run.queries(grad_out),
+            run.queries(grad_lse) if lse_matters else None,
+            *_block(run, q, k, v),
+            run.queries(out),
+            run.queries(lse),
+            rules,
+            run.start_q,
+            grad_table,
+        )
+        run.queries(grad_q).copy_(block[0])
+        run.keys(grad_k).copy_(_sum_groups(block[1], k.shape[1]))
+        run.keys(grad_v).copy_(_sum_groups(block[2], v.shape[1]))
+    if bias_table is None or grad_table is None:
+        table = q.new_empty(0)
+    else:
+        table = grad_table.to(bias_table.dtype)
+    return batch.unsort_queries(grad_q), batch.unsort_keys(grad_k), batch.unsort_keys(grad_v), table
+
+
+@attention_torch_backward.register_fake
+def _(grad_out: Tensor, grad_lse: Tensor, q: Tensor, k: Tensor, v: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    bias_table, needs_table = rest[6], rest[-1]
+    table = bias_table.new_empty(bias_table.shape) if needs_table else q.new_empty(0)
+    return q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape), table
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    q, k, v, cu_seqlens_q, cu_seqlens_k, causal, half_window, alibi_slopes, bias_table, *rest = inputs
+    ctx.save_for_backward(q, k, v, *output, cu_seqlens_q, cu_seqlens_k, alibi_slopes, bias_table)
+    ctx.options = (causal, half_window, rest)
+
+
+def _backward(ctx: Any, grad_out: Tensor, grad_lse: Tensor) -> tuple[Tensor | None, ...]:
+    *tensors, alibi_slopes, bias_table = ctx.saved_tensors
+    causal, half_window, rest = ctx.options
+    needs_table = bias_table is not None and ctx.needs_input_grad[8]
+    grad_q, grad_k, grad_v, grad_table = attention_torch_backward(
+        grad_out, grad_lse, *tensors, causal, half_window, alibi_slopes, bias_table, *rest, needs_table
+    )
+    return grad_q, grad_k, grad_v, *[None] * 5, grad_table if needs_table else None, *[None] * 5
+
+
+attention_torch.register_autograd(_backward, setup_context=_save)
+
+
+def _block(run: Run, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A run's (b, M, H, D) queries, and keys and values (b, N, H, D), repeated for grouped heads."""
+    key, value = run.keys(k), run.keys(v)
+    group = q.shape[1] // k.shape[1]
+    if group > 1:
+        key, value = key.repeat_interleave(group, dim=2), value.repeat_interleave(group, dim=2)
+    return run.queries(q), key, value
+
+
+def _sum_groups(grad: Tensor, n_kv_heads: int) -> Tensor:
+    """(b, N, H, D) → (b, N, G, D): the sum over the query heads that share a key/value head."""
+    if grad.shape[2] == n_kv_heads:
+        return grad
+    return grad.unflatten(2, (n_kv_heads, -1)).sum(dim=3)
+
+
+def _stat_dtype(q: Tensor) -> torch.dtype:
+    return torch.promote_types(q.dtype, torch.float32)

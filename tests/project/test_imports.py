@@ -97,8 +97,8 @@ def imports_of(path: Path, module: str) -> Iterator[Import]:
                     base = ".".join([*parts[: len(parts) - child.level + 1], *filter(None, [base])])
                 # `from xformer import data` names a part too.
                 names = [f"xformer.{alias.name}" for alias in child.names] if base == "xformer" else [base]
-            for name in names:
-                yield Import(file, child.lineno, name, relative, lazy, typing_only)
+            line = getattr(child, "lineno", 0)
+            yield from (Import(file, line, name, relative, lazy, typing_only) for name in names)
             inner = lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             yield from visit(child, inner, typing_only or is_type_checking(child))
 

@@ -29,7 +29,7 @@ class ModelConfig:
         n_layers: number of blocks.
         n_heads: attention heads; d_model is a multiple of it.
         d_ff: width inside the feed-forward; the gated activations have two such projections.
-        max_length: longest sequence in tokens; learned and sinusoidal positions have this many rows.
+        max_length: longest sequence in tokens; learned positions have this many rows.
         positions: how order enters.
         rotary_base: wavelength base of the rotary embedding in global layers.
         rotary_base_local: the same in windowed layers.
@@ -41,7 +41,8 @@ class ModelConfig:
         norm_position: before each sublayer, or after each residual sum.
         norm_eps: added to the variance.
         embedding_norm: normalise the embeddings' sum.
-        skip_first_norm: leave out the first block's attention norm, since the embedding norm came just before.
+        skip_first_norm: leave out the first block's attention norm, since the embedding norm came just before
+            (pre-norm models).
         final_norm: normalise the last block's output (pre-norm models).
         activation: the feed-forward's non-linearity; `geglu` and `swiglu` are gated (Shazeer 2020).
         gelu: the exact error function or its tanh approximation, wherever GELU appears.
@@ -116,6 +117,11 @@ class ModelConfig:
     def gated(self) -> bool:
         """Whether the feed-forward has a gate beside its value."""
         return self.activation in ("geglu", "swiglu")
+
+    @property
+    def gelu_approximate(self) -> Literal["none", "tanh"]:
+        """`gelu` in PyTorch's words."""
+        return "none" if self.gelu == "erf" else "tanh"
 
     def is_global(self, layer: int) -> bool:
         """Whether block `layer` sees the whole sequence."""

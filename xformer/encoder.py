@@ -1,0 +1,147 @@
+"""Encoder: packed tokens in, one vector a token out.
+
+Shapes: T tokens, B sequences, N longest sequence, C d_model, V vocabulary, L layers, H heads, D head size.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from xformer.config import ModelConfig
+from xformer.layers import Block, Relations, norm
+from xformer.packed import Packed
+from xformer.positions import LearnedPositions, T5Bias, alibi_slopes, rotary_tables, sinusoidal
+
+
+class Embeddings(nn.Module):
+    """What enters the residual stream: token + position + segment, then norm and dropout."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tok_embeddings = nn.Embedding(config.vocab_size, config.d_model)
+        if config.positions == "learned":
+            self.position_embeddings = LearnedPositions(config.max_length, config.d_model, config.position_offset)
+        if config.n_segments:
+            self.segment_embeddings = nn.Embedding(config.n_segments, config.d_model)
+        self.norm = norm(config) if config.embedding_norm else nn.Identity()
+
+    def forward(self, batch: Packed) -> Tensor:
+        """(T, C)."""
+        x = self.tok_embeddings(batch.tokens)
+        if self.config.positions == "learned":
+            if batch.max_length > self.config.max_length:
+                limit = f"at most model.max_length={self.config.max_length} tokens with learned positions"
+                raise ValueError(f"batch: expected sequences of {limit}, got {batch.max_length}")
+            x = x + self.position_embeddings(batch.positions)
+        if self.config.positions == "sinusoidal":
+            table = sinusoidal(batch.max_length, self.config.d_model, device=x.device)
+            x = x + table.to(x.dtype)[batch.positions]
+        if self.config.n_segments:
+            x = x + self.segment_embeddings.weight[0]
+        x = self.norm(x)
+        return F.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
+
+
+class Encoder(nn.Module):
+    """A bidirectional Transformer over packed sequences. The parameters are named as in ModernBERT's checkpoints.
+
+    Attributes:
+        config: the settings it was built from.
+        embeddings: tokens to the first state of the residual stream.
+        layers: the blocks.
+        final_norm: applied to the last state; the identity where the config has none.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Build and initialise: normal weights, zero biases, and residual outputs at zero or scaled down by depth."""
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config)
+        self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
+        self.final_norm = norm(config) if config.final_norm else nn.Identity()
+        if config.positions == "t5":
+            self.relative_bias = T5Bias(config.t5_buckets, config.t5_max_distance, config.n_heads)
+        self._initialise()
+
+    @property
+    def token_embedding(self) -> Tensor:
+        """(V, C): the embedding matrix, which a tied masked-LM decoder multiplies with."""
+        return self.embeddings.tok_embeddings.weight
+
+    def forward(
+        self, batch: Packed, *, n_layers: int | None = None, backend: str | None = None, final_norm: bool = True
+    ) -> Tensor:
+        """Encode.
+
+        Args:
+            batch: B packed sequences.
+            n_layers: run only the first so many blocks; None for all. With `zero_init_residual`, a block that was never
+                trained is the identity, so a model may grow in depth while it trains without a jump.
+            backend: of `xformer.kernels.attention`; None for the device's best.
+            final_norm: whether to normalise the output. The norm erases a token's length in the residual stream, which
+                pooling may want to keep; `encoder.final_norm(x)` applies it later.
+
+        Returns:
+            (T, C).
+        """
+        n_layers = self._depth(n_layers)
+        x = self.embed(batch)
+        relations = self._relations(batch, x.dtype) if n_layers else {}
+        for layer, block in enumerate(self.layers[:n_layers]):
+            x = block(x, batch, relations[self.config.is_global(layer)], backend)
+        return self.final_norm(x) if final_norm else x  # type: ignore[no-any-return]
+
+    def embed(self, batch: Packed) -> Tensor:
+        """The residual stream before the first block, (T, C)."""
+        return self.embeddings(batch)  # type: ignore[no-any-return]
+
+    def hidden_states(self, batch: Packed, *, n_layers: int | None = None, backend: str | None = None) -> list[Tensor]:
+        """The residual stream before the first block and after each: at most L+1 tensors (T, C), no final norm."""
+        n_layers = self._depth(n_layers)
+        states = [self.embed(batch)]
+        relations = self._relations(batch, states[0].dtype)
+        for layer, block in enumerate(self.layers[:n_layers]):
+            states.append(block(states[-1], batch, relations[self.config.is_global(layer)], backend))
+        return states
+
+    def _depth(self, n_layers: int | None) -> int:
+        if n_layers is None:
+            return self.config.n_layers
+        if not 0 <= n_layers <= self.config.n_layers:
+            raise ValueError(f"n_layers: expected 0 to {self.config.n_layers}, got {n_layers}")
+        return n_layers
+
+    def _relations(self, batch: Packed, dtype: torch.dtype) -> dict[bool, Relations]:
+        """What global (True) and local (False) layers need to know about the batch."""
+        config, device = self.config, batch.tokens.device
+        slopes = alibi_slopes(config.n_heads).to(device, dtype) if config.positions == "alibi" else None
+        table = self.relative_bias.weight if config.positions == "t5" else None
+        relations = {}
+        for is_global in {config.is_global(layer) for layer in range(config.n_layers)}:
+            rotary = None
+            if config.positions == "rotary":
+                base = config.rotary_base if is_global else config.rotary_base_local
+                tables = rotary_tables(batch.max_length, config.d_head, base, device=device)
+                cos, sin = (t.to(dtype)[batch.positions] for t in tables)
+                rotary = cos, sin
+            window = None if is_global else config.window
+            relations[is_global] = Relations(window, rotary, slopes, table, config.t5_max_distance)
+        return relations
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                module.weight.normal_(std=self.config.init_std)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                module.bias.zero_()
+            if isinstance(module, LearnedPositions | T5Bias):
+                module.weight.normal_(std=self.config.init_std)
+        # Each of the 2L residual sums adds variance; scaled so, the stream's does not grow with depth (GPT-2).
+        scale = 0.0 if self.config.zero_init_residual else (2 * self.config.n_layers) ** -0.5
+        for block in self.layers:
+            block.attn.Wo.weight.mul_(scale)  # type: ignore[union-attr, operator]
+            block.mlp.Wo.weight.mul_(scale)  # type: ignore[union-attr, operator]

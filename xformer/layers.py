@@ -1,0 +1,144 @@
+"""The block: attention and feed-forward over packed tokens, each with its norm and its residual sum.
+
+Shapes: T tokens, C d_model, H heads, D head size (C = H·D), F d_ff.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from xformer.config import ModelConfig
+from xformer.kernels import attention
+from xformer.packed import Packed
+from xformer.positions import rotate
+
+
+@dataclass(frozen=True)
+class Relations:
+    """How the tokens of a batch relate, worked out once and shared by every layer of one kind (global or local).
+
+    Attributes:
+        window: total width in tokens of local attention; None for the whole sequence.
+        rotary: cosines and sines (T, D/2), or None.
+        alibi_slopes: (H,), or None.
+        t5_table: (K, H) bias of each relative-position bucket, or None.
+        t5_max_distance: distance from which all fall into the last bucket.
+    """
+
+    window: int | None = None
+    rotary: tuple[Tensor, Tensor] | None = None
+    alibi_slopes: Tensor | None = None
+    t5_table: Tensor | None = None
+    t5_max_distance: int = 128
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention: one projection in, one out."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.n_heads, self.d_head = config.n_heads, config.d_head
+        self.dropout = config.attention_dropout
+        self.Wqkv = nn.Linear(config.d_model, 3 * config.d_model, bias=config.bias)
+        self.Wo = nn.Linear(config.d_model, config.d_model, bias=config.bias)
+
+    def forward(self, x: Tensor, batch: Packed, relations: Relations, backend: str | None = None) -> Tensor:
+        """Mix tokens of the same sequence.
+
+        Args:
+            x: (T, C).
+            batch: where sequences begin.
+            relations: window and positions of this kind of layer.
+            backend: of `xformer.kernels.attention`; None for the device's best.
+
+        Returns:
+            (T, C).
+        """
+        qkv = self.Wqkv(x).view(-1, 3, self.n_heads, self.d_head)
+        if relations.rotary is None:
+            q, k, v = qkv.unbind(1)
+        else:
+            q, k = rotate(qkv[:, :2], *relations.rotary).unbind(1)
+            v = qkv[:, 2]
+        dropout = self.dropout if self.training else 0.0
+        out = attention(
+            q,
+            k,
+            v,
+            batch.cu_seqlens,
+            max_length_q=batch.max_length,
+            window=relations.window,
+            alibi_slopes=relations.alibi_slopes,
+            bias_table=relations.t5_table,
+            bias_max_distance=relations.t5_max_distance,
+            dropout=dropout,
+            seed=int(torch.randint(2**62, ())) if dropout > 0 else None,
+            backend=backend,
+        )
+        return self.Wo(out.reshape(x.shape))  # type: ignore[no-any-return]
+
+
+class FeedForward(nn.Module):
+    """Two projections with a non-linearity between; gated ones (Shazeer 2020) multiply it with a second branch."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.activation = config.activation
+        self.gelu = config.gelu_approximate
+        self.Wi = nn.Linear(config.d_model, config.d_ff * (2 if config.gated else 1), bias=config.bias)
+        self.Wo = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(T, C) to (T, C)."""
+        hidden = self.Wi(x)
+        match self.activation:
+            case "geglu":
+                value, gate = hidden.chunk(2, dim=-1)
+                hidden = F.gelu(value, approximate=self.gelu) * gate
+            case "swiglu":
+                value, gate = hidden.chunk(2, dim=-1)
+                hidden = F.silu(value) * gate
+            case "gelu":
+                hidden = F.gelu(hidden, approximate=self.gelu)
+            case "relu2":
+                hidden = F.relu(hidden).square()
+        return self.Wo(hidden)  # type: ignore[no-any-return]
+
+
+def norm(config: ModelConfig) -> nn.Module:
+    """The configured norm over C; RMSNorm has no bias."""
+    if config.norm == "rmsnorm":
+        return nn.RMSNorm(config.d_model, eps=config.norm_eps)
+    return nn.LayerNorm(config.d_model, eps=config.norm_eps, bias=config.bias)
+
+
+class Block(nn.Module):
+    """Attention then feed-forward, each added to the residual stream.
+
+    Pre-norm: `x + f(norm(x))`; post-norm: `norm(x + f(x))`.
+    """
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.pre_norm = config.norm_position == "pre"
+        self.dropout = config.dropout
+        skip = self.pre_norm and config.skip_first_norm and layer == 0
+        self.attn_norm = nn.Identity() if skip else norm(config)
+        self.attn = Attention(config)
+        self.mlp_norm = norm(config)
+        self.mlp = FeedForward(config)
+
+    def forward(self, x: Tensor, batch: Packed, relations: Relations, backend: str | None = None) -> Tensor:
+        """(T, C) to (T, C); arguments as `Attention.forward`."""
+        if self.pre_norm:
+            x = x + self._drop(self.attn(self.attn_norm(x), batch, relations, backend))
+            return x + self._drop(self.mlp(self.mlp_norm(x)))  # type: ignore[no-any-return]
+        x = self.attn_norm(x + self._drop(self.attn(x, batch, relations, backend)))
+        return self.mlp_norm(x + self._drop(self.mlp(x)))  # type: ignore[no-any-return]
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training) if self.dropout else x

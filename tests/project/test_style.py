@@ -1,4 +1,4 @@
-"""House rules that no linter knows: what would hurt someone's text, files or safety, and what keeps files readable."""
+"""House rules that no linter knows: what would hurt someone's text or safety, and what keeps files readable."""
 
 from __future__ import annotations
 
@@ -60,15 +60,19 @@ def test_files_can_be_read_in_one_sitting() -> None:
 def test_nothing_is_unpickled() -> None:
     """A checkpoint or a cache from somewhere else must not be able to run code here."""
     modules = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
-    wrong = []
+    wrong: list[str] = []
     for path in files(*LIBRARY):
         for node in ast.walk(tree(path)):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-                wrong += [place(path, node) for name in names if name.split(".")[0] in modules]
-        wrong += [
-            place(path, call) for name, call in calls(path) if name == "torch.load" or "allow_pickle" in keywords(call)
-        ]
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            if {name.split(".")[0] for name in names} & modules:
+                wrong.append(f"{path.relative_to(ROOT)}: {ast.unparse(node)}")
+        for name, call in calls(path):
+            if name == "torch.load" or "allow_pickle" in keywords(call):
+                wrong.append(place(path, call))
     assert not wrong, "weights are safetensors, settings TOML or JSON, arrays plain .npy"
 
 
@@ -127,7 +131,7 @@ def test_text_is_utf8_everywhere() -> None:
 
 
 def test_lines_break_at_newline_only() -> None:
-    """`str.splitlines` also breaks at U+2028, U+0085 and \\x0b, which are text, and pairs slip out of step."""
+    """`str.splitlines` also breaks at U+2028 and U+0085, which are text, and the pairs slip out of step."""
     wrong = [
         place(path, call)
         for path in files("xformer/data", "tokenizer")

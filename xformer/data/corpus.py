@@ -32,8 +32,8 @@ class Corpus:
         """Every record of a split, in the order of the file, one at a time.
 
         Raises:
-            InputError: when there is no such split, or its file is missing, damaged, or holds another number of
-                records than the manifest says; the file and the line are named.
+            InputError: when there is no such split, or its file is missing, damaged, or holds another number
+                of records than the manifest says; the file and the line are named.
         """
         entry = self.manifest.split(split)
         path = entry.file.verify(self.folder, content=False)
@@ -50,8 +50,8 @@ def open_corpus(folder: str | os.PathLike[str], verify: bool = False) -> Corpus:
 
     Args:
         folder: the corpus folder.
-        verify: compare the hash of every file first, which reads them all; otherwise sizes only, and damage is found
-            where gzip's own checksum finds it, while reading.
+        verify: compare the hash of every file first, which reads them all; otherwise sizes only, and damage
+            is found where gzip's own checksum finds it, while reading.
 
     Raises:
         InputError: when the folder is no corpus, or was changed; the file is named.
@@ -64,7 +64,12 @@ def open_corpus(folder: str | os.PathLike[str], verify: bool = False) -> Corpus:
 
 def write_line(record: Record) -> bytes:
     """A record as one line of JSON, ended by a newline; fields that are None are left out."""
-    fields = {"text": record.text, "language": record.language, "group": record.group, "source": record.source}
+    fields = {
+        "text": record.text,
+        "language": record.language,
+        "group": record.group,
+        "source": record.source,
+    }
     optional = {"id": record.id, "label": record.label}
     fields |= {name: value for name, value in optional.items() if value is not None}
     return (json.dumps(fields, ensure_ascii=False) + "\n").encode()
@@ -80,7 +85,8 @@ def read_records(path: Path) -> Iterator[Record]:
     try:
         # Bytes break at \n only; text mode would be told to, but bytes cannot be misread.
         with gzip.open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
+            for line in file:
+                number += 1
                 yield _read_line(line)
     except (EOFError, OSError, zlib.error, ValueError, TypeError) as error:
         raise InputError(f"{path}: line {number}: expected a record ({error})") from error

@@ -12,8 +12,8 @@ Key = TypeVar("Key", bound=Hashable)
 def group_number(name: str) -> int:
     """A number for a group that needs no table of names: 63 bits of its BLAKE2b hash.
 
-    It is the same in every split, shard and process. Two of n names collide with probability n² / 2⁶⁴: one in two
-    thousand for a hundred million groups.
+    It is the same in every split, shard and process. Two of n names collide with probability n² / 2⁶⁴: one in
+    two thousand for a hundred million groups.
     """
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little") >> 1
 

@@ -1,4 +1,4 @@
-"""manifest.json: what a corpus holds, where it came from, how it was made, and how to tell that it is unchanged."""
+"""manifest.json: what a corpus holds, where it came from, how it was made, and whether it is unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Source:
 
     Attributes:
         name: what it is, for people: a file name, a wheel, an address.
-        licence: its licence as an SPDX expression, or a sentence; "unknown" is an answer, an empty one is not.
+        licence: its licence as an SPDX expression, or a sentence; "unknown" is an answer, an empty one is
+            not.
         sha256: hash of the file, where it is one.
         size: its bytes, where it is one.
     """
@@ -33,7 +34,9 @@ class Source:
     def __post_init__(self) -> None:
         for field_name in ("name", "licence"):
             if not getattr(self, field_name).strip():
-                raise ValueError(f"source {field_name}: expected a text, got an empty one; say 'unknown' if it is")
+                raise ValueError(
+                    f"source {field_name}: expected a text, got an empty one; say 'unknown' if it is"
+                )
 
     @classmethod
     def of(cls, path: str | os.PathLike[str], licence: str) -> Source:
@@ -89,7 +92,8 @@ class Manifest:
         seed: decides which groups are held out.
         options: every option the corpus was made with, by name.
         sources: where the text came from, with licences.
-        languages: every language of the corpus, sorted; a language's number in token shards is its place in here.
+        languages: every language of the corpus, sorted; a language's number in token shards is its place in
+            here.
         splits: by name: `train`, `dev`, `test`.
         removed: records left out, by reason and language.
         components: sizes of the sets of groups that were kept on one side, `{"count", "largest"}` in groups.

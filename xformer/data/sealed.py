@@ -1,8 +1,9 @@
 """Folders that appear whole or not at all, and JSON files that notice every change.
 
-A data folder (a corpus, a set of token shards) is a few large files and one small JSON file which says what they are,
-with their sizes and hashes. That JSON file is *sealed*: it has one canonical spelling and carries the hash of its own
-content, so that a change anywhere, in it or in a file it names, is found and named when the folder is opened.
+A data folder (a corpus, a set of token shards) is a few large files and one small JSON file which says what
+they are, with their sizes and hashes. That JSON file is *sealed*: it has one canonical spelling and carries
+the hash of its own content, so that a change anywhere, in it or in a file it names, is found and named when
+the folder is opened.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         path: the folder to make; it may not exist yet, unless it is empty.
 
     Yields:
-        A temporary folder beside `path`, to be filled. When the block ends it is renamed to `path`; when the block
-        raises it is removed.
+        A temporary folder beside `path`, to be filled. When the block ends it is renamed to `path`; when the
+        block raises it is removed.
 
     Raises:
         InputError: when `path` exists and is not an empty folder.
@@ -105,7 +106,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_sealed(path: Path, value: Any) -> None:
-    """Write a dataclass as sealed JSON, atomically: sorted keys, two-space indent, `seal` = the content's SHA-256."""
+    """Write a dataclass as sealed JSON, atomically; the field `seal` is the SHA-256 of the rest."""
     content = cattrs.Converter().unstructure(value)
     with atomic_write(path, "wb") as file:
         file.write(_spell(content | {"seal": hashlib.sha256(_spell(content)).hexdigest()}))
@@ -133,7 +134,9 @@ def read_sealed(path: Path, kind: type[T]) -> T:
     seal = content.pop("seal")
     actual = hashlib.sha256(_spell(content)).hexdigest()
     if actual != seal or _spell(content | {"seal": seal}) != raw:
-        raise InputError(f"{path}: changed since it was written; expected seal {seal}, its content gives {actual}")
+        raise InputError(
+            f"{path}: changed since it was written; expected seal {seal}, its content gives {actual}"
+        )
     try:
         return cattrs.Converter(forbid_extra_keys=True).structure(content, kind)
     except Exception as error:  # cattrs raises groups of whatever the fields' constructors raise

@@ -3,16 +3,16 @@
 A folder of shards holds
 
     shards.json        what is here, sealed: hashes, sizes, tokenizer, languages, shards
-    tokens-00000.bin   token ids, uint16 while the vocabulary allows it, else uint32; little-endian, no special tokens
-    group.bin …        one array per property of an example (`COLUMNS`), all shards' examples one after another
+    tokens-00000.bin   token ids, uint16 while the vocabulary allows it, else uint32; no special tokens
+    group.bin …        one array per property of an example (`COLUMNS`), shard after shard
 
-An *example* is a text, or a piece of one that is longer than `max_length` tokens. Pieces follow one another and differ
-in length by one token at most, so that no short remainder is left over.
+An *example* is a text, or a piece of one that is longer than `max_length` tokens. Pieces follow one another
+and differ in length by one token at most, so that no short remainder is left over.
 
-A shard ends where its *text* reaches `bytes_per_shard`, not where its tokens reach a count: text is known before it is
-encoded, so a worker finds its shards without encoding anyone else's, and what it writes depends on nothing outside them
-(groups are numbered by their hash, languages by the manifest). One worker or many, small batches or large, the bytes are
-the same.
+A shard ends where its *text* reaches `bytes_per_shard`, not where its tokens reach a count: text is known
+before it is encoded, so a worker finds its shards without encoding anyone else's, and what it writes depends
+on nothing outside them (groups are numbered by their hash, languages by the manifest). One worker or many,
+small batches or large, the bytes are the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -155,7 +155,9 @@ def write_shards(
         with ExitStack() as stack:
             columns = {name: stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in COLUMNS}
             for number, records in enumerate(_cut_by_bytes(corpus.records(split), bytes_per_shard)):
-                writer = _ShardWriter(folder / f"tokens-{number:05d}.bin", tokenizer, languages, dtype, max_length)
+                writer = _ShardWriter(
+                    folder / f"tokens-{number:05d}.bin", tokenizer, languages, dtype, max_length
+                )
                 with writer:
                     while batch := list(islice(records, batch_size)):
                         writer.add(batch, columns, first_record=done)
@@ -193,13 +195,18 @@ class TokenShards(Sequence[NDArray[np.int32]]):
         n_tokens: (E,) uint32, length of each example in tokens.
         n_bytes: (E,) uint32, bytes of text it stands for; pieces of a text add up to the text's bytes.
         language: (E,) uint16.
-        group: (E,) int64; equal numbers mean translations of one another (`xformer.data.groups.group_number`).
+        group: (E,) int64; equal numbers mean translations of one another
+            (`xformer.data.groups.group_number`).
         record: (E,) int64, the line of the corpus file that the example comes from, from 0.
-        pieces: (E,) uint32; 1 where the example is a whole text. Only whole texts are translations of one another.
+        pieces: (E,) uint32; 1 where the example is a whole text. Only whole texts are translations of one
+            another.
     """
 
     def __init__(
-        self, info: ShardsInfo, tokens: list[NDArray[np.unsignedinteger]], columns: Mapping[str, NDArray[np.integer]]
+        self,
+        info: ShardsInfo,
+        tokens: list[NDArray[np.unsignedinteger]],
+        columns: Mapping[str, NDArray[np.integer]],
     ) -> None:
         self.info = info
         self.languages = info.languages
@@ -226,8 +233,8 @@ class TokenShards(Sequence[NDArray[np.int32]]):
             verify: compare the hash of every file, which reads them all; otherwise only sizes are compared.
 
         Raises:
-            InputError: when a file is missing, cut short or changed, or the shards are another tokenizer's; the file,
-                what was expected and what was found are named.
+            InputError: when a file is missing, cut short or changed, or the shards are another tokenizer's;
+                the file, what was expected and what was found are named.
         """
         path = Path(folder) / INDEX_NAME
         info = read_sealed(path, ShardsInfo)
@@ -237,7 +244,8 @@ class TokenShards(Sequence[NDArray[np.int32]]):
             raise InputError(f"{path}: encoded by the tokenizer {info.tokenizer}, expected {fingerprint}")
         tokens = [_map(shard.file.verify(path.parent, verify), info.dtype) for shard in info.shards]
         columns = {
-            name: _map(info.columns[name].verify(path.parent, verify), dtype) for name, dtype in COLUMNS.items()
+            name: _map(info.columns[name].verify(path.parent, verify), dtype)
+            for name, dtype in COLUMNS.items()
         }
         return cls(info, tokens, columns)
 
@@ -285,13 +293,17 @@ class _ShardWriter:
                 self.empty_records += 1
                 continue
             if int(tokens.min()) < 0 or int(tokens.max()) >= self._tokenizer.vocab_size:
-                raise ValueError(f"tokenizer: an id outside 0 to {self._tokenizer.vocab_size - 1} for {record.text!r}")
+                raise ValueError(
+                    f"tokenizer: an id outside 0 to {self._tokenizer.vocab_size - 1} for {record.text!r}"
+                )
             n_bytes = len(record.text.encode())
             cuts = _cut_points(len(tokens), self._max_length)
             shares = _share_bytes(n_bytes, self._byte_lengths[tokens], cuts)
             language, group = self._language[record.language], group_number(record.group)
-            for begin, end, share in zip(cuts, cuts[1:], shares, strict=False):
-                rows.append((self._tokens + begin, end - begin, share, language, group, number, len(cuts) - 1))
+            for (begin, end), share in zip(pairwise(cuts), shares, strict=True):
+                rows.append(
+                    (self._tokens + begin, end - begin, share, language, group, number, len(cuts) - 1)
+                )
             self._file.write(np.asarray(tokens).astype(self._dtype).tobytes())
             self._tokens += len(tokens)
             self._bytes += n_bytes
@@ -305,7 +317,7 @@ class _ShardWriter:
 
 
 def _cut_by_bytes(records: Iterable[Record], bytes_per_shard: int) -> Iterator[Iterator[Record]]:
-    """Runs of records whose text reaches `bytes_per_shard`; each must be used up before the next is asked for."""
+    """Runs of records whose text reaches `bytes_per_shard`; use each up before the next."""
     iterator = iter(records)
 
     def run(first: Record) -> Iterator[Record]:
@@ -320,7 +332,7 @@ def _cut_by_bytes(records: Iterable[Record], bytes_per_shard: int) -> Iterator[I
 
 
 def _cut_points(n_tokens: int, max_length: int) -> list[int]:
-    """Where the pieces of a text begin and end: as few as `max_length` allows, lengths equal to within one."""
+    """Where the pieces of a text begin and end: as few as can be, equal to within one token."""
     pieces = -(-n_tokens // max_length)
     return [n_tokens * piece // pieces for piece in range(pieces + 1)]
 
@@ -330,7 +342,7 @@ def _share_bytes(n_bytes: int, token_bytes: NDArray[np.integer], cuts: list[int]
     upto = np.cumsum(np.concatenate([[0], token_bytes]), dtype=np.int64)
     whole = max(int(upto[-1]), 1)
     edges = [n_bytes * int(upto[cut]) // whole for cut in cuts[:-1]] + [n_bytes]
-    return [end - begin for begin, end in zip(edges, edges[1:], strict=False)]
+    return [end - begin for begin, end in pairwise(edges)]
 
 
 def _map(path: Path, dtype: str) -> NDArray[np.unsignedinteger]:

@@ -1,0 +1,187 @@
+"""gettext catalogues, compiled (`.mo`) or source (`.po`), on disk or inside a wheel or zip.
+
+A message's group comes from its source text alone, so that the same source message is one group in however
+many catalogues, packages and contexts it occurs.
+"""
+
+from __future__ import annotations
+
+import gettext
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from xformer.data.readers.catalogue import Message, parse_header, parse_mo, parse_po
+from xformer.data.readers.lines import naming, open_zip
+from xformer.data.record import Record, normalize_language
+from xformer.errors import InputError
+
+# The folder's name is a language; the file's name (`django.mo`, `de.po`) is one only when it looks like one.
+_STEM = re.compile(r"[a-z]{2,3}([-_@][A-Za-z0-9]+)*")
+_CODESET = re.compile(r"\.[^@]*")  # zh_CN.GB2312
+# The numbers that choose a message's two English forms: "1 file", "100 files". A hundred, because it takes
+# the general plural of every language we know of, where 0, 2 and 5 have forms of their own in Latvian, Arabic
+# or Irish.
+_ONE, _MANY = 1, 100
+
+
+def read_gettext(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    source_language: str | None = "en",
+    language: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    skip: Callable[[str], bool] | None = None,
+) -> Iterator[Record]:
+    """Stream the translated messages of gettext catalogues.
+
+    Each source message comes once, as a record of its own language, before its first translation.
+
+    Left out: fuzzy, obsolete and empty messages, the header, and messages whose translation equals the
+    source. A message with a plural yields its singular and its general plural, in one group. Of a `.po` that
+    lies beside its `.mo` only the `.mo` is read: it is the same text and far quicker to parse.
+
+    The catalogues are read twice: before the first record comes, their plurals are looked through, since
+    "entries" may be the plural of "entry" here and a message of its own there, and both are one group then.
+    One catalogue is in memory at a time; beside it some 100 bytes for each different source message.
+
+    Args:
+        paths: `.mo` or `.po` files, wheels or zips that hold some, or folders, which are searched.
+        source_language: the language of the source messages. None: they are keys (`home.title`), not text,
+            and yield no record.
+        language: the language of every catalogue. None: each says its own by its folder (`de/LC_MESSAGES/`),
+            its `Language` header or its file name (`de.po`), in that order.
+        rename: language tags to replace, both sides in their normalised form.
+        skip: says which languages, after renaming, to leave out.
+
+    Raises:
+        InputError: a path is missing, damaged or holds no catalogue, or a catalogue's language cannot be
+            told.
+    """
+    paths = list(paths)
+    source = None if source_language is None else normalize_language(source_language)
+    joined = _join_plurals(paths)
+    seen: set[str] = set()
+    for name, messages in _catalogues(paths):
+        tag = ""
+        plural: tuple[int, int] | None = None
+        for message in messages:
+            header = parse_header(message.texts[0]) if not message.ids[0] else {}
+            if not tag:
+                tag = normalize_language(language) if language else _language(name, header)
+                tag = (rename or {}).get(tag, tag)
+                if skip is not None and skip(tag):
+                    break
+            if not message.ids[0]:
+                plural = _plural(header, name)
+                continue
+            translations = _translations(message, plural)
+            if not translations:
+                continue
+            group = message_group(joined.get(message.ids[0], message.ids[0]))
+            if source is not None and source != tag:
+                for text in message.ids:
+                    if (key := message_group(text)) not in seen and text.strip():
+                        seen.add(key)
+                        yield Record(text, source, group, message.place)
+            for text in translations:
+                yield Record(text, tag, group, message.place)
+
+
+def message_group(source: str) -> str:
+    """The group of everything that translates the source message `source`."""
+    return "gettext:" + hashlib.blake2b(source.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def _join_plurals(paths: Iterable[str | os.PathLike[str]]) -> dict[str, str]:
+    """For each source text that is a singular or a plural: the one that stands for all it is joined with."""
+    parent: dict[str, str] = {}
+
+    def root(text: str) -> str:
+        while parent.setdefault(text, text) != text:
+            text = parent[text]
+        return text
+
+    for _, messages in _catalogues(paths):
+        for message in messages:
+            if len(message.ids) > 1:
+                ends = sorted(map(root, message.ids))  # sorted: the same root whatever the order of the files
+                parent.update(dict.fromkeys(ends, ends[0]))
+    return {text: root(text) for text in parent}
+
+
+def _translations(message: Message, plural: tuple[int, int] | None) -> list[str]:
+    """The texts of a message that are translations: of its singular, then of its plural, if that differs."""
+    last = len(message.texts) - 1
+    one, many = (0, last) if plural is None else (min(index, last) for index in plural)
+    chosen = zip(message.ids, (message.texts[one], message.texts[many]), strict=False)
+    return list(dict.fromkeys(text for source, text in chosen if text.strip() and text != source))
+
+
+def _plural(header: Mapping[str, str], name: str) -> tuple[int, int] | None:
+    """Which of a language's plural forms go with one and with many, where the header has the rule."""
+    rule = re.search(r"plural\s*=\s*([^;]+)", header.get("plural-forms", "").partition(";")[2])
+    if rule is None or rule[1].strip() == "EXPRESSION":
+        return None
+    try:
+        form = gettext.c2py(rule[1])
+        return max(form(_ONE), 0), max(form(_MANY), 0)
+    except (ValueError, ArithmeticError) as error:
+        raise InputError(f"{name}: header field Plural-Forms: {error}") from error
+
+
+def _language(name: str, header: Mapping[str, str]) -> str:
+    path = PurePosixPath(name.replace(os.sep, "/"))
+    if path.parent.name == "LC_MESSAGES":
+        locale = path.parent.parent.name
+    elif header.get("language"):
+        locale = header["language"]
+    elif _STEM.fullmatch(path.stem):
+        locale = path.stem
+    else:
+        raise InputError(
+            f"{name}: cannot tell the language: expected a folder LANGUAGE/LC_MESSAGES, a header field "
+            "Language, or a file name such as de.po"
+        )
+    try:
+        return normalize_language(_CODESET.sub("", locale))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+def _catalogues(paths: Iterable[str | os.PathLike[str]]) -> Iterator[tuple[str, Iterator[Message]]]:
+    """The name and the messages of every catalogue, in the order of `paths` and by name within each."""
+    for path in map(Path, paths):
+        if path.is_dir():
+            files = _best_forms(str(file) for ending in ("mo", "po") for file in path.rglob(f"*.{ending}"))
+        elif path.suffix in (".mo", ".po"):
+            files = [str(path)]
+        else:
+            with open_zip(path) as archive:
+                members = _best_forms(archive.namelist())
+                for member in members:
+                    name = f"{path.name}:{member}"
+                    with naming(name):
+                        data = archive.read(member)
+                    yield name, _parse(data, name)
+            if not members:
+                raise InputError(f"{path}: expected gettext catalogues (.mo or .po) inside, found none")
+            continue
+        if not files:
+            raise InputError(f"{path}: expected gettext catalogues (.mo or .po) in this folder, found none")
+        for file in files:
+            with naming(file):
+                data = Path(file).read_bytes()
+            yield file, _parse(data, file)
+
+
+def _parse(data: bytes, name: str) -> Iterator[Message]:
+    return parse_mo(data, name) if name.endswith(".mo") else parse_po(data, name)
+
+
+def _best_forms(names: Iterable[str]) -> list[str]:
+    """The catalogues among `names`, sorted, without each `.po` that has its `.mo` beside it."""
+    catalogues = {name for name in names if name.endswith((".mo", ".po"))}
+    return sorted(name for name in catalogues if name.endswith(".mo") or f"{name[:-3]}.mo" not in catalogues)

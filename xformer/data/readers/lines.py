@@ -1,0 +1,133 @@
+"""Lines out of plain and compressed files, in bounded memory, with errors that name the file and the line."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xformer.errors import InputError
+
+_BOM = b"\xef\xbb\xbf"
+_DAMAGED = (
+    gzip.BadGzipFile,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    lzma.LZMAError,
+    zlib.error,
+    NotImplementedError,  # zipfile, of a compression method it does not know
+)
+# A text file whose "line" is longer than this is not a text file: stop before it fills the memory.
+LONGEST_LINE = 64 * 2**20
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what a file or a decompressor may throw while it is read into an `InputError` that names `path`.
+
+    Raises:
+        InputError: the file is missing, is a folder, may not be read, or is truncated or damaged.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: expected a file, this is a folder") from error
+    except EOFError as error:
+        raise InputError(f"{path}: the compressed file is truncated") from error
+    except _DAMAGED as error:
+        raise InputError(f"{path}: not a sound compressed file: {error}") from error
+    except OSError as error:
+        # bz2 says "Invalid data stream" with a bare OSError that has no errno.
+        kind = "not a sound compressed file" if error.errno is None else "cannot be read"
+        raise InputError(f"{path}: {kind}: {error.strerror or error}") from error
+
+
+def open_bytes(path: str | os.PathLike[str]) -> io.BufferedIOBase:
+    """Open a file for reading, decompressed by the end of its name: `.gz`, `.bz2`, `.xz`, or as it is.
+
+    Wrap the call and the reading in `naming(path)`.
+    """
+    name = os.fspath(path)
+    if name.endswith(".gz"):
+        return gzip.open(name, "rb")
+    if name.endswith(".bz2"):
+        return bz2.open(name, "rb")
+    if name.endswith(".xz"):
+        return lzma.open(name, "rb")
+    return open(name, "rb")
+
+
+def uncompressed_name(path: str | os.PathLike[str]) -> str:
+    """The file's own name without `.gz`, `.bz2` or `.xz`: `a/train.de.gz` → `train.de`."""
+    name = Path(path).name
+    for suffix in (".gz", ".bz2", ".xz"):
+        name = name.removesuffix(suffix)
+    return name
+
+
+def decode_lines(file: io.BufferedIOBase, name: str | os.PathLike[str]) -> Iterator[str]:
+    r"""Decode strict UTF-8 lines which end at `\n` alone.
+
+    U+2028, U+0085, vertical tabs and lone `\r` are text; one `\r` before the `\n` is a Windows line end and
+    goes, and so does a byte order mark at the start of the file.
+
+    Args:
+        file: bytes; closed by the caller.
+        name: what errors call the file.
+
+    Yields:
+        Lines without their ends. The first is line 1; a last line without `\n` counts.
+
+    Raises:
+        InputError: a line is not UTF-8, or longer than `LONGEST_LINE`; or whatever `naming` turns into one.
+    """
+    number = 0
+    with naming(name):
+        while line := file.readline(LONGEST_LINE):
+            number += 1
+            if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                size = LONGEST_LINE // 2**20
+                raise InputError(f"{name}:{number}: expected text, got a line of more than {size} MiB")
+            if number == 1:
+                line = line.removeprefix(_BOM)
+            line = line.removesuffix(b"\n").removesuffix(b"\r")
+            try:
+                yield line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{name}:{number}: expected UTF-8, byte {error.start + 1} of the line is "
+                    f"0x{line[error.start]:02x} ({error.reason})"
+                ) from error
+
+
+def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Stream the lines of a plain, `.gz`, `.bz2` or `.xz` file; see `decode_lines`."""
+    with naming(path), open_bytes(path) as file:
+        yield from decode_lines(file, path)
+
+
+@contextmanager
+def open_zip(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
+    """Open a zip or wheel for reading.
+
+    Raises:
+        InputError: there is none at `path`, it is not a zip, or its files are encrypted.
+    """
+    with naming(path):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        if any(member.flag_bits & 1 for member in archive.infolist()):
+            raise InputError(f"{path}: the zip is encrypted; unpack it first")
+        yield archive

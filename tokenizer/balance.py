@@ -1,0 +1,159 @@
+"""A bounded, language-balanced sample of a corpus that is only ever streamed.
+
+Two passes: the first counts, the second draws. Nothing of the corpus is held in memory.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from .errors import TokenizerError
+
+LabelledTexts = Iterable[tuple[str, str]] | Callable[[], Iterable[tuple[str, str]]]
+"""`(language, text)` pairs: something that can be iterated more than once, or a function that starts afresh."""
+
+
+@dataclass(frozen=True)
+class LanguageShare:
+    """What one language has and what it gives.
+
+    Attributes:
+        texts: texts in the corpus.
+        bytes: their UTF-8 bytes.
+        wanted: share of the sample that p ∝ n^alpha asks for; all languages together 1.
+        share: share that the cap on repetition and the size of the sample allow.
+        draws: texts to draw; a text is drawn `draws // texts` times, and `draws % texts` of them once more.
+    """
+
+    texts: int
+    bytes: int
+    wanted: float
+    share: float
+    draws: int
+
+
+def start(texts: LabelledTexts) -> Iterator[tuple[str, str]]:
+    """A fresh pass over `texts`.
+
+    Raises:
+        TokenizerError: `texts` is an iterator, which a first pass would use up.
+    """
+    if callable(texts):
+        return iter(texts())
+    iterator = iter(texts)
+    if iterator is texts:
+        raise TokenizerError(
+            "texts: expected a list, another iterable that can start again, or a function that returns one; "
+            f"got {type(texts).__name__}, which can be read only once"
+        )
+    return iterator
+
+
+def plan_sample(
+    texts: LabelledTexts, *, alpha: float, sample_bytes: int, max_repeats: int
+) -> dict[str, LanguageShare]:
+    """Count every language and decide how much of it to draw.
+
+    The sample is as large as the corpus, or `sample_bytes` where that is less. A language whose part would need
+    more than `max_repeats` copies of each text is held there and the others share what it leaves, still in
+    proportion to n^alpha.
+
+    Returns:
+        A share per language that has any text, sorted by language.
+
+    Raises:
+        TokenizerError: there is no text at all.
+    """
+    count: dict[str, int] = {}
+    size: dict[str, int] = {}
+    for language, text in start(texts):
+        if text and not text.isspace():
+            count[language] = count.get(language, 0) + 1
+            size[language] = size.get(language, 0) + utf8_length(text)
+    if not count:
+        raise TokenizerError("texts: expected at least one text that is not blank, got none")
+    budget = min(sample_bytes, sum(size.values()))
+    weight = {language: size[language] ** alpha for language in sorted(size)}
+    total = sum(weight.values())
+    granted = _fill(weight, {language: n * max_repeats for language, n in size.items()}, budget)
+    granted_total = sum(granted.values())
+    return {
+        language: LanguageShare(
+            texts=count[language],
+            bytes=size[language],
+            wanted=weight[language] / total,
+            share=granted[language] / granted_total,
+            draws=max(1, round(granted[language] / size[language] * count[language])),
+        )
+        for language in weight
+    }
+
+
+def _fill(weight: Mapping[str, float], capacity: Mapping[str, int], budget: float) -> dict[str, float]:
+    """Split `budget` in proportion to `weight`, no part above its `capacity`."""
+    granted: dict[str, float] = {}
+    open_languages = list(weight)
+    while open_languages:
+        total = sum(weight[language] for language in open_languages)
+        full = [x for x in open_languages if budget * weight[x] / total >= capacity[x]]
+        if not full:
+            return granted | {x: budget * weight[x] / total for x in open_languages}
+        granted |= {x: float(capacity[x]) for x in full}
+        budget -= sum(capacity[x] for x in full)
+        open_languages = [x for x in open_languages if x not in granted]
+    return granted
+
+
+def draw_sample(texts: LabelledTexts, plan: Mapping[str, LanguageShare], seed: int) -> Iterator[str]:
+    """Draw exactly `plan[language].draws` texts of each language, in corpus order, copies side by side.
+
+    Which texts get the extra copy is decided by selection sampling (Knuth, TAOCP volume 2, algorithm 3.4.2 S): a
+    uniform choice without replacement that needs only counters. Languages use independent random streams, so one
+    more text in one language never changes the draw of another.
+
+    Raises:
+        TokenizerError: the second pass does not yield what the first did.
+    """
+    streams = {language: random.Random(f"{seed}/{language}") for language in plan}
+    seen = dict.fromkeys(plan, 0)
+    extra_left = {language: share.draws % share.texts for language, share in plan.items()}
+    for language, text in start(texts):
+        if not text or text.isspace():
+            continue
+        share = plan.get(language)
+        if share is None or seen[language] == share.texts:
+            raise TokenizerError(f"texts: the second pass yields more text of {language!r} than the first")
+        left = share.texts - seen[language]
+        seen[language] += 1
+        copies = share.draws // share.texts
+        if streams[language].random() * left < extra_left[language]:
+            extra_left[language] -= 1
+            copies += 1
+        for _ in range(copies):
+            yield text
+    for language, share in plan.items():
+        if seen[language] != share.texts:
+            raise TokenizerError(f"texts: the second pass yields less text of {language!r} than the first")
+
+
+def utf8_length(text: str) -> int:
+    """UTF-8 bytes of `text`.
+
+    Raises:
+        TokenizerError: `text` holds a lone surrogate, which has no UTF-8 form.
+    """
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise surrogate_error(error) from None
+
+
+def surrogate_error(error: UnicodeEncodeError) -> TokenizerError:
+    """Says where in a text the lone surrogate stands."""
+    around = error.object[max(0, error.start - 10) : error.end + 10]
+    return TokenizerError(
+        f"text: expected Unicode, found the lone surrogate U+{ord(error.object[error.start]):04X} at character "
+        f"{error.start}, in {around!r}"
+    )

@@ -1,0 +1,336 @@
+"""The tokenizer: a SentencePiece model with fixed special ids that loses nothing of the text.
+
+Shapes: V vocabulary size, n ids of one text.
+
+How text becomes ids: it is normalised (`normalize.py`), a space is put in front so that a word has the same piece
+at the start of a text as inside it, spaces become U+2581, and SentencePiece cuts the rest; what has no piece is
+spelled in UTF-8 bytes. A U+2581 in the text itself is spelled in bytes too, which is what tells it from a space.
+Control pieces are never matched in text: `"<s>"` typed by a user is three characters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from sentencepiece import SentencePieceProcessor
+
+from .balance import surrogate_error
+from .errors import TokenizerError
+from .normalize import normalize, normalize_with_alignment
+from .options import ModelType, Normalization
+from .pieces import PieceTable
+from .proto import read_spec, with_normalization, without_dummy_prefix
+from .sampling import sample_bpe, sample_unigram
+from .special import BOS_ID, EOS_ID, FIRST_BYTE_ID, SPECIAL_PIECES
+
+Ids = NDArray[np.int32]
+
+_SPACE_MARK = "\u2581"
+_SPACE_MARK_IDS = [FIRST_BYTE_ID + byte for byte in _SPACE_MARK.encode()]
+
+
+class Tokenizer:
+    """Cuts text into subwords and puts it together again.
+
+    Made by `train_tokenizer`, `Tokenizer.load` or `Tokenizer.from_bytes`. Immutable and safe to share between
+    threads; sent to another process it travels as its model's bytes.
+    """
+
+    def __init__(self, model: bytes, *, source: str = "the given bytes") -> None:
+        """Check and open a serialised model.
+
+        Args:
+            model: bytes of a model written by `train_tokenizer`.
+            source: what error messages call it.
+
+        Raises:
+            TokenizerError: not a SentencePiece model, or not one of this package's.
+        """
+        wanted = f"expected a SentencePiece model written by train_tokenizer ({', '.join(SPECIAL_PIECES)} as ids 0-4)"
+        try:
+            if not model:
+                raise ValueError("it is empty")
+            spec = read_spec(model)
+            processor = SentencePieceProcessor(model_proto=model)
+            table = PieceTable(processor)
+        except (RuntimeError, ValueError) as error:
+            raise TokenizerError(f"{source}: {wanted}; {error}") from None
+        if spec.model not in get_args(ModelType) or spec.normalization not in get_args(Normalization):
+            raise TokenizerError(
+                f"{source}: {wanted}; it is a {spec.model} model with {spec.normalization or 'unnamed'} normalisation"
+            )
+        if spec.has_rules or spec.drops_whitespace or spec.whitespace_suffix:
+            raise TokenizerError(f"{source}: {wanted}; it rewrites text before cutting it")
+        if not (spec.byte_fallback and spec.dummy_prefix and spec.escapes_whitespace):
+            raise TokenizerError(f"{source}: {wanted}; byte fallback, space prefix or space escaping is off")
+        self._bytes = model
+        self._processor = processor
+        self._inner = SentencePieceProcessor(model_proto=without_dummy_prefix(model))
+        self._table = table
+        self.model = cast(ModelType, spec.model)
+        """`"unigram"` or `"bpe"`."""
+        self.normalization = cast(Normalization, spec.normalization)
+        """`"identity"`, `"nfc"` or `"nfkc"`."""
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Tokenizer:
+        """Read a `.model` file.
+
+        Raises:
+            TokenizerError: there is no such file, or it is not a model of this package.
+        """
+        try:
+            model = Path(path).read_bytes()
+        except OSError as error:
+            raise TokenizerError(f"{os.fspath(path)}: expected a tokenizer model; {error.strerror}") from error
+        return cls(model, source=os.fspath(path))
+
+    @classmethod
+    def from_bytes(cls, model: bytes, *, normalization: Normalization | None = None) -> Tokenizer:
+        """Open a serialised model; `normalization` replaces the one it names.
+
+        Raises:
+            TokenizerError: `model` is not a model of this package.
+        """
+        if normalization is not None:
+            # Loading and serialising again folds the appended field into its place.
+            model = SentencePieceProcessor(
+                model_proto=with_normalization(model, normalization)
+            ).serialized_model_proto()
+        return cls(model)
+
+    def to_bytes(self) -> bytes:
+        """The serialised model: what `save` writes."""
+        return self._bytes
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as one file, whole or not at all; the folder is made if it is missing."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(self._bytes)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def __reduce__(self) -> tuple[type[Tokenizer], tuple[bytes]]:
+        return Tokenizer, (self._bytes,)
+
+    def __repr__(self) -> str:
+        return f"Tokenizer({self.model}, {self.vocab_size} pieces, {self.normalization}, {self.fingerprint()[:12]})"
+
+    @property
+    def vocab_size(self) -> int:
+        """V, special and byte pieces included."""
+        return len(self._table.text)
+
+    def fingerprint(self) -> str:
+        """Hexadecimal SHA-256 of the model's bytes: equal if and only if the tokenizers are."""
+        return hashlib.sha256(self._bytes).hexdigest()
+
+    def encode(self, text: str, *, add_special: bool = False) -> Ids:
+        """Ids of one text, `(n,)` int32.
+
+        Args:
+            text: any Unicode text without lone surrogates.
+            add_special: put `<s>` in front and `</s>` behind.
+
+        Raises:
+            TokenizerError: `text` holds a lone surrogate.
+        """
+        return self.encode_batch([text], num_threads=1, add_special=add_special)[0]
+
+    def encode_batch(
+        self, texts: Sequence[str], num_threads: int | None = None, *, add_special: bool = False
+    ) -> list[Ids]:
+        """Ids of many texts, each as `encode` gives them; the number of threads never changes the result.
+
+        Args:
+            texts: the texts.
+            num_threads: threads to use; left out, one per core.
+            add_special: put `<s>` in front of each and `</s>` behind.
+
+        Raises:
+            TokenizerError: a text holds a lone surrogate; or `num_threads` is not positive.
+        """
+        if num_threads is not None and num_threads < 1:
+            raise TokenizerError(f"num_threads: expected at least 1, got {num_threads}")
+        ready = [normalize(text, self.normalization) for text in texts]
+        # Texts with a U+2581 of their own are cut piecewise; an empty text stands in for them in the batch.
+        odd = {i: text for i, text in enumerate(ready) if _SPACE_MARK in text}
+        plain = ["" if i in odd else text for i, text in enumerate(ready)] if odd else ready
+        try:
+            rows: list[list[int]] = self._processor.encode(plain, out_type=int, num_threads=num_threads or -1)
+            for i, text in odd.items():
+                rows[i] = self._encode_around_space_marks(text)
+        except UnicodeEncodeError as error:
+            raise surrogate_error(error) from None
+        if add_special:
+            rows = [[BOS_ID, *row, EOS_ID] for row in rows]
+        return [np.array(row, dtype=np.int32) for row in rows]
+
+    def _encode_around_space_marks(self, text: str) -> list[int]:
+        first, *rest = text.split(_SPACE_MARK)
+        ids: list[int] = self._processor.encode(first, out_type=int)
+        for part in rest:
+            ids += _SPACE_MARK_IDS
+            ids += self._inner.encode(part, out_type=int)
+        return ids
+
+    def encode_stream(
+        self, texts: Iterable[str], batch_size: int = 1024, num_threads: int | None = None
+    ) -> Iterator[Ids]:
+        """Ids of an endless supply of texts, `batch_size` of them in memory at a time.
+
+        Raises:
+            TokenizerError: `batch_size` is not positive, or a text holds a lone surrogate.
+        """
+        if batch_size < 1:
+            raise TokenizerError(f"batch_size: expected at least 1, got {batch_size}")
+        iterator = iter(texts)
+        while batch := list(islice(iterator, batch_size)):
+            yield from self.encode_batch(batch, num_threads)
+
+    def encode_with_offsets(self, text: str) -> tuple[Ids, NDArray[np.int64]]:
+        """Ids of one text and where each came from.
+
+        A space belongs to the word behind it. The space put in front of the text has no origin: a piece that is
+        nothing else has the offsets (0, 0). Byte pieces of one character all carry that character. Where
+        normalisation changed the text, a piece carries every original character that had a part in it.
+
+        Returns:
+            `ids (n,)` and `offsets (n, 2)`: first and one past the last character in the original text.
+
+        Raises:
+            TokenizerError: `text` holds a lone surrogate.
+        """
+        ids = self.encode(text)
+        normalized, begins, ends = normalize_with_alignment(text, self.normalization)
+        # Character that each UTF-8 byte of the normalised text belongs to.
+        owner = np.repeat(np.arange(len(normalized)), [len(c.encode()) for c in normalized])
+        lengths = self._table.byte_lengths[ids]
+        stop = np.cumsum(lengths)
+        start = stop - lengths
+        if self._has_prefix(ids):
+            start, stop = np.maximum(start - 1, 0), stop - 1
+        offsets = np.zeros((len(ids), 2), dtype=np.int64)
+        filled = stop > start
+        offsets[filled, 0] = begins[owner[start[filled]]]
+        offsets[filled, 1] = ends[owner[stop[filled] - 1]]
+        return ids, offsets
+
+    def _has_prefix(self, ids: Ids) -> bool:
+        return len(ids) > 0 and self._table.text[int(ids[0])].startswith(b" ")
+
+    def decode(self, ids: Iterable[int] | Ids) -> str:
+        """Text of the ids, special ids left out.
+
+        The inverse of `encode` on normalised text. One leading space is taken for the one that `encode` adds. Bytes
+        that are not UTF-8 (a sequence cut inside a character) become U+FFFD.
+
+        Raises:
+            TokenizerError: an id is outside the vocabulary.
+        """
+        table = self._table.text
+        try:
+            pieces = [table[i] for i in _plain_ids(ids)]
+        except IndexError:
+            raise TokenizerError(f"ids: expected numbers from 0 to {self.vocab_size - 1}, got {ids!r}") from None
+        return b"".join(pieces).removeprefix(b" ").decode(errors="replace")
+
+    def decode_batch(self, rows: Iterable[Iterable[int] | Ids]) -> list[str]:
+        """Texts of many rows of ids, each as `decode` gives it."""
+        return [self.decode(row) for row in rows]
+
+    def sample(self, text: str, *, alpha: float, seed: int) -> Ids:
+        """One random segmentation of a text, for subword regularisation.
+
+        A unigram model draws from all segmentations with probability ∝ P(segmentation)^alpha (Kudo 2018): 0 is
+        uniform, 1 the model's own distribution, large values give `encode`. A BPE model leaves out each possible
+        merge with probability alpha at every step (Provilkov et al. 2020): 0 gives `encode`, 1 single characters.
+
+        Depends on nothing but the arguments: no generator is shared between calls, threads or processes.
+
+        Args:
+            text: the text.
+            alpha: strength, as above.
+            seed: same seed, same segmentation.
+
+        Returns:
+            `(n,)` int32; `decode` gives the text back whatever was drawn.
+
+        Raises:
+            TokenizerError: alpha is out of range, or `text` holds a lone surrogate.
+        """
+        if not alpha >= 0 or (self.model == "bpe" and alpha > 1):
+            limit = "from 0 to 1" if self.model == "bpe" else "of at least 0"
+            raise TokenizerError(f"alpha: expected a number {limit}, got {alpha!r}")
+        ready = normalize(text, self.normalization)
+        draw = sample_unigram if self.model == "unigram" else sample_bpe
+        try:
+            return np.array(draw(self._table, ready, alpha, seed), dtype=np.int32)
+        except UnicodeEncodeError as error:
+            raise surrogate_error(error) from None
+
+    def piece(self, id: int) -> str:
+        """The piece with this id, as SentencePiece writes it (`▁` for a space).
+
+        Raises:
+            TokenizerError: the id is outside the vocabulary.
+        """
+        if not 0 <= id < self.vocab_size:
+            raise TokenizerError(f"id: expected a number from 0 to {self.vocab_size - 1}, got {id}")
+        return str(self._processor.id_to_piece(int(id)))
+
+    def id(self, piece: str) -> int:
+        """The id of a piece.
+
+        Raises:
+            TokenizerError: there is no such piece.
+        """
+        found = int(self._processor.piece_to_id(piece))
+        if self._processor.id_to_piece(found) != piece:
+            raise TokenizerError(f"piece: expected one of the vocabulary, got {piece!r}")
+        return found
+
+    def byte_lengths(self) -> NDArray[np.int64]:
+        """UTF-8 bytes that each piece stands for, `(V,)`: a space 1, a byte piece 1, a special piece 0.
+
+        Over the ids of a text they sum to the UTF-8 bytes of the normalised text, plus 1 for the space in front of
+        it (an empty text has no ids and no such space; neither has a text that starts with U+2581).
+        """
+        return self._table.byte_lengths.copy()
+
+    def starts_word(self) -> NDArray[np.bool_]:
+        """Whether each piece begins a word, `(V,)`, for masking whole words.
+
+        True for pieces with a leading space; for pieces that begin in a script written without spaces (Han, kana,
+        Thai, Lao, Khmer, Myanmar, …), where every piece stands alone; for punctuation, symbols and white space; for
+        byte pieces that begin a character of such a script or an emoji; and for special pieces.
+        """
+        return self._table.starts_word.copy()
+
+    def is_byte(self) -> NDArray[np.bool_]:
+        """Whether each piece is a byte piece, `(V,)`."""
+        return self._table.is_byte.copy()
+
+
+def _plain_ids(ids: Iterable[int] | Ids) -> list[int]:
+    values = ids.tolist() if isinstance(ids, np.ndarray) else [int(i) for i in ids]
+    if any(i < 0 for i in values):
+        raise IndexError
+    return values

@@ -1,0 +1,114 @@
+"""Random segmentations for subword regularisation, from an explicit seed.
+
+SentencePiece can sample too, but from one generator per thread that the whole process shares, so a draw depends on
+every draw before it. Here it depends on its arguments alone.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+
+from .pieces import PieceTable
+from .special import FIRST_BYTE_ID
+
+
+def sample_unigram(table: PieceTable, text: str, alpha: float, seed: int) -> list[int]:
+    """Forward filtering, backward sampling over the lattice of all segmentations (Kudo 2018, section 3.2).
+
+    With `forward[i]` the log of the summed weights of all segmentations of the first i characters, the last piece
+    of a prefix is drawn with probability exp(forward[start] + alpha·score − forward[end]), and so on to the front.
+    A character without a piece of its own is an edge spelled in bytes, its score 10 below the lowest, as in
+    SentencePiece.
+    """
+    if not text:
+        return []
+    text = _prefixed(text)
+    learnt, longest = table.learnt, table.longest
+    scores = table.scores
+    unknown = float(scores.min()) - 10.0
+    size = len(text)
+    forward = [0.0] + [-math.inf] * size
+    edges: list[list[tuple[int, int, float]]] = [[] for _ in range(size + 1)]
+    for end in range(1, size + 1):
+        into = edges[end]
+        for begin in range(max(0, end - longest), end):
+            found = learnt.get(text[begin:end])
+            if found is not None:
+                into.append((begin, found, forward[begin] + alpha * float(scores[found])))
+            elif begin == end - 1:
+                into.append((begin, -1, forward[begin] + alpha * unknown))
+        top = max(weight for _, _, weight in into)
+        forward[end] = top + math.log(sum(math.exp(weight - top) for _, _, weight in into))
+    draw = random.Random(seed)
+    ids: list[int] = []
+    end = size
+    while end:
+        begin, found = _choose(edges[end], forward[end], draw)
+        ids += [found] if found >= 0 else _spelled(text[begin], backwards=True)
+        end = begin
+    ids.reverse()
+    return ids
+
+
+def _choose(edges: list[tuple[int, int, float]], total: float, draw: random.Random) -> tuple[int, int]:
+    left = draw.random()
+    for begin, found, weight in edges:
+        left -= math.exp(weight - total)
+        if left < 0:
+            break
+    return begin, found
+
+
+def sample_bpe(table: PieceTable, text: str, alpha: float, seed: int) -> list[int]:
+    """BPE-dropout (Provilkov et al. 2020): the usual merges, each candidate dropped with probability alpha a step.
+
+    Done word by word: merges never cross a space, so this is the same as over the whole text, in less time.
+    """
+    if not text:
+        return []
+    draw = random.Random(seed)
+    ids: list[int] = []
+    for word in _words(_prefixed(text)):
+        for part in _merge(table, word, alpha, draw):
+            found = table.learnt.get(part)
+            ids += [found] if found is not None else _spelled(part)
+    return ids
+
+
+def _merge(table: PieceTable, word: str, alpha: float, draw: random.Random) -> list[str]:
+    learnt, scores = table.learnt, table.scores
+    parts = list(word)
+    while len(parts) > 1:
+        best_score, best = -math.inf, -1
+        for i in range(len(parts) - 1):
+            found = learnt.get(parts[i] + parts[i + 1])
+            if found is None or scores[found] <= best_score:
+                continue
+            if alpha == 0.0 or draw.random() >= alpha:
+                best_score, best = scores[found], i
+        if best < 0:
+            break
+        parts[best : best + 2] = [parts[best] + parts[best + 1]]
+    return parts
+
+
+def _words(text: str) -> list[str]:
+    """Cut before every space that follows something else; the pieces join to the text."""
+    words = [text[0]]
+    for character in text[1:]:
+        if character == " " and words[-1].strip(" "):
+            words.append(character)
+        else:
+            words[-1] += character
+    return words
+
+
+def _prefixed(text: str) -> str:
+    """The space in front that `encode` adds; SentencePiece adds none to the empty text before a U+2581."""
+    return text if text.startswith("\u2581") else " " + text
+
+
+def _spelled(text: str, *, backwards: bool = False) -> list[int]:
+    ids = [FIRST_BYTE_ID + byte for byte in text.encode()]
+    return ids[::-1] if backwards else ids

@@ -1,0 +1,176 @@
+"""Training a vocabulary: a bounded, balanced, repeatable sample handed to SentencePiece."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from .balance import LabelledTexts, LanguageShare, draw_sample, plan_sample, start
+from .errors import TokenizerError
+from .model import Tokenizer
+from .normalize import normalize
+from .options import Normalization, TokenizerOptions
+from .special import BOS_ID, EOS_ID, MASK_ID, PAD_ID, SPECIAL_PIECES, UNK_ID
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is being done, how much of it is done, and how much there is (None: unknown)."""
+
+T = TypeVar("T")
+
+_REPORT_EVERY = 4096
+
+# SentencePiece skips a whole line for any of these, or takes them for its own marks: NUL, its boundary mark (tab),
+# its mark for an unknown character (U+2585) and for a space (U+2581). In training they are word ends; when text
+# is encoded they are spelled in bytes.
+_RESERVED = re.compile("[\x00\t\u2581\u2585]")
+
+
+def train_tokenizer(
+    texts: LabelledTexts,
+    options: TokenizerOptions | None = None,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    on_plan: Callable[[Mapping[str, LanguageShare]], None] | None = None,
+) -> Tokenizer:
+    """Train a shared vocabulary on text of many languages.
+
+    Args:
+        texts: `(language, text)` pairs that can be iterated twice, or a function that returns a fresh iterable.
+        options: the recipe; left out, the defaults of `TokenizerOptions`.
+        path: where to write the model, whole or not at all; left out, it is only returned.
+        progress: told about counting, reading and training.
+        on_plan: shown each language's requested and granted share before training starts.
+
+    Returns:
+        The tokenizer, ready to use.
+
+    Raises:
+        TokenizerError: no text, text that is not Unicode, or a vocabulary size that the text cannot fill or that
+            cannot hold the text's characters.
+    """
+    # Here and not at the top: encoding needs no trainer, and the import is not free.
+    from sentencepiece import SentencePieceTrainer
+
+    options = options or TokenizerOptions()
+    report = progress or (lambda stage, done, total: None)
+    plan = plan_sample(
+        lambda: _counted(start(texts), "counting texts", None, report),
+        alpha=options.alpha,
+        sample_bytes=options.sample_bytes,
+        max_repeats=options.max_repeats,
+    )
+    if on_plan is not None:
+        on_plan(plan)
+    drawn = _counted(
+        draw_sample(texts, plan, options.seed),
+        "sampling texts",
+        sum(share.draws for share in plan.values()),
+        report,
+    )
+    sentences = _sentences(drawn, options.normalization, options.max_sentence_bytes)
+    buffer = io.BytesIO()
+    try:
+        SentencePieceTrainer.train(
+            sentence_iterator=_announced(sentences, report),
+            model_writer=buffer,
+            model_type=options.model,
+            vocab_size=options.vocabulary_size,
+            character_coverage=options.character_coverage,
+            max_sentencepiece_length=options.max_piece_characters,
+            num_threads=options.threads,
+            byte_fallback=True,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            add_dummy_prefix=True,
+            bos_id=BOS_ID,
+            pad_id=PAD_ID,
+            eos_id=EOS_ID,
+            unk_id=UNK_ID,
+            bos_piece=SPECIAL_PIECES[BOS_ID],
+            pad_piece=SPECIAL_PIECES[PAD_ID],
+            eos_piece=SPECIAL_PIECES[EOS_ID],
+            unk_piece=SPECIAL_PIECES[UNK_ID],
+            control_symbols=SPECIAL_PIECES[MASK_ID],
+            # The sample above is the sample: SentencePiece must neither draw again nor shuffle nor drop.
+            input_sentence_size=0,
+            shuffle_input_sentence=False,
+            max_sentence_length=2 * options.max_sentence_bytes,
+            minloglevel=2,
+        )
+    except TokenizerError:
+        raise
+    except (RuntimeError, ValueError, OSError) as error:
+        raise _explained(error, options) from error
+    tokenizer = Tokenizer.from_bytes(buffer.getvalue(), normalization=options.normalization)
+    report("training vocabulary", tokenizer.vocab_size, tokenizer.vocab_size)
+    if path is not None:
+        tokenizer.save(path)
+    return tokenizer
+
+
+def _counted(items: Iterable[T], stage: str, total: int | None, report: Progress) -> Iterator[T]:
+    done = 0
+    for item in items:
+        yield item
+        done += 1
+        if done % _REPORT_EVERY == 0:
+            report(stage, done, total)
+    report(stage, done, done)
+
+
+def _announced(sentences: Iterator[str], report: Progress) -> Iterator[str]:
+    """SentencePiece reads to the end before it works in silence: the end is the moment to say so."""
+    yield from sentences
+    report("training vocabulary", 0, None)
+
+
+def _sentences(texts: Iterable[str], normalization: Normalization, max_bytes: int) -> Iterator[str]:
+    """Lines fit for SentencePiece: normalised, without its reserved characters, none above `max_bytes`."""
+    for text in texts:
+        for line in normalize(text, normalization).split("\n"):
+            clean = _RESERVED.sub(" ", line).strip(" \r")
+            if not clean:
+                continue
+            if 4 * len(clean) <= max_bytes or len(clean.encode()) <= max_bytes:
+                yield clean
+            else:
+                yield from _cut(clean, max_bytes)
+
+
+def _cut(line: str, max_bytes: int) -> Iterator[str]:
+    """Cut a long line before a space where there is one in the last half, else between characters."""
+    at_most = max_bytes // 4
+    begin = 0
+    while begin < len(line):
+        end = min(begin + at_most, len(line))
+        if end < len(line):
+            space = line.rfind(" ", begin + at_most // 2, end + 1)
+            if space > begin:
+                end = space
+            else:
+                while end > begin + 1 and unicodedata.combining(line[end]):
+                    end -= 1
+        if piece := line[begin:end].strip(" "):
+            yield piece
+        begin = end
+
+
+def _explained(error: Exception, options: TokenizerOptions) -> TokenizerError:
+    """SentencePiece's complaint in terms of the option that has to change."""
+    message = str(error)
+    wanted = options.vocabulary_size
+    if found := re.search(r"Vocabulary size too high.*?<= (\d+)", message, re.DOTALL):
+        return TokenizerError(
+            f"vocabulary_size: {wanted} is more than this text can fill; expected at most {found[1]}, or more text"
+        )
+    if "Vocabulary size is smaller than required_chars" in message or "required_chars" in message:
+        return TokenizerError(
+            f"vocabulary_size: {wanted} cannot hold a piece for every frequent character of this text; expected a "
+            f"larger vocabulary or a character_coverage below {options.character_coverage} ({message.strip()})"
+        )
+    return TokenizerError(f"texts: SentencePiece could not train on them: {message.strip()}")

@@ -32,12 +32,12 @@ class Message:
     Attributes:
         ids: the source text; with a plural, the singular and the plural. An empty first one is the header.
         texts: the translation, one string per plural form of the language.
-        place: where it stands, for people: `file` or `file:line`.
+        line: where it begins in a `.po`; 0 in a `.mo`, which has no lines.
     """
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
-    place: str
+    line: int = 0
 
 
 def parse_mo(data: bytes, name: str) -> Iterator[Message]:
@@ -45,7 +45,7 @@ def parse_mo(data: bytes, name: str) -> Iterator[Message]:
 
     Args:
         data: the file's bytes.
-        name: what errors and `Message.place` call it.
+        name: what errors call it.
 
     Raises:
         InputError: not a `.mo` file, cut short, or not in the character set its header names.
@@ -80,7 +80,7 @@ def parse_mo(data: bytes, name: str) -> Iterator[Message]:
             text = raw_text.decode(charset)
         except UnicodeDecodeError as error:
             raise InputError(f"{name}: message {index + 1} of {count} is not {charset}: {error}") from error
-        yield Message(tuple(source.split("\0")), tuple(text.split("\0")), name)
+        yield Message(tuple(source.split("\0")), tuple(text.split("\0")))
 
 
 def parse_po(data: bytes, name: str) -> Iterator[Message]:
@@ -88,7 +88,7 @@ def parse_po(data: bytes, name: str) -> Iterator[Message]:
 
     Args:
         data: the file's bytes.
-        name: what errors and `Message.place` call it.
+        name: what errors call it.
 
     Raises:
         InputError: a line, which the message names, is not `.po` syntax or not in the header's character set.
@@ -110,7 +110,7 @@ def parse_po(data: bytes, name: str) -> Iterator[Message]:
         ids = tuple(fields[key] for key in ("msgid", "msgid_plural") if key in fields)
         # The header is needed even from a catalogue whose header is marked fuzzy, as templates' are.
         if not fuzzy or not ids[0]:
-            yield Message(ids, tuple(fields[key] for key in forms), f"{name}:{began}")
+            yield Message(ids, tuple(fields[key] for key in forms), began)
 
     for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         try:

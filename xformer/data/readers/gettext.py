@@ -7,13 +7,13 @@ many catalogues, packages and contexts it occurs.
 from __future__ import annotations
 
 import gettext
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from xformer.data.readers.catalogue import Message, parse_header, parse_mo, parse_po
+from xformer.data.readers.fields import content_group
 from xformer.data.readers.lines import naming, open_zip
 from xformer.data.record import Record, normalize_language
 from xformer.errors import InputError
@@ -64,7 +64,7 @@ def read_gettext(
     source = None if source_language is None else normalize_language(source_language)
     joined = _join_plurals(paths)
     seen: set[str] = set()
-    for name, messages in _catalogues(paths):
+    for name, label, messages in _catalogues(paths):
         tag = ""
         plural: tuple[int, int] | None = None
         for message in messages:
@@ -80,19 +80,15 @@ def read_gettext(
             translations = _translations(message, plural)
             if not translations:
                 continue
-            group = message_group(joined.get(message.ids[0], message.ids[0]))
+            group = content_group(joined.get(message.ids[0], message.ids[0]))
+            place = f"{label}:{message.line}" if message.line else label
             if source is not None and source != tag:
                 for text in message.ids:
-                    if (key := message_group(text)) not in seen and text.strip():
+                    if (key := content_group(text)) not in seen and text.strip():
                         seen.add(key)
-                        yield Record(text, source, group, message.place)
+                        yield Record(text, source, group, place)
             for text in translations:
-                yield Record(text, tag, group, message.place)
-
-
-def message_group(source: str) -> str:
-    """The group of everything that translates the source message `source`."""
-    return "gettext:" + hashlib.blake2b(source.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+                yield Record(text, tag, group, place)
 
 
 def _join_plurals(paths: Iterable[str | os.PathLike[str]]) -> dict[str, str]:
@@ -104,7 +100,7 @@ def _join_plurals(paths: Iterable[str | os.PathLike[str]]) -> dict[str, str]:
             text = parent[text]
         return text
 
-    for _, messages in _catalogues(paths):
+    for _, _, messages in _catalogues(paths):
         for message in messages:
             if len(message.ids) > 1:
                 ends = sorted(map(root, message.ids))  # sorted: the same root whatever the order of the files
@@ -116,8 +112,8 @@ def _translations(message: Message, plural: tuple[int, int] | None) -> list[str]
     """The texts of a message that are translations: of its singular, then of its plural, if that differs."""
     last = len(message.texts) - 1
     one, many = (0, last) if plural is None else (min(index, last) for index in plural)
-    chosen = zip(message.ids, (message.texts[one], message.texts[many]), strict=False)
-    return list(dict.fromkeys(text for source, text in chosen if text.strip() and text != source))
+    chosen = (message.texts[one], message.texts[many]) if len(message.ids) > 1 else message.texts[:1]
+    return list(dict.fromkeys(text for text in chosen if text.strip() and text not in message.ids))
 
 
 def _plural(header: Mapping[str, str], name: str) -> tuple[int, int] | None:
@@ -151,30 +147,38 @@ def _language(name: str, header: Mapping[str, str]) -> str:
         raise InputError(f"{name}: {error}") from error
 
 
-def _catalogues(paths: Iterable[str | os.PathLike[str]]) -> Iterator[tuple[str, Iterator[Message]]]:
-    """The name and the messages of every catalogue, in the order of `paths` and by name within each."""
+def _catalogues(paths: Iterable[str | os.PathLike[str]]) -> Iterator[tuple[str, str, Iterator[Message]]]:
+    """Every catalogue, in the order of `paths` and by name within each.
+
+    Yields:
+        Its name for errors; its name for records, which does not depend on where the files lie; its messages.
+    """
     for path in map(Path, paths):
         if path.is_dir():
-            files = _best_forms(str(file) for ending in ("mo", "po") for file in path.rglob(f"*.{ending}"))
+            files = _best_forms(
+                str(file) for ending in ("mo", "po") for file in path.rglob(f"*.{ending}") if file.is_file()
+            )
+            if not files:
+                raise InputError(f"{path}: expected gettext catalogues (.mo, .po) in this folder, found none")
+            for file in files:
+                yield file, Path(file).relative_to(path.parent).as_posix(), _parse(_read(file), file)
         elif path.suffix in (".mo", ".po"):
-            files = [str(path)]
+            yield str(path), "/".join(path.parts[-3:]), _parse(_read(path), str(path))
         else:
             with open_zip(path) as archive:
                 members = _best_forms(archive.namelist())
+                if not members:
+                    raise InputError(f"{path}: expected gettext catalogues (.mo, .po) inside, found none")
                 for member in members:
-                    name = f"{path.name}:{member}"
+                    name = f"{path}:{member}"
                     with naming(name):
                         data = archive.read(member)
-                    yield name, _parse(data, name)
-            if not members:
-                raise InputError(f"{path}: expected gettext catalogues (.mo or .po) inside, found none")
-            continue
-        if not files:
-            raise InputError(f"{path}: expected gettext catalogues (.mo or .po) in this folder, found none")
-        for file in files:
-            with naming(file):
-                data = Path(file).read_bytes()
-            yield file, _parse(data, file)
+                    yield name, f"{path.name}:{member}", _parse(data, name)
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    with naming(path):
+        return Path(path).read_bytes()
 
 
 def _parse(data: bytes, name: str) -> Iterator[Message]:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from xformer.errors import InputError
 
@@ -77,7 +78,7 @@ def uncompressed_name(path: str | os.PathLike[str]) -> str:
     return name
 
 
-def decode_lines(file: io.BufferedIOBase, name: str | os.PathLike[str]) -> Iterator[str]:
+def decode_lines(file: IO[bytes] | io.BufferedIOBase, name: str | os.PathLike[str]) -> Iterator[str]:
     r"""Decode strict UTF-8 lines which end at `\n` alone.
 
     U+2028, U+0085, vertical tabs and lone `\r` are text; one `\r` before the `\n` is a Windows line end and

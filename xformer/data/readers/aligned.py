@@ -1,0 +1,55 @@
+"""Line-aligned texts: what Moses pairs and IWSLT's training files share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import PurePath
+
+from xformer.data.readers.fields import content_group
+from xformer.data.record import Record
+from xformer.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One language of an aligned text.
+
+    Attributes:
+        path: the file, for errors and, by its name, for records.
+        language: normalised tag.
+        lines: (line number, text), in the order that aligns.
+    """
+
+    path: str | os.PathLike[str]
+    language: str
+    lines: Iterable[tuple[int, str]]
+
+
+def align(sides: Sequence[Side]) -> Iterator[Record]:
+    """Stream what stands at the same place in every side as one group.
+
+    A blank line yields no record, but holds its place.
+
+    Raises:
+        InputError: the sides have different numbers of lines. Streaming, this is known at the end only.
+    """
+    if len(sides) < 2:
+        raise InputError(f"expected two files or more, one per language, got {len(sides)}")
+    repeated = {side.language for side in sides if sum(side.language == each.language for each in sides) > 1}
+    if repeated:
+        raise InputError(f"expected files in different languages, got {', '.join(sorted(repeated))} twice")
+    rows = enumerate(zip_longest(*(side.lines for side in sides)))
+    for count, row in rows:
+        if None in row:
+            counts = [count + (line is not None) for line in row]
+            for _, rest in rows:
+                counts = [total + (line is not None) for total, line in zip(counts, rest, strict=True)]
+            said = ", ".join(f"{side.path} has {n}" for side, n in zip(sides, counts, strict=True))
+            raise InputError(f"expected files with the same number of lines: {said}")
+        group = content_group(*(text for _, text in row))
+        for side, (number, text) in zip(sides, row, strict=True):
+            if text.strip():
+                yield Record(text, side.language, group, f"{PurePath(side.path).name}:{number}")

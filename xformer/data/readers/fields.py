@@ -1,0 +1,198 @@
+"""What the readers of rows (TSV, JSON lines, Parquet) share: which field is what, and row → records."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xformer.data.readers.lines import uncompressed_name
+from xformer.data.record import Record, normalize_language
+from xformer.errors import InputError
+
+_LANGUAGE_LIKE = re.compile(r"[a-z]{2,3}([-_@][A-Za-z0-9]{2,8})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Rows of one text each: which field holds what.
+
+    A dotted name reaches into nested fields: `translation.de`.
+
+    Attributes:
+        text: the text.
+        language: its language tag. None: every row has the language given to the reader or the file's name.
+        group: equal values say the same thing in different languages or words. None: rows belong together
+            where their texts are equal.
+        id: the row's own name.
+        label: its class.
+    """
+
+    text: str = "text"
+    language: str | None = None
+    group: str | None = None
+    id: str | None = None
+    label: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every field named here."""
+        return _named(self.text, self.language, self.group, self.id, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelFields:
+    """Rows of one text in several languages: which field holds which language.
+
+    Attributes:
+        texts: field → language tag, at least two.
+        group: as in `Fields`. None: rows belong together where all their texts are equal.
+        id: the row's own name.
+        label: its class.
+    """
+
+    texts: Mapping[str, str]
+    group: str | None = None
+    id: str | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.texts) < 2:
+            raise ValueError(f"ParallelFields.texts: expected two fields or more, got {dict(self.texts)!r}")
+        tags = {field: normalize_language(tag) for field, tag in self.texts.items()}
+        object.__setattr__(self, "texts", tags)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every field named here."""
+        return _named(*self.texts, self.group, self.id, self.label)
+
+
+def content_group(*texts: str) -> str:
+    """The group of records which nothing but their content joins: a hash of `texts`.
+
+    It depends on no file name or line number, so that a split made by group stays what it is when files are
+    moved, and equal texts land in one split.
+    """
+    joined = "\0".join(texts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(joined, digest_size=12).hexdigest()
+
+
+def language_of(path: str | os.PathLike[str], language: str | None, endings: Sequence[str] = ()) -> str:
+    """The language of a file: `language` if given, else the last part of its name: `train.pt_BR.jsonl.gz`.
+
+    Args:
+        path: the file, of which only the name matters.
+        language: what the user said.
+        endings: the format's own endings, dropped first: `(".jsonl",)`.
+
+    Raises:
+        InputError: `language` is not a tag, or there is none and the name does not end in one.
+    """
+    if language is not None:
+        return normalize_language(language)
+    stem = uncompressed_name(path)
+    for ending in endings:
+        stem = stem.removesuffix(ending)
+    last = stem.rpartition(".")[2]
+    if not _LANGUAGE_LIKE.fullmatch(last):
+        raise InputError(
+            f"{os.fspath(path)}: cannot tell the language from the file's name, expected it to end like "
+            f"'.de{endings[0] if endings else ''}'; say which it is"
+        )
+    return normalize_language(last)
+
+
+def languages_of(
+    paths: Sequence[str | os.PathLike[str]], languages: Sequence[str] | None, endings: Sequence[str] = ()
+) -> list[str]:
+    """The language of each of several files, see `language_of`.
+
+    Raises:
+        InputError: there are more or fewer `languages` than `paths`, or one cannot be told.
+    """
+    if languages is None:
+        return [language_of(path, None, endings) for path in paths]
+    if len(languages) != len(paths):
+        raise InputError(f"expected one language for each of {len(paths)} files, got {len(languages)}")
+    return [normalize_language(language) for language in languages]
+
+
+def row_records(
+    row: Mapping[str, Any], fields: Fields | ParallelFields, language: str | None, place: str, source: str
+) -> Iterator[Record]:
+    """The records of one row. A text that is null or blank yields none.
+
+    Args:
+        row: the row's fields.
+        fields: which is what.
+        language: of every row, where `fields` names no field for it.
+        place: file and line, for errors.
+        source: the records' `source`.
+
+    Raises:
+        InputError: a field is missing, or is not what it should be.
+    """
+    if isinstance(fields, Fields):
+        if fields.language is not None:
+            language = _language(_field(row, fields.language, place), fields.language, place)
+        elif language is None:
+            raise ValueError("row_records: no language, and no field for it")
+        texts = [(_text(row, fields.text, place), language)]
+    else:
+        texts = [(_text(row, name, place), tag) for name, tag in fields.texts.items()]
+    filled = [(text, tag) for text, tag in texts if text.strip()]
+    if not filled:
+        return
+    group = _name(row, fields.group, place) or content_group(*(text for text, _ in texts))
+    identity, label = _name(row, fields.id, place), _name(row, fields.label, place)
+    for text, tag in filled:
+        yield Record(text, tag, group, source, identity, label)
+
+
+def _named(*names: str | None) -> tuple[str, ...]:
+    return tuple(name for name in names if name is not None)
+
+
+def _field(row: Mapping[str, Any], name: str, place: str) -> Any:
+    value: Any = row
+    for part in [name] if name in row else name.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise InputError(f"{place}: no field {name!r}; there are {', '.join(map(repr, row)) or 'none'}")
+        value = value[part]
+    return value
+
+
+def _text(row: Mapping[str, Any], name: str, place: str) -> str:
+    value = _field(row, name, place)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InputError(f"{place}: field {name!r}: expected text, got {value!r:.60}")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{place}: field {name!r}: half of a surrogate pair is no character") from error
+    return value
+
+
+def _name(row: Mapping[str, Any], name: str | None, place: str) -> str | None:
+    """A group, an id or a label: text or an integer; None where it is null or empty."""
+    value = None if name is None else _field(row, name, place)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str | int):
+        raise InputError(f"{place}: field {name!r}: expected text or an integer, got {value!r:.60}")
+    return str(value)
+
+
+def _language(value: Any, name: str, place: str) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{place}: field {name!r}: expected a language tag, got {value!r:.60}")
+    try:
+        return normalize_language(value)
+    except InputError as error:
+        raise InputError(f"{place}: field {name!r}: {error}") from error

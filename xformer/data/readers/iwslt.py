@@ -1,0 +1,116 @@
+"""IWSLT: transcripts of talks, as training files with tags between the lines and test sets in near-XML."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from xformer.data.readers.aligned import Side, align
+from xformer.data.readers.fields import content_group, languages_of
+from xformer.data.readers.lines import read_lines, uncompressed_name
+from xformer.data.record import Record
+from xformer.errors import InputError
+
+_DROP = re.compile(r"\s*</?(url|talkid|keywords|speaker|reviewer|translator|doc)\b")
+_UNWRAP = re.compile(r"\s*<(title|description)>(.*)</\1>\s*")
+_DOCUMENT = re.compile(r"<doc\b[^>]*\bdocid=[\"']([^\"']*)")
+_SEGMENT = re.compile(r"<seg\b[^>]*\bid=[\"']([^\"']*)[\"'][^>]*>")
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});")
+_END = "</seg>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """A <seg>: `document:id`, the line it begins in, and its text."""
+
+    key: str
+    line: int
+    text: str
+
+
+def read_iwslt(
+    paths: Sequence[str | os.PathLike[str]], *, languages: Sequence[str] | None = None
+) -> Iterator[Record]:
+    """Stream the same talks in two languages or more; what translates each other is one group.
+
+    Training files (`train.tags.de-en.de`) align by line once the lines about the talk (url, talk id,
+    keywords, speaker, reviewer, translator, doc) are gone; title and description are text and lose their
+    tags. Test sets (`IWSLT14.TED.tst2010.de-en.de.xml`) align by document and segment; they are read as
+    lines, since a bare `&` in them is no XML.
+
+    Args:
+        paths: one file per language, all `.xml` or none; plain, `.gz`, `.bz2` or `.xz`.
+        languages: of the files, in their order. None: the ends of their names, `.xml` aside.
+
+    Raises:
+        InputError: a file is missing or damaged; the languages have different numbers of lines or not the
+            same segments; or a segment has no end.
+    """
+    tags = languages_of(paths, languages, (".xml",))
+    xml = {uncompressed_name(path).endswith(".xml") for path in paths}
+    if len(xml) > 1:
+        raise InputError(f"expected .xml files only or none, got {', '.join(str(path) for path in paths)}")
+    if xml == {True}:
+        yield from _align_segments(paths, tags)
+    else:
+        sides = zip(paths, tags, strict=True)
+        yield from align([Side(path, tag, _tagged_lines(path)) for path, tag in sides])
+
+
+def _tagged_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(read_lines(path), 1):
+        if _DROP.match(line):
+            continue
+        unwrapped = _UNWRAP.fullmatch(line)
+        yield number, (unwrapped[2] if unwrapped else line).strip()
+
+
+def _align_segments(paths: Sequence[str | os.PathLike[str]], tags: Sequence[str]) -> Iterator[Record]:
+    for row in zip_longest(*map(_segments, paths)):
+        if len({segment and segment.key for segment in row}) > 1:
+            found = ", ".join(
+                f"{os.fspath(path)} has "
+                + (f"{segment.key} in line {segment.line}" if segment else "no more")
+                for path, segment in zip(paths, row, strict=True)
+            )
+            raise InputError(f"expected the same segments in the same order: {found}")
+        group = content_group(*(segment.text for segment in row))
+        for path, tag, segment in zip(paths, tags, row, strict=True):
+            if segment.text:
+                source = f"{Path(path).name}:{segment.line}"
+                yield Record(segment.text, tag, group, source, id=segment.key)
+
+
+def _segments(path: str | os.PathLike[str]) -> Iterator[_Segment]:
+    """The segments of a file. One may run over several lines, and a line may hold several."""
+    document = segment = ""
+    parts: list[str] | None = None  # the open segment's text so far
+    began = count = 0
+    for number, line in enumerate(read_lines(path), 1):
+        rest = line
+        while rest:
+            if parts is not None:
+                text, end, rest = rest.partition(_END)
+                parts.append(text)
+                if end:
+                    joined = " ".join(" ".join(parts).split())
+                    text = _ENTITY.sub(lambda match: html.unescape(match[0]), joined)
+                    yield _Segment(f"{document}:{segment}", began, text)
+                    parts, count = None, count + 1
+                continue
+            start = _SEGMENT.search(rest)
+            for match in _DOCUMENT.finditer(rest, 0, start.start() if start else len(rest)):
+                document = match[1]
+            if start is None:
+                break
+            segment, began, parts = start[1], number, []
+            rest = rest[start.end() :]
+    if parts is not None:
+        raise InputError(f"{os.fspath(path)}:{began}: segment {segment!r} has no {_END}")
+    if not count:
+        raise InputError(f'{os.fspath(path)}: expected segments, <seg id="1">…{_END}, found none')

@@ -1,0 +1,43 @@
+"""JSON lines: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from xformer.data.readers.fields import Fields, ParallelFields, language_of, row_records
+from xformer.data.readers.lines import read_lines
+from xformer.data.record import Record
+from xformer.errors import InputError
+
+
+def read_jsonl(
+    path: str | os.PathLike[str], fields: Fields | ParallelFields, *, language: str | None = None
+) -> Iterator[Record]:
+    """Stream the objects of a plain, `.gz`, `.bz2` or `.xz` file of JSON lines. Blank lines are passed over.
+
+    Args:
+        path: the file.
+        fields: which field is what.
+        language: of every object, where `fields` names no field for it. None: the end of the file's name, as
+            in `train.pt_BR.jsonl.gz`.
+
+    Raises:
+        InputError: a line is not a JSON object, or a field is missing or of the wrong kind; the message names
+            the line and the field.
+    """
+    if isinstance(fields, Fields) and fields.language is None:
+        language = language_of(path, language, (".jsonl", ".ndjson", ".json"))
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            continue
+        place = f"{os.fspath(path)}:{number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{place}: expected a JSON object: {error}") from error
+        if not isinstance(row, dict):
+            raise InputError(f"{place}: expected a JSON object, got {line[:60]!r}")
+        yield from row_records(row, fields, language, place, f"{Path(path).name}:{number}")

@@ -1,0 +1,169 @@
+r"""Tatoeba: sentences, and links between those that translate each other; and ManyThings' pairs made from it.
+
+Sentences joined by links, directly or in turn, say the same thing and are one group. A sentence takes 12
+bytes of memory meanwhile, a link none: some 150 MB for all of Tatoeba.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tarfile
+from collections.abc import Collection, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from xformer.data.readers.fields import content_group, language_of
+from xformer.data.readers.iso639 import shortest_tag
+from xformer.data.readers.lines import decode_lines, naming, read_lines
+from xformer.data.record import Record, normalize_language
+from xformer.errors import InputError
+
+_LINKS_AT_A_TIME = 2**18
+_NULL = r"\N"
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_LINK = re.compile(r"([0-9]{1,18})\t([0-9]{1,18})")
+
+
+def read_tatoeba(
+    sentences: str | os.PathLike[str],
+    links: str | os.PathLike[str],
+    *,
+    languages: Collection[str] | None = None,
+) -> Iterator[Record]:
+    r"""Stream Tatoeba's sentences, grouped by its links.
+
+    Both files are tab-separated without header or quoting, whatever their names say. Sentences without a
+    known language (`\N`) or text are left out, and so are links to sentences that are not there, which every
+    export has. Sentences that nothing links to are groups of one.
+
+    Args:
+        sentences: `sentences.csv` (id, ISO 639-3 code, text), `sentences_detailed.csv`, or either compressed:
+            `.gz`, `.bz2`, `.xz`, `.tar.bz2`. It is read twice.
+        links: `links.csv` (id, id), or compressed.
+        languages: keep these only (`de`, or `deu`). Links through other languages still join.
+
+    Raises:
+        InputError: a file is missing or damaged, a line has too few fields, or an id is not a number or comes
+            twice; the message names the line.
+    """
+    wanted = None if languages is None else {shortest_tag(language) for language in languages}
+    ids = np.fromiter((number for number, *_ in _sentences(sentences)), np.int64)
+    ids.sort()
+    if (twice := ids[:-1][ids[1:] == ids[:-1]]).size:
+        raise InputError(f"{os.fspath(sentences)}: sentence {twice[0]} comes twice")
+    root = _components(ids, links)
+    name = Path(sentences).name
+    for number, code, text, line in _sentences(sentences):
+        if code in (_NULL, "") or text == _NULL or not text.strip():
+            continue
+        try:
+            language = shortest_tag(code)
+        except InputError as error:
+            raise InputError(f"{os.fspath(sentences)}:{line}: {error}") from error
+        if wanted is None or language in wanted:
+            first = ids[root[np.searchsorted(ids, number)]]
+            yield Record(text, language, f"tatoeba:{first}", f"{name}:{line}", id=str(number))
+
+
+def read_manythings(
+    path: str | os.PathLike[str], *, language: str | None = None, pivot: str = "en"
+) -> Iterator[Record]:
+    """Stream a ManyThings file: a sentence, its translation and, in newer ones, where they are from.
+
+    Lines that follow each other with the same first sentence are one group, and that sentence comes once.
+
+    Args:
+        path: such as `deu.txt`, or compressed.
+        language: of the translations. None: the file's name, an ISO 639-3 code.
+        pivot: the language of the first column.
+
+    Raises:
+        InputError: the file is missing or damaged, or a line has fewer than two fields or more than three.
+    """
+    first_tag = normalize_language(pivot)
+    tag = shortest_tag(language_of(path, language, (".txt",)))
+    before = None
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            continue
+        fields = line.split("\t")
+        if len(fields) not in (2, 3):
+            raise InputError(
+                f"{os.fspath(path)}:{number}: expected sentence, translation and attribution between tabs, "
+                f"got {len(fields)} fields"
+            )
+        first, text = fields[:2]
+        group, source = content_group(first), f"{Path(path).name}:{number}"
+        if first != before and first.strip():
+            yield Record(first, first_tag, group, source)
+        if text.strip():
+            yield Record(text, tag, group, source)
+        before = first
+
+
+def _components(ids: npt.NDArray[np.int64], links: str | os.PathLike[str]) -> npt.NDArray[np.int32]:
+    """For each of the sorted ids, the index of the smallest id it is joined with.
+
+    Union-find over blocks of links at once: look up the roots of both ends, hang the larger root below the
+    smaller, until all ends of the block agree. A parent is never larger than its child, so there are no
+    cycles.
+    """
+    parent = np.arange(len(ids), dtype=np.int32)
+    pairs = _links(links)
+    while len(block := np.array(list(islice(pairs, _LINKS_AT_A_TIME)), np.int64).reshape(-1, 2)):
+        where = np.searchsorted(ids, block)
+        there = np.append(ids, -1)[where] == block  # -1: past the end there is nothing
+        ends = where[there.all(axis=1)]
+        while True:
+            roots = _roots(parent, ends)
+            low, high = roots.min(axis=1), roots.max(axis=1)
+            apart = low != high
+            if not apart.any():
+                break
+            np.minimum.at(parent, high[apart], low[apart])
+    return _roots(parent, np.arange(len(ids)))
+
+
+def _roots(parent: npt.NDArray[np.int32], nodes: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    """The roots of `nodes`. Their paths halve with each step, so that a chain takes log n steps, not n."""
+    roots = parent[nodes]
+    while (roots != (above := parent[roots])).any():
+        parent[nodes] = roots = above
+    return roots
+
+
+def _links(path: str | os.PathLike[str]) -> Iterator[tuple[int, int]]:
+    for number, line in enumerate(_lines(path), 1):
+        match = _LINK.fullmatch(line)
+        if match is None:
+            place = f"{os.fspath(path)}:{number}"
+            raise InputError(f"{place}: expected two sentence numbers between a tab, got {line[:60]!r}")
+        yield int(match[1]), int(match[2])
+
+
+def _sentences(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str, int]]:
+    """Number, language code, text, line."""
+    for number, line in enumerate(_lines(path), 1):
+        fields = line.split("\t")
+        if len(fields) not in (3, 6) or not _NUMBER.fullmatch(fields[0]):
+            place = f"{os.fspath(path)}:{number}"
+            raise InputError(f"{place}: expected number, language and text between tabs, got {line[:60]!r}")
+        yield int(fields[0]), fields[1], fields[2], number
+
+
+def _lines(path: str | os.PathLike[str]) -> Iterator[str]:
+    """The lines of a file, or of the first file in a tar."""
+    if ".tar" not in Path(path).suffixes:
+        yield from read_lines(path)
+        return
+    with naming(path), tarfile.open(path, "r|*") as archive:
+        for member in archive:
+            file = archive.extractfile(member)
+            if file is not None:
+                yield from decode_lines(file, path)
+                return
+        raise InputError(f"{os.fspath(path)}: expected a file inside, found none")

@@ -1,0 +1,44 @@
+"""Plain text, one language a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from xformer.data.readers.fields import content_group, language_of
+from xformer.data.readers.lines import read_lines
+from xformer.data.record import Record
+
+
+def read_text(
+    path: str | os.PathLike[str], *, language: str | None = None, paragraphs: bool = False
+) -> Iterator[Record]:
+    r"""Stream a plain, `.gz`, `.bz2` or `.xz` file, a record for each line that is not blank.
+
+    Args:
+        path: the file.
+        language: its language. None: the end of its name, `.txt` aside: `news.de.txt`, `de.txt`, `news.de`.
+        paragraphs: a record is a paragraph instead: lines up to a blank one, joined by `\n`.
+
+    Raises:
+        InputError: the file is missing, damaged or not UTF-8; the message names the line.
+    """
+    tag = language_of(path, language, (".txt",))
+    name = Path(path).name
+    lines: list[str] = []
+    began = 1
+    for number, line in enumerate(read_lines(path), 1):
+        if line.strip():
+            began = began if lines else number
+            lines.append(line)
+        if lines and (not paragraphs or not line.strip()):
+            yield _record(lines, tag, f"{name}:{began}")
+            lines = []
+    if lines:
+        yield _record(lines, tag, f"{name}:{began}")
+
+
+def _record(lines: list[str], language: str, source: str) -> Record:
+    text = "\n".join(lines)
+    return Record(text, language, content_group(text), source)

@@ -1,0 +1,152 @@
+"""TMX, the translation memory exchange format, in a stream."""
+
+from __future__ import annotations
+
+import html.entities
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from xml.parsers import expat
+
+from xformer.data.readers.fields import content_group
+from xformer.data.readers.lines import naming, open_bytes
+from xformer.data.record import Record, normalize_language
+from xformer.errors import InputError
+
+_CHUNK = 2**16
+# A unit of more characters than this is an attack or a mistake: stop before it fills the memory.
+_LONGEST_UNIT = 2**24
+# What stands inside these is formatting code, not language (TMX 1.4b, "Content markup"). <hi> and <sub> hold
+# text, but a <sub> is a text of its own (a footnote, an alternative text) in the middle of the code.
+_CODE = frozenset({"bpt", "ept", "it", "ph", "ut"})
+
+
+def read_tmx(path: str | os.PathLike[str], *, languages: Collection[str] | None = None) -> Iterator[Record]:
+    """Stream the translation units of a TMX file, plain, `.gz`, `.bz2` or `.xz`, each as one group.
+
+    Inline tags are flattened: highlighted text stays, formatting code goes. Any encoding that expat reads
+    (UTF-8, UTF-16, Latin-1, ASCII), any version. Nothing outside the file is looked up, and entities that the
+    file declares itself are refused, since a few lines of them can fill the memory.
+
+    Args:
+        path: the file.
+        languages: keep these only; `pt` keeps `pt-BR` too. None: all.
+
+    Raises:
+        InputError: the file is missing, damaged, not well-formed, not TMX or unsafe, or a variant does not
+            say its language; the message names the line.
+    """
+    wanted = None if languages is None else {normalize_language(language) for language in languages}
+    parser = _Parser(path)
+    with naming(path), open_bytes(path) as file:
+        while True:
+            chunk = file.read(_CHUNK)
+            for unit in parser.feed(chunk):
+                kept = [
+                    (tag, text, line)
+                    for tag, text, line in unit.variants
+                    if wanted is None or tag in wanted or tag.partition("-")[0] in wanted
+                ]
+                group = content_group(*(text for _, text, _ in kept))
+                for tag, text, line in kept:
+                    yield Record(text, tag, group, f"{Path(path).name}:{line}", id=unit.id)
+            if not chunk:
+                return
+
+
+class _Unit:
+    """One <tu>: its id, and (language, text, line) of each variant that has text."""
+
+    def __init__(self, identity: str | None) -> None:
+        self.id = identity
+        self.variants: list[tuple[str, str, int]] = []
+
+
+class _Parser:
+    """Bytes in, whole units out."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+        self._expat = expat.ParserCreate()
+        self._expat.buffer_text = True
+        self._expat.StartElementHandler = self._start
+        self._expat.EndElementHandler = self._end
+        self._expat.CharacterDataHandler = self._characters
+        self._expat.EntityDeclHandler = self._refuse_entity
+        self._expat.SkippedEntityHandler = self._skipped_entity
+        self._done: list[_Unit] = []
+        self._depth = 0
+        self._unit: _Unit | None = None
+        self._language: str | None = None
+        self._line = 0
+        self._text: list[str] | None = None  # of the open <seg>
+        self._code = 0  # how many elements of code are open
+        self._size = 0  # characters in the open unit
+
+    def feed(self, chunk: bytes) -> list[_Unit]:
+        """The units that end within `chunk`; an empty one ends the file."""
+        try:
+            self._expat.Parse(chunk, not chunk)
+        except expat.ExpatError as error:
+            raise InputError(f"{self._path}:{error.lineno}: not well-formed XML: {error}") from error
+        done, self._done = self._done, []
+        return done
+
+    def _place(self) -> str:
+        return f"{self._path}:{self._expat.CurrentLineNumber}"
+
+    def _start(self, name: str, attributes: Mapping[str, str]) -> None:
+        self._depth += 1
+        if self._depth == 1 and name != "tmx":
+            raise InputError(f"{self._place()}: expected a <tmx> file, got <{name}>")
+        if self._text is not None:
+            self._code += name in _CODE
+        elif name == "tu":
+            self._unit, self._size = _Unit(attributes.get("tuid")), 0
+        elif name == "tuv" and self._unit is not None:
+            tag = attributes.get("xml:lang") or attributes.get("lang")
+            if tag is None:
+                raise InputError(f"{self._place()}: expected <tuv xml:lang=…>, got no language")
+            try:
+                self._language, self._line = normalize_language(tag), self._expat.CurrentLineNumber
+            except InputError as error:
+                raise InputError(f"{self._place()}: {error}") from error
+        elif name == "seg" and self._language is not None:
+            self._text, self._code = [], 0
+
+    def _end(self, name: str) -> None:
+        self._depth -= 1
+        if self._text is not None:
+            if name in _CODE:
+                self._code -= 1
+            elif name == "seg":
+                text = "".join(self._text).strip()
+                if text and self._unit is not None and self._language is not None:
+                    self._unit.variants.append((self._language, text, self._line))
+                self._text = None
+        elif name == "tuv":
+            self._language = None
+        elif name == "tu" and self._unit is not None:
+            self._done.append(self._unit)
+            self._unit = None
+
+    def _characters(self, text: str) -> None:
+        if self._text is not None and not self._code:
+            self._text.append(text)
+            self._size += len(text)
+            if self._size > _LONGEST_UNIT:
+                raise InputError(f"{self._place()}: a unit of more than {_LONGEST_UNIT} characters")
+
+    def _refuse_entity(self, name: str, *_: object) -> None:
+        raise InputError(
+            f"{self._place()}: the file declares an entity, &{name};, which is refused as unsafe"
+        )
+
+    def _skipped_entity(self, name: str, is_parameter_entity: bool) -> None:
+        """An entity that a DTD outside the file would declare: known by name, or an error."""
+        if is_parameter_entity:
+            return
+        character = html.entities.html5.get(f"{name};")
+        if character is None:
+            raise InputError(f"{self._place()}: unknown entity &{name};")
+        self._characters(character)

@@ -65,6 +65,12 @@ class Packed:
             raise ValueError(f"tokens: expected shape {tuple(self.tokens.shape)}, got {tuple(tokens.shape)}")
         return replace(self, tokens=tokens)
 
+    def with_positions(self, positions: Tensor) -> Packed:
+        """The same batch with other positions (T,): starting again at a second text, say."""
+        if positions.shape != self.positions.shape:
+            raise ValueError(f"positions: expected shape {tuple(self.positions.shape)}, got {tuple(positions.shape)}")
+        return replace(self, positions=positions)
+
     def unsort(self, per_sequence: Tensor) -> Tensor:
         """Bring (B, …) rows back into the order of the list that `pack` was given."""
         out = torch.empty_like(per_sequence)

@@ -1,0 +1,66 @@
+"""Which text stands beside which: translation pairs out of groups.
+
+Shapes: E examples, P pairs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xformer.errors import InputError
+
+
+class TranslationPairs:
+    """The examples that have a translation, and a translation for each.
+
+    Attributes:
+        examples: (M,) numbers of the examples that have a translation, ascending.
+    """
+
+    def __init__(
+        self, group: NDArray[np.integer], language: NDArray[np.integer], whole: NDArray[np.bool_]
+    ) -> None:
+        """Index the groups.
+
+        Args:
+            group: (E,) what each example says; equal numbers are translations of one another.
+            language: (E,) its language.
+            whole: (E,) whether it is a whole text. Pieces of cut texts are left out: they are not translations.
+
+        Raises:
+            InputError: there are no two texts of one group in two languages.
+        """
+        members = np.flatnonzero(whole)
+        # By group, then language, so that a group is one run and a language one run in it.
+        members = members[np.lexsort((language[members], group[members]))]
+        runs, first, size = np.unique(group[members], return_index=True, return_counts=True)
+        self._members = members
+        self._language = language
+        self._run_of = np.full(len(group), -1, dtype=np.int64)
+        self._run_of[members] = np.repeat(np.arange(len(runs)), size)
+        self._first, self._size = first, size
+        by_run = language[members]
+        # A run has two languages if its first and its last differ, being sorted.
+        several = by_run[first] != by_run[first + size - 1] if len(runs) else np.zeros(0, dtype=bool)
+        self.examples = np.sort(members[np.repeat(several, size)])
+        if not len(self.examples):
+            raise InputError("translation pairs: expected groups with texts in two languages, found none")
+
+    def partners(self, examples: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
+        """One translation of each, drawn evenly from its group's texts in other languages.
+
+        Args:
+            examples: (P,) numbers out of `self.examples`.
+            rng: the source of chance.
+
+        Returns:
+            (P,) example numbers.
+        """
+        run = self._run_of[examples]
+        first, size = self._first[run], self._size[run]
+        chosen = self._members[first + rng.integers(0, size)]
+        # Draw again where the language is its own. A group has another one, so this ends.
+        while (same := self._language[chosen] == self._language[examples]).any():
+            chosen[same] = self._members[first[same] + rng.integers(0, size[same])]
+        return chosen.astype(np.int64)

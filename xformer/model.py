@@ -1,0 +1,50 @@
+"""What is pretrained: an encoder, its masked-LM head, and its pooling.
+
+Shapes: T tokens, B sequences, S selected tokens, C d_model, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from xformer.config import ModelConfig
+from xformer.encoder import Encoder
+from xformer.heads import MaskedLMHead, Pooling, PoolingKind
+from xformer.packed import Packed
+
+
+class MultilingualModel(nn.Module):
+    """An encoder with the two views that pretraining and evaluation take of it: tokens and sequences.
+
+    Attributes:
+        config: the architecture.
+        encoder: tokens to hidden states.
+        masked_lm: hidden states to vocabulary, at selected tokens.
+        pooling: hidden states to one vector a sequence.
+    """
+
+    def __init__(self, config: ModelConfig, pooling: PoolingKind = "weighted") -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.masked_lm = MaskedLMHead(config)
+        self.pooling = Pooling(config.d_model, pooling)
+
+    def token_logits(
+        self, batch: Packed, selected: Tensor, *, n_layers: int | None = None, backend: str | None = None
+    ) -> Tensor:
+        """Logits (S, V) at the tokens `selected` (S,)."""
+        hidden = self.encoder(batch, n_layers=n_layers, backend=backend)
+        return self.masked_lm(hidden, selected, self.encoder.token_embedding)  # type: ignore[no-any-return]
+
+    def sentence_vectors(
+        self, batch: Packed, *, n_layers: int | None = None, backend: str | None = None
+    ) -> Tensor:
+        """Unit vectors (B, C), one a sequence, in the packed order.
+
+        They are pooled before the final norm, which would erase each token's length in the residual stream: the weight
+        that a bag of subwords gives it.
+        """
+        hidden = self.encoder(batch, n_layers=n_layers, backend=backend, final_norm=False)
+        return F.normalize(self.pooling(hidden, batch), dim=-1)

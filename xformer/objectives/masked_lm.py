@@ -1,0 +1,92 @@
+"""Masked language modelling (Devlin et al. 2019): predict hidden tokens, and nothing else.
+
+Shapes: T tokens, B sequences, S selected tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from xformer.model import MultilingualModel
+from xformer.objectives.loss import Loss
+from xformer.objectives.masking import choose, hide
+from xformer.packed import Packed, pack
+from xformer.run_config import MaskingConfig
+
+
+@dataclass(frozen=True)
+class MaskedBatch:
+    """A batch with hidden tokens.
+
+    Attributes:
+        inputs: what the model is shown.
+        selected: (S,) int64, the rows to predict at.
+        targets: (S,) int64, the ids that were there.
+        language: (S,) the language of each target, on the host.
+    """
+
+    inputs: Packed
+    selected: Tensor
+    targets: Tensor
+    language: NDArray[np.int64]
+
+    def to(self, device: torch.device | str) -> MaskedBatch:
+        """The same batch on another device."""
+        selected, targets = self.selected.to(device), self.targets.to(device)
+        return MaskedBatch(self.inputs.to(device), selected, targets, self.language)
+
+
+def masked_lm_batch(
+    sequences: Sequence[NDArray[np.int32]],
+    languages: NDArray[np.integer],
+    masking: MaskingConfig,
+    starts_word: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> MaskedBatch:
+    """Pack sequences and hide some of their tokens.
+
+    Args:
+        sequences: B sequences of ids.
+        languages: (B,) the language of each.
+        masking: which tokens, and behind what.
+        starts_word: (V,) whether a token begins a word.
+        rng: the source of chance.
+    """
+    per_token = [np.full(len(ids), language) for ids, language in zip(sequences, languages, strict=True)]
+    return hide_tokens(pack(sequences), per_token, masking, starts_word, rng)
+
+
+def hide_tokens(
+    batch: Packed,
+    languages: Sequence[NDArray[np.integer]],
+    masking: MaskingConfig,
+    starts_word: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> MaskedBatch:
+    """Hide tokens of a packed batch; `languages` gives each token's, per sequence in the order before packing."""
+    tokens, positions = batch.tokens.numpy(), batch.positions.numpy()
+    selected = choose(tokens, positions, masking, starts_word, rng)
+    shown = hide(tokens, selected, masking, len(starts_word), rng)
+    language = np.concatenate([languages[row] for row in batch.order.tolist()] or [np.zeros(0)])
+    return MaskedBatch(
+        inputs=batch.with_tokens(torch.from_numpy(shown)),
+        selected=torch.from_numpy(selected),
+        targets=torch.from_numpy(tokens[selected]),
+        language=language[selected].astype(np.int64),
+    )
+
+
+def masked_lm_loss(
+    model: MultilingualModel, batch: MaskedBatch, *, n_layers: int | None = None, backend: str | None = None
+) -> Loss:
+    """Cross-entropy of the hidden tokens, in nats a token. Logits exist for the selected rows only."""
+    logits = model.token_logits(batch.inputs, batch.selected, n_layers=n_layers, backend=backend)
+    items = F.cross_entropy(logits.float(), batch.targets, reduction="none")
+    return Loss(items.mean(), items.detach(), batch.language)

@@ -1,0 +1,252 @@
+"""Every knob of a pretraining run, with its unit. Frozen, checked once; `toml_config` reads and writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from xformer.config import ModelConfig, require
+
+Masking = Literal["token", "word", "span"]
+Replacement = Literal["80-10-10", "mask"]
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """The shared vocabulary; its size is `model.vocab_size`.
+
+    Attributes:
+        kind: SentencePiece's unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016).
+        normalization: `identity` keeps every character; `nfc` composes; `nfkc` also folds compatibility characters,
+            which loses text in some scripts.
+        alpha: languages are sampled for training in proportion to (their size)^alpha.
+        megabytes: most text the trainer is shown, in units of 10⁶ bytes: what bounds its memory.
+    """
+
+    kind: Literal["unigram", "bpe"] = "unigram"
+    normalization: Literal["identity", "nfc", "nfkc"] = "identity"
+    alpha: float = 0.5
+    megabytes: float = 64.0
+
+    def __post_init__(self) -> None:
+        require(0 <= self.alpha <= 1, "tokenizer.alpha", self.alpha, "a number in [0, 1]")
+        require(self.megabytes > 0, "tokenizer.megabytes", self.megabytes, "a positive number")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What the model reads.
+
+    Attributes:
+        corpus: a folder made by `xformer data import`, or `gettext`: the embedded default corpus.
+        pivot: the language that the others are compared with in evaluation.
+        dev_groups: held-out messages for choices made while training (only when the corpus is made here).
+        test_groups: held-out messages that are only ever evaluated on (likewise).
+        held_out_languages: a held-out message is one that exists in at least so many languages (likewise).
+        alpha: languages are sampled in proportion to (number of texts)^alpha.
+        max_repeats: no text is read more than so many times as often as it would be at alpha = 1; what this takes
+            from small languages goes to the others.
+        max_length: longest sequence in tokens; longer texts are cut into pieces.
+    """
+
+    corpus: str = "gettext"
+    pivot: str = "en"
+    dev_groups: int = 200
+    test_groups: int = 500
+    held_out_languages: int = 20
+    alpha: float = 0.7
+    max_repeats: float = 8.0
+    max_length: int = 128
+
+    def __post_init__(self) -> None:
+        for name in ("dev_groups", "test_groups"):
+            require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "a whole number from 1")
+        require(
+            self.held_out_languages >= 2, "data.held_out_languages", self.held_out_languages, "at least 2"
+        )
+        require(0 <= self.alpha <= 1, "data.alpha", self.alpha, "a number in [0, 1]")
+        require(self.max_repeats >= 1, "data.max_repeats", self.max_repeats, "a number from 1")
+        require(self.max_length >= 2, "data.max_length", self.max_length, "at least 2 tokens")
+
+
+@dataclass(frozen=True)
+class MaskingConfig:
+    """Which tokens are hidden, and behind what.
+
+    Attributes:
+        rate: share of tokens to predict.
+        unit: hide single tokens, whole words, or spans of geometric length (SpanBERT, Joshi et al. 2020).
+        span_mean: mean span, in tokens.
+        span_max: longest span, in tokens.
+        replacement: `80-10-10` shows the mask, a random token, or the token itself (BERT); `mask` always the mask.
+    """
+
+    rate: float = 0.15
+    unit: Masking = "token"
+    span_mean: float = 3.0
+    span_max: int = 10
+    replacement: Replacement = "80-10-10"
+
+    def __post_init__(self) -> None:
+        require(0 < self.rate < 1, "masking.rate", self.rate, "a share between 0 and 1")
+        require(self.span_mean >= 1, "masking.span_mean", self.span_mean, "at least 1 token")
+        require(self.span_max >= 1, "masking.span_max", self.span_max, "at least 1 token")
+
+
+@dataclass(frozen=True)
+class ObjectivesConfig:
+    """What is learned, and how much of each step it takes.
+
+    An objective whose `…_tokens` is 0 is left out.
+
+    Attributes:
+        masking: of the masked and the translation LM.
+        masked_lm_tokens: tokens of single texts in a step, about.
+        masked_lm_weight: factor of that loss (nats per predicted token).
+        translation_lm_tokens: tokens of concatenated translation pairs in a step, about (Lample and Conneau 2019).
+        translation_lm_weight: factor of that loss.
+        alignment_tokens: tokens of translation pairs, encoded apart, in a step, about.
+        alignment_weight: factor of that loss (nats per sequence).
+        scale: inverse temperature of the alignment's cosines.
+        margin: taken off the true pair's cosine before the softmax (Yang et al. 2019, LaBSE).
+        pooling: how a sequence becomes one vector.
+    """
+
+    masking: MaskingConfig = field(default_factory=MaskingConfig)
+    masked_lm_tokens: int = 2_048
+    masked_lm_weight: float = 0.1
+    translation_lm_tokens: int = 1_024
+    translation_lm_weight: float = 0.1
+    alignment_tokens: int = 12_288
+    alignment_weight: float = 1.0
+    scale: float = 20.0
+    margin: float = 0.3
+    pooling: Literal["mean", "weighted"] = "weighted"
+
+    def __post_init__(self) -> None:
+        tokens = ("masked_lm_tokens", "translation_lm_tokens", "alignment_tokens")
+        for name in tokens:
+            require(
+                getattr(self, name) >= 0, f"objectives.{name}", getattr(self, name), "a whole number from 0"
+            )
+        require(
+            any(getattr(self, name) for name in tokens), "objectives", "no tokens", "at least one objective"
+        )
+        for name in ("masked_lm_weight", "translation_lm_weight", "alignment_weight"):
+            require(getattr(self, name) >= 0, f"objectives.{name}", getattr(self, name), "a number from 0")
+        require(self.scale > 0, "objectives.scale", self.scale, "a positive number")
+        require(0 <= self.margin < 1, "objectives.margin", self.margin, "a cosine in [0, 1)")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW, in groups.
+
+    Attributes:
+        lr: learning rate of the blocks' matrices.
+        embedding_lr: learning rate of the embedding matrix. Its rows see few gradients, so it wants a larger one.
+        weight_decay: decoupled decay of the blocks' matrices; embeddings, norms and biases have none.
+        beta1: decay of the gradient's running mean.
+        beta2: decay of its square's running mean.
+        clip: largest norm of each group's gradient; 0 for no clipping.
+        warmup: share of the run over which the learning rate rises.
+        decay: share of the run, at its end, over which it falls.
+        final_lr: where it falls to, as a share of `lr`.
+    """
+
+    lr: float = 1e-3
+    embedding_lr: float = 1e-2
+    weight_decay: float = 0.01
+    beta1: float = 0.9
+    beta2: float = 0.99
+    clip: float = 1.0
+    warmup: float = 0.02
+    decay: float = 0.4
+    final_lr: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "embedding_lr"):
+            require(getattr(self, name) > 0, f"optimizer.{name}", getattr(self, name), "a positive number")
+        for name in ("weight_decay", "clip", "warmup", "decay", "final_lr"):
+            require(getattr(self, name) >= 0, f"optimizer.{name}", getattr(self, name), "a number from 0")
+        for name in ("beta1", "beta2"):
+            require(
+                0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "a number in [0, 1)"
+            )
+        require(self.warmup + self.decay <= 1, "optimizer.decay", self.decay, "warmup + decay of at most 1")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How long, in what precision, and what is kept.
+
+    Attributes:
+        budget: wall-clock time to train for, as `90s`, `10m`, `1.5h`; not counted: preparing data, evaluating.
+        steps: number of optimizer steps instead; exactly one of the two is set.
+        bag_share: share of the run, at its start, in which only the alignment is trained and no block is run: the model
+            is a bag of subwords. With `model.zero_init_residual` the blocks then begin as the identity, so nothing
+            jumps when they join.
+        precision: `fp32`, `bf16` (autocast), or `auto`: whichever multiplies matrices faster on this device.
+        checkpoint_every: seconds between checkpoints.
+        keep: newest checkpoints to keep.
+        log_every: seconds between lines of metrics.jsonl.
+        non_finite: a loss or gradient that is not finite stops the run, or the step is skipped. Either way the batch is saved.
+        seed: of everything random.
+    """
+
+    budget: str | None = "10m"
+    steps: int | None = None
+    bag_share: float = 0.25
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    checkpoint_every: float = 120.0
+    keep: int = 2
+    log_every: float = 5.0
+    non_finite: Literal["stop", "skip"] = "stop"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        one = (self.budget is None) != (self.steps is None)
+        require(one, "training.budget, training.steps", (self.budget, self.steps), "exactly one of the two")
+        if self.budget is not None:
+            seconds(self.budget)
+        require(self.steps is None or self.steps >= 1, "training.steps", self.steps, "a whole number from 1")
+        require(0 <= self.bag_share <= 1, "training.bag_share", self.bag_share, "a share in [0, 1]")
+        require(
+            self.checkpoint_every > 0, "training.checkpoint_every", self.checkpoint_every, "positive seconds"
+        )
+        require(self.keep >= 1, "training.keep", self.keep, "a whole number from 1")
+        require(self.log_every >= 0, "training.log_every", self.log_every, "seconds from 0")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All settings of `xformer pretrain`: one TOML table for each field."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    objectives: ObjectivesConfig = field(default_factory=ObjectivesConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        fits = self.data.max_length <= self.model.max_length
+        require(
+            fits, "data.max_length", self.data.max_length, f"at most model.max_length={self.model.max_length}"
+        )
+
+
+def seconds(duration: str) -> float:
+    """Read `90s`, `10m`, `1.5h` or plain seconds.
+
+    Raises:
+        ValueError: when `duration` is none of these, or not positive.
+    """
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    number, unit = (duration[:-1], duration[-1]) if duration[-1:] in units else (duration, "s")
+    try:
+        value = float(number) * units[unit]
+    except ValueError:
+        value = 0.0
+    require(0 < value < float("inf"), "duration", duration, "something like 90s, 10m or 1.5h")
+    return value

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .errors import TokenizerError
 
 LabelledTexts = Iterable[tuple[str, str]] | Callable[[], Iterable[tuple[str, str]]]
-"""`(language, text)` pairs: something that can be iterated more than once, or a function that starts afresh."""
+"""`(language, text)` pairs: an iterable that can start again, or a function that returns a fresh one."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def plan_sample(
 ) -> dict[str, LanguageShare]:
     """Count every language and decide how much of it to draw.
 
-    The sample is as large as the corpus, or `sample_bytes` where that is less. A language whose part would need
-    more than `max_repeats` copies of each text is held there and the others share what it leaves, still in
-    proportion to n^alpha.
+    The sample is as large as the corpus, or `sample_bytes` where that is less. A language whose part would
+    need more than `max_repeats` copies of each text is held there and the others share what it leaves, still
+    in proportion to n^alpha.
 
     Returns:
         A share per language that has any text, sorted by language.
@@ -109,9 +109,9 @@ def _fill(weight: Mapping[str, float], capacity: Mapping[str, int], budget: floa
 def draw_sample(texts: LabelledTexts, plan: Mapping[str, LanguageShare], seed: int) -> Iterator[str]:
     """Draw exactly `plan[language].draws` texts of each language, in corpus order, copies side by side.
 
-    Which texts get the extra copy is decided by selection sampling (Knuth, TAOCP volume 2, algorithm 3.4.2 S): a
-    uniform choice without replacement that needs only counters. Languages use independent random streams, so one
-    more text in one language never changes the draw of another.
+    Which texts get the extra copy is decided by selection sampling (Knuth, TAOCP volume 2, algorithm 3.4.2
+    S): a uniform choice without replacement that needs only counters. Languages use independent random
+    streams, so one more text in one language never changes the draw of another.
 
     Raises:
         TokenizerError: the second pass does not yield what the first did.
@@ -152,8 +152,8 @@ def utf8_length(text: str) -> int:
 
 def surrogate_error(error: UnicodeEncodeError) -> TokenizerError:
     """Says where in a text the lone surrogate stands."""
-    around = error.object[max(0, error.start - 10) : error.end + 10]
+    text, at = error.object, error.start
     return TokenizerError(
-        f"text: expected Unicode, found the lone surrogate U+{ord(error.object[error.start]):04X} at character "
-        f"{error.start}, in {around!r}"
+        f"text: expected Unicode, found the lone surrogate U+{ord(text[at]):04X} at character {at}, "
+        f"in {text[max(0, at - 10) : at + 10]!r}"
     )

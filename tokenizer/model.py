@@ -2,17 +2,16 @@
 
 Shapes: V vocabulary size, n ids of one text.
 
-How text becomes ids: it is normalised (`normalize.py`), a space is put in front so that a word has the same piece
-at the start of a text as inside it, spaces become U+2581, and SentencePiece cuts the rest; what has no piece is
-spelled in UTF-8 bytes. A U+2581 in the text itself is spelled in bytes too, which is what tells it from a space.
-Control pieces are never matched in text: `"<s>"` typed by a user is three characters.
+How text becomes ids: it is normalised (`normalize.py`), a space is put in front so that a word has the same
+piece at the start of a text as inside it, spaces become U+2581, and SentencePiece cuts the rest; what has no
+piece is spelled in UTF-8 bytes. A U+2581 in the text itself is spelled in bytes too, which is what tells it
+from a space. Control pieces are never matched in text: `"<s>"` typed by a user is three characters.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -24,6 +23,7 @@ from sentencepiece import SentencePieceProcessor
 
 from .balance import surrogate_error
 from .errors import TokenizerError
+from .files import write_whole
 from .normalize import normalize, normalize_with_alignment
 from .options import ModelType, Normalization
 from .pieces import PieceTable
@@ -54,7 +54,8 @@ class Tokenizer:
         Raises:
             TokenizerError: not a SentencePiece model, or not one of this package's.
         """
-        wanted = f"expected a SentencePiece model written by train_tokenizer ({', '.join(SPECIAL_PIECES)} as ids 0-4)"
+        pieces = ", ".join(SPECIAL_PIECES)
+        wanted = f"expected a SentencePiece model written by train_tokenizer ({pieces} as ids 0 to 4)"
         try:
             if not model:
                 raise ValueError("it is empty")
@@ -65,7 +66,7 @@ class Tokenizer:
             raise TokenizerError(f"{source}: {wanted}; {error}") from None
         if spec.model not in get_args(ModelType) or spec.normalization not in get_args(Normalization):
             raise TokenizerError(
-                f"{source}: {wanted}; it is a {spec.model} model with {spec.normalization or 'unnamed'} normalisation"
+                f"{source}: {wanted}; it is a {spec.model} model with normalisation {spec.normalization!r}"
             )
         if spec.has_rules or spec.drops_whitespace or spec.whitespace_suffix:
             raise TokenizerError(f"{source}: {wanted}; it rewrites text before cutting it")
@@ -90,8 +91,8 @@ class Tokenizer:
         try:
             model = Path(path).read_bytes()
         except OSError as error:
-            raise TokenizerError(f"{os.fspath(path)}: expected a tokenizer model; {error.strerror}") from error
-        return cls(model, source=os.fspath(path))
+            raise TokenizerError(f"{path}: expected a tokenizer model; {error.strerror}") from error
+        return cls(model, source=str(path))
 
     @classmethod
     def from_bytes(cls, model: bytes, *, normalization: Normalization | None = None) -> Tokenizer:
@@ -113,25 +114,14 @@ class Tokenizer:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one file, whole or not at all; the folder is made if it is missing."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(self._bytes)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, self._bytes)
 
     def __reduce__(self) -> tuple[type[Tokenizer], tuple[bytes]]:
         return Tokenizer, (self._bytes,)
 
     def __repr__(self) -> str:
-        return f"Tokenizer({self.model}, {self.vocab_size} pieces, {self.normalization}, {self.fingerprint()[:12]})"
+        recipe = f"{self.model}, {self.vocab_size} pieces, {self.normalization}"
+        return f"Tokenizer({recipe}, {self.fingerprint()[:12]})"
 
     @property
     def vocab_size(self) -> int:
@@ -152,7 +142,11 @@ class Tokenizer:
         Raises:
             TokenizerError: `text` holds a lone surrogate.
         """
-        return self.encode_batch([text], num_threads=1, add_special=add_special)[0]
+        try:
+            ids = self._cut(normalize(text, self.normalization))
+        except UnicodeEncodeError as error:
+            raise surrogate_error(error) from None
+        return _array(ids, add_special)
 
     def encode_batch(
         self, texts: Sequence[str], num_threads: int | None = None, *, add_special: bool = False
@@ -176,16 +170,18 @@ class Tokenizer:
         try:
             rows: list[list[int]] = self._processor.encode(plain, out_type=int, num_threads=num_threads or -1)
             for i, text in odd.items():
-                rows[i] = self._encode_around_space_marks(text)
+                rows[i] = self._cut(text)
         except UnicodeEncodeError as error:
             raise surrogate_error(error) from None
-        if add_special:
-            rows = [[BOS_ID, *row, EOS_ID] for row in rows]
-        return [np.array(row, dtype=np.int32) for row in rows]
+        return [_array(row, add_special) for row in rows]
 
-    def _encode_around_space_marks(self, text: str) -> list[int]:
+    def _cut(self, text: str) -> list[int]:
         first, *rest = text.split(_SPACE_MARK)
-        ids: list[int] = self._processor.encode(first, out_type=int)
+        if not rest:
+            whole: list[int] = self._processor.encode(text, out_type=int)
+            return whole
+        # SentencePiece puts no space in front of nothing.
+        ids: list[int] = self._processor.encode(first, out_type=int) or [self._table.learnt[" "]]
         for part in rest:
             ids += _SPACE_MARK_IDS
             ids += self._inner.encode(part, out_type=int)
@@ -194,7 +190,7 @@ class Tokenizer:
     def encode_stream(
         self, texts: Iterable[str], batch_size: int = 1024, num_threads: int | None = None
     ) -> Iterator[Ids]:
-        """Ids of an endless supply of texts, `batch_size` of them in memory at a time.
+        """Ids of texts as they come, `batch_size` of them in memory at a time.
 
         Raises:
             TokenizerError: `batch_size` is not positive, or a text holds a lone surrogate.
@@ -208,8 +204,8 @@ class Tokenizer:
     def encode_with_offsets(self, text: str) -> tuple[Ids, NDArray[np.int64]]:
         """Ids of one text and where each came from.
 
-        A space belongs to the word behind it. The space put in front of the text has no origin: a piece that is
-        nothing else has the offsets (0, 0). Byte pieces of one character all carry that character. Where
+        A space belongs to the word behind it. The space put in front of the text has no origin: a piece that
+        is nothing else has the offsets (0, 0). Byte pieces of one character all carry that character. Where
         normalisation changed the text, a piece carries every original character that had a part in it.
 
         Returns:
@@ -223,24 +219,19 @@ class Tokenizer:
         # Character that each UTF-8 byte of the normalised text belongs to.
         owner = np.repeat(np.arange(len(normalized)), [len(c.encode()) for c in normalized])
         lengths = self._table.byte_lengths[ids]
-        stop = np.cumsum(lengths)
-        start = stop - lengths
-        if self._has_prefix(ids):
-            start, stop = np.maximum(start - 1, 0), stop - 1
+        stop = np.cumsum(lengths) - 1
+        start = np.maximum(stop - lengths, 0)
         offsets = np.zeros((len(ids), 2), dtype=np.int64)
         filled = stop > start
         offsets[filled, 0] = begins[owner[start[filled]]]
         offsets[filled, 1] = ends[owner[stop[filled] - 1]]
         return ids, offsets
 
-    def _has_prefix(self, ids: Ids) -> bool:
-        return len(ids) > 0 and self._table.text[int(ids[0])].startswith(b" ")
-
     def decode(self, ids: Iterable[int] | Ids) -> str:
         """Text of the ids, special ids left out.
 
-        The inverse of `encode` on normalised text. One leading space is taken for the one that `encode` adds. Bytes
-        that are not UTF-8 (a sequence cut inside a character) become U+FFFD.
+        The inverse of `encode` on normalised text. One leading space is taken for the one that `encode` adds.
+        Bytes that are not UTF-8 (a sequence cut inside a character) become U+FFFD.
 
         Raises:
             TokenizerError: an id is outside the vocabulary.
@@ -249,7 +240,7 @@ class Tokenizer:
         try:
             pieces = [table[i] for i in _plain_ids(ids)]
         except IndexError:
-            raise TokenizerError(f"ids: expected numbers from 0 to {self.vocab_size - 1}, got {ids!r}") from None
+            raise TokenizerError(f"ids: expected 0 to {self.vocab_size - 1}, got {ids!r}") from None
         return b"".join(pieces).removeprefix(b" ").decode(errors="replace")
 
     def decode_batch(self, rows: Iterable[Iterable[int] | Ids]) -> list[str]:
@@ -259,9 +250,10 @@ class Tokenizer:
     def sample(self, text: str, *, alpha: float, seed: int) -> Ids:
         """One random segmentation of a text, for subword regularisation.
 
-        A unigram model draws from all segmentations with probability ∝ P(segmentation)^alpha (Kudo 2018): 0 is
-        uniform, 1 the model's own distribution, large values give `encode`. A BPE model leaves out each possible
-        merge with probability alpha at every step (Provilkov et al. 2020): 0 gives `encode`, 1 single characters.
+        A unigram model draws from all segmentations with probability ∝ P(segmentation)^alpha (Kudo 2018): 0
+        is uniform, 1 the model's own distribution, large values give `encode`. A BPE model leaves out each
+        possible merge with probability alpha at every step (Provilkov et al. 2020): 0 gives `encode`, 1
+        single characters.
 
         Depends on nothing but the arguments: no generator is shared between calls, threads or processes.
 
@@ -310,23 +302,28 @@ class Tokenizer:
     def byte_lengths(self) -> NDArray[np.int64]:
         """UTF-8 bytes that each piece stands for, `(V,)`: a space 1, a byte piece 1, a special piece 0.
 
-        Over the ids of a text they sum to the UTF-8 bytes of the normalised text, plus 1 for the space in front of
-        it (an empty text has no ids and no such space; neither has a text that starts with U+2581).
+        Over the ids of a text they sum to the UTF-8 bytes of the normalised text, plus 1 for the space in
+        front (the empty text has neither ids nor that space).
         """
         return self._table.byte_lengths.copy()
 
     def starts_word(self) -> NDArray[np.bool_]:
         """Whether each piece begins a word, `(V,)`, for masking whole words.
 
-        True for pieces with a leading space; for pieces that begin in a script written without spaces (Han, kana,
-        Thai, Lao, Khmer, Myanmar, …), where every piece stands alone; for punctuation, symbols and white space; for
-        byte pieces that begin a character of such a script or an emoji; and for special pieces.
+        True for pieces with a leading space; for pieces that begin in a script written without spaces (Han,
+        kana, Thai, Lao, Khmer, Myanmar, …), where every piece stands alone; for punctuation, symbols and
+        white space; for byte pieces that begin a character of such a script or an emoji; and for special
+        pieces.
         """
         return self._table.starts_word.copy()
 
     def is_byte(self) -> NDArray[np.bool_]:
         """Whether each piece is a byte piece, `(V,)`."""
         return self._table.is_byte.copy()
+
+
+def _array(ids: list[int], add_special: bool) -> Ids:
+    return np.array([BOS_ID, *ids, EOS_ID] if add_special else ids, dtype=np.int32)
 
 
 def _plain_ids(ids: Iterable[int] | Ids) -> list[int]:

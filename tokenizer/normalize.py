@@ -1,8 +1,8 @@
 """Unicode normalisation, and which original characters each normalised one came from.
 
-SentencePiece's own rule tables replace fixed strings, so they cannot reorder combining marks (Hebrew points, Arabic
-vowel signs) and have no NFC. Python's `unicodedata` implements the standard in full (UAX #15); it runs before
-SentencePiece, which then takes text as it is.
+SentencePiece's own rule tables replace fixed strings, so they cannot reorder combining marks (Hebrew points,
+Arabic vowel signs) and have no NFC. Python's `unicodedata` implements the standard in full (UAX #15); it runs
+before SentencePiece, which then takes text as it is.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ def normalize_with_alignment(
 ) -> tuple[str, NDArray[np.int64], NDArray[np.int64]]:
     """Normalise and keep track of where every character came from.
 
-    The text is cut into the smallest chunks that normalise independently. Characters of a chunk that changed all
-    map to the whole chunk: which of two reordered marks became which character is not a question with an answer.
+    The text is cut into the smallest chunks that normalise independently. Characters of a chunk that changed
+    all map to the whole chunk: which of two reordered marks became which character is not a question with an
+    answer.
 
     Returns:
-        The normalised text of m characters, and for each of them where its origin begins and ends in `text`, both
-        `(m,)` and ascending.
+        The normalised text of m characters, and for each of them where its origin begins and ends in `text`,
+        both `(m,)` and ascending.
     """
     result = normalize(text, normalization)
     if result == text:
@@ -60,9 +61,10 @@ def normalize_with_alignment(
 def _independent_chunks(text: str, normalization: Normalization) -> tuple[list[int], list[str]]:
     """Borders (one more than chunks) and normalised chunks.
 
-    A chunk can begin only at a character that does not combine, and two neighbours stay apart only if normalising
-    them together gives the same as normalising them alone: that keeps Hangul jamo, Indic vowel signs and half-width
-    voicing marks, which compose although their combining class is zero, with what they compose with.
+    A chunk can begin only at a character that does not combine, and two neighbours stay apart only if
+    normalising them together gives the same as normalising them alone: that keeps Hangul jamo, Indic vowel
+    signs and half-width voicing marks, which compose although their combining class is zero, with what they
+    compose with.
     """
     borders = [0]
     parts: list[str] = []

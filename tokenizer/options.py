@@ -19,21 +19,21 @@ class TokenizerOptions:
     Attributes:
         vocabulary_size: pieces in all, the 5 special and 256 byte pieces included.
         model: `"unigram"` (Kudo 2018) or `"bpe"` (Sennrich et al. 2016).
-        normalization: Unicode form that text is brought to before it is cut. `"identity"` loses nothing. `"nfc"`
-            makes canonically equal spellings equal. `"nfkc"` also folds compatibility characters (full-width
-            letters, ligatures, superscripts), which cannot be undone.
+        normalization: Unicode form that text is brought to before it is cut. `"identity"` loses nothing.
+            `"nfc"` makes canonically equal spellings equal. `"nfkc"` also folds compatibility characters
+            (full-width letters, ligatures, superscripts), which cannot be undone.
         alpha: languages are drawn with probability p ∝ n^alpha, n being a language's UTF-8 bytes. 1 keeps the
             corpus as it is, 0 gives every language the same share (XLM-R used 0.3).
         max_repeats: no text is taken more often than this, however small its language; what a language cannot
             fill goes to the others. Stops a handful of texts from becoming whole-phrase pieces.
         sample_bytes: bound on the UTF-8 bytes that training sees, and so on its memory.
         max_sentence_bytes: longer lines are cut, at white space where possible, so that none is dropped.
-        character_coverage: share of character occurrences that get a piece of their own; the rest is spelled in
-            bytes.
+        character_coverage: share of character occurrences that get a piece of their own; the rest is spelled
+            in bytes.
         max_piece_characters: longest piece, in characters.
         seed: of the language-balanced sample.
         threads: SentencePiece's training threads. Part of the recipe: sums in another order give other bits,
-            so this never follows the machine's core count.
+            so this does not follow the machine's core count.
     """
 
     vocabulary_size: int = 16_384
@@ -41,12 +41,12 @@ class TokenizerOptions:
     normalization: Normalization = "identity"
     alpha: float = 0.3
     max_repeats: int = 8
-    sample_bytes: int = 64 * 2**20
+    sample_bytes: int = 32 * 2**20
     max_sentence_bytes: int = 4096
     character_coverage: float = 0.9995
     max_piece_characters: int = 16
     seed: int = 0
-    threads: int = 2
+    threads: int = 4
 
     def __post_init__(self) -> None:
         for name, least in (

@@ -71,6 +71,8 @@ class PieceTable:
         special: list[bytes] = [b""] * len(SPECIAL_IDS)
         single = [bytes([byte]) for byte in range(BYTE_COUNT)]
         learnt = [processor.id_to_piece(i).replace("\u2581", " ").encode() for i in range(first, size)]
+        if b" " not in learnt:
+            raise ValueError("it has no piece for a space")
         self.text = special + single + learnt
         self.scores = np.array([processor.get_score(i) for i in range(size)])
         self.byte_lengths = np.array([len(text) for text in self.text], dtype=np.int64)
@@ -101,7 +103,10 @@ class PieceTable:
 
 
 def _character_starts_word(character: str) -> bool:
-    return is_unspaced(character) or unicodedata.category(character)[0] not in "LNM"
+    category = unicodedata.category(character)
+    if category[0] == "M":  # a mark belongs to the letter before it, in every script
+        return False
+    return is_unspaced(character) or category[0] in "PSZ" or category == "Cc"
 
 
 def _byte_starts_word(byte: int) -> bool:

@@ -1,7 +1,7 @@
 """The few fields of a SentencePiece model file that this package reads and writes.
 
-The file is a protocol buffer (`sentencepiece_model.proto`, `ModelProto`). Its wire format is short enough to read
-here, which spares users a dependency on protobuf and its version conflicts.
+The file is a protocol buffer (`sentencepiece_model.proto`, `ModelProto`). Its wire format is short enough to
+read here, which spares users a dependency on protobuf and its version conflicts.
 https://protobuf.dev/programming-guides/encoding/
 """
 

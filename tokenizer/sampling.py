@@ -1,7 +1,7 @@
 """Random segmentations for subword regularisation, from an explicit seed.
 
-SentencePiece can sample too, but from one generator per thread that the whole process shares, so a draw depends on
-every draw before it. Here it depends on its arguments alone.
+SentencePiece can sample too, but from one generator per thread that the whole process shares, so a draw
+depends on every draw before it. Here it depends on its arguments alone.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from .special import FIRST_BYTE_ID
 def sample_unigram(table: PieceTable, text: str, alpha: float, seed: int) -> list[int]:
     """Forward filtering, backward sampling over the lattice of all segmentations (Kudo 2018, section 3.2).
 
-    With `forward[i]` the log of the summed weights of all segmentations of the first i characters, the last piece
-    of a prefix is drawn with probability exp(forward[start] + alpha·score − forward[end]), and so on to the front.
-    A character without a piece of its own is an edge spelled in bytes, its score 10 below the lowest, as in
-    SentencePiece.
+    With `forward[i]` the log of the summed weights of all segmentations of the first i characters, the last
+    piece of a prefix is drawn with probability exp(forward[start] + alpha·score − forward[end]), and so on to
+    the front. A character without a piece of its own is an edge spelled in bytes, its score 10 below the
+    lowest, as in SentencePiece.
     """
     if not text:
         return []
-    text = _prefixed(text)
+    text = " " + text
     learnt, longest = table.learnt, table.longest
     scores = table.scores
     unknown = float(scores.min()) - 10.0
@@ -56,12 +56,14 @@ def _choose(edges: list[tuple[int, int, float]], total: float, draw: random.Rand
     for begin, found, weight in edges:
         left -= math.exp(weight - total)
         if left < 0:
-            break
+            return begin, found
+    begin, found, _ = edges[-1]  # rounding left a crumb
     return begin, found
 
 
 def sample_bpe(table: PieceTable, text: str, alpha: float, seed: int) -> list[int]:
-    """BPE-dropout (Provilkov et al. 2020): the usual merges, each candidate dropped with probability alpha a step.
+    """BPE-dropout (Provilkov et al. 2020): the usual merges, each candidate dropped with probability alpha a
+    step.
 
     Done word by word: merges never cross a space, so this is the same as over the whole text, in less time.
     """
@@ -69,7 +71,7 @@ def sample_bpe(table: PieceTable, text: str, alpha: float, seed: int) -> list[in
         return []
     draw = random.Random(seed)
     ids: list[int] = []
-    for word in _words(_prefixed(text)):
+    for word in _words(" " + text):
         for part in _merge(table, word, alpha, draw):
             found = table.learnt.get(part)
             ids += [found] if found is not None else _spelled(part)
@@ -102,11 +104,6 @@ def _words(text: str) -> list[str]:
         else:
             words[-1] += character
     return words
-
-
-def _prefixed(text: str) -> str:
-    """The space in front that `encode` adds; SentencePiece adds none to the empty text before a U+2581."""
-    return text if text.startswith("\u2581") else " " + text
 
 
 def _spelled(text: str, *, backwards: bool = False) -> list[int]:

@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 _REPORT_EVERY = 4096
 
-# SentencePiece skips a whole line for any of these, or takes them for its own marks: NUL, its boundary mark (tab),
-# its mark for an unknown character (U+2585) and for a space (U+2581). In training they are word ends; when text
-# is encoded they are spelled in bytes.
+# SentencePiece skips a whole line for any of these, or takes them for its own marks: NUL, its boundary mark
+# (tab), its mark for an unknown character (U+2585) and for a space (U+2581). In training they are word ends;
+# when text is encoded they are spelled in bytes.
 _RESERVED = re.compile("[\x00\t\u2581\u2585]")
 
 
@@ -40,7 +40,8 @@ def train_tokenizer(
     """Train a shared vocabulary on text of many languages.
 
     Args:
-        texts: `(language, text)` pairs that can be iterated twice, or a function that returns a fresh iterable.
+        texts: `(language, text)` pairs that can be iterated twice, or a function that returns a fresh
+            iterable.
         options: the recipe; left out, the defaults of `TokenizerOptions`.
         path: where to write the model, whole or not at all; left out, it is only returned.
         progress: told about counting, reading and training.
@@ -50,8 +51,8 @@ def train_tokenizer(
         The tokenizer, ready to use.
 
     Raises:
-        TokenizerError: no text, text that is not Unicode, or a vocabulary size that the text cannot fill or that
-            cannot hold the text's characters.
+        TokenizerError: no text, text that is not Unicode, or a vocabulary size that the text cannot fill or
+            that cannot hold the text's characters.
     """
     # Here and not at the top: encoding needs no trainer, and the import is not free.
     from sentencepiece import SentencePieceTrainer
@@ -81,8 +82,14 @@ def train_tokenizer(
             model_type=options.model,
             vocab_size=options.vocabulary_size,
             character_coverage=options.character_coverage,
+            # In long lines without spaces the space in front is rare enough to fall to the coverage.
+            required_chars="\u2581",
             max_sentencepiece_length=options.max_piece_characters,
             num_threads=options.threads,
+            # SentencePiece starts from a million candidates whatever the size. Ten a piece halve the time
+            # and, on 52 languages with 16,384 pieces, describe unseen text better: 3.18 bits a byte against
+            # 3.20.
+            seed_sentencepiece_size=10 * options.vocabulary_size,
             byte_fallback=True,
             normalization_rule_name="identity",
             remove_extra_whitespaces=False,
@@ -107,6 +114,9 @@ def train_tokenizer(
     except (RuntimeError, ValueError, OSError) as error:
         raise _explained(error, options) from error
     tokenizer = Tokenizer.from_bytes(buffer.getvalue(), normalization=options.normalization)
+    if tokenizer.vocab_size != options.vocabulary_size:
+        # Only BPE comes here: it runs out of merges without a word.
+        raise _too_many_pieces(options, tokenizer.vocab_size)
     report("training vocabulary", tokenizer.vocab_size, tokenizer.vocab_size)
     if path is not None:
         tokenizer.save(path)
@@ -163,14 +173,19 @@ def _cut(line: str, max_bytes: int) -> Iterator[str]:
 def _explained(error: Exception, options: TokenizerOptions) -> TokenizerError:
     """SentencePiece's complaint in terms of the option that has to change."""
     message = str(error)
-    wanted = options.vocabulary_size
     if found := re.search(r"Vocabulary size too high.*?<= (\d+)", message, re.DOTALL):
+        return _too_many_pieces(options, int(found[1]))
+    if found := re.search(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)", message):
         return TokenizerError(
-            f"vocabulary_size: {wanted} is more than this text can fill; expected at most {found[1]}, or more text"
-        )
-    if "Vocabulary size is smaller than required_chars" in message or "required_chars" in message:
-        return TokenizerError(
-            f"vocabulary_size: {wanted} cannot hold a piece for every frequent character of this text; expected a "
-            f"larger vocabulary or a character_coverage below {options.character_coverage} ({message.strip()})"
+            f"vocabulary_size: {options.vocabulary_size} cannot hold a piece for each frequent character of "
+            f"this text; expected at least {found[1]}, or a character_coverage below "
+            f"{options.character_coverage}"
         )
     return TokenizerError(f"texts: SentencePiece could not train on them: {message.strip()}")
+
+
+def _too_many_pieces(options: TokenizerOptions, most: int) -> TokenizerError:
+    return TokenizerError(
+        f"vocabulary_size: {options.vocabulary_size} is more than this text can fill; "
+        f"expected at most {most}, or more text"
+    )

@@ -1,0 +1,293 @@
+"""Whom a vocabulary serves well: the cost of the same content in each language.
+
+A language whose text is cut into more pieces pays more for everything after: shorter contexts, slower and
+dearer runs, less learnt from each batch (Petrov et al. 2023, "Language Model Tokenizers Introduce Unfairness
+Between Languages"; Ahia et al. 2023).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+
+from .errors import TokenizerError
+from .model import Ids, Tokenizer
+from .pieces import is_unspaced
+from .special import FIRST_BYTE_ID, UNK_ID
+
+ParallelTexts = Iterable["tuple[str, str, Hashable | None]"]
+"""`(language, text, group)`: texts of one group say the same thing; None is a text that has no
+translation."""
+
+_BATCH = 4096
+_WHITE_SPACE_BYTES = [FIRST_BYTE_ID + byte for byte in b"\t\n\v\f\r "]
+
+
+@dataclass(frozen=True)
+class LanguageFairness:
+    """How one language fares. Counts are over its whole text; a ratio that has no meaning is None.
+
+    Attributes:
+        language: its tag.
+        texts: how many texts.
+        characters: Unicode characters.
+        bytes: UTF-8 bytes.
+        tokens: subwords, without `<s>` and `</s>`.
+        tokens_per_word: subwords per white-space separated word ("fertility"); None where most letters belong
+            to a script written without spaces.
+        tokens_per_character: subwords per character.
+        tokens_per_byte: subwords per UTF-8 byte.
+        parity: subwords for the groups shared with the pivot, over the pivot's subwords for the same groups;
+            1 costs the same, 2 twice as much. Several texts of one language in a group are averaged.
+        parity_groups: groups that parity is measured on.
+        byte_fallback: share of bytes that had no piece and were spelled one by one; white space not counted.
+        unknown: share of tokens that are `<unk>`; 0 unless something is broken.
+        round_trip_loss: share of texts that decoding does not give back exactly: 0 without normalisation.
+    """
+
+    language: str
+    texts: int
+    characters: int
+    bytes: int
+    tokens: int
+    tokens_per_word: float | None
+    tokens_per_character: float | None
+    tokens_per_byte: float | None
+    parity: float | None
+    parity_groups: int
+    byte_fallback: float
+    unknown: float
+    round_trip_loss: float
+
+
+@dataclass(frozen=True)
+class FairnessReport:
+    """One row per language, dearest first (by parity, then by subwords per character).
+
+    Attributes:
+        pivot: the language that the others are compared with.
+        tokenizer: what was measured: kind, size, normalisation, fingerprint.
+        rows: per language.
+    """
+
+    pivot: str
+    tokenizer: str
+    rows: tuple[LanguageFairness, ...]
+
+    @property
+    def mean_parity(self) -> float | None:
+        """Mean over the languages other than the pivot that share groups with it."""
+        values = [row.parity for row in self.rows if row.parity is not None and row.language != self.pivot]
+        return sum(values) / len(values) if values else None
+
+    @property
+    def worst(self) -> LanguageFairness | None:
+        """The language with the highest parity."""
+        measured = [row for row in self.rows if row.parity is not None]
+        return max(measured, key=lambda row: row.parity or 0.0, default=None)
+
+    def to_json(self) -> str:
+        """One JSON object: `pivot`, `tokenizer`, `mean_parity`, `worst`, and `languages` by tag."""
+        worst = self.worst
+        return json.dumps(
+            {
+                "pivot": self.pivot,
+                "tokenizer": self.tokenizer,
+                "mean_parity": self.mean_parity,
+                "worst": worst.language if worst else None,
+                "languages": {row.language: _without_tag(row) for row in self.rows},
+            },
+            ensure_ascii=False,
+            indent=2,
+        )
+
+    def to_text(self) -> str:
+        """A table of fixed-width columns, one line a language, with its legend below."""
+        header = ["language", "texts", "parity", "tok/word", "tok/char", "tok/byte", "bytes spelled", "loss"]
+        lines = [
+            [
+                row.language,
+                f"{row.texts:,}",
+                _number(row.parity),
+                _number(row.tokens_per_word),
+                _number(row.tokens_per_character),
+                _number(row.tokens_per_byte, 3),
+                _percent(row.byte_fallback),
+                _percent(row.round_trip_loss),
+            ]
+            for row in self.rows
+        ]
+        widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
+        table = [
+            "  ".join(
+                cell.rjust(width) if i else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in [header, ["-" * width for width in widths], *lines]
+        ]
+        unknown = sum(row.unknown * row.tokens for row in self.rows)
+        legend = [
+            "",
+            f"{self.tokenizer}; mean parity with {self.pivot}: {_number(self.mean_parity)}",
+            f"parity: tokens for what {self.pivot} says in 1 token, on the same messages;",
+            "tok/word: – where words are not separated by spaces; "
+            "bytes spelled: share of bytes that had no piece;",
+            "loss: share of texts that decoding does not give back exactly.",
+        ]
+        if unknown:
+            legend.append(f"{round(unknown):,} tokens are <unk>: this vocabulary has lost its byte pieces.")
+        return "\n".join([*table, *legend]) + "\n"
+
+
+def measure_fairness(
+    tokenizer: Tokenizer,
+    texts: ParallelTexts | Callable[[], ParallelTexts],
+    *,
+    pivot: str = "en",
+    progress: Callable[[str, int, int | None], None] | None = None,
+) -> FairnessReport:
+    """Measure a vocabulary on text of many languages, in two passes and little memory.
+
+    Memory holds a number per group of the pivot and, per language, the groups it shares with the pivot.
+
+    Args:
+        tokenizer: what to measure.
+        texts: `(language, text, group)` that can be iterated twice, or a function that returns a fresh
+            iterable. Best measured on text that the vocabulary was not trained on.
+        pivot: language to compare with; without a text of it every parity is None.
+        progress: told how many texts are measured.
+
+    Raises:
+        TokenizerError: no text at all, an iterator that a first pass would use up, or text that is not
+            Unicode.
+    """
+    pivot_counts: dict[Hashable, _Mean] = {}
+    for batch in _batches(row for row in _start(texts) if row[0] == pivot and row[2] is not None):
+        for (_, _, group), ids in zip(batch, tokenizer.encode_batch([row[1] for row in batch]), strict=True):
+            pivot_counts.setdefault(group, _Mean()).add(len(ids))
+    is_spelled = tokenizer.is_byte()
+    is_spelled[_WHITE_SPACE_BYTES] = False
+    tallies: dict[str, _Tally] = {}
+    done = 0
+    for batch in _batches(_start(texts)):
+        rows = tokenizer.encode_batch([text for _, text, _ in batch])
+        for (language, text, group), ids, back in zip(batch, rows, tokenizer.decode_batch(rows), strict=True):
+            tally = tallies.setdefault(language, _Tally())
+            tally.add(text, ids, back, int(is_spelled[ids].sum()))
+            if group in pivot_counts:
+                tally.groups.setdefault(group, _Mean()).add(len(ids))
+        done += len(batch)
+        if progress is not None:
+            progress("measuring fairness", done, None)
+    if not tallies:
+        raise TokenizerError("texts: expected at least one text, got none")
+    measured = [tally.row(language, pivot_counts) for language, tally in tallies.items()]
+    measured.sort(key=lambda row: (-(row.parity or 0.0), -(row.tokens_per_character or 0.0), row.language))
+    return FairnessReport(pivot=pivot, tokenizer=_described(tokenizer), rows=tuple(measured))
+
+
+@dataclass
+class _Mean:
+    total: int = 0
+    count: int = 0
+
+    def add(self, value: int) -> None:
+        self.total += value
+        self.count += 1
+
+    @property
+    def value(self) -> float:
+        return self.total / self.count
+
+
+@dataclass
+class _Tally:
+    texts: int = 0
+    characters: int = 0
+    bytes: int = 0
+    words: int = 0
+    letters: int = 0
+    unspaced: int = 0
+    tokens: int = 0
+    spelled: int = 0
+    unknown: int = 0
+    lost: int = 0
+    groups: dict[Hashable, _Mean] = field(default_factory=dict)
+
+    def add(self, text: str, ids: Ids, back: str, spelled: int) -> None:
+        self.texts += 1
+        self.characters += len(text)
+        self.bytes += len(text.encode())
+        self.words += len(text.split())
+        if not text.isascii():
+            self.unspaced += sum(map(is_unspaced, text))
+        self.letters += sum(map(str.isalpha, text))
+        self.tokens += len(ids)
+        self.spelled += spelled
+        self.unknown += int(np.count_nonzero(ids == UNK_ID))
+        self.lost += back != text
+
+    def row(self, language: str, pivot_counts: dict[Hashable, _Mean]) -> LanguageFairness:
+        shared = sum(pivot_counts[group].value for group in self.groups)
+        spaced = 2 * self.unspaced < self.letters
+        return LanguageFairness(
+            language=language,
+            texts=self.texts,
+            characters=self.characters,
+            bytes=self.bytes,
+            tokens=self.tokens,
+            tokens_per_word=self.tokens / self.words if spaced and self.words else None,
+            tokens_per_character=self.tokens / self.characters if self.characters else None,
+            tokens_per_byte=self.tokens / self.bytes if self.bytes else None,
+            parity=sum(mean.value for mean in self.groups.values()) / shared if shared else None,
+            parity_groups=len(self.groups),
+            byte_fallback=self.spelled / self.bytes if self.bytes else 0.0,
+            unknown=self.unknown / self.tokens if self.tokens else 0.0,
+            round_trip_loss=self.lost / self.texts,
+        )
+
+
+def _start(texts: ParallelTexts | Callable[[], ParallelTexts]) -> Iterator[tuple[str, str, Hashable | None]]:
+    if callable(texts):
+        return iter(texts())
+    iterator = iter(texts)
+    if iterator is texts:
+        raise TokenizerError(
+            "texts: expected an iterable that can start again, or a function that returns one"
+        )
+    return iterator
+
+
+def _batches(
+    rows: Iterable[tuple[str, str, Hashable | None]],
+) -> Iterator[list[tuple[str, str, Hashable | None]]]:
+    iterator = iter(rows)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
+
+
+def _described(tokenizer: Tokenizer) -> str:
+    normalization = (
+        "not normalised" if tokenizer.normalization == "identity" else tokenizer.normalization.upper()
+    )
+    name = {"unigram": "Unigram", "bpe": "BPE"}[tokenizer.model]
+    return f"{name}, {tokenizer.vocab_size:,} pieces, {normalization}, {tokenizer.fingerprint()[:12]}"
+
+
+def _without_tag(row: LanguageFairness) -> dict[str, float | int | None]:
+    values = dataclasses.asdict(row)
+    del values["language"]
+    return values
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f}%"

@@ -102,7 +102,7 @@ def imports_of(path: Path, module: str) -> Iterator[Import]:
             inner = lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             yield from visit(child, inner, typing_only or is_type_checking(child))
 
-    yield from visit(ast.parse(path.read_text(encoding="utf-8")), False, False)
+    yield from visit(ast.parse(path.read_text(encoding="utf-8"), filename=file), False, False)
 
 
 def part_of(module: str) -> str:

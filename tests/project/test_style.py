@@ -1,4 +1,4 @@
-"""House rules that no linter knows: what would hurt someone's text or safety, and what keeps files readable."""
+"""House rules that no linter knows: what would hurt someone's text or safety, what keeps files readable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def files(*folders: str) -> list[Path]:
 
 @cache
 def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
 def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:

@@ -25,15 +25,14 @@ def table(case: AttentionCase, records: list[Record]) -> Table:
         records: all records of that case.
 
     Returns:
-        The table, some 90 columns wide; the fastest time of each direction is bold. Ragged batches show tokens
-        per second, dense ones FLOP/s, as the literature does.
+        The table, some 80 columns wide; the fastest time of each direction stands out. Ragged batches show
+        tokens per second, dense ones FLOP/s, as the literature does.
     """
     title = (
         f"{case.name}: {case.n_tokens:,} tokens, {case.n_heads} heads of {case.d_head}, {records[0].dtype}, "
         f"{case.fill:.0%} of a padded batch"
     )
-    shown = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    shown.padding = (0, 1, 0, 0)
+    shown = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0)
     shown.add_column("", no_wrap=True)
     rate = "FLOP/s" if case.fill == 1 else "tokens/s"
     directions: tuple[Direction, ...] = ("forward", "forward+backward")

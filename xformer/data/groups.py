@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from hashlib import blake2b
+from itertools import combinations, pairwise
 from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_JOINED = 64  # groups; whatever evidence says, no more than this become one
+MAX_PAIRED = 16  # groups that share one text and are compared each with each
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -107,3 +114,69 @@ class DisjointSets(Generic[Key]):
             parent[number] = parent[parent[number]]
             number = parent[number]
         return number
+
+
+def join_groups(
+    group: NDArray[np.uint64], language: NDArray[np.integer], key: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """Find groups that say the same thing though no link says so: "E-mail address" and "Email address".
+
+    Two groups are joined when more than half of the languages that both have hold the same text in both. One
+    shared text is not enough, because short words mean many things: in the embedded gettext corpus (4,652
+    groups, 109 languages) joining at any shared text chains 969 groups into one ("Open", "Status", "Ja"),
+    which could only go to one split whole, whereas joining at the majority leaves none larger than 8. What
+    stays apart and is still alike is removed by the leak guard (`xformer.data.deduplicate`). Pairs are joined
+    strongest evidence first, and no set grows beyond `MAX_JOINED` groups.
+
+    Args:
+        group: (R,) the number of each record's group.
+        language: (R,) the number of its language.
+        key: (R,) the number of its text's key.
+
+    Returns:
+        (R,) the number of the smallest group that each record's group was joined with (its own if with none).
+        Memory: some 60 bytes per record.
+    """
+    order = np.lexsort((language, key, group))
+    rows = np.stack([group[order], key[order], language[order].astype(np.uint64)], axis=1)
+    rows = rows[_starts(rows)]
+    groups, first_row = np.unique(rows[:, 0], return_index=True)
+    bounds = np.append(first_row, len(rows))
+    place = np.repeat(np.arange(len(groups)), np.diff(bounds))
+
+    def texts(number: int) -> set[tuple[int, int]]:
+        return set(map(tuple, rows[bounds[number] : bounds[number + 1], 1:].tolist()))
+
+    weighed: list[tuple[float, int, int]] = []
+    for first, second in sorted(_candidates(rows, place)):
+        ours, theirs = texts(first), texts(second)
+        common = {tag for _, tag in ours} & {tag for _, tag in theirs}
+        share = len({tag for _, tag in ours & theirs}) / len(common)
+        if share > 0.5:
+            weighed.append((-share, first, second))
+    sets = DisjointSets[int](max_size=MAX_JOINED)
+    for _, first, second in sorted(weighed):
+        sets.union(first, second)
+    joined = groups.copy()
+    for members in sets.sets():
+        joined[members] = groups[min(members)]
+    return joined[np.searchsorted(groups, group)]
+
+
+def _candidates(rows: NDArray[np.uint64], place: NDArray[np.integer]) -> set[tuple[int, int]]:
+    """Pairs of groups, by place, that share a text in a language: all of few, neighbours only of many."""
+    order = np.lexsort((place, rows[:, 2], rows[:, 1]))
+    starts = np.flatnonzero(_starts(rows[order, 1:]))
+    ends = np.append(starts[1:], len(rows))
+    shared = ends - starts > 1
+    pairs: set[tuple[int, int]] = set()
+    for start, end in zip(starts[shared], ends[shared], strict=True):
+        members = place[order[start:end]].tolist()
+        pairs.update(combinations(members, 2) if len(members) <= MAX_PAIRED else pairwise(members))
+    return pairs
+
+
+def _starts(rows: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Where a run of equal rows begins."""
+    first = np.ones(min(len(rows), 1), dtype=np.bool_)
+    return np.concatenate([first, np.any(rows[1:] != rows[:-1], axis=1)])

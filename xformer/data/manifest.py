@@ -96,7 +96,7 @@ class Manifest:
             here.
         splits: by name: `train`, `dev`, `test`.
         removed: records left out, by reason and language.
-        components: sizes of the sets of groups that were kept on one side, `{"count", "largest"}` in groups.
+        joined: how many `groups` there were, how many `sets` they were joined to, how many the `largest` has.
         format: version of this layout.
     """
 
@@ -107,7 +107,7 @@ class Manifest:
     languages: tuple[str, ...]
     splits: dict[str, SplitEntry]
     removed: dict[str, dict[str, int]] = field(default_factory=dict)
-    components: dict[str, int] = field(default_factory=dict)
+    joined: dict[str, int] = field(default_factory=dict)
     format: int = FORMAT
 
     def split(self, name: str) -> SplitEntry:
@@ -138,11 +138,11 @@ class Manifest:
             raise InputError(f"{folder}/{MANIFEST_NAME}: expected format {FORMAT}, found {manifest.format}")
         return manifest
 
-    def verify(self, folder: str | os.PathLike[str]) -> None:
-        """Compare every file in `folder` with its recorded size and hash.
+    def verify(self, folder: str | os.PathLike[str], content: bool = True) -> None:
+        """Compare every file in `folder` with its recorded size, and with its hash if `content`.
 
         Raises:
             InputError: naming the first file that is missing or differs, with what was expected and found.
         """
         for entry in self.splits.values():
-            entry.file.verify(Path(folder))
+            entry.file.verify(Path(folder), content)

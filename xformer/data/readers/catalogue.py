@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from xformer.errors import InputError
 
 _MO_MAGIC = 0x950412DE
-_CHARSET = re.compile(rb"charset=([^\s\\\"]+)")
+_CHARSET = re.compile(rb"content-type:[^\n]*?charset=([^\s;\\\"]+)", re.IGNORECASE)
 _ENTRY = re.compile(r'(msgctxt|msgid_plural|msgid|msgstr(?:\[\d+\])?)\s*(".*")\s*')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"\s*')
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
@@ -78,9 +78,10 @@ def parse_mo(data: bytes, name: str) -> Iterator[Message]:
             # A context stands before \x04. The translation has none.
             source = raw_id.decode(charset).rpartition("\x04")[2]
             text = raw_text.decode(charset)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise InputError(f"{name}: message {index + 1} of {count} is not {charset}: {error}") from error
-        yield Message(tuple(source.split("\0")), tuple(text.split("\0")))
+        if source or not raw_id:
+            yield Message(tuple(source.split("\0")), tuple(text.split("\0")))
 
 
 def parse_po(data: bytes, name: str) -> Iterator[Message]:
@@ -108,6 +109,8 @@ def parse_po(data: bytes, name: str) -> Iterator[Message]:
             missing = "msgstr" if "msgid" in fields else "msgid"
             raise InputError(f"{name}:{began}: this entry has no {missing}")
         ids = tuple(fields[key] for key in ("msgid", "msgid_plural") if key in fields)
+        if not ids[0] and "msgctxt" in fields:
+            return
         # The header is needed even from a catalogue whose header is marked fuzzy, as templates' are.
         if not fuzzy or not ids[0]:
             yield Message(ids, tuple(fields[key] for key in forms), began)
@@ -115,7 +118,7 @@ def parse_po(data: bytes, name: str) -> Iterator[Message]:
     for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         try:
             line = raw.decode(charset).strip()
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise InputError(f"{name}:{number}: expected {charset}: {error}") from error
         if not line:
             continue
@@ -123,6 +126,8 @@ def parse_po(data: bytes, name: str) -> Iterator[Message]:
             if field.startswith("msgstr"):
                 yield from finish()
                 fields, field, fuzzy = {}, "", False
+            if line.startswith("#~"):  # an obsolete entry, which the flags before it were about
+                fuzzy = False
             fuzzy |= line.startswith("#,") and "fuzzy" in re.split(r"[,\s]+", line)
             continue
         if match := _ENTRY.fullmatch(line):
@@ -158,7 +163,7 @@ def _charset(header: bytes, name: str) -> str:
         return "utf-8"
     try:
         "".encode(charset)
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise InputError(f"{name}: the header names an unknown character set: {charset!r}") from error
     return charset
 

@@ -18,10 +18,10 @@ from xformer.errors import InputError
 
 _DROP = re.compile(r"\s*</?(url|talkid|keywords|speaker|reviewer|translator|doc)\b")
 _UNWRAP = re.compile(r"\s*<(title|description)>(.*)</\1>\s*")
-_DOCUMENT = re.compile(r"<doc\b[^>]*\bdocid=[\"']([^\"']*)")
-_SEGMENT = re.compile(r"<seg\b[^>]*\bid=[\"']([^\"']*)[\"'][^>]*>")
+_DOCUMENT = re.compile(r"<doc\b[^>]*\bdocid=[\"']?([^\"'\s>]*)", re.IGNORECASE)
+_SEGMENT = re.compile(r"<seg\b[^>]*\bid=[\"']?([^\"'\s>]*)[^>]*>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});")
-_END = "</seg>"
+_END = re.compile(r"</seg>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,11 @@ def _segments(path: str | os.PathLike[str]) -> Iterator[_Segment]:
         rest = line
         while rest:
             if parts is not None:
-                text, end, rest = rest.partition(_END)
-                parts.append(text)
+                end = _END.search(rest)
+                parts.append(rest[: end.start()] if end else rest)
+                if _SEGMENT.search(parts[-1]):
+                    raise InputError(_unended(path, began, segment))
+                rest = rest[end.end() :] if end else ""
                 if end:
                     joined = " ".join(" ".join(parts).split())
                     text = _ENTITY.sub(lambda match: html.unescape(match[0]), joined)
@@ -111,6 +114,10 @@ def _segments(path: str | os.PathLike[str]) -> Iterator[_Segment]:
             segment, began, parts = start[1], number, []
             rest = rest[start.end() :]
     if parts is not None:
-        raise InputError(f"{os.fspath(path)}:{began}: segment {segment!r} has no {_END}")
+        raise InputError(_unended(path, began, segment))
     if not count:
-        raise InputError(f'{os.fspath(path)}: expected segments, <seg id="1">…{_END}, found none')
+        raise InputError(f'{os.fspath(path)}: expected segments, <seg id="1">…</seg>, found none')
+
+
+def _unended(path: str | os.PathLike[str], line: int, segment: str) -> str:
+    return f"{os.fspath(path)}:{line}: segment {segment!r} has no </seg>"

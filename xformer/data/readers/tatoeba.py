@@ -114,10 +114,10 @@ def _components(ids: npt.NDArray[np.int64], links: str | os.PathLike[str]) -> np
     """
     parent = np.arange(len(ids), dtype=np.int32)
     pairs = _links(links)
+    padded = np.append(ids, -1)  # what lies past the last id is no sentence
     while len(block := np.array(list(islice(pairs, _LINKS_AT_A_TIME)), np.int64).reshape(-1, 2)):
         where = np.searchsorted(ids, block)
-        there = np.append(ids, -1)[where] == block  # -1: past the end there is nothing
-        ends = where[there.all(axis=1)]
+        ends = where[(padded[where] == block).all(axis=1)]
         while True:
             roots = _roots(parent, ends)
             low, high = roots.min(axis=1), roots.max(axis=1)

@@ -1,0 +1,46 @@
+"""What the readers' tests share: files on disk, and what a bad one must say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from xformer.data.record import Record
+from xformer.errors import InputError
+
+Write = Callable[[str, str | bytes], Path]
+Refused = Callable[..., "AbstractContextManager[object]"]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a file, from text or from bytes, into the test's own folder."""
+
+    def write(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def refused() -> Refused:
+    """Expect an `InputError` whose message has all the given pieces."""
+
+    def refused(*pieces: object) -> AbstractContextManager[object]:
+        pattern = "(?s)" + "".join(f"(?=.*{re.escape(str(piece))})" for piece in pieces)
+        return pytest.raises(InputError, match=pattern)
+
+    return refused
+
+
+@pytest.fixture
+def brief() -> Callable[[Iterable[Record]], list[tuple[str, str]]]:
+    """Records as (language, text)."""
+    return lambda records: [(record.language, record.text) for record in records]

@@ -1,0 +1,1 @@
+"""How well the model predicts hidden text and how well its languages share one space, beside baselines."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self, get_args
 
 Positions = Literal["rotary", "sinusoidal", "learned", "alibi", "t5", "none"]
 Norm = Literal["layernorm", "rmsnorm"]
 Activation = Literal["geglu", "swiglu", "gelu", "relu2"]
+NormPosition = Literal["pre", "post"]
+Gelu = Literal["erf", "tanh"]
 
 
 def require(condition: bool, field: str, value: object, expected: str) -> None:
@@ -20,8 +22,8 @@ def require(condition: bool, field: str, value: object, expected: str) -> None:
 class ModelConfig:
     """The encoder. The defaults are ModernBERT's architecture (Warner et al. 2024) at a small size.
 
-    `bert()` and `xlm_r()` give the settings under which this is BERT (Devlin et al. 2019) and XLM-R (Conneau et al.
-    2020).
+    `bert()`, `xlm_r()` and `modernbert()` give the settings under which this is BERT (Devlin et al. 2019),
+    XLM-R (Conneau et al. 2020) and ModernBERT, base size unless told otherwise.
 
     Attributes:
         vocab_size: rows of the embedding, special tokens included.
@@ -47,15 +49,17 @@ class ModelConfig:
         activation: the feed-forward's non-linearity; `geglu` and `swiglu` are gated (Shazeer 2020).
         gelu: the exact error function or its tanh approximation, wherever GELU appears.
         bias: biases in linear layers of the blocks, and in norms.
-        window: total width in tokens of local attention, half to either side; None for global attention everywhere.
+        window: total width in tokens of local attention, half to either side; None for global attention
+            everywhere.
         global_every: with `window`, layers 0, k, 2k, … attend globally.
         tie_embeddings: the masked-LM decoder shares the embedding matrix.
-        head_activation_norm: dense + activation + norm before the masked-LM decoder, as BERT and ModernBERT have.
+        head_activation_norm: dense + activation + norm before the masked-LM decoder, as BERT and ModernBERT
+            have.
         decoder_bias: a bias per vocabulary row in the masked-LM decoder.
         dropout: probability, on embeddings' sum and on each sublayer's output.
         attention_dropout: probability, on attention weights.
-        zero_init_residual: each block begins as the identity: its two output projections start at zero, so that the
-            model starts as a bag of subwords and can only improve on it.
+        zero_init_residual: each block begins as the identity: its two output projections start at zero, so
+            that the model starts as a bag of subwords and can only improve on it.
         init_std: standard deviation of the initial weights.
     """
 
@@ -73,13 +77,13 @@ class ModelConfig:
     position_offset: int = 0
     n_segments: int = 0
     norm: Norm = "layernorm"
-    norm_position: Literal["pre", "post"] = "pre"
+    norm_position: NormPosition = "pre"
     norm_eps: float = 1e-5
     embedding_norm: bool = True
     skip_first_norm: bool = True
     final_norm: bool = True
     activation: Activation = "geglu"
-    gelu: Literal["erf", "tanh"] = "erf"
+    gelu: Gelu = "erf"
     bias: bool = False
     window: int | None = 128
     global_every: int = 3
@@ -92,21 +96,54 @@ class ModelConfig:
     init_std: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "d_model", "n_heads", "d_ff", "max_length", "t5_buckets", "global_every"):
-            require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "a whole number from 1")
+        choices = {"positions": Positions, "norm": Norm, "activation": Activation}
+        for name, choice in (choices | {"norm_position": NormPosition, "gelu": Gelu}).items():
+            self._require(
+                getattr(self, name) in get_args(choice), name, f"one of {', '.join(get_args(choice))}"
+            )
+        for name in ("vocab_size", "d_model", "n_heads", "d_ff", "max_length", "global_every"):
+            self._require(getattr(self, name) >= 1, name, "a whole number from 1")
         for name in ("n_layers", "position_offset", "n_segments"):
-            require(getattr(self, name) >= 0, f"model.{name}", getattr(self, name), "a whole number from 0")
-        require(self.d_model % self.n_heads == 0, "model.d_model", self.d_model, f"a multiple of n_heads={self.n_heads}")
+            self._require(getattr(self, name) >= 0, name, "a whole number from 0")
+        self._require(self.d_model % self.n_heads == 0, "d_model", f"a multiple of n_heads={self.n_heads}")
         even = self.positions != "rotary" or self.d_head % 2 == 0
-        require(even, "model.d_model", self.d_model, "an even head size d_model/n_heads for rotary positions")
+        self._require(even, "d_model", "an even head size d_model/n_heads for rotary positions")
         even = self.positions != "sinusoidal" or self.d_model % 2 == 0
-        require(even, "model.d_model", self.d_model, "an even width for sinusoidal positions")
-        require(self.t5_buckets >= 4 and self.t5_buckets % 2 == 0, "model.t5_buckets", self.t5_buckets, "an even number from 4")
-        require(self.t5_max_distance > self.t5_buckets // 4, "model.t5_max_distance", self.t5_max_distance, "more than t5_buckets/4")
-        require(self.window is None or self.window >= 2, "model.window", self.window, "a width of at least 2 tokens, or none")
+        self._require(even, "d_model", "an even width for sinusoidal positions")
+        buckets = self.t5_buckets >= 4 and self.t5_buckets % 2 == 0
+        self._require(buckets, "t5_buckets", "an even number from 4")
+        far = self.t5_max_distance > self.t5_buckets // 4
+        self._require(far, "t5_max_distance", "more than t5_buckets/4")
+        wide = self.window is None or self.window >= 2
+        self._require(wide, "window", "a width of at least 2 tokens, or none")
         for name in ("dropout", "attention_dropout"):
-            require(0 <= getattr(self, name) < 1, f"model.{name}", getattr(self, name), "a probability in [0, 1)")
-        require(self.norm_eps > 0, "model.norm_eps", self.norm_eps, "a positive number")
+            self._require(0 <= getattr(self, name) < 1, name, "a probability in [0, 1)")
+        self._require(self.norm_eps > 0, "norm_eps", "a positive number")
+
+    def _require(self, condition: bool, name: str, expected: str) -> None:
+        require(condition, f"model.{name}", getattr(self, name), expected)
+
+    @classmethod
+    def bert(cls, **overrides: Any) -> Self:
+        """BERT-base, or the same architecture with other fields."""
+        differences = {"vocab_size": 30_522, "position_offset": 0, "n_segments": 2, "norm_eps": 1e-12}
+        return cls.xlm_r(**differences | overrides)
+
+    @classmethod
+    def xlm_r(cls, **overrides: Any) -> Self:
+        """XLM-R-base, or the same architecture with other fields."""
+        sizes: dict[str, Any] = dict(vocab_size=250_002, d_model=768, n_layers=12, n_heads=12, d_ff=3072)
+        positions = {"positions": "learned", "max_length": 512, "position_offset": 2, "n_segments": 1}
+        norms = {"norm_position": "post", "skip_first_norm": False, "final_norm": False, "bias": True}
+        blocks = {"activation": "gelu", "window": None, "zero_init_residual": False}
+        rates = {"dropout": 0.1, "attention_dropout": 0.1}
+        return cls(**sizes | positions | norms | blocks | rates | overrides)
+
+    @classmethod
+    def modernbert(cls, **overrides: Any) -> Self:
+        """ModernBERT-base, or the same architecture with other fields."""
+        sizes: dict[str, Any] = dict(vocab_size=50_368, d_model=768, n_layers=22, n_heads=12, d_ff=1152)
+        return cls(**sizes | {"max_length": 8192, "zero_init_residual": False} | overrides)
 
     @property
     def d_head(self) -> int:

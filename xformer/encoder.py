@@ -10,9 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xformer.config import ModelConfig
-from xformer.layers import Block, Relations, norm
+from xformer.layers import Backend, Block, Relations, norm
 from xformer.packed import Packed
-from xformer.positions import LearnedPositions, T5Bias, alibi_slopes, rotary_tables, sinusoidal
+from xformer.positions import (
+    LearnedPositions,
+    T5Bias,
+    alibi_slopes,
+    interleave_halves,
+    rotary_turns,
+    sinusoidal,
+)
 
 
 class Embeddings(nn.Module):
@@ -23,7 +30,9 @@ class Embeddings(nn.Module):
         self.config = config
         self.tok_embeddings = nn.Embedding(config.vocab_size, config.d_model)
         if config.positions == "learned":
-            self.position_embeddings = LearnedPositions(config.max_length, config.d_model, config.position_offset)
+            self.position_embeddings = LearnedPositions(
+                config.max_length, config.d_model, config.position_offset
+            )
         if config.n_segments:
             self.segment_embeddings = nn.Embedding(config.n_segments, config.d_model)
         self.norm = norm(config) if config.embedding_norm else nn.Identity()
@@ -46,7 +55,8 @@ class Embeddings(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A bidirectional Transformer over packed sequences. The parameters are named as in ModernBERT's checkpoints.
+    """A bidirectional Transformer over packed sequences. The parameters are named as in ModernBERT's
+    checkpoints.
 
     Attributes:
         config: the settings it was built from.
@@ -56,7 +66,7 @@ class Encoder(nn.Module):
     """
 
     def __init__(self, config: ModelConfig) -> None:
-        """Build and initialise: normal weights, zero biases, and residual outputs at zero or scaled down by depth."""
+        """Build and initialise: normal weights, zero biases, residual outputs zero or scaled by depth."""
         super().__init__()
         self.config = config
         self.embeddings = Embeddings(config)
@@ -72,17 +82,23 @@ class Encoder(nn.Module):
         return self.embeddings.tok_embeddings.weight
 
     def forward(
-        self, batch: Packed, *, n_layers: int | None = None, backend: str | None = None, final_norm: bool = True
+        self,
+        batch: Packed,
+        *,
+        n_layers: int | None = None,
+        backend: Backend | None = None,
+        final_norm: bool = True,
     ) -> Tensor:
         """Encode.
 
         Args:
             batch: B packed sequences.
-            n_layers: run only the first so many blocks; None for all. With `zero_init_residual`, a block that was never
-                trained is the identity, so a model may grow in depth while it trains without a jump.
+            n_layers: run only the first so many blocks; None for all. With `zero_init_residual`, a block that
+                was never trained is the identity, so a model may grow in depth while it trains without a
+                jump.
             backend: of `xformer.kernels.attention`; None for the device's best.
-            final_norm: whether to normalise the output. The norm erases a token's length in the residual stream, which
-                pooling may want to keep; `encoder.final_norm(x)` applies it later.
+            final_norm: whether to normalise the output. The norm erases a token's length in the residual
+                stream, which pooling may want to keep; `encoder.final_norm(x)` applies it later.
 
         Returns:
             (T, C).
@@ -92,14 +108,20 @@ class Encoder(nn.Module):
         relations = self._relations(batch, x.dtype) if n_layers else {}
         for layer, block in enumerate(self.layers[:n_layers]):
             x = block(x, batch, relations[self.config.is_global(layer)], backend)
-        return self.final_norm(x) if final_norm else x  # type: ignore[no-any-return]
+        return self.final_norm(x) if final_norm else x
 
     def embed(self, batch: Packed) -> Tensor:
         """The residual stream before the first block, (T, C)."""
-        return self.embeddings(batch)  # type: ignore[no-any-return]
+        return self.embeddings(batch)
 
-    def hidden_states(self, batch: Packed, *, n_layers: int | None = None, backend: str | None = None) -> list[Tensor]:
-        """The residual stream before the first block and after each: at most L+1 tensors (T, C), no final norm."""
+    def hidden_states(
+        self, batch: Packed, *, n_layers: int | None = None, backend: Backend | None = None
+    ) -> list[Tensor]:
+        """The residual stream before the first block and after each, no final norm.
+
+        Returns:
+            At most L+1 tensors (T, C).
+        """
         n_layers = self._depth(n_layers)
         states = [self.embed(batch)]
         relations = self._relations(batch, states[0].dtype)
@@ -119,14 +141,14 @@ class Encoder(nn.Module):
         config, device = self.config, batch.tokens.device
         slopes = alibi_slopes(config.n_heads).to(device, dtype) if config.positions == "alibi" else None
         table = self.relative_bias.weight if config.positions == "t5" else None
+        complex_dtype = torch.complex128 if dtype == torch.float64 else torch.complex64
         relations = {}
         for is_global in {config.is_global(layer) for layer in range(config.n_layers)}:
             rotary = None
             if config.positions == "rotary":
                 base = config.rotary_base if is_global else config.rotary_base_local
-                tables = rotary_tables(batch.max_length, config.d_head, base, device=device)
-                cos, sin = (t.to(dtype)[batch.positions] for t in tables)
-                rotary = cos, sin
+                turns = rotary_turns(batch.max_length, config.d_head, base, device=device).to(complex_dtype)
+                rotary = turns[batch.positions], interleave_halves(config.n_heads, config.d_head, device)
             window = None if is_global else config.window
             relations[is_global] = Relations(window, rotary, slopes, table, config.t5_max_distance)
         return relations
@@ -140,8 +162,9 @@ class Encoder(nn.Module):
                 module.bias.zero_()
             if isinstance(module, LearnedPositions | T5Bias):
                 module.weight.normal_(std=self.config.init_std)
-        # Each of the 2L residual sums adds variance; scaled so, the stream's does not grow with depth (GPT-2).
-        scale = 0.0 if self.config.zero_init_residual else (2 * self.config.n_layers) ** -0.5
+        # Each of the 2L residual sums adds variance; scaled so, the stream's does not grow with depth
+        # (GPT-2).
+        scale = 0.0 if self.config.zero_init_residual else (2 * max(self.config.n_layers, 1)) ** -0.5
         for block in self.layers:
             block.attn.Wo.weight.mul_(scale)  # type: ignore[union-attr, operator]
             block.mlp.Wo.weight.mul_(scale)  # type: ignore[union-attr, operator]

@@ -32,14 +32,14 @@ class PredictionHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, C) to (…, C)."""
-        return self.norm(F.gelu(self.dense(x), approximate=self.approximate))  # type: ignore[no-any-return]
+        return self.norm(F.gelu(self.dense(x), approximate=self.approximate))
 
 
 class MaskedLMHead(nn.Module):
     """Logits over the vocabulary, at the selected tokens only: (T, V) is never formed.
 
-    Tied to the embedding matrix, it owns no copy of it: the matrix is an argument of `forward`, so that a state dict
-    holds it once.
+    Tied to the embedding matrix, it owns no copy of it: the matrix is an argument of `forward`, so that a
+    state dict holds it once.
 
     Attributes:
         head: dense + GELU + norm, or the identity.
@@ -53,7 +53,9 @@ class MaskedLMHead(nn.Module):
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
         if not config.tie_embeddings:
-            self.weight = nn.Parameter(torch.empty(config.vocab_size, config.d_model).normal_(std=config.init_std))
+            self.weight = nn.Parameter(
+                torch.empty(config.vocab_size, config.d_model).normal_(std=config.init_std)
+            )
         if config.decoder_bias:
             self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 
@@ -84,17 +86,21 @@ class MaskedLMHead(nn.Module):
         if self.bias is None:
             raise ValueError("model.decoder_bias: expected True to initialise it, got False")
         if log_probs.shape != self.bias.shape:
-            raise ValueError(f"log_probs: expected shape {tuple(self.bias.shape)}, got {tuple(log_probs.shape)}")
+            raise ValueError(
+                f"log_probs: expected shape {tuple(self.bias.shape)}, got {tuple(log_probs.shape)}"
+            )
         if not log_probs.isfinite().all():
-            raise ValueError("log_probs: expected finite values; smooth the counts of tokens that never occur")
+            raise ValueError(
+                "log_probs: expected finite values; smooth the counts of tokens that never occur"
+            )
         self.bias.copy_(log_probs)
 
 
 class Pooling(nn.Module):
     """One vector a sequence, in the packed order; an empty sequence gives zeros.
 
-    `mean` averages the tokens; `first` takes the first one; `weighted` averages with weights `exp(w·h)` that sum to one
-    in each sequence. It learns w from zero, so it begins as the mean.
+    `mean` averages the tokens; `first` takes the first one; `weighted` averages with weights `exp(w·h)` that
+    sum to one in each sequence. It learns w from zero, so it begins as the mean.
     """
 
     def __init__(self, d_model: int, kind: PoolingKind = "mean") -> None:
@@ -112,7 +118,11 @@ class Pooling(nn.Module):
         if self.weight is None:
             weights = 1.0 / _lengths(batch, hidden)
             return segment_sum(hidden, batch, sequence) * weights[:, None]
-        scores = (hidden @ self.weight.to(hidden.dtype)).float() if hidden.dtype != torch.float64 else hidden @ self.weight
+        scores = (
+            (hidden @ self.weight.to(hidden.dtype)).float()
+            if hidden.dtype != torch.float64
+            else hidden @ self.weight
+        )
         peaks = scores.new_full((batch.n_sequences,), -torch.inf)
         # Softmax does not change when its largest score is taken off, and so needs no gradient through it.
         peaks = peaks.scatter_reduce(0, sequence, scores.detach(), "amax")
@@ -138,7 +148,7 @@ class Classifier(nn.Module):
 
     def forward(self, hidden: Tensor, batch: Packed) -> Tensor:
         """Logits (B, K), in the packed order, of hidden states (T, C)."""
-        return self.out(self.dropout(self.head(self.pooling(hidden, batch))))  # type: ignore[no-any-return]
+        return self.out(self.dropout(self.head(self.pooling(hidden, batch))))
 
 
 def segment_sum(x: Tensor, batch: Packed, sequence: Tensor) -> Tensor:
@@ -150,8 +160,8 @@ def segment_sum(x: Tensor, batch: Packed, sequence: Tensor) -> Tensor:
         sequence: (T,) `batch.sequence_ids()`.
     """
     if x.device.type == "cpu":
-        # 1.1 ms forward and backward at T=8192, B=600, C=256 on one core; segment_reduce takes 4.9, cumsum 25,
-        # a sparse product 2.9, embedding_bag 1.9.
+        # 1.1 ms forward and backward at T=8192, B=600, C=256 on one core; segment_reduce takes 4.9, cumsum
+        # 25, a sparse product 2.9, embedding_bag 1.9.
         return x.new_zeros(batch.n_sequences, x.shape[1]).index_add(0, sequence, x)
     # index_add on a GPU adds in any order, so its sums would differ from run to run.
     lengths = torch.tensor(batch.lengths, device=x.device)

@@ -13,17 +13,19 @@ from torch.nn import functional as F
 
 from xformer.config import ModelConfig
 from xformer.kernels import attention
+from xformer.kernels.attention.op import Backend
 from xformer.packed import Packed
 from xformer.positions import rotate
 
 
 @dataclass(frozen=True)
 class Relations:
-    """How the tokens of a batch relate, worked out once and shared by every layer of one kind (global or local).
+    """How the tokens of a batch relate, worked out once and shared by every layer of one kind (global or
+    local).
 
     Attributes:
         window: total width in tokens of local attention; None for the whole sequence.
-        rotary: cosines and sines (T, D/2), or None.
+        rotary: turns (T, D/2) of `positions.rotary_turns` and rows of `positions.interleave_halves`, or None.
         alibi_slopes: (H,), or None.
         t5_table: (K, H) bias of each relative-position bucket, or None.
         t5_max_distance: distance from which all fall into the last bucket.
@@ -46,7 +48,9 @@ class Attention(nn.Module):
         self.Wqkv = nn.Linear(config.d_model, 3 * config.d_model, bias=config.bias)
         self.Wo = nn.Linear(config.d_model, config.d_model, bias=config.bias)
 
-    def forward(self, x: Tensor, batch: Packed, relations: Relations, backend: str | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, batch: Packed, relations: Relations, backend: Backend | None = None
+    ) -> Tensor:
         """Mix tokens of the same sequence.
 
         Args:
@@ -58,11 +62,15 @@ class Attention(nn.Module):
         Returns:
             (T, C).
         """
-        qkv = self.Wqkv(x).view(-1, 3, self.n_heads, self.d_head)
+        shape = (x.shape[0], 3, self.n_heads, self.d_head)
         if relations.rotary is None:
-            q, k, v = qkv.unbind(1)
+            q, k, v = self.Wqkv(x).view(shape).unbind(1)
         else:
-            q, k = rotate(qkv[:, :2], *relations.rotary).unbind(1)
+            turns, rows = relations.rotary
+            weight = self.Wqkv.weight.index_select(0, rows)
+            bias = None if self.Wqkv.bias is None else self.Wqkv.bias.index_select(0, rows)
+            qkv = F.linear(x, weight, bias).view(shape)
+            q, k = rotate(qkv[:, :2], turns).unbind(1)
             v = qkv[:, 2]
         dropout = self.dropout if self.training else 0.0
         out = attention(
@@ -79,11 +87,13 @@ class Attention(nn.Module):
             seed=int(torch.randint(2**62, ())) if dropout > 0 else None,
             backend=backend,
         )
-        return self.Wo(out.reshape(x.shape))  # type: ignore[no-any-return]
+        return self.Wo(out.reshape(x.shape))
 
 
 class FeedForward(nn.Module):
-    """Two projections with a non-linearity between; gated ones (Shazeer 2020) multiply it with a second branch."""
+    """Two projections with a non-linearity between; gated ones (Shazeer 2020) multiply it with a second
+    branch.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -106,7 +116,7 @@ class FeedForward(nn.Module):
                 hidden = F.gelu(hidden, approximate=self.gelu)
             case "relu2":
                 hidden = F.relu(hidden).square()
-        return self.Wo(hidden)  # type: ignore[no-any-return]
+        return self.Wo(hidden)
 
 
 def norm(config: ModelConfig) -> nn.Module:
@@ -132,13 +142,15 @@ class Block(nn.Module):
         self.mlp_norm = norm(config)
         self.mlp = FeedForward(config)
 
-    def forward(self, x: Tensor, batch: Packed, relations: Relations, backend: str | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, batch: Packed, relations: Relations, backend: Backend | None = None
+    ) -> Tensor:
         """(T, C) to (T, C); arguments as `Attention.forward`."""
         if self.pre_norm:
             x = x + self._drop(self.attn(self.attn_norm(x), batch, relations, backend))
-            return x + self._drop(self.mlp(self.mlp_norm(x)))  # type: ignore[no-any-return]
+            return x + self._drop(self.mlp(self.mlp_norm(x)))
         x = self.attn_norm(x + self._drop(self.attn(x, batch, relations, backend)))
-        return self.mlp_norm(x + self._drop(self.mlp(x)))  # type: ignore[no-any-return]
+        return self.mlp_norm(x + self._drop(self.mlp(x)))
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training) if self.dropout else x

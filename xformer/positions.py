@@ -6,13 +6,14 @@ Shapes: T tokens, N positions (0 … N-1), C d_model, H heads, D head size, K re
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-def sinusoidal(length: int, width: int, *, base: float = 10_000.0, device: torch.device | None = None) -> Tensor:
+def sinusoidal(
+    length: int, width: int, *, base: float = 10_000.0, device: torch.device | None = None
+) -> Tensor:
     """The fixed table of Vaswani et al. 2017, section 3.5.
 
     `P[n, 2i] = sin(n / base^(2i/C))` and `P[n, 2i+1] = cos(n / base^(2i/C))`.
@@ -30,10 +31,8 @@ def sinusoidal(length: int, width: int, *, base: float = 10_000.0, device: torch
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
 
 
-def rotary_tables(
-    length: int, d_head: int, base: float, *, device: torch.device | None = None
-) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the rotary embedding (Su et al. 2021): angle `n · base^(-2i/D)`.
+def rotary_turns(length: int, d_head: int, base: float, *, device: torch.device | None = None) -> Tensor:
+    """The rotary embedding (Su et al. 2021) as complex numbers `exp(i · n · base^(-2j/D))`.
 
     Computed in float64: in float32 the angle of position 8,000 is already wrong by 2e-4.
 
@@ -44,33 +43,49 @@ def rotary_tables(
         device: where to compute.
 
     Returns:
-        Cosines (N, D/2) and sines (N, D/2), float64.
+        (N, D/2) complex128.
     """
     angles = _angles(length, d_head, base, device)
-    return angles.cos(), angles.sin()
+    return torch.polar(torch.ones_like(angles), angles)
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn every pair `(x[i], x[i + D/2])` by its token's angle.
+def rotate(x: Tensor, turns: Tensor) -> Tensor:
+    """Turn every pair of neighbours `(x[2j], x[2j+1])` by its token's angle: one complex product.
 
-    The pairing of halves is GPT-NeoX's and ModernBERT's; the original paper pairs neighbours.
+    Checkpoints of GPT-NeoX's line, ModernBERT among them, pair `(x[j], x[j + D/2])` instead: see
+    `interleave_halves`.
 
     Args:
-        x: (T, …, D) queries or keys, any strides.
-        cos: (T, D/2), one row a token.
-        sin: (T, D/2).
+        x: (T, G, H, D) queries and keys, say; any dtype, in which the result is returned.
+        turns: (T, D/2) complex, one row a token.
 
     Returns:
-        (T, …, D), contiguous, the dtype of `x`.
+        (T, G, H, D).
     """
-    return _Rotate.apply(x, cos, sin)  # type: ignore[no-any-return]
+    wide = x.to(turns.dtype.to_real())
+    pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turns[:, None, None]).flatten(-2).to(x.dtype)
+
+
+def interleave_halves(n_heads: int, d_head: int, device: torch.device | None = None) -> Tensor:
+    """The order of a packed projection's rows that brings the pairs `(j, j + D/2)` of each query and key
+    together.
+
+    Queries and keys are reordered alike, so their products stay what they were, and the rotation of halves
+    becomes the rotation of neighbours. Reordering the weights costs nothing beside reordering the tokens.
+
+    Returns:
+        (3·H·D,) int64 rows of the query, key and value projection; values keep their order.
+    """
+    rows = torch.arange(3 * n_heads * d_head, device=device).view(3, n_heads, 2, d_head // 2)
+    return torch.cat((rows[:2].transpose(2, 3).flatten(), rows[2].flatten()))
 
 
 def alibi_slopes(n_heads: int) -> Tensor:
     """One slope a head; the attention score loses `slope · |query - key|` (Press et al. 2022).
 
-    For a power of two, `2^(-8(h+1)/H)`; otherwise the slopes of the next lower power of two, and then every other slope
-    of the next higher one. Encoders look both ways, so the penalty is symmetric.
+    For a power of two, `2^(-8(h+1)/H)`; otherwise the slopes of the next lower power of two, and then every
+    other slope of the next higher one. Encoders look both ways, so the penalty is symmetric.
 
     Returns:
         (H,) float64.
@@ -84,8 +99,8 @@ def alibi_slopes(n_heads: int) -> Tensor:
 def t5_buckets(relative: Tensor, n_buckets: int, max_distance: int) -> Tensor:
     """The bucket of each relative position `key - query` (Raffel et al. 2020), both directions.
 
-    Half of the buckets are for keys to the right. In each half, the first half are single distances and the rest grow
-    logarithmically up to `max_distance`, beyond which all share the last.
+    Half of the buckets are for keys to the right. In each half, the first half are single distances and the
+    rest grow logarithmically up to `max_distance`, beyond which all share the last.
 
     Args:
         relative: int64 tensor of any shape.
@@ -106,32 +121,6 @@ def t5_buckets(relative: Tensor, n_buckets: int, max_distance: int) -> Tensor:
 def _angles(length: int, width: int, base: float, device: torch.device | None) -> Tensor:
     frequencies = base ** (-torch.arange(0, width, 2, dtype=torch.float64, device=device) / width)
     return torch.arange(length, dtype=torch.float64, device=device)[:, None] * frequencies
-
-
-class _Rotate(torch.autograd.Function):
-    """Written out because autograd's version of the same arithmetic moves three times as much memory."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        ctx.save_for_backward(cos, sin)
-        return _turn(x, cos, sin)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        cos, sin = ctx.saved_tensors
-        # The inverse of a rotation is its transpose: the same angles, the other way.
-        return _turn(grad, cos, -sin), None, None
-
-
-def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    between = (1,) * (x.ndim - 2)
-    cos, sin = (t.to(x.dtype).view(t.shape[0], *between, t.shape[1]) for t in (cos, sin))
-    out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    x_1, x_2 = x.chunk(2, dim=-1)
-    out_1, out_2 = out.chunk(2, dim=-1)
-    torch.mul(x_1, cos, out=out_1).addcmul_(x_2, sin, value=-1)
-    torch.mul(x_2, cos, out=out_2).addcmul_(x_1, sin)
-    return out
 
 
 class LearnedPositions(nn.Module):

@@ -1,0 +1,163 @@
+"""Encoder, heads and pooling against the padded reference: outputs and every gradient, in fp64."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from xformer.config import ModelConfig
+from xformer.encoder import Encoder
+from xformer.heads import MaskedLMHead, Pooling
+from xformer.packed import Packed, pack
+from xformer.reference import reference_forward, reference_masked_lm, reference_pooling
+
+TOLERANCE = 1e-10
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> ModelConfig:
+    heads = draw(st.sampled_from((1, 2, 3, 4)))
+    return ModelConfig(
+        vocab_size=17,
+        d_model=heads * draw(st.sampled_from((2, 4, 6))),
+        n_layers=draw(st.integers(0, 4)),
+        n_heads=heads,
+        d_ff=draw(st.integers(1, 9)),
+        max_length=draw(st.integers(12, 20)),
+        positions=draw(st.sampled_from(("rotary", "sinusoidal", "learned", "alibi", "t5", "none"))),
+        rotary_base=draw(st.sampled_from((100.0, 160_000.0))),
+        t5_buckets=draw(st.sampled_from((4, 8, 32))),
+        t5_max_distance=draw(st.sampled_from((9, 128))),
+        position_offset=draw(st.sampled_from((0, 2))),
+        n_segments=draw(st.integers(0, 2)),
+        norm=draw(st.sampled_from(("layernorm", "rmsnorm"))),
+        norm_position=draw(st.sampled_from(("pre", "post"))),
+        norm_eps=draw(st.sampled_from((1e-12, 1e-5))),
+        embedding_norm=draw(st.booleans()),
+        skip_first_norm=draw(st.booleans()),
+        final_norm=draw(st.booleans()),
+        activation=draw(st.sampled_from(("geglu", "swiglu", "gelu", "relu2"))),
+        gelu=draw(st.sampled_from(("erf", "tanh"))),
+        bias=draw(st.booleans()),
+        window=draw(st.sampled_from((None, 2, 5, 128))),
+        global_every=draw(st.integers(1, 3)),
+        tie_embeddings=draw(st.booleans()),
+        head_activation_norm=draw(st.booleans()),
+        decoder_bias=draw(st.booleans()),
+        zero_init_residual=draw(st.booleans()),
+    )
+
+
+def randomise(module: torch.nn.Module, seed: int) -> None:
+    """Every parameter away from the values that hide mistakes: zero biases, unit gains."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype) * 0.5)
+
+
+def padded(batch: Packed) -> tuple[Tensor, Tensor]:
+    """Tokens (B, N), padding filled with a token that occurs, and the mask (B, N)."""
+    width = max(batch.max_length, 1)
+    mask = torch.arange(width) < torch.tensor(batch.lengths)[:, None]
+    tokens = torch.full(mask.shape, 7)
+    tokens[mask] = batch.tokens
+    return tokens, mask
+
+
+def gradients(loss: Tensor, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    pairs = zip(parameters.items(), found, strict=True)
+    return {name: torch.zeros_like(p) if g is None else g for (name, p), g in pairs}
+
+
+def assert_same(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    for name, value in expected.items():
+        scale = max(1.0, float(value.detach().abs().max()) if value.numel() else 1.0)
+        difference = float((actual[name] - value).detach().abs().max()) if value.numel() else 0.0
+        assert difference <= TOLERANCE * scale, name
+
+
+lengths_of = st.lists(st.integers(0, 12), min_size=1, max_size=6).filter(any)
+
+
+@given(configs(), lengths_of, st.integers(0, 2**31), st.sampled_from((None, "torch", "reference")))
+@example(ModelConfig.bert(vocab_size=17, d_model=8, n_heads=2, n_layers=2, d_ff=9), [1, 0, 5, 5], 0, None)
+@example(ModelConfig.xlm_r(vocab_size=17, d_model=8, n_heads=2, n_layers=2, d_ff=9), [1, 0, 5, 5], 0, None)
+@example(ModelConfig.modernbert(vocab_size=17, d_model=8, n_heads=2, n_layers=4, d_ff=9), [12], 0, None)
+@settings(max_examples=150)
+def test_encoder_and_masked_lm_equal_the_reference(
+    config: ModelConfig, lengths: list[int], seed: int, backend: Any
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    encoder, head = Encoder(config).double().eval(), MaskedLMHead(config).double().eval()
+    randomise(encoder, seed)
+    randomise(head, seed + 1)
+    batch = pack([torch.randint(17, (n,), generator=generator).tolist() for n in lengths])
+    tokens, mask = padded(batch)
+    selected = torch.randint(batch.n_tokens, (3,), generator=generator)
+    wanted = torch.randn(batch.n_tokens, config.d_model, generator=generator, dtype=torch.float64)
+    parameters = dict(encoder.named_parameters())
+    everything = parameters | {f"head.{name}": p for name, p in head.named_parameters()}
+
+    def loss(hidden: Tensor, logits: Tensor) -> Tensor:
+        return (hidden * wanted).sum() + logits.logsumexp(-1).sum()
+
+    hidden = encoder(batch, backend=backend)
+    logits = head(hidden, selected, encoder.token_embedding)
+    expected = reference_forward(config, parameters, tokens, mask)
+    assert (expected[~mask] == 0).all()
+    expected_hidden = expected[mask]
+    expected_logits = reference_masked_lm(
+        config, dict(head.named_parameters()), expected_hidden[selected], encoder.token_embedding
+    )
+    assert_same({"hidden": hidden, "logits": logits}, {"hidden": expected_hidden, "logits": expected_logits})
+    assert_same(
+        gradients(loss(hidden, logits), everything),
+        gradients(loss(expected_hidden, expected_logits), everything),
+    )
+
+
+@given(configs(), lengths_of, st.integers(0, 2**31), st.data())
+@settings(max_examples=30)
+def test_fewer_layers_and_no_final_norm(
+    config: ModelConfig, lengths: list[int], seed: int, data: st.DataObject
+) -> None:
+    n_layers = data.draw(st.integers(0, config.n_layers))
+    generator = torch.Generator().manual_seed(seed)
+    encoder = Encoder(config).double().eval()
+    randomise(encoder, seed)
+    batch = pack([torch.randint(17, (n,), generator=generator).tolist() for n in lengths])
+    tokens, mask = padded(batch)
+    parameters = encoder.state_dict()
+    states = encoder.hidden_states(batch)
+    assert len(states) == config.n_layers + 1
+    expected = reference_forward(config, parameters, tokens, mask, n_layers=n_layers, final_norm=False)[mask]
+    raw = encoder(batch, n_layers=n_layers, final_norm=False)
+    assert_same({"x": raw}, {"x": expected})
+    assert torch.equal(raw, states[n_layers])
+    normed = reference_forward(config, parameters, tokens, mask, n_layers=n_layers)[mask]
+    assert_same({"x": encoder(batch, n_layers=n_layers)}, {"x": normed})
+
+
+@given(st.lists(st.integers(0, 9), max_size=6), st.integers(0, 2**31), st.sampled_from(("mean", "weighted")))
+@settings(max_examples=60)
+def test_pooling_equals_the_reference(lengths: list[int], seed: int, kind: Any) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    batch = pack([[1] * n for n in lengths])
+    _, mask = padded(batch)
+    hidden = torch.randn(batch.n_tokens, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    pooling = Pooling(5, kind).double()
+    randomise(pooling, seed)
+    wide = hidden.new_zeros(*mask.shape, 5).masked_scatter(mask[..., None], hidden)
+    expected = reference_pooling(wide, mask, pooling.weight)
+    actual = pooling(hidden, batch)
+    wanted = torch.randn(actual.shape, generator=generator, dtype=torch.float64)
+    assert_same({"pooled": actual}, {"pooled": expected})
+    inputs = {"hidden": hidden} | dict(pooling.named_parameters())
+    assert_same(gradients((actual * wanted).sum(), inputs), gradients((expected * wanted).sum(), inputs))

@@ -6,31 +6,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from xformer.config import ModelConfig, require
+from xformer.tokenizer import TokenizerOptions
 
 Masking = Literal["token", "word", "span"]
 Replacement = Literal["80-10-10", "mask"]
-
-
-@dataclass(frozen=True)
-class TokenizerConfig:
-    """The shared vocabulary; its size is `model.vocab_size`.
-
-    Attributes:
-        kind: SentencePiece's unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016).
-        normalization: `identity` keeps every character; `nfc` composes; `nfkc` also folds compatibility characters,
-            which loses text in some scripts.
-        alpha: languages are sampled for training in proportion to (their size)^alpha.
-        megabytes: most text the trainer is shown, in units of 10⁶ bytes: what bounds its memory.
-    """
-
-    kind: Literal["unigram", "bpe"] = "unigram"
-    normalization: Literal["identity", "nfc", "nfkc"] = "identity"
-    alpha: float = 0.5
-    megabytes: float = 64.0
-
-    def __post_init__(self) -> None:
-        require(0 <= self.alpha <= 1, "tokenizer.alpha", self.alpha, "a number in [0, 1]")
-        require(self.megabytes > 0, "tokenizer.megabytes", self.megabytes, "a positive number")
 
 
 @dataclass(frozen=True)
@@ -43,6 +22,8 @@ class DataConfig:
         dev_groups: held-out messages for choices made while training (only when the corpus is made here).
         test_groups: held-out messages that are only ever evaluated on (likewise).
         held_out_languages: a held-out message is one that exists in at least so many languages (likewise).
+        held_out_chars: and has at least so many characters: "OK" tests nothing (likewise).
+        min_language_texts: languages with fewer texts are left out (likewise).
         alpha: languages are sampled in proportion to (number of texts)^alpha.
         max_repeats: no text is read more than so many times as often as it would be at alpha = 1; what this takes
             from small languages goes to the others.
@@ -54,6 +35,8 @@ class DataConfig:
     dev_groups: int = 200
     test_groups: int = 500
     held_out_languages: int = 20
+    held_out_chars: int = 8
+    min_language_texts: int = 1_200
     alpha: float = 0.7
     max_repeats: float = 8.0
     max_length: int = 128
@@ -121,7 +104,7 @@ class ObjectivesConfig:
     alignment_weight: float = 1.0
     scale: float = 20.0
     margin: float = 0.3
-    pooling: Literal["mean", "weighted"] = "weighted"
+    pooling: Literal["mean", "weighted"] = "mean"
 
     def __post_init__(self) -> None:
         tokens = ("masked_lm_tokens", "translation_lm_tokens", "alignment_tokens")
@@ -223,7 +206,7 @@ class RunConfig:
     """All settings of `xformer pretrain`: one TOML table for each field."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)
     data: DataConfig = field(default_factory=DataConfig)
     objectives: ObjectivesConfig = field(default_factory=ObjectivesConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import cattrs
 import tomli_w
@@ -16,6 +19,8 @@ from xformer.files import atomic_write
 
 Config = TypeVar("Config")
 
+NONE = "none"
+
 
 def load_toml(path: str | os.PathLike[str], config: type[Config]) -> Config:
     """Read `path` into the dataclass `config`; what the file leaves out keeps its default.
@@ -23,14 +28,55 @@ def load_toml(path: str | os.PathLike[str], config: type[Config]) -> Config:
     Raises:
         InputError: naming the file and each key that is unknown or has a value of the wrong kind.
     """
+    return from_table(read_toml(path), config, source=str(path))
+
+
+def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        InputError: the file cannot be read or is not TOML.
+    """
     try:
         with open(path, "rb") as file:
-            table = tomllib.load(file)
+            return tomllib.load(file)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a TOML file of settings") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected TOML, {error}") from error
-    return from_table(table, config, source=str(path))
+
+
+def overridden(
+    table: dict[str, Any], settings: Sequence[str], config: type[Config], source: str
+) -> Config:
+    """Build `config` from tables, with single settings put over them.
+
+    Args:
+        table: nested dicts; not changed.
+        settings: `table.key=value`, the value in TOML; a word that is not TOML is taken as a string.
+        config: the dataclass.
+        source: what errors call the tables.
+
+    Raises:
+        InputError: a setting has no `=`, or as `load_toml`.
+    """
+    result = copy.deepcopy(table)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise InputError(f"--set: expected TABLE.KEY=VALUE, got {setting!r}")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *path, last = key.split(".")
+        place = result
+        for name in path:
+            place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise InputError(f"--set: {key}: {name} is a value, not a table")
+        place[last] = value
+    return from_table(result, config, source)
 
 
 def from_table(table: dict[str, Any], config: type[Config], source: str) -> Config:
@@ -46,8 +92,8 @@ def from_table(table: dict[str, Any], config: type[Config], source: str) -> Conf
 
 
 def save_toml(path: str | os.PathLike[str], config: object) -> None:
-    """Write every field of a dataclass to `path`, whole or not at all. A field that is None is left out."""
-    table = _without_none(_converter().unstructure(config))
+    """Write every field of a dataclass to `path`, whole or not at all. TOML has no null: None becomes "none"."""
+    table = _with_none_spelled(_converter().unstructure(config))
     with atomic_write(Path(path), "wb") as file:
         tomli_w.dump(table, file)
 
@@ -56,7 +102,22 @@ def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     for kind, accepted in ((int, int), (float, (int, float)), (str, str), (bool, bool)):
         converter.register_structure_hook(kind, _strict(kind, accepted))
+    converter.register_structure_hook_func(_is_optional, _optional(converter))
     return converter
+
+
+def _is_optional(kind: Any) -> bool:
+    return get_origin(kind) in (Union, UnionType) and type(None) in get_args(kind)
+
+
+def _optional(converter: cattrs.Converter) -> Any:
+    def structure(value: Any, kind: Any) -> Any:
+        if value is None or value == NONE:
+            return None
+        (inner,) = (option for option in get_args(kind) if option is not type(None))
+        return converter.structure(value, inner)
+
+    return structure
 
 
 def _strict(kind: type, accepted: type | tuple[type, ...]) -> Any:
@@ -85,9 +146,11 @@ def _problems(error: ClassValidationError, table: str = "") -> list[str]:
     return problems
 
 
-def _without_none(table: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_none(value) if isinstance(value, dict) else value
-        for key, value in table.items()
-        if value is not None
-    }
+def _with_none_spelled(table: dict[str, Any]) -> dict[str, Any]:
+    spelled: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            spelled[key] = _with_none_spelled(value)
+        else:
+            spelled[key] = NONE if value is None else value
+    return spelled

@@ -1,0 +1,45 @@
+"""The command line: subcommands only. Nothing heavy is imported before a command runs, so `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from xformer.cli.data import Data
+from xformer.cli.demo import Demo
+from xformer.cli.evaluate import Evaluate
+from xformer.cli.pretrain import Pretrain
+from xformer.cli.tokenizer import TokenizerCommand
+from xformer.errors import InputError
+
+_DESCRIPTION = """Understand, measure and train small multilingual Transformers.
+
+`xformer COMMAND --help` says more about each command. Exit status: 0 done, 1 failed, 2 input that cannot be used,
+130 interrupted (what was done is saved).
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line, run the command, and exit with its status."""
+    command = tyro.cli(
+        Annotated[Demo, tyro.conf.subcommand("demo")]  # type: ignore[arg-type]
+        | Annotated[Pretrain, tyro.conf.subcommand("pretrain")]
+        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Data, tyro.conf.subcommand("data")]
+        | Annotated[TokenizerCommand, tyro.conf.subcommand("tokenizer")],
+        prog="xformer",
+        description=_DESCRIPTION,
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+    try:
+        sys.exit(command.run_command())  # type: ignore[attr-defined]
+    except InputError as error:
+        print(f"xformer: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("xformer: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,141 @@
+"""`xformer data import | stats`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from xformer.cli.formats import Format, records
+
+if TYPE_CHECKING:
+    from xformer.data.readers import Fields, ParallelFields
+
+
+@dataclass(frozen=True)
+class DataImport:
+    """Make a corpus of files: records joined to groups, split by group, duplicates removed, a manifest with hashes.
+
+    xformer data import moses train.de train.en --out corpora/captions --licence CC-BY-4.0
+
+    xformer data import jsonl train.de.jsonl.gz train.en.jsonl.gz --text-field description --group-field id
+    --out corpora/packages --licence various
+    """
+
+    format: tyro.conf.Positional[Format]
+    """Format of the files."""
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    """The files, in the order the format wants."""
+    out: Path
+    """Folder to make."""
+    licence: str
+    """Licence of the text, as an SPDX expression or a sentence."""
+    languages: tuple[str, ...] = ()
+    """Languages of the files, where their names do not say; for tatoeba and tmx: the only ones to take."""
+    dev: float = 0.01
+    """Held-out groups for choices made while training: a number, or a share below 1."""
+    test: float = 0.01
+    """Held-out groups to evaluate on: a number, or a share below 1."""
+    held_out_languages: int = 1
+    """A held-out group is in at least so many languages."""
+    min_language_texts: int = 1
+    """Languages with fewer texts are left out."""
+    seed: int = 0
+    """Decides which groups are held out."""
+    text_field: str = "text"
+    """For tsv, jsonl, parquet: the field with the text."""
+    language_field: str | None = None
+    """And with its language, if the rows say."""
+    group_field: str | None = None
+    """And what translations of one another share."""
+    id_field: str | None = None
+    """And each row's own name."""
+    label_field: str | None = None
+    """And its class."""
+    parallel: tuple[str, ...] = ()
+    """Instead of --text-field: fields with one language each, as FIELD=LANGUAGE."""
+    paragraphs: bool = False
+    """For text: a record for each paragraph, not each line."""
+
+    def run_command(self) -> int:
+        """Import; the exit status."""
+        from xformer.data.import_corpus import ImportOptions, import_corpus
+        from xformer.data.manifest import Source
+        from xformer.data.split import SplitSizes
+        from xformer.errors import InputError
+        from xformer.progress import Progress
+
+        try:
+            sizes = SplitSizes(dev=self.dev, test=self.test, min_languages=self.held_out_languages)
+            options = ImportOptions(splits=sizes, seed=self.seed, min_language_records=self.min_language_texts)
+            fields = self._fields()
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        sources = [Source.of(path, self.licence) for path in self.files]
+        stream = records(
+            self.format, self.files, languages=self.languages, fields=fields, paragraphs=self.paragraphs
+        )
+        with Progress() as progress:
+            manifest = import_corpus(stream, self.out, options, sources, progress=progress)
+            for name, split in manifest.splits.items():
+                progress.say(f"{name}: {split.total.records:,} texts in {split.groups:,} groups")
+        return 0
+
+    def _fields(self) -> Fields | ParallelFields:
+        from xformer.data.readers import Fields, ParallelFields
+
+        if self.parallel:
+            texts = {}
+            for item in self.parallel:
+                field, equals, language = item.partition("=")
+                if not equals:
+                    raise ValueError(f"--parallel: expected FIELD=LANGUAGE, got {item!r}")
+                texts[field] = language
+            return ParallelFields(texts, group=self.group_field, id=self.id_field, label=self.label_field)
+        return Fields(
+            text=self.text_field,
+            language=self.language_field,
+            group=self.group_field,
+            id=self.id_field,
+            label=self.label_field,
+        )
+
+
+@dataclass(frozen=True)
+class DataStats:
+    """What is in a corpus: texts, characters, lengths, scripts, duplicates, for each language and split.
+
+    xformer data stats corpora/captions
+
+    xformer data stats runs/demo/corpus --json
+    """
+
+    corpus: tyro.conf.Positional[Path]
+    """Folder made by `xformer data import`, or a run's `corpus`."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def run_command(self) -> int:
+        """Count; the exit status."""
+        from xformer.data.statistics import corpus_statistics
+        from xformer.progress import Progress
+
+        with Progress() as progress:
+            statistics = corpus_statistics(self.corpus, progress=progress)
+        print(statistics.to_json() if self.json else statistics.table())
+        return 0
+
+
+@dataclass(frozen=True)
+class Data:
+    """Import text in many formats into a corpus, and look at one."""
+
+    command: (
+        Annotated[DataImport, tyro.conf.subcommand("import")] | Annotated[DataStats, tyro.conf.subcommand("stats")]
+    )
+
+    def run_command(self) -> int:
+        """Run the subcommand; the exit status."""
+        return self.command.run_command()

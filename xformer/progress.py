@@ -1,0 +1,101 @@
+"""Progress for people: a bar with rate and time left in a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+from rich.text import Text
+
+
+class Progress:
+    """Shows how far each piece of work is. Call it with what is done, how much, and of how much.
+
+    Attributes:
+        console: where it writes; what else is printed while a bar is shown goes through it too.
+    """
+
+    def __init__(self, console: Console | None = None, interval: float = 10.0) -> None:
+        """Set up, show nothing yet.
+
+        Args:
+            console: where to write; standard error if left out.
+            interval: seconds between plain lines where there is no terminal.
+        """
+        self.console = console or Console(stderr=True)
+        self._interval = interval
+        self._bars: RichProgress | None = None
+        self._tasks: dict[str, int] = {}
+        self._started: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+
+    def __enter__(self) -> Progress:
+        if self.console.is_terminal:
+            self._bars = RichProgress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                _Rate(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}", style="dim"),
+                console=self.console,
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def __call__(self, what: str, done: int, total: int | None, note: str = "") -> None:
+        """Say that `done` of `total` (None: nobody knows) units of `what` are done; `note` follows the numbers."""
+        if self._bars is not None:
+            if what not in self._tasks:
+                self._tasks[what] = self._bars.add_task(what, total=total, note=note)
+            self._bars.update(self._tasks[what], completed=done, total=total, note=note)  # type: ignore[arg-type]
+            return
+        now = time.monotonic()
+        started = self._started.setdefault(what, now)
+        ends = total is not None and done >= total
+        if not ends and now - self._said.get(what, started) < self._interval:
+            return
+        self._said[what] = now
+        self.say(_line(what, done, total, now - started, note))
+        if ends:
+            del self._started[what], self._said[what]
+
+    def say(self, message: str) -> None:
+        """Print a line above the bars."""
+        self.console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed and speed >= 1 else "")
+
+
+def _line(what: str, done: int, total: int | None, elapsed: float, note: str) -> str:
+    rate = done / elapsed if elapsed > 0 else 0.0
+    parts = [f"{done:,} of {total:,}" if total is not None else f"{done:,}"]
+    if rate >= 1:
+        parts.append(f"{rate:,.0f}/s")
+    if total is not None and rate > 0 and done < total:
+        parts.append(f"{duration((total - done) / rate)} left")
+    return f"{what}: {', '.join(parts)}{'; ' + note if note else ''}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `42 s`, `3 min 5 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

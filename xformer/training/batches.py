@@ -1,0 +1,170 @@
+"""The batches of one step: a pure function of the settings, the shards and the step's number.
+
+So a run that resumes sees what it would have seen, and nothing about the data needs to be saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xformer.data.pairs import TranslationPairs
+from xformer.data.sampling import LanguageSampler, language_shares
+from xformer.data.shards import TokenShards
+from xformer.objectives import (
+    AlignmentBatch,
+    MaskedBatch,
+    alignment_batch,
+    masked_lm_batch,
+    translation_lm_batch,
+)
+from xformer.run_config import RunConfig
+
+
+@dataclass(frozen=True)
+class StepBatch:
+    """What one step learns from; None for an objective that takes no part.
+
+    Attributes:
+        masked_lm: single texts with gaps.
+        translation_lm: joined pairs with gaps.
+        alignment: pairs apart.
+        tokens_by_language: (L,) text tokens in the three together.
+    """
+
+    masked_lm: MaskedBatch | None
+    translation_lm: MaskedBatch | None
+    alignment: AlignmentBatch | None
+    tokens_by_language: NDArray[np.int64]
+
+    @property
+    def n_tokens(self) -> int:
+        """Text tokens in the step."""
+        return int(self.tokens_by_language.sum())
+
+    def to(self, device: torch.device) -> StepBatch:
+        """The same on another device."""
+        if device.type == "cpu":
+            return self
+        return StepBatch(
+            self.masked_lm and self.masked_lm.to(device),
+            self.translation_lm and self.translation_lm.to(device),
+            self.alignment and self.alignment.to(device),
+            self.tokens_by_language,
+        )
+
+
+class _Stream:
+    """An endless sequence of texts for one objective, so many a step."""
+
+    def __init__(
+        self, shards: TokenShards, examples: NDArray[np.integer], config: RunConfig, tokens: int, pair: bool, seed: int
+    ) -> None:
+        language = np.asarray(shards.language)[examples]
+        counts = np.bincount(language, minlength=len(shards.languages))
+        self.shares = language_shares(counts, config.data.alpha, config.data.max_repeats)
+        self._examples = examples
+        self._sampler = LanguageSampler(language, self.shares, seed)
+        # Mean length of a text as it is drawn: each language's mean, weighted by its share.
+        totals = np.bincount(language, weights=np.asarray(shards.n_tokens)[examples], minlength=len(counts))
+        mean = float((self.shares * totals / np.maximum(counts, 1)).sum())
+        self._count = max(2 if pair else 1, round(tokens / (mean * (2 if pair else 1))))
+
+    def of_step(self, step: int) -> NDArray[np.int64]:
+        return self._examples[self._sampler.draw(step * self._count, self._count)]
+
+
+class StepBatches:
+    """Makes the batches of any step.
+
+    Attributes:
+        shares: (L,) the share of texts asked for each language, of the first objective that is on.
+    """
+
+    def __init__(self, shards: TokenShards, config: RunConfig, starts_word: NDArray[np.bool_]) -> None:
+        """Index the shards.
+
+        Args:
+            shards: the training split.
+            config: the run's settings.
+            starts_word: (V,) whether a token begins a word.
+        """
+        self._shards, self._config, self._starts_word = shards, config, starts_word
+        objectives, seed = config.objectives, config.training.seed
+        self._language, self._group = np.asarray(shards.language), np.asarray(shards.group)
+        self._masked = self._translation = self._alignment = None
+        if objectives.masked_lm_tokens:
+            everything = np.arange(len(shards))
+            self._masked = _Stream(shards, everything, config, objectives.masked_lm_tokens, False, 3 * seed)
+        if objectives.translation_lm_tokens or objectives.alignment_tokens:
+            self._pairs = TranslationPairs(self._group, self._language, np.asarray(shards.pieces) == 1)
+            paired = self._pairs.examples
+            if tokens := objectives.translation_lm_tokens:
+                self._translation = _Stream(shards, paired, config, tokens, True, 3 * seed + 1)
+            if tokens := objectives.alignment_tokens:
+                self._alignment = _Stream(shards, paired, config, tokens, True, 3 * seed + 2)
+        streams = (self._masked, self._alignment, self._translation)
+        self.shares = next(stream.shares for stream in streams if stream is not None)
+
+    def make(self, step: int, *, only_alignment: bool = False) -> StepBatch:
+        """The batches of step number `step`, on the host.
+
+        Args:
+            step: from 0.
+            only_alignment: leave out the other objectives, if alignment is on at all.
+        """
+        only_alignment = only_alignment and self._alignment is not None
+        masked = translation = alignment = None
+        drawn: list[NDArray[np.int64]] = []
+        if self._masked and not only_alignment:
+            examples = self._masked.of_step(step)
+            drawn.append(examples)
+            masked = masked_lm_batch(
+                self._tokens(examples),
+                self._language[examples],
+                self._config.objectives.masking,
+                self._starts_word,
+                self._rng(step, 0),
+            )
+        if self._translation and not only_alignment:
+            left, right, rng = self._pairs_of(self._translation, step, 1)
+            drawn += [left, right]
+            translation = translation_lm_batch(
+                self._tokens(left),
+                self._tokens(right),
+                self._language[left],
+                self._language[right],
+                self._config.objectives.masking,
+                self._starts_word,
+                rng,
+            )
+        if self._alignment:
+            left, right, _ = self._pairs_of(self._alignment, step, 2)
+            drawn += [left, right]
+            alignment = alignment_batch(
+                self._tokens(left), self._tokens(right), self._group[left], self._language[left], self._language[right]
+            )
+        everything = np.concatenate(drawn)
+        tokens = np.bincount(
+            self._language[everything],
+            weights=np.asarray(self._shards.n_tokens)[everything],
+            minlength=len(self._shards.languages),
+        )
+        return StepBatch(masked, translation, alignment, tokens.astype(np.int64))
+
+    def _pairs_of(
+        self, stream: _Stream, step: int, objective: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], np.random.Generator]:
+        rng = self._rng(step, objective)
+        left = stream.of_step(step)
+        return left, self._pairs.partners(left, rng), rng
+
+    def _tokens(self, examples: NDArray[np.integer]) -> Sequence[NDArray[np.int32]]:
+        return [self._shards[int(example)] for example in examples]
+
+    def _rng(self, step: int, objective: int) -> np.random.Generator:
+        return np.random.default_rng((self._config.training.seed, objective, step))

@@ -1,0 +1,225 @@
+"""The training loop: a step is forward, backward, check, update; all around it is keeping record.
+
+Shapes: none here; batches carry their own.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from xformer.data.shards import TokenShards
+from xformer.errors import InputError
+from xformer.model import MultilingualModel
+from xformer.objectives import Loss, alignment_loss, masked_lm_loss
+from xformer.progress import Progress
+from xformer.run_config import ObjectivesConfig, RunConfig
+from xformer.training.batches import StepBatch, StepBatches
+from xformer.training.checkpoint import TrainingState, save_checkpoint
+from xformer.training.metrics import MetricsLog, Tally
+from xformer.training.optimizer import clip_gradients, set_learning_rate
+from xformer.training.precision import autocast
+from xformer.training.run_directory import RunDirectory
+from xformer.training.schedule import Span, learning_rate_factor
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that a run's loop needs, made by `pretrain`.
+
+    Attributes:
+        run: where its files go.
+        config: its settings.
+        model: what is trained, on its device.
+        optimizer: over the model's parameters.
+        batches: makes each step's batch.
+        shards: the training split.
+        precision: settled, not `auto`.
+    """
+
+    run: RunDirectory
+    config: RunConfig
+    model: MultilingualModel
+    optimizer: torch.optim.Optimizer
+    batches: StepBatches
+    shards: TokenShards
+    precision: Literal["fp32", "bf16"]
+
+
+def step_losses(
+    model: MultilingualModel, batch: StepBatch, objectives: ObjectivesConfig, n_layers: int | None
+) -> dict[str, Loss]:
+    """Each objective's loss on its part of the batch, by name."""
+    losses = {}
+    if batch.masked_lm is not None:
+        losses["masked_lm"] = masked_lm_loss(model, batch.masked_lm, n_layers=n_layers)
+    if batch.translation_lm is not None:
+        losses["translation_lm"] = masked_lm_loss(model, batch.translation_lm, n_layers=n_layers)
+    if batch.alignment is not None:
+        losses["alignment"] = alignment_loss(
+            model, batch.alignment, scale=objectives.scale, margin=objectives.margin, n_layers=n_layers
+        )
+    return losses
+
+
+def total_loss(losses: dict[str, Loss], objectives: ObjectivesConfig) -> Tensor:
+    """The weighted sum that is descended."""
+    weights = {
+        "masked_lm": objectives.masked_lm_weight,
+        "translation_lm": objectives.translation_lm_weight,
+        "alignment": objectives.alignment_weight,
+    }
+    return torch.stack([weights[name] * loss.value for name, loss in losses.items()]).sum()
+
+
+def train(
+    training: Training,
+    state: TrainingState,
+    progress: Progress,
+    on_checkpoint: Callable[[TrainingState], None] = lambda state: None,
+) -> tuple[TrainingState, bool]:
+    """Train from `state` to the end of the run's span.
+
+    Ctrl-C (or SIGTERM) lets the step in hand finish and saves; a second Ctrl-C breaks off at once.
+
+    Args:
+        training: model, data and settings.
+        state: how far the run is already.
+        progress: where to show what happens.
+        on_checkpoint: called after each checkpoint is on disk.
+
+    Returns:
+        How far the run is now, and whether it was interrupted.
+
+    Raises:
+        InputError: a loss or gradient is not finite and the settings say to stop. The batch has been saved.
+    """
+    config, device = training.config, next(training.model.parameters()).device
+    span = Span.of(config.training)
+    training.model.train()
+    tally, tally_start, tally_tokens = Tally(training.shards.languages), time.monotonic(), state.tokens
+    saved = logged = time.monotonic()
+    last_saved = state.step
+    with MetricsLog(training.run.metrics, training.run.events, state.step) as log, _interruptible() as interrupted:
+        while (share := span.progress(state.step, state.elapsed)) < 1.0 and not interrupted():
+            start = time.monotonic()
+            factor = learning_rate_factor(share, config.optimizer)
+            set_learning_rate(training.optimizer, factor)
+            bag = share < config.training.bag_share
+            batch = training.batches.make(state.step, only_alignment=bag).to(device)
+            with autocast(training.precision, device):
+                losses = step_losses(training.model, batch, config.objectives, 0 if bag else None)
+            loss = total_loss(losses, config.objectives)
+            training.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = clip_gradients(training.optimizer, config.optimizer.clip)
+            finite = bool(torch.isfinite(loss) & torch.isfinite(norm))
+            if finite:
+                training.optimizer.step()
+                tally.add(losses, batch.tokens_by_language)
+            else:
+                _save_bad_batch(training, batch, state.step, losses, float(norm))
+            now = time.monotonic()
+            state = replace(
+                state,
+                step=state.step + 1,
+                elapsed=state.elapsed + now - start,
+                tokens=state.tokens + batch.n_tokens,
+                skipped=state.skipped + (not finite),
+            )
+            done = span.progress(state.step, state.elapsed) >= 1.0
+            if (now - logged >= config.training.log_every or done) and tally.means():
+                rate = (state.tokens - tally_tokens) / (now - tally_start)
+                log.write(_line(state, tally, training.batches.shares, rate, factor, bag, float(norm)))
+                _show(progress, span, state, rate, tally)
+                tally, tally_start, tally_tokens = Tally(training.shards.languages), now, state.tokens
+                logged = now
+            if now - saved >= config.training.checkpoint_every:
+                save_checkpoint(
+                    training.run.checkpoints, training.model, training.optimizer, state, config.training.keep
+                )
+                on_checkpoint(state)
+                saved, last_saved = time.monotonic(), state.step
+        if state.step > last_saved or not state.step:
+            save_checkpoint(training.run.checkpoints, training.model, training.optimizer, state, config.training.keep)
+            on_checkpoint(state)
+        return state, interrupted()
+
+
+def _line(
+    state: TrainingState, tally: Tally, shares: Any, rate: float, factor: float, bag: bool, norm: float
+) -> dict[str, Any]:
+    return {
+        "step": state.step,
+        "elapsed": round(state.elapsed, 3),
+        "tokens": state.tokens,
+        "tokens_per_s": round(rate, 1),
+        "lr_factor": round(factor, 6),
+        "stage": "bag" if bag else "full",
+        "gradient_norm": round(norm, 5),
+        "skipped": state.skipped,
+        "loss": {name: round(value, 5) for name, value in tally.means().items()},
+        "languages": tally.by_language(shares),
+    }
+
+
+def _show(progress: Progress, span: Span, state: TrainingState, rate: float, tally: Tally) -> None:
+    means = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in tally.means().items())
+    note = f"step {state.step:,}, {rate:,.0f} tokens/s, {means}"
+    if span.steps is not None:
+        progress("train (steps)", state.step, span.steps, note)
+    else:
+        budget = round(span.budget or 0)
+        progress("train (seconds)", min(round(state.elapsed), budget), budget, note)
+
+
+def _save_bad_batch(
+    training: Training, batch: StepBatch, step: int, losses: dict[str, Loss], norm: float
+) -> None:
+    """Save the batch of a step that is not finite; stop if the settings say so."""
+    tensors: dict[str, Tensor] = {}
+    for name, part in (("masked_lm", batch.masked_lm), ("translation_lm", batch.translation_lm)):
+        if part is not None:
+            tensors |= {f"{name}.tokens": part.inputs.tokens, f"{name}.cu_seqlens": part.inputs.cu_seqlens}
+            tensors |= {f"{name}.selected": part.selected, f"{name}.targets": part.targets}
+    if batch.alignment is not None:
+        packed = batch.alignment.inputs
+        tensors |= {"alignment.tokens": packed.tokens, "alignment.cu_seqlens": packed.cu_seqlens}
+        tensors |= {"alignment.group": batch.alignment.group}
+    save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, training.run.bad_batch)
+    values = ", ".join(f"{name} {loss.value.item():g}" for name, loss in losses.items())
+    if training.config.training.non_finite == "stop":
+        raise InputError(
+            f"step {step}: loss or gradient is not finite ({values}; gradient norm {norm:g}). The batch is in"
+            f" {training.run.bad_batch}. Lower optimizer.lr, or set training.non_finite = 'skip'"
+        )
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Catch the first Ctrl-C or SIGTERM and tell that it came; the next one acts as ever."""
+    came = False
+    previous: dict[int, Any] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        previous[signum] = signal.signal(signum, note)
+    try:
+        yield lambda: came
+    finally:
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)

@@ -1,0 +1,104 @@
+"""What a run writes down while it trains: metrics.jsonl, and TensorBoard's events where that is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xformer.files import atomic_write
+from xformer.objectives import Loss
+
+
+class Tally:
+    """Losses and token counts since the last line, by objective and language. Shapes: L languages."""
+
+    def __init__(self, languages: Sequence[str]) -> None:
+        self._languages = languages
+        self._sums: dict[str, NDArray[np.float64]] = {}
+        self._counts: dict[str, NDArray[np.int64]] = {}
+        self._tokens = np.zeros(len(languages), dtype=np.int64)
+
+    def add(self, losses: dict[str, Loss], tokens_by_language: NDArray[np.int64]) -> None:
+        """Count one step."""
+        self._tokens += tokens_by_language
+        size = len(self._languages)
+        for name, loss in losses.items():
+            items = loss.items.double().cpu().numpy()
+            sums = np.bincount(loss.language, weights=items, minlength=size)
+            counts = np.bincount(loss.language, minlength=size)
+            self._sums[name] = self._sums.get(name, 0.0) + sums
+            self._counts[name] = self._counts.get(name, 0) + counts
+
+    def means(self) -> dict[str, float]:
+        """Each objective's mean loss, in nats an item."""
+        return {name: float(self._sums[name].sum() / max(1, self._counts[name].sum())) for name in self._sums}
+
+    def by_language(self, shares: NDArray[np.float64]) -> dict[str, dict[str, float]]:
+        """Per language: the share of texts asked for, the share of tokens read, and each mean loss.
+
+        Args:
+            shares: (L,) asked for.
+        """
+        total = max(1, int(self._tokens.sum()))
+        table: dict[str, dict[str, float]] = {}
+        for number, language in enumerate(self._languages):
+            row = {"asked": round(float(shares[number]), 6), "seen": round(int(self._tokens[number]) / total, 6)}
+            for name, sums in self._sums.items():
+                if self._counts[name][number]:
+                    row[name] = round(float(sums[number] / self._counts[name][number]), 5)
+            table[language] = row
+        return table
+
+
+class MetricsLog:
+    """Appends to metrics.jsonl and, if the `plot` extra is installed, to TensorBoard."""
+
+    def __init__(self, path: Path, events: Path, step: int) -> None:
+        """Open the log of a run that is at `step`; lines of later steps, written after the checkpoint, are dropped."""
+        kept = [line for line in read_metrics(path) if line["step"] <= step]
+        with atomic_write(path) as file:
+            file.writelines(json.dumps(line) + "\n" for line in kept)
+        self._file = open(path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed by __exit__
+        self._board: Any = None
+        if importlib.util.find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            if not step and events.exists():
+                shutil.rmtree(events)
+            self._board = SummaryWriter(str(events), purge_step=step)
+
+    def __enter__(self) -> MetricsLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Write one line; it has `step`. Its numbers, and those of `loss`, go to TensorBoard too."""
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            scalars = {key: value for key, value in line.items() if isinstance(value, int | float) and key != "step"}
+            scalars |= {f"loss/{name}": value for name, value in line.get("loss", {}).items()}
+            for name, value in scalars.items():
+                self._board.add_scalar(name, value, line["step"])
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of metrics.jsonl; a last one that was cut short by a crash is left out."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1] if line]

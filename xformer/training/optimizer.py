@@ -1,0 +1,51 @@
+"""AdamW in three groups: matrices, the embedding, and all that is a vector."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from xformer.run_config import OptimizerConfig
+
+
+def make_optimizer(model: nn.Module, embedding: Tensor, config: OptimizerConfig) -> torch.optim.AdamW:
+    """Group the parameters and build the optimizer.
+
+    Matrices decay. The embedding does not, and learns faster: a row sees a gradient only when its subword occurs.
+    Vectors (norms, biases, pooling) do not decay and learn at the matrices' rate.
+
+    Args:
+        model: whose parameters to train.
+        embedding: the embedding matrix, one of them.
+        config: rates and decay.
+    """
+    matrices, vectors = [], []
+    for parameter in model.parameters():
+        if parameter is not embedding and parameter.requires_grad:
+            (matrices if parameter.ndim >= 2 else vectors).append(parameter)
+    groups = [
+        {"params": matrices, "lr": config.lr, "weight_decay": config.weight_decay},
+        {"params": [embedding], "lr": config.embedding_lr, "weight_decay": 0.0},
+        {"params": vectors, "lr": config.lr, "weight_decay": 0.0},
+    ]
+    for group in groups:
+        group["base_lr"] = group["lr"]
+    return torch.optim.AdamW(groups, betas=(config.beta1, config.beta2), eps=1e-8, fused=True)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set each group's learning rate to `factor` times its own."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * factor
+
+
+def clip_gradients(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:
+    """Scale each group's gradient down to the norm `limit`; 0 leaves them as they are.
+
+    Returns:
+        The largest norm of a group's gradient before: not finite if any gradient is not.
+    """
+    norms = [
+        nn.utils.clip_grad_norm_(group["params"], limit or float("inf")) for group in optimizer.param_groups
+    ]
+    return torch.stack(norms).max()

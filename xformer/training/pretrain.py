@@ -1,0 +1,149 @@
+"""`xformer pretrain`: prepare, build, resume, train, and leave a run directory that explains itself."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from xformer.data.shards import TokenShards
+from xformer.errors import InputError
+from xformer.model import MultilingualModel
+from xformer.progress import Progress, duration
+from xformer.run_config import RunConfig
+from xformer.toml_config import load_toml, save_toml
+from xformer.training.batches import StepBatches
+from xformer.training.checkpoint import TrainingState, newest_checkpoint
+from xformer.training.loop import Training, train
+from xformer.training.metrics import read_metrics
+from xformer.training.model_card import write_model_card
+from xformer.training.optimizer import make_optimizer
+from xformer.training.plots import plot_losses
+from xformer.training.precision import choose_precision
+from xformer.training.prepare import open_shards, prepare
+from xformer.training.run_directory import RunDirectory
+from xformer.training.schedule import Span
+
+_MAY_CHANGE = ("budget", "steps", "checkpoint_every", "keep", "log_every")
+
+
+def pretrain(
+    path: str | os.PathLike[str], config: RunConfig, progress: Progress, device: torch.device | None = None
+) -> bool:
+    """Train the run at `path` to the end of its span, from wherever it is.
+
+    Args:
+        path: a new folder, or one of an earlier call with the same settings. Length, checkpoint and log intervals
+            may change between calls.
+        config: the settings.
+        progress: where to show what happens.
+        device: left out, a GPU if there is one.
+
+    Returns:
+        Whether the run is complete; False after Ctrl-C.
+
+    Raises:
+        InputError: the settings or the data do not fit the run, or training cannot go on.
+    """
+    run = RunDirectory(Path(path))
+    _settle_config(run, config)
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    tokenizer = prepare(run, config, progress)
+    shards = open_shards(run, "train", tokenizer)
+    progress.say(
+        f"data: {len(shards):,} texts, {int(np.sum(shards.n_tokens)):,} tokens, {len(shards.languages)} languages"
+    )
+    model = build_model(config, shards).to(device)
+    optimizer = make_optimizer(model, model.encoder.token_embedding, config.optimizer)
+    checkpoint = newest_checkpoint(run.checkpoints)
+    state = TrainingState()
+    if checkpoint is not None:
+        checkpoint.load_model(model)
+        checkpoint.load_optimizer(optimizer)
+        state = checkpoint.state
+        if Span.of(config.training).progress(state.step, state.elapsed) >= 1.0:
+            progress.say(f"training: complete at step {state.step:,}, reusing {checkpoint.path}")
+            return True
+        progress.say(f"training: resuming from {checkpoint.path}, {duration(state.elapsed)} in")
+    training = Training(
+        run=run,
+        config=config,
+        model=model,
+        optimizer=optimizer,
+        batches=StepBatches(shards, config, tokenizer.starts_word()),
+        shards=shards,
+        precision=choose_precision(config.training.precision, device, config.model.d_model),
+    )
+    parameters = sum(p.numel() for p in model.parameters())
+    progress.say(f"model: {parameters:,} parameters, {training.precision} on {device}")
+    state, interrupted = train(training, state, progress)
+    if plot_losses(read_metrics(run.metrics), run.loss_plot) is None:
+        progress.say("no loss plot: matplotlib is not installed (extra `plot`)")
+    write_model_card(run)
+    said = "interrupted and saved" if interrupted else "done"
+    progress.say(f"training: {said} at step {state.step:,}, {duration(state.elapsed)}, {state.tokens:,} tokens")
+    return not interrupted
+
+
+def build_model(config: RunConfig, shards: TokenShards) -> MultilingualModel:
+    """A model with its first weights: seeded, and its masked-LM bias at the training split's unigram model."""
+    torch.manual_seed(config.training.seed)
+    model = MultilingualModel(config.model, config.objectives.pooling)
+    if model.masked_lm.bias is not None:
+        model.masked_lm.init_bias(unigram_log_probs(shards, config.model.vocab_size))
+    return model
+
+
+def unigram_log_probs(shards: TokenShards, vocab_size: int) -> torch.Tensor:
+    """(V,) logarithms of token frequencies in the split, each token counted once more than it occurs."""
+    counts = np.ones(vocab_size)
+    for example in range(len(shards)):
+        np.add.at(counts, shards[example], 1.0)
+    return torch.from_numpy(np.log(counts / counts.sum())).float()
+
+
+def load_run(path: str | os.PathLike[str]) -> tuple[RunDirectory, RunConfig, MultilingualModel, TrainingState]:
+    """The newest weights of a run, ready to evaluate.
+
+    Raises:
+        InputError: there is no run, or no whole checkpoint in it.
+    """
+    run = RunDirectory.open(path)
+    config = run.load_config()
+    checkpoint = newest_checkpoint(run.checkpoints)
+    if checkpoint is None:
+        raise InputError(f"{run.checkpoints}: expected a checkpoint, found none; train the run first")
+    model = MultilingualModel(config.model, config.objectives.pooling)
+    checkpoint.load_model(model)
+    return run, config, model.eval(), checkpoint.state
+
+
+def _settle_config(run: RunDirectory, config: RunConfig) -> None:
+    """Write the settings of a new run; compare them with those of an old one."""
+    if run.config.is_file():
+        old = load_toml(run.config, RunConfig)
+        kept = replace(config.training, **{name: getattr(old.training, name) for name in _MAY_CHANGE})
+        changed = _differences(old, replace(config, training=kept))
+        if changed:
+            raise InputError(
+                f"{run.config}: this run began with other settings: {'; '.join(changed)}. Give the same, or another"
+                " run directory"
+            )
+    elif run.path.exists() and any(run.path.iterdir()):
+        raise InputError(f"{run.path}: expected a run or an empty folder, found other files")
+    save_toml(run.config, config)
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+    found = []
+    for item in fields(old):
+        before, now = getattr(old, item.name), getattr(new, item.name)
+        if hasattr(before, "__dataclass_fields__"):
+            found += _differences(before, now, f"{prefix}{item.name}.")
+        elif before != now:
+            found.append(f"{prefix}{item.name} was {before!r}, not {now!r}")
+    return found

@@ -1,0 +1,116 @@
+"""Where everything of a run lies."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from xformer.errors import InputError
+from xformer.run_config import RunConfig
+from xformer.toml_config import load_toml
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The folder of one run.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> RunDirectory:
+        """The run that lies at `path`.
+
+        Raises:
+            InputError: there is none.
+        """
+        run = cls(Path(path))
+        if not run.config.is_file():
+            raise InputError(f"{path}: expected a run made by `xformer pretrain`, but it has no {run.config.name}")
+        return run
+
+    @property
+    def config(self) -> Path:
+        """The resolved settings."""
+        return self.path / "config.toml"
+
+    @property
+    def corpus(self) -> Path:
+        """The corpus, if the run made its own."""
+        return self.path / "corpus"
+
+    @property
+    def manifest(self) -> Path:
+        """What the corpus is made of."""
+        return self.path / "manifest.json"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The SentencePiece model."""
+        return self.path / "tokenizer.model"
+
+    def shards(self, split: str) -> Path:
+        """Token shards of `train`, `dev` or `test`."""
+        return self.path / "shards" / split
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder a checkpoint."""
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """TensorBoard's files."""
+        return self.path / "tensorboard"
+
+    @property
+    def loss_plot(self) -> Path:
+        """The loss curves."""
+        return self.path / "loss.png"
+
+    @property
+    def bad_batch(self) -> Path:
+        """The batch whose loss was not finite."""
+        return self.path / "bad-batch.safetensors"
+
+    @property
+    def bag(self) -> Path:
+        """The bag-of-subwords baseline."""
+        return self.path / "baselines" / "bag.safetensors"
+
+    @property
+    def evaluation(self) -> Path:
+        """The last evaluation."""
+        return self.path / "evaluation.json"
+
+    @property
+    def evaluation_table(self) -> Path:
+        """The same as a Markdown table."""
+        return self.path / "evaluation.md"
+
+    @property
+    def retrieval_plot(self) -> Path:
+        """Retrieval per language."""
+        return self.path / "retrieval.png"
+
+    @property
+    def model_card(self) -> Path:
+        """What this model is, for whoever gets it."""
+        return self.path / "README.md"
+
+    def load_config(self) -> RunConfig:
+        """Read the settings back.
+
+        Raises:
+            InputError: they cannot be read.
+        """
+        return load_toml(self.config, RunConfig)

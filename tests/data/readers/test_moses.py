@@ -123,7 +123,8 @@ def test_broken_pairs(write: Any, refused: Any, tmp_path: Path) -> None:
         list(read_moses([german]))
     with refused("different languages", "de"):
         list(read_moses([german, german]))
-    with refused("train.moses.gz", "cannot tell the language"):
-        list(read_moses([german, tmp_path / "train.moses.gz"]))
+    for name in ("train.moses.gz", "train.txt", "train.src"):
+        with refused(name, "cannot tell the language"):
+            list(read_moses([german, tmp_path / name]))
     with refused("one language for each of 2"):
         list(read_moses([german, german], languages=["de"]))

@@ -14,6 +14,8 @@ from xformer.data.record import Record, normalize_language
 from xformer.errors import InputError
 
 _LANGUAGE_LIKE = re.compile(r"[a-z]{2,3}([-_@][A-Za-z0-9]{2,8})*")
+# Ends of file names that look like a language's three letters and say something else.
+_NO_LANGUAGE = frozenset({"csv", "hyp", "out", "raw", "ref", "sgm", "src", "tgt", "trg", "tsv", "txt", "xml"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def language_of(path: str | os.PathLike[str], language: str | None, endings: Seq
     for ending in endings:
         stem = stem.removesuffix(ending)
     last = stem.rpartition(".")[2]
-    if not _LANGUAGE_LIKE.fullmatch(last):
+    if not _LANGUAGE_LIKE.fullmatch(last) or last in _NO_LANGUAGE:
         raise InputError(
             f"{os.fspath(path)}: cannot tell the language from the file's name, expected it to end like "
             f"'.de{endings[0] if endings else ''}'; say which it is"

@@ -129,7 +129,7 @@ def _plural(header: Mapping[str, str], name: str) -> tuple[int, int] | None:
 
 
 def _language(name: str, header: Mapping[str, str]) -> str:
-    path = PurePosixPath(name.replace(os.sep, "/"))
+    path = PurePosixPath(name.replace(os.sep, "/").rpartition(":")[2])  # of wheel:member, the member
     if path.parent.name == "LC_MESSAGES":
         locale = path.parent.parent.name
     elif header.get("language"):

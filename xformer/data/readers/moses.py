@@ -15,7 +15,7 @@ from xformer.data.readers.lines import decode_lines, open_zip, read_lines
 from xformer.data.record import Record
 from xformer.errors import InputError
 
-_PAIR = re.compile(r"(.*\.([A-Za-z_]+)-([A-Za-z_]+))\.([A-Za-z_]+)")
+_PAIR = re.compile(r"(.*\.([A-Za-z0-9_]+)-([A-Za-z0-9_]+))\.([A-Za-z0-9_]+)")
 
 
 def read_moses(

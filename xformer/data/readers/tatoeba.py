@@ -1,7 +1,7 @@
-r"""Tatoeba: sentences, and links between those that translate each other; and ManyThings' pairs made from it.
+r"""Tatoeba: sentences, and links between those that translate each other; and ManyThings' pairs of them.
 
-Sentences joined by links, directly or in turn, say the same thing and are one group. A sentence takes 12
-bytes of memory meanwhile, a link none: some 150 MB for all of Tatoeba.
+Sentences joined by links, directly or in turn, say the same thing and are one group. To know which, a sentence
+takes about 20 bytes of memory and a link none: 300 MB for the 13 million sentences of all of Tatoeba.
 """
 
 from __future__ import annotations
@@ -114,10 +114,10 @@ def _components(ids: npt.NDArray[np.int64], links: str | os.PathLike[str]) -> np
     """
     parent = np.arange(len(ids), dtype=np.int32)
     pairs = _links(links)
-    padded = np.append(ids, -1)  # what lies past the last id is no sentence
     while len(block := np.array(list(islice(pairs, _LINKS_AT_A_TIME)), np.int64).reshape(-1, 2)):
         where = np.searchsorted(ids, block)
-        ends = where[(padded[where] == block).all(axis=1)]
+        where[where == len(ids)] = -1  # larger than every id: compare with any
+        ends = where[(ids[where] == block).all(axis=1)] if len(ids) else where[:0]
         while True:
             roots = _roots(parent, ends)
             low, high = roots.min(axis=1), roots.max(axis=1)
@@ -125,7 +125,9 @@ def _components(ids: npt.NDArray[np.int64], links: str | os.PathLike[str]) -> np
             if not apart.any():
                 break
             np.minimum.at(parent, high[apart], low[apart])
-    return _roots(parent, np.arange(len(ids)))
+    while (parent != (above := parent[parent])).any():
+        parent = above
+    return parent
 
 
 def _roots(parent: npt.NDArray[np.int32], nodes: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:

@@ -35,11 +35,21 @@ class Run(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """One batch's runs, and the rows that bring it into their order; None where it is in order already."""
+    """One batch's runs.
+
+    Attributes:
+        runs: every sequence that has both queries and keys is in one of them.
+        rows_q: (T,) the rows that bring queries into the runs' order; None where they are in order already.
+        rows_k: (S,) the same for keys.
+        covers_q: whether every query is in a run.
+        covers_k: whether every key is.
+    """
 
     runs: list[Run]
     rows_q: Tensor | None
     rows_k: Tensor | None
+    covers_q: bool
+    covers_k: bool
 
     def sort_queries(self, packed: Tensor) -> Tensor:
         """Bring a (T, …) tensor into the runs' order."""
@@ -71,13 +81,15 @@ def layout(cu_seqlens_q: Tensor, cu_seqlens_k: Tensor, may_reorder: bool) -> Lay
     """
     starts_q, starts_k = cu_seqlens_q.tolist(), cu_seqlens_k.tolist()
     pairs = list(zip(_lengths(starts_q), _lengths(starts_k), strict=True))
+    covers_q = all(n_keys or not n_queries for n_queries, n_keys in pairs)
+    covers_k = all(n_queries or not n_keys for n_queries, n_keys in pairs)
     found = _runs(pairs)
     if not may_reorder or len(found) == len({run[3:] for run in found}):
-        return Layout(found, None, None)
+        return Layout(found, None, None, covers_q, covers_k)
     order = sorted(range(len(pairs)), key=pairs.__getitem__, reverse=True)
     rows_q = _rows(starts_q, order).to(cu_seqlens_q.device)
     rows_k = rows_q if starts_k == starts_q else _rows(starts_k, order).to(cu_seqlens_k.device)
-    return Layout(_runs(pairs[b] for b in order), rows_q, rows_k)
+    return Layout(_runs(pairs[b] for b in order), rows_q, rows_k, covers_q, covers_k)
 
 
 def _runs(pairs: Iterable[tuple[int, int]]) -> list[Run]:

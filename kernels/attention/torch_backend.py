@@ -42,10 +42,10 @@ def attention_torch(
     )
     batch = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=dropout == 0)
     q, k, v = batch.sort_queries(q), batch.sort_keys(k), batch.sort_keys(v)
-    blocks = [block_forward(*_block(run, q, k, v), rules, run.start_q) for run in batch.runs]
-    out = q.new_zeros(q.shape)
-    lse = q.new_full(q.shape[:2], float("-inf"), dtype=_stat_dtype(q))
-    for run, (block_out, block_lse) in zip(batch.runs, blocks, strict=True):
+    out = _blank(q, 0.0, batch.covers_q)
+    lse = _blank(q[..., 0], float("-inf"), batch.covers_q, _stat_dtype(q))
+    for run in batch.runs:
+        block_out, block_lse = block_forward(*_block(run, q, k, v), rules, run.start_q)
         run.queries(out).copy_(block_out)
         run.queries(lse).copy_(block_lse)
     return batch.unsort_queries(out), batch.unsort_queries(lse)
@@ -92,7 +92,8 @@ def attention_torch_backward(
     lse_matters = bool(grad_lse.any())
     if lse_matters:
         grad_lse = batch.sort_queries(grad_lse)
-    grad_q, grad_k, grad_v = q.new_zeros(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
+    grad_q = _blank(q, 0.0, batch.covers_q)
+    grad_k, grad_v = _blank(k, 0.0, batch.covers_k), _blank(v, 0.0, batch.covers_k)
     grad_table = None
     if needs_table and bias_table is not None:
         grad_table = bias_table.new_zeros(bias_table.shape, dtype=_stat_dtype(q))
@@ -157,6 +158,13 @@ def _sum_groups(grad: Tensor, n_kv_heads: int) -> Tensor:
     if grad.shape[2] == n_kv_heads:
         return grad
     return grad.unflatten(2, (n_kv_heads, -1)).sum(dim=3)
+
+
+def _blank(like: Tensor, value: float, covered: bool, dtype: torch.dtype | None = None) -> Tensor:
+    """A contiguous tensor that runs will fill; filled first only where they leave rows out, for memory is slow."""
+    if covered:
+        return like.new_empty(like.shape, dtype=dtype)
+    return like.new_full(like.shape, value, dtype=dtype)
 
 
 def _stat_dtype(q: Tensor) -> torch.dtype:

@@ -1,0 +1,131 @@
+"""What a machine can do, and the block sizes that suit it.
+
+Shapes: D head size; a tile is BLOCK_M queries by BLOCK_N keys.
+
+Everything here is a pure function of a `Target`, so that kernels can be compiled and checked for machines that are
+not at hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+Kernel = Literal["forward", "key_value", "query"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of machine, in Triton's words.
+
+    Attributes:
+        backend: `cuda`, `hip`, or `cpu` for Triton's interpreter.
+        arch: compute capability times ten, or the name of an AMD architecture.
+        warp_size: threads that move together.
+    """
+
+    backend: Literal["cuda", "hip", "cpu"]
+    arch: int | str
+    warp_size: int
+
+    @property
+    def name(self) -> str:
+        """`sm_90`, `gfx942`, `cpu`."""
+        return f"sm_{self.arch}" if self.backend == "cuda" else str(self.arch)
+
+
+INTERPRETER = Target("cpu", "cpu", 1)
+AMPERE = Target("cuda", 80, 32)
+HOPPER = Target("cuda", 90, 32)
+BLACKWELL = Target("cuda", 100, 32)
+CDNA3 = Target("hip", "gfx942", 64)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """How a kernel is cut up.
+
+    Attributes:
+        block_m: queries.
+        block_n: keys.
+        num_warps: warps that share a program.
+        num_stages: how many loads are in flight.
+    """
+
+    block_m: int
+    block_n: int
+    num_warps: int
+    num_stages: int
+
+
+def target_of(device: torch.device) -> Target:
+    """The target that a torch device is.
+
+    Raises:
+        ValueError: Triton has no backend for it.
+    """
+    if device.type == "cpu":
+        return INTERPRETER
+    if device.type != "cuda":
+        raise ValueError(f"device: expected cpu or cuda, got {device.type}")
+    properties = torch.cuda.get_device_properties(device)
+    if torch.version.hip:
+        return Target("hip", properties.gcnArchName.split(":")[0], properties.warp_size)
+    return Target("cuda", properties.major * 10 + properties.minor, 32)
+
+
+def padded_head_size(head_size: int) -> int:
+    """D rounded up to a power of two, at least 16: what a matrix product in Triton takes."""
+    return max(16, 1 << (head_size - 1).bit_length())
+
+
+def attention_tile(kernel: Kernel, target: Target, head_size: int, dtype: torch.dtype, max_length: int) -> Tile:
+    """The tile of an attention kernel.
+
+    The largest that keeps its accumulators in registers and its operands in shared memory: every entry is compiled by
+    the tests, and none spills on an NVIDIA target. Tensor cores of sm_90 and sm_100 read operands from shared memory,
+    so larger tiles fit there. fp32 runs on ordinary arithmetic units, from registers, and needs smaller ones.
+
+    Args:
+        kernel: which of the three.
+        target: for which machine.
+        head_size: D.
+        dtype: of q, k and v.
+        max_length: of the sequences along the side that a program owns: queries, or keys for `key_value`. A tile is
+            not made larger than that.
+
+    Returns:
+        Block sizes, warps and stages.
+    """
+    width = padded_head_size(head_size)
+    if target.backend == "cpu":
+        return Tile(32, 32, 1, 1)
+    tile = _single(kernel, target, width) if dtype == torch.float32 else _half(kernel, target, width)
+    longest = max(16, 1 << (max_length - 1).bit_length()) if max_length > 0 else 16
+    if kernel == "key_value":
+        return Tile(tile.block_m, min(tile.block_n, longest), tile.num_warps, tile.num_stages)
+    return Tile(min(tile.block_m, longest), tile.block_n, tile.num_warps, tile.num_stages)
+
+
+def _half(kernel: Kernel, target: Target, width: int) -> Tile:
+    """fp16 and bf16."""
+    if target.backend == "hip":
+        return Tile(128, 64, 4, 1) if width <= 64 else Tile(64, 32, 4, 1)
+    if kernel == "forward":
+        if width <= 64:
+            return Tile(128, 128, 4, 3) if target.arch != 80 else Tile(128, 64, 4, 3)
+        return Tile(128, 64, 8, 3) if width == 128 else Tile(64, 32, 4, 3)
+    if width <= 64:
+        return Tile(64, 128, 8, 2) if kernel == "key_value" else Tile(128, 64, 8, 2)
+    if width == 128:
+        return Tile(64, 64, 8, 2)
+    return Tile(32, 64, 8, 1) if kernel == "key_value" else Tile(64, 32, 8, 1)
+
+
+def _single(kernel: Kernel, target: Target, width: int) -> Tile:
+    """fp32."""
+    if width <= 64:
+        return Tile(64, 32, 4, 2) if kernel != "key_value" else Tile(32, 64, 4, 2)
+    return Tile(32, 32, 4, 1) if width == 128 else Tile(16, 16, 4, 1)

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from .errors import TokenizerError
+from .errors import TokenizerError, surrogate_error
 
 LabelledTexts = Iterable[tuple[str, str]] | Callable[[], Iterable[tuple[str, str]]]
 """`(language, text)` pairs: an iterable that can start again, or a function that returns a fresh one."""
@@ -148,12 +148,3 @@ def utf8_length(text: str) -> int:
         return len(text.encode())
     except UnicodeEncodeError as error:
         raise surrogate_error(error) from None
-
-
-def surrogate_error(error: UnicodeEncodeError) -> TokenizerError:
-    """Says where in a text the lone surrogate stands."""
-    text, at = error.object, error.start
-    return TokenizerError(
-        f"text: expected Unicode, found the lone surrogate U+{ord(text[at]):04X} at character {at}, "
-        f"in {text[max(0, at - 10) : at + 10]!r}"
-    )

@@ -1,7 +1,16 @@
-"""The one error of this package."""
+"""The one error of this package, and one occasion for it."""
 
 from __future__ import annotations
 
 
 class TokenizerError(ValueError):
     """Bad text, a bad option or a bad model file; the message names it and says what was expected."""
+
+
+def surrogate_error(error: UnicodeEncodeError) -> TokenizerError:
+    """Says where in a text the lone surrogate stands, which has no UTF-8 form."""
+    text, at = error.object, error.start
+    return TokenizerError(
+        f"text: expected Unicode, found the lone surrogate U+{ord(text[at]):04X} at character {at}, "
+        f"in {text[max(0, at - 10) : at + 10]!r}"
+    )

@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sentencepiece import SentencePieceProcessor
 
-from .balance import surrogate_error
 from .errors import TokenizerError
 from .files import write_whole
 from .normalize import normalize, normalize_with_alignment
@@ -142,11 +141,7 @@ class Tokenizer:
         Raises:
             TokenizerError: `text` holds a lone surrogate.
         """
-        try:
-            ids = self._cut(normalize(text, self.normalization))
-        except UnicodeEncodeError as error:
-            raise surrogate_error(error) from None
-        return _array(ids, add_special)
+        return _array(self._cut(normalize(text, self.normalization)), add_special)
 
     def encode_batch(
         self, texts: Sequence[str], num_threads: int | None = None, *, add_special: bool = False
@@ -167,12 +162,9 @@ class Tokenizer:
         # Texts with a U+2581 of their own are cut piecewise; an empty text stands in for them in the batch.
         odd = {i: text for i, text in enumerate(ready) if _SPACE_MARK in text}
         plain = ["" if i in odd else text for i, text in enumerate(ready)] if odd else ready
-        try:
-            rows: list[list[int]] = self._processor.encode(plain, out_type=int, num_threads=num_threads or -1)
-            for i, text in odd.items():
-                rows[i] = self._cut(text)
-        except UnicodeEncodeError as error:
-            raise surrogate_error(error) from None
+        rows: list[list[int]] = self._processor.encode(plain, out_type=int, num_threads=num_threads or -1)
+        for i, text in odd.items():
+            rows[i] = self._cut(text)
         return [_array(row, add_special) for row in rows]
 
     def _cut(self, text: str) -> list[int]:
@@ -273,10 +265,7 @@ class Tokenizer:
             raise TokenizerError(f"alpha: expected a number {limit}, got {alpha!r}")
         ready = normalize(text, self.normalization)
         draw = sample_unigram if self.model == "unigram" else sample_bpe
-        try:
-            return np.array(draw(self._table, ready, alpha, seed), dtype=np.int32)
-        except UnicodeEncodeError as error:
-            raise surrogate_error(error) from None
+        return np.array(draw(self._table, ready, alpha, seed), dtype=np.int32)
 
     def piece(self, id: int) -> str:
         """The piece with this id, as SentencePiece writes it (`▁` for a space).
@@ -320,6 +309,10 @@ class Tokenizer:
     def is_byte(self) -> NDArray[np.bool_]:
         """Whether each piece is a byte piece, `(V,)`."""
         return self._table.is_byte.copy()
+
+    def piece_scores(self) -> NDArray[np.float64]:
+        """Log probability of each piece (unigram) or the negative of its merge rank (BPE), `(V,)`."""
+        return self._table.scores.copy()
 
 
 def _array(ids: list[int], add_special: bool) -> Ids:

@@ -14,13 +14,23 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import surrogate_error
 from .options import Normalization
 
 _FORMS: dict[Normalization, Literal["NFC", "NFKC"]] = {"nfc": "NFC", "nfkc": "NFKC"}
 
 
 def normalize(text: str, normalization: Normalization) -> str:
-    """`text` in the given form; `"identity"` returns it unchanged."""
+    """`text` in the given form; `"identity"` returns it unchanged.
+
+    Raises:
+        TokenizerError: `text` holds a lone surrogate.
+    """
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise surrogate_error(error) from None
     if normalization == "identity":
         return text
     return unicodedata.normalize(_FORMS[normalization], text)

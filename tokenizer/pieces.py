@@ -45,7 +45,7 @@ class PieceTable:
 
     Attributes:
         text: bytes that each piece stands for, spaces as spaces; empty for special pieces.
-        scores: log probability (unigram) or merge rank (BPE), `(V,)`.
+        scores: log probability (unigram) or the negative of the merge rank (BPE), `(V,)`.
         byte_lengths: `(V,)` int64, lengths of `text`.
         is_byte: `(V,)` bool.
     """

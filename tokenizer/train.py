@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from sentencepiece import SentencePieceTrainer
+
 from .balance import LabelledTexts, LanguageShare, draw_sample, plan_sample, start
 from .errors import TokenizerError
 from .model import Tokenizer
@@ -54,9 +56,6 @@ def train_tokenizer(
         TokenizerError: no text, text that is not Unicode, or a vocabulary size that the text cannot fill or
             that cannot hold the text's characters.
     """
-    # Here and not at the top: encoding needs no trainer, and the import is not free.
-    from sentencepiece import SentencePieceTrainer
-
     options = options or TokenizerOptions()
     report = progress or (lambda stage, done, total: None)
     plan = plan_sample(
@@ -75,9 +74,11 @@ def train_tokenizer(
     )
     sentences = _sentences(drawn, options.normalization, options.max_sentence_bytes)
     buffer = io.BytesIO()
+    # SentencePiece turns what goes wrong in its iterator into an error of its own; the original is kept here.
+    failures: list[BaseException] = []
     try:
         SentencePieceTrainer.train(
-            sentence_iterator=_announced(sentences, report),
+            sentence_iterator=_watched(sentences, report, failures),
             model_writer=buffer,
             model_type=options.model,
             vocab_size=options.vocabulary_size,
@@ -109,9 +110,9 @@ def train_tokenizer(
             max_sentence_length=2 * options.max_sentence_bytes,
             minloglevel=2,
         )
-    except TokenizerError:
-        raise
     except (RuntimeError, ValueError, OSError) as error:
+        if failures:
+            raise failures[0] from None
         raise _explained(error, options) from error
     tokenizer = Tokenizer.from_bytes(buffer.getvalue(), normalization=options.normalization)
     if tokenizer.vocab_size != options.vocabulary_size:
@@ -133,9 +134,13 @@ def _counted(items: Iterable[T], stage: str, total: int | None, report: Progress
     report(stage, done, done)
 
 
-def _announced(sentences: Iterator[str], report: Progress) -> Iterator[str]:
-    """SentencePiece reads to the end before it works in silence: the end is the moment to say so."""
-    yield from sentences
+def _watched(sentences: Iterator[str], report: Progress, failures: list[BaseException]) -> Iterator[str]:
+    try:
+        yield from sentences
+    except BaseException as error:
+        failures.append(error)
+        raise
+    # SentencePiece reads to the end before it works in silence: the end is the moment to say so.
     report("training vocabulary", 0, None)
 
 

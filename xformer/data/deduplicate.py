@@ -21,9 +21,9 @@ _SLACK = 1e-9  # so that 0.7 · 10 is 7 in floating point too
 
 
 def trigrams(key: str) -> set[str]:
-    """The character trigrams of a key, its beginning and end marked, so that even one letter has one."""
+    """The character trigrams of a key, its beginning and end marked, so that every key has one."""
     marked = f"\2{key}\3"
-    return {marked[start : start + 3] for start in range(len(marked) - 2)}
+    return {marked[start : start + 3] for start in range(max(len(marked) - 2, 1))}
 
 
 class NearDuplicates:

@@ -117,7 +117,7 @@ def make_plan(spool: Spool, options: ImportOptions, progress: Progress | None = 
 
 
 class _LanguagesOfGroups:
-    """The languages of every group: numbers (G,) ascending, counts (G,), and the tags of one by its number."""
+    """The languages of every group: numbers (G,) ascending, counts (G,); called, the tags of one."""
 
     def __init__(
         self, group: NDArray[np.uint64], language: NDArray[np.uint16], tags: tuple[str, ...]
@@ -158,7 +158,7 @@ def _guard(
     threshold: float,
     progress: Progress | None,
 ) -> dict[int, str]:
-    """Fill in `reason` where held-out text is repeated; returns the joined groups' names, found on the way."""
+    """Fill in `reason` where held-out text is repeated; returns joined groups' names, found on the way."""
     make_key = TextKeys()
 
     def rows(stage: str) -> Iterator[tuple[int, Record]]:

@@ -34,7 +34,7 @@ class SplitSizes:
     def __post_init__(self) -> None:
         for name in ("dev", "test"):
             value = getattr(self, name)
-            if not (0 <= value < 1 or value == int(value) >= 1):
+            if not (0 <= value < 1 or (value >= 1 and value % 1 == 0)):
                 raise ValueError(f"{name}: expected a whole number of groups or a share below 1, got {value}")
         if self.dev and self.test and (self.dev < 1) != (self.test < 1):
             raise ValueError(

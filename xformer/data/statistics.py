@@ -182,6 +182,7 @@ def _scripts(characters: Counter[str]) -> dict[str, float]:
     counts: Counter[str] = Counter()
     for character, count in characters.items():
         if character.isalpha():
-            counts[unicodedata.name(character, "unknown").partition(" ")[0].capitalize()] += count
+            script = unicodedata.name(character, "UNKNOWN").partition(" ")[0]
+            counts[script if script == "CJK" else script.capitalize()] += count
     total = counts.total()
     return {script: count / total for script, count in counts.most_common() if count >= 0.001 * total}

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xformer.data.keys import TextKeys, text_number
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Enter a valid email address.", "ENTER A VALID  E-MAIL ADDRESS!"),
+        ("%(count)d pages", "{count} pages"),
+        ("%s pages", "%1$s pages"),
+        ("Page 1 of 20", "Page 3 of 7"),
+        ("ﬁle", "FILE"),
+        ("Straße", "STRASSE"),
+        ("Cafe\u0301", "Café"),
+        ("ＡＢＣ", "abc"),
+        ("100%\n", " 100%"),
+    ],
+)
+def test_what_reads_the_same_has_one_key(first: str, second: str) -> None:
+    key = TextKeys()
+    assert key(first) == key(second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("कि", "का"),  # vowel signs are marks
+        ("ที่", "ทา"),
+        ("100 %", "→"),
+        ("Move up", "Move down"),
+        ("保存", "保管"),
+        ("50% of it", "50 if it"),
+        ("%s", "%d"),
+    ],
+)
+def test_what_reads_differently_has_another_key(first: str, second: str) -> None:
+    key = TextKeys()
+    assert key(first) != key(second)
+
+
+@given(st.text())
+def test_a_key_is_its_own_key_and_never_empty_for_visible_text(text: str) -> None:
+    key = TextKeys()
+    once = key(text)
+    assert bool(once) == bool(text.strip()) or not text.isprintable()
+    if once.isalpha():
+        assert key(once) == once
+
+
+def test_text_numbers_keep_their_parts_apart() -> None:
+    assert text_number("de", "en") != text_number("deen")
+    assert text_number("a", "b") != text_number("b", "a")

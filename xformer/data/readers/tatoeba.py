@@ -1,7 +1,7 @@
-r"""Tatoeba: sentences, and links between those that translate each other; and ManyThings' pairs of them.
+"""Tatoeba: sentences, and links between those that translate each other; and ManyThings' pairs of them.
 
-Sentences joined by links, directly or in turn, say the same thing and are one group. To know which, a sentence
-takes about 20 bytes of memory and a link none: 300 MB for the 13 million sentences of all of Tatoeba.
+Sentences joined by links, directly or in turn, say the same thing and are one group. To know which, a
+sentence takes about 20 bytes of memory and a link none: 300 MB for the 13 million sentences of Tatoeba.
 """
 
 from __future__ import annotations

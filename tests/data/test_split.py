@@ -61,7 +61,7 @@ def test_short_messages_can_be_kept_out_of_tests() -> None:
 
 def test_asking_for_more_than_there_is_is_an_error() -> None:
     with pytest.raises(
-        InputError, match="250 groups asked for .* of 2,000 groups only 200 have at least 10 languages"
+        InputError, match=r"250 groups asked for .* of 2,000 groups only 200 have at least 10 languages"
     ):
         _assign(SplitSizes(dev=50, test=200, min_languages=10))
 

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -107,7 +108,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def write_sealed(path: Path, value: Any) -> None:
     """Write a dataclass as sealed JSON, atomically; the field `seal` is the SHA-256 of the rest."""
-    content = cattrs.Converter().unstructure(value)
+    content = _converter().unstructure(value)
     with atomic_write(path, "wb") as file:
         file.write(_spell(content | {"seal": hashlib.sha256(_spell(content)).hexdigest()}))
 
@@ -138,10 +139,16 @@ def read_sealed(path: Path, kind: type[T]) -> T:
             f"{path}: changed since it was written; expected seal {seal}, its content gives {actual}"
         )
     try:
-        return cattrs.Converter(forbid_extra_keys=True).structure(content, kind)
+        return _converter().structure(content, kind)
     except Exception as error:  # cattrs raises groups of whatever the fields' constructors raise
         reasons = "; ".join(cattrs.transform_error(error))
         raise InputError(f"{path}: not a {kind.__name__} of this version: {reasons}") from error
+
+
+@cache
+def _converter() -> cattrs.Converter:
+    # Kept, since it compiles code for every dataclass it meets.
+    return cattrs.Converter(forbid_extra_keys=True)
 
 
 def _spell(content: dict[str, Any]) -> bytes:

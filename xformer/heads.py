@@ -111,25 +111,22 @@ class Pooling(nn.Module):
         self.weight = nn.Parameter(torch.zeros(d_model)) if kind == "weighted" else None
 
     def forward(self, hidden: Tensor, batch: Packed) -> Tensor:
-        """Pool (T, C) hidden states, with or without the encoder's final norm, to (B, C)."""
+        """Pool hidden states (T, C), with or without the final norm, to (B, C), in at least fp32."""
+        if hidden.dtype in (torch.float16, torch.bfloat16):
+            hidden = hidden.float()  # sums of many tokens: 256 + 1 is 256 in bfloat16
         if self.kind == "first":
             return _first(hidden, batch)
         sequence = batch.sequence_ids()
         if self.weight is None:
-            weights = 1.0 / _lengths(batch, hidden)
-            return segment_sum(hidden, batch, sequence) * weights[:, None]
-        scores = (
-            (hidden @ self.weight.to(hidden.dtype)).float()
-            if hidden.dtype != torch.float64
-            else hidden @ self.weight
-        )
+            return segment_sum(hidden, batch, sequence) / _lengths(batch, hidden)[:, None]
+        scores = hidden @ self.weight.to(hidden.dtype)
         peaks = scores.new_full((batch.n_sequences,), -torch.inf)
         # Softmax does not change when its largest score is taken off, and so needs no gradient through it.
         peaks = peaks.scatter_reduce(0, sequence, scores.detach(), "amax")
-        weights = (scores - peaks[sequence]).exp()
-        total = segment_sum(weights[:, None], batch, sequence)
-        summed = segment_sum(hidden * weights[:, None].to(hidden.dtype), batch, sequence)
-        return summed / total.clamp(min=torch.finfo(total.dtype).tiny).to(summed.dtype)
+        weights = (scores - peaks[sequence]).exp()[:, None]
+        # In a sequence with tokens the largest weight is 1, so only empty ones are clamped.
+        total = segment_sum(weights, batch, sequence).clamp(min=0.5)
+        return segment_sum(hidden * weights, batch, sequence) / total
 
 
 class Classifier(nn.Module):

@@ -1,0 +1,95 @@
+"""Position functions against the papers' formulas, written out."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xformer.kernels import relative_buckets
+from xformer.positions import (
+    LearnedPositions,
+    alibi_slopes,
+    interleave_halves,
+    rotary_turns,
+    rotate,
+    sinusoidal,
+    t5_buckets,
+)
+
+
+def test_sinusoidal_is_the_papers_formula() -> None:
+    table = sinusoidal(50, 6)
+    for n in (0, 1, 49):
+        for i in range(3):
+            angle = n / 10_000 ** (2 * i / 6)
+            assert table[n, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-14)
+            assert table[n, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-14)
+
+
+@given(st.integers(0, 500), st.integers(0, 500), st.integers(1, 500))
+@settings(max_examples=30)
+def test_rotated_products_depend_on_the_distance_alone(first: int, second: int, shift: int) -> None:
+    turns = rotary_turns(1001, 8, 100.0)
+    generator = torch.Generator().manual_seed(first)
+    q, k = torch.randn(2, 1, 1, 1, 8, generator=generator, dtype=torch.float64)
+
+    def product(at_q: int, at_k: int) -> torch.Tensor:
+        return (rotate(q, turns[at_q : at_q + 1]) * rotate(k, turns[at_k : at_k + 1])).sum()
+
+    torch.testing.assert_close(
+        product(first, second), product(first + shift, second + shift), rtol=0, atol=1e-10
+    )
+    torch.testing.assert_close(rotate(q, turns[:1]), q)
+    torch.testing.assert_close(rotate(q, turns[first : first + 1]).norm(), q.norm())
+
+
+def test_interleaving_brings_halves_together_and_leaves_values() -> None:
+    rows = interleave_halves(2, 4)
+    q, k, v = rows.view(3, 2, 4)
+    assert q.tolist() == [[0, 2, 1, 3], [4, 6, 5, 7]]
+    assert (k - 8).tolist() == q.tolist()
+    assert v.flatten().tolist() == list(range(16, 24))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_rotation_keeps_the_dtype_and_rounds_once(dtype: torch.dtype) -> None:
+    x = torch.randn(9, 2, 3, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
+    turns = rotary_turns(9, 8, 100.0)
+    exact = rotate(x.double(), turns)
+    out = rotate(x, turns.to(torch.complex64))
+    assert out.dtype == dtype
+    assert ((out.double() - exact).abs() <= torch.finfo(dtype).eps * exact.abs() + 1e-6).all()
+
+
+def test_alibi_slopes() -> None:
+    assert alibi_slopes(8).tolist() == [2.0**-h for h in range(1, 9)]
+    # Between powers of two: those of 4 heads, then the odd ones of 8.
+    assert alibi_slopes(6).tolist() == [2.0**-2, 2.0**-4, 2.0**-6, 2.0**-8, 2.0**-1, 2.0**-3]
+    assert alibi_slopes(1).tolist() == [2.0**-8]
+
+
+@pytest.mark.parametrize(("n_buckets", "max_distance"), [(32, 128), (4, 9), (8, 20), (64, 512)])
+def test_t5_buckets(n_buckets: int, max_distance: int) -> None:
+    distance = torch.arange(-600, 601)
+    bucket = t5_buckets(distance, n_buckets, max_distance)
+    # The kernels have a version of their own; the model is right only if the two agree.
+    assert torch.equal(bucket, relative_buckets(distance, n_buckets, max_distance))
+    left, right = bucket[:600].flip(0), bucket[601:]
+    assert torch.equal(left + n_buckets // 2, right)
+    assert (left.diff() >= 0).all()
+    exact = n_buckets // 4
+    assert left[: exact - 1].tolist() == list(range(1, exact))
+    assert (left[max_distance - 1 :] == n_buckets // 2 - 1).all()
+    assert bucket[600] == 0
+
+
+def test_learned_positions_begin_at_the_offset() -> None:
+    module = LearnedPositions(4, 3, offset=2)
+    assert module.weight.shape == (6, 3)
+    with torch.no_grad():
+        module.weight.copy_(torch.arange(18.0).view(6, 3))
+    assert torch.equal(module(torch.tensor([0, 3])), module.weight[[2, 5]])

@@ -1,0 +1,170 @@
+"""Masked-LM bits per byte: how well hidden tokens are predicted, in a unit that no tokenizer can flatter.
+
+Each token of the held-out texts is hidden with probability `rate`, always behind `<mask>` and always as single
+tokens, whatever the model was trained with: so that every model answers the same question. What was hidden depends
+on the seed, the text's group and its language, and on nothing else: not on batches, devices, or the order of texts.
+
+The sum of −log₂ p(token) over the hidden tokens is divided by the bytes of UTF-8 that those tokens stand for; the
+space in front of a word counts as one. It is not the bits per byte of a left-to-right model: the tokens around are
+seen.
+
+Shapes: T tokens of a batch, S hidden tokens, L languages, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from xformer.data.shards import TokenShards
+from xformer.evaluation.encode import Progress, evaluation_mode, length_batches
+from xformer.model import MultilingualModel
+from xformer.objectives import MaskedBatch
+from xformer.packed import pack
+from xformer.tokenizer.special import FIRST_BYTE_ID, MASK_ID
+
+Surprisal = Callable[[MaskedBatch], NDArray[np.float64]]
+"""The bits (S,) of a batch's hidden tokens: −log₂ p of each."""
+
+_LOGITS_AT_ONCE = 1 << 24
+
+
+@dataclass(frozen=True)
+class HiddenTokens:
+    """The question that every model is asked: these texts, with these tokens hidden.
+
+    Attributes:
+        shards: the held-out texts.
+        rate: probability of a token to be hidden.
+        seed: of which are.
+        batch_tokens: most tokens in a batch.
+    """
+
+    shards: TokenShards
+    rate: float = 0.15
+    seed: int = 0
+    batch_tokens: int = 16_384
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate < 1:
+            raise ValueError(f"rate: expected a share between 0 and 1, got {self.rate}")
+
+    def batches(self) -> Iterator[MaskedBatch]:
+        """The texts in batches of similar length. A text none of whose tokens is hidden is there, and asks nothing."""
+        for examples in length_batches(np.asarray(self.shards.n_tokens), self.batch_tokens):
+            yield self._batch(examples)
+
+    def _batch(self, examples: NDArray[np.int64]) -> MaskedBatch:
+        batch = pack([self.shards[int(example)] for example in examples])
+        examples = examples[batch.order.numpy()]
+        group, language = self.shards.group[examples], self.shards.language[examples]
+        chance = [
+            np.random.default_rng((self.seed, *key)).random(length)
+            for *key, length in zip(group.tolist(), language.tolist(), batch.lengths, strict=True)
+        ]
+        tokens = batch.tokens.numpy()
+        selected = np.flatnonzero((np.concatenate(chance) < self.rate) & (tokens >= FIRST_BYTE_ID))
+        shown = tokens.copy()
+        shown[selected] = MASK_ID
+        return MaskedBatch(
+            inputs=batch.with_tokens(torch.from_numpy(shown)),
+            selected=torch.from_numpy(selected),
+            targets=torch.from_numpy(tokens[selected]),
+            language=np.repeat(language, batch.lengths)[selected].astype(np.int64),
+        )
+
+
+@dataclass(frozen=True)
+class BitsPerByte:
+    """How many bits a model needs for the hidden tokens, by language.
+
+    Attributes:
+        bits: (L,) sum of −log₂ p.
+        n_bytes: (L,) bytes of UTF-8 that the hidden tokens stand for.
+        n_tokens: (L,) how many tokens were hidden.
+    """
+
+    bits: NDArray[np.float64]
+    n_bytes: NDArray[np.int64]
+    n_tokens: NDArray[np.int64]
+
+    @property
+    def by_language(self) -> NDArray[np.float64]:
+        """(L,) bits per byte; NaN where nothing was hidden."""
+        return np.where(self.n_bytes > 0, self.bits / np.maximum(self.n_bytes, 1), np.nan)
+
+    @property
+    def overall(self) -> float:
+        """All bits over all bytes, so that languages with more text weigh more; NaN where nothing was hidden."""
+        n_bytes = int(self.n_bytes.sum())
+        return float(self.bits.sum()) / n_bytes if n_bytes else math.nan
+
+    def mean(self, languages: NDArray[np.integer]) -> float:
+        """The mean over some languages, each with the same weight; NaN of none."""
+        return float(self.by_language[languages].mean()) if len(languages) else math.nan
+
+
+def bits_per_byte(
+    surprisal: Surprisal,
+    question: HiddenTokens,
+    byte_lengths: NDArray[np.integer],
+    *,
+    progress: Progress | None = None,
+    what: str = "bits per byte",
+) -> BitsPerByte:
+    """Ask a model for the hidden tokens.
+
+    Args:
+        surprisal: the model: `model_surprisal(…)` or `Unigram.surprisal`.
+        question: what is hidden.
+        byte_lengths: (V,) bytes that each token stands for, `Tokenizer.byte_lengths()`.
+        progress: called with (`what`, texts done, texts in all).
+        what: what `progress` calls the work.
+
+    Raises:
+        ValueError: the model returned something that is not a number.
+    """
+    n_languages = len(question.shards.languages)
+    bits = np.zeros(n_languages)
+    n_bytes, n_tokens = (np.zeros(n_languages, dtype=np.int64) for _ in range(2))
+    done = 0
+    for batch in question.batches():
+        found = surprisal(batch)
+        if np.isnan(found).any():
+            raise ValueError("bits per byte: the model gives probabilities that are not numbers")
+        bits += np.bincount(batch.language, weights=found, minlength=n_languages)
+        weights = byte_lengths[batch.targets.numpy()]
+        n_bytes += np.bincount(batch.language, weights=weights, minlength=n_languages).astype(np.int64)
+        n_tokens += np.bincount(batch.language, minlength=n_languages)
+        done += batch.inputs.n_sequences
+        if progress:
+            progress(what, done, len(question.shards))
+    return BitsPerByte(bits, n_bytes, n_tokens)
+
+
+def model_surprisal(model: MultilingualModel, device: torch.device | str = "cpu") -> Surprisal:
+    """A model's own probabilities, with logits formed for some rows at a time: 64 MiB of them at most.
+
+    Args:
+        model: lies on `device`.
+        device: where to compute.
+    """
+
+    def surprisal(batch: MaskedBatch) -> NDArray[np.float64]:
+        there = batch.to(device)
+        rows = max(1, _LOGITS_AT_ONCE // model.config.vocab_size)
+        losses = []
+        with evaluation_mode(model):
+            hidden = model.encoder(there.inputs)
+            for selected, targets in zip(there.selected.split(rows), there.targets.split(rows), strict=True):
+                logits = model.masked_lm(hidden, selected, model.encoder.token_embedding)
+                losses.append(F.cross_entropy(logits.float(), targets, reduction="none").cpu())
+        return torch.cat(losses).numpy().astype(np.float64) / math.log(2)
+
+    return surprisal

@@ -1,0 +1,106 @@
+"""The unigram model: how often a token occurs in its language, and no context. What a masked LM has to beat.
+
+Shapes: L languages, V vocabulary, S hidden tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xformer.data.shards import TokenShards
+from xformer.evaluation.encode import Progress
+from xformer.objectives import MaskedBatch
+from xformer.tokenizer.special import FIRST_BYTE_ID
+
+_GRID = 2.0 ** np.arange(21)
+_HELD_PART = 10
+_TOKENS_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Unigram:
+    """Token frequencies by language, smoothed with those of all languages together.
+
+    p(t | l) = (c(l, t) + μ_l·p(t)) / (c(l) + μ_l), with p(t) = (c(t) + 1) / (c + V'): Dirichlet smoothing (Zhai and
+    Lafferty 2004) towards add-one over the V' tokens that are not special.
+
+    Attributes:
+        counts: (L, V) how often each token occurs in each language.
+        shared: (V,) p(t), over all languages.
+        pseudo_tokens: (L,) μ, how many tokens of text the shared frequencies weigh as much as.
+    """
+
+    counts: NDArray[np.int64]
+    shared: NDArray[np.float64]
+    pseudo_tokens: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, train: TokenShards, *, progress: Progress | None = None) -> Unigram:
+        """Count the training split.
+
+        μ is chosen for each language from powers of two, as what best predicts a tenth of the groups from the other
+        nine; the counts are then those of all.
+
+        Args:
+            train: the training split.
+            progress: called with ("count tokens", texts done, texts in all).
+        """
+        counts, held = _count(train, progress)
+        pseudo_tokens = _choose_smoothing(counts - held, held)
+        return cls(counts, _shared(counts), pseudo_tokens)
+
+    def surprisal(self, batch: MaskedBatch) -> NDArray[np.float64]:
+        """−log₂ p (S,) of a batch's hidden tokens."""
+        targets, language = batch.targets.cpu().numpy(), batch.language
+        smoothing = self.pseudo_tokens[language]
+        upper = self.counts[language, targets] + smoothing * self.shared[targets]
+        bits: NDArray[np.float64] = np.log2(self.counts.sum(axis=1)[language] + smoothing) - np.log2(upper)
+        return bits
+
+
+def _count(train: TokenShards, progress: Progress | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(L, V) counts of all examples, and of the tenth of groups that is set apart."""
+    size = len(train.languages) * train.info.vocab_size
+    counts, held = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+    lengths = np.asarray(train.n_tokens)
+    begins = np.cumsum(lengths, dtype=np.int64) - lengths
+    edges = np.searchsorted(begins, np.arange(0, int(lengths.sum(dtype=np.int64)), _TOKENS_AT_ONCE))
+    for start, stop in zip(edges, [*edges[1:], len(train)], strict=True):
+        if start == stop:
+            continue
+        tokens = np.concatenate([train[example] for example in range(start, stop)])
+        offset = train.language[start:stop].astype(np.int64) * train.info.vocab_size
+        keys = tokens + np.repeat(offset, lengths[start:stop])
+        apart = np.repeat(train.group[start:stop] % _HELD_PART == 0, lengths[start:stop])
+        counts += np.bincount(keys, minlength=size)
+        held += np.bincount(keys[apart], minlength=size)
+        if progress:
+            progress("count tokens", int(stop), len(train))
+    shape = len(train.languages), train.info.vocab_size
+    return counts.reshape(shape), held.reshape(shape)
+
+
+def _shared(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    total = counts.sum(axis=0).astype(np.float64)
+    total[FIRST_BYTE_ID:] += 1
+    total[:FIRST_BYTE_ID] = 0
+    shared: NDArray[np.float64] = total / total.sum()
+    return shared
+
+
+def _choose_smoothing(counts: NDArray[np.int64], held: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(L,) the value of the grid under which each language's held part costs the fewest bits."""
+    language, token = np.nonzero(held)
+    shared, sizes = _shared(counts), counts.sum(axis=1)
+    costs = np.empty((len(_GRID), len(counts)))
+    for row, smoothing in enumerate(_GRID):
+        upper = counts[language, token] + smoothing * shared[token]
+        bits = held[language, token] * (np.log2(sizes[language] + smoothing) - np.log2(upper))
+        costs[row] = np.bincount(language, weights=bits, minlength=len(counts))
+    best = costs.argmin(axis=0)
+    # A language of which nothing was set apart takes what suits all of them together.
+    best[held.sum(axis=1) == 0] = costs.sum(axis=1).argmin()
+    return _GRID[best]

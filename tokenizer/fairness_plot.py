@@ -46,9 +46,9 @@ def plot_fairness(report: FairnessReport, path: str | os.PathLike[str]) -> None:
     for axis in axes:
         _prepare(axis, len(rows))
     _draw_parity(axes[0], rows, report.pivot)
-    _draw_bars(axes[1], rows, lambda row: row.tokens_per_word, "subwords per word", "{:.2f}")
-    _draw_bars(axes[2], rows, lambda row: row.tokens_per_character, "subwords per character", "{:.2f}")
-    _draw_bars(axes[3], rows, lambda row: 100 * row.byte_fallback, "bytes without a piece, %", "{:.2f}")
+    _draw_bars(axes[1], rows, lambda row: row.tokens_per_word, "subwords per word", "no spaces")
+    _draw_bars(axes[2], rows, lambda row: row.tokens_per_character, "subwords per character")
+    _draw_bars(axes[3], rows, lambda row: 100 * row.byte_fallback, "bytes without a piece, %")
     axes[0].set_yticks(range(len(rows)), [row.language for row in rows])
     for label, row in zip(axes[0].get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.language == report.pivot else "normal")
@@ -109,7 +109,7 @@ def _draw_bars(
     rows: tuple[LanguageFairness, ...],
     value: Callable[[LanguageFairness], float | None],
     label: str,
-    form: str,
+    missing: str = "–",
 ) -> None:
     numbers = [value(row) for row in rows]
     largest = max([x for x in numbers if x is not None], default=0.0)
@@ -118,7 +118,7 @@ def _draw_bars(
     for y, number in enumerate(numbers):
         if number:
             axis.barh(y, number, height=0.62, color=_PLAIN, alpha=0.75)
-        text = "–" if number is None else form.format(number)
+        text = missing if number is None else f"{number:.2f}"
         axis.annotate(
             text,
             (number or 0.0, y),

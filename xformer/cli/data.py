@@ -61,7 +61,8 @@ class DataImport:
 
     def run_command(self) -> int:
         """Import; the exit status."""
-        from xformer.data.import_corpus import ImportOptions, import_corpus
+        from xformer.data.corpus import import_corpus
+        from xformer.data.plan import ImportOptions
         from xformer.data.manifest import Source
         from xformer.data.split import SplitSizes
         from xformer.errors import InputError

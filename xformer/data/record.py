@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from xformer.errors import InputError
 
+# Script names of POSIX locales, in ISO 15924.
+_SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "arabic": "Arab", "devanagari": "Deva"}
+
 _TAG = re.compile(r"[A-Za-z]{2,8}([-_@][A-Za-z0-9]{1,8})*")
 
 
@@ -43,8 +46,8 @@ def normalize_language(tag: str) -> str:
     language, *rest = re.split(r"[-_@]", tag)
     parts = [language.lower()]
     for part in rest:
-        if part.lower() in ("latin", "cyrillic"):
-            parts.append(part[:4].title())
+        if part.lower() in _SCRIPTS:
+            parts.append(_SCRIPTS[part.lower()])
         elif len(part) == 4 and part.isalpha():
             parts.append(part.title())
         elif len(part) == 2 or part.isdigit():

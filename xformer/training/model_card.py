@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xformer import __version__
-from xformer.data.manifest import Manifest, load_manifest
+from xformer.data.manifest import Manifest
 from xformer.files import atomic_write
 from xformer.progress import duration
 from xformer.run_config import RunConfig
@@ -13,7 +13,7 @@ from xformer.training.run_directory import RunDirectory
 
 def write_model_card(run: RunDirectory) -> None:
     """Write README.md of the run from what lies in it: settings, manifest, metrics, and the last evaluation."""
-    config, manifest = run.load_config(), load_manifest(run.manifest)
+    config, manifest = run.load_config(), Manifest.read(run.path)
     parts = [
         f"# {run.path.resolve().name}\n",
         _summary(config, manifest),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from xformer.data.corpus import Corpus, open_corpus
+from xformer.data.corpus import Corpus, import_corpus, open_corpus
 from xformer.data.gettext_corpus import GETTEXT_WHEELS, fetch_gettext_corpus, read_gettext_corpus
-from xformer.data.import_corpus import ImportOptions, import_corpus
 from xformer.data.manifest import MANIFEST_NAME, Source
 from xformer.data.shards import TokenShards, write_shards
+from xformer.data.plan import ImportOptions
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 from xformer.files import atomic_write

@@ -5,7 +5,9 @@ BIN   := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 DEMO_EXTRAS := plot
-TEST_EXTRAS := dev,eval,hf,parquet,plot
+TEST_EXTRAS := dev,hf,parquet,plot
+# Python compiles what it imports; compiling all that is installed takes longer than the rest of the set-up.
+INSTALL := install -q --disable-pip-version-check --no-compile -c constraints.txt
 RUN   ?= runs/demo
 
 .DEFAULT_GOAL := help
@@ -41,9 +43,9 @@ else
 endif
 
 $(VENV)/.ready-demo: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(DEMO_EXTRAS)]'
+	$(BIN)/python -m pip $(INSTALL) -e '.[$(DEMO_EXTRAS)]'
 	@touch $@
 
 $(VENV)/.ready-test: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(TEST_EXTRAS)]'
+	$(BIN)/python -m pip $(INSTALL) -e '.[$(TEST_EXTRAS)]'
 	@touch $@ $(VENV)/.ready-demo

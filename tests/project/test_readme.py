@@ -1,7 +1,7 @@
 """What the documents say can be done is done here; where they point, something is.
 
-A block of shell or Python is run as it stands. One that would take long has its short form in an HTML comment just
-above it, which readers of the page don't see:
+A block of shell or Python is run as it stands. One that would take long has its short form in an HTML comment
+just above it, which readers of the page don't see:
 
     <!-- test: make -n demo -->
 """
@@ -19,7 +19,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(
-    r"(?:<!-- test:(?P<short>.*?)-->\n+)?^```(?P<language>sh|python)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
+    r"(?:<!-- test:(?P<short>.*?)-->\n+)?^```(?P<language>sh|python)\n(?P<code>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
 )
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)[^)]*\)")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -1,12 +1,13 @@
 """Masked-LM bits per byte: how well hidden tokens are predicted, in a unit that no tokenizer can flatter.
 
-Each token of the held-out texts is hidden with probability `rate`, always behind `<mask>` and always as single
-tokens, whatever the model was trained with: so that every model answers the same question. What was hidden depends
-on the seed, the text's group and its language, and on nothing else: not on batches, devices, or the order of texts.
+Each token of the held-out texts is hidden with probability `rate`, always behind `<mask>` and always as
+single tokens, whatever the model was trained with: so that every model answers the same question. What was
+hidden depends on the seed, the text's group and its language, and on nothing else: not on batches, devices,
+or the order of texts.
 
-The sum of −log₂ p(token) over the hidden tokens is divided by the bytes of UTF-8 that those tokens stand for; the
-space in front of a word counts as one. It is not the bits per byte of a left-to-right model: the tokens around are
-seen.
+The sum of −log₂ p(token) over the hidden tokens is divided by the bytes of UTF-8 that those tokens stand for;
+the space in front of a word counts as one. It is not the bits per byte of a left-to-right model: the tokens
+around are seen.
 
 Shapes: T tokens of a batch, S hidden tokens, L languages, V vocabulary.
 """
@@ -56,7 +57,9 @@ class HiddenTokens:
             raise ValueError(f"rate: expected a share between 0 and 1, got {self.rate}")
 
     def batches(self) -> Iterator[MaskedBatch]:
-        """The texts in batches of similar length. A text none of whose tokens is hidden is there, and asks nothing."""
+        """The texts in batches of similar length. A text none of whose tokens is hidden is there, and asks
+        nothing.
+        """
         for examples in length_batches(np.asarray(self.shards.n_tokens), self.batch_tokens):
             yield self._batch(examples)
 
@@ -101,7 +104,9 @@ class BitsPerByte:
 
     @property
     def overall(self) -> float:
-        """All bits over all bytes, so that languages with more text weigh more; NaN where nothing was hidden."""
+        """All bits over all bytes, so that languages with more text weigh more; NaN where nothing was
+        hidden.
+        """
         n_bytes = int(self.n_bytes.sum())
         return float(self.bits.sum()) / n_bytes if n_bytes else math.nan
 

@@ -24,8 +24,8 @@ _TOKENS_AT_ONCE = 1 << 20
 class Unigram:
     """Token frequencies by language, smoothed with those of all languages together.
 
-    p(t | l) = (c(l, t) + μ_l·p(t)) / (c(l) + μ_l), with p(t) = (c(t) + 1) / (c + V'): Dirichlet smoothing (Zhai and
-    Lafferty 2004) towards add-one over the V' tokens that are not special.
+    p(t | l) = (c(l, t) + μ_l·p(t)) / (c(l) + μ_l), with p(t) = (c(t) + 1) / (c + V'): Dirichlet smoothing
+    (Zhai and Lafferty 2004) towards add-one over the V' tokens that are not special.
 
     Attributes:
         counts: (L, V) how often each token occurs in each language.
@@ -41,8 +41,8 @@ class Unigram:
     def fit(cls, train: TokenShards, *, progress: Progress | None = None) -> Unigram:
         """Count the training split.
 
-        μ is chosen for each language from powers of two, as what best predicts a tenth of the groups from the other
-        nine; the counts are then those of all.
+        μ is chosen for each language from powers of two, as what best predicts a tenth of the groups from the
+        other nine; the counts are then those of all.
 
         Args:
             train: the training split.

@@ -60,16 +60,18 @@ class NearDuplicates:
         size = len(grams)
         # Trigrams that no indexed text has are the rarest of all: they fill the prefix first and match
         # nothing.
-        known = sorted(rank for gram in grams if (rank := self._rank.get(gram)) is not None)
-        prefix = known[: max(self._prefix(size) - (size - len(known)), 0)]
+        ranks = {self._rank[gram] for gram in grams if gram in self._rank}
+        length = self._prefix(size) - (size - len(ranks))
+        if length <= 0:
+            return []
+        prefix = sorted(ranks)[:length]
         candidates = {number for rank in prefix for number in self._postings.get(rank, ())}
-        ranks = frozenset(known)
         return sorted(number for number in candidates if self._overlaps(ranks, size, self._sets[number]))
 
     def _prefix(self, size: int) -> int:
         return size - ceil(self._threshold * size - _SLACK) + 1
 
-    def _overlaps(self, ranks: frozenset[int], size: int, other: frozenset[int]) -> bool:
+    def _overlaps(self, ranks: set[int], size: int, other: frozenset[int]) -> bool:
         smaller, larger = sorted((size, len(other)))
         if smaller < self._threshold * larger - _SLACK:
             return False

@@ -24,6 +24,7 @@ class RecordWriter:
     """
 
     def __init__(self, path: Path, level: int = 6) -> None:
+        self._spell = json.JSONEncoder(ensure_ascii=False).encode
         self._raw = path.open("wb")
         self._file = gzip.GzipFile("", "wb", level, self._raw, mtime=0)
 
@@ -45,7 +46,7 @@ class RecordWriter:
         optional = {"id": record.id, "label": record.label}
         fields |= {name: value for name, value in optional.items() if value is not None}
         try:
-            self._file.write((json.dumps(fields, ensure_ascii=False) + "\n").encode())
+            self._file.write((self._spell(fields) + "\n").encode())
         except UnicodeEncodeError as error:
             raise InputError(f"{record.source}: expected text that UTF-8 can hold ({error})") from error
 
@@ -68,7 +69,7 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def _read_line(line: bytes) -> Record:
-    fields = json.loads(line)
+    fields = json.loads(line.decode())
     if not isinstance(fields, dict) or not fields.keys() <= _FIELDS:
         raise ValueError(f"expected an object with the fields {', '.join(sorted(_FIELDS))}")
     return Record(**fields)

@@ -16,7 +16,6 @@ from xformer.positions import (
     LearnedPositions,
     T5Bias,
     alibi_slopes,
-    interleave_halves,
     rotary_turns,
     sinusoidal,
 )
@@ -147,8 +146,8 @@ class Encoder(nn.Module):
             rotary = None
             if config.positions == "rotary":
                 base = config.rotary_base if is_global else config.rotary_base_local
-                turns = rotary_turns(batch.max_length, config.d_head, base, device=device).to(complex_dtype)
-                rotary = turns[batch.positions], interleave_halves(config.n_heads, config.d_head, device)
+                turns = rotary_turns(batch.max_length, config.d_head, base, device=device)
+                rotary = turns.to(complex_dtype)[batch.positions]
             window = None if is_global else config.window
             relations[is_global] = Relations(window, rotary, slopes, table, config.t5_max_distance)
         return relations

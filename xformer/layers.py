@@ -15,7 +15,7 @@ from xformer.config import ModelConfig
 from xformer.kernels import attention
 from xformer.kernels.attention.op import Backend
 from xformer.packed import Packed
-from xformer.positions import rotate
+from xformer.positions import interleave_halves, rotate
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Relations:
 
     Attributes:
         window: total width in tokens of local attention; None for the whole sequence.
-        rotary: turns (T, D/2) of `positions.rotary_turns` and rows of `positions.interleave_halves`, or None.
+        rotary: turns (T, D/2) of `positions.rotary_turns`, a row a token, or None.
         alibi_slopes: (H,), or None.
         t5_table: (K, H) bias of each relative-position bucket, or None.
         t5_max_distance: distance from which all fall into the last bucket.
     """
 
     window: int | None = None
-    rotary: tuple[Tensor, Tensor] | None = None
+    rotary: Tensor | None = None
     alibi_slopes: Tensor | None = None
     t5_table: Tensor | None = None
     t5_max_distance: int = 128
@@ -66,11 +66,10 @@ class Attention(nn.Module):
         if relations.rotary is None:
             q, k, v = self.Wqkv(x).view(shape).unbind(1)
         else:
-            turns, rows = relations.rotary
-            weight = self.Wqkv.weight.index_select(0, rows)
-            bias = None if self.Wqkv.bias is None else self.Wqkv.bias.index_select(0, rows)
+            weight = interleave_halves(self.Wqkv.weight, self.n_heads)
+            bias = None if self.Wqkv.bias is None else interleave_halves(self.Wqkv.bias, self.n_heads)
             qkv = F.linear(x, weight, bias).view(shape)
-            q, k = rotate(qkv[:, :2], turns).unbind(1)
+            q, k = rotate(qkv[:, :2], relations.rotary).unbind(1)
             v = qkv[:, 2]
         dropout = self.dropout if self.training else 0.0
         out = attention(

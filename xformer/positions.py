@@ -67,18 +67,23 @@ def rotate(x: Tensor, turns: Tensor) -> Tensor:
     return torch.view_as_real(pairs * turns[:, None, None]).flatten(-2).to(x.dtype)
 
 
-def interleave_halves(n_heads: int, d_head: int, device: torch.device | None = None) -> Tensor:
-    """The order of a packed projection's rows that brings the pairs `(j, j + D/2)` of each query and key
-    together.
+def interleave_halves(qkv: Tensor, n_heads: int) -> Tensor:
+    """Reorder a packed projection so that the pairs `(j, j + D/2)` of each query and key become neighbours.
 
     Queries and keys are reordered alike, so their products stay what they were, and the rotation of halves
-    becomes the rotation of neighbours. Reordering the weights costs nothing beside reordering the tokens.
+    becomes the rotation of neighbours. Reordering weights costs little beside reordering tokens.
+
+    Args:
+        qkv: (3·H·D, …) weight or bias of the query, key and value projection.
+        n_heads: H.
 
     Returns:
-        (3·H·D,) int64 rows of the query, key and value projection; values keep their order.
+        The same shape; the rows of values keep their order.
     """
-    rows = torch.arange(3 * n_heads * d_head, device=device).view(3, n_heads, 2, d_head // 2)
-    return torch.cat((rows[:2].transpose(2, 3).flatten(), rows[2].flatten()))
+    # Views and one cat, because the gradient of an index_select is a slow scatter on the CPU.
+    q, k, v = qkv.view(3, n_heads, 2, -1, *qkv.shape[1:]).unbind(0)
+    rows = (part.flatten(0, 2) for part in (q.transpose(1, 2), k.transpose(1, 2), v))
+    return torch.cat(tuple(rows))
 
 
 def alibi_slopes(n_heads: int) -> Tensor:

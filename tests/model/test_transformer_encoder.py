@@ -1,4 +1,4 @@
-"""The subset that `torch.nn.TransformerEncoder` has: its weights in our model, equal outputs and gradients."""
+"""The subset that `torch.nn.TransformerEncoder` has, with its weights: equal outputs, equal gradients."""
 
 from __future__ import annotations
 

@@ -19,8 +19,9 @@ demo: $(VENV)/.ready-demo  ## train a small multilingual encoder on real text an
 test: lint  ## lint, then the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
-lint: $(VENV)/.ready-test  ## ruff and mypy
+lint: $(VENV)/.ready-test  ## style, format and types: ruff and mypy
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 bench: $(VENV)/.ready-demo  ## attention kernels against their peers on this machine; ARGS=--quick for the short form

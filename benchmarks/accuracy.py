@@ -71,9 +71,7 @@ def results(contender: Contender, attend: Attend, case: AttentionCase, inputs: I
     leaves = [x.detach().requires_grad_() for x in (q, k, v)]
     out = attend(*leaves)
     found = [out.detach(), *torch.autograd.grad(out, leaves, grad)]
-    return {
-        name: unpad(x, case) if contender.padded else x for name, x in zip(RESULTS, found, strict=True)
-    }
+    return {name: unpad(x, case) if contender.padded else x for name, x in zip(RESULTS, found, strict=True)}
 
 
 def truth(case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:

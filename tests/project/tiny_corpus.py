@@ -1,6 +1,6 @@
 """Write a small parallel corpus as JSON lines: the same made-up sentences in three languages.
 
-    python tests/project/tiny_corpus.py tiny.jsonl
+For the README's commands: `python tests/project/tiny_corpus.py tiny.jsonl`.
 """
 
 from __future__ import annotations
@@ -14,31 +14,17 @@ WORDS = {
     "en": (
         ("the dog", "the cat", "my brother", "her teacher", "a neighbour", "the old woman", "nobody"),
         ("sees", "buys", "paints", "forgets", "carries", "finds"),
-        ("the red house", "three apples", "a green book", "the broken window", "our bicycle", "some warm bread"),
+        ("the red house", "three apples", "a green book", "the old window", "our bicycle", "bread"),
     ),
     "de": (
         ("der Hund", "die Katze", "mein Bruder", "ihr Lehrer", "ein Nachbar", "die alte Frau", "niemand"),
         ("sieht", "kauft", "malt", "vergisst", "trägt", "findet"),
-        (
-            "das rote Haus",
-            "drei Äpfel",
-            "ein grünes Buch",
-            "das kaputte Fenster",
-            "unser Fahrrad",
-            "etwas warmes Brot",
-        ),
+        ("das rote Haus", "drei Äpfel", "ein grünes Buch", "das alte Fenster", "unser Fahrrad", "Brot"),
     ),
     "fr": (
         ("le chien", "le chat", "mon frère", "son professeur", "un voisin", "la vieille dame", "personne"),
         ("voit", "achète", "peint", "oublie", "porte", "trouve"),
-        (
-            "la maison rouge",
-            "trois pommes",
-            "un livre vert",
-            "la fenêtre cassée",
-            "notre vélo",
-            "du pain chaud",
-        ),
+        ("la maison rouge", "trois pommes", "un livre vert", "la vieille fenêtre", "notre vélo", "du pain"),
     ),
 }
 

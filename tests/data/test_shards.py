@@ -21,6 +21,7 @@ from xformer.data.record import Record
 from xformer.data.shards import COLUMNS, INDEX_NAME, TokenShards, write_shards
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
+from xformer.tokenizer import TokenizerOptions, train_tokenizer
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +144,18 @@ def test_a_piece_has_its_share_of_the_bytes_of_its_text(tmp_path: Path) -> None:
     )
     shards = TokenShards.open(tmp_path / "s")
     assert shards.n_bytes.tolist() == [4, 4, 0, 0, 0, 4]
+
+
+def test_a_real_tokenizer_decodes_what_it_encoded(tmp_path: Path) -> None:
+    texts = [f"Häuser und Straßen, {number} 保存 {word}" for number, word in enumerate(("a", "b", "c") * 20)]
+    options = TokenizerOptions(vocabulary_size=300, model="bpe", threads=1)
+    tokenizer = train_tokenizer([("de", text) for text in texts], options)
+    corpus = _corpus(tmp_path / "c", texts)
+    write_shards(corpus, "train", tokenizer, tmp_path / "s", batch_size=7)
+    shards = TokenShards.open(tmp_path / "s", fingerprint=tokenizer.fingerprint())
+    kept = [record.text for record in open_corpus(corpus).records("train")]
+    assert [tokenizer.decode(tokens) for tokens in shards] == kept
+    assert shards.n_bytes.tolist() == [len(text.encode()) for text in kept]
 
 
 def test_texts_that_encode_to_nothing_are_counted(tmp_path: Path) -> None:

@@ -346,5 +346,7 @@ def _share_bytes(n_bytes: int, token_bytes: NDArray[np.integer], cuts: list[int]
 
 
 def _map(path: Path, dtype: str) -> NDArray[np.unsignedinteger]:
-    # An empty file cannot be mapped.
-    return np.memmap(path, dtype=dtype, mode="r") if path.stat().st_size else np.empty(0, dtype=dtype)
+    if not path.stat().st_size:  # an empty file cannot be mapped
+        return np.empty(0, dtype=dtype)
+    # As a plain array: slicing np.memmap, a subclass, takes several times as long.
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))

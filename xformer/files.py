@@ -13,14 +13,14 @@ from typing import IO, Any
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
-    """Open `path` for writing such that it appears whole or not at all.
+    r"""Open `path` for writing such that it appears whole or not at all.
 
-    The bytes go to a temporary name in the same folder; on success they are flushed to the disk and renamed over
-    `path`, on any error they are removed and `path` is left as it was.
+    The bytes go to a temporary name in the same folder; on success they are flushed to the disk and renamed
+    over `path`, on any error they are removed and `path` is left as it was.
 
     Args:
         path: the file to write; its folder is made if it is missing.
-        mode: `"w"` for UTF-8 text with `\\n` line ends, `"wb"` for bytes.
+        mode: `"w"` for UTF-8 text with `\n` line ends, `"wb"` for bytes.
 
     Yields:
         The open file.

@@ -36,15 +36,15 @@ class MultilingualModel(nn.Module):
     ) -> Tensor:
         """Logits (S, V) at the tokens `selected` (S,)."""
         hidden = self.encoder(batch, n_layers=n_layers, backend=backend)
-        return self.masked_lm(hidden, selected, self.encoder.token_embedding)  # type: ignore[no-any-return]
+        return self.masked_lm(hidden, selected, self.encoder.token_embedding)
 
     def sentence_vectors(
         self, batch: Packed, *, n_layers: int | None = None, backend: str | None = None
     ) -> Tensor:
         """Unit vectors (B, C), one a sequence, in the packed order.
 
-        They are pooled before the final norm, which would erase each token's length in the residual stream: the weight
-        that a bag of subwords gives it.
+        They are pooled before the final norm, which would erase each token's length in the residual stream:
+        the weight that a bag of subwords gives it.
         """
         hidden = self.encoder(batch, n_layers=n_layers, backend=backend, final_norm=False)
         return F.normalize(self.pooling(hidden, batch), dim=-1)

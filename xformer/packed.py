@@ -17,8 +17,8 @@ from torch import Tensor
 class Packed:
     """A batch of sequences laid end to end, longest first.
 
-    Equal lengths are neighbours, which is what the CPU path of attention lives on: a run of equal lengths is a dense
-    block with nothing to mask.
+    Equal lengths are neighbours, which is what the CPU path of attention lives on: a run of equal lengths is
+    a dense block with nothing to mask.
 
     Attributes:
         tokens: (T,) int64 token ids.
@@ -68,7 +68,9 @@ class Packed:
     def with_positions(self, positions: Tensor) -> Packed:
         """The same batch with other positions (T,): starting again at a second text, say."""
         if positions.shape != self.positions.shape:
-            raise ValueError(f"positions: expected shape {tuple(self.positions.shape)}, got {tuple(positions.shape)}")
+            raise ValueError(
+                f"positions: expected shape {tuple(self.positions.shape)}, got {tuple(positions.shape)}"
+            )
         return replace(self, positions=positions)
 
     def unsort(self, per_sequence: Tensor) -> Tensor:

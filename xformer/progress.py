@@ -54,11 +54,12 @@ class Progress:
             self._bars = None
 
     def __call__(self, what: str, done: int, total: int | None, note: str = "") -> None:
-        """Say that `done` of `total` (None: nobody knows) units of `what` are done; `note` follows the numbers."""
+        """Say that `done` of `total` (None: nobody knows) units of `what` are done; `note` comes last."""
         if self._bars is not None:
             if what not in self._tasks:
                 self._tasks[what] = self._bars.add_task(what, total=total, note=note)
-            self._bars.update(self._tasks[what], completed=done, total=total, note=note)  # type: ignore[arg-type]
+            bar = self._tasks[what]
+            self._bars.update(bar, completed=done, total=total, note=note)  # type: ignore[arg-type]
             return
         now = time.monotonic()
         started = self._started.setdefault(what, now)

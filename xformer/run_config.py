@@ -1,4 +1,4 @@
-"""Every knob of a pretraining run, with its unit. Frozen, checked once; `toml_config` reads and writes them."""
+"""Every knob of a pretraining run, with its unit. Frozen, checked once, read and written by `toml_config`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class DataConfig:
         held_out_chars: and has at least so many characters: "OK" tests nothing (likewise).
         min_language_texts: languages with fewer texts are left out (likewise).
         alpha: languages are sampled in proportion to (number of texts)^alpha.
-        max_repeats: no text is read more than so many times as often as it would be at alpha = 1; what this takes
-            from small languages goes to the others.
+        max_repeats: no text is read more than so many times as often as it would be at alpha = 1; what this
+            takes from small languages goes to the others.
         max_length: longest sequence in tokens; longer texts are cut into pieces.
     """
 
@@ -61,7 +61,8 @@ class MaskingConfig:
         unit: hide single tokens, whole words, or spans of geometric length (SpanBERT, Joshi et al. 2020).
         span_mean: mean span, in tokens.
         span_max: longest span, in tokens.
-        replacement: `80-10-10` shows the mask, a random token, or the token itself (BERT); `mask` always the mask.
+        replacement: `80-10-10` shows the mask, a random token, or the token itself (BERT); `mask` always the
+            mask.
     """
 
     rate: float = 0.15
@@ -86,7 +87,8 @@ class ObjectivesConfig:
         masking: of the masked and the translation LM.
         masked_lm_tokens: tokens of single texts in a step, about.
         masked_lm_weight: factor of that loss (nats per predicted token).
-        translation_lm_tokens: tokens of concatenated translation pairs in a step, about (Lample and Conneau 2019).
+        translation_lm_tokens: tokens of concatenated translation pairs in a step, about (Lample and Conneau
+            2019).
         translation_lm_weight: factor of that loss.
         alignment_tokens: tokens of translation pairs, encoded apart, in a step, about.
         alignment_weight: factor of that loss (nats per sequence).
@@ -127,7 +129,8 @@ class OptimizerConfig:
 
     Attributes:
         lr: learning rate of the blocks' matrices.
-        embedding_lr: learning rate of the embedding matrix. Its rows see few gradients, so it wants a larger one.
+        embedding_lr: learning rate of the embedding matrix. Its rows see few gradients, so it wants a larger
+            one.
         weight_decay: decoupled decay of the blocks' matrices; embeddings, norms and biases have none.
         beta1: decay of the gradient's running mean.
         beta2: decay of its square's running mean.
@@ -164,16 +167,18 @@ class TrainingConfig:
     """How long, in what precision, and what is kept.
 
     Attributes:
-        budget: wall-clock time to train for, as `90s`, `10m`, `1.5h`; not counted: preparing data, evaluating.
+        budget: wall-clock time to train for, as `90s`, `10m`, `1.5h`; not counted: preparing data,
+            evaluating.
         steps: number of optimizer steps instead; exactly one of the two is set.
-        bag_share: share of the run, at its start, in which only the alignment is trained and no block is run: the model
-            is a bag of subwords. With `model.zero_init_residual` the blocks then begin as the identity, so nothing
-            jumps when they join.
+        bag_share: share of the run, at its start, in which only the alignment is trained and no block is run:
+            the model is a bag of subwords. With `model.zero_init_residual` the blocks then begin as the
+            identity, so nothing jumps when they join.
         precision: `fp32`, `bf16` (autocast), or `auto`: whichever multiplies matrices faster on this device.
         checkpoint_every: seconds between checkpoints.
         keep: newest checkpoints to keep.
         log_every: seconds between lines of metrics.jsonl.
-        non_finite: a loss or gradient that is not finite stops the run, or the step is skipped. Either way the batch is saved.
+        non_finite: a loss or gradient that is not finite stops the run, or the step is skipped. Either way
+            the batch is saved.
         seed: of everything random.
     """
 

@@ -46,9 +46,7 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"{path}: expected TOML, {error}") from error
 
 
-def overridden(
-    table: dict[str, Any], settings: Sequence[str], config: type[Config], source: str
-) -> Config:
+def overridden(table: dict[str, Any], settings: Sequence[str], config: type[Config], source: str) -> Config:
     """Build `config` from tables, with single settings put over them.
 
     Args:
@@ -92,7 +90,7 @@ def from_table(table: dict[str, Any], config: type[Config], source: str) -> Conf
 
 
 def save_toml(path: str | os.PathLike[str], config: object) -> None:
-    """Write every field of a dataclass to `path`, whole or not at all. TOML has no null: None becomes "none"."""
+    """Write every field of a dataclass to `path`, whole or not at all. TOML has no null: None is "none"."""
     table = _with_none_spelled(_converter().unstructure(config))
     with atomic_write(Path(path), "wb") as file:
         tomli_w.dump(table, file)

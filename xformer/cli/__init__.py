@@ -1,4 +1,4 @@
-"""The command line: subcommands only. Nothing heavy is imported before a command runs, so `--help` is quick."""
+"""The command line: subcommands only. Nothing heavy is imported before a command runs; `--help` is quick."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from xformer.errors import InputError
 
 _DESCRIPTION = """Understand, measure and train small multilingual Transformers.
 
-`xformer COMMAND --help` says more about each command. Exit status: 0 done, 1 failed, 2 input that cannot be used,
-130 interrupted (what was done is saved).
+`xformer COMMAND --help` says more about each command. Exit status: 0 done, 1 failed, 2 input that cannot be
+used, 130 interrupted (what was done is saved).
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, run the command, and exit with its status."""
     command = tyro.cli(
-        Annotated[Demo, tyro.conf.subcommand("demo")]  # type: ignore[arg-type]
+        Annotated[Demo, tyro.conf.subcommand("demo")]
         | Annotated[Pretrain, tyro.conf.subcommand("pretrain")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Data, tyro.conf.subcommand("data")]
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
     try:
-        sys.exit(command.run_command())  # type: ignore[attr-defined]
+        sys.exit(command.run_command())
     except InputError as error:
         print(f"xformer: {error}", file=sys.stderr)
         sys.exit(2)

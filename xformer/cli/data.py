@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataImport:
-    """Make a corpus of files: records joined to groups, split by group, duplicates removed, a manifest with hashes.
+    """Make a corpus of files: records joined to groups, split by group, duplicates removed, a manifest with
+    hashes.
 
     xformer data import moses train.de train.en --out corpora/captions --licence CC-BY-4.0
 
@@ -62,15 +63,17 @@ class DataImport:
     def run_command(self) -> int:
         """Import; the exit status."""
         from xformer.data.corpus import import_corpus
-        from xformer.data.plan import ImportOptions
         from xformer.data.manifest import Source
+        from xformer.data.plan import ImportOptions
         from xformer.data.split import SplitSizes
         from xformer.errors import InputError
         from xformer.progress import Progress
 
         try:
             sizes = SplitSizes(dev=self.dev, test=self.test, min_languages=self.held_out_languages)
-            options = ImportOptions(splits=sizes, seed=self.seed, min_language_records=self.min_language_texts)
+            options = ImportOptions(
+                splits=sizes, seed=self.seed, min_language_records=self.min_language_texts
+            )
             fields = self._fields()
         except ValueError as error:
             raise InputError(str(error)) from error
@@ -134,7 +137,8 @@ class Data:
     """Import text in many formats into a corpus, and look at one."""
 
     command: (
-        Annotated[DataImport, tyro.conf.subcommand("import")] | Annotated[DataStats, tyro.conf.subcommand("stats")]
+        Annotated[DataImport, tyro.conf.subcommand("import")]
+        | Annotated[DataStats, tyro.conf.subcommand("stats")]
     )
 
     def run_command(self) -> int:

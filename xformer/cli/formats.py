@@ -38,7 +38,8 @@ def records(
     Args:
         kind: the format.
         paths: the files, in the order the format wants.
-        languages: the files' languages, where their names do not say; for `tatoeba` and `tmx`, the only ones to take.
+        languages: the files' languages, where their names do not say; for `tatoeba` and `tmx`, the only ones
+            to take.
         fields: what the columns are, for `tsv`, `jsonl` and `parquet`.
         paragraphs: for `text`, a record a paragraph rather than a line.
 
@@ -49,7 +50,9 @@ def records(
 
     needed = {"moses": 2, "iwslt": 2, "tatoeba": 2}.get(kind, 1)
     if len(paths) < needed or (kind == "tatoeba" and len(paths) > 2):
-        raise InputError(f"{kind}: expected {_DESCRIBES.get(kind, 'at least one file')}, got {len(paths)} file(s)")
+        raise InputError(
+            f"{kind}: expected {_DESCRIBES.get(kind, 'at least one file')}, got {len(paths)} file(s)"
+        )
     several = list(languages) or None
     one: list[str | None] = [*languages] if languages else [None] * len(paths)
     if kind in ("tsv", "jsonl", "parquet", "text") and len(one) != len(paths):

@@ -26,7 +26,8 @@ class TranslationPairs:
         Args:
             group: (E,) what each example says; equal numbers are translations of one another.
             language: (E,) its language.
-            whole: (E,) whether it is a whole text. Pieces of cut texts are left out: they are not translations.
+            whole: (E,) whether it is a whole text. Pieces of cut texts are left out: they are not
+                translations.
 
         Raises:
             InputError: there are no two texts of one group in two languages.

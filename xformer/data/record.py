@@ -20,8 +20,8 @@ class Record:
     Attributes:
         text: the text, as its source has it; never empty.
         language: BCP-47 tag (`de`, `pt-BR`, `zh-Hans`), see `normalize_language`.
-        group: records with equal groups say the same thing (translations of one another). A group never straddles
-            two splits.
+        group: records with equal groups say the same thing (translations of one another). A group never
+            straddles two splits.
         source: where the text comes from, for people: `django-5.1.whl:django/conf/locale/de/…/django.mo`.
         id: the record's own name in its source, if it has one.
         label: a class label (topic, sentiment), if it has one.

@@ -2,13 +2,14 @@
 
 Shapes: L languages, E examples, K slots of a period.
 
-Everything is a pure function of the number of the draw. So there is no state to save, a run that resumes goes on
-with the same text, and workers that take different ranges of draws never overlap.
+Everything is a pure function of the number of the draw. So there is no state to save, a run that resumes goes
+on with the same text, and workers that take different ranges of draws never overlap.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,8 @@ def language_shares(
 ) -> NDArray[np.float64]:
     """Shares p_l ∝ n_l^alpha (Conneau and Lample 2019), with a cap on repetition.
 
-    A language is drawn at most `max_repeats` times as often as its size n_l / Σn would have it; what the cap takes
-    goes to the languages below it, in proportion.
+    A language is drawn at most `max_repeats` times as often as its size n_l / Σn would have it; what the cap
+    takes goes to the languages below it, in proportion.
 
     Args:
         counts: (L,) texts of each language; a language without any gets share 0.
@@ -57,8 +58,9 @@ def language_shares(
 class LanguageSampler:
     """An endless sequence of examples, addressed by draw number.
 
-    Draws come in periods of K. In every period each language has as many as its share asks, to within one, in an order
-    shuffled anew; a language's examples come without repetition until all have come, then in a new order.
+    Draws come in periods of K. In every period each language has as many as its share asks, to within one, in
+    an order shuffled anew; a language's examples come without repetition until all have come, then in a new
+    order.
 
     Attributes:
         shares: (L,) the shares asked for.
@@ -76,7 +78,7 @@ class LanguageSampler:
         self._seed = seed
         order = np.argsort(language, kind="stable")
         bounds = np.searchsorted(language[order], np.arange(len(shares) + 1))
-        self._examples = [order[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        self._examples = [order[a:b] for a, b in pairwise(bounds)]
         # Slot k belongs to the language in whose part of [0, 1) its middle lies.
         middles = (np.arange(_SLOTS) + 0.5) / _SLOTS
         self._slots = np.minimum(np.searchsorted(np.cumsum(shares), middles, side="right"), len(shares) - 1)

@@ -61,8 +61,8 @@ def alignment_batch(
 def contrastive_loss(left: Tensor, right: Tensor, group: Tensor, *, scale: float, margin: float) -> Tensor:
     """Translation ranking both ways with an additive margin (Yang et al. 2019; LaBSE, Feng et al. 2022).
 
-    For a pair i: −log of softmax over j of scale·(cos(left_i, right_j) − margin·[i = j]) at j = i, and the same from right
-    to left. Another pair that says the same is no wrong answer, and is left out of the sum.
+    For a pair i: −log of softmax over j of scale·(cos(left_i, right_j) − margin·[i = j]) at j = i, and the
+    same from right to left. Another pair that says the same is no wrong answer, and is left out of the sum.
 
     Args:
         left: (P, C) unit vectors.

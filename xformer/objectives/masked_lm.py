@@ -70,7 +70,15 @@ def hide_tokens(
     starts_word: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> MaskedBatch:
-    """Hide tokens of a packed batch; `languages` gives each token's, per sequence in the order before packing."""
+    """Hide tokens of a packed batch.
+
+    Args:
+        batch: B packed sequences.
+        languages: B arrays, in the order before packing: the language of each token.
+        masking: which tokens, and behind what.
+        starts_word: (V,) whether a token begins a word.
+        rng: the source of chance.
+    """
     tokens, positions = batch.tokens.numpy(), batch.positions.numpy()
     selected = choose(tokens, positions, masking, starts_word, rng)
     shown = hide(tokens, selected, masking, len(starts_word), rng)

@@ -23,8 +23,8 @@ def choose(
 ) -> Ids:
     """Choose the tokens to predict: `rate` of those that are text, in whole units.
 
-    The batch is cut into units (tokens, words or spans), units are taken in random order, and the first of them that
-    together reach the wanted number of tokens are chosen. Special tokens are never chosen.
+    The batch is cut into units (tokens, words or spans), units are taken in random order, and the first of
+    them that together reach the wanted number of tokens are chosen. Special tokens are never chosen.
 
     Args:
         tokens: (T,) ids.
@@ -62,7 +62,7 @@ def choose(
 def _span_starts(n_tokens: int, masking: MaskingConfig, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Cut a line of tokens into spans of geometric length, cut off at `span_max`."""
     begins = np.zeros(n_tokens, dtype=bool)
-    # A first start drawn as if the spans had been running for ever would matter at the batch's first token only.
+    # A first start drawn as if spans had been running for ever would matter at the batch's first token only.
     lengths = np.minimum(rng.geometric(1.0 / masking.span_mean, size=n_tokens), masking.span_max)
     starts = np.concatenate([[0], np.cumsum(lengths)])
     begins[starts[starts < n_tokens]] = True

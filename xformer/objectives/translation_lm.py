@@ -1,7 +1,7 @@
-"""Translation language modelling (Lample and Conneau 2019): two translations in one sequence, tokens of both hidden.
+"""Translation language modelling (Lample and Conneau 2019): two translations in one sequence, both with gaps.
 
-To fill a gap the model may look at the same place in the other language. Positions start again at the second text, as in
-the paper, so that the two lie over one another.
+To fill a gap the model may look at the same place in the other language. Positions start again at the second
+text, as in the paper, so that the two lie over one another.
 
 Shapes: P pairs, T tokens.
 """
@@ -55,7 +55,7 @@ def translation_lm_batch(
 
 
 def _restart_positions(batch: Packed, starts: NDArray[np.int64]) -> Packed:
-    """Count positions from 0 again at `starts` (P,), given in tokens from each packed sequence's beginning."""
+    """Count positions from 0 again at `starts` (P,), in tokens from each packed sequence's beginning."""
     offset = np.repeat(starts, batch.lengths)
     positions = batch.positions.numpy()
     return batch.with_positions(

@@ -62,7 +62,13 @@ class _Stream:
     """An endless sequence of texts for one objective, so many a step."""
 
     def __init__(
-        self, shards: TokenShards, examples: NDArray[np.integer], config: RunConfig, tokens: int, pair: bool, seed: int
+        self,
+        shards: TokenShards,
+        examples: NDArray[np.integer],
+        config: RunConfig,
+        tokens: int,
+        pair: bool,
+        seed: int,
     ) -> None:
         language = np.asarray(shards.language)[examples]
         counts = np.bincount(language, minlength=len(shards.languages))
@@ -75,7 +81,7 @@ class _Stream:
         self._count = max(2 if pair else 1, round(tokens / (mean * (2 if pair else 1))))
 
     def of_step(self, step: int) -> NDArray[np.int64]:
-        return self._examples[self._sampler.draw(step * self._count, self._count)]
+        return self._examples[self._sampler.draw(step * self._count, self._count)].astype(np.int64)
 
 
 class StepBatches:
@@ -146,7 +152,11 @@ class StepBatches:
             left, right, _ = self._pairs_of(self._alignment, step, 2)
             drawn += [left, right]
             alignment = alignment_batch(
-                self._tokens(left), self._tokens(right), self._group[left], self._language[left], self._language[right]
+                self._tokens(left),
+                self._tokens(right),
+                self._group[left],
+                self._language[left],
+                self._language[right],
             )
         everything = np.concatenate(drawn)
         tokens = np.bincount(

@@ -1,9 +1,9 @@
 """Checkpoints: folders that are whole or absent, checked by hash, loaded without pickle.
 
-    step-00001200/
-        model.safetensors       the weights
-        optimizer.safetensors   the optimizer's moments and the random state
-        state.json              step, seconds, hashes of the two files
+step-00001200/
+    model.safetensors       the weights
+    optimizer.safetensors   the optimizer's moments and the random state
+    state.json              step, seconds, hashes of the two files
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class Checkpoint:
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:
-            raise InputError(f"{self.path / _MODEL}: expected weights of this run's model; {error}") from error
+            raise InputError(
+                f"{self.path / _MODEL}: expected weights of this run's model; {error}"
+            ) from error
 
     def load_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """Put back the optimizer's moments and the random state."""
@@ -121,7 +123,9 @@ def save_checkpoint(
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that is whole. A damaged one is passed over with a warning; None if there is no other.
+    """The newest checkpoint that is whole; None if there is none at all.
+
+    A damaged one is passed over with a warning.
 
     Raises:
         InputError: there are checkpoints, and every one is damaged.

@@ -109,7 +109,10 @@ def train(
     tally, tally_start, tally_tokens = Tally(training.shards.languages), time.monotonic(), state.tokens
     saved = logged = time.monotonic()
     last_saved = state.step
-    with MetricsLog(training.run.metrics, training.run.events, state.step) as log, _interruptible() as interrupted:
+    with (
+        MetricsLog(training.run.metrics, training.run.events, state.step) as log,
+        _interruptible() as interrupted,
+    ):
         while (share := span.progress(state.step, state.elapsed)) < 1.0 and not interrupted():
             start = time.monotonic()
             factor = learning_rate_factor(share, config.optimizer)
@@ -150,7 +153,9 @@ def train(
                 on_checkpoint(state)
                 saved, last_saved = time.monotonic(), state.step
         if state.step > last_saved or not state.step:
-            save_checkpoint(training.run.checkpoints, training.model, training.optimizer, state, config.training.keep)
+            save_checkpoint(
+                training.run.checkpoints, training.model, training.optimizer, state, config.training.keep
+            )
             on_checkpoint(state)
         return state, interrupted()
 
@@ -208,7 +213,7 @@ def _save_bad_batch(
 def _interruptible() -> Iterator[Callable[[], bool]]:
     """Catch the first Ctrl-C or SIGTERM and tell that it came; the next one acts as ever."""
     came = False
-    previous: dict[int, Any] = {}
+    previous: dict[signal.Signals, Any] = {}
 
     def note(number: int, frame: FrameType | None) -> None:
         nonlocal came

@@ -34,8 +34,8 @@ class Tally:
             items = loss.items.double().cpu().numpy()
             sums = np.bincount(loss.language, weights=items, minlength=size)
             counts = np.bincount(loss.language, minlength=size)
-            self._sums[name] = self._sums.get(name, 0.0) + sums
-            self._counts[name] = self._counts.get(name, 0) + counts
+            self._sums[name] = self._sums.get(name, np.zeros(size)) + sums
+            self._counts[name] = self._counts.get(name, np.zeros(size, dtype=np.int64)) + counts
 
     def means(self) -> dict[str, float]:
         """Each objective's mean loss, in nats an item."""
@@ -50,7 +50,10 @@ class Tally:
         total = max(1, int(self._tokens.sum()))
         table: dict[str, dict[str, float]] = {}
         for number, language in enumerate(self._languages):
-            row = {"asked": round(float(shares[number]), 6), "seen": round(int(self._tokens[number]) / total, 6)}
+            row = {
+                "asked": round(float(shares[number]), 6),
+                "seen": round(int(self._tokens[number]) / total, 6),
+            }
             for name, sums in self._sums.items():
                 if self._counts[name][number]:
                     row[name] = round(float(sums[number] / self._counts[name][number]), 5)
@@ -62,7 +65,13 @@ class MetricsLog:
     """Appends to metrics.jsonl and, if the `plot` extra is installed, to TensorBoard."""
 
     def __init__(self, path: Path, events: Path, step: int) -> None:
-        """Open the log of a run that is at `step`; lines of later steps, written after the checkpoint, are dropped."""
+        """Open the log of a run that is at `step`; lines of later steps are dropped.
+
+        Args:
+            path: metrics.jsonl.
+            events: TensorBoard's folder.
+            step: of the checkpoint that the run goes on from.
+        """
         kept = [line for line in read_metrics(path) if line["step"] <= step]
         with atomic_write(path) as file:
             file.writelines(json.dumps(line) + "\n" for line in kept)
@@ -90,7 +99,9 @@ class MetricsLog:
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         if self._board is not None:
-            scalars = {key: value for key, value in line.items() if isinstance(value, int | float) and key != "step"}
+            scalars = {
+                key: value for key, value in line.items() if isinstance(value, int | float) and key != "step"
+            }
             scalars |= {f"loss/{name}": value for name, value in line.get("loss", {}).items()}
             for name, value in scalars.items():
                 self._board.add_scalar(name, value, line["step"])

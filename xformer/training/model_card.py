@@ -12,7 +12,7 @@ from xformer.training.run_directory import RunDirectory
 
 
 def write_model_card(run: RunDirectory) -> None:
-    """Write README.md of the run from what lies in it: settings, manifest, metrics, and the last evaluation."""
+    """Write README.md of the run from what lies in it: settings, manifest, metrics, last evaluation."""
     config, manifest = run.load_config(), Manifest.read(run.path)
     parts = [
         f"# {run.path.resolve().name}\n",
@@ -25,8 +25,8 @@ def write_model_card(run: RunDirectory) -> None:
         _data(manifest),
         "## Use\n",
         f"```sh\nxformer evaluate {run.path}\n```\n",
-        "The weights are in `checkpoints/`, as safetensors named like ModernBERT's; the SentencePiece model is"
-        " `tokenizer.model`; all settings are in `config.toml`.\n",
+        "The weights are in `checkpoints/`, as safetensors named like ModernBERT's; the SentencePiece model"
+        " is `tokenizer.model`; all settings are in `config.toml`.\n",
     ]
     with atomic_write(run.model_card) as file:
         file.write("\n".join(parts))
@@ -36,7 +36,8 @@ def _summary(config: RunConfig, manifest: Manifest) -> str:
     model = config.model
     attention = "global attention" if model.window is None else f"local attention over {model.window} tokens"
     return (
-        f"A multilingual encoder pretrained with xformer {__version__} on {len(manifest.languages)} languages.\n\n"
+        f"A multilingual encoder pretrained with xformer {__version__} on"
+        f" {len(manifest.languages)} languages.\n\n"
         f"- {model.n_layers} layers, width {model.d_model}, {model.n_heads} heads, feed-forward {model.d_ff}"
         f" ({model.activation}), {model.positions} positions, {attention}\n"
         f"- {model.vocab_size:,} subwords shared by all languages ({config.tokenizer.model},"
@@ -48,7 +49,9 @@ def _summary(config: RunConfig, manifest: Manifest) -> str:
 def _results(run: RunDirectory) -> str:
     if not run.evaluation_table.is_file():
         return f"Not evaluated yet: `xformer evaluate {run.path}`.\n"
-    picture = f"![retrieval by language]({run.retrieval_plot.name})\n\n" if run.retrieval_plot.is_file() else ""
+    picture = (
+        f"![retrieval by language]({run.retrieval_plot.name})\n\n" if run.retrieval_plot.is_file() else ""
+    )
     return picture + run.evaluation_table.read_text(encoding="utf-8")
 
 
@@ -69,10 +72,12 @@ def _data(manifest: Manifest) -> str:
     train = manifest.split("train")
     sources = "\n".join(f"| {source.name} | {source.licence} |" for source in manifest.sources)
     rows = "\n".join(
-        f"| {language} | {counts.records:,} | {counts.chars:,} |" for language, counts in sorted(train.languages.items())
+        f"| {language} | {counts.records:,} | {counts.chars:,} |"
+        for language, counts in sorted(train.languages.items())
     )
     return (
-        f"{train.total.records:,} texts, {train.total.chars:,} characters in {train.groups:,} groups of translations.\n\n"
+        f"{train.total.records:,} texts, {train.total.chars:,} characters in {train.groups:,} groups of"
+        f" translations.\n\n"
         f"| source | licence |\n|---|---|\n{sources}\n\n"
         f"| language | texts | characters |\n|---|---:|---:|\n{rows}\n"
     )

@@ -11,15 +11,16 @@ from xformer.run_config import OptimizerConfig
 def make_optimizer(model: nn.Module, embedding: Tensor, config: OptimizerConfig) -> torch.optim.AdamW:
     """Group the parameters and build the optimizer.
 
-    Matrices decay. The embedding does not, and learns faster: a row sees a gradient only when its subword occurs.
-    Vectors (norms, biases, pooling) do not decay and learn at the matrices' rate.
+    Matrices decay. The embedding does not, and learns faster: a row sees a gradient only when its subword
+    occurs. Vectors (norms, biases, pooling) do not decay and learn at the matrices' rate.
 
     Args:
         model: whose parameters to train.
         embedding: the embedding matrix, one of them.
         config: rates and decay.
     """
-    matrices, vectors = [], []
+    matrices: list[Tensor] = []
+    vectors: list[Tensor] = []
     for parameter in model.parameters():
         if parameter is not embedding and parameter.requires_grad:
             (matrices if parameter.ndim >= 2 else vectors).append(parameter)

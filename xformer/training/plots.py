@@ -38,7 +38,9 @@ def plot_losses(metrics: list[dict[str, Any]], path: Path) -> Path | None:
         axis.plot([line["elapsed"] / 60 for line in lines], [line["loss"][name] for line in lines], lw=1.2)
         axis.set_title(_TITLES[name], fontsize=10)
     speed = axes[-1]
-    speed.plot([x["elapsed"] / 60 for x in metrics], [x["tokens_per_s"] / 1000 for x in metrics], lw=1.2, c="C2")
+    speed.plot(
+        [x["elapsed"] / 60 for x in metrics], [x["tokens_per_s"] / 1000 for x in metrics], lw=1.2, c="C2"
+    )
     speed.set_title("thousand tokens per second", fontsize=10)
     speed.set_ylim(bottom=0)
     for axis in axes:
@@ -48,7 +50,9 @@ def plot_losses(metrics: list[dict[str, Any]], path: Path) -> Path | None:
         if metrics[0]["stage"] == "bag" and switch:
             axis.axvline(switch, color="0.6", lw=0.8, ls=":")
     if metrics[0]["stage"] == "bag" and switch:
-        speed.annotate("blocks join", (switch, speed.get_ylim()[1]), fontsize=8, color="0.4", va="top", rotation=90)
+        speed.annotate(
+            "blocks join", (switch, speed.get_ylim()[1]), fontsize=8, color="0.4", va="top", rotation=90
+        )
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png", dpi=150)
     return path

@@ -12,9 +12,10 @@ import torch
 def choose_precision(
     asked: Literal["auto", "fp32", "bf16"], device: torch.device, width: int
 ) -> Literal["fp32", "bf16"]:
-    """Settle `auto`: bf16 where it multiplies matrices of this model's width faster on this device, by a fair margin.
+    """Settle `auto`: bf16 where it multiplies matrices of this width clearly faster on this device.
 
-    On a CPU without bf16 instructions it is several times slower, so this is measured, in a tenth of a second.
+    On a CPU without bf16 instructions it is several times slower, so this is measured, in a tenth of a
+    second.
 
     Args:
         asked: the setting.
@@ -46,4 +47,4 @@ def autocast(precision: Literal["fp32", "bf16"], device: torch.device) -> Abstra
     """The context in which the forward pass runs; weights and optimizer stay fp32."""
     if precision == "fp32":
         return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)  # type: ignore[return-value]
+    return torch.autocast(device.type, torch.bfloat16)

@@ -8,8 +8,8 @@ from pathlib import Path
 from xformer.data.corpus import Corpus, import_corpus, open_corpus
 from xformer.data.gettext_corpus import GETTEXT_WHEELS, fetch_gettext_corpus, read_gettext_corpus
 from xformer.data.manifest import MANIFEST_NAME, Source
-from xformer.data.shards import TokenShards, write_shards
 from xformer.data.plan import ImportOptions
+from xformer.data.shards import TokenShards, write_shards
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 from xformer.files import atomic_write
@@ -46,7 +46,12 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokeniz
             _check_shards(run, split, corpus, tokenizer)
             continue
         write_shards(
-            corpus.folder, split, tokenizer, run.shards(split), max_length=config.data.max_length, progress=progress
+            corpus.folder,
+            split,
+            tokenizer,
+            run.shards(split),
+            max_length=config.data.max_length,
+            progress=progress,
         )
     return tokenizer
 
@@ -87,8 +92,8 @@ def _keep_manifest(run: RunDirectory, corpus: Corpus) -> None:
     manifest = (corpus.folder / MANIFEST_NAME).read_bytes()
     if run.manifest.is_file() and run.manifest.read_bytes() != manifest:
         raise InputError(
-            f"{corpus.folder}: expected the corpus that this run began with ({run.manifest}); it has changed since."
-            " Start a new run for it"
+            f"{corpus.folder}: expected the corpus that this run began with ({run.manifest}); it has changed"
+            " since. Start a new run for it"
         )
     with atomic_write(run.manifest, "wb") as file:
         file.write(manifest)
@@ -109,5 +114,6 @@ def _check_shards(run: RunDirectory, split: str, corpus: Corpus, tokenizer: Toke
     shards = TokenShards.open(run.shards(split), fingerprint=tokenizer.fingerprint(), verify=False)
     expected = corpus.manifest.split(split).file.sha256
     if shards.info.split_sha256 != expected:
-        raise InputError(f"{run.shards(split)}: made from another text than {corpus.folder}; remove the folder")
-
+        raise InputError(
+            f"{run.shards(split)}: made from another text than {corpus.folder}; remove the folder"
+        )

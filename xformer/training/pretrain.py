@@ -37,8 +37,8 @@ def pretrain(
     """Train the run at `path` to the end of its span, from wherever it is.
 
     Args:
-        path: a new folder, or one of an earlier call with the same settings. Length, checkpoint and log intervals
-            may change between calls.
+        path: a new folder, or one of an earlier call with the same settings. Length, checkpoint and log
+            intervals may change between calls.
         config: the settings.
         progress: where to show what happens.
         device: left out, a GPU if there is one.
@@ -55,7 +55,8 @@ def pretrain(
     tokenizer = prepare(run, config, progress)
     shards = open_shards(run, "train", tokenizer)
     progress.say(
-        f"data: {len(shards):,} texts, {int(np.sum(shards.n_tokens)):,} tokens, {len(shards.languages)} languages"
+        f"data: {len(shards):,} texts, {int(np.sum(shards.n_tokens)):,} tokens,"
+        f" {len(shards.languages)} languages"
     )
     model = build_model(config, shards).to(device)
     optimizer = make_optimizer(model, model.encoder.token_embedding, config.optimizer)
@@ -85,12 +86,14 @@ def pretrain(
         progress.say("no loss plot: matplotlib is not installed (extra `plot`)")
     write_model_card(run)
     said = "interrupted and saved" if interrupted else "done"
-    progress.say(f"training: {said} at step {state.step:,}, {duration(state.elapsed)}, {state.tokens:,} tokens")
+    progress.say(
+        f"training: {said} at step {state.step:,}, {duration(state.elapsed)}, {state.tokens:,} tokens"
+    )
     return not interrupted
 
 
 def build_model(config: RunConfig, shards: TokenShards) -> MultilingualModel:
-    """A model with its first weights: seeded, and its masked-LM bias at the training split's unigram model."""
+    """A model with its first weights: seeded, its masked-LM bias at the training split's unigram model."""
     torch.manual_seed(config.training.seed)
     model = MultilingualModel(config.model, config.objectives.pooling)
     if model.masked_lm.bias is not None:
@@ -106,7 +109,9 @@ def unigram_log_probs(shards: TokenShards, vocab_size: int) -> torch.Tensor:
     return torch.from_numpy(np.log(counts / counts.sum())).float()
 
 
-def load_run(path: str | os.PathLike[str]) -> tuple[RunDirectory, RunConfig, MultilingualModel, TrainingState]:
+def load_run(
+    path: str | os.PathLike[str],
+) -> tuple[RunDirectory, RunConfig, MultilingualModel, TrainingState]:
     """The newest weights of a run, ready to evaluate.
 
     Raises:
@@ -130,8 +135,8 @@ def _settle_config(run: RunDirectory, config: RunConfig) -> None:
         changed = _differences(old, replace(config, training=kept))
         if changed:
             raise InputError(
-                f"{run.config}: this run began with other settings: {'; '.join(changed)}. Give the same, or another"
-                " run directory"
+                f"{run.config}: this run began with other settings: {'; '.join(changed)}. Give the same, or"
+                " another run directory"
             )
     elif run.path.exists() and any(run.path.iterdir()):
         raise InputError(f"{run.path}: expected a run or an empty folder, found other files")

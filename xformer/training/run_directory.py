@@ -30,7 +30,9 @@ class RunDirectory:
         """
         run = cls(Path(path))
         if not run.config.is_file():
-            raise InputError(f"{path}: expected a run made by `xformer pretrain`, but it has no {run.config.name}")
+            raise InputError(
+                f"{path}: expected a run made by `xformer pretrain`, but it has no {run.config.name}"
+            )
         return run
 
     @property

@@ -25,7 +25,7 @@ class Span:
         return cls(config.steps, None if config.budget is None else seconds(config.budget))
 
     def progress(self, step: int, elapsed: float) -> float:
-        """Share of the run that is over before step number `step`, `elapsed` seconds in: 0 at first, 1 when done."""
+        """Share of the run that is over before step number `step`, `elapsed` seconds in: from 0 to 1."""
         share = step / self.steps if self.steps is not None else elapsed / (self.budget or 1.0)
         return min(share, 1.0)
 

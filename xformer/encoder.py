@@ -54,8 +54,7 @@ class Embeddings(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A bidirectional Transformer over packed sequences. The parameters are named as in ModernBERT's
-    checkpoints.
+    """A bidirectional Transformer over packed sequences, its parameters named as in ModernBERT's checkpoints.
 
     Attributes:
         config: the settings it was built from.

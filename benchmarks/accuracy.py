@@ -1,25 +1,28 @@
 """Who is right: results and gradients beside fp64, before anyone is timed.
 
-Shapes: T tokens, H heads, D head size, N length of one sequence.
+Shapes: T tokens, H heads, D head size, L length of one sequence, b sequences of that length, X = b·H.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .cases import AttentionCase
-from .contenders import Attend, Contender, eager, pad, unpad
+from .contenders import Attend, Contender, pad, unpad
 
 FORWARD = ("out",)
 RESULTS = ("out", "dq", "dk", "dv")
 
-# Of one sequence's fp64 scores, so that 16k tokens fit.
+# Attention weights computed at a time: 1 GiB of them in fp64, so that sequences of 16k tokens fit.
 LARGEST_BLOCK = 2**27
+
+Compute = Callable[[Tensor, Tensor, Tensor, Tensor, bool], list[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -75,20 +78,9 @@ def results(contender: Contender, attend: Attend, case: AttentionCase, inputs: I
 
 
 def truth(case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-    """The same in fp64 by the formula, from the inputs as rounded, a sequence and a few heads at a time."""
-    q, k, v, grad = (x.double() for x in (inputs.q, inputs.k, inputs.v, inputs.grad))
-    found = {name: torch.empty_like(q) for name in RESULTS}
-    start = 0
-    for length in case.lengths:
-        rows = slice(start, start + length)
-        start += length
-        step = max(1, LARGEST_BLOCK // length**2)
-        for first in range(0, case.n_heads, step):
-            block = (rows, slice(first, first + step))
-            values = _one_sequence(q[block], k[block], v[block], grad[block], case.causal)
-            for name, value in zip(RESULTS, values, strict=True):
-                found[name][block] = value
-    return found
+    """The same in fp64, from the inputs as rounded, with gradients worked out by hand."""
+    exact = Inputs(inputs.q.double(), inputs.k.double(), inputs.v.double(), inputs.grad.double())
+    return _by_block(case, exact, _by_hand)
 
 
 def largest_errors(found: Mapping[str, Tensor], true: Mapping[str, Tensor]) -> dict[str, float]:
@@ -97,24 +89,53 @@ def largest_errors(found: Mapping[str, Tensor], true: Mapping[str, Tensor]) -> d
 
 
 def yardstick(case: AttentionCase, inputs: Inputs, true: Mapping[str, Tensor]) -> Yardstick:
-    """Measure plain PyTorch in the inputs' dtype."""
-    judge = eager()
-    attend = judge.prepare(case, inputs.q.device)
-    own = largest_errors(results(judge, attend, case, inputs), true)
+    """Measure plain PyTorch and its autograd, in the inputs' dtype, without padding."""
+    own = largest_errors(_by_block(case, inputs, _by_autograd), true)
     half = torch.finfo(inputs.q.dtype).eps / 2
     return Yardstick(own, {name: half * float(true[name].abs().max()) for name in RESULTS})
 
 
-def _one_sequence(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, causal: bool) -> list[Tensor]:
-    """Attention of one sequence, (N, H, D) each, and its gradients by hand: no tape, so that they fit."""
-    q, k, v, grad = (x.transpose(0, 1) for x in (q, k, v, grad))
+def _by_block(case: AttentionCase, inputs: Inputs, compute: Compute) -> dict[str, Tensor]:
+    """Output and gradients, (T, H, D) each, a block of equal lengths at a time and no more than fits."""
+    found = {name: torch.empty_like(inputs.q) for name in RESULTS}
+    start = 0
+    for length, run in itertools.groupby(case.lengths):
+        n_tokens = length * sum(1 for _ in run)
+        rows = slice(start, start + n_tokens)
+        start += n_tokens
+        # (b·L, H, D) → (b·H, L, D)
+        whole = [
+            x[rows].unflatten(0, (-1, length)).transpose(1, 2).flatten(0, 1)
+            for x in (inputs.q, inputs.k, inputs.v, inputs.grad)
+        ]
+        size = max(1, LARGEST_BLOCK // length**2)
+        q, k, v, grad = (x.split(size) for x in whole)
+        blocks = [compute(*block, case.causal) for block in zip(q, k, v, grad, strict=True)]
+        for name, part in zip(RESULTS, zip(*blocks, strict=True), strict=True):
+            value = torch.cat(part).unflatten(0, (-1, case.n_heads)).transpose(1, 2).flatten(0, 1)
+            found[name][rows] = value
+    return found
+
+
+def _by_hand(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, causal: bool) -> list[Tensor]:
+    """Attention and its gradients over (X, L, D), by the formula."""
     scale = 1 / math.sqrt(q.shape[-1])
+    weight = _weight(q, k, scale, causal)
+    out = weight @ v
+    grad_score = weight * (grad @ v.transpose(1, 2) - (grad * out).sum(-1, keepdim=True)) * scale
+    return [out, grad_score @ k, grad_score.transpose(1, 2) @ q, weight.transpose(1, 2) @ grad]
+
+
+def _by_autograd(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, causal: bool) -> list[Tensor]:
+    """Attention over (X, L, D) as anyone would write it, and the gradients of that."""
+    leaves = [x.detach().requires_grad_() for x in (q, k, v)]
+    out = _weight(leaves[0], leaves[1], 1 / math.sqrt(q.shape[-1]), causal) @ leaves[2]
+    return [out.detach(), *torch.autograd.grad(out, leaves, grad)]
+
+
+def _weight(q: Tensor, k: Tensor, scale: float, causal: bool) -> Tensor:
     score = q @ k.transpose(1, 2) * scale
     if causal:
-        score.masked_fill_(score.new_ones(score.shape[1:], dtype=torch.bool).triu(1), float("-inf"))
-    weight = torch.softmax(score, dim=-1)
-    out = weight @ v
-    grad_weight = grad @ v.transpose(1, 2)
-    grad_score = weight * (grad_weight - (grad * out).sum(-1, keepdim=True)) * scale
-    found = (out, grad_score @ k, grad_score.transpose(1, 2) @ q, weight.transpose(1, 2) @ grad)
-    return [x.transpose(0, 1) for x in found]
+        future = torch.ones(score.shape[1:], dtype=torch.bool, device=q.device).triu(1)
+        score = score.masked_fill(future, float("-inf"))
+    return torch.softmax(score, dim=-1)

@@ -128,12 +128,13 @@ def run_case(
         try:
             _refuse_interpreter(contender)
             found = accuracy.largest_errors(accuracy.results(contender, attend, case, inputs), true)
-        except (NotImplementedError, RuntimeError) as error:
-            note = str(error).split("\n")[0]
-            for direction in directions:
-                judged[contender.name, direction] = replace(
-                    mine, direction=direction, status="unsupported", note=note
-                )
+        except RuntimeError as error:  # NotImplementedError and out of memory are such
+            mine = replace(
+                mine,
+                status="unsupported" if isinstance(error, NotImplementedError) else "failed",
+                note=str(error).split("\n")[0],
+            )
+            judged |= {(contender.name, d): replace(mine, direction=d) for d in directions}
             continue
         ready[contender.name] = (contender, attend)
         for direction in directions:

@@ -41,7 +41,7 @@ class Contender:
 
 
 def eager() -> Contender:
-    """The formula in plain PyTorch over a padded batch. Its error is the yardstick for everyone's."""
+    """The formula in plain PyTorch over a padded batch."""
     return Contender("eager, padded", True, _prepare_eager)
 
 

@@ -52,7 +52,8 @@ class Record:
         dtype: of the inputs.
         direction: `forward` or `forward+backward`.
         implementation: who did the work.
-        status: `ok`; `wrong` when its error is beyond what is allowed, and then without times; `unsupported`.
+        status: `ok`; or without times: `wrong`, its error is beyond what is allowed; `unsupported`, as it says
+            itself; `failed`, it broke down.
         note: why it is not ok.
         error: largest absolute difference from fp64, of the result where it is worst; none if not finite.
         error_multiple: the same as a multiple of plain PyTorch's error in this dtype.
@@ -69,7 +70,7 @@ class Record:
     dtype: str
     direction: str
     implementation: str
-    status: Literal["ok", "wrong", "unsupported"]
+    status: Literal["ok", "wrong", "unsupported", "failed"]
     note: str
     error: float | None
     error_multiple: float | None

@@ -59,8 +59,9 @@ def _cells(record: Record, rate: str, best: float) -> tuple[Text, Text, Text]:
     """Time, rate, error."""
     error = "" if record.error_multiple is None else f"{record.error_multiple:.2f}"
     if record.seconds is None:
-        wrong = record.status == "wrong"
-        return Text("WRONG" if wrong else "–", "bold red"), Text(), Text(error, "bold red")
+        if record.status == "unsupported":
+            return Text("–"), Text(), Text()
+        return Text(record.status.upper(), "bold red"), Text(), Text(error, "bold red")
     low, middle, high = (_short(record.seconds[name] * 1e3) for name in ("p20", "p50", "p80"))
     time = Text(middle, "bold green" if record.seconds["p50"] == best else "")
     time.append(f" ({low}–{high})", "dim")

@@ -154,7 +154,7 @@ def test_small_languages_are_left_out_by_name() -> None:
 
 
 def test_no_language_at_all_has_no_mean() -> None:
-    assert np.isnan(Retrieval((), {}).mean_top1)
+    assert np.isnan(Retrieval(0, (), {}).mean_top1)
 
 
 def test_candidates_without_a_query_make_it_harder() -> None:

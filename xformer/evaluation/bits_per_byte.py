@@ -111,8 +111,9 @@ class BitsPerByte:
         return float(self.bits.sum()) / n_bytes if n_bytes else math.nan
 
     def mean(self, languages: NDArray[np.integer]) -> float:
-        """The mean over some languages, each with the same weight; NaN of none."""
-        return float(self.by_language[languages].mean()) if len(languages) else math.nan
+        """The mean over those of some languages in which anything was hidden, each with the same weight."""
+        asked = languages[self.n_bytes[languages] > 0]
+        return float(self.by_language[asked].mean()) if len(asked) else math.nan
 
 
 def bits_per_byte(
@@ -153,11 +154,14 @@ def bits_per_byte(
     return BitsPerByte(bits, n_bytes, n_tokens)
 
 
-def model_surprisal(model: MultilingualModel, device: torch.device | str = "cpu") -> Surprisal:
+def model_surprisal(
+    model: MultilingualModel, *, n_layers: int | None = None, device: torch.device | str = "cpu"
+) -> Surprisal:
     """A model's own probabilities, with logits formed for some rows at a time: 64 MiB of them at most.
 
     Args:
         model: lies on `device`.
+        n_layers: use its first so many blocks; None for all.
         device: where to compute.
     """
 
@@ -166,7 +170,7 @@ def model_surprisal(model: MultilingualModel, device: torch.device | str = "cpu"
         rows = max(1, _LOGITS_AT_ONCE // model.config.vocab_size)
         losses = []
         with evaluation_mode(model):
-            hidden = model.encoder(there.inputs)
+            hidden = model.encoder(there.inputs, n_layers=n_layers)
             for selected, targets in zip(there.selected.split(rows), there.targets.split(rows), strict=True):
                 logits = model.masked_lm(hidden, selected, model.encoder.token_embedding)
                 losses.append(F.cross_entropy(logits.float(), targets, reduction="none").cpu())

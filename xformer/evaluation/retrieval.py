@@ -68,10 +68,12 @@ class Retrieval:
     """All languages beside the pivot.
 
     Attributes:
+        candidates: different pivot texts.
         languages: in ascending order of their numbers.
         left_out: languages with too few messages, and how many they have.
     """
 
+    candidates: int
     languages: tuple[LanguageRetrieval, ...]
     left_out: dict[int, int]
 
@@ -165,7 +167,7 @@ def retrieval(
         to_pivot = _rank(vectors, text, queries=theirs[others], answers=pivots[ours], candidates=pivots)
         from_pivot = _rank(vectors, text, queries=pivots[ours], answers=theirs[others], candidates=theirs)
         results.append(LanguageRetrieval(number, len(ours), to_pivot, from_pivot))
-    return Retrieval(tuple(results), left_out)
+    return Retrieval(len(np.unique(text[pivots])), tuple(results), left_out)
 
 
 def _by_group(group: NDArray[np.integer], members: NDArray[np.int64]) -> NDArray[np.int64]:

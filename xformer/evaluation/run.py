@@ -1,0 +1,91 @@
+"""Evaluate a run directory: what `xformer evaluate` does."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from xformer.errors import InputError
+from xformer.evaluation.bag import TrainedBag, train_bag
+from xformer.evaluation.evaluate import evaluate_model
+from xformer.evaluation.picture import plot_retrieval
+from xformer.evaluation.report import EvaluationReport
+from xformer.files import atomic_write
+from xformer.progress import Progress, duration
+from xformer.tokenizer import Tokenizer
+from xformer.training.model_card import write_model_card
+from xformer.training.prepare import open_shards
+from xformer.training.pretrain import load_run
+from xformer.training.run_directory import RunDirectory
+
+
+def evaluate_run(
+    path: str | os.PathLike[str],
+    progress: Progress,
+    *,
+    split: str = "test",
+    again: bool = False,
+    bag_seconds: float = 100.0,
+    device: torch.device | None = None,
+) -> EvaluationReport:
+    """Measure the newest checkpoint of a run, or read what was measured of it before.
+
+    Leaves evaluation.json, evaluation.md, retrieval.png, the trained baseline, and a new model card in the
+    run.
+
+    Args:
+        path: the run directory.
+        progress: where to show what happens, and to say what is reused.
+        split: `test` or `dev`.
+        again: measure and train the baseline anew, whatever is there.
+        bag_seconds: how long the baseline trains, if it has to.
+        device: left out, a GPU if there is one. The baseline always trains on the CPU.
+
+    Raises:
+        InputError: the run is missing, not yet trained, or damaged.
+    """
+    run, config, model, state = load_run(path)
+    tokenizer = Tokenizer.load(run.tokenizer)
+    held_out = open_shards(run, split, tokenizer)
+    if not again and (report := _measured(run)) is not None:
+        asked = (split, held_out.info.split_sha256, state.step)
+        if (report.split, report.split_sha256, report.step) == asked:
+            progress.say(f"evaluation: reusing {run.evaluation}")
+            return report
+    train = open_shards(run, "train", tokenizer)
+    if run.bag.is_file() and not again:
+        bag = TrainedBag.load(run.bag)
+        progress.say(f"bag of subwords: reusing {run.bag}, {duration(bag.record.seconds)} of training")
+    else:
+        bag = train_bag(train, config, seconds=bag_seconds, progress=progress)
+        bag.save(run.bag)
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    report = evaluate_model(
+        model.to(device),
+        tokenizer,
+        train,
+        held_out,
+        pivot=config.data.pivot,
+        bag=bag,
+        step=state.step,
+        seed=config.training.seed,
+        device=device,
+        progress=progress,
+    )
+    report.save(run.evaluation)
+    with atomic_write(run.evaluation_table) as file:
+        file.write(report.markdown())
+    if plot_retrieval(report, run.retrieval_plot) is None:
+        progress.say("no picture of retrieval: matplotlib is not installed (extra `plot`)")
+    write_model_card(run)
+    progress.say(f"evaluation: {duration(sum(report.seconds.values()))}, written to {run.evaluation}")
+    return report
+
+
+def _measured(run: RunDirectory) -> EvaluationReport | None:
+    """The last evaluation, if there is one that this version can read."""
+    try:
+        return EvaluationReport.load(run.evaluation)
+    except InputError:
+        return None

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from xformer.config import ModelConfig, require
 from xformer.tokenizer import TokenizerOptions
 
 Masking = Literal["token", "word", "span"]
 Replacement = Literal["80-10-10", "mask"]
+Pooling = Literal["mean", "weighted"]
+Precision = Literal["auto", "fp32", "bf16"]
+NonFinite = Literal["stop", "skip"]
+
+
+def _require_choice(field: str, value: object, choices: object) -> None:
+    """Raise a ValueError unless `value` is one of the options of a Literal."""
+    options = get_args(choices)
+    require(value in options, field, value, f"one of {', '.join(options)}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,8 @@ class DataConfig:
         require(
             self.held_out_languages >= 2, "data.held_out_languages", self.held_out_languages, "at least 2"
         )
+        for name in ("held_out_chars", "min_language_texts"):
+            require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "a whole number from 1")
         require(0 <= self.alpha <= 1, "data.alpha", self.alpha, "a number in [0, 1]")
         require(self.max_repeats >= 1, "data.max_repeats", self.max_repeats, "a number from 1")
         require(self.max_length >= 2, "data.max_length", self.max_length, "at least 2 tokens")
@@ -72,9 +83,12 @@ class MaskingConfig:
     replacement: Replacement = "80-10-10"
 
     def __post_init__(self) -> None:
-        require(0 < self.rate < 1, "masking.rate", self.rate, "a share between 0 and 1")
-        require(self.span_mean >= 1, "masking.span_mean", self.span_mean, "at least 1 token")
-        require(self.span_max >= 1, "masking.span_max", self.span_max, "at least 1 token")
+        table = "objectives.masking"
+        require(0 < self.rate < 1, f"{table}.rate", self.rate, "a share between 0 and 1")
+        _require_choice(f"{table}.unit", self.unit, Masking)
+        require(self.span_mean >= 1, f"{table}.span_mean", self.span_mean, "at least 1 token")
+        require(self.span_max >= 1, f"{table}.span_max", self.span_max, "at least 1 token")
+        _require_choice(f"{table}.replacement", self.replacement, Replacement)
 
 
 @dataclass(frozen=True)
@@ -106,7 +120,7 @@ class ObjectivesConfig:
     alignment_weight: float = 1.0
     scale: float = 20.0
     margin: float = 0.3
-    pooling: Literal["mean", "weighted"] = "mean"
+    pooling: Pooling = "mean"
 
     def __post_init__(self) -> None:
         tokens = ("masked_lm_tokens", "translation_lm_tokens", "alignment_tokens")
@@ -114,13 +128,14 @@ class ObjectivesConfig:
             require(
                 getattr(self, name) >= 0, f"objectives.{name}", getattr(self, name), "a whole number from 0"
             )
-        require(
-            any(getattr(self, name) for name in tokens), "objectives", "no tokens", "at least one objective"
-        )
+        sizes = tuple(getattr(self, name) for name in tokens)
+        fields = ", ".join(f"objectives.{name}" for name in tokens)
+        require(any(sizes), fields, sizes, "at least one objective with tokens")
         for name in ("masked_lm_weight", "translation_lm_weight", "alignment_weight"):
             require(getattr(self, name) >= 0, f"objectives.{name}", getattr(self, name), "a number from 0")
         require(self.scale > 0, "objectives.scale", self.scale, "a positive number")
         require(0 <= self.margin < 1, "objectives.margin", self.margin, "a cosine in [0, 1)")
+        _require_choice("objectives.pooling", self.pooling, Pooling)
 
 
 @dataclass(frozen=True)
@@ -185,18 +200,18 @@ class TrainingConfig:
     budget: str | None = "10m"
     steps: int | None = None
     bag_share: float = 0.25
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
     checkpoint_every: float = 120.0
     keep: int = 2
     log_every: float = 5.0
-    non_finite: Literal["stop", "skip"] = "stop"
+    non_finite: NonFinite = "stop"
     seed: int = 0
 
     def __post_init__(self) -> None:
         one = (self.budget is None) != (self.steps is None)
         require(one, "training.budget, training.steps", (self.budget, self.steps), "exactly one of the two")
         if self.budget is not None:
-            seconds(self.budget)
+            seconds(self.budget, "training.budget")
         require(self.steps is None or self.steps >= 1, "training.steps", self.steps, "a whole number from 1")
         require(0 <= self.bag_share <= 1, "training.bag_share", self.bag_share, "a share in [0, 1]")
         require(
@@ -204,6 +219,9 @@ class TrainingConfig:
         )
         require(self.keep >= 1, "training.keep", self.keep, "a whole number from 1")
         require(self.log_every >= 0, "training.log_every", self.log_every, "seconds from 0")
+        _require_choice("training.precision", self.precision, Precision)
+        _require_choice("training.non_finite", self.non_finite, NonFinite)
+        require(self.seed >= 0, "training.seed", self.seed, "a whole number from 0")
 
 
 @dataclass(frozen=True)
@@ -218,14 +236,24 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        fits = self.data.max_length <= self.model.max_length
-        require(
-            fits, "data.max_length", self.data.max_length, f"at most model.max_length={self.model.max_length}"
-        )
+        longest, limit = self.data.max_length, self.model.max_length
+        require(longest <= limit, "data.max_length", longest, f"at most model.max_length={limit}")
+        if self.model.positions == "learned" and self.objectives.translation_lm_tokens:
+            why = f"model.max_length={limit} for two texts and a </s> between them"
+            expected = (
+                f"at most {(limit - 1) // 2} with learned positions, since the translation LM needs {why}"
+            )
+            require(2 * longest + 1 <= limit, "data.max_length", longest, expected)
+        pieces, rows = self.tokenizer.vocabulary_size, self.model.vocab_size
+        require(pieces <= rows, "tokenizer.vocabulary_size", pieces, f"at most model.vocab_size={rows}")
 
 
-def seconds(duration: str) -> float:
-    """Read `90s`, `10m`, `1.5h` or plain seconds.
+def seconds(duration: str, field: str = "duration") -> float:
+    """Read `90s`, `10m`, `1.5h`, `2d` or plain seconds.
+
+    Args:
+        duration: the text.
+        field: what errors call it.
 
     Raises:
         ValueError: when `duration` is none of these, or not positive.
@@ -236,5 +264,5 @@ def seconds(duration: str) -> float:
         value = float(number) * units[unit]
     except ValueError:
         value = 0.0
-    require(0 < value < float("inf"), "duration", duration, "something like 90s, 10m or 1.5h")
+    require(0 < value < float("inf"), field, duration, "something like 90s, 10m or 1.5h")
     return value

@@ -52,8 +52,8 @@ class Record:
         dtype: of the inputs.
         direction: `forward` or `forward+backward`.
         implementation: who did the work.
-        status: `ok`; or without times: `wrong`, its error is beyond what is allowed; `unsupported`, as it says
-            itself; `failed`, it broke down.
+        status: `ok`; or without times: `wrong`, its error is beyond what is allowed; `unsupported`, it says
+            so itself; `failed`, it broke down.
         note: why it is not ok.
         error: largest absolute difference from fp64, of the result where it is worst; none if not finite.
         error_multiple: the same as a multiple of plain PyTorch's error in this dtype.

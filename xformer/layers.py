@@ -20,8 +20,7 @@ from xformer.positions import interleave_halves, rotate
 
 @dataclass(frozen=True)
 class Relations:
-    """How the tokens of a batch relate, worked out once and shared by every layer of one kind (global or
-    local).
+    """How the tokens of a batch relate: worked out once, shared by all global or all local layers.
 
     Attributes:
         window: total width in tokens of local attention; None for the whole sequence.
@@ -78,6 +77,7 @@ class Attention(nn.Module):
             v,
             batch.cu_seqlens,
             max_length_q=batch.max_length,
+            max_length_k=batch.max_length,
             window=relations.window,
             alibi_slopes=relations.alibi_slopes,
             bias_table=relations.t5_table,
@@ -90,9 +90,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two projections with a non-linearity between; gated ones (Shazeer 2020) multiply it with a second
-    branch.
-    """
+    """Two projections with a non-linearity between, which the gated ones multiply with a second branch."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import cattrs
 import tomli_w
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn
 
 from xformer.errors import InputError
 from xformer.files import atomic_write
@@ -63,10 +65,7 @@ def overridden(table: dict[str, Any], settings: Sequence[str], config: type[Conf
         key, equals, text = setting.partition("=")
         if not equals or not key:
             raise InputError(f"--set: expected TABLE.KEY=VALUE, got {setting!r}")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text
+        value = _value(text)
         *path, last = key.split(".")
         place = result
         for name in path:
@@ -96,12 +95,46 @@ def save_toml(path: str | os.PathLike[str], config: object) -> None:
         tomli_w.dump(table, file)
 
 
+def _value(text: str) -> Any:
+    """What TOML makes of the right side of one `key = value`; the text itself where that is not TOML."""
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return table["value"] if len(table) == 1 else text
+
+
 def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True)
+    converter = cattrs.Converter()
+    converter.register_structure_hook_factory(is_dataclass, lambda kind: _table(kind, converter))
+    converter.register_structure_hook_func(_is_choice, _choice)
     for kind, accepted in ((int, int), (float, (int, float)), (str, str), (bool, bool)):
         converter.register_structure_hook(kind, _strict(kind, accepted))
     converter.register_structure_hook_func(_is_optional, _optional(converter))
     return converter
+
+
+def _table(config: Any, converter: cattrs.Converter) -> Any:
+    fill = make_dict_structure_fn(config, converter, _cattrs_forbid_extra_keys=True)
+
+    def structure(value: Any, kind: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"expected a table, got {value!r}")
+        return fill(value, kind)
+
+    return structure
+
+
+def _is_choice(kind: Any) -> bool:
+    origin: Any = get_origin(kind)
+    return origin is Literal
+
+
+def _choice(value: Any, kind: Any) -> Any:
+    options = get_args(kind)
+    if value not in options:
+        raise TypeError(f"expected one of {', '.join(options)}, got {value!r}")
+    return value
 
 
 def _is_optional(kind: Any) -> bool:
@@ -140,7 +173,8 @@ def _problems(error: ClassValidationError, table: str = "") -> list[str]:
         if isinstance(inner, ForbiddenExtraKeysError):
             problems += [f"{table}{key}: unknown key" for key in sorted(inner.extra_fields)]
         else:
-            problems.append(str(inner))
+            # What a dataclass says of its own fields may name their table already.
+            problems.append(f"{table}{str(inner).removeprefix(table)}")
     return problems
 
 

@@ -35,12 +35,12 @@ class Progress:
     def __enter__(self) -> Progress:
         if self.console.is_terminal:
             self._bars = RichProgress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 _Rate(),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[note]}", style="dim"),
+                TextColumn("{task.fields[note]}", style="dim", markup=False),
                 console=self.console,
             )
             self._bars.start()
@@ -52,6 +52,7 @@ class Progress:
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
+            self._tasks.clear()
 
     def __call__(self, what: str, done: int, total: int | None, note: str = "") -> None:
         """Say that `done` of `total` (None: nobody knows) units of `what` are done; `note` comes last."""
@@ -73,7 +74,7 @@ class Progress:
 
     def say(self, message: str) -> None:
         """Print a line above the bars."""
-        self.console.print(message, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(message, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 class _Rate(ProgressColumn):

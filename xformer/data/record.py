@@ -44,14 +44,16 @@ def normalize_language(tag: str) -> str:
     if not _TAG.fullmatch(tag):
         raise InputError(f"language tag: expected something like 'de' or 'pt-BR', got {tag!r}")
     language, *rest = re.split(r"[-_@]", tag)
-    parts = [language.lower()]
+    scripts: list[str] = []
+    others: list[str] = []
     for part in rest:
         if part.lower() in _SCRIPTS:
-            parts.append(_SCRIPTS[part.lower()])
+            scripts.append(_SCRIPTS[part.lower()])
         elif len(part) == 4 and part.isalpha():
-            parts.append(part.title())
+            scripts.append(part.title())
         elif len(part) == 2 or part.isdigit():
-            parts.append(part.upper())
+            others.append(part.upper())
         else:
-            parts.append(part.lower())
-    return "-".join(parts)
+            others.append(part.lower())
+    # A locale has its script last (sr_RS@latin), a tag before the region.
+    return "-".join([language.lower(), *scripts, *others])

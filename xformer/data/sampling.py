@@ -43,7 +43,7 @@ def language_shares(
     size = counts / counts.sum()
     wish = np.where(counts > 0, size**alpha, 0.0)
     wish = wish / wish.sum()
-    limit = np.maximum(size * max_repeats, size)
+    limit = np.multiply(size, max_repeats, where=size > 0, out=np.zeros(len(size)))  # 0 times infinity: 0
     capped = np.zeros(len(counts), dtype=bool)
     shares = wish
     # Each round caps at least one more language, so there are at most L rounds.

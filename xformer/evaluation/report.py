@@ -156,8 +156,11 @@ class EvaluationReport:
         Raises:
             ValueError: it is something else, or of another version.
         """
+        data = json.loads(text)
+        if not isinstance(data, dict):
+            raise ValueError(f"expected an evaluation report, got a JSON {type(data).__name__}")
         try:
-            report = cattrs.Converter(forbid_extra_keys=True).structure(json.loads(text), cls)
+            report = cattrs.Converter(forbid_extra_keys=True).structure(data, cls)
         except (cattrs.BaseValidationError, TypeError) as error:
             raise ValueError(f"expected an evaluation report: {error}") from error
         if report.format != FORMAT:

@@ -1,0 +1,119 @@
+"""`evaluate_run` on a run of a few steps: what it leaves, what it reuses, what it says."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from xformer.config import ModelConfig
+from xformer.data.corpus import import_corpus
+from xformer.data.manifest import Source
+from xformer.data.plan import ImportOptions
+from xformer.data.record import Record
+from xformer.data.split import SplitSizes
+from xformer.errors import InputError
+from xformer.evaluation.report import EvaluationReport
+from xformer.evaluation.run import evaluate_run
+from xformer.progress import Progress
+from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
+from xformer.tokenizer import TokenizerOptions
+from xformer.training.pretrain import pretrain
+
+WORDS = {
+    "en": ("the dog my_brother nobody a_neighbour", "sees buys paints finds", "bread apples my_house a_book"),
+    "de": (
+        "der Hund mein_Bruder niemand ein_Nachbar",
+        "sieht kauft malt findet",
+        "Brot Äpfel ein_Haus Bücher",
+    ),
+    "fr": (
+        "le chien mon_frère personne un_voisin",
+        "voit achète peint trouve",
+        "pain pommes une_maison livres",
+    ),
+}
+
+
+def records() -> list[Record]:
+    """80 sentences in three languages."""
+    found = []
+    for language, parts in WORDS.items():
+        for number, words in enumerate(itertools.product(*(part.split() for part in parts))):
+            found.append(Record(" ".join(words).replace("_", " "), language, str(number), "made up"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three steps; its model has more rows than the vocabulary has pieces."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    options = ImportOptions(SplitSizes(dev=10, test=20), near_threshold=1.0)
+    import_corpus(records(), folder / "corpus", options, [Source("by hand", "CC0-1.0")])
+    config = RunConfig(
+        model=ModelConfig(vocab_size=340, d_model=16, n_layers=1, n_heads=2, d_ff=16, max_length=64),
+        tokenizer=TokenizerOptions(vocabulary_size=320),
+        data=DataConfig(corpus=str(folder / "corpus"), max_length=64),
+        objectives=ObjectivesConfig(masked_lm_tokens=128, translation_lm_tokens=128, alignment_tokens=256),
+        training=TrainingConfig(budget=None, steps=3, precision="fp32"),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        with Progress(Console(file=StringIO())) as progress:
+            pretrain(folder / "run", config, progress)
+    return folder / "run"
+
+
+def evaluated(run: Path, *, again: bool = False, split: str = "test") -> tuple[EvaluationReport, str]:
+    """The report, and what was said."""
+    output = StringIO()
+    with Progress(Console(file=output)) as progress:
+        report = evaluate_run(run, progress, split=split, again=again, bag_seconds=0.3)
+    return report, output.getvalue()
+
+
+def test_it_leaves_everything_in_the_run_and_reuses_it(run: Path) -> None:
+    first, said = evaluated(run)
+    assert "reusing" not in said
+    assert first.step == 3
+    assert first.split == "test"
+    assert first.messages == 20
+    assert set(first.retrieval.languages) == {"de", "fr"}
+    assert set(first.mlm.bits_per_byte) == {"de", "en", "fr"}
+    assert json.loads((run / "evaluation.json").read_text(encoding="utf-8")) == json.loads(first.to_json())
+    table = (run / "evaluation.md").read_text(encoding="utf-8")
+    assert table == first.markdown()
+    assert (run / "retrieval.png").stat().st_size > 1000
+    assert table in (run / "README.md").read_text(encoding="utf-8")
+
+    second, said = evaluated(run)
+    assert second == first
+    assert "evaluation: reusing" in said
+
+    # Another split needs measuring, but no other baseline.
+    dev, said = evaluated(run, split="dev")
+    assert (dev.split, dev.messages) == ("dev", 10)
+    assert "bag of subwords: reusing" in said
+    assert dev.bag == first.bag
+
+    # An evaluation that cannot be read is made again.
+    (run / "evaluation.json").write_text("{}", encoding="utf-8")
+    third, said = evaluated(run)
+    assert "evaluation: reusing" not in said
+    assert third.mlm == first.mlm
+    assert third.retrieval == first.retrieval
+
+    anew, said = evaluated(run, again=True)
+    assert "reusing" not in said
+    assert anew.mlm == first.mlm
+    assert anew.bag != first.bag
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a run"):
+        evaluated(tmp_path)

@@ -2,10 +2,10 @@
 
 Two texts are near duplicates when the sets of character trigrams of their keys (`xformer.data.keys`) overlap
 by at least `threshold` (Jaccard: shared over all). MinHash would only estimate that, and worst for short
-texts, of which a corpus of messages is made. The exact answer is cheap too, by prefix filtering (Chaudhuri et
-al. 2006; Bayardo et al. 2007, All-Pairs): put all trigrams into one order, rare ones first; then two sets
-with overlap ≥ t must share one of their first n - ⌈t·n⌉ + 1 trigrams, n being each set's own size. So only
-those few rare trigrams are looked up.
+texts, of which a corpus of messages is made. The exact answer is cheap too. Of a text's n trigrams a near
+duplicate has at least ⌈t·n⌉, so it lacks at most n - ⌈t·n⌉; whichever n - ⌈t·n⌉ + s of them one picks, it has
+s of these or more. Picking the rarest, few texts do (prefix filtering: Chaudhuri et al. 2006, Bayardo et al.
+2007; with s above 1: Wang et al. 2012), and only those few are compared in full.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from math import ceil
+
+import numpy as np
 
 SAME_MEANING = 0.25  # of the languages that two groups have
 
@@ -46,10 +48,12 @@ class NearDuplicates:
         ordered = sorted(frequency, key=lambda gram: (frequency[gram], gram))
         self._rank = {gram: rank for rank, gram in enumerate(ordered)}
         self._sets = [frozenset(self._rank[gram] for gram in grams) for grams in sets]
-        self._postings: dict[int, list[int]] = {}
+        holders: list[list[int]] = [[] for _ in ordered]
         for number, ranks in enumerate(self._sets):
-            for rank in sorted(ranks)[: self._prefix(len(ranks))]:
-                self._postings.setdefault(rank, []).append(number)
+            for rank in ranks:
+                holders[rank].append(number)
+        self._holders = [np.array(numbers, dtype=np.int32) for numbers in holders]
+        self._sizes = np.array([len(ranks) for ranks in self._sets], dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self._sets)
@@ -58,23 +62,21 @@ class NearDuplicates:
         """The numbers, ascending, of all indexed texts that `key` nearly repeats."""
         grams = trigrams(key)
         size = len(grams)
-        # Trigrams that no indexed text has are the rarest of all: they fill the prefix first and match
-        # nothing.
         ranks = {self._rank[gram] for gram in grams if gram in self._rank}
-        length = self._prefix(size) - (size - len(ranks))
-        if length <= 0:
+        least = ceil(self._threshold * size - _SLACK)
+        # What no indexed text has is the rarest of all, and comes first among what may be lacking.
+        spare = size - least - (size - len(ranks))
+        if spare < 0:
             return []
-        prefix = sorted(ranks)[:length]
-        candidates = {number for rank in prefix for number in self._postings.get(rank, ())}
-        return sorted(number for number in candidates if self._overlaps(ranks, size, self._sets[number]))
+        shared = max(least // 4, 1)
+        rarest = [self._holders[rank] for rank in sorted(ranks)[: spare + shared]]
+        candidates = np.flatnonzero(np.bincount(np.concatenate(rarest)) >= shared)
+        sizes = self._sizes[candidates]
+        fitting = (sizes >= self._threshold * size - _SLACK) & (size >= self._threshold * sizes - _SLACK)
+        return [int(number) for number in candidates[fitting] if self._overlaps(ranks, size, number)]
 
-    def _prefix(self, size: int) -> int:
-        return size - ceil(self._threshold * size - _SLACK) + 1
-
-    def _overlaps(self, ranks: set[int], size: int, other: frozenset[int]) -> bool:
-        smaller, larger = sorted((size, len(other)))
-        if smaller < self._threshold * larger - _SLACK:
-            return False
+    def _overlaps(self, ranks: set[int], size: int, number: int) -> bool:
+        other = self._sets[number]
         shared = len(ranks & other)
         return shared >= self._threshold * (size + len(other) - shared) - _SLACK
 

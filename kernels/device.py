@@ -2,8 +2,8 @@
 
 Shapes: D head size; a tile is BLOCK_M queries by BLOCK_N keys.
 
-Everything here is a pure function of a `Target`, so that kernels can be compiled and checked for machines that are
-not at hand.
+Everything here is a pure function of a `Target`, so that kernels can be compiled and checked for machines
+that are not at hand.
 """
 
 from __future__ import annotations
@@ -81,20 +81,23 @@ def padded_head_size(head_size: int) -> int:
     return max(16, 1 << (head_size - 1).bit_length())
 
 
-def attention_tile(kernel: Kernel, target: Target, head_size: int, dtype: torch.dtype, max_length: int) -> Tile:
+def attention_tile(
+    kernel: Kernel, target: Target, head_size: int, dtype: torch.dtype, max_length: int
+) -> Tile:
     """The tile of an attention kernel.
 
-    The largest that keeps its accumulators in registers and its operands in shared memory: every entry is compiled by
-    the tests, and none spills on an NVIDIA target. Tensor cores of sm_90 and sm_100 read operands from shared memory,
-    so larger tiles fit there. fp32 runs on ordinary arithmetic units, from registers, and needs smaller ones.
+    The largest that keeps its accumulators in registers and its operands in shared memory: every entry is
+    compiled by the tests, and none spills on an NVIDIA target. Tensor cores of sm_90 and sm_100 read operands
+    from shared memory, so larger tiles fit there. fp32 runs on ordinary arithmetic units, from registers, and
+    needs smaller ones.
 
     Args:
         kernel: which of the three.
         target: for which machine.
         head_size: D.
         dtype: of q, k and v.
-        max_length: of the sequences along the side that a program owns: queries, or keys for `key_value`. A tile is
-            not made larger than that.
+        max_length: of the sequences along the side that a program owns: queries, or keys for `key_value`. A
+            tile is not made larger than that.
 
     Returns:
         Block sizes, warps and stages.
@@ -112,20 +115,37 @@ def attention_tile(kernel: Kernel, target: Target, head_size: int, dtype: torch.
 def _half(kernel: Kernel, target: Target, width: int) -> Tile:
     """fp16 and bf16."""
     if target.backend == "hip":
-        return Tile(128, 64, 4, 1) if width <= 64 else Tile(64, 32, 4, 1)
+        return _half_hip(kernel, width)
     if kernel == "forward":
         if width <= 64:
-            return Tile(128, 128, 4, 3) if target.arch != 80 else Tile(128, 64, 4, 3)
-        return Tile(128, 64, 8, 3) if width == 128 else Tile(64, 32, 4, 3)
+            return Tile(128, 64, 8 if target.arch == 100 else 4, 3)
+        return Tile(128, 64, 8, 3) if width == 128 else Tile(64, 32, 8, 2)
+    if kernel == "query":
+        if width <= 64:
+            return Tile(128, 64, 8, 2)
+        return Tile(64, 64, 8, 2) if width == 128 else Tile(32, 32, 8, 1)
     if width <= 64:
-        return Tile(64, 128, 8, 2) if kernel == "key_value" else Tile(128, 64, 8, 2)
+        return Tile(32, 128, 8, 2)
     if width == 128:
-        return Tile(64, 64, 8, 2)
-    return Tile(32, 64, 8, 1) if kernel == "key_value" else Tile(64, 32, 8, 1)
+        return Tile(32 if target.arch == 80 else 16, 64, 8, 2)
+    return Tile(16, 32, 8, 1)
+
+
+def _half_hip(kernel: Kernel, width: int) -> Tile:
+    """fp16 and bf16 on AMD: 64 KiB of shared memory, 512 registers a thread."""
+    if width <= 64:
+        return Tile(64, 128, 4, 1) if kernel == "key_value" else Tile(128, 64, 4, 1)
+    if width == 128:
+        return Tile(32, 64, 4, 1) if kernel == "key_value" else Tile(64, 32, 4, 1)
+    return Tile(16, 32, 4, 1) if kernel == "key_value" else Tile(32, 16, 4, 1)
 
 
 def _single(kernel: Kernel, target: Target, width: int) -> Tile:
-    """fp32."""
-    if width <= 64:
-        return Tile(64, 32, 4, 2) if kernel != "key_value" else Tile(32, 64, 4, 2)
-    return Tile(32, 32, 4, 1) if width == 128 else Tile(16, 16, 4, 1)
+    """fp32, whose products run from registers."""
+    if kernel == "forward":
+        return Tile(32, 32, 4, 1) if width <= 64 else Tile(16, 32, 8, 1)
+    if kernel == "query":
+        if width <= 64:
+            return Tile(32, 32, 8, 1)
+        return Tile(16, 16, 4 if width == 256 and target.arch == 80 else 8, 1)
+    return Tile(16, 32 if width <= 64 and target.arch != 80 else 16, 8, 1)

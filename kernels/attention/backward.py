@@ -1,21 +1,26 @@
 """The backward Triton kernels: delta, then dK and dV, then dQ. No atomics, so runs are bitwise repeatable.
 
-Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size; in one sequence M
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size; in one
+    sequence M
 queries and N keys. BLOCK_M queries meet BLOCK_N keys. BLOCK_D is D rounded up to a power of two.
 
-With P = exp(s - lse), dP = dO V' and delta[i] = dO[i] . O[i] - dlse[i] (Dao 2023, and the log-sum-exp's own gradient):
+With P = exp(s - lse), dP = dO V' and delta[i] = dO[i] . O[i] - dlse[i] (Dao 2023, and the log-sum-exp's own
+gradient):
 
     dV = P' dO      dS = P * (dP - delta)      dQ = scale dS K      dK = scale dS' Q
 
 P and dP are computed twice, once for each of the two kernels: seven products where atomics would need five.
 """
 
+# A Triton kernel's arguments have no Python types.
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
 from __future__ import annotations
 
 import triton
 import triton.language as tl
 
-from .forward import LOG2_E, bounds, load_tile, penalize, place
+from .tiles import LOG2_E, bounds, load_tile, penalize, place
 
 
 @triton.jit(do_not_specialize=["n_rows", "n_heads"])
@@ -23,7 +28,7 @@ def attention_delta(
     out, grad_out, grad_lse, delta, stride_gt, stride_gh, stride_gd, stride_lt, stride_lh, n_rows, n_heads,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr,
 ):  # fmt: skip
-    """delta of BLOCK_M rows of (T * H). Grid: (cdiv(T * H, BLOCK_M),)."""
+    """Compute delta of BLOCK_M rows of (T * H). Grid: (cdiv(T * H, BLOCK_M),)."""
     row = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)
     columns = tl.arange(0, BLOCK_D)
     token = row // n_heads
@@ -46,11 +51,12 @@ def load_row_lse(lse, row, inside):
 @triton.jit
 def _walk_queries(
     grad_key, grad_value, key, value, query_base, grad_base, lse, delta, row_base, begin, end,
-    keys, columns, shift, n_queries, n_heads, scale, slope, half_window, stride_qt, stride_qd, stride_gt, stride_gd,
+    keys, columns, shift, n_queries, n_heads, scale, slope, half_window,
+    stride_qt, stride_qd, stride_gt, stride_gd,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, MASKED: tl.constexpr,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr,
 ):  # fmt: skip
-    """Add what the queries [begin, end) send to a block of keys. Scores are held transposed, (keys, queries)."""
+    """Add what the queries [begin, end) send to a block of keys. Scores are transposed: (keys, queries)."""
     for start in range(begin, end, BLOCK_M):
         rows = start + tl.arange(0, BLOCK_M)
         query = load_tile(query_base, rows, columns, stride_qt, stride_qd, n_queries, D, BLOCK_D, MASKED)
@@ -78,7 +84,7 @@ def attention_backward_key_value(
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
-    """dK and dV of BLOCK_N keys of one key/value head. Grid: (n_blocks * G * B,), n_blocks of the longest sequence."""
+    """Compute dK and dV of BLOCK_N keys of one key/value head. Grid: (n_blocks * G * B,)."""
     n_kv_heads = n_heads // group
     block, kv_head, sequence = place(tl.program_id(0), n_blocks, n_kv_heads)
     start_k = tl.load(cu_seqlens_k + sequence).to(tl.int64)
@@ -111,25 +117,16 @@ def attention_backward_key_value(
         slope = 0.0
         if ALIBI:
             slope = tl.load(slopes + head).to(tl.float32) * LOG2_E
-        if CAUSAL or WINDOW:
-            grad_key, grad_value = _walk_queries(
-                grad_key, grad_value, key, value, query_base, grad_base, lse, delta, row_base, begin, full_begin,
-                keys, columns, shift, n_queries, n_heads, score_scale, slope, half_window,
-                stride_qt, stride_qd, stride_gt, stride_gd,
-                CAUSAL, WINDOW, ALIBI, True, D, BLOCK_D, BLOCK_M,
-            )  # fmt: skip
-        grad_key, grad_value = _walk_queries(
-            grad_key, grad_value, key, value, query_base, grad_base, lse, delta, row_base, full_begin, full_end,
-            keys, columns, shift, n_queries, n_heads, score_scale, slope, half_window,
-            stride_qt, stride_qd, stride_gt, stride_gd,
-            CAUSAL, WINDOW, ALIBI, False, D, BLOCK_D, BLOCK_M,
-        )  # fmt: skip
-        grad_key, grad_value = _walk_queries(
-            grad_key, grad_value, key, value, query_base, grad_base, lse, delta, row_base, full_end, end,
-            keys, columns, shift, n_queries, n_heads, score_scale, slope, half_window,
-            stride_qt, stride_qd, stride_gt, stride_gd,
-            CAUSAL, WINDOW, ALIBI, True, D, BLOCK_D, BLOCK_M,
-        )  # fmt: skip
+        for part in tl.static_range(3):
+            if CAUSAL or WINDOW or part > 0:
+                grad_key, grad_value = _walk_queries(
+                    grad_key, grad_value, key, value, query_base, grad_base, lse, delta, row_base,
+                    begin if part == 0 else (full_begin if part == 1 else full_end),
+                    full_begin if part == 0 else (full_end if part == 1 else end),
+                    keys, columns, shift, n_queries, n_heads, score_scale, slope, half_window,
+                    stride_qt, stride_qd, stride_gt, stride_gd,
+                    CAUSAL, WINDOW, ALIBI, part != 1, D, BLOCK_D, BLOCK_M,
+                )  # fmt: skip
 
     inside = (keys[:, None] < n_keys) & (columns[None, :] < D)
     at = ((start_k + keys) * n_kv_heads + kv_head)[:, None] * D + columns[None, :]
@@ -138,25 +135,57 @@ def attention_backward_key_value(
 
 
 @triton.jit
+def _thin_product(
+    left, left_rows, stride_lt, stride_ld, n_left, right, right_rows, stride_rt, stride_rd, n_right,
+    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """Multiply rows of two matrices, (BLOCK_M, D) by (BLOCK_N, D), 64 columns at a time."""
+    total = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
+    for part in tl.static_range(BLOCK_D // 64):
+        columns = part * 64 + tl.arange(0, 64)
+        a = load_tile(left, left_rows, columns, stride_lt, stride_ld, n_left, D, BLOCK_D, True)
+        b = load_tile(right, right_rows, columns, stride_rt, stride_rd, n_right, D, BLOCK_D, True)
+        total = tl.dot(a, tl.trans(b), total, input_precision="ieee")
+    return total
+
+
+@triton.jit
 def _walk_keys(
-    grad_query, query, grad, row_lse, row_delta, key_base, value_base, begin, end,
-    rows, columns, shift, n_keys, scale, slope, half_window, stride_kt, stride_kd, stride_vt, stride_vd,
+    grad_query, query, grad, query_base, grad_base, row_lse, row_delta, key_base, value_base, begin, end,
+    rows, columns, shift, n_queries, n_keys, scale, slope, half_window,
+    stride_qt, stride_qd, stride_gt, stride_gd, stride_kt, stride_kd, stride_vt, stride_vd,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, MASKED: tl.constexpr,
-    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
+    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Add what the keys [begin, end) send to a block of queries."""
+    # fp32 products run from registers, and wide rows of query, grad and key together do not fit there.
+    thin: tl.constexpr = BLOCK_D >= 128 and query.dtype == tl.float32
     for start in range(begin, end, BLOCK_N):
         keys = start + tl.arange(0, BLOCK_N)
         key = load_tile(key_base, keys, columns, stride_kt, stride_kd, n_keys, D, BLOCK_D, MASKED)
-        score = tl.dot(query, tl.trans(key), input_precision="ieee") * scale
+        if thin:
+            # n_rows is n_queries, but the compiler must not see it, or it moves the loads out of the loop.
+            n_rows = tl.where(start < end, n_queries, 0)
+            score = _thin_product(
+                query_base, rows, stride_qt, stride_qd, n_rows, key_base, keys, stride_kt, stride_kd, n_keys,
+                D, BLOCK_D, BLOCK_M, BLOCK_N,
+            ) * scale  # fmt: skip
+        else:
+            score = tl.dot(query, tl.trans(key), input_precision="ieee") * scale
         if MASKED or ALIBI:
             distance = keys[None, :] - (rows + shift)[:, None]
             score = penalize(score, distance, slope, half_window, CAUSAL, WINDOW, ALIBI, MASKED)
         if MASKED:
             score = tl.where(keys[None, :] < n_keys, score, float("-inf"))
         weight = tl.exp2(score - row_lse[:, None])
-        value = load_tile(value_base, keys, columns, stride_vt, stride_vd, n_keys, D, BLOCK_D, MASKED)
-        grad_weight = tl.dot(grad, tl.trans(value), input_precision="ieee")
+        if thin:
+            grad_weight = _thin_product(
+                grad_base, rows, stride_gt, stride_gd, n_rows, value_base, keys, stride_vt, stride_vd, n_keys,
+                D, BLOCK_D, BLOCK_M, BLOCK_N,
+            )  # fmt: skip
+        else:
+            value = load_tile(value_base, keys, columns, stride_vt, stride_vd, n_keys, D, BLOCK_D, MASKED)
+            grad_weight = tl.dot(grad, tl.trans(value), input_precision="ieee")
         grad_score = weight * (grad_weight - row_delta[:, None])
         grad_query = tl.dot(grad_score.to(key.dtype), key, grad_query, input_precision="ieee")
     return grad_query
@@ -171,7 +200,7 @@ def attention_backward_query(
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
-    """dQ of BLOCK_M queries of one head. Grid: (n_blocks * H * B,), n_blocks of the longest sequence."""
+    """Compute dQ of BLOCK_M queries of one head. Grid: (n_blocks * H * B,)."""
     block, head, sequence = place(tl.program_id(0), n_blocks, n_heads)
     start_q = tl.load(cu_seqlens_q + sequence).to(tl.int64)
     n_queries = (tl.load(cu_seqlens_q + sequence + 1) - start_q).to(tl.int32)
@@ -199,23 +228,28 @@ def attention_backward_query(
 
     grad_query = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
     begin, full_begin, full_end, end = bounds(
-        first, n_keys, shift, half_window, BLOCK_M, BLOCK_N, 2 if WINDOW else 0, 1 if CAUSAL else (2 if WINDOW else 0)
+        first,
+        n_keys,
+        shift,
+        half_window,
+        BLOCK_M,
+        BLOCK_N,
+        2 if WINDOW else 0,
+        1 if CAUSAL else (2 if WINDOW else 0),
     )
-    if WINDOW:
-        grad_query = _walk_keys(
-            grad_query, query, grad, row_lse, row_delta, key_base, value_base, begin, full_begin,
-            rows, columns, shift, n_keys, score_scale, slope, half_window, stride_kt, stride_kd, stride_vt, stride_vd,
-            CAUSAL, WINDOW, ALIBI, True, D, BLOCK_D, BLOCK_N,
-        )  # fmt: skip
-    grad_query = _walk_keys(
-        grad_query, query, grad, row_lse, row_delta, key_base, value_base, full_begin, full_end,
-        rows, columns, shift, n_keys, score_scale, slope, half_window, stride_kt, stride_kd, stride_vt, stride_vd,
-        CAUSAL, WINDOW, ALIBI, False, D, BLOCK_D, BLOCK_N,
-    )  # fmt: skip
-    grad_query = _walk_keys(
-        grad_query, query, grad, row_lse, row_delta, key_base, value_base, full_end, end,
-        rows, columns, shift, n_keys, score_scale, slope, half_window, stride_kt, stride_kd, stride_vt, stride_vd,
-        CAUSAL, WINDOW, ALIBI, True, D, BLOCK_D, BLOCK_N,
-    )  # fmt: skip
+    for part in tl.static_range(3):
+        if WINDOW or part > 0:
+            grad_query = _walk_keys(
+                grad_query, query, grad, query_base, grad_base, row_lse, row_delta, key_base, value_base,
+                begin if part == 0 else (full_begin if part == 1 else full_end),
+                full_begin if part == 0 else (full_end if part == 1 else end),
+                rows, columns, shift, n_queries, n_keys, score_scale, slope, half_window,
+                stride_qt, stride_qd, stride_gt, stride_gd, stride_kt, stride_kd, stride_vt, stride_vd,
+                CAUSAL, WINDOW, ALIBI, part != 1, D, BLOCK_D, BLOCK_M, BLOCK_N,
+            )  # fmt: skip
     inside = (rows[:, None] < n_queries) & (columns[None, :] < D)
-    tl.store(grad_q + row[:, None] * D + columns[None, :], (grad_query * scale).to(grad_q.dtype.element_ty), mask=inside)
+    tl.store(
+        grad_q + row[:, None] * D + columns[None, :],
+        (grad_query * scale).to(grad_q.dtype.element_ty),
+        mask=inside,
+    )

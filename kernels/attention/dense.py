@@ -1,4 +1,4 @@
-"""Attention over one dense block: PyTorch's fused CPU kernel where it can, written-out matrix products where it cannot.
+"""Attention over one dense block: PyTorch's fused CPU kernel where it can, matrix products where it cannot.
 
 Shapes: b sequences of M queries and N keys each, H heads, D head size, R rows of the bias table.
 
@@ -7,62 +7,15 @@ Blocks are laid out (b, M, H, D), as the packed tensor is, and have as many key/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from .dropout import scaled_keep
 from .relative import distances, relative_buckets, visible
+from .rules import Rules
 
 _fused_forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
 _fused_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What shapes the scores, other than q and k.
-
-    Attributes:
-        causal: no key ahead of its query.
-        half_window: greatest distance attended over, in tokens; None for any.
-        alibi_slopes: (H,) or None.
-        bias_table: (R, H) or None.
-        bias_max_distance: distance in tokens from which the last bucket holds.
-        softcap: bound of the scores, or None.
-        scale: factor of q·k.
-        dropout: probability that a weight is dropped.
-        seed: names the dropout mask.
-    """
-
-    causal: bool
-    half_window: int | None
-    alibi_slopes: Tensor | None
-    bias_table: Tensor | None
-    bias_max_distance: int
-    softcap: float | None
-    scale: float
-    dropout: float
-    seed: int
-
-    def fusable(self, n_queries: int, n_keys: int, device: torch.device) -> bool:
-        """Whether the fused CPU kernel computes this block: nothing but an additive mask, and no row without keys."""
-        plain = device.type == "cpu" and self.softcap is None and self.dropout == 0
-        return plain and not self.has_blind_rows(n_queries, n_keys)
-
-    def has_blind_rows(self, n_queries: int, n_keys: int) -> bool:
-        """Whether some query sees no key: causal or windowed, and more queries than keys."""
-        before_first_key = n_queries - n_keys
-        if self.causal:
-            return before_first_key > 0
-        return self.half_window is not None and before_first_key > self.half_window
-
-    def hides(self, n_queries: int, n_keys: int) -> bool:
-        """Whether some pair in the block is not visible."""
-        if self.causal and n_keys > 1:
-            return True
-        farthest = max(n_queries, n_keys) - 1
-        return self.has_blind_rows(n_queries, n_keys) or (self.half_window is not None and farthest > self.half_window)
 
 
 def added_bias(rules: Rules, distance: Tensor, dtype: torch.dtype) -> Tensor | None:
@@ -71,7 +24,9 @@ def added_bias(rules: Rules, distance: Tensor, dtype: torch.dtype) -> Tensor | N
     if rules.alibi_slopes is not None:
         bias = -rules.alibi_slopes.to(dtype)[:, None, None] * distance.abs()
     if rules.bias_table is not None:
-        bucket = relative_buckets(distance, rules.bias_table.shape[0], rules.bias_max_distance, not rules.causal)
+        bucket = relative_buckets(
+            distance, rules.bias_table.shape[0], rules.bias_max_distance, not rules.causal
+        )
         learned = rules.bias_table.to(dtype)[bucket].permute(2, 0, 1)
         bias = learned if bias is None else bias + learned
     return bias
@@ -91,7 +46,9 @@ def additive_mask(rules: Rules, n_queries: int, n_keys: int, like: Tensor) -> Te
     return bias[None]
 
 
-def block_forward(query: Tensor, key: Tensor, value: Tensor, rules: Rules, first_token: int) -> tuple[Tensor, Tensor]:
+def block_forward(
+    query: Tensor, key: Tensor, value: Tensor, rules: Rules, first_token: int
+) -> tuple[Tensor, Tensor]:
     """Attention of b sequences at once.
 
     Args:
@@ -105,7 +62,7 @@ def block_forward(query: Tensor, key: Tensor, value: Tensor, rules: Rules, first
         out (b, M, H, D) and lse (b, M, H).
     """
     n_queries, n_keys = query.shape[1], key.shape[1]
-    if rules.fusable(n_queries, n_keys, query.device):
+    if _is_fusable(rules, n_queries, n_keys, query.device):
         simple_causal = _is_simple_causal(rules, n_queries, n_keys)
         mask = None if simple_causal else additive_mask(rules, n_queries, n_keys, query)
         out, lse = _fused_forward(
@@ -152,7 +109,7 @@ def block_backward(
         Gradients of query, key and value, in their layout.
     """
     n_queries, n_keys = query.shape[1], key.shape[1]
-    if grad_table is None and grad_lse is None and rules.fusable(n_queries, n_keys, query.device):
+    if grad_table is None and grad_lse is None and _is_fusable(rules, n_queries, n_keys, query.device):
         simple_causal = _is_simple_causal(rules, n_queries, n_keys)
         mask = None if simple_causal else additive_mask(rules, n_queries, n_keys, query)
         grads = _fused_backward(
@@ -193,7 +150,7 @@ def _is_simple_causal(rules: Rules, n_queries: int, n_keys: int) -> bool:
 
 
 def _scores(query: Tensor, key: Tensor, rules: Rules) -> tuple[Tensor, Tensor | None]:
-    """Scores (b, H, M, N) in at least fp32, -inf where not visible; and the soft cap's derivative, or None."""
+    """Scores (b, H, M, N) in at least fp32, -inf where not visible; and the soft cap's slope, or None."""
     n_queries, n_keys = query.shape[1], key.shape[1]
     score = query.transpose(1, 2) @ key.permute(0, 2, 3, 1)
     score = score.to(torch.promote_types(score.dtype, torch.float32)) * rules.scale
@@ -217,3 +174,9 @@ def _keep(weight: Tensor, rules: Rules, first_token: int) -> Tensor:
     rows = token * n_heads + torch.arange(n_heads, device=weight.device)[:, None, None]
     keys = torch.arange(n_keys, device=weight.device)
     return scaled_keep(rows, keys, rules.seed, rules.dropout, weight.dtype)
+
+
+def _is_fusable(rules: Rules, n_queries: int, n_keys: int, device: torch.device) -> bool:
+    """Whether the fused CPU kernel does this block: no more than an additive mask, no row without keys."""
+    plain = device.type == "cpu" and rules.softcap is None and rules.dropout == 0
+    return plain and not rules.has_blind_rows(n_queries, n_keys)

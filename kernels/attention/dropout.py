@@ -1,9 +1,9 @@
-"""Dropout of attention weights from a counter: no state, the same mask on every backend, forward and backward.
+"""Dropout of attention weights by a counter: no state, the same mask on every backend and in backward.
 
 Shapes: any; T query tokens, H heads, N keys of one sequence.
 
-Each weight is named by (seed, query token, head, key index in its sequence), and a 32-bit mixing function of that name
-decides. So the mask does not depend on how a backend cuts the work into blocks.
+Each weight is named by (seed, query token, head, key index in its sequence), and a 32-bit mixing function of
+that name decides. So the mask does not depend on how a backend cuts the work into blocks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """`attention`: the one public function over every backend.
 
-Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head size, R rows
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head
+    size, R rows
 of the bias table; in one sequence M queries and N keys.
 """
 
@@ -9,15 +10,12 @@ from __future__ import annotations
 import math
 from typing import Literal, overload
 
-import torch
 from torch import Tensor
 
+from .checks import Backend, check_inputs, check_options, choose_backend
 from .reference import reference_attention
+from .rules import Rules
 from .torch_backend import attention_torch
-
-Backend = Literal["triton", "torch", "reference"]
-
-MAX_HEAD_SIZE = 256
 
 
 @overload
@@ -91,11 +89,12 @@ def attention(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Multi-head attention over packed sequences: each attends within itself, and nothing is padded.
 
-    Query i and key j of a sequence with M queries and N keys are `j - i - (N - M)` apart: the two are aligned at their
-    ends, so that with a key/value cache the last query is the newest key. Every option below goes by that distance.
+    Query i and key j of a sequence with M queries and N keys are `j - i - (N - M)` apart: the two are aligned
+    at their ends, so that with a key/value cache the last query is the newest key. Every option below goes by
+    that distance.
 
-    A query with nothing to attend to (a sequence without keys; causal with more queries than keys) gets output 0,
-    lse -inf and gradient 0. Inputs and incoming gradients are never changed.
+    A query with nothing to attend to (a sequence without keys; causal with more queries than keys) gets
+    output 0, lse -inf and gradient 0. Inputs and incoming gradients are never changed.
 
     Args:
         q: (T, H, D), fp64, fp32, fp16 or bf16, any strides.
@@ -104,42 +103,70 @@ def attention(
         cu_seqlens_q: (B+1,) int32 or int64: the queries of sequence b are rows `cu_seqlens_q[b]` to
             `cu_seqlens_q[b + 1]`. From 0 to T. Checked on the CPU; on a GPU that would wait for the device.
         cu_seqlens_k: (B+1,), the same for keys; left out, sequences have as many keys as queries.
-        max_length_q: at least the greatest number of queries in a sequence. `triton` sizes its grid by it; left out,
-            it is read from `cu_seqlens_q`, which waits for the device and cannot be compiled.
+        max_length_q: at least the greatest number of queries in a sequence. `triton` sizes its grid by it;
+            left out, it is read from `cu_seqlens_q`, which waits for the device and cannot be compiled.
         max_length_k: the same for keys.
         causal: attend only over distances up to 0.
-        window: total width in tokens, as in ModernBERT: attend only over distances of at most window // 2 either way.
-        alibi_slopes: (H,): the score loses slope · |distance| (Press et al. 2022). A constant; only `reference`
-            gives it a gradient.
-        bias_table: (R, H): the score gains `bias_table[bucket, head]`, T5's buckets of the distance (Raffel et al.
-            2020), in both directions unless causal. Gets a gradient. See `relative_buckets`.
+        window: total width in tokens, as in ModernBERT: attend only over distances of at most window // 2
+            either way.
+        alibi_slopes: (H,): the score loses slope · |distance| (Press et al. 2022). A constant; only
+            `reference` gives it a gradient.
+        bias_table: (R, H): the score gains `bias_table[bucket, head]`, T5's buckets of the distance (Raffel
+            et al. 2020), in both directions unless causal. Gets a gradient. See `relative_buckets`.
         bias_max_distance: distances from here on share T5's last bucket.
         softcap: scores become `softcap · tanh(score / softcap)`, before any bias is added.
         scale: factor of q·k; 1/√D if left out.
         dropout: probability of dropping an attention weight; needs `seed`.
-        seed: any int64; the same seed gives the same mask on every backend. lse is that of the weights before dropout.
-        backend: `"triton"`: fused kernels for GPUs (or TRITON_INTERPRET=1). `"torch"`: PyTorch's own kernels, made for the CPU.
-            `"reference"`: the definition, slow, differentiable any number of times. Each raises for what it cannot
-            do. Left out: `"torch"`, except on a GPU where `"triton"` does all that is asked. Never `"reference"`.
+        seed: any int64; the same seed gives the same mask on every backend. lse is that of the weights before
+            dropout.
+        backend: `"triton"`: fused kernels for GPUs (or TRITON_INTERPRET=1). `"torch"`: PyTorch's own kernels,
+            made for the CPU. `"reference"`: the definition, slow, differentiable any number of times. Each
+            raises for what it cannot do. Left out: `"torch"`, except on a GPU where `"triton"` does all that
+            is asked. Never `"reference"`.
         return_lse: also return the log of each row's sum of exponentiated scores.
 
     Returns:
-        out (T, H, D) in q's dtype, contiguous; with `return_lse` also lse (T, H) in fp32, or fp64 for fp64 inputs. Both are
-        differentiable.
+        out (T, H, D) in q's dtype, contiguous; with `return_lse` also lse (T, H) in fp32, or fp64 for fp64
+        inputs. Both are differentiable.
 
     Raises:
         TypeError: a tensor has a dtype or an argument a type that does not fit.
         ValueError: shapes or options do not fit together.
         NotImplementedError: the backend asked for cannot do this; the message names one that can.
     """
-    cu_seqlens_k = cu_seqlens_q if cu_seqlens_k is None else cu_seqlens_k
-    half_window = None if window is None else window // 2
-    scale = 1.0 / math.sqrt(q.shape[-1]) if scale is None else scale
-    options = (
-        causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, dropout, seed or 0,
-    )  # fmt: skip
-    if backend == "reference":
-        out, lse = reference_attention(q, k, v, cu_seqlens_q, cu_seqlens_k, *options)
+    if cu_seqlens_k is None:
+        cu_seqlens_k = cu_seqlens_q
+        max_length_k = max_length_q if max_length_k is None else max_length_k
+    check_inputs(q, k, v, cu_seqlens_q, cu_seqlens_k, max_length_q, max_length_k)
+    rules = Rules(
+        causal=causal,
+        half_window=None if window is None else window // 2,
+        alibi_slopes=alibi_slopes,
+        bias_table=bias_table,
+        bias_max_distance=bias_max_distance,
+        softcap=softcap,
+        scale=1.0 / math.sqrt(q.shape[2]) if scale is None else scale,
+        dropout=dropout,
+        seed=0 if seed is None else seed,
+    )
+    check_options(q, window, rules, seed)
+    chosen = choose_backend(backend, q, rules)
+    if chosen == "reference":
+        out, lse = reference_attention(q, k, v, cu_seqlens_q, cu_seqlens_k, rules)
+    elif chosen == "torch":
+        out, lse = attention_torch(q, k, v, cu_seqlens_q, cu_seqlens_k, *rules.flat())
     else:
-        out, lse = attention_torch(q, k, v, cu_seqlens_q, cu_seqlens_k, *options)
+        from .triton_backend import attention_triton  # triton exists only on some machines
+
+        out, lse = attention_triton(
+            q, k, v, cu_seqlens_q, cu_seqlens_k,
+            _longest(cu_seqlens_q) if max_length_q is None else max_length_q,
+            _longest(cu_seqlens_k) if max_length_k is None else max_length_k,
+            causal, rules.half_window, alibi_slopes, rules.scale, None,
+        )  # fmt: skip
     return (out, lse) if return_lse else out
+
+
+def _longest(cu_seqlens: Tensor) -> int:
+    """The longest sequence's length; waits for the device."""
+    return int(cu_seqlens.diff().max()) if cu_seqlens.shape[0] > 1 else 0

@@ -1,11 +1,12 @@
 """What attention means: plain PyTorch, one sequence at a time, any dtype, differentiable any number of times.
 
-Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head size; within
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head
+    size; within
 one sequence M queries, N keys.
 
-    s[h, i, j] = cap(scale * q[i, h] . k[j, h // (H / G)]) + bias[h, j - i - (N - M)]      -inf where not visible
-    lse[i, h]  = log sum_j exp s[h, i, j]
-    out[i, h]  = sum_j keep[h, i, j] * exp(s[h, i, j] - lse[i, h]) * v[j, h // (H / G)]
+    s[h, i, j] = cap(scale * q[i, h] . k[j, h // (H / G)]) + bias[h, j - i - (N - M)]      -inf where not
+    visible lse[i, h]  = log sum_j exp s[h, i, j] out[i, h]  = sum_j keep[h, i, j] * exp(s[h, i, j] - lse[i,
+    h]) * v[j, h // (H / G)]
 
 A row with nothing to attend to gives out = 0 and lse = -inf, and passes no gradient on.
 """
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from .dropout import scaled_keep
 from .relative import distances, relative_buckets, visible
+from .rules import Rules
 
 
 def reference_attention(
@@ -25,17 +27,9 @@ def reference_attention(
     v: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
-    causal: bool,
-    half_window: int | None,
-    alibi_slopes: Tensor | None,
-    bias_table: Tensor | None,
-    bias_max_distance: int,
-    softcap: float | None,
-    scale: float,
-    dropout: float,
-    seed: int,
+    rules: Rules,
 ) -> tuple[Tensor, Tensor]:
-    """The definition. Arguments as in `attention`, already checked.
+    """The definition. Arguments as in `attention`, already checked; `rules` holds its options.
 
     Returns:
         out (T, H, D) in q's dtype, lse (T, H) in fp32, or fp64 for fp64 inputs.
@@ -49,22 +43,23 @@ def reference_attention(
         query = q[start_q:stop_q].transpose(0, 1)
         key = k[start_k:stop_k].transpose(0, 1).repeat_interleave(group, dim=0)
         value = v[start_k:stop_k].transpose(0, 1).repeat_interleave(group, dim=0)
-        score = query @ key.transpose(1, 2) * scale
-        if softcap is not None:
-            score = softcap * torch.tanh(score / softcap)
+        score = query @ key.transpose(1, 2) * rules.scale
+        if rules.softcap is not None:
+            score = rules.softcap * torch.tanh(score / rules.softcap)
         distance = distances(stop_q - start_q, stop_k - start_k, q.device)
-        if alibi_slopes is not None:
-            score = score - alibi_slopes[:, None, None].to(score.dtype) * distance.abs()
-        if bias_table is not None:
-            bucket = relative_buckets(distance, bias_table.shape[0], bias_max_distance, not causal)
-            score = score + bias_table[bucket].permute(2, 0, 1).to(score.dtype)
-        seen = visible(distance, causal, half_window)
+        if rules.alibi_slopes is not None:
+            score = score - rules.alibi_slopes[:, None, None].to(score.dtype) * distance.abs()
+        if rules.bias_table is not None:
+            n_buckets = rules.bias_table.shape[0]
+            bucket = relative_buckets(distance, n_buckets, rules.bias_max_distance, not rules.causal)
+            score = score + rules.bias_table[bucket].permute(2, 0, 1).to(score.dtype)
+        seen = visible(distance, rules.causal, rules.half_window)
         weight, lse = masked_softmax(score, seen, stat_dtype)
-        if dropout > 0:
+        if rules.dropout > 0:
             token = torch.arange(start_q, stop_q, device=q.device)
             rows = token[:, None] * n_heads + torch.arange(n_heads, device=q.device)[:, None, None]
             keys = torch.arange(stop_k - start_k, device=q.device)
-            weight = weight * scaled_keep(rows, keys, seed, dropout, weight.dtype)
+            weight = weight * scaled_keep(rows, keys, rules.seed, rules.dropout, weight.dtype)
         outs.append((weight.to(value.dtype) @ value).transpose(0, 1))
         lses.append(lse.transpose(0, 1))
     if not outs:

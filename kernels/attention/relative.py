@@ -2,9 +2,10 @@
 
 Shapes: M queries and N keys of one sequence, H heads, R buckets.
 
-Query i of a sequence with M queries and N keys stands at key position i + N - M: the two are aligned at their ends, as
-in FlashAttention, so that the last query of a decoder step is the newest key. The signed distance from query i to key
-j is therefore `j - i - (N - M)`. Causal, window, ALiBi and T5 bias are all functions of it.
+Query i of a sequence with M queries and N keys stands at key position i + N - M: the two are aligned at their
+ends, as in FlashAttention, so that the last query of a decoder step is the newest key. The signed distance
+from query i to key j is therefore `j - i - (N - M)`. Causal, window, ALiBi and T5 bias are all functions of
+it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def distances(n_queries: int, n_keys: int, device: torch.device) -> Tensor:
 
 
 def visible(distance: Tensor, causal: bool, half_window: int | None) -> Tensor:
-    """Which distances a query may attend over: none ahead if causal, none beyond the half window. Same shape, bool."""
+    """Which distances a query may attend over, bool: none ahead if causal, none beyond the half window."""
     seen = torch.ones_like(distance, dtype=torch.bool)
     if causal:
         seen = seen & (distance <= 0)
@@ -31,7 +32,9 @@ def visible(distance: Tensor, causal: bool, half_window: int | None) -> Tensor:
     return seen
 
 
-def relative_buckets(distance: Tensor, n_buckets: int, max_distance: int, bidirectional: bool = True) -> Tensor:
+def relative_buckets(
+    distance: Tensor, n_buckets: int, max_distance: int, bidirectional: bool = True
+) -> Tensor:
     """T5's buckets: one per near distance, then logarithmically wider ones (Raffel et al. 2020, section 2.1).
 
     Args:

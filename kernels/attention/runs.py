@@ -1,9 +1,11 @@
 """Cutting a packed batch into dense blocks.
 
-Shapes: T query tokens, S key tokens, B sequences; a run is b neighbouring sequences of M queries and N keys each.
+Shapes: T query tokens, S key tokens, B sequences; a run is b neighbouring sequences of M queries and N keys
+    each.
 
-Sequences arrive longest first, so equal lengths are neighbours and a run of them is a dense (b, M, …) view of the
-packed tensor: nothing is copied, padded or masked. A batch in another order is sorted first, and its result put back.
+Sequences arrive longest first, so equal lengths are neighbours and a run of them is a dense (b, M, …) view of
+the packed tensor: nothing is copied, padded or masked. A batch in another order is sorted first, and its
+result put back.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ class Run(NamedTuple):
 
     def queries(self, packed: Tensor) -> Tensor:
         """(b, M, …) view of a tensor packed as the queries are."""
-        return packed.narrow(0, self.start_q, self.size * self.n_queries).unflatten(0, (self.size, self.n_queries))
+        return packed.narrow(0, self.start_q, self.size * self.n_queries).unflatten(
+            0, (self.size, self.n_queries)
+        )
 
     def keys(self, packed: Tensor) -> Tensor:
         """(b, N, …) view of a tensor packed as the keys are."""

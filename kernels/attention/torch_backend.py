@@ -1,6 +1,7 @@
-"""The `torch` backend: a packed batch as dense blocks, each through PyTorch's own kernels, as one custom operator.
+"""The `torch` backend: a packed batch as dense blocks through PyTorch's kernels, as one custom operator.
 
-Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows of the bias
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows of
+    the bias
 table; a run is b neighbouring sequences of M queries and N keys each.
 """
 
@@ -11,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .dense import Rules, block_backward, block_forward
+from .dense import block_backward, block_forward
+from .rules import Rules
 from .runs import Run, layout
 
 
@@ -96,7 +98,7 @@ def attention_torch_backward(
     grad_k, grad_v = _blank(k, 0.0, batch.covers_k), _blank(v, 0.0, batch.covers_k)
     grad_table = None
     if needs_table and bias_table is not None:
-        grad_table = bias_table.new_zeros(bias_table.shape, dtype=_stat_dtype(q))
+        grad_table = torch.zeros_like(bias_table)
     for run in batch.runs:
         block = block_backward(
             run.queries(grad_out),
@@ -111,10 +113,7 @@ def attention_torch_backward(
         run.queries(grad_q).copy_(block[0])
         run.keys(grad_k).copy_(_sum_groups(block[1], k.shape[1]))
         run.keys(grad_v).copy_(_sum_groups(block[2], v.shape[1]))
-    if bias_table is None or grad_table is None:
-        table = q.new_empty(0)
-    else:
-        table = grad_table.to(bias_table.dtype)
+    table = q.new_empty(0) if grad_table is None else grad_table
     return batch.unsort_queries(grad_q), batch.unsort_keys(grad_k), batch.unsort_keys(grad_v), table
 
 
@@ -161,7 +160,7 @@ def _sum_groups(grad: Tensor, n_kv_heads: int) -> Tensor:
 
 
 def _blank(like: Tensor, value: float, covered: bool, dtype: torch.dtype | None = None) -> Tensor:
-    """A contiguous tensor that runs will fill; filled first only where they leave rows out, for memory is slow."""
+    """A contiguous tensor for runs to fill; filled beforehand only if they leave rows out, for memory is slow."""
     if covered:
         return like.new_empty(like.shape, dtype=dtype)
     return like.new_full(like.shape, value, dtype=dtype)

@@ -18,6 +18,8 @@ from .forward import attention_forward
 
 LOG2_E = 1.4426950408889634
 DELTA_ROWS = 64
+# a*b + c in one rounding: Triton 3.10 stops doing so unasked.
+FUSED = {"enable_fp_fusion": True}
 
 
 @torch.library.custom_op("xformer::attention_triton", mutates_args=())
@@ -49,7 +51,8 @@ def attention_triton(
         half_window: greatest distance attended over, or None.
         alibi_slopes: (H,) or None.
         scale: factor of q·k.
-        block: (BLOCK_M, BLOCK_N) instead of the device's; for tests, which want many blocks in short sequences.
+        block: (BLOCK_M, BLOCK_N) instead of the device's; for tests, which want many blocks in short
+            sequences.
 
     Returns:
         out (T, H, D) and lse (T, H) fp32.
@@ -113,12 +116,21 @@ def attention_triton_backward(
     blocks_kv = triton.cdiv(max_length_k, tile_kv.block_n)
     blocks_q = triton.cdiv(max_length_q, tile_q.block_m)
     inputs = (q, k, v, grad_out, lse, delta)
-    layout = (cu_seqlens_q, cu_seqlens_k, alibi_slopes, *q.stride(), *k.stride(), *v.stride(), *grad_out.stride())
+    layout = (
+        cu_seqlens_q,
+        cu_seqlens_k,
+        alibi_slopes,
+        *q.stride(),
+        *k.stride(),
+        *v.stride(),
+        *grad_out.stride(),
+    )
     sizes = (n_heads, n_heads // n_kv_heads, scale, scale * LOG2_E, half_window or 0)
     with torch.cuda.device_of(q):
         attention_delta[(triton.cdiv(lse.numel(), DELTA_ROWS),)](
             out, grad_out, grad_lse, delta, *grad_out.stride(), *grad_lse.stride(), lse.numel(), n_heads,
             D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_M=DELTA_ROWS,
+            num_warps=4, num_stages=1, **FUSED,
         )  # fmt: skip
         attention_backward_key_value[(blocks_kv * n_kv_heads * n_sequences,)](
             *inputs, grad_k, grad_v, *layout, blocks_kv, *sizes,
@@ -137,7 +149,20 @@ def _(grad_out: Tensor, grad_lse: Tensor, q: Tensor, k: Tensor, v: Tensor, *_: A
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    q, k, v, cu_seqlens_q, cu_seqlens_k, max_length_q, max_length_k, causal, half_window, slopes, scale, block = inputs
+    (
+        q,
+        k,
+        v,
+        cu_seqlens_q,
+        cu_seqlens_k,
+        max_length_q,
+        max_length_k,
+        causal,
+        half_window,
+        slopes,
+        scale,
+        block,
+    ) = inputs
     ctx.save_for_backward(q, k, v, *output, cu_seqlens_q, cu_seqlens_k, slopes)
     ctx.options = (max_length_q, max_length_k, causal, half_window), (scale, block)
 
@@ -176,4 +201,5 @@ def _constants(
         "BLOCK_N": tile.block_n,
         "num_warps": tile.num_warps,
         "num_stages": tile.num_stages,
+        **FUSED,
     }

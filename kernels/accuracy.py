@@ -1,0 +1,218 @@
+"""The yardstick of every attention kernel: fp64, and PyTorch's own error in the same dtype.
+
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size.
+
+A kernel passes when its largest error against fp64 is at most twice that of plain PyTorch (the `reference`
+backend) in the same dtype on the same inputs, for every output and every gradient (the rule of
+FlashAttention's tests). A few units of fp32 rounding are forgiven: where PyTorch happens to be exact, twice
+its error is nothing at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from .attention.checks import Backend
+from .attention.op import attention
+
+RATIO = 2.0
+FORGIVEN = 8 * torch.finfo(torch.float32).eps
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An attention problem to be drawn at random.
+
+    Attributes:
+        lengths_q: queries of each sequence.
+        lengths_k: keys of each sequence; as many as queries if None.
+        n_heads: H.
+        n_kv_heads: G.
+        head_size: D.
+        dtype: of q, k and v.
+        layout: of q, k and v in memory: `contiguous`, slices of one `fused` tensor's rows, or heads innermost
+            (`transposed`).
+        expanded: incoming gradients are one row, expanded.
+        alibi: with slopes.
+        bias_buckets: rows of a T5 table, or None.
+        options: further arguments of `attention`.
+    """
+
+    lengths_q: tuple[int, ...]
+    lengths_k: tuple[int, ...] | None = None
+    n_heads: int = 2
+    n_kv_heads: int = 2
+    head_size: int = 16
+    dtype: torch.dtype = torch.float32
+    layout: Literal["contiguous", "fused", "transposed"] = "contiguous"
+    expanded: bool = False
+    alibi: bool = False
+    bias_buckets: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a problem draws.
+
+    Attributes:
+        leaves: q, k, v, and the bias table if there is one, by name.
+        grad_out: (T, H, D).
+        grad_lse: (T, H).
+        arguments: everything else that `attention` takes.
+    """
+
+    leaves: dict[str, Tensor]
+    grad_out: Tensor
+    grad_lse: Tensor
+    arguments: dict[str, Any]
+
+    def to(self, dtype: torch.dtype) -> Inputs:
+        """The same numbers in another dtype."""
+        stat = torch.promote_types(dtype, torch.float32)
+        return Inputs(
+            {name: leaf.to(dtype) for name, leaf in self.leaves.items()},
+            self.grad_out.to(dtype),
+            self.grad_lse.to(stat),
+            self.arguments,
+        )
+
+
+@dataclass(frozen=True)
+class Error:
+    """Largest absolute error of one output or gradient.
+
+    Attributes:
+        kernel: of the backend in question.
+        eager: of plain PyTorch in the same dtype.
+        largest: largest absolute exact value.
+    """
+
+    kernel: float
+    eager: float
+    largest: float
+
+    @property
+    def allowed(self) -> float:
+        """What the rule allows."""
+        return RATIO * self.eager + FORGIVEN * self.largest
+
+    @property
+    def passes(self) -> bool:
+        """Whether the kernel keeps the rule; NaN does not."""
+        return self.kernel <= self.allowed
+
+
+def draw(problem: Problem, device: torch.device | str = "cpu", seed: int = 0) -> Inputs:
+    """Draw the inputs of a problem; the same seed gives the same."""
+    random = torch.Generator().manual_seed(seed)
+    lengths_k = problem.lengths_q if problem.lengths_k is None else problem.lengths_k
+    tokens = sum(problem.lengths_q)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=random, dtype=torch.float64).to(problem.dtype)
+
+    def packed(tokens: int, heads: int) -> Tensor:
+        if problem.layout == "contiguous":
+            return normal(tokens, heads, problem.head_size).to(device)
+        if problem.layout == "fused":
+            return normal(tokens, 2, heads, problem.head_size).to(device)[:, 1]
+        return normal(problem.head_size, tokens, heads).to(device).permute(1, 2, 0)
+
+    leaves = {
+        "q": packed(tokens, problem.n_heads),
+        "k": packed(sum(lengths_k), problem.n_kv_heads),
+        "v": packed(sum(lengths_k), problem.n_kv_heads),
+    }
+    if problem.bias_buckets is not None:
+        leaves["bias_table"] = normal(problem.bias_buckets, problem.n_heads).to(device)
+    rows = (1, 1) if problem.expanded else (tokens, problem.n_heads)
+    stat = torch.promote_types(problem.dtype, torch.float32)
+    arguments = {
+        "cu_seqlens_q": _starts(problem.lengths_q, device),
+        "cu_seqlens_k": _starts(lengths_k, device),
+        "max_length_q": max(problem.lengths_q, default=0),
+        "max_length_k": max(lengths_k, default=0),
+        **problem.options,
+    }
+    if problem.alibi:
+        arguments["alibi_slopes"] = torch.rand(problem.n_heads, generator=random).to(device)
+    return Inputs(
+        leaves,
+        normal(*rows, problem.head_size).to(device).expand(tokens, problem.n_heads, problem.head_size),
+        normal(*rows).to(stat).to(device).expand(tokens, problem.n_heads),
+        arguments,
+    )
+
+
+def solve(inputs: Inputs, backend: Backend, block: tuple[int, int] | None = None) -> dict[str, Tensor]:
+    """Outputs and all gradients of one backend.
+
+    Args:
+        inputs: what to attend over.
+        backend: which one.
+        block: (BLOCK_M, BLOCK_N) of the Triton kernels instead of the device's.
+
+    Returns:
+        `out`, `lse`, and `grad_` of each leaf.
+    """
+    leaves = {name: leaf.detach().requires_grad_() for name, leaf in inputs.leaves.items()}
+    if block is None:
+        out, lse = attention(**leaves, **inputs.arguments, backend=backend, return_lse=True)
+    else:
+        out, lse = _with_blocks(leaves, inputs.arguments, block)
+    # A row that sees nothing has lse -inf; a real loss masks it.
+    finite = torch.where(lse.isinf(), 0.0, lse)
+    grads = torch.autograd.grad((out, finite), list(leaves.values()), (inputs.grad_out, inputs.grad_lse))
+    return {"out": out, "lse": lse} | {f"grad_{name}": g for name, g in zip(leaves, grads, strict=True)}
+
+
+def errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error]:
+    """Hold a solution against fp64, and plain PyTorch in the same dtype against it too."""
+    exact = solve(inputs.to(torch.float64), "reference")
+    eager = solve(inputs, "reference")
+    return {
+        name: Error(
+            _distance(solution[name], exact[name]), _distance(eager[name], exact[name]), _largest(exact[name])
+        )
+        for name in exact
+    }
+
+
+def _with_blocks(
+    leaves: dict[str, Tensor], arguments: dict[str, Any], block: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    from .attention.triton_backend import attention_triton  # triton exists only on some machines
+
+    window = arguments.get("window")
+    out, lse = attention_triton(
+        leaves["q"], leaves["k"], leaves["v"],
+        *(arguments[name] for name in ("cu_seqlens_q", "cu_seqlens_k", "max_length_q", "max_length_k")),
+        arguments.get("causal", False),
+        None if window is None else window // 2,
+        arguments.get("alibi_slopes"),
+        arguments.get("scale", leaves["q"].shape[2] ** -0.5),
+        block,
+    )  # fmt: skip
+    return out, lse
+
+
+def _starts(lengths: tuple[int, ...], device: torch.device | str) -> Tensor:
+    return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
+
+
+def _distance(found: Tensor, exact: Tensor) -> float:
+    """Largest absolute difference; infinite values must agree, and NaN stays NaN."""
+    same = found.to(exact.dtype) == exact
+    difference = torch.where(same, 0.0, (found.to(exact.dtype) - exact).abs())
+    return float(difference.max()) if difference.numel() else 0.0
+
+
+def _largest(exact: Tensor) -> float:
+    finite = exact[exact.isfinite()].abs()
+    return float(finite.max()) if finite.numel() else 0.0

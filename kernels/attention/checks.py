@@ -1,0 +1,186 @@
+"""What `attention` refuses, and why; and which backend can do what.
+
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows of
+    the bias
+table.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .rules import Rules
+
+Backend = Literal["triton", "torch", "reference"]
+
+MAX_TRITON_HEAD_SIZE = 256
+_DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+
+
+def check_inputs(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    max_length_q: int | None,
+    max_length_k: int | None,
+) -> None:
+    """Raise a TypeError or ValueError that names the tensor, what it is, and what was expected."""
+    for name, x in (("q", q), ("k", k), ("v", v)):
+        if x.dtype not in _DTYPES:
+            raise TypeError(f"{name}: expected float64, float32, float16 or bfloat16, got {x.dtype}")
+        if x.dtype != q.dtype:
+            raise TypeError(f"{name}: expected q's dtype {q.dtype}, got {x.dtype}")
+        if x.dim() != 3:
+            raise ValueError(f"{name}: expected (tokens, heads, head size), got shape {tuple(x.shape)}")
+        if x.device != q.device:
+            raise ValueError(f"{name}: expected q's device {q.device}, got {x.device}")
+    if min(*q.shape[1:], *k.shape[1:]) < 1:
+        raise ValueError(f"q, k: expected at least one head and a head size from 1, got {_shapes(q, k)}")
+    if k.shape != v.shape:
+        raise ValueError(f"k, v: expected equal shapes, got {_shapes(k, v)}")
+    if k.shape[2] != q.shape[2]:
+        raise ValueError(f"q, k: expected equal head sizes, got {_shapes(q, k)}")
+    if q.shape[1] % k.shape[1]:
+        raise ValueError(f"k: expected a number of heads that divides q's {q.shape[1]}, got {k.shape[1]}")
+    for name, starts, longest, tokens in (
+        ("q", cu_seqlens_q, max_length_q, q.shape[0]),
+        ("k", cu_seqlens_k, max_length_k, k.shape[0]),
+    ):
+        _check_starts(f"cu_seqlens_{name}", starts, f"max_length_{name}", longest, tokens, q.device)
+    if cu_seqlens_q.shape != cu_seqlens_k.shape:
+        raise ValueError(
+            f"cu_seqlens_q, cu_seqlens_k: expected the same number of sequences, got "
+            f"{cu_seqlens_q.shape[0] - 1} and {cu_seqlens_k.shape[0] - 1}"
+        )
+
+
+def _check_starts(
+    name: str, starts: Tensor, max_name: str, longest: int | None, tokens: int, device: torch.device
+) -> None:
+    if starts.dtype not in (torch.int32, torch.int64):
+        raise TypeError(f"{name}: expected int32 or int64, got {starts.dtype}")
+    if starts.dim() != 1 or starts.shape[0] < 1:
+        raise ValueError(f"{name}: expected shape (sequences + 1,), got {tuple(starts.shape)}")
+    if starts.device != device:
+        raise ValueError(f"{name}: expected q's device {device}, got {starts.device}")
+    if longest is not None and longest < 0:
+        raise ValueError(f"{max_name}: expected a length from 0, got {longest}")
+    if device.type != "cpu" or torch.compiler.is_compiling():
+        return  # looking at the values would wait for the device, or break the graph
+    lengths = starts.diff()
+    if starts[0] != 0 or starts[-1] != tokens or (lengths < 0).any():
+        raise ValueError(
+            f"{name}: expected to rise from 0 to the {tokens} tokens there are, got {starts.tolist()}"
+        )
+    if longest is not None and lengths.numel() and lengths.max() > longest:
+        raise ValueError(
+            f"{max_name}: expected at least {int(lengths.max())}, the longest sequence, got {longest}"
+        )
+
+
+def check_options(q: Tensor, window: int | None, rules: Rules, seed: int | None) -> None:
+    """Raise a TypeError or ValueError that names the option, its value, and what was expected."""
+    n_heads = q.shape[1]
+    if window is not None and window < 0:
+        raise ValueError(f"window: expected a width in tokens from 0, got {window}")
+    slopes, table = rules.alibi_slopes, rules.bias_table
+    if slopes is not None and slopes.shape != (n_heads,):
+        raise ValueError(
+            f"alibi_slopes: expected shape ({n_heads},), one slope a head, got {tuple(slopes.shape)}"
+        )
+    if table is not None and (table.dim() != 2 or table.shape[1] != n_heads):
+        raise ValueError(f"bias_table: expected shape (buckets, {n_heads}), got {tuple(table.shape)}")
+    for name, x in (("alibi_slopes", slopes), ("bias_table", table)):
+        if x is not None and not x.is_floating_point():
+            raise TypeError(f"{name}: expected floating point, got {x.dtype}")
+        if x is not None and x.device != q.device:
+            raise ValueError(f"{name}: expected q's device {q.device}, got {x.device}")
+    if table is not None:
+        sides = 1 if rules.causal else 2
+        exact = table.shape[0] // sides // 2
+        if table.shape[0] % sides or exact < 1:
+            wanted = "at least 2" if rules.causal else "an even number, at least 4, of"
+            raise ValueError(f"bias_table: expected {wanted} buckets, got {table.shape[0]}")
+        if rules.bias_max_distance <= exact:
+            raise ValueError(
+                f"bias_max_distance: expected more than {exact}, the distances with buckets of their own, "
+                f"got {rules.bias_max_distance}"
+            )
+    if rules.softcap is not None and not rules.softcap > 0:
+        raise ValueError(f"softcap: expected a positive bound, got {rules.softcap}")
+    if not 0 <= rules.dropout < 1:
+        raise ValueError(f"dropout: expected a probability in [0, 1), got {rules.dropout}")
+    if rules.dropout > 0 and seed is None:
+        raise ValueError("seed: expected an integer, since dropout is more than 0; got None")
+
+
+def choose_backend(backend: Backend | None, q: Tensor, rules: Rules) -> Backend:
+    """The backend asked for, if it can; or the best that can.
+
+    Raises:
+        ValueError: no such backend.
+        NotImplementedError: the one asked for cannot do this.
+    """
+    if backend is None:
+        return "triton" if q.device.type == "cuda" and triton_lacks(q, rules) is None else "torch"
+    if backend not in ("triton", "torch", "reference"):
+        raise ValueError(f"backend: expected 'triton', 'torch', 'reference' or None, got {backend!r}")
+    if backend == "reference":
+        return backend
+    lack = triton_lacks(q, rules) if backend == "triton" else torch_lacks(rules)
+    if lack is not None:
+        able = "'reference'" if backend == "torch" or torch_lacks(rules) else "'torch' or 'reference'"
+        raise NotImplementedError(f"backend {backend!r}: {lack}; use {able}")
+    return backend
+
+
+def triton_lacks(q: Tensor, rules: Rules) -> str | None:
+    """What keeps the `triton` backend from doing this, in words; None if nothing does."""
+    absent = _triton_absence(q.device.type)
+    if absent is not None:
+        return absent
+    if q.dtype == torch.float64:
+        return "no float64"
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu":
+        return "Triton's interpreter multiplies bfloat16 wrongly"
+    if q.shape[2] > MAX_TRITON_HEAD_SIZE:
+        return f"no head size over {MAX_TRITON_HEAD_SIZE}, got {q.shape[2]}"
+    if rules.alibi_slopes is not None and rules.alibi_slopes.requires_grad:
+        return "no gradient for alibi_slopes"
+    if rules.bias_table is not None:
+        return "no bias_table"
+    if rules.softcap is not None:
+        return "no softcap"
+    return "no dropout" if rules.dropout > 0 else None
+
+
+@torch.compiler.assume_constant_result
+def _triton_absence(device_type: str) -> str | None:
+    """Why Triton cannot be used on a kind of device; None if it can."""
+    if importlib.util.find_spec("triton") is None:
+        return "triton is not installed"
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    if device_type == "cuda" or (device_type == "cpu" and interpreted):
+        return None
+    hint = (
+        "; on a CPU, its interpreter needs TRITON_INTERPRET=1 from the start" if device_type == "cpu" else ""
+    )
+    return f"no Triton for device {device_type!r}{hint}"
+
+
+def torch_lacks(rules: Rules) -> str | None:
+    """What keeps the `torch` backend from doing this, in words; None if nothing does."""
+    if rules.alibi_slopes is not None and rules.alibi_slopes.requires_grad:
+        return "no gradient for alibi_slopes"
+    return None
+
+
+def _shapes(*tensors: Tensor) -> str:
+    return " and ".join(str(tuple(x.shape)) for x in tensors)

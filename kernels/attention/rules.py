@@ -1,0 +1,62 @@
+"""What shapes attention scores, other than q and k.
+
+Shapes: M queries and N keys of one sequence, H heads, R rows of the bias table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What shapes the scores, other than q and k.
+
+    Attributes:
+        causal: no key ahead of its query.
+        half_window: greatest distance attended over, in tokens; None for any.
+        alibi_slopes: (H,) or None.
+        bias_table: (R, H) or None.
+        bias_max_distance: distance in tokens from which the last bucket holds.
+        softcap: bound of the scores, or None.
+        scale: factor of q·k.
+        dropout: probability that a weight is dropped.
+        seed: names the dropout mask.
+    """
+
+    causal: bool
+    half_window: int | None
+    alibi_slopes: Tensor | None
+    bias_table: Tensor | None
+    bias_max_distance: int
+    softcap: float | None
+    scale: float
+    dropout: float
+    seed: int
+
+    def has_blind_rows(self, n_queries: int, n_keys: int) -> bool:
+        """Whether some query sees no key: causal or windowed, and more queries than keys."""
+        before_first_key = n_queries - n_keys
+        if self.causal:
+            return before_first_key > 0
+        return self.half_window is not None and before_first_key > self.half_window
+
+    def hides(self, n_queries: int, n_keys: int) -> bool:
+        """Whether some pair in the block is not visible."""
+        if self.causal and n_keys > 1:
+            return True
+        farthest = max(n_queries, n_keys) - 1
+        return self.has_blind_rows(n_queries, n_keys) or (
+            self.half_window is not None and farthest > self.half_window
+        )
+
+    def flat(
+        self,
+    ) -> tuple[bool, int | None, Tensor | None, Tensor | None, int, float | None, float, float, int]:
+        """The fields in order, as a custom operator takes them."""
+        return (
+            self.causal, self.half_window, self.alibi_slopes, self.bias_table, self.bias_max_distance,
+            self.softcap, self.scale, self.dropout, self.seed,
+        )  # fmt: skip

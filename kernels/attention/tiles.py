@@ -1,0 +1,95 @@
+"""What the Triton kernels of attention share: loads, the place of a program, the bounds of its walk, masks.
+
+Shapes: D head size, rounded up to a power of two in BLOCK_D. "Rows" are what a program owns, "columns" what
+    it
+walks over: queries and keys, or the other way round.
+"""
+
+# A Triton kernel's arguments have no Python types.
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+LOG2_E = tl.constexpr(1.4426950408889634)
+LN_2 = tl.constexpr(0.6931471805599453)
+
+
+@triton.jit
+def load_tile(
+    base, rows, columns, stride_row, stride_column, n_rows,
+    D: tl.constexpr, BLOCK_D: tl.constexpr, MASK_ROWS: tl.constexpr,
+):  # fmt: skip
+    """(rows, columns) of a matrix at `base`; zeros from row `n_rows` (if MASK_ROWS) and from column D on."""
+    at = base + rows[:, None].to(tl.int64) * stride_row + columns[None, :] * stride_column
+    if MASK_ROWS:
+        if BLOCK_D == D:
+            return tl.load(at, mask=rows[:, None] < n_rows, other=0.0)
+        return tl.load(at, mask=(rows[:, None] < n_rows) & (columns[None, :] < D), other=0.0)
+    if BLOCK_D == D:
+        return tl.load(at)
+    return tl.load(at, mask=columns[None, :] < D, other=0.0)
+
+
+@triton.jit
+def place(program, n_blocks, n_heads):
+    """Which (block, head, sequence) a program takes: neighbours share a head, and so its keys."""
+    return program % n_blocks, (program // n_blocks) % n_heads, program // n_blocks // n_heads
+
+
+@triton.jit
+def bounds(
+    first, n, shift, half_window,
+    BLOCK: tl.constexpr, STEP: tl.constexpr, BEHIND: tl.constexpr, AHEAD: tl.constexpr,
+):  # fmt: skip
+    """What a block of BLOCK rows from `first` on sees of n columns, when row r stands at column r + shift.
+
+    BEHIND says how far back a row sees, AHEAD how far forward: 0 without bound, 1 not past its own column, 2
+    up to `half_window` away.
+
+    Returns:
+        begin, full_begin, full_end, end: columns [begin, end) may be visible to some row; [full_begin,
+        full_end) are visible to all, in whole steps. `begin` and the full ones are multiples of STEP; an
+        empty full range lies at `begin`, so that walking [begin, full_begin), [full_begin, full_end),
+        [full_end, end) sees all once.
+    """
+    low = first + shift
+    high = low + BLOCK - 1
+    begin = 0
+    full_begin = 0
+    end = n
+    full_end = n
+    if BEHIND == 1:
+        begin = low
+        full_begin = high
+    if BEHIND == 2:
+        begin = low - half_window
+        full_begin = high - half_window
+    if AHEAD == 1:
+        end = tl.minimum(n, high + 1)
+        full_end = tl.minimum(n, low + 1)
+    if AHEAD == 2:
+        end = tl.minimum(n, high + half_window + 1)
+        full_end = tl.minimum(n, low + half_window + 1)
+    begin = tl.maximum(begin, 0) // STEP * STEP
+    full_begin = (tl.maximum(full_begin, 0) + STEP - 1) // STEP * STEP
+    full_end = tl.maximum(full_end, 0) // STEP * STEP
+    whole = full_begin < full_end
+    return begin, tl.where(whole, full_begin, begin), tl.where(whole, full_end, begin), end
+
+
+@triton.jit
+def penalize(
+    score, distance, slope, half_window,
+    CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, MASKED: tl.constexpr,
+):  # fmt: skip
+    """Scores with ALiBi's penalty, and -inf at distances that are not visible."""
+    if ALIBI:
+        score -= slope * tl.abs(distance).to(tl.float32)
+    if MASKED and CAUSAL:
+        score = tl.where(distance <= 0, score, float("-inf"))
+    if MASKED and WINDOW:
+        score = tl.where(tl.abs(distance) <= half_window, score, float("-inf"))
+    return score

@@ -69,11 +69,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def evaluated(run: Path, *, again: bool = False, split: str = "test") -> tuple[EvaluationReport, str]:
+def evaluated(
+    run: Path, *, again: bool = False, split: str = "test", bag_seconds: float = 0.3
+) -> tuple[EvaluationReport, str]:
     """The report, and what was said."""
     output = StringIO()
     with Progress(Console(file=output)) as progress:
-        report = evaluate_run(run, progress, split=split, again=again, bag_seconds=0.3)
+        report = evaluate_run(run, progress, split=split, again=again, bag_seconds=bag_seconds)
     return report, output.getvalue()
 
 
@@ -101,12 +103,18 @@ def test_it_leaves_everything_in_the_run_and_reuses_it(run: Path) -> None:
     assert "bag of subwords: reusing" in said
     assert dev.bag == first.bag
 
+    # A baseline that trained for less than is asked is no baseline.
+    longer, said = evaluated(run, bag_seconds=first.bag.seconds + 0.2)
+    assert "reusing" not in said
+    assert longer.bag.seconds > first.bag.seconds + 0.1
+
     # An evaluation that cannot be read is made again.
     (run / "evaluation.json").write_text("{}", encoding="utf-8")
     third, said = evaluated(run)
     assert "evaluation: reusing" not in said
+    assert third.bag == longer.bag
     assert third.mlm == first.mlm
-    assert third.retrieval == first.retrieval
+    assert third.retrieval == longer.retrieval
 
     anew, said = evaluated(run, again=True)
     assert "reusing" not in said

@@ -39,7 +39,7 @@ def evaluate_run(
         progress: where to show what happens, and to say what is reused.
         split: `test` or `dev`.
         again: measure and train the baseline anew, whatever is there.
-        bag_seconds: how long the baseline trains, if it has to.
+        bag_seconds: how long the baseline trains, unless one is there that trained for as long.
         device: left out, a GPU if there is one. The baseline always trains on the CPU.
 
     Raises:
@@ -54,8 +54,8 @@ def evaluate_run(
             progress.say(f"evaluation: reusing {run.evaluation}")
             return report
     train = open_shards(run, "train", tokenizer)
-    if run.bag.is_file() and not again:
-        bag = TrainedBag.load(run.bag)
+    bag = None if again else _kept_bag(run, bag_seconds)
+    if bag is not None:
         progress.say(f"bag of subwords: reusing {run.bag}, {duration(bag.record.seconds)} of training")
     else:
         bag = train_bag(train, config, seconds=bag_seconds, progress=progress)
@@ -89,3 +89,11 @@ def _measured(run: RunDirectory) -> EvaluationReport | None:
         return EvaluationReport.load(run.evaluation)
     except InputError:
         return None
+
+
+def _kept_bag(run: RunDirectory, seconds: float) -> TrainedBag | None:
+    """The run's baseline, if it has one that trained for long enough."""
+    if not run.bag.is_file():
+        return None
+    bag = TrainedBag.load(run.bag)
+    return bag if bag.record.seconds >= seconds else None

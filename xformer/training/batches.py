@@ -6,7 +6,9 @@ So a run that resumes sees what it would have seen, and nothing about the data n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from types import TracebackType
 
 import numpy as np
 import torch
@@ -178,3 +180,34 @@ class StepBatches:
 
     def _rng(self, step: int, objective: int) -> np.random.Generator:
         return np.random.default_rng((self._config.training.seed, objective, step))
+
+
+class BatchesAhead:
+    """Makes the next step's batch in a second thread while this step computes.
+
+    Use it as a context manager, and ask for one step after the other.
+    """
+
+    def __init__(self, batches: StepBatches) -> None:
+        self._batches = batches
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._coming: tuple[tuple[int, bool], Future[StepBatch]] | None = None
+
+    def __enter__(self) -> BatchesAhead:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def take(self, step: int, *, only_alignment: bool = False) -> StepBatch:
+        """What `StepBatches.make` gives, sooner."""
+        asked = (step, only_alignment)
+        if self._coming is not None and self._coming[0] == asked:
+            batch = self._coming[1].result()
+        else:
+            batch = self._batches.make(step, only_alignment=only_alignment)
+        following = self._pool.submit(self._batches.make, step + 1, only_alignment=only_alignment)
+        self._coming = (step + 1, only_alignment), following
+        return batch

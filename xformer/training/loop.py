@@ -23,7 +23,7 @@ from xformer.model import MultilingualModel
 from xformer.objectives import Loss, alignment_loss, masked_lm_loss
 from xformer.progress import Progress
 from xformer.run_config import ObjectivesConfig, RunConfig
-from xformer.training.batches import StepBatch, StepBatches
+from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
 from xformer.training.checkpoint import TrainingState, save_checkpoint
 from xformer.training.metrics import MetricsLog, Tally
 from xformer.training.optimizer import clip_gradients, set_learning_rate
@@ -111,6 +111,7 @@ def train(
     last_saved = state.step
     with (
         MetricsLog(training.run.metrics, training.run.events, state.step) as log,
+        BatchesAhead(training.batches) as batches,
         _interruptible() as interrupted,
     ):
         while (share := span.progress(state.step, state.elapsed)) < 1.0 and not interrupted():
@@ -118,7 +119,7 @@ def train(
             factor = learning_rate_factor(share, config.optimizer)
             set_learning_rate(training.optimizer, factor)
             bag = share < config.training.bag_share
-            batch = training.batches.make(state.step, only_alignment=bag).to(device)
+            batch = batches.take(state.step, only_alignment=bag).to(device)
             with autocast(training.precision, device):
                 losses = step_losses(training.model, batch, config.objectives, 0 if bag else None)
             loss = total_loss(losses, config.objectives)

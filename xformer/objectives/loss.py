@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,3 +23,8 @@ class Loss:
     value: Tensor
     items: Tensor
     language: NDArray[np.int64]
+
+
+def at_least_fp32(x: Tensor) -> Tensor:
+    """`x` in fp32 if it has fewer bits; fp64 stays."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

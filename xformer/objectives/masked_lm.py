@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from xformer.model import MultilingualModel
-from xformer.objectives.loss import Loss
+from xformer.objectives.loss import Loss, at_least_fp32
 from xformer.objectives.masking import choose, hide
 from xformer.packed import Packed, pack
 from xformer.run_config import MaskingConfig
@@ -96,5 +96,5 @@ def masked_lm_loss(
 ) -> Loss:
     """Cross-entropy of the hidden tokens, in nats a token. Logits exist for the selected rows only."""
     logits = model.token_logits(batch.inputs, batch.selected, n_layers=n_layers, backend=backend)
-    items = F.cross_entropy(logits.float(), batch.targets, reduction="none")
+    items = F.cross_entropy(at_least_fp32(logits), batch.targets, reduction="none")
     return Loss(items.mean(), items.detach(), batch.language)

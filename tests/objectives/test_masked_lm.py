@@ -1,0 +1,157 @@
+"""Masked and translation language modelling: what is asked, and the loss of the answer.
+
+Shapes: T tokens, S selected tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from xformer.config import ModelConfig
+from xformer.model import MultilingualModel
+from xformer.objectives import MaskedBatch, masked_lm_batch, masked_lm_loss, translation_lm_batch
+from xformer.run_config import Masking, MaskingConfig
+from xformer.tokenizer.special import EOS_ID, FIRST_BYTE_ID
+
+VOCABULARY = 40
+starts_word = np.arange(VOCABULARY) % 3 == 0
+TEXTS = st.lists(
+    st.lists(st.integers(FIRST_BYTE_ID, VOCABULARY - 1), min_size=1, max_size=9), min_size=1, max_size=6
+)
+UNITS: list[Masking] = ["token", "word", "span"]
+SMALL = ModelConfig(
+    vocab_size=VOCABULARY, d_model=8, n_heads=2, n_layers=2, d_ff=8, window=4, zero_init_residual=False
+)
+
+
+def _arrays(texts: list[list[int]]) -> list[NDArray[np.int32]]:
+    return [np.array(ids, dtype=np.int32) for ids in texts]
+
+
+def _restored(batch: MaskedBatch) -> list[list[int]]:
+    """The sequences before anything was hidden, in the order before packing."""
+    tokens = batch.inputs.tokens.clone()
+    tokens[batch.selected] = batch.targets
+    parts = tokens.split(list(batch.inputs.lengths))
+    found: list[list[int]] = [[]] * len(parts)
+    for part, place in zip(parts, batch.inputs.order.tolist(), strict=True):
+        found[place] = part.tolist()
+    return found
+
+
+def _places(batch: MaskedBatch) -> list[tuple[int, int]]:
+    """(text before packing, token in it) of each selected token."""
+    order, sequence = batch.inputs.order, batch.inputs.sequence_ids()
+    starts = batch.inputs.cu_seqlens.long()
+    rows = sequence[batch.selected]
+    return list(zip(order[rows].tolist(), (batch.selected - starts[rows]).tolist(), strict=True))
+
+
+@given(TEXTS, st.sampled_from(UNITS), st.integers(0, 99))
+def test_targets_are_what_was_there_in_the_text_s_own_language(
+    texts: list[list[int]], unit: Masking, seed: int
+) -> None:
+    languages = np.arange(len(texts)) * 10
+    config = MaskingConfig(unit=unit)
+    batch = masked_lm_batch(_arrays(texts), languages, config, starts_word, np.random.default_rng(seed))
+    assert _restored(batch) == texts
+    assert batch.language.tolist() == [10 * text for text, _ in _places(batch)]
+    again = masked_lm_batch(_arrays(texts), languages, config, starts_word, np.random.default_rng(seed))
+    assert torch.equal(again.inputs.tokens, batch.inputs.tokens)
+
+
+@given(st.data())
+def test_pairs_are_joined_with_positions_from_zero_in_both(data: st.DataObject) -> None:
+    left = data.draw(TEXTS)
+    right = data.draw(
+        st.lists(st.sampled_from([[6], [7, 8], [9] * 12]), min_size=len(left), max_size=len(left))
+    )
+    unit = data.draw(st.sampled_from(UNITS))
+    batch = translation_lm_batch(
+        _arrays(left),
+        _arrays(right),
+        np.arange(len(left)),
+        np.arange(len(left)) + 100,
+        MaskingConfig(unit=unit),
+        starts_word,
+        np.random.default_rng(data.draw(st.integers(0, 99))),
+    )
+    assert _restored(batch) == [[*a, EOS_ID, *b] for a, b in zip(left, right, strict=True)]
+    positions = batch.inputs.positions.split(list(batch.inputs.lengths))
+    for part, place in zip(positions, batch.inputs.order.tolist(), strict=True):
+        assert part.tolist() == [*range(len(left[place]) + 1), *range(len(right[place]))]
+    for (pair, token), language in zip(_places(batch), batch.language.tolist(), strict=True):
+        assert token != len(left[pair])  # the separator is never hidden
+        assert language == (pair if token < len(left[pair]) else pair + 100)
+
+
+def test_both_texts_of_a_pair_have_gaps_and_no_gap_reaches_over_the_end() -> None:
+    texts = _arrays([[10, 11, 13, 14]] * 200)  # no token begins a word, so each text is one
+    languages = np.zeros(200, dtype=np.int64)
+    config = MaskingConfig(rate=0.5, unit="word")
+    batch = translation_lm_batch(
+        texts, texts, languages, languages + 1, config, starts_word, np.random.default_rng(0)
+    )
+    sides = np.bincount(batch.language)
+    assert abs(int(sides[0] - sides[1])) / sides.sum() < 0.1
+    hidden: dict[tuple[int, bool], int] = {}
+    for pair, token in _places(batch):
+        key = (pair, token < 4)
+        hidden[key] = hidden.get(key, 0) + 1
+    assert set(hidden.values()) == {4}
+    one_sided = [pair for pair, first in hidden if (pair, not first) not in hidden]
+    assert one_sided  # and some pairs show one text whole beside the other's gap
+
+
+@pytest.mark.parametrize("n_layers", [None, 0, 1])
+@given(texts=TEXTS, seed=st.integers(0, 99))
+@settings(max_examples=10)
+def test_the_loss_is_that_of_all_positions_with_the_rest_ignored(
+    n_layers: int | None, texts: list[list[int]], seed: int
+) -> None:
+    torch.manual_seed(seed)
+    model = MultilingualModel(SMALL).double()
+    languages = np.arange(len(texts))
+    batch = masked_lm_batch(
+        _arrays(texts), languages, MaskingConfig(rate=0.4), starts_word, np.random.default_rng(seed)
+    )
+    loss = masked_lm_loss(model, batch, n_layers=n_layers)
+    everywhere = torch.arange(batch.inputs.n_tokens)
+    logits = model.token_logits(batch.inputs, everywhere, n_layers=n_layers)
+    labels = torch.full((batch.inputs.n_tokens,), -100)
+    labels[batch.selected] = batch.targets
+    dense = F.cross_entropy(logits, labels, ignore_index=-100)
+
+    torch.testing.assert_close(loss.value, dense, rtol=1e-12, atol=0)
+    parameters = list(model.parameters())
+    ours = torch.autograd.grad(loss.value, parameters, allow_unused=True)
+    theirs = torch.autograd.grad(dense, parameters, allow_unused=True)
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None and b is not None:
+            torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+    assert not loss.items.requires_grad
+    assert loss.items.shape == batch.targets.shape
+    torch.testing.assert_close(loss.items.mean(), dense.detach(), rtol=1e-12, atol=0)
+
+
+def test_under_autocast_the_cross_entropy_is_in_fp32() -> None:
+    model = MultilingualModel(SMALL)
+    batch = masked_lm_batch(
+        _arrays([[10, 11, 12, 13]] * 8),
+        np.zeros(8, int),
+        MaskingConfig(),
+        starts_word,
+        np.random.default_rng(0),
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = masked_lm_loss(model, batch)
+    assert loss.items.dtype == loss.value.dtype == torch.float32
+    exact = masked_lm_loss(model, batch)
+    torch.testing.assert_close(loss.value, exact.value, rtol=0.02, atol=0)

@@ -93,19 +93,20 @@ def pretrain(
 
 
 def build_model(config: RunConfig, shards: TokenShards) -> MultilingualModel:
-    """A model with its first weights: seeded, its masked-LM bias at the training split's unigram model."""
+    """A model with its first weights: seeded, its masked-LM head at the training split's unigram model."""
     torch.manual_seed(config.training.seed)
     model = MultilingualModel(config.model, config.objectives.pooling)
     if model.masked_lm.bias is not None:
-        model.masked_lm.init_bias(unigram_log_probs(shards, config.model.vocab_size))
+        model.masked_lm.start_from_unigram(unigram_log_probs(shards, config.model.vocab_size))
     return model
 
 
 def unigram_log_probs(shards: TokenShards, vocab_size: int) -> torch.Tensor:
     """(V,) logarithms of token frequencies in the split, each token counted once more than it occurs."""
     counts = np.ones(vocab_size)
-    for example in range(len(shards)):
-        np.add.at(counts, shards[example], 1.0)
+    for start in range(0, len(shards), 4096):
+        tokens = np.concatenate([shards[i] for i in range(start, min(start + 4096, len(shards)))])
+        counts += np.bincount(tokens, minlength=vocab_size)
     return torch.from_numpy(np.log(counts / counts.sum())).float()
 
 

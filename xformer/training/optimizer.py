@@ -46,7 +46,10 @@ def clip_gradients(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:
     Returns:
         The largest norm of a group's gradient before: not finite if any gradient is not.
     """
-    norms = [
-        nn.utils.clip_grad_norm_(group["params"], limit or float("inf")) for group in optimizer.param_groups
+    # Of a group that took no part, PyTorch's norm is a zero on the CPU, wherever the others are.
+    taking_part = [
+        [parameter for parameter in group["params"] if parameter.grad is not None]
+        for group in optimizer.param_groups
     ]
+    norms = [nn.utils.clip_grad_norm_(group, limit or float("inf")) for group in taking_part if group]
     return torch.stack(norms).max()

@@ -1,0 +1,55 @@
+"""Warm-up, stable, decay."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xformer.run_config import OptimizerConfig, TrainingConfig
+from xformer.training.schedule import Span, learning_rate_factor
+
+SHARES = st.floats(0, 1)
+
+
+@st.composite
+def optimizers(draw: st.DrawFn) -> OptimizerConfig:
+    warmup = draw(st.just(0.0) | st.floats(0.01, 0.5))
+    return OptimizerConfig(
+        warmup=warmup, decay=draw(st.just(0.0) | st.floats(0.01, 0.5)), final_lr=draw(st.floats(0, 1))
+    )
+
+
+@given(optimizers(), SHARES)
+def test_it_rises_stays_and_falls_in_straight_lines(config: OptimizerConfig, progress: float) -> None:
+    factor = learning_rate_factor(progress, config)
+    decay_begins = 1 - config.decay
+    if progress < config.warmup - 1e-3:
+        assert factor == pytest.approx(progress / config.warmup, abs=1e-3 / config.warmup + 1e-9)
+        assert factor > 0  # the first step too learns something
+    elif config.warmup <= progress <= decay_begins:
+        assert factor == 1.0
+    elif progress > decay_begins and progress >= config.warmup:
+        over = (progress - decay_begins) / config.decay
+        assert factor == pytest.approx(1 - over * (1 - config.final_lr))
+
+
+@given(optimizers(), SHARES, SHARES)
+def test_it_jumps_nowhere(config: OptimizerConfig, first: float, second: float) -> None:
+    rises, falls = 1 / max(config.warmup, 1e-3), 1 / max(config.decay, 1e-3)
+    steepest = max(rises, falls) * (1 + 1e-9)
+    change = learning_rate_factor(second, config) - learning_rate_factor(first, config)
+    if config.warmup and config.decay:
+        assert abs(change) <= steepest * abs(second - first) + 1e-12
+
+
+def test_it_ends_at_the_final_rate() -> None:
+    assert learning_rate_factor(1.0, OptimizerConfig(decay=0.4, final_lr=0.05)) == pytest.approx(0.05)
+    assert learning_rate_factor(1.0, OptimizerConfig(decay=0.0, final_lr=0.05)) == 1.0
+
+
+def test_a_run_is_measured_in_steps_or_in_seconds() -> None:
+    steps = Span.of(TrainingConfig(budget=None, steps=40))
+    assert [steps.progress(n, 1e9) for n in (0, 10, 40, 50)] == [0.0, 0.25, 1.0, 1.0]
+    seconds = Span.of(TrainingConfig(budget="2m"))
+    assert [seconds.progress(10**9, t) for t in (0.0, 30.0, 120.0, 121.0)] == [0.0, 0.25, 1.0, 1.0]

@@ -78,9 +78,9 @@ class MaskedLMHead(nn.Module):
     def start_from_unigram(self, log_probs: Tensor) -> None:
         """Start as a unigram model, whatever the encoder says, so that training can only improve on one.
 
-        The bias becomes the tokens' log frequencies, and the gain of the head's norm zero: logits then are the bias
-        alone. The gain has a gradient from the first step on, so nothing is stuck there. Without a norm in the head,
-        the hidden states add what they add.
+        The bias becomes the tokens' log frequencies, and the gain of the head's norm zero: logits then are the
+        bias alone. The gain has a gradient from the first step on, so nothing is stuck there. Without a norm in
+        the head, the hidden states add what they add.
 
         Args:
             log_probs: (V,) logarithms of the tokens' frequencies, all finite.
@@ -91,9 +91,10 @@ class MaskedLMHead(nn.Module):
         if self.bias is None:
             raise ValueError("model.decoder_bias: expected True to initialise it, got False")
         if log_probs.shape != self.bias.shape:
-            raise ValueError(f"log_probs: expected shape {tuple(self.bias.shape)}, got {tuple(log_probs.shape)}")
+            expected, got = tuple(self.bias.shape), tuple(log_probs.shape)
+            raise ValueError(f"log_probs: expected shape {expected}, got {got}")
         if not log_probs.isfinite().all():
-            raise ValueError("log_probs: expected finite values; smooth the counts of tokens that never occur")
+            raise ValueError("log_probs: expected finite values; smooth the counts of absent tokens")
         if isinstance(self.head, PredictionHead):
             self.head.norm.weight.zero_()  # type: ignore[union-attr, operator]
         self.bias.copy_(log_probs)

@@ -78,9 +78,9 @@ class MaskedLMHead(nn.Module):
     def start_from_unigram(self, log_probs: Tensor) -> None:
         """Start as a unigram model, whatever the encoder says, so that training can only improve on one.
 
-        The bias becomes the tokens' log frequencies, and the gain of the head's norm zero: logits then are the
-        bias alone. The gain has a gradient from the first step on, so nothing is stuck there. Without a norm in
-        the head, the hidden states add what they add.
+        The bias becomes the tokens' log frequencies, and the gain of the head's norm zero: logits then are
+        the bias alone. The gain has a gradient from the first step on, so nothing is stuck there. Without a
+        norm in the head, the hidden states add what they add.
 
         Args:
             log_probs: (V,) logarithms of the tokens' frequencies, all finite.

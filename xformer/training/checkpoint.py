@@ -1,47 +1,57 @@
-"""Checkpoints: folders that are whole or absent, checked by hash, loaded without pickle.
+"""Checkpoints: folders that are whole or absent, checked byte by byte, loaded without pickle.
 
 step-00001200/
     model.safetensors       the weights
     optimizer.safetensors   the optimizer's moments and the random state
-    state.json              step, seconds, hashes of the two files
+    state.json              how far the run is, and hashes; sealed by its own
 """
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import tempfile
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, write_sealed
 from xformer.errors import InputError
-from xformer.files import atomic_write, sha256_of
 
 _MODEL, _OPTIMIZER, _STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+_RNG, _CUDA_RNG = "rng", "rng.cuda"
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """How far a run is.
+    """How far a run is, and what it settled on its way.
 
     Attributes:
         step: steps done.
         elapsed: seconds spent training.
         tokens: text tokens read.
         skipped: steps left out because a loss or gradient was not finite.
+        joined: whether the blocks have joined; a run that is made longer does not send them away again.
+        precision: what `auto` came to when the run began: another measurement might come to something else.
     """
 
     step: int = 0
     elapsed: float = 0.0
     tokens: int = 0
     skipped: int = 0
+    joined: bool = False
+    precision: Literal["fp32", "bf16"] | None = None
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """state.json."""
+
+    state: TrainingState
+    files: tuple[FileEntry, ...]
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,10 @@ class Checkpoint:
     def load_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """Put back the optimizer's moments and the random state."""
         tensors = load_file(self.path / _OPTIMIZER)
-        torch.set_rng_state(tensors.pop("rng"))
+        torch.set_rng_state(tensors.pop(_RNG))
+        on_gpu = tensors.pop(_CUDA_RNG, None)
+        if on_gpu is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(on_gpu)
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             index, key = name.split(".", 1)
@@ -86,7 +99,7 @@ class Checkpoint:
 def save_checkpoint(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState, keep: int
 ) -> Checkpoint:
-    """Write a checkpoint under a temporary name, rename it, and remove all but the newest `keep`.
+    """Write a checkpoint that appears whole or not at all, and remove all but the newest `keep`.
 
     Args:
         folder: the run's checkpoints.
@@ -95,29 +108,25 @@ def save_checkpoint(
         state: how far the run is.
         keep: at least 1.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"step-{state.step:08d}"
-    work = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
-    try:
+    _make_room(target)
+    with atomic_folder(target) as work:
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, work / _MODEL)
-        moments = {
+        tensors = {
             f"{index}.{key}": value.contiguous()
             for index, entry in optimizer.state_dict()["state"].items()
             for key, value in entry.items()
         }
-        save_file({**moments, "rng": torch.get_rng_state()}, work / _OPTIMIZER)
-        hashes = {name: sha256_of(work / name) for name in (_MODEL, _OPTIMIZER)}
-        with atomic_write(work / _STATE) as file:
-            json.dump({**asdict(state), "sha256": hashes}, file, indent=1)
-        work.chmod(0o755)
-        if target.exists():
-            # Saved twice at one step: the second says the same.
-            shutil.rmtree(target)
-        os.replace(work, target)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    for old in _folders(folder)[keep:]:
+        tensors[_RNG] = torch.get_rng_state()
+        if torch.cuda.is_initialized():
+            tensors[_CUDA_RNG] = torch.cuda.get_rng_state()
+        save_file(tensors, work / _OPTIMIZER)
+        files = tuple(FileEntry.of(work / name) for name in (_MODEL, _OPTIMIZER))
+        write_sealed(work / _STATE, _Contents(state, files))
+    folders = _folders(folder)
+    place = folders.index(target)
+    # A later one is damaged: the run would have gone on from it otherwise.
+    for old in folders[:place] + folders[place + keep :]:
         shutil.rmtree(old)
     return Checkpoint(target, state)
 
@@ -141,18 +150,20 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
     return None
 
 
+def _make_room(target: Path) -> None:
+    """Remove what a process that was killed left half-written, and what stands where `target` is to go."""
+    for leftover in target.parent.glob(".step-*"):
+        shutil.rmtree(leftover)
+    if target.exists():
+        # Damaged, or of a run without a step: nothing is lost.
+        shutil.rmtree(target)
+
+
 def _open(path: Path) -> Checkpoint:
-    try:
-        fields = json.loads((path / _STATE).read_text(encoding="utf-8"))
-        for name, expected in fields.pop("sha256").items():
-            found = sha256_of(path / name)
-            if found != expected:
-                raise InputError(f"{path / name}: expected sha256 {expected}, got {found}")
-        return Checkpoint(path, TrainingState(**fields))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: expected a whole checkpoint, {type(error).__name__}: {error}") from error
+    contents = read_sealed(path / _STATE, _Contents)
+    for file in contents.files:
+        file.verify(path)
+    return Checkpoint(path, contents.state)
 
 
 def _folders(folder: Path) -> list[Path]:

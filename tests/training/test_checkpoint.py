@@ -1,0 +1,245 @@
+"""Checkpoints: whole or absent, checked, and back to the bit."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from xformer.config import ModelConfig
+from xformer.errors import InputError
+from xformer.model import MultilingualModel
+from xformer.packed import pack
+from xformer.run_config import OptimizerConfig
+from xformer.training import checkpoint as module
+from xformer.training.checkpoint import Checkpoint, TrainingState, newest_checkpoint, save_checkpoint
+from xformer.training.optimizer import make_optimizer
+
+CONFIG = ModelConfig(vocab_size=20, d_model=8, n_heads=2, n_layers=1, d_ff=8, dropout=0.3)
+FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
+
+
+class Run:
+    """A model, its optimizer, and steps whose dropout moves the random state."""
+
+    def __init__(self, config: ModelConfig = CONFIG) -> None:
+        self.model = MultilingualModel(config)
+        embedding = self.model.encoder.token_embedding
+        self.optimizer = make_optimizer(self.model, embedding, OptimizerConfig())
+
+    def train(self, steps: int) -> None:
+        batch = pack([[5, 6, 7], [8, 9]])
+        for _ in range(steps):
+            self.optimizer.zero_grad(set_to_none=True)
+            logits = self.model.token_logits(batch, torch.arange(5), n_layers=0)  # the block has no moments
+            F.cross_entropy(logits, batch.tokens).backward()
+            self.optimizer.step()
+
+    def save(self, folder: Path, step: int, keep: int = 3) -> Checkpoint:
+        return save_checkpoint(folder, self.model, self.optimizer, TrainingState(step=step), keep)
+
+
+def _bits(run: Run) -> dict[str, Any]:
+    moments = {
+        f"{index}.{name}": value
+        for index, entry in run.optimizer.state_dict()["state"].items()
+        for name, value in entry.items()
+    }
+    return {**run.model.state_dict(), **moments, "random": torch.get_rng_state()}
+
+
+def _assert_same_bits(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name].dtype == value.dtype, name
+        assert torch.equal(found[name], value), name
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_weights_moments_and_random_state_come_back_to_the_bit(tmp_path: Path) -> None:
+    run = Run()
+    run.train(3)
+    state = TrainingState(step=3, elapsed=1.25, tokens=15, skipped=1, joined=True, precision="bf16")
+    saved = save_checkpoint(tmp_path, run.model, run.optimizer, state, keep=1)
+    expected = {name: value.clone() for name, value in _bits(run).items()}
+    run.train(2)
+    later = _bits(run)
+
+    torch.manual_seed(77)
+    again = Run()
+    found = newest_checkpoint(tmp_path)
+    assert found == saved
+    assert found is not None
+    assert found.state == state
+    found.load_model(again.model)
+    found.load_optimizer(again.optimizer)
+    _assert_same_bits(_bits(again), expected)
+    again.train(2)
+    _assert_same_bits(_bits(again), later)
+
+
+def test_loading_keeps_the_rates_of_the_settings(tmp_path: Path) -> None:
+    run = Run()
+    run.train(1)
+    run.optimizer.param_groups[0]["lr"] = 123.0
+    saved = run.save(tmp_path, 1)
+    again = Run()
+    saved.load_optimizer(again.optimizer)
+    assert [group["lr"] for group in again.optimizer.param_groups] == [1e-3, 1e-2, 1e-3]
+
+
+def test_a_checkpoint_is_three_plain_files(tmp_path: Path) -> None:
+    Run().save(tmp_path / "new" / "folder", 12)
+    assert _names(tmp_path / "new" / "folder") == ["step-00000012"]
+    assert _names(tmp_path / "new" / "folder" / "step-00000012") == sorted(FILES)
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_a_failure_in_the_middle_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, fails_at: int
+) -> None:
+    run = Run()
+    run.train(1)
+    before = run.save(tmp_path, 1)
+    calls = 0
+
+    def failing(write: Any) -> Any:
+        def call(*arguments: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == fails_at:
+                raise error
+            write(*arguments)
+
+        return call
+
+    for name in ("save_file", "write_sealed"):
+        monkeypatch.setattr(module, name, failing(getattr(module, name)))
+    with pytest.raises(type(error)):
+        run.save(tmp_path, 2, keep=1)
+    assert _names(tmp_path) == ["step-00000001"]
+    assert newest_checkpoint(tmp_path) == before
+
+
+@pytest.fixture(scope="module")
+def two_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    run = Run()
+    for step in (5, 10):
+        run.train(1)
+        run.save(folder, step)
+    return folder
+
+
+@given(data=st.data())
+@settings(max_examples=60)
+def test_any_flipped_bit_is_found_and_the_one_before_taken(
+    two_checkpoints: Path, data: st.DataObject
+) -> None:
+    path = two_checkpoints / "step-00000010" / data.draw(st.sampled_from(FILES))
+    whole = path.read_bytes()
+    place = data.draw(st.integers(0, len(whole) - 1))
+    damaged = bytearray(whole)
+    damaged[place] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(damaged)
+    try:
+        with pytest.warns(UserWarning, match="going back to the checkpoint before it") as caught:
+            found = newest_checkpoint(two_checkpoints)
+    finally:
+        path.write_bytes(whole)
+    assert found is not None
+    assert found.state.step == 5
+    assert str(path) in str(caught[0].message)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_cut_or_gone_is_damage_too(two_checkpoints: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(two_checkpoints, folder)
+    path = folder / "step-00000010" / name
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match=name):
+        found = newest_checkpoint(folder)
+    assert found is not None
+    assert found.state.step == 5
+    path.unlink()
+    with pytest.warns(UserWarning, match=name):
+        assert newest_checkpoint(folder) == found
+
+
+def test_when_all_are_damaged_that_is_said(two_checkpoints: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(two_checkpoints, folder)
+    for path in folder.glob("*/model.safetensors"):
+        path.write_bytes(b"")
+    with (
+        pytest.warns(UserWarning, match="going back") as caught,
+        pytest.raises(InputError, match="every checkpoint is damaged"),
+    ):
+        newest_checkpoint(folder)
+    assert len(caught) == 2
+
+
+def test_no_checkpoint_is_none(tmp_path: Path) -> None:
+    assert newest_checkpoint(tmp_path / "absent") is None
+    assert newest_checkpoint(tmp_path) is None
+
+
+def test_the_newest_are_kept(tmp_path: Path) -> None:
+    run = Run()
+    for step in (1, 20, 300, 4000):
+        run.save(tmp_path, step, keep=2)
+    assert _names(tmp_path) == ["step-00000300", "step-00004000"]
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_damaged_later_one_does_not_push_out_what_is_saved_after_going_back(
+    tmp_path: Path, keep: int
+) -> None:
+    run = Run()
+    run.save(tmp_path, 10)
+    run.save(tmp_path, 20)
+    (tmp_path / "step-00000020" / "state.json").write_text("{}")
+    run.save(tmp_path, 15, keep)
+    assert _names(tmp_path) == ["step-00000010", "step-00000015"][-keep:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert found.state.step == 15
+
+
+def test_a_damaged_one_is_written_anew(tmp_path: Path) -> None:
+    run = Run()
+    saved = run.save(tmp_path, 10)
+    (saved.path / "model.safetensors").write_bytes(b"")
+    run.save(tmp_path, 10)
+    assert newest_checkpoint(tmp_path) == saved
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / ".step-00000003.abc").mkdir()
+    (tmp_path / ".step-00000003.abc" / "model.safetensors").write_bytes(b"half")
+    assert newest_checkpoint(tmp_path) is None
+    Run().save(tmp_path, 4)
+    assert _names(tmp_path) == ["step-00000004"]
+
+
+def test_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
+    saved = Run().save(tmp_path, 1)
+    deeper = ModelConfig(vocab_size=20, d_model=8, n_heads=2, n_layers=2, d_ff=8)
+    wider = ModelConfig(vocab_size=20, d_model=16, n_heads=2, n_layers=1, d_ff=8)
+    for config, named in ((deeper, r"encoder\.layers\.1"), (wider, "size mismatch")):
+        with pytest.raises(InputError, match=rf"(?s)model\.safetensors: expected weights of this .*{named}"):
+            saved.load_model(MultilingualModel(config))

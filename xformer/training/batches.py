@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
@@ -35,12 +35,17 @@ class StepBatch:
         masked_lm: single texts with gaps.
         translation_lm: joined pairs with gaps.
         alignment: pairs apart.
-        tokens_by_language: (L,) text tokens in the three together.
+        asked_by_language: (L,) how many texts of each language the shares ask for, objectives together.
+        texts_by_language: (L,) how many were drawn. Partners are not counted: their languages follow from
+            the groups.
+        tokens_by_language: (L,) text tokens in the three together, those of partners too.
     """
 
     masked_lm: MaskedBatch | None
     translation_lm: MaskedBatch | None
     alignment: AlignmentBatch | None
+    asked_by_language: NDArray[np.float64]
+    texts_by_language: NDArray[np.int64]
     tokens_by_language: NDArray[np.int64]
 
     @property
@@ -52,11 +57,11 @@ class StepBatch:
         """The same on another device."""
         if device.type == "cpu":
             return self
-        return StepBatch(
-            self.masked_lm and self.masked_lm.to(device),
-            self.translation_lm and self.translation_lm.to(device),
-            self.alignment and self.alignment.to(device),
-            self.tokens_by_language,
+        return replace(
+            self,
+            masked_lm=self.masked_lm and self.masked_lm.to(device),
+            translation_lm=self.translation_lm and self.translation_lm.to(device),
+            alignment=self.alignment and self.alignment.to(device),
         )
 
 
@@ -74,24 +79,21 @@ class _Stream:
     ) -> None:
         language = np.asarray(shards.language)[examples]
         counts = np.bincount(language, minlength=len(shards.languages))
-        self.shares = language_shares(counts, config.data.alpha, config.data.max_repeats)
+        shares = language_shares(counts, config.data.alpha, config.data.max_repeats)
         self._examples = examples
-        self._sampler = LanguageSampler(language, self.shares, seed)
+        self._sampler = LanguageSampler(language, shares, seed)
         # Mean length of a text as it is drawn: each language's mean, weighted by its share.
         totals = np.bincount(language, weights=np.asarray(shards.n_tokens)[examples], minlength=len(counts))
-        mean = float((self.shares * totals / np.maximum(counts, 1)).sum())
+        mean = float((shares * totals / np.maximum(counts, 1)).sum())
         self._count = max(2 if pair else 1, round(tokens / (mean * (2 if pair else 1))))
+        self.asked = shares * self._count
 
     def of_step(self, step: int) -> NDArray[np.int64]:
         return self._examples[self._sampler.draw(step * self._count, self._count)].astype(np.int64)
 
 
 class StepBatches:
-    """Makes the batches of any step.
-
-    Attributes:
-        shares: (L,) the share of texts asked for each language, of the first objective that is on.
-    """
+    """Makes the batches of any step."""
 
     def __init__(self, shards: TokenShards, config: RunConfig, starts_word: NDArray[np.bool_]) -> None:
         """Index the shards.
@@ -115,8 +117,11 @@ class StepBatches:
                 self._translation = _Stream(shards, paired, config, tokens, True, 3 * seed + 1)
             if tokens := objectives.alignment_tokens:
                 self._alignment = _Stream(shards, paired, config, tokens, True, 3 * seed + 2)
-        streams = (self._masked, self._alignment, self._translation)
-        self.shares = next(stream.shares for stream in streams if stream is not None)
+
+    @property
+    def aligns(self) -> bool:
+        """Whether the alignment is among the objectives."""
+        return self._alignment is not None
 
     def make(self, step: int, *, only_alignment: bool = False) -> StepBatch:
         """The batches of step number `step`, on the host.
@@ -125,12 +130,15 @@ class StepBatches:
             step: from 0.
             only_alignment: leave out the other objectives, if alignment is on at all.
         """
-        only_alignment = only_alignment and self._alignment is not None
+        only_alignment = only_alignment and self.aligns
         masked = translation = alignment = None
         drawn: list[NDArray[np.int64]] = []
+        partners: list[NDArray[np.int64]] = []
+        asked = np.zeros(len(self._shards.languages))
         if self._masked and not only_alignment:
             examples = self._masked.of_step(step)
             drawn.append(examples)
+            asked += self._masked.asked
             masked = masked_lm_batch(
                 self._tokens(examples),
                 self._language[examples],
@@ -140,7 +148,9 @@ class StepBatches:
             )
         if self._translation and not only_alignment:
             left, right, rng = self._pairs_of(self._translation, step, 1)
-            drawn += [left, right]
+            drawn.append(left)
+            partners.append(right)
+            asked += self._translation.asked
             translation = translation_lm_batch(
                 self._tokens(left),
                 self._tokens(right),
@@ -152,7 +162,9 @@ class StepBatches:
             )
         if self._alignment:
             left, right, _ = self._pairs_of(self._alignment, step, 2)
-            drawn += [left, right]
+            drawn.append(left)
+            partners.append(right)
+            asked += self._alignment.asked
             alignment = alignment_batch(
                 self._tokens(left),
                 self._tokens(right),
@@ -160,13 +172,11 @@ class StepBatches:
                 self._language[left],
                 self._language[right],
             )
-        everything = np.concatenate(drawn)
-        tokens = np.bincount(
-            self._language[everything],
-            weights=np.asarray(self._shards.n_tokens)[everything],
-            minlength=len(self._shards.languages),
-        )
-        return StepBatch(masked, translation, alignment, tokens.astype(np.int64))
+        texts = np.bincount(self._language[np.concatenate(drawn)], minlength=len(asked))
+        everything = np.concatenate(drawn + partners)
+        lengths = np.asarray(self._shards.n_tokens)[everything]
+        tokens = np.bincount(self._language[everything], weights=lengths, minlength=len(asked))
+        return StepBatch(masked, translation, alignment, asked, texts, tokens.astype(np.int64))
 
     def _pairs_of(
         self, stream: _Stream, step: int, objective: int

@@ -14,11 +14,12 @@ from types import FrameType
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
+from xformer.files import atomic_write
 from xformer.model import MultilingualModel
 from xformer.objectives import Loss, alignment_loss, masked_lm_loss
 from xformer.progress import Progress
@@ -108,7 +109,7 @@ def train(
     training.model.train()
     tally, tally_start, tally_tokens = Tally(training.shards.languages), time.monotonic(), state.tokens
     saved = logged = time.monotonic()
-    last_saved = state.step
+    last_saved, last_norm = state.step, 0.0
     with (
         MetricsLog(training.run.metrics, training.run.events, state.step) as log,
         BatchesAhead(training.batches) as batches,
@@ -118,7 +119,8 @@ def train(
             start = time.monotonic()
             factor = learning_rate_factor(share, config.optimizer)
             set_learning_rate(training.optimizer, factor)
-            bag = share < config.training.bag_share
+            # Blocks that have joined stay, though a longer run makes its share smaller again.
+            bag = training.batches.aligns and not state.joined and share < config.training.bag_share
             batch = batches.take(state.step, only_alignment=bag).to(device)
             with autocast(training.precision, device):
                 losses = step_losses(training.model, batch, config.objectives, 0 if bag else None)
@@ -129,7 +131,8 @@ def train(
             finite = bool(torch.isfinite(loss) & torch.isfinite(norm))
             if finite:
                 training.optimizer.step()
-                tally.add(losses, batch.tokens_by_language)
+                tally.add(losses, batch)
+                last_norm = float(norm)
             else:
                 _save_bad_batch(training, batch, state.step, losses, float(norm))
             now = time.monotonic()
@@ -139,11 +142,13 @@ def train(
                 elapsed=state.elapsed + now - start,
                 tokens=state.tokens + batch.n_tokens,
                 skipped=state.skipped + (not finite),
+                joined=not bag,
             )
             done = span.progress(state.step, state.elapsed) >= 1.0
-            if (now - logged >= config.training.log_every or done) and tally.means():
+            due = now - logged >= config.training.log_every
+            if (due or done or interrupted()) and tally.means():
                 rate = (state.tokens - tally_tokens) / (now - tally_start)
-                log.write(_line(state, tally, training.batches.shares, rate, factor, bag, float(norm)))
+                log.write(_line(state, tally, rate, factor, bag, last_norm))
                 _show(progress, span, state, rate, tally)
                 tally, tally_start, tally_tokens = Tally(training.shards.languages), now, state.tokens
                 logged = now
@@ -162,7 +167,7 @@ def train(
 
 
 def _line(
-    state: TrainingState, tally: Tally, shares: Any, rate: float, factor: float, bag: bool, norm: float
+    state: TrainingState, tally: Tally, rate: float, factor: float, bag: bool, norm: float
 ) -> dict[str, Any]:
     return {
         "step": state.step,
@@ -174,7 +179,7 @@ def _line(
         "gradient_norm": round(norm, 5),
         "skipped": state.skipped,
         "loss": {name: round(value, 5) for name, value in tally.means().items()},
-        "languages": tally.by_language(shares),
+        "languages": tally.by_language(),
     }
 
 
@@ -201,12 +206,14 @@ def _save_bad_batch(
         packed = batch.alignment.inputs
         tensors |= {"alignment.tokens": packed.tokens, "alignment.cu_seqlens": packed.cu_seqlens}
         tensors |= {"alignment.group": batch.alignment.group}
-    save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, training.run.bad_batch)
+    with atomic_write(training.run.bad_batch, "wb") as file:
+        file.write(save({k: v.cpu().contiguous() for k, v in tensors.items()}))
     values = ", ".join(f"{name} {loss.value.item():g}" for name, loss in losses.items())
     if training.config.training.non_finite == "stop":
         raise InputError(
             f"step {step}: loss or gradient is not finite ({values}; gradient norm {norm:g}). The batch is in"
-            f" {training.run.bad_batch}. Lower optimizer.lr, or set training.non_finite = 'skip'"
+            f" {training.run.bad_batch}. Go on with training.non_finite=skip, or begin a new run with a lower"
+            " optimizer.lr"
         )
 
 

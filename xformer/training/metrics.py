@@ -15,20 +15,25 @@ from numpy.typing import NDArray
 
 from xformer.files import atomic_write
 from xformer.objectives import Loss
+from xformer.training.batches import StepBatch
 
 
 class Tally:
-    """Losses and token counts since the last line, by objective and language. Shapes: L languages."""
+    """Losses and counts since the last line, by objective and language. Shapes: L languages."""
 
     def __init__(self, languages: Sequence[str]) -> None:
         self._languages = languages
         self._sums: dict[str, NDArray[np.float64]] = {}
         self._counts: dict[str, NDArray[np.int64]] = {}
+        self._asked = np.zeros(len(languages))
+        self._texts = np.zeros(len(languages), dtype=np.int64)
         self._tokens = np.zeros(len(languages), dtype=np.int64)
 
-    def add(self, losses: dict[str, Loss], tokens_by_language: NDArray[np.int64]) -> None:
+    def add(self, losses: dict[str, Loss], batch: StepBatch) -> None:
         """Count one step."""
-        self._tokens += tokens_by_language
+        self._asked += batch.asked_by_language
+        self._texts += batch.texts_by_language
+        self._tokens += batch.tokens_by_language
         size = len(self._languages)
         for name, loss in losses.items():
             items = loss.items.double().cpu().numpy()
@@ -41,18 +46,17 @@ class Tally:
         """Each objective's mean loss, in nats an item."""
         return {name: float(self._sums[name].sum() / max(1, self._counts[name].sum())) for name in self._sums}
 
-    def by_language(self, shares: NDArray[np.float64]) -> dict[str, dict[str, float]]:
-        """Per language: the share of texts asked for, the share of tokens read, and each mean loss.
-
-        Args:
-            shares: (L,) asked for.
-        """
-        total = max(1, int(self._tokens.sum()))
+    def by_language(self) -> dict[str, dict[str, float]]:
+        """Per language: shares of the texts asked for, of those drawn, of all tokens read; mean losses."""
+        asked = self._asked / max(self._asked.sum(), 1e-9)
+        drawn = self._texts / max(1, int(self._texts.sum()))
+        tokens = self._tokens / max(1, int(self._tokens.sum()))
         table: dict[str, dict[str, float]] = {}
         for number, language in enumerate(self._languages):
             row = {
-                "asked": round(float(shares[number]), 6),
-                "seen": round(int(self._tokens[number]) / total, 6),
+                "asked": round(float(asked[number]), 6),
+                "drawn": round(float(drawn[number]), 6),
+                "tokens": round(float(tokens[number]), 6),
             }
             for name, sums in self._sums.items():
                 if self._counts[name][number]:

@@ -28,7 +28,7 @@ from xformer.training.prepare import open_shards, prepare
 from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span
 
-_MAY_CHANGE = ("budget", "steps", "checkpoint_every", "keep", "log_every")
+_MAY_CHANGE = ("budget", "steps", "checkpoint_every", "keep", "log_every", "non_finite")
 
 
 def pretrain(
@@ -38,7 +38,7 @@ def pretrain(
 
     Args:
         path: a new folder, or one of an earlier call with the same settings. Length, checkpoint and log
-            intervals may change between calls.
+            intervals, and what is done about losses that are not finite, may change between calls.
         config: the settings.
         progress: where to show what happens.
         device: left out, a GPU if there is one.
@@ -68,8 +68,11 @@ def pretrain(
         state = checkpoint.state
         if Span.of(config.training).progress(state.step, state.elapsed) >= 1.0:
             progress.say(f"training: complete at step {state.step:,}, reusing {checkpoint.path}")
+            if not run.model_card.is_file():
+                _describe(run, progress)
             return True
         progress.say(f"training: resuming from {checkpoint.path}, {duration(state.elapsed)} in")
+    precision = state.precision or choose_precision(config.training.precision, device, config.model.d_model)
     training = Training(
         run=run,
         config=config,
@@ -77,19 +80,24 @@ def pretrain(
         optimizer=optimizer,
         batches=StepBatches(shards, config, tokenizer.starts_word()),
         shards=shards,
-        precision=choose_precision(config.training.precision, device, config.model.d_model),
+        precision=precision,
     )
     parameters = sum(p.numel() for p in model.parameters())
-    progress.say(f"model: {parameters:,} parameters, {training.precision} on {device}")
-    state, interrupted = train(training, state, progress)
-    if plot_losses(read_metrics(run.metrics), run.loss_plot) is None:
-        progress.say("no loss plot: matplotlib is not installed (extra `plot`)")
-    write_model_card(run)
+    progress.say(f"model: {parameters:,} parameters, {precision} on {device}")
+    state, interrupted = train(training, replace(state, precision=precision), progress)
+    _describe(run, progress)
     said = "interrupted and saved" if interrupted else "done"
     progress.say(
         f"training: {said} at step {state.step:,}, {duration(state.elapsed)}, {state.tokens:,} tokens"
     )
     return not interrupted
+
+
+def _describe(run: RunDirectory, progress: Progress) -> None:
+    """Draw the loss curves and write the model card."""
+    if plot_losses(read_metrics(run.metrics), run.loss_plot) is None:
+        progress.say("no loss plot: matplotlib (extra `plot`) is not installed, or there is nothing to draw")
+    write_model_card(run)
 
 
 def build_model(config: RunConfig, shards: TokenShards) -> MultilingualModel:
@@ -130,10 +138,19 @@ def load_run(
 
 def _settle_config(run: RunDirectory, config: RunConfig) -> None:
     """Write the settings of a new run; compare them with those of an old one."""
+    if run.path.exists() and not run.path.is_dir():
+        raise InputError(f"{run.path}: expected the folder of a run, or a new name, found a file")
     if run.config.is_file():
+        # Settings bind once something was made with them: a first call that failed needs no new folder.
+        binds = {"data": run.manifest.is_file() or run.corpus.is_dir(), "tokenizer": run.tokenizer.is_file()}
+        trained = run.checkpoints.is_dir()
         old = load_toml(run.config, RunConfig)
         kept = replace(config.training, **{name: getattr(old.training, name) for name in _MAY_CHANGE})
-        changed = _differences(old, replace(config, training=kept))
+        changed = [
+            difference
+            for difference in _differences(old, replace(config, training=kept))
+            if binds.get(difference.partition(".")[0], trained)
+        ]
         if changed:
             raise InputError(
                 f"{run.config}: this run began with other settings: {'; '.join(changed)}. Give the same, or"

@@ -1,0 +1,122 @@
+"""A made-up parallel corpus in three languages, settings for a run of seconds, and runs that are set up."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from xformer.config import ModelConfig
+from xformer.data.corpus import import_corpus
+from xformer.data.manifest import Source
+from xformer.data.plan import ImportOptions
+from xformer.data.record import Record
+from xformer.data.split import SplitSizes
+from xformer.progress import Progress
+from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
+from xformer.tokenizer import TokenizerOptions
+from xformer.toml_config import save_toml
+from xformer.training.prepare import prepare
+from xformer.training.run_directory import RunDirectory
+
+WORDS = {
+    "en": ("dog cat bird horse fox", "sees buys paints finds", "house apple book window bread road"),
+    "de": ("Hund Katze Vogel Pferd Fuchs", "sieht kauft malt findet", "Haus Apfel Buch Fenster Brot Weg"),
+    "el": (
+        "σκύλος γάτα πουλί άλογο αλεπού",
+        "βλέπει παίρνει βάφει βρίσκει",
+        "σπίτι μήλο βιβλίο παράθυρο ψωμί δρόμος",
+    ),
+}
+
+
+def sentences(language: str) -> list[Record]:
+    """120 sentences; every third of them in Greek."""
+    parts = [words.split() for words in WORDS[language]]
+    texts = (" ".join(words) for words in itertools.product(*parts))
+    step = 3 if language == "el" else 1
+    return [
+        Record(text, language, f"group {number}", "made up")
+        for number, text in enumerate(texts)
+        if number % step == 0
+    ]
+
+
+def make_corpus(folder: Path, seed: int = 0) -> Path:
+    """Import the sentences, 8 groups held out twice."""
+    records = itertools.chain.from_iterable(map(sentences, WORDS))
+    # Sentences that differ in one word are near duplicates to the importer, and are wanted here.
+    options = ImportOptions(SplitSizes(dev=8, test=8, min_languages=2), seed=seed, near_threshold=1.0)
+    import_corpus(records, folder, options, [Source("made up", "CC0-1.0")])
+    return folder
+
+
+class Listening(Progress):
+    """Keeps what is said, for `console.export_text`, and calls `on_step` as each step is shown."""
+
+    def __init__(self, on_step: Callable[[int], None] | None = None) -> None:
+        super().__init__(Console(file=io.StringIO(), width=200, record=True))
+        self._on_step = on_step
+
+    def __call__(self, what: str, done: int, total: int | None, note: str = "") -> None:
+        super().__call__(what, done, total, note)
+        if what == "train (steps)" and self._on_step is not None:
+            self._on_step(done)
+
+
+@pytest.fixture
+def listening() -> type[Listening]:
+    return Listening
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_corpus(tmp_path_factory.mktemp("corpus") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def config(corpus: Path) -> RunConfig:
+    """A few steps, each with all objectives, each with a line in the log."""
+    return RunConfig(
+        model=ModelConfig(
+            vocab_size=360,
+            d_model=16,
+            n_layers=2,
+            n_heads=2,
+            d_ff=16,
+            max_length=64,
+            dropout=0.1,
+            attention_dropout=0.1,
+        ),
+        tokenizer=TokenizerOptions(vocabulary_size=320, threads=1),
+        data=DataConfig(corpus=str(corpus), max_length=40),
+        objectives=ObjectivesConfig(masked_lm_tokens=96, translation_lm_tokens=96, alignment_tokens=192),
+        training=TrainingConfig(
+            budget=None, steps=8, precision="fp32", checkpoint_every=1e6, log_every=0.0, keep=2
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def prepared(config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory with tokenizer, manifest and shards."""
+    folder = tmp_path_factory.mktemp("prepared")
+    prepare(RunDirectory(folder), config, Listening())
+    return folder
+
+
+@pytest.fixture
+def begin(prepared: Path, tmp_path: Path) -> Callable[..., RunDirectory]:
+    """Makes a run with these settings, and perhaps a name, for which nothing has to be prepared."""
+
+    def make(config: RunConfig, name: str = "run") -> RunDirectory:
+        shutil.copytree(prepared, tmp_path / name)
+        save_toml(tmp_path / name / "config.toml", config)
+        return RunDirectory(tmp_path / name)
+
+    return make

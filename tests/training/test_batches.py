@@ -1,0 +1,215 @@
+"""The batches of a step.
+
+Shapes: T tokens, L languages, P pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from xformer.data.sampling import language_shares
+from xformer.data.shards import TokenShards
+from xformer.errors import InputError
+from xformer.objectives import AlignmentBatch, MaskedBatch
+from xformer.run_config import RunConfig
+from xformer.tokenizer import Tokenizer
+from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
+from xformer.training.run_directory import RunDirectory
+
+
+@pytest.fixture(scope="module")
+def shards(prepared: Any) -> TokenShards:
+    return TokenShards.open(RunDirectory(prepared).shards("train"))
+
+
+@pytest.fixture(scope="module")
+def starts_word(prepared: Any) -> Any:
+    return Tokenizer.load(RunDirectory(prepared).tokenizer).starts_word()
+
+
+@pytest.fixture
+def make(shards: TokenShards, starts_word: Any, config: RunConfig) -> Callable[..., StepBatches]:
+    """The batches under the settings with other objectives and sampling."""
+
+    def build(seed: int = 0, alpha: float = 0.7, **objectives: Any) -> StepBatches:
+        return StepBatches(
+            shards,
+            replace(
+                config,
+                objectives=replace(config.objectives, **objectives),
+                training=replace(config.training, seed=seed),
+                data=replace(config.data, alpha=alpha),
+            ),
+            starts_word,
+        )
+
+    return build
+
+
+def _tensors(batch: StepBatch) -> list[torch.Tensor]:
+    found = []
+    for part in (batch.masked_lm, batch.translation_lm):
+        if part is not None:
+            found += [part.inputs.tokens, part.inputs.positions, part.selected, part.targets]
+    if batch.alignment is not None:
+        found += [batch.alignment.inputs.tokens, batch.alignment.group]
+    return found
+
+
+def _same(a: StepBatch, b: StepBatch) -> bool:
+    pairs = list(zip(_tensors(a), _tensors(b), strict=True))
+    return all(x.shape == y.shape and torch.equal(x, y) for x, y in pairs)
+
+
+def _texts(batch: MaskedBatch | AlignmentBatch) -> list[tuple[int, ...]]:
+    """The sequences in the order before packing, with what was hidden put back."""
+    tokens = batch.inputs.tokens.clone()
+    if isinstance(batch, MaskedBatch):
+        tokens[batch.selected] = batch.targets
+    parts = tokens.split(list(batch.inputs.lengths))
+    back = batch.inputs.order.argsort().tolist()
+    return [tuple(parts[place].tolist()) for place in back]
+
+
+def test_a_step_s_batch_depends_on_its_number_and_the_seed_alone(make: Callable[..., StepBatches]) -> None:
+    first, second = make(), make()
+    forwards = [first.make(step) for step in range(4)]
+    backwards = [second.make(step) for step in (3, 1, 2, 0)][::-1]
+    assert _same(forwards[0], backwards[0])
+    assert _same(forwards[3], backwards[3])
+    assert not _same(forwards[0], forwards[1])
+    assert not _same(forwards[0], make(seed=1).make(0))
+
+
+def test_texts_and_pairs_are_those_of_the_shards(
+    make: Callable[..., StepBatches], shards: TokenShards
+) -> None:
+    texts: dict[tuple[int, ...], set[tuple[int, int]]] = {}
+    for example in range(len(shards)):
+        known = texts.setdefault(tuple(shards[example].tolist()), set())
+        known.add((int(shards.language[example]), int(shards.group[example])))
+    batch = make().make(5)
+    assert batch.masked_lm is not None
+    assert batch.translation_lm is not None
+    assert batch.alignment is not None
+    assert all(text in texts for text in _texts(batch.masked_lm))
+
+    both = _texts(batch.alignment)
+    half = len(both) // 2
+    assert half == len(batch.alignment.group) >= 2
+    for pair, (left, right) in enumerate(zip(both[:half], both[half:], strict=True)):
+        group = int(batch.alignment.group[pair])
+        languages = batch.alignment.language[pair], batch.alignment.language[half + pair]
+        assert (languages[0], group) in texts[left]
+        assert (languages[1], group) in texts[right]
+        assert languages[0] != languages[1]
+
+    for joined in _texts(batch.translation_lm):
+        cut = joined.index(2)  # </s>
+        groups = [{group for _, group in texts[part]} for part in (joined[:cut], joined[cut + 1 :])]
+        assert groups[0] & groups[1]
+
+
+def test_tokens_are_about_as_many_as_asked(make: Callable[..., StepBatches]) -> None:
+    asked = {"masked_lm_tokens": 400, "translation_lm_tokens": 700, "alignment_tokens": 1000}
+    batches = make(**asked)
+    totals = dict.fromkeys(asked, 0)
+    for step in range(20):
+        batch = batches.make(step)
+        parts = (batch.masked_lm, batch.translation_lm, batch.alignment)
+        for name, part in zip(asked, parts, strict=True):
+            assert part is not None
+            totals[name] += part.inputs.n_tokens
+        separators = len(batch.translation_lm.inputs.lengths) if batch.translation_lm else 0
+        in_parts = sum(part.inputs.n_tokens for part in parts if part)
+        assert batch.n_tokens == in_parts - separators
+    for name, total in totals.items():
+        assert total / 20 == pytest.approx(asked[name], rel=0.12)
+
+
+def test_objectives_without_tokens_are_left_out(make: Callable[..., StepBatches]) -> None:
+    off = {"masked_lm_tokens": 0, "translation_lm_tokens": 0, "alignment_tokens": 0}
+    for name in ("masked_lm", "translation_lm", "alignment"):
+        batches = make(**off | {f"{name}_tokens": 200})
+        batch = batches.make(0)
+        assert {n for n in ("masked_lm", "translation_lm", "alignment") if getattr(batch, n)} == {name}
+        assert batches.aligns == (name == "alignment")
+
+
+def test_the_bag_s_steps_have_the_same_pairs_and_nothing_else(make: Callable[..., StepBatches]) -> None:
+    batches = make()
+    whole, bag = batches.make(3), batches.make(3, only_alignment=True)
+    assert bag.masked_lm is None
+    assert bag.translation_lm is None
+    assert whole.alignment is not None
+    assert bag.alignment is not None
+    assert _texts(bag.alignment) == _texts(whole.alignment)
+    assert bag.n_tokens == bag.alignment.inputs.n_tokens
+
+
+def test_texts_drawn_agree_with_the_shares_asked_for(
+    make: Callable[..., StepBatches], shards: TokenShards
+) -> None:
+    batches = make(alpha=0.3, alignment_tokens=0, translation_lm_tokens=0, masked_lm_tokens=2000)
+    shares = language_shares(np.bincount(shards.language), 0.3, 8.0)
+    steps = [batches.make(step) for step in range(30)]
+    drawn = np.sum([batch.texts_by_language for batch in steps], axis=0)
+    asked = np.sum([batch.asked_by_language for batch in steps], axis=0)
+    assert asked / asked.sum() == pytest.approx(shares)
+    texts = drawn.sum()
+    assert texts == pytest.approx(asked.sum())
+    assert (np.abs(drawn / texts - shares) < 4 * np.sqrt(shares * (1 - shares) / texts)).all()
+    # And not with the shares of tokens, Greek texts being longer.
+    tokens = np.sum([batch.tokens_by_language for batch in steps], axis=0)
+    assert np.abs(tokens / tokens.sum() - shares).max() > 0.05
+
+
+def test_a_text_counts_for_its_own_language_partners_for_none(
+    make: Callable[..., StepBatches], shards: TokenShards
+) -> None:
+    batch = make(masked_lm_tokens=0, translation_lm_tokens=0).make(2)
+    assert batch.alignment is not None
+    half = len(batch.alignment.group)
+    left, both = batch.alignment.language[:half], batch.alignment.language
+    lengths = [len(text) for text in _texts(batch.alignment)]
+    assert batch.texts_by_language.tolist() == np.bincount(left, minlength=3).tolist()
+    assert batch.asked_by_language.sum() == pytest.approx(half)
+    assert batch.tokens_by_language.tolist() == np.bincount(both, weights=lengths, minlength=3).tolist()
+
+
+def test_batches_made_ahead_are_the_same_batches(make: Callable[..., StepBatches]) -> None:
+    plain = make()
+    bag = [True, True, False, False, True]  # the guess that the next step is of the same kind fails twice
+    with BatchesAhead(make()) as ahead:
+        for step, only in zip([0, 1, 2, 3, 7], bag, strict=True):
+            assert _same(ahead.take(step, only_alignment=only), plain.make(step, only_alignment=only))
+
+
+def test_what_goes_wrong_ahead_is_raised_when_it_is_asked_for() -> None:
+    class Broken(StepBatches):
+        def __init__(self) -> None:
+            pass
+
+        def make(self, step: int, *, only_alignment: bool = False) -> StepBatch:
+            if step == 1:
+                raise InputError("the second step")
+            return StepBatch(None, None, None, np.zeros(1), np.zeros(1, int), np.zeros(1, int))
+
+    with BatchesAhead(Broken()) as ahead:
+        ahead.take(0)
+        with pytest.raises(InputError, match="the second step"):
+            ahead.take(1)
+
+
+def test_a_batch_moves_whole(make: Callable[..., StepBatches]) -> None:
+    batch = make().make(0)
+    assert batch.to(torch.device("cpu")) is batch
+    moved = batch.to(torch.device("meta"))
+    assert {tensor.device.type for tensor in _tensors(moved)} == {"meta"}
+    assert moved.n_tokens == batch.n_tokens

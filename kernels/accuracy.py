@@ -163,13 +163,16 @@ def solve(inputs: Inputs, backend: Backend, block: tuple[int, int] | None = None
     """
     leaves = {name: leaf.detach().requires_grad_() for name, leaf in inputs.leaves.items()}
     if block is None:
-        out, lse = attention(**leaves, **inputs.arguments, backend=backend, return_lse=True)
+        everything: dict[str, Any] = {**leaves, **inputs.arguments, "backend": backend, "return_lse": True}
+        out, lse = attention(**everything)
     else:
         out, lse = _with_blocks(leaves, inputs.arguments, block)
     # A row that sees nothing has lse -inf; a real loss masks it.
     finite = torch.where(lse.isinf(), 0.0, lse)
     grads = torch.autograd.grad((out, finite), list(leaves.values()), (inputs.grad_out, inputs.grad_lse))
-    return {"out": out, "lse": lse} | {f"grad_{name}": g for name, g in zip(leaves, grads, strict=True)}
+    return {"out": out.detach(), "lse": lse.detach()} | {
+        f"grad_{name}": g for name, g in zip(leaves, grads, strict=True)
+    }
 
 
 def errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error]:

@@ -11,11 +11,13 @@ TRITON_INTERPRET=1 there is nothing to compile.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from .attention.triton_backend import DELTA_ROWS, FUSED
 from .device import AMPERE, BLACKWELL, CDNA3, HOPPER, Kernel, Target, attention_tile, padded_head_size
 
 TARGETS = (AMPERE, HOPPER, BLACKWELL, CDNA3)
+HEAD_SIZES = (32, 64, 128, 256)
 
 _TYPES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
 _FP32_POINTERS = ("lse", "delta", "grad_lse", "slopes")
@@ -154,7 +157,7 @@ def check(case: Case) -> Row:
 
 def default_cases(
     targets: Sequence[Target] = TARGETS,
-    head_sizes: Sequence[int] = (32, 64, 72, 128, 256),
+    head_sizes: Sequence[int] = HEAD_SIZES,
     dtypes: Sequence[torch.dtype] = (torch.float16, torch.float32),
 ) -> Iterator[Case]:
     """Every kernel in its default configurations; with each mask and bias at head size 64."""
@@ -190,16 +193,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--target", choices=[t.name for t in TARGETS], action="append", help="only for this one"
     )
     parser.add_argument("--head-size", type=int, action="append", help="only this one; may be repeated")
-    parser.add_argument("--verbose", action="store_true", help="print each row as it comes")
+    parser.add_argument("--json", action="store_true", help="JSON lines, as they come, instead of a table")
     chosen = parser.parse_args(arguments)
     targets = [t for t in TARGETS if not chosen.target or t.name in chosen.target]
-    sizes = chosen.head_size or (32, 64, 72, 128, 256)
+    sizes = chosen.head_size or HEAD_SIZES
     rows = []
     for case in default_cases(targets, sizes):
         rows.append(check(case))
-        if chosen.verbose:
-            print(table(rows[-1:]).splitlines()[1], flush=True)
-    print(table(rows))
+        if chosen.json:
+            sys.stdout.write(json.dumps(asdict(rows[-1])) + "\n")
+            sys.stdout.flush()
+    if not chosen.json:
+        sys.stdout.write(table(rows) + "\n")
     return int(any(row.spilled for row in rows if row.target.startswith("sm_")))
 
 
@@ -220,9 +225,15 @@ def _launch(case: Case) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     kernel: Kernel = next(name for name in functions if name == case.kernel)
     tile = attention_tile(kernel, case.target, case.head_size, case.dtype, case.max_length)
     constants = {
-        "CAUSAL": case.causal, "WINDOW": case.window, "ALIBI": case.alibi,
-        "D": case.head_size, "BLOCK_D": width, "BLOCK_M": tile.block_m, "BLOCK_N": tile.block_n,
-    }  # fmt: skip
+        "CAUSAL": case.causal,
+        "WINDOW": case.window,
+        "ALIBI": case.alibi,
+        "FOLDED": case.dtype != torch.float32,
+        "D": case.head_size,
+        "BLOCK_D": width,
+        "BLOCK_M": tile.block_m,
+        "BLOCK_N": tile.block_n,
+    }
     return functions[kernel], constants, {"num_warps": tile.num_warps, "num_stages": tile.num_stages, **FUSED}
 
 

@@ -123,11 +123,11 @@ def _half(kernel: Kernel, target: Target, width: int) -> Tile:
     if kernel == "query":
         if width <= 64:
             return Tile(128, 64, 8, 2)
-        return Tile(64, 64, 8, 2) if width == 128 else Tile(32, 32, 8, 1)
+        return Tile(64, 64, 8, 2) if width == 128 else Tile(32, 32, 4 if target.arch == 100 else 8, 1)
     if width <= 64:
-        return Tile(32, 128, 8, 2)
+        return Tile(32, 64 if target.arch == 100 else 128, 8, 2)
     if width == 128:
-        return Tile(32 if target.arch == 80 else 16, 64, 8, 2)
+        return Tile(32 if target.arch == 80 else 16, 64, 8, 1 if target.arch == 100 else 2)
     return Tile(16, 32, 8, 1)
 
 
@@ -142,10 +142,12 @@ def _half_hip(kernel: Kernel, width: int) -> Tile:
 
 def _single(kernel: Kernel, target: Target, width: int) -> Tile:
     """fp32, whose products run from registers."""
+    if kernel != "query" and target.backend == "hip" and width == 256:
+        return Tile(16, 16, 4, 1)
     if kernel == "forward":
         return Tile(32, 32, 4, 1) if width <= 64 else Tile(16, 32, 8, 1)
     if kernel == "query":
         if width <= 64:
             return Tile(32, 32, 8, 1)
         return Tile(16, 16, 4 if width == 256 and target.arch == 80 else 8, 1)
-    return Tile(16, 32 if width <= 64 and target.arch != 80 else 16, 8, 1)
+    return Tile(16, 16, 8, 1)

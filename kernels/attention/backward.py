@@ -20,7 +20,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .tiles import LOG2_E, bounds, load_tile, penalize, place
+from .tiles import LOG2_E, bounds, exponential, load_slope, load_tile, penalize, place
 
 
 @triton.jit(do_not_specialize=["n_rows", "n_heads"])
@@ -42,10 +42,10 @@ def attention_delta(
 
 
 @triton.jit
-def load_row_lse(lse, row, inside):
-    """log2-sum-exp2 of rows; +inf, which makes every weight 0, for a row that saw no key or is not there."""
+def load_row_lse(lse, row, inside, FOLDED: tl.constexpr):
+    """log-sum-exp of rows; +inf, which makes every weight 0, for a row that saw no key or is not there."""
     value = tl.load(lse + row, mask=inside, other=float("-inf"))
-    return tl.where(value == float("-inf"), float("inf"), value * LOG2_E)
+    return tl.where(value == float("-inf"), float("inf"), value * LOG2_E if FOLDED else value)
 
 
 @triton.jit
@@ -54,7 +54,7 @@ def _walk_queries(
     keys, columns, shift, n_queries, n_heads, scale, slope, half_window,
     stride_qt, stride_qd, stride_gt, stride_gd,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, MASKED: tl.constexpr,
-    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr,
+    FOLDED: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr,
 ):  # fmt: skip
     """Add what the queries [begin, end) send to a block of keys. Scores are transposed: (keys, queries)."""
     for start in range(begin, end, BLOCK_M):
@@ -66,7 +66,7 @@ def _walk_queries(
             score = penalize(score, distance, slope, half_window, CAUSAL, WINDOW, ALIBI, MASKED)
         row = row_base + rows.to(tl.int64) * n_heads
         inside = rows < n_queries
-        weight = tl.exp2(score - load_row_lse(lse, row, inside)[None, :])
+        weight = exponential(score - load_row_lse(lse, row, inside, FOLDED)[None, :], FOLDED)
         grad = load_tile(grad_base, rows, columns, stride_gt, stride_gd, n_queries, D, BLOCK_D, MASKED)
         grad_value = tl.dot(weight.to(grad.dtype), grad, grad_value, input_precision="ieee")
         grad_weight = tl.dot(value, tl.trans(grad), input_precision="ieee")
@@ -81,7 +81,7 @@ def attention_backward_key_value(
     stride_qt, stride_qh, stride_qd, stride_kt, stride_kh, stride_kd, stride_vt, stride_vh, stride_vd,
     stride_gt, stride_gh, stride_gd,
     n_blocks, n_heads, group, scale, score_scale, half_window,
-    CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr,
+    CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, FOLDED: tl.constexpr,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Compute dK and dV of BLOCK_N keys of one key/value head. Grid: (n_blocks * G * B,)."""
@@ -116,7 +116,7 @@ def attention_backward_key_value(
         row_base = start_q * n_heads + head
         slope = 0.0
         if ALIBI:
-            slope = tl.load(slopes + head).to(tl.float32) * LOG2_E
+            slope = load_slope(slopes, head, FOLDED)
         for part in tl.static_range(3):
             if CAUSAL or WINDOW or part > 0:
                 grad_key, grad_value = _walk_queries(
@@ -125,7 +125,7 @@ def attention_backward_key_value(
                     full_begin if part == 0 else (full_end if part == 1 else end),
                     keys, columns, shift, n_queries, n_heads, score_scale, slope, half_window,
                     stride_qt, stride_qd, stride_gt, stride_gd,
-                    CAUSAL, WINDOW, ALIBI, part != 1, D, BLOCK_D, BLOCK_M,
+                    CAUSAL, WINDOW, ALIBI, part != 1, FOLDED, D, BLOCK_D, BLOCK_M,
                 )  # fmt: skip
 
     inside = (keys[:, None] < n_keys) & (columns[None, :] < D)
@@ -155,6 +155,7 @@ def _walk_keys(
     rows, columns, shift, n_queries, n_keys, scale, slope, half_window,
     stride_qt, stride_qd, stride_gt, stride_gd, stride_kt, stride_kd, stride_vt, stride_vd,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, MASKED: tl.constexpr,
+    FOLDED: tl.constexpr,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Add what the keys [begin, end) send to a block of queries."""
@@ -177,7 +178,7 @@ def _walk_keys(
             score = penalize(score, distance, slope, half_window, CAUSAL, WINDOW, ALIBI, MASKED)
         if MASKED:
             score = tl.where(keys[None, :] < n_keys, score, float("-inf"))
-        weight = tl.exp2(score - row_lse[:, None])
+        weight = exponential(score - row_lse[:, None], FOLDED)
         if thin:
             grad_weight = _thin_product(
                 grad_base, rows, stride_gt, stride_gd, n_rows, value_base, keys, stride_vt, stride_vd, n_keys,
@@ -197,7 +198,7 @@ def attention_backward_query(
     stride_qt, stride_qh, stride_qd, stride_kt, stride_kh, stride_kd, stride_vt, stride_vh, stride_vd,
     stride_gt, stride_gh, stride_gd,
     n_blocks, n_heads, group, scale, score_scale, half_window,
-    CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr,
+    CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, FOLDED: tl.constexpr,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Compute dQ of BLOCK_M queries of one head. Grid: (n_blocks * H * B,)."""
@@ -220,11 +221,11 @@ def attention_backward_query(
     query = load_tile(query_base, rows, columns, stride_qt, stride_qd, n_queries, D, BLOCK_D, True)
     grad = load_tile(grad_base, rows, columns, stride_gt, stride_gd, n_queries, D, BLOCK_D, True)
     row = (start_q + rows) * n_heads + head
-    row_lse = load_row_lse(lse, row, rows < n_queries)
+    row_lse = load_row_lse(lse, row, rows < n_queries, FOLDED)
     row_delta = tl.load(delta + row, mask=rows < n_queries, other=0.0)
     slope = 0.0
     if ALIBI:
-        slope = tl.load(slopes + head).to(tl.float32) * LOG2_E
+        slope = load_slope(slopes, head, FOLDED)
 
     grad_query = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
     begin, full_begin, full_end, end = bounds(
@@ -245,7 +246,7 @@ def attention_backward_query(
                 full_begin if part == 0 else (full_end if part == 1 else end),
                 rows, columns, shift, n_queries, n_keys, score_scale, slope, half_window,
                 stride_qt, stride_qd, stride_gt, stride_gd, stride_kt, stride_kd, stride_vt, stride_vd,
-                CAUSAL, WINDOW, ALIBI, part != 1, D, BLOCK_D, BLOCK_M, BLOCK_N,
+                CAUSAL, WINDOW, ALIBI, part != 1, FOLDED, D, BLOCK_D, BLOCK_M, BLOCK_N,
             )  # fmt: skip
     inside = (rows[:, None] < n_queries) & (columns[None, :] < D)
     tl.store(

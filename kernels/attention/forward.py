@@ -22,7 +22,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .tiles import LN_2, LOG2_E, bounds, load_tile, penalize, place
+from .tiles import LN_2, bounds, exponential, load_slope, load_tile, penalize, place
 
 
 @triton.jit
@@ -30,7 +30,7 @@ def _walk(
     acc, row_max, row_sum, query, key_base, value_base, begin, end,
     rows, columns, shift, n_keys, scale, slope, half_window, stride_kt, stride_kd, stride_vt, stride_vd,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, MASKED: tl.constexpr,
-    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
+    FOLDED: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Take in the keys [begin, end)."""
     for start in range(begin, end, BLOCK_N):
@@ -47,8 +47,8 @@ def _walk(
         if MASKED:
             # A row that has seen no key yet: -inf - -inf would be NaN.
             anchor = tl.where(new_max == float("-inf"), 0.0, new_max)
-        weight = tl.exp2(score - anchor[:, None])
-        rescale = tl.exp2(row_max - anchor)
+        weight = exponential(score - anchor[:, None], FOLDED)
+        rescale = exponential(row_max - anchor, FOLDED)
         row_sum = row_sum * rescale + tl.sum(weight, 1)
         value = load_tile(value_base, keys, columns, stride_vt, stride_vd, n_keys, D, BLOCK_D, MASKED)
         acc = tl.dot(weight.to(value.dtype), value, acc * rescale[:, None], input_precision="ieee")
@@ -61,7 +61,7 @@ def attention_forward(
     q, k, v, out, lse, cu_seqlens_q, cu_seqlens_k, slopes,
     stride_qt, stride_qh, stride_qd, stride_kt, stride_kh, stride_kd, stride_vt, stride_vh, stride_vd,
     n_blocks, n_heads, group, scale, half_window,
-    CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr,
+    CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, FOLDED: tl.constexpr,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Compute attention of BLOCK_M queries of one head. Grid: (n_blocks * H * B,)."""
@@ -83,7 +83,7 @@ def attention_forward(
     query = load_tile(query_base, rows, columns, stride_qt, stride_qd, n_queries, D, BLOCK_D, True)
     slope = 0.0
     if ALIBI:
-        slope = tl.load(slopes + head).to(tl.float32) * LOG2_E
+        slope = load_slope(slopes, head, FOLDED)
 
     acc = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
     row_max = tl.full([BLOCK_M], float("-inf"), tl.float32)
@@ -106,12 +106,14 @@ def attention_forward(
                 full_begin if part == 0 else (full_end if part == 1 else end),
                 rows, columns, shift, n_keys, scale, slope, half_window,
                 stride_kt, stride_kd, stride_vt, stride_vd,
-                CAUSAL, WINDOW, ALIBI, part != 1, D, BLOCK_D, BLOCK_N,
+                CAUSAL, WINDOW, ALIBI, part != 1, FOLDED, D, BLOCK_D, BLOCK_N,
             )  # fmt: skip
 
     blind = row_sum == 0.0
     acc = acc / tl.where(blind, 1.0, row_sum)[:, None]
-    row_lse = tl.where(blind, float("-inf"), (row_max + tl.log2(tl.where(blind, 1.0, row_sum))) * LN_2)
+    log2_sum = tl.log2(tl.where(blind, 1.0, row_sum))
+    row_lse = (row_max + log2_sum) * LN_2 if FOLDED else row_max + log2_sum * LN_2
+    row_lse = tl.where(blind, float("-inf"), row_lse)
     row = (start_q + rows) * n_heads + head
     tl.store(lse + row, row_lse, mask=rows < n_queries)
     inside = (rows[:, None] < n_queries) & (columns[None, :] < D)

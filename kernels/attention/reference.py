@@ -39,6 +39,11 @@ def reference_attention(
     stat_dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
     outs, lses = [], []
     starts_q, starts_k = cu_seqlens_q.tolist(), cu_seqlens_k.tolist()
+    if len(starts_q) == 1:
+        starts_q, starts_k = (
+            [0, 0],
+            [0, 0],
+        )  # no sequence is like an empty one, but leaves nothing to differentiate
     for start_q, stop_q, start_k, stop_k in zip(starts_q, starts_q[1:], starts_k, starts_k[1:], strict=False):
         query = q[start_q:stop_q].transpose(0, 1)
         key = k[start_k:stop_k].transpose(0, 1).repeat_interleave(group, dim=0)
@@ -62,8 +67,6 @@ def reference_attention(
             weight = weight * scaled_keep(rows, keys, rules.seed, rules.dropout, weight.dtype)
         outs.append((weight.to(value.dtype) @ value).transpose(0, 1))
         lses.append(lse.transpose(0, 1))
-    if not outs:
-        return torch.zeros_like(q), q.new_zeros(q.shape[:2], dtype=stat_dtype)
     return torch.cat(outs), torch.cat(lses)
 
 

@@ -1,8 +1,7 @@
 """What the Triton kernels of attention share: loads, the place of a program, the bounds of its walk, masks.
 
 Shapes: D head size, rounded up to a power of two in BLOCK_D. "Rows" are what a program owns, "columns" what
-    it
-walks over: queries and keys, or the other way round.
+it walks over: queries and keys, or the other way round.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -31,6 +30,23 @@ def load_tile(
     if BLOCK_D == D:
         return tl.load(at)
     return tl.load(at, mask=columns[None, :] < D, other=0.0)
+
+
+@triton.jit
+def exponential(score, FOLDED: tl.constexpr):
+    """Raise e to the power of scores; if FOLDED, these are multiples of log 2 already.
+
+    Folding log2 e into the scale saves a product for each weight, but rounds the scores once more. That is
+    less than half precision sees; in fp32, with scores in the hundreds, it would be the greatest error.
+    """
+    return tl.exp2(score) if FOLDED else tl.exp2(score * LOG2_E)
+
+
+@triton.jit
+def load_slope(slopes, head, FOLDED: tl.constexpr):
+    """ALiBi's slope of a head, in the unit of scores."""
+    slope = tl.load(slopes + head).to(tl.float32)
+    return slope * LOG2_E if FOLDED else slope
 
 
 @triton.jit

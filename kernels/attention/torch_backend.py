@@ -43,9 +43,9 @@ def attention_torch(
         causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, dropout, seed
     )
     batch = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=dropout == 0)
-    q, k, v = batch.sort_queries(q), batch.sort_keys(k), batch.sort_keys(v)
     out = _blank(q, 0.0, batch.covers_q)
     lse = _blank(q[..., 0], float("-inf"), batch.covers_q, _stat_dtype(q))
+    q, k, v = batch.sort_queries(_prepare(q)), batch.sort_keys(_prepare(k)), batch.sort_keys(_prepare(v))
     for run in batch.runs:
         block_out, block_lse = block_forward(*_block(run, q, k, v), rules, run.start_q)
         run.queries(out).copy_(block_out)
@@ -89,8 +89,6 @@ def attention_torch_backward(
         causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, dropout, seed
     )
     batch = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=dropout == 0)
-    q, out, lse, grad_out = (batch.sort_queries(x) for x in (q, out, lse, grad_out))
-    k, v = batch.sort_keys(k), batch.sort_keys(v)
     lse_matters = bool(grad_lse.any())
     if lse_matters:
         grad_lse = batch.sort_queries(grad_lse)
@@ -99,6 +97,8 @@ def attention_torch_backward(
     grad_table = None
     if needs_table and bias_table is not None:
         grad_table = torch.zeros_like(bias_table)
+    q, out, lse, grad_out = (batch.sort_queries(_prepare(x)) for x in (q, out, lse, grad_out))
+    k, v = batch.sort_keys(_prepare(k)), batch.sort_keys(_prepare(v))
     for run in batch.runs:
         block = block_backward(
             run.queries(grad_out),
@@ -113,14 +113,14 @@ def attention_torch_backward(
         run.queries(grad_q).copy_(block[0])
         run.keys(grad_k).copy_(_sum_groups(block[1], k.shape[1]))
         run.keys(grad_v).copy_(_sum_groups(block[2], v.shape[1]))
-    table = q.new_empty(0) if grad_table is None else grad_table
+    table = lse.new_empty(0) if grad_table is None else grad_table
     return batch.unsort_queries(grad_q), batch.unsort_keys(grad_k), batch.unsort_keys(grad_v), table
 
 
 @attention_torch_backward.register_fake
 def _(grad_out: Tensor, grad_lse: Tensor, q: Tensor, k: Tensor, v: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    bias_table, needs_table = rest[6], rest[-1]
-    table = bias_table.new_empty(bias_table.shape) if needs_table else q.new_empty(0)
+    bias_table, needs_table = rest[7], rest[-1]
+    table = bias_table.new_empty(bias_table.shape) if needs_table else q.new_empty(0, dtype=_stat_dtype(q))
     return q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape), table
 
 
@@ -140,7 +140,12 @@ def _backward(ctx: Any, grad_out: Tensor, grad_lse: Tensor) -> tuple[Tensor | No
     return grad_q, grad_k, grad_v, *[None] * 5, grad_table if needs_table else None, *[None] * 5
 
 
+def _no_second_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    raise NotImplementedError("backend 'torch' has no second derivative; 'reference' has")
+
+
 attention_torch.register_autograd(_backward, setup_context=_save)
+attention_torch_backward.register_autograd(_no_second_backward)
 
 
 def _block(run: Run, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -160,10 +165,20 @@ def _sum_groups(grad: Tensor, n_kv_heads: int) -> Tensor:
 
 
 def _blank(like: Tensor, value: float, covered: bool, dtype: torch.dtype | None = None) -> Tensor:
-    """A contiguous tensor for runs to fill; filled beforehand only if they leave rows out, for memory is slow."""
+    """A contiguous tensor for runs to fill; filled beforehand only if they leave rows out."""
     if covered:
         return like.new_empty(like.shape, dtype=dtype)
     return like.new_full(like.shape, value, dtype=dtype)
+
+
+def _prepare(x: Tensor) -> Tensor:
+    """What the fused CPU kernel wants: elements of a head side by side, and fp32 for half precision.
+
+    It does not check the first. As to the second, its fp32 products are the faster ones, conversion included.
+    """
+    if x.device.type == "cpu" and x.dtype in (torch.float16, torch.bfloat16):
+        return x.float()
+    return x if x.stride(-1) == 1 else x.contiguous()
 
 
 def _stat_dtype(q: Tensor) -> torch.dtype:

@@ -57,7 +57,7 @@ def attention_triton(
     Returns:
         out (T, H, D) and lse (T, H) fp32.
     """
-    n_heads, head_size = q.shape[1:]
+    n_heads = q.shape[1]
     out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     lse = torch.empty(q.shape[:2], dtype=torch.float32, device=q.device)
     n_sequences = cu_seqlens_q.shape[0] - 1
@@ -69,8 +69,8 @@ def attention_triton(
         attention_forward[(n_blocks * n_heads * n_sequences,)](
             q, k, v, out, lse, cu_seqlens_q, cu_seqlens_k, alibi_slopes,
             *q.stride(), *k.stride(), *v.stride(),
-            n_blocks, n_heads, n_heads // k.shape[1], scale * LOG2_E, half_window or 0,
-            **_constants(causal, half_window, alibi_slopes, head_size, tile),
+            n_blocks, n_heads, n_heads // k.shape[1], _score_scale(q, scale), half_window or 0,
+            **_constants(q, causal, half_window, alibi_slopes, tile),
         )  # fmt: skip
     return out, lse
 
@@ -125,7 +125,7 @@ def attention_triton_backward(
         *v.stride(),
         *grad_out.stride(),
     )
-    sizes = (n_heads, n_heads // n_kv_heads, scale, scale * LOG2_E, half_window or 0)
+    sizes = (n_heads, n_heads // n_kv_heads, scale, _score_scale(q, scale), half_window or 0)
     with torch.cuda.device_of(q):
         attention_delta[(triton.cdiv(lse.numel(), DELTA_ROWS),)](
             out, grad_out, grad_lse, delta, *grad_out.stride(), *grad_lse.stride(), lse.numel(), n_heads,
@@ -134,11 +134,11 @@ def attention_triton_backward(
         )  # fmt: skip
         attention_backward_key_value[(blocks_kv * n_kv_heads * n_sequences,)](
             *inputs, grad_k, grad_v, *layout, blocks_kv, *sizes,
-            **_constants(causal, half_window, alibi_slopes, head_size, tile_kv),
+            **_constants(q, causal, half_window, alibi_slopes, tile_kv),
         )  # fmt: skip
         attention_backward_query[(blocks_q * n_heads * n_sequences,)](
             *inputs, grad_q, *layout, blocks_q, *sizes,
-            **_constants(causal, half_window, alibi_slopes, head_size, tile_q),
+            **_constants(q, causal, half_window, alibi_slopes, tile_q),
         )  # fmt: skip
     return grad_q, grad_k, grad_v
 
@@ -187,16 +187,26 @@ def _tile(kernel: Kernel, q: Tensor, max_length: int, block: Sequence[int] | Non
     return tile if block is None else Tile(block[0], block[1], tile.num_warps, tile.num_stages)
 
 
+def _is_folded(dtype: torch.dtype) -> bool:
+    """Whether kernels fold log2 e into the scale; see `tiles.exponential`."""
+    return dtype != torch.float32
+
+
+def _score_scale(q: Tensor, scale: float) -> float:
+    return scale * LOG2_E if _is_folded(q.dtype) else scale
+
+
 def _constants(
-    causal: bool, half_window: int | None, alibi_slopes: Tensor | None, head_size: int, tile: Tile
+    q: Tensor, causal: bool, half_window: int | None, alibi_slopes: Tensor | None, tile: Tile
 ) -> dict[str, Any]:
     """What a kernel is compiled for."""
     return {
         "CAUSAL": causal,
         "WINDOW": half_window is not None,
         "ALIBI": alibi_slopes is not None,
-        "D": head_size,
-        "BLOCK_D": padded_head_size(head_size),
+        "FOLDED": _is_folded(q.dtype),
+        "D": q.shape[2],
+        "BLOCK_D": padded_head_size(q.shape[2]),
         "BLOCK_M": tile.block_m,
         "BLOCK_N": tile.block_n,
         "num_warps": tile.num_warps,

@@ -1,0 +1,43 @@
+"""Where the Triton kernels run in these tests: on a GPU, or else in Triton's interpreter."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Any
+
+import pytest
+import torch
+
+# Before anything imports the kernels: they are interpreted or not from then on.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+@pytest.fixture(scope="session")
+def triton_device() -> torch.device:
+    """The device that the `triton` backend runs on here; skips where there is no triton."""
+    if importlib.util.find_spec("triton") is None:
+        pytest.skip("triton is not installed")
+    return torch.device("cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda")
+
+
+@pytest.fixture
+def poisoned_memory(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Fresh memory holds NaN, so that what is never written is seen; gives a count of allocations."""
+    count = [0]
+    names = ((torch, "empty"), (torch, "empty_like"), (torch.Tensor, "new_empty"))
+
+    def poison(allocate: Any) -> Any:
+        def poisoned(*args: Any, **kwargs: Any) -> torch.Tensor:
+            fresh: torch.Tensor = allocate(*args, **kwargs)
+            if fresh.is_floating_point():
+                count[0] += 1
+                fresh.fill_(float("nan"))
+            return fresh
+
+        return poisoned
+
+    for owner, name in names:
+        monkeypatch.setattr(owner, name, poison(getattr(owner, name)))
+    return count

@@ -1,0 +1,153 @@
+"""Every backend means the same, the odd cases included; and leaves its inputs alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from xformer.kernels import attention
+from xformer.kernels.accuracy import Problem, draw, errors, solve
+from xformer.kernels.attention.checks import Backend
+from xformer.kernels.attention.runs import layout
+
+FP64 = torch.float64
+BACKENDS: list[Backend] = ["triton", "torch", "reference"]
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Problem:
+    """Anything the `torch` backend can do."""
+    lengths_q = tuple(draw(st.lists(st.integers(0, 9), max_size=6)))
+    n_kv_heads = draw(st.integers(1, 2))
+    options: dict[str, Any] = {"causal": draw(st.booleans()), "bias_max_distance": draw(st.integers(5, 20))}
+    if draw(st.booleans()):
+        options["window"] = draw(st.integers(0, 12))
+    if draw(st.booleans()):
+        options["softcap"] = draw(st.floats(0.5, 5.0))
+    if draw(st.booleans()):
+        options |= {"dropout": 0.3, "seed": draw(st.integers(-(2**63), 2**63 - 1))}
+    return Problem(
+        lengths_q,
+        None if draw(st.booleans()) else tuple(draw(st.integers(0, 9)) for _ in lengths_q),
+        n_heads=n_kv_heads * draw(st.integers(1, 3)),
+        n_kv_heads=n_kv_heads,
+        head_size=draw(st.integers(1, 6)),
+        dtype=FP64,
+        layout=draw(st.sampled_from(["contiguous", "fused", "transposed"])),
+        expanded=draw(st.booleans()),
+        alibi=draw(st.booleans()),
+        bias_buckets=draw(st.sampled_from([None, 8])),
+        options=options,
+    )
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(problem=problems(), seed=st.integers(0, 2**32 - 1))
+def test_torch_is_the_reference(problem: Problem, seed: int) -> None:
+    inputs = draw(problem, seed=seed)
+    ours, exact = solve(inputs, "torch"), solve(inputs, "reference")
+    for name in exact:
+        assert torch.allclose(ours[name], exact[name], rtol=1e-10, atol=1e-10), name
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"window": 20}, {"softcap": 3.0}], ids=str)
+def test_torch_keeps_the_rule(dtype: torch.dtype, options: dict[str, Any]) -> None:
+    inputs = draw(Problem((40, 40, 33, 7, 7, 7), n_heads=4, n_kv_heads=2, dtype=dtype, options=options))
+    for name, error in errors(inputs, solve(inputs, "torch")).items():
+        assert error.passes, f"{name}: {error}, allowed {error.allowed}"
+
+
+ODD: dict[str, Problem] = {
+    "no sequences": Problem((), ()),
+    "only empty sequences": Problem((0, 0), (0, 0)),
+    "empty among others": Problem((3, 0, 2), (3, 0, 2)),
+    "no keys": Problem((3, 2), (0, 2)),
+    "no keys at all": Problem((3, 2), (0, 0)),
+    "no queries": Problem((0, 2), (3, 2)),
+    "no queries at all": Problem((0, 0), (3, 2)),
+    "one token": Problem((1,), (1,)),
+    "causal with too many queries": Problem((5,), (2,), options={"causal": True}),
+    "window past every key": Problem((9,), (2,), options={"window": 4}),
+    "window of nothing": Problem((4,), (4,), options={"window": 0}),
+    "window of one token": Problem((4,), (4,), options={"window": 1}),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_odd_cases(case: str, backend: Backend, triton_device: torch.device) -> None:
+    device = triton_device if backend == "triton" else torch.device("cpu")
+    exact = solve(draw(ODD[case]).to(FP64), "reference")
+    found = solve(draw(ODD[case], device), backend)
+    for name, value in exact.items():
+        assert found[name].shape == value.shape
+        assert torch.allclose(found[name].cpu().double(), value, atol=1e-5), name
+    blind = exact["lse"].isneginf()
+    assert not found["out"].cpu()[blind].any()
+    assert not found["grad_q"].cpu()[blind].any()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_inputs_and_gradients_stay_as_they_were(backend: Backend, triton_device: torch.device) -> None:
+    device = triton_device if backend == "triton" else torch.device("cpu")
+    inputs = draw(Problem((6, 3), layout="fused", expanded=True, alibi=True), device)
+    before = draw(Problem((6, 3), layout="fused", expanded=True, alibi=True), device)
+    solve(inputs, backend)
+    assert all(torch.equal(x, before.leaves[name]) for name, x in inputs.leaves.items())
+    assert torch.equal(inputs.grad_out, before.grad_out)
+    assert torch.equal(inputs.grad_lse, before.grad_lse)
+    for name in ("cu_seqlens_q", "cu_seqlens_k", "alibi_slopes"):
+        assert torch.equal(inputs.arguments[name], before.arguments[name])
+
+
+def test_torch_writes_every_element(poisoned_memory: list[int]) -> None:
+    inputs = draw(Problem((5, 3, 3, 4), (2, 4, 3, 4), options={"causal": True}))
+    solution = solve(inputs, "torch")
+    assert poisoned_memory[0] >= 5  # out, lse and three gradients were indeed poisoned
+    assert not any(x.isnan().any() for x in solution.values())
+
+
+def test_torch_is_bitwise_repeatable() -> None:
+    inputs = draw(Problem((30, 30, 7, 7, 5), bias_buckets=8))
+    first, second = solve(inputs, "torch"), solve(inputs, "torch")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("backend", ["torch", "reference"])
+def test_dropout_mask_depends_on_the_seed_alone(backend: Backend) -> None:
+    """The masks of backends are the same, and those of forward and backward: see the test in fp64 above."""
+    inputs = draw(Problem((4, 2, 4), options={"dropout": 0.5, "seed": 3}))
+    again = solve(inputs, backend)["out"]
+    assert torch.equal(solve(inputs, backend)["out"], again)
+    inputs.arguments["seed"] = 4
+    assert not torch.equal(solve(inputs, backend)["out"], again)
+
+
+@pytest.mark.parametrize("backend", ["torch", "triton"])
+def test_second_derivative_points_to_the_reference(backend: Backend, triton_device: torch.device) -> None:
+    device = triton_device if backend == "triton" else torch.device("cpu")
+    inputs = draw(Problem((4,)), device)
+    leaves = {name: leaf.requires_grad_() for name, leaf in inputs.leaves.items()}
+    everything: dict[str, Any] = {**leaves, **inputs.arguments, "backend": backend}
+    (grad,) = torch.autograd.grad(attention(**everything).sum(), leaves["q"], create_graph=True)
+    with pytest.raises(NotImplementedError, match="no second derivative; 'reference' has"):
+        grad.sum().backward()
+
+
+@given(lengths=st.lists(st.integers(0, 4), max_size=12))
+def test_runs_cover_each_token_once(lengths: list[int]) -> None:
+    starts = torch.tensor([0, *torch.tensor(lengths, dtype=torch.int64).cumsum(0).tolist()])
+    cut = layout(starts, starts, may_reorder=True)
+    tokens = torch.arange(sum(lengths))
+    rows = cut.sort_queries(tokens)
+    assert torch.equal(cut.unsort_queries(rows), tokens)
+    seen = [row for run in cut.runs for row in run.queries(rows).flatten().tolist()]
+    assert sorted(seen) == tokens.tolist()
+    assert len(cut.runs) == len({n for n in lengths if n})
+    for run in cut.runs:  # a row of a run is one sequence
+        assert (run.queries(rows).diff(dim=1) == 1).all()

@@ -1,0 +1,168 @@
+"""`attention` as a citizen of PyTorch: what it refuses, `opcheck`, `torch.compile`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from xformer.kernels import attention
+from xformer.kernels.accuracy import Problem, draw, solve
+from xformer.kernels.attention.checks import Backend
+
+
+def good() -> dict[str, Any]:
+    inputs = draw(Problem((3, 2), n_heads=4, n_kv_heads=2, head_size=8))
+    return {**inputs.leaves, **inputs.arguments}
+
+
+REFUSED: dict[str, tuple[type[Exception], str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    "integers": (TypeError, r"q: expected float64.*got torch\.int64", lambda a: {"q": a["q"].long()}),
+    "two dtypes": (TypeError, r"k: expected q's dtype torch\.float32", lambda a: {"k": a["k"].double()}),
+    "no heads dimension": (
+        ValueError,
+        r"q: expected \(tokens, heads, head size\)",
+        lambda a: {"q": a["q"][0]},
+    ),
+    "unlike k and v": (ValueError, r"k, v: expected equal shapes", lambda a: {"v": a["v"][:, :1]}),
+    "unlike head sizes": (ValueError, r"q, k: expected equal head sizes", lambda a: {"q": a["q"][..., :4]}),
+    "ungroupable heads": (ValueError, r"k: .*divides q's 3, got 2", lambda a: {"q": a["q"][:, :3]}),
+    "float starts": (TypeError, r"cu_seqlens_q: expected int32", lambda a: {"cu_seqlens_q": torch.ones(3)}),
+    "wrong end": (
+        ValueError,
+        r"cu_seqlens_k: expected to rise from 0 to the 5 tokens there are, got \[0, 3, 4\]",
+        lambda a: {"cu_seqlens_k": torch.tensor([0, 3, 4])},
+    ),
+    "falling starts": (
+        ValueError,
+        r"cu_seqlens_q: expected to rise",
+        lambda a: {"cu_seqlens_q": torch.tensor([0, 6, 5])},
+    ),
+    "other number of sequences": (
+        ValueError,
+        r"same number of sequences, got 2 and 1",
+        lambda a: {"cu_seqlens_k": torch.tensor([0, 5]), "max_length_k": None},
+    ),
+    "max_length too small": (ValueError, r"max_length_q: expected at least 3", lambda a: {"max_length_q": 2}),
+    "negative window": (ValueError, r"window: .*got -1", lambda a: {"window": -1}),
+    "slopes of another shape": (
+        ValueError,
+        r"alibi_slopes: .*\(4,\)",
+        lambda a: {"alibi_slopes": torch.ones(2)},
+    ),
+    "table of another shape": (ValueError, r"bias_table: .*4\)", lambda a: {"bias_table": torch.ones(8, 2)}),
+    "odd buckets": (ValueError, r"bias_table: .*an even number", lambda a: {"bias_table": torch.ones(7, 4)}),
+    "short distance": (
+        ValueError,
+        r"bias_max_distance: expected more than 8",
+        lambda a: {"bias_table": torch.ones(32, 4), "bias_max_distance": 8},
+    ),
+    "no cap": (ValueError, r"softcap: expected a positive bound, got 0", lambda a: {"softcap": 0.0}),
+    "certain dropout": (ValueError, r"dropout: .*got 1", lambda a: {"dropout": 1.0, "seed": 0}),
+    "dropout without seed": (ValueError, r"seed: expected an integer", lambda a: {"dropout": 0.1}),
+    "unknown backend": (ValueError, r"backend: expected 'triton'.*'cuda'", lambda a: {"backend": "cuda"}),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses(case: str) -> None:
+    error, message, change = REFUSED[case]
+    arguments = good()
+    with pytest.raises(error, match=message):
+        attention(**{**arguments, **change(arguments)})
+
+
+def test_a_backend_says_what_it_cannot_do_and_who_can(triton_device: torch.device) -> None:
+    lacks: dict[str, dict[str, Any]] = {
+        "bias_table": {"bias_table": torch.ones(8, 4, device=triton_device)},
+        "softcap": {"softcap": 1.0},
+        "dropout": {"dropout": 0.1, "seed": 1},
+    }
+    arguments = {name: x.to(triton_device) if isinstance(x, Tensor) else x for name, x in good().items()}
+    for name, option in lacks.items():
+        with pytest.raises(NotImplementedError, match=f"'triton': no {name}; use 'torch' or 'reference'"):
+            attention(**arguments, **option, backend="triton")
+    slopes = torch.ones(4, requires_grad=True)
+    with pytest.raises(NotImplementedError, match="'torch': no gradient for alibi_slopes; use 'reference'"):
+        attention(**good(), alibi_slopes=slopes, backend="torch")
+    attention(**good(), alibi_slopes=slopes, backend="reference").sum().backward()
+    assert slopes.grad is not None
+
+
+def test_triton_does_not_take_fp64(triton_device: torch.device) -> None:
+    inputs = draw(Problem((3,)), triton_device).to(torch.float64)
+    with pytest.raises(NotImplementedError, match="no float64"):
+        solve(inputs, "triton")
+
+
+def test_lengths_may_be_left_out(triton_device: torch.device) -> None:
+    arguments = {name: x.to(triton_device) if isinstance(x, Tensor) else x for name, x in good().items()}
+    expected = attention(**arguments, backend="triton")
+    for name in ("max_length_q", "max_length_k", "cu_seqlens_k"):
+        del arguments[name]
+    assert torch.equal(attention(**arguments, backend="triton"), expected)
+
+
+def test_opcheck_of_torch() -> None:
+    from xformer.kernels.attention.torch_backend import attention_torch
+
+    inputs = draw(Problem((4, 3, 3), bias_buckets=8))
+    leaves = [leaf.requires_grad_() for leaf in inputs.leaves.values()]
+    starts = inputs.arguments["cu_seqlens_q"]
+    arguments = (*leaves[:3], starts, starts, True, 3, torch.ones(2), leaves[3], 16, 2.0, 0.3, 0.1, 5)
+    torch.library.opcheck(attention_torch, arguments)
+
+
+def test_opcheck_of_triton(triton_device: torch.device) -> None:
+    from xformer.kernels.attention.triton_backend import attention_triton
+
+    inputs = draw(Problem((4, 3)), triton_device)
+    leaves = [leaf.requires_grad_() for leaf in inputs.leaves.values()]
+    starts = inputs.arguments["cu_seqlens_q"]
+    slopes = torch.ones(2, device=triton_device)
+    torch.library.opcheck(attention_triton, (*leaves, starts, starts, 4, 4, True, 3, slopes, 0.3, [16, 16]))
+
+
+@pytest.mark.parametrize("backend", ["torch", "triton"])
+def test_compiles_whole_and_with_any_length(backend: Backend, triton_device: torch.device) -> None:
+    """One graph, which serves batches of other sizes."""
+    device = triton_device if backend == "triton" else torch.device("cpu")
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+
+    def loss(q: Tensor, k: Tensor, v: Tensor, starts: Tensor, longest: int) -> Tensor:
+        out, lse = attention(
+            q, k, v, starts, max_length_q=longest, causal=True, window=4, backend=backend, return_lse=True
+        )
+        return out.square().sum() + lse.sum()
+
+    compiled = torch.compile(loss, backend=counter, fullgraph=True, dynamic=True)
+    for lengths in ((5, 3), (7, 4, 2), (6,)):
+        inputs = draw(Problem(lengths), device)
+        leaves = [leaf.requires_grad_() for leaf in inputs.leaves.values()]
+        rest = inputs.arguments["cu_seqlens_q"], inputs.arguments["max_length_q"]
+        found, expected = compiled(*leaves, *rest), loss(*leaves, *rest)
+        assert torch.allclose(found, expected)
+        for ours, theirs in zip(
+            torch.autograd.grad(found, leaves), torch.autograd.grad(expected, leaves), strict=True
+        ):
+            assert torch.allclose(ours, theirs)
+    assert counter.frame_count <= 2  # batches of one sequence may be a case of their own
+
+
+def test_importing_does_not_import_triton(repository: Path) -> None:
+    code = (
+        "import sys; sys.modules['triton'] = None; import torch; from xformer.kernels import attention\n"
+        "x = torch.ones(2, 1, 4); attention(x, x, x, torch.tensor([0, 2]))\n"
+        "try: attention(x, x, x, torch.tensor([0, 2]), backend='triton')\n"
+        "except NotImplementedError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "triton" in done.stdout

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import itertools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
 from xformer.config import ModelConfig
@@ -21,6 +22,7 @@ from xformer.progress import Progress
 from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
 from xformer.tokenizer import TokenizerOptions
 from xformer.toml_config import save_toml
+from xformer.training import pretrain
 from xformer.training.prepare import prepare
 from xformer.training.run_directory import RunDirectory
 
@@ -69,7 +71,24 @@ class Listening(Progress):
             self._on_step(done)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """Matrices this small are slower on more threads, and far slower where other tests want them too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def _no_picture() -> Iterator[None]:
+    """Leave out the loss plot, which takes as long as the training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrain, "plot_losses", lambda metrics, path: path)
+        yield
+
+
+@pytest.fixture(scope="session")
 def listening() -> type[Listening]:
     return Listening
 
@@ -110,13 +129,14 @@ def prepared(config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-@pytest.fixture
-def begin(prepared: Path, tmp_path: Path) -> Callable[..., RunDirectory]:
-    """Makes a run with these settings, and perhaps a name, for which nothing has to be prepared."""
+@pytest.fixture(scope="session")
+def begin(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[RunConfig], RunDirectory]:
+    """Makes a new run with these settings, for which nothing has to be prepared."""
 
-    def make(config: RunConfig, name: str = "run") -> RunDirectory:
-        shutil.copytree(prepared, tmp_path / name)
-        save_toml(tmp_path / name / "config.toml", config)
-        return RunDirectory(tmp_path / name)
+    def make(config: RunConfig) -> RunDirectory:
+        folder = tmp_path_factory.mktemp("runs") / "run"
+        shutil.copytree(prepared, folder)
+        save_toml(folder / "config.toml", config)
+        return RunDirectory(folder)
 
     return make

@@ -1,0 +1,230 @@
+"""Stopping at any instant and going on gives the same bits as never stopping."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+import torch
+
+from xformer.progress import Progress
+from xformer.run_config import RunConfig
+from xformer.training import loop, precision
+from xformer.training.checkpoint import newest_checkpoint
+from xformer.training.metrics import read_metrics
+from xformer.training.pretrain import load_run, pretrain
+from xformer.training.run_directory import RunDirectory
+
+pytestmark = pytest.mark.usefixtures("_no_picture")
+
+Begin = Callable[[RunConfig], RunDirectory]
+Listening = Callable[..., Progress]
+
+
+def _metrics(run: RunDirectory) -> list[dict[str, Any]]:
+    """The log, without the clock."""
+    timing = ("elapsed", "tokens_per_s")
+    return [{k: v for k, v in line.items() if k not in timing} for line in read_metrics(run.metrics)]
+
+
+def _state(run: RunDirectory) -> dict[str, Any]:
+    checkpoint = newest_checkpoint(run.checkpoints)
+    assert checkpoint is not None
+    return asdict(replace(checkpoint.state, elapsed=0.0))
+
+
+def _tensors(run: RunDirectory) -> dict[str, bytes]:
+    checkpoint = newest_checkpoint(run.checkpoints)
+    assert checkpoint is not None
+    return {path.name: path.read_bytes() for path in checkpoint.path.glob("*.safetensors")}
+
+
+def _assert_same(run: RunDirectory, other: RunDirectory) -> None:
+    assert _state(run) == _state(other)
+    assert _tensors(run) == _tensors(other)
+    assert _metrics(run) == _metrics(other)
+
+
+def _training(config: RunConfig, **changes: Any) -> RunConfig:
+    return replace(config, training=replace(config.training, **changes))
+
+
+def _interrupting(listening: Listening, stop: int, signum: signal.Signals = signal.SIGINT) -> Progress:
+    """Presses Ctrl-C in the middle of a step."""
+    return listening(lambda step: signal.raise_signal(signum) if step == stop else None)
+
+
+@pytest.fixture(scope="module")
+def unbroken(begin: Begin, config: RunConfig, listening: Listening, _no_picture: None) -> RunDirectory:
+    """The run that never stopped."""
+    run = begin(config)
+    assert pretrain(run.path, config, listening())
+    return run
+
+
+def test_the_run_has_a_bag_s_and_a_full_stage_and_chance_in_it(
+    unbroken: RunDirectory, config: RunConfig
+) -> None:
+    """Or the tests below would test less than they say."""
+    assert [line["stage"] for line in _metrics(unbroken)] == ["bag"] * 2 + ["full"] * 6
+    assert config.model.dropout > 0
+    assert config.model.attention_dropout > 0
+
+
+@pytest.mark.parametrize("stops", [[1], [2], [7], [1, 3, 5]])
+def test_interrupted_runs_end_like_the_unbroken_one(
+    begin: Begin, config: RunConfig, listening: Listening, unbroken: RunDirectory, stops: list[int]
+) -> None:
+    run = begin(config)
+    for stop in stops:
+        progress = _interrupting(listening, stop)
+        assert not pretrain(run.path, config, progress)
+        assert f"interrupted and saved at step {stop}" in progress.console.export_text()
+        assert _state(run)["step"] == stop
+    assert pretrain(run.path, config, listening())
+    _assert_same(run, unbroken)
+
+
+def test_a_polite_kill_is_like_ctrl_c(begin: Begin, config: RunConfig, listening: Listening) -> None:
+    run = begin(config)
+    assert not pretrain(run.path, config, _interrupting(listening, 3, signal.SIGTERM))
+    assert _state(run)["step"] == 3
+
+
+def test_a_second_ctrl_c_breaks_off_at_once(begin: Begin, config: RunConfig, listening: Listening) -> None:
+    def twice(step: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    run = begin(config)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(run.path, config, listening(twice))
+    assert newest_checkpoint(run.checkpoints) is None
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+class Crash(Exception):
+    """What no one catches."""
+
+
+@pytest.mark.parametrize("checkpoint_every", [1e-9, 1e6])
+def test_a_run_that_crashed_goes_on_from_its_last_checkpoint(
+    begin: Begin, config: RunConfig, listening: Listening, unbroken: RunDirectory, checkpoint_every: float
+) -> None:
+    """Lines written after the checkpoint are written again, not twice."""
+
+    def crash(step: int) -> None:
+        if step == 5:
+            raise Crash
+
+    often = _training(config, checkpoint_every=checkpoint_every)
+    run = begin(often)
+    with pytest.raises(Crash):
+        pretrain(run.path, often, listening(crash))
+    assert [line["step"] for line in _metrics(run)] == [1, 2, 3, 4, 5]
+    checkpoint = newest_checkpoint(run.checkpoints)
+    assert (checkpoint.state.step if checkpoint else 0) == (4 if checkpoint_every < 1 else 0)
+    with open(run.metrics, "a", encoding="utf-8") as file:
+        file.write('{"step": 6, "los')  # the crash cut a line short
+    assert pretrain(run.path, often, listening())
+    _assert_same(run, unbroken)
+
+
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
+    begin: Begin, config: RunConfig, listening: Listening, unbroken: RunDirectory
+) -> None:
+    often = _training(config, checkpoint_every=1e-9)
+    run = begin(often)
+    assert not pretrain(run.path, often, _interrupting(listening, 6))
+    damaged = run.checkpoints / "step-00000006" / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    progress = listening()
+    with pytest.warns(UserWarning, match="going back to the checkpoint before it"):
+        assert pretrain(run.path, often, progress)
+    assert "resuming from" in progress.console.export_text()
+    _assert_same(run, unbroken)
+
+
+def test_a_run_may_be_made_longer_and_the_blocks_stay(
+    begin: Begin, config: RunConfig, listening: Listening
+) -> None:
+    run = begin(config)
+    assert pretrain(run.path, config, listening())
+    longer = _training(config, steps=40)
+    assert not pretrain(run.path, longer, _interrupting(listening, 12))
+    assert [line["stage"] for line in _metrics(run)] == ["bag"] * 2 + ["full"] * 10
+    assert run.load_config() == longer
+
+
+def test_what_auto_precision_came_to_stays(
+    begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auto = _training(config, precision="auto")
+    fast = {torch.float32: 1.0, torch.bfloat16: 0.1}
+    monkeypatch.setattr(precision, "_seconds", lambda dtype, device, width: fast[dtype])
+    run = begin(auto)
+    assert not pretrain(run.path, auto, _interrupting(listening, 4))
+    fast[torch.bfloat16] = 10.0  # another day, another measurement
+    progress = listening()
+    assert pretrain(run.path, auto, progress)
+    assert "bf16 on cpu" in progress.console.export_text()
+
+
+def test_what_was_not_logged_yet_is_logged_when_interrupted(
+    begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rarely = _training(config, log_every=1e6)
+    losses, calls = loop.step_losses, 0
+
+    def interrupting(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            signal.raise_signal(signal.SIGINT)
+        return losses(*arguments)
+
+    monkeypatch.setattr(loop, "step_losses", interrupting)
+    run = begin(rarely)
+    assert not pretrain(run.path, rarely, listening())
+    assert [line["step"] for line in _metrics(run)] == [5]
+    assert pretrain(run.path, rarely, listening())
+    assert [line["step"] for line in _metrics(run)] == [5, 8]
+
+
+def test_a_complete_run_is_reused_and_says_so(
+    config: RunConfig, listening: Listening, unbroken: RunDirectory
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in unbroken.path.rglob("*.safetensors")}
+    progress = listening()
+    assert pretrain(unbroken.path, config, progress)
+    assert f"complete at step 8, reusing {unbroken.checkpoints}" in progress.console.export_text()
+    assert {path: path.stat().st_mtime_ns for path in unbroken.path.rglob("*.safetensors")} == before
+
+
+def test_a_run_that_was_stopped_before_it_was_described_is_described(
+    begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(config)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "xformer.training.pretrain.write_model_card", lambda run: signal.raise_signal(signal.SIGINT)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(run.path, config, listening())
+    assert not run.model_card.exists()
+    assert pretrain(run.path, config, listening())
+    assert run.model_card.is_file()
+
+
+def test_the_newest_weights_are_loaded_ready_to_evaluate(unbroken: RunDirectory, config: RunConfig) -> None:
+    run, loaded, model, state = load_run(unbroken.path)
+    assert (run, loaded, state.step) == (unbroken, config, 8)
+    assert not model.training
+    embedding = model.encoder.token_embedding
+    assert embedding.requires_grad
+    assert state.joined
+    assert state.precision == "fp32"

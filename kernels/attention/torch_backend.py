@@ -177,7 +177,7 @@ def _prepare(x: Tensor) -> Tensor:
     It does not check the first. As to the second, its fp32 products are the faster ones, conversion included.
     """
     if x.device.type == "cpu" and x.dtype in (torch.float16, torch.bfloat16):
-        return x.float()
+        return x.to(torch.float32, memory_format=torch.contiguous_format)
     return x if x.stride(-1) == 1 else x.contiguous()
 
 

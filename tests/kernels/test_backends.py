@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from xformer.kernels import attention
 from xformer.kernels.accuracy import Problem, draw, errors, solve
 from xformer.kernels.attention.checks import Backend
-from xformer.kernels.attention.runs import layout
+from xformer.kernels.attention.runs import layout as cut_into_runs
 
 FP64 = torch.float64
 BACKENDS: list[Backend] = ["triton", "torch", "reference"]
@@ -56,8 +56,12 @@ def test_torch_is_the_reference(problem: Problem, seed: int) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("options", [{}, {"causal": True}, {"window": 20}, {"softcap": 3.0}], ids=str)
-def test_torch_keeps_the_rule(dtype: torch.dtype, options: dict[str, Any]) -> None:
-    inputs = draw(Problem((40, 40, 33, 7, 7, 7), n_heads=4, n_kv_heads=2, dtype=dtype, options=options))
+@pytest.mark.parametrize("layout", ["contiguous", "fused", "transposed"])
+def test_torch_keeps_the_rule(
+    dtype: torch.dtype, options: dict[str, Any], layout: Literal["contiguous", "fused", "transposed"]
+) -> None:
+    lengths = (40, 40, 33, 7, 7, 7)
+    inputs = draw(Problem(lengths, None, 4, 2, dtype=dtype, layout=layout, options=options))
     for name, error in errors(inputs, solve(inputs, "torch")).items():
         assert error.passes, f"{name}: {error}, allowed {error.allowed}"
 
@@ -142,7 +146,7 @@ def test_second_derivative_points_to_the_reference(backend: Backend, triton_devi
 @given(lengths=st.lists(st.integers(0, 4), max_size=12))
 def test_runs_cover_each_token_once(lengths: list[int]) -> None:
     starts = torch.tensor([0, *torch.tensor(lengths, dtype=torch.int64).cumsum(0).tolist()])
-    cut = layout(starts, starts, may_reorder=True)
+    cut = cut_into_runs(starts, starts, may_reorder=True)
     tokens = torch.arange(sum(lengths))
     rows = cut.sort_queries(tokens)
     assert torch.equal(cut.unsort_queries(rows), tokens)

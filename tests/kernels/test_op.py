@@ -22,6 +22,10 @@ def good() -> dict[str, Any]:
     return {**inputs.leaves, **inputs.arguments}
 
 
+def on(device: torch.device, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: x.to(device) if isinstance(x, Tensor) else x for name, x in arguments.items()}
+
+
 REFUSED: dict[str, tuple[type[Exception], str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "integers": (TypeError, r"q: expected float64.*got torch\.int64", lambda a: {"q": a["q"].long()}),
     "two dtypes": (TypeError, r"k: expected q's dtype torch\.float32", lambda a: {"k": a["k"].double()}),
@@ -84,7 +88,7 @@ def test_a_backend_says_what_it_cannot_do_and_who_can(triton_device: torch.devic
         "softcap": {"softcap": 1.0},
         "dropout": {"dropout": 0.1, "seed": 1},
     }
-    arguments = {name: x.to(triton_device) if isinstance(x, Tensor) else x for name, x in good().items()}
+    arguments = on(triton_device, good())
     for name, option in lacks.items():
         with pytest.raises(NotImplementedError, match=f"'triton': no {name}; use 'torch' or 'reference'"):
             attention(**arguments, **option, backend="triton")
@@ -102,7 +106,7 @@ def test_triton_does_not_take_fp64(triton_device: torch.device) -> None:
 
 
 def test_lengths_may_be_left_out(triton_device: torch.device) -> None:
-    arguments = {name: x.to(triton_device) if isinstance(x, Tensor) else x for name, x in good().items()}
+    arguments = on(triton_device, good())
     expected = attention(**arguments, backend="triton")
     for name in ("max_length_q", "max_length_k", "cu_seqlens_k"):
         del arguments[name]
@@ -146,8 +150,9 @@ def test_compiles_whole_and_with_any_length(backend: Backend, triton_device: tor
     for lengths in ((5, 3), (7, 4, 2), (6,)):
         inputs = draw(Problem(lengths), device)
         leaves = [leaf.requires_grad_() for leaf in inputs.leaves.values()]
-        rest = inputs.arguments["cu_seqlens_q"], inputs.arguments["max_length_q"]
-        found, expected = compiled(*leaves, *rest), loss(*leaves, *rest)
+        longest = inputs.arguments["max_length_q"]
+        arguments: tuple[Any, ...] = (*leaves, inputs.arguments["cu_seqlens_q"], longest)
+        found, expected = compiled(*arguments), loss(*arguments)
         assert torch.allclose(found, expected)
         for ours, theirs in zip(
             torch.autograd.grad(found, leaves), torch.autograd.grad(expected, leaves), strict=True

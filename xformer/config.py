@@ -65,7 +65,7 @@ class ModelConfig:
 
     vocab_size: int = 16_384
     d_model: int = 256
-    n_layers: int = 4
+    n_layers: int = 2
     n_heads: int = 4
     d_ff: int = 384
     max_length: int = 512

@@ -45,7 +45,7 @@ class DataConfig:
     test_groups: int = 500
     held_out_languages: int = 20
     held_out_chars: int = 8
-    min_language_texts: int = 1_200
+    min_language_texts: int = 1_000
     alpha: float = 0.7
     max_repeats: float = 8.0
     max_length: int = 128
@@ -112,9 +112,9 @@ class ObjectivesConfig:
     """
 
     masking: MaskingConfig = field(default_factory=MaskingConfig)
-    masked_lm_tokens: int = 2_048
+    masked_lm_tokens: int = 4_096
     masked_lm_weight: float = 0.1
-    translation_lm_tokens: int = 1_024
+    translation_lm_tokens: int = 2_048
     translation_lm_weight: float = 0.1
     alignment_tokens: int = 12_288
     alignment_weight: float = 1.0
@@ -150,8 +150,9 @@ class OptimizerConfig:
         beta1: decay of the gradient's running mean.
         beta2: decay of its square's running mean.
         clip: largest norm of each group's gradient; 0 for no clipping.
-        warmup: share of the run over which the learning rate rises.
-        decay: share of the run, at its end, over which it falls.
+        warmup: share of the blocks' time (all of the run after the bag stage) over which their rate rises.
+        decay: share of it, at its end, over which that falls.
+        embedding_decay: share of the whole run, at its end, over which the embedding's rate falls.
         final_lr: where it falls to, as a share of `lr`.
     """
 
@@ -161,8 +162,9 @@ class OptimizerConfig:
     beta1: float = 0.9
     beta2: float = 0.99
     clip: float = 1.0
-    warmup: float = 0.02
-    decay: float = 0.4
+    warmup: float = 0.05
+    decay: float = 0.5
+    embedding_decay: float = 0.75
     final_lr: float = 0.02
 
     def __post_init__(self) -> None:
@@ -174,6 +176,12 @@ class OptimizerConfig:
             require(
                 0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "a number in [0, 1)"
             )
+        require(
+            0 <= self.embedding_decay <= 1,
+            "optimizer.embedding_decay",
+            self.embedding_decay,
+            "a share in [0, 1]",
+        )
         require(self.warmup + self.decay <= 1, "optimizer.decay", self.decay, "warmup + decay of at most 1")
 
 
@@ -199,7 +207,7 @@ class TrainingConfig:
 
     budget: str | None = "10m"
     steps: int | None = None
-    bag_share: float = 0.25
+    bag_share: float = 0.4
     precision: Precision = "auto"
     checkpoint_every: float = 120.0
     keep: int = 2

@@ -8,7 +8,7 @@ import torch
 from xformer.config import ModelConfig
 from xformer.model import MultilingualModel
 from xformer.run_config import OptimizerConfig
-from xformer.training.optimizer import clip_gradients, make_optimizer, set_learning_rate
+from xformer.training.optimizer import clip_gradients, make_optimizer, set_learning_rates
 
 MODELS = {
     "default": ModelConfig(vocab_size=50, d_model=8, n_heads=2, n_layers=2, d_ff=8),
@@ -55,8 +55,8 @@ def test_what_is_frozen_is_left_out() -> None:
 def test_rates_are_set_relative_to_their_own(model: MultilingualModel) -> None:
     optimizer = _optimizer(model)
     for factor in (0.5, 0.25, 1.0):  # not one upon the other
-        set_learning_rate(optimizer, factor)
-        assert [g["lr"] for g in optimizer.param_groups] == [0.01 * factor, 0.1 * factor, 0.01 * factor]
+        set_learning_rates(optimizer, {"matrices": factor, "embedding": 0.3, "vectors": 0.7})
+        assert [g["lr"] for g in optimizer.param_groups] == [0.01 * factor, 0.1 * 0.3, 0.01 * 0.7]
 
 
 def _with_gradients(norms: list[float]) -> torch.optim.AdamW:

@@ -27,10 +27,10 @@ from xformer.run_config import ObjectivesConfig, RunConfig
 from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
 from xformer.training.checkpoint import TrainingState, save_checkpoint
 from xformer.training.metrics import MetricsLog, Tally
-from xformer.training.optimizer import clip_gradients, set_learning_rate
+from xformer.training.optimizer import clip_gradients, set_learning_rates
 from xformer.training.precision import autocast
 from xformer.training.run_directory import RunDirectory
-from xformer.training.schedule import Span, learning_rate_factor
+from xformer.training.schedule import Span, group_factors
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def train(
     ):
         while (share := span.progress(state.step, state.elapsed)) < 1.0 and not interrupted():
             start = time.monotonic()
-            factor = learning_rate_factor(share, config.optimizer)
-            set_learning_rate(training.optimizer, factor)
+            factors = group_factors(share, config.training.bag_share, config.optimizer)
+            set_learning_rates(training.optimizer, factors)
             # Blocks that have joined stay, though a longer run makes its share smaller again.
             bag = training.batches.aligns and not state.joined and share < config.training.bag_share
             batch = batches.take(state.step, only_alignment=bag).to(device)
@@ -148,7 +148,7 @@ def train(
             due = now - logged >= config.training.log_every
             if (due or done or interrupted()) and tally.means():
                 rate = (state.tokens - tally_tokens) / (now - tally_start)
-                log.write(_line(state, tally, rate, factor, bag, last_norm))
+                log.write(_line(state, tally, rate, factors, bag, last_norm))
                 _show(progress, span, state, rate, tally)
                 tally, tally_start, tally_tokens = Tally(training.shards.languages), now, state.tokens
                 logged = now
@@ -167,14 +167,14 @@ def train(
 
 
 def _line(
-    state: TrainingState, tally: Tally, rate: float, factor: float, bag: bool, norm: float
+    state: TrainingState, tally: Tally, rate: float, factors: dict[str, float], bag: bool, norm: float
 ) -> dict[str, Any]:
     return {
         "step": state.step,
         "elapsed": round(state.elapsed, 3),
         "tokens": state.tokens,
         "tokens_per_s": round(rate, 1),
-        "lr_factor": round(factor, 6),
+        "lr_factor": {name: round(factor, 6) for name, factor in factors.items()},
         "stage": "bag" if bag else "full",
         "gradient_norm": round(norm, 5),
         "skipped": state.skipped,

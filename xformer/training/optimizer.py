@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -25,19 +27,19 @@ def make_optimizer(model: nn.Module, embedding: Tensor, config: OptimizerConfig)
         if parameter is not embedding and parameter.requires_grad:
             (matrices if parameter.ndim >= 2 else vectors).append(parameter)
     groups = [
-        {"params": matrices, "lr": config.lr, "weight_decay": config.weight_decay},
-        {"params": [embedding], "lr": config.embedding_lr, "weight_decay": 0.0},
-        {"params": vectors, "lr": config.lr, "weight_decay": 0.0},
+        {"name": "matrices", "params": matrices, "lr": config.lr, "weight_decay": config.weight_decay},
+        {"name": "embedding", "params": [embedding], "lr": config.embedding_lr, "weight_decay": 0.0},
+        {"name": "vectors", "params": vectors, "lr": config.lr, "weight_decay": 0.0},
     ]
     for group in groups:
         group["base_lr"] = group["lr"]
     return torch.optim.AdamW(groups, betas=(config.beta1, config.beta2), eps=1e-8, fused=True)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set each group's learning rate to `factor` times its own."""
+def set_learning_rates(optimizer: torch.optim.Optimizer, factors: Mapping[str, float]) -> None:
+    """Set each group's learning rate to its own times its factor, by the group's name."""
     for group in optimizer.param_groups:
-        group["lr"] = group["base_lr"] * factor
+        group["lr"] = group["base_lr"] * factors[group["name"]]
 
 
 def clip_gradients(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xformer.run_config import OptimizerConfig, TrainingConfig, seconds
 
@@ -44,3 +44,21 @@ def learning_rate_factor(progress: float, config: OptimizerConfig) -> float:
     down = (1.0 - progress) / config.decay if config.decay else 1.0
     down = config.final_lr + (1.0 - config.final_lr) * min(1.0, down)
     return min(1.0, up, down)
+
+
+def group_factors(progress: float, bag_share: float, config: OptimizerConfig) -> dict[str, float]:
+    """What each of the optimizer's groups multiplies its learning rate with.
+
+    The blocks' schedule begins where they join. The embedding is at work from the start: its rate is flat,
+    then falls over the last `embedding_decay` of the run, which carries it well below its first rate before
+    the blocks, whose input it is, have to settle.
+
+    Args:
+        progress: share of the run that is over.
+        bag_share: share of the run before the blocks join.
+        config: the shares of warm-up and decay.
+    """
+    joined = max(0.0, (progress - bag_share) / (1.0 - bag_share)) if bag_share < 1.0 else 0.0
+    blocks = learning_rate_factor(joined, config)
+    embedding = learning_rate_factor(progress, replace(config, warmup=0.0, decay=config.embedding_decay))
+    return {"matrices": blocks, "vectors": blocks, "embedding": embedding}

@@ -98,7 +98,7 @@ def test_a_terminal_shows_bars_that_keep_up(output: io.StringIO) -> None:
             progress("read", total, total, "last file")
             progress.say("said above")
     shown = output.getvalue()
-    for part in ("read", "50/50", "70/70", "last file", "said above"):
+    for part in ("read", "50 of 50", "70 of 70", "last file", "said above"):
         assert part in shown
 
 

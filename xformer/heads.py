@@ -96,7 +96,7 @@ class MaskedLMHead(nn.Module):
         if not log_probs.isfinite().all():
             raise ValueError("log_probs: expected finite values; smooth the counts of absent tokens")
         if isinstance(self.head, PredictionHead):
-            self.head.norm.weight.zero_()  # type: ignore[union-attr, operator]
+            self.head.norm.weight.zero_()  # type: ignore[operator]
         self.bias.copy_(log_probs)
 
 

@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
@@ -37,9 +37,7 @@ class Progress:
             self._bars = RichProgress(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
-                MofNCompleteColumn(),
-                _Rate(),
-                TimeRemainingColumn(),
+                _Done(),
                 TextColumn("{task.fields[note]}", style="dim", markup=False),
                 console=self.console,
             )
@@ -54,11 +52,21 @@ class Progress:
             self._bars = None
             self._tasks.clear()
 
-    def __call__(self, what: str, done: int, total: int | None, note: str = "") -> None:
-        """Say that `done` of `total` (None: nobody knows) units of `what` are done; `note` comes last."""
+    def __call__(
+        self, what: str, done: int, total: int | None, note: str = "", *, seconds: bool = False
+    ) -> None:
+        """Say how far a piece of work is.
+
+        Args:
+            what: the work.
+            done: units done.
+            total: of how many; None if nobody knows.
+            note: what comes last on the line.
+            seconds: the units are seconds of a budget, so what is left needs no estimate.
+        """
         if self._bars is not None:
             if what not in self._tasks:
-                self._tasks[what] = self._bars.add_task(what, total=total, note=note)
+                self._tasks[what] = self._bars.add_task(what, total=total, note=note, seconds=seconds)
             bar = self._tasks[what]
             self._bars.update(bar, completed=done, total=total, note=note)  # type: ignore[arg-type]
             return
@@ -68,7 +76,10 @@ class Progress:
         if not ends and now - self._said.get(what, started) < self._interval:
             return
         self._said[what] = now
-        self.say(_line(what, done, total, now - started, note))
+        if seconds and total is not None:
+            self.say(f"{what}: {_budget(done, total)}{'; ' + note if note else ''}")
+        else:
+            self.say(_line(what, done, total, now - started, note))
         if ends:
             del self._started[what], self._said[what]
 
@@ -77,20 +88,33 @@ class Progress:
         self.console.print(message, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-class _Rate(ProgressColumn):
+class _Done(ProgressColumn):
+    """What a plain line says, beside a bar: done, rate, and time left."""
+
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed and speed >= 1 else "")
+        done, total = int(task.completed), None if task.total is None else int(task.total)
+        if task.fields["seconds"] and total is not None:
+            return Text(_budget(done, total))
+        return Text(", ".join(_counts(done, total, task.elapsed or 0.0)))
+
+
+def _budget(done: int, total: int) -> str:
+    left = f", {duration(total - done)} left" if done < total else ""
+    return f"{duration(done)} of {duration(total)}{left}"
 
 
 def _line(what: str, done: int, total: int | None, elapsed: float, note: str) -> str:
+    return f"{what}: {', '.join(_counts(done, total, elapsed))}{'; ' + note if note else ''}"
+
+
+def _counts(done: int, total: int | None, elapsed: float) -> list[str]:
     rate = done / elapsed if elapsed > 0 else 0.0
     parts = [f"{done:,} of {total:,}" if total is not None else f"{done:,}"]
     if rate >= 1:
         parts.append(f"{rate:,.0f}/s")
     if total is not None and rate > 0 and done < total:
         parts.append(f"{duration((total - done) / rate)} left")
-    return f"{what}: {', '.join(parts)}{'; ' + note if note else ''}"
+    return parts
 
 
 def duration(seconds: float) -> str:

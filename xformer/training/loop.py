@@ -106,6 +106,8 @@ def train(
     """
     config, device = training.config, next(training.model.parameters()).device
     span = Span.of(config.training)
+    # The bag learns by alignment alone: without it there is no such stage, and the blocks begin at once.
+    bag_share = config.training.bag_share if training.batches.aligns else 0.0
     training.model.train()
     tally, tally_start, tally_tokens = Tally(training.shards.languages), time.monotonic(), state.tokens
     saved = logged = time.monotonic()
@@ -117,10 +119,10 @@ def train(
     ):
         while (share := span.progress(state.step, state.elapsed)) < 1.0 and not interrupted():
             start = time.monotonic()
-            factors = group_factors(share, config.training.bag_share, config.optimizer)
+            factors = group_factors(share, bag_share, config.optimizer)
             set_learning_rates(training.optimizer, factors)
             # Blocks that have joined stay, though a longer run makes its share smaller again.
-            bag = training.batches.aligns and not state.joined and share < config.training.bag_share
+            bag = not state.joined and share < bag_share
             batch = batches.take(state.step, only_alignment=bag).to(device)
             with autocast(training.precision, device):
                 losses = step_losses(training.model, batch, config.objectives, 0 if bag else None)
@@ -187,10 +189,10 @@ def _show(progress: Progress, span: Span, state: TrainingState, rate: float, tal
     means = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in tally.means().items())
     note = f"step {state.step:,}, {rate:,.0f} tokens/s, {means}"
     if span.steps is not None:
-        progress("train (steps)", state.step, span.steps, note)
+        progress("train", state.step, span.steps, note)
     else:
         budget = round(span.budget or 0)
-        progress("train (seconds)", min(round(state.elapsed), budget), budget, note)
+        progress("train", min(round(state.elapsed), budget), budget, note, seconds=True)
 
 
 def _save_bad_batch(

@@ -58,10 +58,62 @@ class TokenizerTrain:
 
 
 @dataclass(frozen=True)
+class TokenizerReport:
+    """How a vocabulary treats each language: subwords per word and byte, parity with a pivot, fallback, loss.
+
+    xformer tokenizer report runs/demo/tokenizer.model runs/demo/corpus --picture fairness.png
+
+    xformer tokenizer report mine.model corpora/mine --json
+    """
+
+    model: tyro.conf.Positional[Path]
+    """Tokenizer to look at."""
+    corpus: tyro.conf.Positional[Path]
+    """Folder made by `xformer data import`, or a run's `corpus`."""
+    split: Literal["train", "dev", "test"] = "test"
+    """Which of its texts."""
+    pivot: str = "en"
+    """Language whose subword counts on the same messages the others' are divided by."""
+    picture: Path | None = None
+    """Draw it into this PNG, too."""
+    json: bool = False
+    """Print one JSON object."""
+
+    def run_command(self) -> int:
+        """Measure; the exit status."""
+        from xformer.data.corpus import open_corpus
+        from xformer.errors import InputError
+        from xformer.progress import Progress
+        from xformer.tokenizer import Tokenizer, TokenizerError, measure_fairness, plot_fairness
+
+        corpus = open_corpus(self.corpus)
+        try:
+            tokenizer = Tokenizer.load(self.model)
+            with Progress() as progress:
+                report = measure_fairness(
+                    tokenizer,
+                    lambda: (
+                        (record.language, record.text, record.group) for record in corpus.records(self.split)
+                    ),
+                    pivot=self.pivot,
+                    progress=progress,
+                )
+        except TokenizerError as error:
+            raise InputError(str(error)) from error
+        if self.picture is not None:
+            plot_fairness(report, self.picture)
+        print(report.to_json() if self.json else report.to_text())
+        return 0
+
+
+@dataclass(frozen=True)
 class TokenizerCommand:
     """Train a shared vocabulary, and see how fair it is to each language."""
 
-    command: Annotated[TokenizerTrain, tyro.conf.subcommand("train")]
+    command: (
+        Annotated[TokenizerTrain, tyro.conf.subcommand("train")]
+        | Annotated[TokenizerReport, tyro.conf.subcommand("report")]
+    )
 
     def run_command(self) -> int:
         """Run the subcommand; the exit status."""

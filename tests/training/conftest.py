@@ -37,7 +37,7 @@ WORDS = {
 }
 
 
-def sentences(language: str) -> list[Record]:
+def _sentences(language: str) -> list[Record]:
     """120 sentences; every third of them in Greek."""
     parts = [words.split() for words in WORDS[language]]
     texts = (" ".join(words) for words in itertools.product(*parts))
@@ -49,9 +49,9 @@ def sentences(language: str) -> list[Record]:
     ]
 
 
-def make_corpus(folder: Path, seed: int = 0) -> Path:
+def _make_corpus(folder: Path, seed: int = 0) -> Path:
     """Import the sentences, 8 groups held out twice."""
-    records = itertools.chain.from_iterable(map(sentences, WORDS))
+    records = itertools.chain.from_iterable(map(_sentences, WORDS))
     # Sentences that differ in one word are near duplicates to the importer, and are wanted here.
     options = ImportOptions(SplitSizes(dev=8, test=8, min_languages=2), seed=seed, near_threshold=1.0)
     import_corpus(records, folder, options, [Source("made up", "CC0-1.0")])
@@ -65,9 +65,9 @@ class Listening(Progress):
         super().__init__(Console(file=io.StringIO(), width=200, record=True))
         self._on_step = on_step
 
-    def __call__(self, what: str, done: int, total: int | None, note: str = "") -> None:
-        super().__call__(what, done, total, note)
-        if what == "train (steps)" and self._on_step is not None:
+    def __call__(self, what: str, done: int, total: int | None, note: str = "", **how: bool) -> None:
+        super().__call__(what, done, total, note, **how)
+        if what == "train" and self._on_step is not None:
             self._on_step(done)
 
 
@@ -95,7 +95,13 @@ def listening() -> type[Listening]:
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_corpus(tmp_path_factory.mktemp("corpus") / "tiny")
+    return _make_corpus(tmp_path_factory.mktemp("corpus") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def make_corpus() -> Callable[..., Path]:
+    """Imports the sentences into a folder; another seed holds out others."""
+    return _make_corpus
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +122,13 @@ def config(corpus: Path) -> RunConfig:
         data=DataConfig(corpus=str(corpus), max_length=40),
         objectives=ObjectivesConfig(masked_lm_tokens=96, translation_lm_tokens=96, alignment_tokens=192),
         training=TrainingConfig(
-            budget=None, steps=8, precision="fp32", checkpoint_every=1e6, log_every=0.0, keep=2
+            budget=None,
+            steps=8,
+            bag_share=0.25,
+            precision="fp32",
+            checkpoint_every=1e6,
+            log_every=0.0,
+            keep=2,
         ),
     )
 

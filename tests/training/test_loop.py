@@ -1,0 +1,229 @@
+"""The loop's stages, its clock, and losses that are not finite."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from xformer.data.shards import TokenShards
+from xformer.errors import InputError
+from xformer.model import MultilingualModel
+from xformer.objectives import Loss
+from xformer.progress import Progress
+from xformer.run_config import RunConfig
+from xformer.training import loop
+from xformer.training.batches import StepBatches
+from xformer.training.checkpoint import TrainingState, newest_checkpoint
+from xformer.training.metrics import read_metrics
+from xformer.training.optimizer import make_optimizer
+from xformer.training.pretrain import build_model, load_run, pretrain
+from xformer.training.run_directory import RunDirectory
+
+pytestmark = pytest.mark.usefixtures("_no_picture")
+
+Begin = Callable[[RunConfig], RunDirectory]
+Listening = Callable[..., Progress]
+
+
+def _training(config: RunConfig, **changes: Any) -> RunConfig:
+    return replace(config, training=replace(config.training, **changes))
+
+
+def _objectives(config: RunConfig, **changes: Any) -> RunConfig:
+    return replace(config, objectives=replace(config.objectives, **changes))
+
+
+@pytest.fixture
+def after_the_bag(
+    begin: Begin, config: RunConfig, listening: Listening
+) -> tuple[RunConfig, MultilingualModel, MultilingualModel, StepBatches]:
+    """Settings, a model at its start, the model at the end of the bag stage, and their batches."""
+    config = _training(config, bag_share=1.0)
+    run = begin(config)
+    assert pretrain(run.path, config, listening())
+    shards = TokenShards.open(run.shards("train"))
+    starts_word = torch.zeros(360, dtype=torch.bool).numpy()
+    return (
+        config,
+        build_model(config, shards),
+        load_run(run.path)[2],
+        StepBatches(shards, config, starts_word),
+    )
+
+
+Bag = tuple[RunConfig, MultilingualModel, MultilingualModel, StepBatches]
+
+
+def test_the_bag_stage_trains_the_embedding_and_no_block(after_the_bag: Bag) -> None:
+    _, start, end, _ = after_the_bag
+    before, after = dict(start.named_parameters()), dict(end.named_parameters())
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"encoder.embeddings.tok_embeddings.weight", "encoder.embeddings.norm.weight"}
+
+
+def test_when_the_blocks_join_nothing_jumps(after_the_bag: Bag) -> None:
+    config, _, model, batches = after_the_bag
+    batch = batches.make(50)
+    with torch.no_grad():
+        bag = loop.step_losses(model, batch, config.objectives, 0)
+        full = loop.step_losses(model, batch, config.objectives, None)
+    assert set(bag) == {"masked_lm", "translation_lm", "alignment"}
+    for name in bag:
+        assert torch.equal(bag[name].items, full[name].items), name
+
+
+def test_without_alignment_there_is_no_bag(begin: Begin, config: RunConfig, listening: Listening) -> None:
+    alone = _objectives(config, alignment_tokens=0, translation_lm_tokens=0)
+    run = begin(alone)
+    assert pretrain(run.path, alone, listening())
+    lines = read_metrics(run.metrics)
+    assert [line["stage"] for line in lines] == ["full"] * 8
+    assert lines[1]["lr_factor"]["matrices"] == 1.0
+
+
+def test_the_total_is_the_weighted_sum(config: RunConfig) -> None:
+    objectives = replace(
+        config.objectives, masked_lm_weight=0.5, translation_lm_weight=2.0, alignment_weight=3.0
+    )
+
+    def loss(value: float) -> Loss:
+        return Loss(torch.tensor(value), torch.tensor([value]), torch.zeros(1, dtype=torch.int64).numpy())
+
+    losses = {"masked_lm": loss(1.0), "translation_lm": loss(10.0), "alignment": loss(100.0)}
+    assert float(loop.total_loss(losses, objectives)) == 0.5 + 20.0 + 300.0
+    assert float(loop.total_loss({"alignment": loss(1.0)}, objectives)) == 3.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that moves a second each time it is looked at."""
+    ticks = itertools.count()
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_budget_counts_the_seconds_of_steps(begin: Begin, config: RunConfig, listening: Listening) -> None:
+    timed = _training(config, steps=None, budget="12s", log_every=6.0, checkpoint_every=9.0, keep=9)
+    run, progress = begin(timed), listening()
+    assert pretrain(run.path, timed, progress)
+    checkpoint = newest_checkpoint(run.checkpoints)
+    assert checkpoint is not None
+    assert (checkpoint.state.step, checkpoint.state.elapsed) == (12, 12.0)  # each step sees one tick
+    lines = read_metrics(run.metrics)
+    assert [line["step"] for line in lines] == [3, 6, 9, 12]
+    assert [line["stage"] for line in lines] == ["bag", "full", "full", "full"]
+    steps = [int(path.name.removeprefix("step-")) for path in run.checkpoints.iterdir()]
+    assert sorted(steps) == [5, 10, 12]  # two ticks a step, one a checkpoint
+    assert "training: complete at step 12" in _said_again(run, timed, listening)
+
+
+def _said_again(run: RunDirectory, config: RunConfig, listening: Listening) -> str:
+    progress = listening()
+    assert pretrain(run.path, config, progress)
+    return progress.console.export_text()
+
+
+def _spoil(monkeypatch: pytest.MonkeyPatch, steps: set[int], kind: str) -> None:
+    """Make the loss, or only its gradient, not finite in the steps of these numbers, from 0."""
+    losses, calls = loop.step_losses, itertools.count()
+
+    def spoilt(*arguments: Any) -> dict[str, Loss]:
+        found = losses(*arguments)
+        if next(calls) in steps:
+            loss = found["alignment"]
+            value = loss.value * float("nan")
+            if kind == "gradient":
+                value = loss.value.detach() + torch.sqrt(loss.value - loss.value.detach())
+            found["alignment"] = replace(loss, value=value)
+        return found
+
+    monkeypatch.setattr(loop, "step_losses", spoilt)
+
+
+@pytest.mark.parametrize("kind", ["loss", "gradient"])
+def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(
+    begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    run = begin(_training(config, checkpoint_every=1e-9))
+    _spoil(monkeypatch, {5}, kind)
+    with pytest.raises(InputError, match=r"step 5: loss or gradient is not finite .*bad-batch\.safetensors"):
+        pretrain(run.path, run.load_config(), listening())
+    checkpoint = newest_checkpoint(run.checkpoints)
+    assert checkpoint is not None
+    assert checkpoint.state.step == 5
+    shards = TokenShards.open(run.shards("train"))
+    batch = StepBatches(shards, config, torch.zeros(360, dtype=torch.bool).numpy()).make(5)
+    saved = load_file(run.bad_batch)
+    assert batch.alignment is not None
+    assert torch.equal(saved["alignment.tokens"], batch.alignment.inputs.tokens)
+    assert {name.split(".")[0] for name in saved} == {"masked_lm", "translation_lm", "alignment"}
+
+    # What the message advises works.
+    going_on = _training(run.load_config(), non_finite="skip")
+    _spoil(monkeypatch, {0}, kind)
+    assert pretrain(run.path, going_on, listening())
+    assert load_run(run.path)[3].skipped == 1
+
+
+def test_a_step_that_is_not_finite_may_be_skipped(
+    begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skipping = _training(config, non_finite="skip", log_every=1e6)
+    run = begin(skipping)
+    _spoil(monkeypatch, {3, 7}, "loss")
+    assert pretrain(run.path, skipping, listening())
+    _, _, model, state = load_run(run.path)
+    assert (state.step, state.skipped) == (8, 2)
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+    assert run.bad_batch.is_file()
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    (line,) = [json.loads(text, parse_constant=refuse) for text in run.metrics.read_text().splitlines()]
+    assert line["skipped"] == 2
+    assert all(value > 0 for value in line["loss"].values())
+
+
+def test_a_skipped_step_changes_nothing(
+    begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skipping = _training(config, non_finite="skip", steps=1)
+    run = begin(skipping)
+    _spoil(monkeypatch, {0}, "loss")
+    assert pretrain(run.path, skipping, listening())
+    start = build_model(skipping, TokenShards.open(run.shards("train")))
+    for name, value in load_run(run.path)[2].state_dict().items():
+        assert torch.equal(value, start.state_dict()[name]), name
+
+
+def test_checkpoints_are_announced_once_they_are_on_disk(
+    begin: Begin, config: RunConfig, listening: Listening
+) -> None:
+    often = _training(config, checkpoint_every=1e-9)
+    run = begin(often)
+    shards = TokenShards.open(run.shards("train"))
+    model = build_model(often, shards)
+    optimizer = make_optimizer(model, model.encoder.token_embedding, often.optimizer)
+    batches = StepBatches(shards, often, torch.zeros(360, dtype=torch.bool).numpy())
+    announced: list[TrainingState] = []
+
+    def on_checkpoint(state: TrainingState) -> None:
+        checkpoint = newest_checkpoint(run.checkpoints)
+        assert checkpoint is not None
+        assert checkpoint.state == state
+        announced.append(state)
+
+    training = loop.Training(run, often, model, optimizer, batches, shards, "fp32")
+    state, interrupted = loop.train(training, TrainingState(), listening(), on_checkpoint)
+    assert [seen.step for seen in announced] == list(range(1, 9))
+    assert announced[-1] == state
+    assert not interrupted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xformer.errors import InputError
 from xformer.files import atomic_write
 from xformer.objectives import Loss
 from xformer.training.batches import StepBatch
@@ -86,7 +87,7 @@ class MetricsLog:
 
             if not step and events.exists():
                 shutil.rmtree(events)
-            self._board = SummaryWriter(str(events), purge_step=step)
+            self._board = SummaryWriter(str(events), purge_step=step + 1)
 
     def __enter__(self) -> MetricsLog:
         return self
@@ -99,21 +100,34 @@ class MetricsLog:
             self._board.close()
 
     def write(self, line: dict[str, Any]) -> None:
-        """Write one line; it has `step`. Its numbers, and those of `loss`, go to TensorBoard too."""
+        """Write one line; it has `step`. Its numbers, and those one table down, go to TensorBoard too."""
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         if self._board is not None:
-            scalars = {
-                key: value for key, value in line.items() if isinstance(value, int | float) and key != "step"
-            }
-            scalars |= {f"loss/{name}": value for name, value in line.get("loss", {}).items()}
-            for name, value in scalars.items():
+            for name, value in _numbers(line):
                 self._board.add_scalar(name, value, line["step"])
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All whole lines of metrics.jsonl; a last one that was cut short by a crash is left out."""
+    """All whole lines of metrics.jsonl; a last one that was cut short by a crash is left out.
+
+    Raises:
+        InputError: another line is no JSON object; it is named.
+    """
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    lines = []
+    for number, text in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            lines.append(dict(json.loads(text)))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}:{number}: expected a JSON object, {error}") from error
+    return lines
+
+
+def _numbers(line: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    for key, value in line.items():
+        if isinstance(value, int | float) and key != "step":
+            yield key, value
+        if isinstance(value, dict):
+            yield from ((f"{key}/{name}", x) for name, x in value.items() if isinstance(x, int | float))

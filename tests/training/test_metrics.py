@@ -1,0 +1,138 @@
+"""What is counted between two lines of the log, and the log itself.
+
+Shapes: S items of a loss, L languages.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xformer.errors import InputError
+from xformer.objectives import Loss
+from xformer.training.batches import StepBatch
+from xformer.training.metrics import MetricsLog, Tally, read_metrics
+from xformer.training.plots import plot_losses
+
+LANGUAGES = ("de", "el", "en")
+# Steps of (objective, [(language, loss)], tokens of each language).
+ITEMS = st.lists(st.tuples(st.integers(0, 2), st.floats(0, 20, width=32)), min_size=1, max_size=6)
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["masked_lm", "alignment"]),
+        ITEMS,
+        st.lists(st.integers(0, 99), min_size=3, max_size=3),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def _step(asked: list[float], texts: list[int], tokens: list[int]) -> StepBatch:
+    return StepBatch(None, None, None, np.array(asked), np.array(texts), np.array(tokens))
+
+
+@given(STEPS)
+def test_means_are_over_items_of_all_steps(
+    steps: list[tuple[str, list[tuple[int, float]], list[int]]],
+) -> None:
+    tally = Tally(LANGUAGES)
+    seen: dict[str, list[tuple[int, float]]] = {}
+    for name, items, tokens in steps:
+        losses = torch.tensor([loss for _, loss in items])
+        language = np.array([language for language, _ in items])
+        tally.add({name: Loss(losses.mean(), losses, language)}, _step([1.0, 0.5, 0.5], [2, 0, 0], tokens))
+        seen.setdefault(name, []).extend(items)
+    assert tally.means() == pytest.approx(
+        {name: np.mean([loss for _, loss in items]) for name, items in seen.items()}
+    )
+    table = tally.by_language()
+    assert list(table) == list(LANGUAGES)
+    total = np.sum([tokens for _, _, tokens in steps])
+    for number, tag in enumerate(LANGUAGES):
+        expected = {"asked": [0.5, 0.25, 0.25][number], "drawn": [1.0, 0.0, 0.0][number]}
+        expected["tokens"] = sum(tokens[number] for _, _, tokens in steps) / max(total, 1)
+        for name, items in seen.items():
+            if mine := [loss for language, loss in items if language == number]:
+                expected[name] = float(np.mean(mine))
+        assert table[tag] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_fresh_tally_has_nothing_to_say() -> None:
+    assert Tally(LANGUAGES).means() == {}
+    assert set(Tally(LANGUAGES).by_language()) == set(LANGUAGES)
+
+
+def _line(step: int, **more: Any) -> dict[str, Any]:
+    return {"step": step, "elapsed": step / 2, "stage": "full", "loss": {"alignment": 2.0 / step}, **more}
+
+
+def test_lines_after_the_checkpoint_are_dropped_and_the_rest_stays_to_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsLog(path, tmp_path / "events", 0) as log:
+        for step in range(1, 6):
+            log.write(_line(step, odd=1e-7, name="ä"))
+    written = path.read_bytes().splitlines(keepends=True)
+    with MetricsLog(path, tmp_path / "events", 3) as log:
+        assert path.read_bytes() == b"".join(written[:3])
+        log.write(_line(4, odd=2))
+    assert [line["step"] for line in read_metrics(path)] == [1, 2, 3, 4]
+    with MetricsLog(path, tmp_path / "events", 0):
+        assert read_metrics(path) == []
+
+
+def test_a_line_is_on_disk_once_it_is_written(tmp_path: Path) -> None:
+    with MetricsLog(tmp_path / "metrics.jsonl", tmp_path / "events", 0) as log:
+        log.write(_line(1))
+        assert read_metrics(tmp_path / "metrics.jsonl") == [_line(1)]
+
+
+def test_a_last_line_that_was_cut_is_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    assert read_metrics(path) == []
+    path.write_text(json.dumps(_line(1)) + "\n" + json.dumps(_line(2))[:-3])
+    assert read_metrics(path) == [_line(1)]
+    path.write_text('{"ste\n' + json.dumps(_line(2)) + "\n")
+    with pytest.raises(InputError, match=r"metrics\.jsonl:1: expected a JSON object"):
+        read_metrics(path)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="tensorboard is not installed")
+def test_tensorboard_has_the_numbers(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = tmp_path / "events"
+    with MetricsLog(tmp_path / "metrics.jsonl", events, 0) as log:
+        for step in (1, 2):
+            log.write(_line(step, lr_factor={"matrices": 0.5}))
+    with MetricsLog(tmp_path / "metrics.jsonl", events, 1) as log:  # step 2 is done again
+        log.write(_line(2, lr_factor={"matrices": 0.25}))
+    board = EventAccumulator(str(events)).Reload()
+    assert [(event.step, event.value) for event in board.Scalars("loss/alignment")] == [(1, 2.0), (2, 1.0)]
+    assert [event.value for event in board.Scalars("lr_factor/matrices")] == [0.5, 0.25]
+    with MetricsLog(tmp_path / "metrics.jsonl", events, 0) as log:  # a run that begins again
+        log.write(_line(1))
+    board = EventAccumulator(str(events)).Reload()
+    assert [event.step for event in board.Scalars("loss/alignment")] == [1]
+
+
+def test_curves_are_drawn_of_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    speed = {"tokens_per_s": 1000.0}
+    lines = [_line(1, **speed) | {"stage": "bag"}, _line(2, **speed), _line(3, **speed)]
+    lines[2]["loss"] = {"alignment": 1.0, "masked_lm": 3.0}
+    path = tmp_path / "loss.png"
+    assert plot_losses(lines, path) == path
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert plot_losses([], tmp_path / "none.png") is None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert plot_losses(lines, tmp_path / "none.png") is None
+    assert [file.name for file in tmp_path.iterdir()] == ["loss.png"]

@@ -18,7 +18,7 @@ Format = Literal[
 ]
 _DESCRIBES = {
     "gettext": "catalogues (.mo, .po) or wheels that hold them",
-    "moses": "line-aligned files, one a language",
+    "moses": "line-aligned files, one a language, or a .zip of pairs",
     "tatoeba": "sentences.csv and links.csv",
     "manythings": "one file of sentence pairs",
     "iwslt": "the same talks in two languages or more",
@@ -48,15 +48,18 @@ def records(
     """
     from xformer.data import readers
 
-    needed = {"moses": 2, "iwslt": 2, "tatoeba": 2}.get(kind, 1)
+    zipped = kind == "moses" and len(paths) == 1 and paths[0].suffix == ".zip"
+    needed = 1 if zipped else {"moses": 2, "iwslt": 2, "tatoeba": 2}.get(kind, 1)
     if len(paths) < needed or (kind == "tatoeba" and len(paths) > 2):
         raise InputError(
             f"{kind}: expected {_DESCRIBES.get(kind, 'at least one file')}, got {len(paths)} file(s)"
         )
     several = list(languages) or None
     one: list[str | None] = [*languages] if languages else [None] * len(paths)
-    if kind in ("tsv", "jsonl", "parquet", "text") and len(one) != len(paths):
+    if kind in ("manythings", "tsv", "jsonl", "parquet", "text") and len(one) != len(paths):
         raise InputError(f"--languages: expected one for each of the {len(paths)} files, got {len(one)}")
+    if kind == "gettext" and len(languages) > 1:
+        raise InputError(f"--languages: expected one, of all catalogues, got {len(languages)}")
     files = list(zip(paths, one, strict=False))
     match kind:
         case "gettext":
@@ -66,7 +69,7 @@ def records(
         case "tatoeba":
             return readers.read_tatoeba(*paths, languages=several)
         case "manythings":
-            return _chain(readers.read_manythings(path) for path in paths)
+            return _chain(readers.read_manythings(path, language=language) for path, language in files)
         case "iwslt":
             return readers.read_iwslt(paths, languages=several)
         case "tmx":

@@ -1,0 +1,129 @@
+"""Which reader reads what the command line names."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from xformer.cli.formats import Format, records
+from xformer.data.readers import Fields, ParallelFields
+from xformer.errors import InputError
+
+TMX = """<?xml version="1.0"?><tmx version="1.4"><header srclang="en"/><body><tu>
+<tuv xml:lang="en"><seg>one</seg></tuv><tuv xml:lang="de"><seg>eins</seg></tuv>
+<tuv xml:lang="fr"><seg>un</seg></tuv></tu></body></tmx>"""
+PO = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "one"\nmsgstr "eins"\n'
+
+
+def _write(folder: Path, files: dict[str, str]) -> list[Path]:
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in files]
+
+
+def _read(
+    kind: Format,
+    paths: list[Path],
+    languages: tuple[str, ...] = (),
+    fields: Fields | ParallelFields | None = None,
+    paragraphs: bool = False,
+) -> set[tuple[str, str]]:
+    found = records(kind, paths, languages=languages, fields=fields or Fields(), paragraphs=paragraphs)
+    return {(record.language, record.text) for record in found}
+
+
+BOTH = {("en", "one"), ("de", "eins")}
+
+READ: list[tuple[Format, dict[str, str], dict[str, Any], set[tuple[str, str]]]] = [
+    ("gettext", {"de.po": PO}, {}, BOTH),
+    ("gettext", {"some.po": PO}, {"languages": ("de",)}, BOTH),
+    ("moses", {"a.en": "one\n", "a.de": "eins\n"}, {}, BOTH),
+    ("moses", {"a.txt": "one\n", "b.txt": "eins\n"}, {"languages": ("en", "de")}, BOTH),
+    ("tatoeba", {"sentences.csv": "1\teng\tone\n2\tdeu\teins\n", "links.csv": "1\t2\n2\t1\n"}, {}, BOTH),
+    (
+        "tatoeba",
+        {"sentences.csv": "1\teng\tone\n2\tdeu\teins\n3\tfra\tun\n", "links.csv": "1\t2\n1\t3\n"},
+        {"languages": ("en", "de")},
+        BOTH,
+    ),
+    ("manythings", {"deu.txt": "one\teins\tCC-BY\n"}, {}, BOTH),
+    ("manythings", {"mine.txt": "one\teins\tCC-BY\n"}, {"languages": ("de",)}, BOTH),
+    ("iwslt", {"train.tags.de-en.en": "one\n", "train.tags.de-en.de": "eins\n"}, {}, BOTH),
+    ("tmx", {"a.tmx": TMX}, {"languages": ("en", "de")}, BOTH),
+    ("tsv", {"a.en.tsv": "text\none\n", "b.de.tsv": "text\neins\n"}, {}, BOTH),
+    ("tsv", {"a.tsv": "x\ty\none\teins\n"}, {"fields": ParallelFields({"x": "en", "y": "de"})}, BOTH),
+    (
+        "jsonl",
+        {"a.jsonl": '{"text": "one"}\n', "b.jsonl": '{"text": "eins"}\n'},
+        {"languages": ("en", "de")},
+        BOTH,
+    ),
+    ("text", {"en.txt": "one\n", "de.txt": "eins\n"}, {}, BOTH),
+    ("text", {"en.txt": "one\nmore\n\nlast\n"}, {"paragraphs": True}, {("en", "one\nmore"), ("en", "last")}),
+]
+
+
+@pytest.mark.parametrize(("kind", "files", "options", "expected"), READ)
+def test_each_format_is_read_by_its_reader(
+    kind: Format,
+    files: dict[str, str],
+    options: dict[str, Any],
+    expected: set[tuple[str, str]],
+    tmp_path: Path,
+) -> None:
+    assert _read(kind, _write(tmp_path, files), **options) == expected
+
+
+def test_parquet_is_read_by_its_reader(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    parquet.write_table(arrow.table({"text": ["one"]}), tmp_path / "a.en.parquet")
+    parquet.write_table(arrow.table({"text": ["eins"]}), tmp_path / "b.parquet")
+    paths = [tmp_path / "a.en.parquet", tmp_path / "b.parquet"]
+    assert _read("parquet", paths, languages=("en", "de")) == BOTH
+
+
+def test_a_zip_holds_both_sides_of_moses(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "opus.zip", "w") as archive:
+        archive.writestr("Corpus.de-en.de", "eins\n")
+        archive.writestr("Corpus.de-en.en", "one\n")
+    assert _read("moses", [tmp_path / "opus.zip"]) == BOTH
+
+
+def test_every_format_is_tried_above() -> None:
+    assert {kind for kind, *_ in READ} | {"parquet"} == set(get_args(Format))
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "languages", "said"),
+    [
+        *[(kind, [], (), f"{kind}: expected .*, got 0 file") for kind in get_args(Format)],
+        ("moses", ["a.de"], (), "moses: expected line-aligned files"),
+        ("iwslt", ["a.de"], (), "iwslt: expected the same talks"),
+        ("tatoeba", ["a"], (), "tatoeba: expected sentences.csv and links.csv, got 1 file"),
+        ("tatoeba", ["a", "b", "c"], (), "got 3 file"),
+        ("tsv", ["a.tsv"], ("de", "en"), "--languages: expected one for each of the 1 files, got 2"),
+        ("text", ["a.de", "b.de"], ("de",), "--languages: expected one for each of the 2 files, got 1"),
+        ("manythings", ["deu.txt"], ("de", "en"), "--languages: expected one for each of the 1 files, got 2"),
+        ("gettext", ["a.po"], ("de", "en"), "--languages: expected one, of all catalogues, got 2"),
+        ("moses", ["a.de", "a.en"], ("de",), "expected one language for each of 2 files, got 1"),
+    ],
+)
+def test_too_few_or_too_many_are_refused(
+    kind: Format, names: list[str], languages: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=said):
+        _read(kind, _write(tmp_path, dict.fromkeys(names, "x\n")), languages=languages)
+
+
+def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.en.jsonl"
+    path.write_text(json.dumps({"text": "one"}) + "\nno JSON\n")
+    stream = iter(records("jsonl", [path], languages=(), fields=Fields(), paragraphs=False))
+    assert next(stream).text == "one"
+    with pytest.raises(InputError, match=r"a\.en\.jsonl:2"):
+        next(stream)

@@ -105,6 +105,8 @@ class ObjectivesConfig:
             2019).
         translation_lm_weight: factor of that loss.
         alignment_tokens: tokens of translation pairs, encoded apart, in a step, about.
+        bag_tokens: the same in the bag stage, whose steps are so cheap that they can afford more wrong
+            answers to tell each right one from.
         alignment_weight: factor of that loss (nats per sequence).
         scale: inverse temperature of the alignment's cosines.
         margin: taken off the true pair's cosine before the softmax (Yang et al. 2019, LaBSE).
@@ -113,10 +115,11 @@ class ObjectivesConfig:
 
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     masked_lm_tokens: int = 4_096
-    masked_lm_weight: float = 0.1
+    masked_lm_weight: float = 0.3
     translation_lm_tokens: int = 2_048
-    translation_lm_weight: float = 0.1
-    alignment_tokens: int = 12_288
+    translation_lm_weight: float = 0.3
+    alignment_tokens: int = 4_096
+    bag_tokens: int = 12_288
     alignment_weight: float = 1.0
     scale: float = 20.0
     margin: float = 0.3

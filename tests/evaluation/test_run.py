@@ -59,7 +59,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model=ModelConfig(vocab_size=340, d_model=16, n_layers=1, n_heads=2, d_ff=16, max_length=64),
         tokenizer=TokenizerOptions(vocabulary_size=320),
         data=DataConfig(corpus=str(folder / "corpus"), max_length=64),
-        objectives=ObjectivesConfig(masked_lm_tokens=128, translation_lm_tokens=128, alignment_tokens=256),
+        objectives=ObjectivesConfig(
+            masked_lm_tokens=128, translation_lm_tokens=128, alignment_tokens=256, bag_tokens=256
+        ),
         training=TrainingConfig(budget=None, steps=3, precision="fp32"),
     )
     with pytest.MonkeyPatch.context() as patch:

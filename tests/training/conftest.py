@@ -120,7 +120,9 @@ def config(corpus: Path) -> RunConfig:
         ),
         tokenizer=TokenizerOptions(vocabulary_size=320, threads=1),
         data=DataConfig(corpus=str(corpus), max_length=40),
-        objectives=ObjectivesConfig(masked_lm_tokens=96, translation_lm_tokens=96, alignment_tokens=192),
+        objectives=ObjectivesConfig(
+            masked_lm_tokens=96, translation_lm_tokens=96, alignment_tokens=192, bag_tokens=192
+        ),
         training=TrainingConfig(
             budget=None,
             steps=8,

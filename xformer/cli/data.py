@@ -75,9 +75,9 @@ class DataImport:
                 splits=sizes, seed=self.seed, min_language_records=self.min_language_texts
             )
             fields = self._fields()
+            sources = [Source.of(path, self.licence) for path in self.files]
         except ValueError as error:
             raise InputError(str(error)) from error
-        sources = [Source.of(path, self.licence) for path in self.files]
         stream = records(
             self.format, self.files, languages=self.languages, fields=fields, paragraphs=self.paragraphs
         )
@@ -128,7 +128,8 @@ class DataStats:
 
         with Progress() as progress:
             statistics = corpus_statistics(self.corpus, progress=progress)
-        print(statistics.to_json() if self.json else statistics.table())
+        tables = "\n\n".join(statistics.table(split) for split in statistics.splits)
+        print(statistics.to_json() if self.json else tables)
         return 0
 
 

@@ -11,9 +11,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -27,10 +24,10 @@ from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.evaluation.encode import Progress
 from xformer.files import atomic_write
-from xformer.objectives import AlignmentBatch, contrastive_loss
+from xformer.objectives import contrastive_loss
 from xformer.packed import Packed
 from xformer.run_config import ObjectivesConfig, OptimizerConfig, RunConfig
-from xformer.training.batches import StepBatches
+from xformer.training.batches import BatchesAhead, StepBatches
 from xformer.training.schedule import Span, learning_rate_factor
 
 INIT_STD = 0.1
@@ -134,15 +131,13 @@ def train_bag(
     Raises:
         InputError: no text of the training split has a translation.
     """
-    aligned = replace(
-        config,
-        objectives=replace(
-            config.objectives,
-            masked_lm_tokens=0,
-            translation_lm_tokens=0,
-            # A run without alignment is measured beside the same baseline.
-            alignment_tokens=config.objectives.alignment_tokens or ObjectivesConfig().alignment_tokens,
-        ),
+    # A run without alignment is measured beside the same baseline.
+    tokens = config.objectives.alignment_tokens or ObjectivesConfig().alignment_tokens
+    objectives = replace(
+        config.objectives, masked_lm_tokens=0, translation_lm_tokens=0, alignment_tokens=tokens
+    )
+    making = StepBatches(
+        train, replace(config, objectives=objectives), np.ones(train.info.vocab_size, dtype=bool)
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
@@ -153,10 +148,11 @@ def train_bag(
     span = Span(steps, None if steps is not None else seconds)
     losses: list[Tensor] = []
     pairs, waited, started = 0, 0.0, time.monotonic()
-    with closing(_ahead(StepBatches(train, aligned, np.ones(train.info.vocab_size, dtype=bool)))) as batches:
+    with BatchesAhead(making) as batches:
         while (share := span.progress(len(losses), time.monotonic() - started)) < 1:
             asked = time.monotonic()
-            batch = next(batches).to(device)
+            batch = batches.take(len(losses), bag=True).to(torch.device(device)).alignment
+            assert batch is not None
             waited += time.monotonic() - asked
             for group in optimizer.param_groups:
                 group["lr"] = OPTIMIZER.embedding_lr * learning_rate_factor(share, OPTIMIZER)
@@ -177,16 +173,3 @@ def train_bag(
     last = torch.stack(losses[-max(1, len(losses) // 10) :]).mean()
     record = BagRecord(len(losses), pairs / len(losses), time.monotonic() - started, waited, float(last))
     return TrainedBag(bag.cpu(), record)
-
-
-def _ahead(batches: StepBatches) -> Generator[AlignmentBatch, None, None]:
-    """Each step's pairs, with the next step's made by another thread meanwhile."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        step = 0
-        coming = pool.submit(batches.make, step)
-        while True:
-            batch = coming.result().alignment
-            step += 1
-            coming = pool.submit(batches.make, step)
-            assert batch is not None
-            yield batch

@@ -106,36 +106,37 @@ class StepBatches:
         self._shards, self._config, self._starts_word = shards, config, starts_word
         objectives, seed = config.objectives, config.training.seed
         self._language, self._group = np.asarray(shards.language), np.asarray(shards.group)
-        self._masked = self._translation = self._alignment = None
+        self._masked = self._translation = self._alignment = self._bag = None
         if objectives.masked_lm_tokens:
             everything = np.arange(len(shards))
-            self._masked = _Stream(shards, everything, config, objectives.masked_lm_tokens, False, 3 * seed)
+            self._masked = _Stream(shards, everything, config, objectives.masked_lm_tokens, False, 4 * seed)
         if objectives.translation_lm_tokens or objectives.alignment_tokens:
             self._pairs = TranslationPairs(self._group, self._language, np.asarray(shards.pieces) == 1)
             paired = self._pairs.examples
             if tokens := objectives.translation_lm_tokens:
-                self._translation = _Stream(shards, paired, config, tokens, True, 3 * seed + 1)
+                self._translation = _Stream(shards, paired, config, tokens, True, 4 * seed + 1)
             if tokens := objectives.alignment_tokens:
-                self._alignment = _Stream(shards, paired, config, tokens, True, 3 * seed + 2)
+                self._alignment = _Stream(shards, paired, config, tokens, True, 4 * seed + 2)
+                self._bag = _Stream(shards, paired, config, objectives.bag_tokens, True, 4 * seed + 3)
 
     @property
     def aligns(self) -> bool:
         """Whether the alignment is among the objectives."""
         return self._alignment is not None
 
-    def make(self, step: int, *, only_alignment: bool = False) -> StepBatch:
+    def make(self, step: int, *, bag: bool = False) -> StepBatch:
         """The batches of step number `step`, on the host.
 
         Args:
             step: from 0.
-            only_alignment: leave out the other objectives, if alignment is on at all.
+            bag: of the bag stage: alignment alone, over more pairs. Without alignment there is no such stage.
         """
-        only_alignment = only_alignment and self.aligns
+        bag = bag and self.aligns
         masked = translation = alignment = None
         drawn: list[NDArray[np.int64]] = []
         partners: list[NDArray[np.int64]] = []
         asked = np.zeros(len(self._shards.languages))
-        if self._masked and not only_alignment:
+        if self._masked and not bag:
             examples = self._masked.of_step(step)
             drawn.append(examples)
             asked += self._masked.asked
@@ -146,7 +147,7 @@ class StepBatches:
                 self._starts_word,
                 self._rng(step, 0),
             )
-        if self._translation and not only_alignment:
+        if self._translation and not bag:
             left, right, rng = self._pairs_of(self._translation, step, 1)
             drawn.append(left)
             partners.append(right)
@@ -160,11 +161,11 @@ class StepBatches:
                 self._starts_word,
                 rng,
             )
-        if self._alignment:
-            left, right, _ = self._pairs_of(self._alignment, step, 2)
+        if pairs := self._bag if bag else self._alignment:
+            left, right, _ = self._pairs_of(pairs, step, 2)
             drawn.append(left)
             partners.append(right)
-            asked += self._alignment.asked
+            asked += pairs.asked
             alignment = alignment_batch(
                 self._tokens(left),
                 self._tokens(right),
@@ -211,13 +212,13 @@ class BatchesAhead:
     ) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def take(self, step: int, *, only_alignment: bool = False) -> StepBatch:
+    def take(self, step: int, *, bag: bool = False) -> StepBatch:
         """What `StepBatches.make` gives, sooner."""
-        asked = (step, only_alignment)
+        asked = (step, bag)
         if self._coming is not None and self._coming[0] == asked:
             batch = self._coming[1].result()
         else:
-            batch = self._batches.make(step, only_alignment=only_alignment)
-        following = self._pool.submit(self._batches.make, step + 1, only_alignment=only_alignment)
-        self._coming = (step + 1, only_alignment), following
+            batch = self._batches.make(step, bag=bag)
+        following = self._pool.submit(self._batches.make, step + 1, bag=bag)
+        self._coming = (step + 1, bag), following
         return batch

@@ -123,7 +123,7 @@ def train(
             set_learning_rates(training.optimizer, factors)
             # Blocks that have joined stay, though a longer run makes its share smaller again.
             bag = not state.joined and share < bag_share
-            batch = batches.take(state.step, only_alignment=bag).to(device)
+            batch = batches.take(state.step, bag=bag).to(device)
             with autocast(training.precision, device):
                 losses = step_losses(training.model, batch, config.objectives, 0 if bag else None)
             loss = total_loss(losses, config.objectives)

@@ -1,0 +1,150 @@
+"""`xformer data` and `xformer tokenizer`, from files to tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from xformer.data.corpus import open_corpus
+from xformer.data.manifest import Manifest
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def corpus(xformer: Run, moses: dict[str, Path], tmp_path: Path) -> Path:
+    folder = tmp_path / "corpora" / "numbers"
+    options = ("--out", folder, "--licence", "CC0-1.0", "--dev", 10, "--test", 20)
+    status, out, err = xformer("data", "import", "moses", moses["de"], moses["en"], *options)
+    assert (status, out) == (0, "")
+    assert "dev: 20 texts in 10 groups" in err
+    assert "test: 40 texts in 20 groups" in err
+    return folder
+
+
+def test_import_makes_a_corpus_with_a_manifest(corpus: Path, moses: dict[str, Path]) -> None:
+    opened = open_corpus(corpus, verify=True)
+    manifest = opened.manifest
+    assert manifest.languages == ("de", "en")
+    assert [source.licence for source in manifest.sources] == ["CC0-1.0"] * 2
+    assert {source.name for source in manifest.sources} == {"train.de", "train.en"}
+    assert manifest.splits["test"].groups == 20
+    texts = {record.text for split in manifest.splits for record in opened.records(split)}
+    assert texts <= {line for path in moses.values() for line in path.read_text().splitlines()}
+
+
+def test_stats_is_a_table_or_json(xformer: Run, corpus: Path) -> None:
+    status, table, _ = xformer("data", "stats", corpus)
+    assert status == 0
+    for part in ("train", "dev", "test", "de", "en"):
+        assert part in table
+    status, out, _ = xformer("data", "stats", corpus, "--json")
+    assert status == 0
+    counts = Manifest.read(corpus).splits["test"].languages["de"]
+    assert str(counts.records) in json.dumps(json.loads(out))
+
+
+def test_rows_are_imported_by_field(xformer: Run, tmp_path: Path) -> None:
+    # Other digits would not make other texts.
+    words = [a + b for a in "abcdef" for b in "aeiou"]
+    rows = [{"de": f"eins {w}", "en": f"one {w}", "key": n, "kind": "number"} for n, w in enumerate(words)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    common = ("--licence", "CC0-1.0", "--test", 3, "--dev", 3)
+    parallel = ("--parallel", "de=de", "en=en", "--group-field", "key", "--label-field", "kind")
+    status, _, _ = xformer("data", "import", "jsonl", path, "--out", tmp_path / "two", *common, *parallel)
+    assert status == 0
+    records = list(open_corpus(tmp_path / "two").records("train"))
+    assert {record.language for record in records} == {"de", "en"}
+    assert {record.label for record in records} == {"number"}
+
+    one = ("--text-field", "de", "--languages", "de", "--id-field", "key", "--seed", 5)
+    status, _, _ = xformer("data", "import", "jsonl", path, "--out", tmp_path / "one", *common, *one)
+    assert status == 0
+    assert Manifest.read(tmp_path / "one").languages == ("de",)
+    assert Manifest.read(tmp_path / "one").seed == 5
+
+
+WRONG: list[tuple[list[str], str]] = [
+    (["data", "import", "moses", "gone.de", "gone.en", "--out", "new", "--licence", "x"], "gone.de: missing"),
+    (["data", "import", "moses", "a.de", "--out", "new", "--licence", "x"], "moses: expected line-aligned"),
+    (
+        ["data", "import", "moses", "a.de", "a.en", "--out", "new", "--licence", ""],
+        "licence: expected a text",
+    ),
+    (
+        ["data", "import", "moses", "a.de", "a.en", "--out", "new", "--licence", "x", "--dev", "1.5"],
+        "dev: expected",
+    ),
+    (["data", "import", "moses", "a.de", "a.en", "--out", "full", "--licence", "x"], "full: already exists"),
+    (
+        ["data", "import", "tsv", "a.de", "--out", "new", "--licence", "x", "--parallel", "de"],
+        "--parallel: expected FIELD=LANGUAGE, got 'de'",
+    ),
+    (
+        ["data", "import", "tsv", "a.de", "--out", "new", "--licence", "x", "--parallel", "de=de"],
+        "expected two fields or more",
+    ),
+    (["data", "stats", "nowhere"], "nowhere: expected the folder of a corpus"),
+    (["tokenizer", "train", "nowhere", "new.model"], "nowhere: expected the folder of a corpus"),
+    (["tokenizer", "report", "gone.model", "nowhere"], "nowhere: expected the folder of a corpus"),
+    (["evaluate", "nowhere"], "nowhere: expected a run made by `xformer pretrain`"),
+    (["pretrain", "a.de"], "a.de: expected the folder of a run"),
+    (["pretrain", "full"], "full: expected a run or an empty folder"),
+    (["pretrain", "new", "--config", "gone.toml"], "gone.toml: No such file"),
+    (["pretrain", "new", "--set", "model.size=3"], "model.size: unknown key"),
+    (["pretrain", "new", "--budget", "soon"], "training.budget: expected something like 90s, 10m or 1.5h"),
+    (
+        ["pretrain", "new", "--budget", "1m", "--steps", "3"],
+        "training.budget, training.steps: expected exactly",
+    ),
+    (["pretrain", "new", "--set", "data.corpus=nowhere"], "nowhere: expected the folder of a corpus"),
+]
+
+
+@pytest.mark.parametrize(("command", "said"), WRONG)
+def test_input_that_cannot_be_used_is_said_in_a_line_with_status_2(
+    xformer: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.de", "a.en"):
+        Path(name).write_text("eins\nzwei\n")
+    Path("full").mkdir()
+    Path("full/notes").write_text("mine")
+    status, out, err = xformer(*command)
+    assert (status, out) == (2, "")
+    message = err.splitlines()[-1]
+    assert message.startswith("xformer: ")
+    assert said in message
+    assert "Traceback" not in err
+
+
+def test_an_unknown_option_or_command_has_status_2_as_well(xformer: Run) -> None:
+    for command in (["pretrian"], ["pretrain"], ["data", "stats", "x", "--jsn"], []):
+        status, _, err = xformer(*command)
+        assert status == 2
+        assert "Traceback" not in err
+
+
+def test_a_vocabulary_is_trained_and_looked_at(xformer: Run, corpus: Path, tmp_path: Path) -> None:
+    model, picture = tmp_path / "mine.model", tmp_path / "fairness.png"
+    status, out, err = xformer("tokenizer", "train", corpus, model, "--vocabulary-size", 300)
+    assert (status, out) == (0, "")
+    assert str(model) in err
+    status, table, _ = xformer("tokenizer", "report", model, corpus, "--picture", picture)
+    assert status == 0
+    assert "de" in table
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    status, out, _ = xformer("tokenizer", "report", model, corpus, "--json", "--split", "dev")
+    assert status == 0
+    assert json.loads(out)
+    status, _, err = xformer("tokenizer", "train", corpus, model, "--vocabulary-size", 3)
+    assert status == 2
+    assert "vocabulary_size: expected a whole number of at least 262" in err
+    (tmp_path / "bad.model").write_bytes(b"no model")
+    status, _, err = xformer("tokenizer", "report", tmp_path / "bad.model", corpus)
+    assert status == 2
+    assert "bad.model" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,9 +43,8 @@ class Pretrain:
         table = read_toml(source) if source else {}
         changes = list(self.set)
         if self.budget is not None or self.steps is not None:
-            training = {k: v for k, v in table.get("training", {}).items() if k not in ("budget", "steps")}
-            table = {**table, "training": training}
-            changes.append(f"training.budget={self.budget or 'none'}")
+            # Quoted, since plain seconds would be read as a number.
+            changes.append(f"training.budget={json.dumps(self.budget or 'none')}")
             changes.append(f"training.steps={'none' if self.steps is None else self.steps}")
         return overridden(table, changes, RunConfig, source=str(source or "--set"))
 

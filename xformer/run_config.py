@@ -131,6 +131,7 @@ class ObjectivesConfig:
             require(
                 getattr(self, name) >= 0, f"objectives.{name}", getattr(self, name), "a whole number from 0"
             )
+        require(self.bag_tokens >= 1, "objectives.bag_tokens", self.bag_tokens, "a whole number from 1")
         sizes = tuple(getattr(self, name) for name in tokens)
         fields = ", ".join(f"objectives.{name}" for name in tokens)
         require(any(sizes), fields, sizes, "at least one objective with tokens")

@@ -118,16 +118,17 @@ def _half(kernel: Kernel, target: Target, width: int) -> Tile:
         return _half_hip(kernel, width)
     if kernel == "forward":
         if width <= 64:
-            return Tile(128, 64, 8 if target.arch == 100 else 4, 3)
+            return Tile(128, 64, 4 if target.arch == 90 else 8, 3)
         return Tile(128, 64, 8, 3) if width == 128 else Tile(64, 32, 8, 2)
     if kernel == "query":
         if width <= 64:
             return Tile(128, 64, 8, 2)
         return Tile(64, 64, 8, 2) if width == 128 else Tile(32, 32, 4 if target.arch == 100 else 8, 1)
+    # Two accumulators and four products: the kernel that registers bind.
     if width <= 64:
-        return Tile(32, 64 if target.arch == 100 else 128, 8, 2)
+        return Tile(16 if target.arch == 80 else 32, 64 if target.arch == 100 else 128, 8, 1)
     if width == 128:
-        return Tile(32 if target.arch == 80 else 16, 64, 8, 1 if target.arch == 100 else 2)
+        return Tile(16, 64, 8, 2 if target.arch == 90 else 1)
     return Tile(16, 32, 8, 1)
 
 
@@ -150,4 +151,6 @@ def _single(kernel: Kernel, target: Target, width: int) -> Tile:
         if width <= 64:
             return Tile(32, 32, 8, 1)
         return Tile(16, 16, 4 if width == 256 and target.arch == 80 else 8, 1)
-    return Tile(16, 16, 8, 1)
+    if width <= 64:
+        return Tile(16, 32, 8, 1) if target.arch == 90 else Tile(32, 16, 4, 1)
+    return Tile(16, 32 if width == 256 and target.arch == 80 else 16, 8, 1)

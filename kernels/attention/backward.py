@@ -49,18 +49,48 @@ def load_row_lse(lse, row, inside, FOLDED: tl.constexpr):
 
 
 @triton.jit
+def _thin_product(
+    left, left_rows, stride_lt, stride_ld, n_left, right, right_rows, stride_rt, stride_rd, n_right,
+    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """Multiply rows of two matrices, (BLOCK_M, D) by (BLOCK_N, D), 64 columns at a time.
+
+    fp32 products run from registers, where wide rows of all that meets in a step do not fit together.
+    """
+    total = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
+    for part in tl.static_range(BLOCK_D // 64):
+        columns = part * 64 + tl.arange(0, 64)
+        a = load_tile(left, left_rows, columns, stride_lt, stride_ld, n_left, D, BLOCK_D, True)
+        b = load_tile(right, right_rows, columns, stride_rt, stride_rd, n_right, D, BLOCK_D, True)
+        total = tl.dot(a, tl.trans(b), total, input_precision="ieee")
+    return total
+
+
+@triton.jit
 def _walk_queries(
-    grad_key, grad_value, key, value, query_base, grad_base, lse, delta, row_base, begin, end,
-    keys, columns, shift, n_queries, n_heads, scale, slope, half_window,
-    stride_qt, stride_qd, stride_gt, stride_gd,
+    grad_key, grad_value, key, value, key_base, value_base,
+    query_base, grad_base, lse, delta, row_base, begin, end,
+    keys, columns, shift, n_queries, n_keys, n_heads, scale, slope, half_window,
+    stride_qt, stride_qd, stride_gt, stride_gd, stride_kt, stride_kd, stride_vt, stride_vd,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, MASKED: tl.constexpr,
-    FOLDED: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr,
+    FOLDED: tl.constexpr,
+    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Add what the queries [begin, end) send to a block of keys. Scores are transposed: (keys, queries)."""
+    thin: tl.constexpr = BLOCK_D == 128 and key.dtype == tl.float32
     for start in range(begin, end, BLOCK_M):
         rows = start + tl.arange(0, BLOCK_M)
         query = load_tile(query_base, rows, columns, stride_qt, stride_qd, n_queries, D, BLOCK_D, MASKED)
-        score = tl.dot(key, tl.trans(query), input_precision="ieee") * scale
+        if thin:
+            # n_rows is n_keys, but the compiler must not see it, or it moves the loads out of the loop.
+            n_rows = tl.where(start < end, n_keys, 0)
+            score = _thin_product(
+                key_base, keys, stride_kt, stride_kd, n_rows,
+                query_base, rows, stride_qt, stride_qd, n_queries,
+                D, BLOCK_D, BLOCK_N, BLOCK_M,
+            ) * scale  # fmt: skip
+        else:
+            score = tl.dot(key, tl.trans(query), input_precision="ieee") * scale
         if ALIBI or (MASKED and (CAUSAL or WINDOW)):
             distance = keys[:, None] - (rows + shift)[None, :]
             score = penalize(score, distance, slope, half_window, CAUSAL, WINDOW, ALIBI, MASKED)
@@ -69,7 +99,14 @@ def _walk_queries(
         weight = exponential(score - load_row_lse(lse, row, inside, FOLDED)[None, :], FOLDED)
         grad = load_tile(grad_base, rows, columns, stride_gt, stride_gd, n_queries, D, BLOCK_D, MASKED)
         grad_value = tl.dot(weight.to(grad.dtype), grad, grad_value, input_precision="ieee")
-        grad_weight = tl.dot(value, tl.trans(grad), input_precision="ieee")
+        if thin:
+            grad_weight = _thin_product(
+                value_base, keys, stride_vt, stride_vd, n_rows,
+                grad_base, rows, stride_gt, stride_gd, n_queries,
+                D, BLOCK_D, BLOCK_N, BLOCK_M,
+            )  # fmt: skip
+        else:
+            grad_weight = tl.dot(value, tl.trans(grad), input_precision="ieee")
         grad_score = weight * (grad_weight - tl.load(delta + row, mask=inside, other=0.0)[None, :])
         grad_key = tl.dot(grad_score.to(query.dtype), query, grad_key, input_precision="ieee")
     return grad_key, grad_value
@@ -120,33 +157,19 @@ def attention_backward_key_value(
         for part in tl.static_range(3):
             if CAUSAL or WINDOW or part > 0:
                 grad_key, grad_value = _walk_queries(
-                    grad_key, grad_value, key, value, query_base, grad_base, lse, delta, row_base,
+                    grad_key, grad_value, key, value, key_base, value_base,
+                    query_base, grad_base, lse, delta, row_base,
                     begin if part == 0 else (full_begin if part == 1 else full_end),
                     full_begin if part == 0 else (full_end if part == 1 else end),
-                    keys, columns, shift, n_queries, n_heads, score_scale, slope, half_window,
-                    stride_qt, stride_qd, stride_gt, stride_gd,
-                    CAUSAL, WINDOW, ALIBI, part != 1, FOLDED, D, BLOCK_D, BLOCK_M,
+                    keys, columns, shift, n_queries, n_keys, n_heads, score_scale, slope, half_window,
+                    stride_qt, stride_qd, stride_gt, stride_gd, stride_kt, stride_kd, stride_vt, stride_vd,
+                    CAUSAL, WINDOW, ALIBI, part != 1, FOLDED, D, BLOCK_D, BLOCK_M, BLOCK_N,
                 )  # fmt: skip
 
     inside = (keys[:, None] < n_keys) & (columns[None, :] < D)
     at = ((start_k + keys) * n_kv_heads + kv_head)[:, None] * D + columns[None, :]
     tl.store(grad_k + at, (grad_key * scale).to(grad_k.dtype.element_ty), mask=inside)
     tl.store(grad_v + at, grad_value.to(grad_v.dtype.element_ty), mask=inside)
-
-
-@triton.jit
-def _thin_product(
-    left, left_rows, stride_lt, stride_ld, n_left, right, right_rows, stride_rt, stride_rd, n_right,
-    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
-):  # fmt: skip
-    """Multiply rows of two matrices, (BLOCK_M, D) by (BLOCK_N, D), 64 columns at a time."""
-    total = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
-    for part in tl.static_range(BLOCK_D // 64):
-        columns = part * 64 + tl.arange(0, 64)
-        a = load_tile(left, left_rows, columns, stride_lt, stride_ld, n_left, D, BLOCK_D, True)
-        b = load_tile(right, right_rows, columns, stride_rt, stride_rd, n_right, D, BLOCK_D, True)
-        total = tl.dot(a, tl.trans(b), total, input_precision="ieee")
-    return total
 
 
 @triton.jit
@@ -159,7 +182,6 @@ def _walk_keys(
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Add what the keys [begin, end) send to a block of queries."""
-    # fp32 products run from registers, and wide rows of query, grad and key together do not fit there.
     thin: tl.constexpr = BLOCK_D >= 128 and query.dtype == tl.float32
     for start in range(begin, end, BLOCK_N):
         keys = start + tl.arange(0, BLOCK_N)

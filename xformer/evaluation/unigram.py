@@ -5,7 +5,7 @@ Shapes: L languages, V vocabulary, S hidden tokens.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,12 @@ class Unigram:
         upper = self.counts[language, targets] + smoothing * self.shared[targets]
         bits: NDArray[np.float64] = np.log2(self.counts.sum(axis=1)[language] + smoothing) - np.log2(upper)
         return bits
+
+    def blind(self) -> Unigram:
+        """The same, not told the language: p(t) whatever it is, which is what a masked LM starts from."""
+        return replace(
+            self, counts=np.zeros_like(self.counts), pseudo_tokens=np.ones_like(self.pseudo_tokens)
+        )
 
 
 def _count(train: TokenShards, progress: Progress | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

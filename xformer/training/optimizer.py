@@ -14,7 +14,7 @@ def make_optimizer(model: nn.Module, embedding: Tensor, config: OptimizerConfig)
     """Group the parameters and build the optimizer.
 
     Matrices decay. The embedding does not, and learns faster: a row sees a gradient only when its subword
-    occurs. Vectors (norms, biases, pooling) do not decay and learn at the matrices' rate.
+    occurs. Vectors (norms, biases, pooling) do not decay either.
 
     Args:
         model: whose parameters to train.
@@ -29,7 +29,7 @@ def make_optimizer(model: nn.Module, embedding: Tensor, config: OptimizerConfig)
     groups = [
         {"name": "matrices", "params": matrices, "lr": config.lr, "weight_decay": config.weight_decay},
         {"name": "embedding", "params": [embedding], "lr": config.embedding_lr, "weight_decay": 0.0},
-        {"name": "vectors", "params": vectors, "lr": config.lr, "weight_decay": 0.0},
+        {"name": "vectors", "params": vectors, "lr": config.vector_lr, "weight_decay": 0.0},
     ]
     for group in groups:
         group["base_lr"] = group["lr"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from xformer.run_config import OptimizerConfig, TrainingConfig, seconds
 
@@ -49,9 +49,9 @@ def learning_rate_factor(progress: float, config: OptimizerConfig) -> float:
 def group_factors(progress: float, bag_share: float, config: OptimizerConfig) -> dict[str, float]:
     """What each of the optimizer's groups multiplies its learning rate with.
 
-    The blocks' schedule begins where they join. The embedding is at work from the start: its rate is flat,
-    then falls over the last `embedding_decay` of the run, which carries it well below its first rate before
-    the blocks, whose input it is, have to settle.
+    The blocks' schedule begins where they join. The embedding's rate is flat at first, falls over the second
+    half of the bag stage to what it has beside the blocks, and then goes with theirs: a bag needs that fall to
+    settle, and blocks need an input that does not run away from under them.
 
     Args:
         progress: share of the run that is over.
@@ -60,5 +60,9 @@ def group_factors(progress: float, bag_share: float, config: OptimizerConfig) ->
     """
     joined = max(0.0, (progress - bag_share) / (1.0 - bag_share)) if bag_share < 1.0 else 0.0
     blocks = learning_rate_factor(joined, config)
-    embedding = learning_rate_factor(progress, replace(config, warmup=0.0, decay=config.embedding_decay))
+    settled = config.joined_embedding_lr / config.embedding_lr
+    if progress < bag_share:
+        embedding = settled + (1.0 - settled) * min(1.0, 2.0 * (1.0 - progress / bag_share))
+    else:
+        embedding = settled * blocks
     return {"matrices": blocks, "vectors": blocks, "embedding": embedding}

@@ -59,12 +59,15 @@ def made_up(n_languages: int = 60) -> EvaluationReport:
         hidden_tokens=dict.fromkeys(everyone, 900),
         bits_per_byte=dict.fromkeys(everyone, 1.5),
         unigram_bits_per_byte=dict.fromkeys(everyone, 2.5),
+        blind_unigram_bits_per_byte=dict.fromkeys(everyone, 3.1),
         untrained_bits_per_byte=dict.fromkeys(everyone, 4.5),
         mean_bits_per_byte=1.51,
         unigram_mean_bits_per_byte=2.51,
+        blind_unigram_mean_bits_per_byte=3.12,
         untrained_mean_bits_per_byte=4.51,
         overall_bits_per_byte=1.49,
         unigram_overall_bits_per_byte=2.49,
+        blind_unigram_overall_bits_per_byte=3.13,
         untrained_overall_bits_per_byte=4.49,
     )
     return EvaluationReport(

@@ -85,3 +85,11 @@ def test_texts_of_one_group_are_set_apart_together(make_shards: Callable[..., To
     # Group 10 is the tenth that is set apart; its words occur nowhere else, so smoothing has to be strong.
     shards = make_shards([[6] * 9, [7] * 9, [8] * 9, [9] * 9], [0, 1, 0, 1], [1, 1, 10, 10], vocab_size=10)
     assert (Unigram.fit(shards).pseudo_tokens[:2] == 2.0**20).all()
+
+
+def test_blind_to_the_language_it_is_the_shared_distribution(parallel_train: TokenShards) -> None:
+    unigram = Unigram.fit(parallel_train).blind()
+    text = list(range(FIRST_BYTE_ID, parallel_train.info.vocab_size))
+    for language in range(len(parallel_train.languages)):
+        given = np.exp2(-ask(unigram, text, [language] * len(text)))
+        np.testing.assert_allclose(given, unigram.shared[FIRST_BYTE_ID:])

@@ -17,7 +17,7 @@ MODELS = {
         vocab_size=50, d_model=8, n_heads=2, n_layers=1, d_ff=8, tie_embeddings=False, positions="learned"
     ),
 }
-RATES = OptimizerConfig(lr=0.01, embedding_lr=0.1, weight_decay=0.5)
+RATES = OptimizerConfig(lr=0.01, embedding_lr=0.1, vector_lr=0.02, weight_decay=0.5)
 
 
 @pytest.fixture(params=MODELS)
@@ -40,7 +40,7 @@ def test_matrices_decay_and_the_embedding_has_its_own_rate(model: MultilingualMo
     for group in _optimizer(model).param_groups:
         for parameter in group["params"]:
             name = names[id(parameter)]
-            assert group["lr"] == (0.1 if name == embedding else 0.01)
+            assert group["lr"] == (0.1 if name == embedding else 0.01 if parameter.ndim == 2 else 0.02)
             assert group["weight_decay"] == (0.5 if parameter.ndim == 2 and name != embedding else 0.0)
 
 
@@ -56,7 +56,7 @@ def test_rates_are_set_relative_to_their_own(model: MultilingualModel) -> None:
     optimizer = _optimizer(model)
     for factor in (0.5, 0.25, 1.0):  # not one upon the other
         set_learning_rates(optimizer, {"matrices": factor, "embedding": 0.3, "vectors": 0.7})
-        assert [g["lr"] for g in optimizer.param_groups] == [0.01 * factor, 0.1 * 0.3, 0.01 * 0.7]
+        assert [g["lr"] for g in optimizer.param_groups] == [0.01 * factor, 0.1 * 0.3, 0.02 * 0.7]
 
 
 def _with_gradients(norms: list[float]) -> torch.optim.AdamW:

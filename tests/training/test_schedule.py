@@ -56,7 +56,7 @@ def test_a_run_is_measured_in_steps_or_in_seconds() -> None:
 
 
 @given(optimizers(), SHARES, st.floats(0, 1))
-def test_the_blocks_schedule_begins_where_they_join_and_the_embedding_s_at_the_start(
+def test_the_embedding_settles_before_the_blocks_begin_where_they_join(
     config: OptimizerConfig, progress: float, bag_share: float
 ) -> None:
     factors = group_factors(progress, bag_share, config)
@@ -66,8 +66,13 @@ def test_the_blocks_schedule_begins_where_they_join_and_the_embedding_s_at_the_s
     else:
         rest = (progress - bag_share) / (1 - bag_share)
         assert factors["matrices"] == pytest.approx(learning_rate_factor(rest, config))
-    if progress <= 1 - config.embedding_decay:
-        assert factors["embedding"] == 1.0
+    settled = config.joined_embedding_lr / config.embedding_lr
+    if progress >= bag_share:
+        assert factors["embedding"] == pytest.approx(settled * factors["matrices"])
+    elif progress <= bag_share / 2:
+        assert factors["embedding"] == pytest.approx(1.0)
     else:
-        over = 1 - (1 - progress) / config.embedding_decay
-        assert factors["embedding"] == pytest.approx(1 - over * (1 - config.final_lr))
+        left = (
+            2 * (bag_share - progress) / bag_share
+        )  # of the second half: 1 where it starts, 0 where blocks join
+        assert factors["embedding"] == pytest.approx(settled + left * (1 - settled))

@@ -1,8 +1,7 @@
 """The backward Triton kernels: delta, then dK and dV, then dQ. No atomics, so runs are bitwise repeatable.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size; in one
-    sequence M
-queries and N keys. BLOCK_M queries meet BLOCK_N keys. BLOCK_D is D rounded up to a power of two.
+sequence M queries and N keys. BLOCK_M queries meet BLOCK_N keys. BLOCK_D is D rounded up to a power of two.
 
 With P = exp(s - lse), dP = dO V' and delta[i] = dO[i] . O[i] - dlse[i] (Dao 2023, and the log-sum-exp's own
 gradient):

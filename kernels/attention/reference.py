@@ -1,12 +1,11 @@
 """What attention means: plain PyTorch, one sequence at a time, any dtype, differentiable any number of times.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head
-    size; within
-one sequence M queries, N keys.
+size; within one sequence M queries, N keys.
 
-    s[h, i, j] = cap(scale * q[i, h] . k[j, h // (H / G)]) + bias[h, j - i - (N - M)]      -inf where not
-    visible lse[i, h]  = log sum_j exp s[h, i, j] out[i, h]  = sum_j keep[h, i, j] * exp(s[h, i, j] - lse[i,
-    h]) * v[j, h // (H / G)]
+    s[h, i, j] = cap(scale * q[i, h] . k[j, h // (H / G)]) + bias[h, j - i - (N - M)]    (-inf where hidden)
+    lse[i, h]  = log sum_j exp s[h, i, j]
+    out[i, h]  = sum_j keep[h, i, j] * exp(s[h, i, j] - lse[i, h]) * v[j, h // (H / G)]
 
 A row with nothing to attend to gives out = 0 and lse = -inf, and passes no gradient on.
 """

@@ -1,8 +1,7 @@
 """The `torch` backend: a packed batch as dense blocks through PyTorch's kernels, as one custom operator.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows of
-    the bias
-table; a run is b neighbouring sequences of M queries and N keys each.
+the bias table; a run is b neighbouring sequences of M queries and N keys each.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The forward Triton kernel: online softmax over a packed batch (Milakov & Gimelshein 2018; Dao 2023).
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size; in one
-sequence M queries and N keys. A program takes BLOCK_M queries of one head of one sequence and walks over its keys,
-BLOCK_N at a time. BLOCK_D is D rounded up to a power of two.
+sequence M queries and N keys. A program takes BLOCK_M queries of one head of one sequence and walks over its
+keys, BLOCK_N at a time. BLOCK_D is D rounded up to a power of two.
 
 For a row of scores s, with the running maximum m and sum l, a block of keys changes
 

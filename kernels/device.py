@@ -86,10 +86,10 @@ def attention_tile(
 ) -> Tile:
     """The tile of an attention kernel.
 
-    The largest that keeps its accumulators in registers and its operands in shared memory: every entry is
-    compiled by the tests, and none spills on an NVIDIA target. Tensor cores of sm_90 and sm_100 read operands
-    from shared memory, so larger tiles fit there. fp32 runs on ordinary arithmetic units, from registers, and
-    needs smaller ones.
+    Found by compiling (`compile_check`): near the largest that keeps its accumulators in registers, with nothing
+    spilled on sm_80, sm_90 and sm_100, and its operands in shared memory. Not yet tuned by running. Tensor cores
+    of sm_90 and sm_100 read operands from shared memory, so larger tiles fit there; fp32 runs on ordinary
+    arithmetic units, from registers, and needs smaller ones.
 
     Args:
         kernel: which of the three.
@@ -125,8 +125,10 @@ def _half(kernel: Kernel, target: Target, width: int) -> Tile:
             return Tile(128, 64, 8, 2)
         return Tile(64, 64, 8, 2) if width == 128 else Tile(32, 32, 4 if target.arch == 100 else 8, 1)
     # Two accumulators and four products: the kernel that registers bind.
+    if width <= 64 and target.arch == 100:
+        return Tile(32, 64, 4 if width <= 32 else 8, 1)
     if width <= 64:
-        return Tile(16 if target.arch == 80 else 32, 64 if target.arch == 100 else 128, 8, 1)
+        return Tile(16 if target.arch == 80 else 32, 128, 8, 1)
     if width == 128:
         return Tile(16, 64, 8, 2 if target.arch == 90 else 1)
     return Tile(16, 32, 8, 1)
@@ -143,14 +145,16 @@ def _half_hip(kernel: Kernel, width: int) -> Tile:
 
 def _single(kernel: Kernel, target: Target, width: int) -> Tile:
     """fp32, whose products run from registers."""
-    if kernel != "query" and target.backend == "hip" and width == 256:
+    if target.backend == "hip" and width == 256 and kernel != "query":
         return Tile(16, 16, 4, 1)
     if kernel == "forward":
         return Tile(32, 32, 4, 1) if width <= 64 else Tile(16, 32, 8, 1)
     if kernel == "query":
         if width <= 64:
             return Tile(32, 32, 8, 1)
-        return Tile(16, 16, 4 if width == 256 and target.arch == 80 else 8, 1)
-    if width <= 64:
-        return Tile(16, 32, 8, 1) if target.arch == 90 else Tile(32, 16, 4, 1)
-    return Tile(16, 32 if width == 256 and target.arch == 80 else 16, 8, 1)
+        return Tile(16, 16, 4 if target.arch == 80 else 8, 1)
+    if width == 256:
+        return Tile(16, 32, 8, 1) if target.arch == 80 else Tile(16, 16, 16, 1)
+    if width == 128 or (width <= 32 and target.arch == 80):
+        return Tile(16, 16, 8, 1)
+    return Tile(16, 32, 8, 1) if target.arch == 90 else Tile(32, 16, 4, 1)

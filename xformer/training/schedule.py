@@ -50,8 +50,8 @@ def group_factors(progress: float, bag_share: float, config: OptimizerConfig) ->
     """What each of the optimizer's groups multiplies its learning rate with.
 
     The blocks' schedule begins where they join. The embedding's rate is flat at first, falls over the second
-    half of the bag stage to what it has beside the blocks, and then goes with theirs: a bag needs that fall to
-    settle, and blocks need an input that does not run away from under them.
+    half of the bag stage to what it has beside the blocks, and then goes with theirs: a bag needs that fall
+    to settle, and blocks need an input that does not run away from under them.
 
     Args:
         progress: share of the run that is over.

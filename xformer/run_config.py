@@ -161,9 +161,9 @@ class OptimizerConfig:
         final_lr: where it falls to, as a share of `lr`.
     """
 
-    lr: float = 2e-3
+    lr: float = 1.5e-3
     embedding_lr: float = 1e-2
-    joined_embedding_lr: float = 2e-3
+    joined_embedding_lr: float = 5e-4
     vector_lr: float = 5e-3
     weight_decay: float = 0.01
     beta1: float = 0.9

@@ -148,3 +148,24 @@ def test_a_vocabulary_is_trained_and_looked_at(xformer: Run, corpus: Path, tmp_p
     status, _, err = xformer("tokenizer", "report", tmp_path / "bad.model", corpus)
     assert status == 2
     assert "bad.model" in err
+
+
+def test_what_overlaps_a_named_test_set_is_left_out(
+    xformer: Run, corpus: Path, moses: dict[str, Path], tmp_path: Path
+) -> None:
+    known = tmp_path / "known.en"
+    taken = sorted(record.text for record in open_corpus(corpus).records("train") if record.language == "en")[
+        :7
+    ]
+    known.write_text("\n".join(taken) + "\n")
+    common = ("--licence", "CC0-1.0", "--dev", 1, "--test", 1)
+    assert xformer("data", "import", "text", known, "--out", tmp_path / "known", *common)[0] == 0
+    files, out = (moses["de"], moses["en"]), tmp_path / "clean"
+    status, _, _ = xformer(
+        "data", "import", "moses", *files, "--out", out, *common, "--decontaminate", tmp_path / "known"
+    )
+    assert status == 0
+    clean = open_corpus(out)
+    left = {record.text for split in clean.manifest.splits for record in clean.records(split)}
+    assert left
+    assert not left & set(taken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ import tyro
 from xformer.cli.formats import Format, records
 
 if TYPE_CHECKING:
+    from xformer.data.decontaminate import Decontaminator
     from xformer.data.readers import Fields, ParallelFields
 
 
@@ -43,6 +45,8 @@ class DataImport:
     """A held-out group is in at least so many languages."""
     min_language_texts: int = 1
     """Languages with fewer texts are left out."""
+    decontaminate: tuple[Path, ...] = ()
+    """Corpora (made by this command) of test sets: what overlaps any of their texts is left out."""
     seed: int = 0
     """Decides which groups are held out."""
     text_field: str = "text"
@@ -82,10 +86,26 @@ class DataImport:
             self.format, self.files, languages=self.languages, fields=fields, paragraphs=self.paragraphs
         )
         with Progress() as progress:
-            manifest = import_corpus(stream, self.out, options, sources, progress=progress)
+            manifest = import_corpus(
+                stream, self.out, options, sources, decontaminator=self._decontaminator(), progress=progress
+            )
             for name, split in manifest.splits.items():
                 progress.say(f"{name}: {split.total.records:,} texts in {split.groups:,} groups")
         return 0
+
+    def _decontaminator(self) -> Decontaminator | None:
+        from xformer.data.corpus import open_corpus
+        from xformer.data.decontaminate import Decontaminator, TestSet
+
+        if not self.decontaminate:
+            return None
+        corpora = [open_corpus(folder) for folder in self.decontaminate]
+        return Decontaminator(
+            [
+                TestSet(corpus.folder.name, chain.from_iterable(map(corpus.records, corpus.manifest.splits)))
+                for corpus in corpora
+            ]
+        )
 
     def _fields(self) -> Fields | ParallelFields:
         from xformer.data.readers import Fields, ParallelFields

@@ -86,10 +86,10 @@ def attention_tile(
 ) -> Tile:
     """The tile of an attention kernel.
 
-    Found by compiling (`compile_check`): near the largest that keeps its accumulators in registers, with nothing
-    spilled on sm_80, sm_90 and sm_100, and its operands in shared memory. Not yet tuned by running. Tensor cores
-    of sm_90 and sm_100 read operands from shared memory, so larger tiles fit there; fp32 runs on ordinary
-    arithmetic units, from registers, and needs smaller ones.
+    Found by compiling (`compile_check`): near the largest that keeps its accumulators in registers, with
+    nothing spilled on sm_80, sm_90 and sm_100, and its operands in shared memory. Not yet tuned by running.
+    Tensor cores of sm_90 and sm_100 read operands from shared memory, so larger tiles fit there; fp32 runs on
+    ordinary arithmetic units, from registers, and needs smaller ones.
 
     Args:
         kernel: which of the three.

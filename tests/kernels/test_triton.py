@@ -82,7 +82,7 @@ def problems(draw: st.DrawFn) -> Problem:
     )
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(problem=problems(), seed=st.integers(0, 2**32 - 1))
 def test_any_problem(problem: Problem, seed: int, triton_device: torch.device) -> None:
     assert_passes(problem, triton_device, SMALL, seed)

@@ -87,6 +87,19 @@ def test_a_step_s_batch_depends_on_its_number_and_the_seed_alone(make: Callable[
     assert not _same(forwards[0], make(seed=1).make(0))
 
 
+def test_steps_of_one_size_have_gaps_in_other_places(make: Callable[..., StepBatches]) -> None:
+    places: dict[tuple[str, int], set[tuple[int, ...]]] = {}
+    batches, steps = make(), 30
+    for step in range(steps):
+        batch = batches.make(step)
+        for name in ("masked_lm", "translation_lm"):
+            part = getattr(batch, name)
+            key = (name, part.inputs.n_tokens)
+            places.setdefault(key, set()).add(tuple(part.selected.tolist()))
+    assert len(places) < 2 * steps - 10  # many have the same size
+    assert sum(map(len, places.values())) == 2 * steps
+
+
 def test_texts_and_pairs_are_those_of_the_shards(
     make: Callable[..., StepBatches], shards: TokenShards
 ) -> None:

@@ -275,7 +275,7 @@ def _cuda_resources(cubin: bytes, ptx: str, target: Target) -> tuple[int, int]:
         registers = _number(r"\bREG:(\d+)", usage)
         if _number(r"\bSTACK:(\d+)", usage) == 0:
             return registers, 0  # what spills, spills to the stack
-        text.write_text(ptx)
+        text.write_text(ptx, encoding="utf-8")
         arch = int(target.arch)
         suffix = "a" if arch >= 90 else ""
         log = _run(get_ptxas(arch).path, "-v", f"--gpu-name=sm_{arch}{suffix}", str(text), "-o", str(binary))

@@ -95,7 +95,9 @@ def test_loading_keeps_the_rates_of_the_settings(tmp_path: Path) -> None:
     saved = run.save(tmp_path, 1)
     again = Run()
     saved.load_optimizer(again.optimizer)
-    assert [group["lr"] for group in again.optimizer.param_groups] == [1e-3, 1e-2, 1e-3]
+    rates = OptimizerConfig()
+    wanted = [rates.lr, rates.embedding_lr, rates.vector_lr]
+    assert [group["lr"] for group in again.optimizer.param_groups] == wanted
 
 
 def test_a_checkpoint_is_three_plain_files(tmp_path: Path) -> None:

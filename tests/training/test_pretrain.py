@@ -142,7 +142,7 @@ def test_other_settings_are_refused_by_name_once_training_began(
     changed = _with(_with(config, "model", d_model=32), "optimizer", lr=0.5)
     with pytest.raises(InputError) as caught:
         pretrain(run.path, changed, listening())
-    assert "model.d_model was 16, not 32; optimizer.lr was 0.001, not 0.5" in str(caught.value)
+    assert "model.d_model was 16, not 32; optimizer.lr was 0.0015, not 0.5" in str(caught.value)
     with pytest.raises(InputError, match=r"training\.seed was 0, not 1"):
         pretrain(run.path, _with(config, "training", seed=1), listening())
     free = {"checkpoint_every": 7.0, "keep": 5, "log_every": 1.0, "non_finite": "skip", "steps": 9}

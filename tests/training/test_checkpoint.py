@@ -69,7 +69,9 @@ def _names(folder: Path) -> list[str]:
 def test_weights_moments_and_random_state_come_back_to_the_bit(tmp_path: Path) -> None:
     run = Run()
     run.train(3)
-    state = TrainingState(step=3, elapsed=1.25, tokens=15, skipped=1, joined=True, precision="bf16")
+    state = TrainingState(
+        step=3, elapsed=1.25, tokens=15, skipped=1, joined=True, joined_at=(2, 0.5), precision="bf16"
+    )
     saved = save_checkpoint(tmp_path, run.model, run.optimizer, state, keep=1)
     expected = {name: value.clone() for name, value in _bits(run).items()}
     run.train(2)

@@ -33,7 +33,7 @@ def _metrics(run: RunDirectory) -> list[dict[str, Any]]:
 def _state(run: RunDirectory) -> dict[str, Any]:
     checkpoint = newest_checkpoint(run.checkpoints)
     assert checkpoint is not None
-    return asdict(replace(checkpoint.state, elapsed=0.0))
+    return asdict(replace(checkpoint.state, elapsed=0.0, joined_at=(checkpoint.state.joined_at[0], 0.0)))
 
 
 def _tensors(run: RunDirectory) -> dict[str, bytes]:
@@ -156,7 +156,12 @@ def test_a_run_may_be_made_longer_and_the_blocks_stay(
     assert pretrain(run.path, config, listening())
     longer = _training(config, steps=40)
     assert not pretrain(run.path, longer, _interrupting(listening, 12))
-    assert [line["stage"] for line in _metrics(run)] == ["bag"] * 2 + ["full"] * 10
+    lines = _metrics(run)
+    assert [line["stage"] for line in lines] == ["bag"] * 2 + ["full"] * 10
+    # A fifth of 40 steps is over: blocks are past their warm-up, the embedding stays as slow as they need it.
+    settled = longer.optimizer.joined_embedding_lr / longer.optimizer.embedding_lr
+    for line in lines[8:]:
+        assert line["lr_factor"] == pytest.approx({"matrices": 1, "vectors": 1, "embedding": settled})
     assert run.load_config() == longer
 
 

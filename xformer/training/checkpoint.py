@@ -35,6 +35,7 @@ class TrainingState:
         tokens: text tokens read.
         skipped: steps left out because a loss or gradient was not finite.
         joined: whether the blocks have joined; a run that is made longer does not send them away again.
+        joined_at: at which step, and how many seconds in.
         precision: what `auto` came to when the run began: another measurement might come to something else.
     """
 
@@ -43,6 +44,7 @@ class TrainingState:
     tokens: int = 0
     skipped: int = 0
     joined: bool = False
+    joined_at: tuple[int, float] = (0, 0.0)
     precision: Literal["fp32", "bf16"] | None = None
 
 

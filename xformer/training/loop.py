@@ -119,10 +119,11 @@ def train(
     ):
         while (share := span.progress(state.step, state.elapsed)) < 1.0 and not interrupted():
             start = time.monotonic()
-            factors = group_factors(share, bag_share, config.optimizer)
+            # Blocks that have joined stay and keep their schedule, though in a longer run the bag would be longer.
+            joins = min(bag_share, span.progress(*state.joined_at)) if state.joined else bag_share
+            factors = group_factors(share, joins, config.optimizer)
             set_learning_rates(training.optimizer, factors)
-            # Blocks that have joined stay, though a longer run makes its share smaller again.
-            bag = not state.joined and share < bag_share
+            bag = share < joins
             batch = batches.take(state.step, bag=bag).to(device)
             with autocast(training.precision, device):
                 losses = step_losses(training.model, batch, config.objectives, 0 if bag else None)
@@ -145,6 +146,7 @@ def train(
                 tokens=state.tokens + batch.n_tokens,
                 skipped=state.skipped + (not finite),
                 joined=not bag,
+                joined_at=state.joined_at if bag or state.joined else (state.step, state.elapsed),
             )
             done = span.progress(state.step, state.elapsed) >= 1.0
             due = now - logged >= config.training.log_every

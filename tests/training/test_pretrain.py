@@ -38,7 +38,8 @@ def learning(config: RunConfig) -> RunConfig:
     sizes = {"masked_lm_tokens": 384, "translation_lm_tokens": 384}
     weights = {"masked_lm_weight": 1.0, "translation_lm_weight": 1.0, "alignment_weight": 0.05}
     config = _with(config, "objectives", **sizes, **weights)
-    return _with(_with(config, "optimizer", lr=0.01), "training", steps=150, bag_share=0.1)
+    rates = dict.fromkeys(("lr", "embedding_lr", "joined_embedding_lr", "vector_lr"), 0.01)
+    return _with(_with(config, "optimizer", **rates), "training", steps=150, bag_share=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_every_objective_s_loss_falls(finished: tuple[RunDirectory, str]) -> Non
     lines = [line["loss"] for line in read_metrics(finished[0].metrics)]
     for name in ("masked_lm", "translation_lm", "alignment"):
         losses = [loss[name] for loss in lines if name in loss]
-        assert np.mean(losses[-20:]) < 0.92 * np.mean(losses[:5]), name
+        assert np.mean(losses[-20:]) < 0.85 * np.mean(losses[:5]), name
 
 
 def test_the_log_has_every_step_and_each_language(

@@ -119,7 +119,7 @@ def train(
     ):
         while (share := span.progress(state.step, state.elapsed)) < 1.0 and not interrupted():
             start = time.monotonic()
-            # Blocks that have joined stay and keep their schedule, though in a longer run the bag would be longer.
+            # In a run made longer, blocks that have joined stay and keep their schedule.
             joins = min(bag_share, span.progress(*state.joined_at)) if state.joined else bag_share
             factors = group_factors(share, joins, config.optimizer)
             set_learning_rates(training.optimizer, factors)

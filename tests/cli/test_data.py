@@ -169,3 +169,7 @@ def test_what_overlaps_a_named_test_set_is_left_out(
     left = {record.text for split in clean.manifest.splits for record in clean.records(split)}
     assert left
     assert not left & set(taken)
+    twice = ("--decontaminate", tmp_path / "known", tmp_path / "known")
+    status, _, err = xformer("data", "import", "moses", *files, "--out", tmp_path / "new", *common, *twice)
+    assert status == 2
+    assert "test sets: expected different names, got 'known' twice" in err

@@ -80,6 +80,7 @@ class DataImport:
             )
             fields = self._fields()
             sources = [Source.of(path, self.licence) for path in self.files]
+            decontaminator = self._decontaminator()
         except ValueError as error:
             raise InputError(str(error)) from error
         stream = records(
@@ -87,7 +88,7 @@ class DataImport:
         )
         with Progress() as progress:
             manifest = import_corpus(
-                stream, self.out, options, sources, decontaminator=self._decontaminator(), progress=progress
+                stream, self.out, options, sources, decontaminator=decontaminator, progress=progress
             )
             for name, split in manifest.splits.items():
                 progress.say(f"{name}: {split.total.records:,} texts in {split.groups:,} groups")

@@ -114,8 +114,8 @@ def test_tensorboard_has_the_numbers(tmp_path: Path) -> None:
     with MetricsLog(tmp_path / "metrics.jsonl", events, 0) as log:
         for step in (1, 2):
             log.write(_line(step, lr_factor={"matrices": 0.5}))
-    # TensorBoard reads its files by name, which is the second they were opened in and then a count without zeros
-    # in front: of two files of one second, number 10 is read before number 9.
+    # TensorBoard reads its files by name: the second they were opened in, then a count without zeros
+    # in front, so that of two files of one second number 10 is read before number 9.
     time.sleep(1.1)
     with MetricsLog(tmp_path / "metrics.jsonl", events, 1) as log:  # step 2 is done again
         log.write(_line(2, lr_factor={"matrices": 0.25}))

@@ -235,7 +235,7 @@ def test_the_normalisation_is_in_the_file(nfc: Tokenizer, nfkc: Tokenizer, tmp_p
 
 def test_travels_to_a_spawned_process(bpe: Tokenizer) -> None:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        # A function of the package: a child that cannot import the function it is sent dies, and the pool waits.
+        # A function of the package: a child that cannot import what it is sent dies, and the pool waits.
         elsewhere = pool.apply(Tokenizer.encode, (bpe, "The cat"))
         assert pool.apply(Tokenizer.fingerprint, (bpe,)) == bpe.fingerprint()
     assert elsewhere.tolist() == bpe.encode("The cat").tolist()

@@ -10,8 +10,14 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Before anything imports triton, whose own functions are interpreted or not from then on. Where there is no
+# GPU, its kernels run in the interpreter.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # In CI a failure is the same failure each time and prints what reproduces it; at a desk every run looks
 # somewhere else.

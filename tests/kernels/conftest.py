@@ -9,10 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-# Before anything imports the kernels: they are interpreted or not from then on.
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")
-
 
 @pytest.fixture(scope="session")
 def triton_device() -> torch.device:

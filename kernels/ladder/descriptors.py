@@ -1,0 +1,142 @@
+"""Rung 5, descriptors: the hardware copies tiles, and knows where a sequence ends.
+
+Shapes: T tokens, B sequences, H heads, D head size, N tokens of one sequence; a tile is BLOCK_M queries by
+BLOCK_N keys. BLOCK_D is D rounded up to a power of two.
+
+Until now every thread computed the address of each element that it fetched, and whether it may. A descriptor
+says it once: here begins a matrix of N rows and D columns, rows so far apart, and we shall ask for boxes of
+BLOCK_N by BLOCK_D. From then on one thread asks for a box by its corner and the copy engine of sm_90 and
+later (TMA) brings it to shared memory, with zeros where the box reaches over the matrix; a stored box leaves
+out what lies beyond. Registers that held addresses and masks are free, and so are the threads.
+
+A descriptor is made by the program itself, because where the matrix begins and ends depends on the sequence.
+One for the whole packed batch would do without that, but a box at a sequence's end would bring its
+neighbour's tokens, and a NaN there times weight 0 is NaN.
+
+The scores of the keys beyond the end, which are 0 now, must still be hidden: e^0 is not 0.
+
+Targets without a copy engine do what the rung before does.
+"""
+
+# A Triton kernel's arguments have no Python types.
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ..device import Target, padded_head_size, target_of
+from ..launch import Launch
+from .exp2 import LOG2_E
+from .shared import check_inputs, describe, tile_for
+from .tiles import take_in
+
+ALIGNMENT = 16
+
+
+@triton.jit
+def attend_block(
+    q, k, v, out, start, length, block, head, n_heads, scale,
+    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """Compute attention of BLOCK_M queries of one head of the sequence that begins at token `start`."""
+    stride = n_heads * D
+    first = start * stride + head * D
+    queries = tl.make_tensor_descriptor(q + first, [length, D], [stride, 1], [BLOCK_M, BLOCK_D])
+    keys = tl.make_tensor_descriptor(k + first, [length, D], [stride, 1], [BLOCK_N, BLOCK_D])
+    values = tl.make_tensor_descriptor(v + first, [length, D], [stride, 1], [BLOCK_N, BLOCK_D])
+    outputs = tl.make_tensor_descriptor(out + first, [length, D], [stride, 1], [BLOCK_M, BLOCK_D])
+    query = queries.load([block * BLOCK_M, 0])
+    acc = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
+    row_max = tl.full([BLOCK_M], float("-inf"), tl.float32)
+    row_sum = tl.zeros([BLOCK_M], tl.float32)
+    whole = length // BLOCK_N * BLOCK_N
+    for begin in range(0, whole, BLOCK_N):
+        score = tl.dot(query, tl.trans(keys.load([begin, 0])), input_precision="ieee")
+        acc, row_max, row_sum = take_in(acc, row_max, row_sum, score, values.load([begin, 0]), scale)
+    if whole < length:
+        score = tl.dot(query, tl.trans(keys.load([whole, 0])), input_precision="ieee")
+        seen = whole + tl.arange(0, BLOCK_N) < length
+        score = tl.where(seen[None, :], score, float("-inf"))
+        acc, row_max, row_sum = take_in(acc, row_max, row_sum, score, values.load([whole, 0]), scale)
+    outputs.store([block * BLOCK_M, 0], (acc / row_sum[:, None]).to(out.dtype.element_ty))
+
+
+@triton.jit(do_not_specialize=["n_heads"])
+def ladder_descriptors(
+    q, k, v, out, cu_seqlens, n_heads, scale,
+    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """Compute attention of BLOCK_M queries of one head. Grid: (cdiv(max_length, BLOCK_M), H, B)."""
+    block, head, sequence = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    start = tl.load(cu_seqlens + sequence).to(tl.int64)
+    length = (tl.load(cu_seqlens + sequence + 1) - start).to(tl.int32)
+    if block * BLOCK_M >= length:
+        return
+    attend_block(q, k, v, out, start, length, block, head, n_heads, scale, D, BLOCK_D, BLOCK_M, BLOCK_N)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int) -> Tensor:
+    """Attention of each sequence to itself.
+
+    Args:
+        q: (T, H, D).
+        k: (T, H, D).
+        v: (T, H, D).
+        cu_seqlens: (B+1,) where each sequence begins, and T.
+        max_length: no sequence is longer.
+
+    Returns:
+        (T, H, D) in q's dtype.
+
+    Raises:
+        ValueError: q, k and v are not what `check_inputs` asks for, or rows that the copy engine cannot
+            take.
+    """
+    check_inputs(q, k, v, cu_seqlens, max_length)
+    check_rows(q, k, v)
+    out = torch.empty_like(q)
+    head_size = q.shape[2]
+    tile = tile_for(target_of(q.device), head_size, q.dtype)
+    grid = (triton.cdiv(max_length, tile.block_m), q.shape[1], cu_seqlens.shape[0] - 1)
+    if 0 in grid:
+        return out
+    provide_scratch(q.device)
+    ladder_descriptors[grid](
+        q, k, v, out, cu_seqlens.to(torch.int32), q.shape[1], LOG2_E * head_size**-0.5,
+        D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_M=tile.block_m, BLOCK_N=tile.block_n,
+        num_warps=tile.num_warps, num_stages=tile.num_stages, enable_fp_fusion=True,
+    )  # fmt: skip
+    return out
+
+
+def check_rows(*tensors: Tensor) -> None:
+    """Raise a ValueError unless each head's row begins at a multiple of 16 bytes, as the copy engine asks."""
+    for x in tensors:
+        row = x.shape[2] * x.element_size()
+        if row % ALIGNMENT or x.data_ptr() % ALIGNMENT:
+            raise ValueError(
+                f"q, k, v: expected rows of a multiple of {ALIGNMENT} bytes, beginning at one, got {row} bytes "
+                f"at {x.data_ptr() % ALIGNMENT}; the tiles rung takes any"
+            )
+
+
+def provide_scratch(device: torch.device) -> None:
+    """Give Triton the memory in which programs build their descriptors; it asks at each launch."""
+    triton.set_allocator(lambda size, alignment, stream: torch.empty(size, dtype=torch.int8, device=device))
+
+
+def launches(target: Target) -> Iterator[Launch]:
+    """The kernel as it is launched on a target, for those who compile without launching."""
+    for head_size in (64, 128):
+        tile = tile_for(target, head_size, torch.float16)
+        yield describe(
+            "ladder_descriptors", ladder_descriptors, head_size, torch.float16,
+            {"BLOCK_M": tile.block_m, "BLOCK_N": tile.block_n},
+            num_warps=tile.num_warps, num_stages=tile.num_stages,
+        )  # fmt: skip

@@ -1,0 +1,104 @@
+"""Rung 2, one kernel: a program takes one query of one head and walks over the keys of its sequence.
+
+Shapes: T tokens, B sequences, H heads, D head size, N tokens of one sequence; BLOCK_N keys a step. BLOCK_D is
+D rounded up to a power of two.
+
+The recurrence of rung 1, with all of m, l, acc and the block's scores in registers: nothing but q, k and v is
+read, nothing but the output written. The launch needs to know no length but the greatest, so it does not wait
+for the device to tell.
+
+Every query reads all keys and values of its sequence for itself: 4 N D operations on 2 N D numbers, one
+operation a byte in half precision.
+"""
+
+# A Triton kernel's arguments have no Python types.
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ..device import Target, padded_head_size
+from ..launch import Launch
+from .shared import check_inputs, describe
+
+BLOCK_N = 64
+
+
+@triton.jit(do_not_specialize=["n_heads"])
+def ladder_online_softmax(
+    q, k, v, out, cu_seqlens, n_heads, scale,
+    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """Compute attention of one query of one head. Grid: (max_length, H, B)."""
+    row, head, sequence = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    start = tl.load(cu_seqlens + sequence).to(tl.int64)
+    length = (tl.load(cu_seqlens + sequence + 1) - start).to(tl.int32)
+    if row >= length:
+        return
+    stride = n_heads * D
+    first = start * stride + head * D
+    columns = tl.arange(0, BLOCK_D)
+    mine = first + row.to(tl.int64) * stride + columns
+    query = tl.load(q + mine, mask=columns < D, other=0.0).to(tl.float32)
+    row_max = float("-inf")
+    row_sum = 0.0
+    acc = tl.zeros([BLOCK_D], tl.float32)
+    for begin in range(0, length, BLOCK_N):
+        keys = begin + tl.arange(0, BLOCK_N)
+        at = first + keys[:, None].to(tl.int64) * stride + columns[None, :]
+        inside = (keys[:, None] < length) & (columns[None, :] < D)
+        key = tl.load(k + at, mask=inside, other=0.0).to(tl.float32)
+        score = tl.sum(query[None, :] * key, 1) * scale
+        score = tl.where(keys < length, score, float("-inf"))
+        new_max = tl.maximum(row_max, tl.max(score, 0))
+        rescale = tl.exp(row_max - new_max)
+        weight = tl.exp(score - new_max)
+        row_sum = row_sum * rescale + tl.sum(weight, 0)
+        value = tl.load(v + at, mask=inside, other=0.0).to(tl.float32)
+        acc = acc * rescale + tl.sum(weight[:, None] * value, 0)
+        row_max = new_max
+    tl.store(out + mine, (acc / row_sum).to(out.dtype.element_ty), mask=columns < D)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int) -> Tensor:
+    """Attention of each sequence to itself.
+
+    Args:
+        q: (T, H, D).
+        k: (T, H, D).
+        v: (T, H, D).
+        cu_seqlens: (B+1,) where each sequence begins, and T.
+        max_length: no sequence is longer.
+
+    Returns:
+        (T, H, D) in q's dtype.
+
+    Raises:
+        ValueError: q, k and v are not what `check_inputs` asks for.
+    """
+    check_inputs(q, k, v, cu_seqlens, max_length)
+    out = torch.empty_like(q)
+    grid = (max_length, q.shape[1], cu_seqlens.shape[0] - 1)
+    if 0 in grid:
+        return out
+    ladder_online_softmax[grid](
+        q, k, v, out, cu_seqlens.to(torch.int32), q.shape[1], q.shape[2] ** -0.5,
+        D=q.shape[2], BLOCK_D=padded_head_size(q.shape[2]), BLOCK_N=BLOCK_N, num_warps=4,
+        enable_fp_fusion=True,
+    )  # fmt: skip
+    return out
+
+
+def launches(target: Target) -> Iterator[Launch]:
+    """The kernel as it is launched on a target, for those who compile without launching."""
+    for head_size in (64, 128):
+        yield describe(
+            "ladder_online_softmax", ladder_online_softmax, head_size, torch.float16, {"BLOCK_N": BLOCK_N},
+            num_warps=4, num_stages=3,
+        )  # fmt: skip

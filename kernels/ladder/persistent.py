@@ -1,0 +1,128 @@
+"""Rung 6, persistent: as many programs as the machine holds at once, each taking one work item after another.
+
+Shapes: T tokens, B sequences, H heads, D head size, N tokens of one sequence; a work item is BLOCK_M queries
+of one head of one sequence, met by its keys BLOCK_N at a time. BLOCK_D is D rounded up to a power of two.
+
+A grid has room for cdiv(max_length, BLOCK_M) blocks of every sequence. In a ragged batch most of that is
+empty: programs that start, read two numbers and end. Here the work items are numbered through instead, only
+those that exist, and program p of P takes the items p, p + P, p + 2P, ...
+
+Sequence b has cdiv(N_b, BLOCK_M) * H items, and their running sum, made on the device, says where each
+sequence's items end. An item finds its sequence in it by bisection. Neither the number of items nor any
+length has to be known to the host, which only decides P. When a batch comes longest sequence first, so do the
+items, and the short ones at the end fill the gaps that the long ones leave.
+"""
+
+# A Triton kernel's arguments have no Python types.
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ..device import Target, padded_head_size, target_of
+from ..launch import Launch
+from .descriptors import attend_block, check_rows, provide_scratch
+from .exp2 import LOG2_E
+from .shared import check_inputs, describe, tile_for
+
+# What the registers of a multiprocessor hold of 4 warps (D up to 64) or 8; `count.py` shows their number.
+PROGRAMS = {4: 2, 8: 1}
+INTERPRETED_PROGRAMS = 3
+
+
+@triton.jit
+def _sequence_of(item, item_ends, n_sequences):
+    """The first sequence whose items end after `item`."""
+    low = 0
+    high = n_sequences - 1
+    while low < high:
+        middle = (low + high) // 2
+        before = tl.load(item_ends + middle) <= item
+        low = tl.where(before, middle + 1, low)
+        high = tl.where(before, high, middle)
+    return low
+
+
+@triton.jit(do_not_specialize=["n_heads", "n_sequences"])
+def ladder_persistent(
+    q, k, v, out, cu_seqlens, n_heads, scale, item_ends, n_sequences,
+    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """Compute attention of every item p, p + P, ... of program p. Grid: (P,)."""
+    n_items = tl.load(item_ends + n_sequences - 1)
+    for item in range(tl.program_id(0), n_items, tl.num_programs(0)):
+        sequence = _sequence_of(item, item_ends, n_sequences)
+        start = tl.load(cu_seqlens + sequence).to(tl.int64)
+        length = (tl.load(cu_seqlens + sequence + 1) - start).to(tl.int32)
+        n_blocks = tl.cdiv(length, BLOCK_M)
+        nth = item - (tl.load(item_ends + sequence) - n_blocks * n_heads)
+        attend_block(
+            q, k, v, out, start, length, nth % n_blocks, nth // n_blocks, n_heads, scale,
+            D, BLOCK_D, BLOCK_M, BLOCK_N,
+        )  # fmt: skip
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int) -> Tensor:
+    """Attention of each sequence to itself.
+
+    Args:
+        q: (T, H, D).
+        k: (T, H, D).
+        v: (T, H, D).
+        cu_seqlens: (B+1,) where each sequence begins, and T.
+        max_length: no sequence is longer.
+
+    Returns:
+        (T, H, D) in q's dtype.
+
+    Raises:
+        ValueError: q, k and v are not what `check_inputs` asks for, or rows that the copy engine cannot
+            take.
+    """
+    check_inputs(q, k, v, cu_seqlens, max_length)
+    check_rows(q, k, v)
+    out = torch.empty_like(q)
+    n_heads, head_size = q.shape[1:]
+    tile = tile_for(target_of(q.device), head_size, q.dtype)
+    most = triton.cdiv(max_length, tile.block_m) * n_heads * (cu_seqlens.shape[0] - 1)
+    if most == 0:
+        return out
+    provide_scratch(q.device)
+    ladder_persistent[(min(most, _programs(q.device, tile.num_warps)),)](
+        q, k, v, out, cu_seqlens.to(torch.int32), n_heads, LOG2_E * head_size**-0.5,
+        item_ends(cu_seqlens, n_heads, tile.block_m), cu_seqlens.shape[0] - 1,
+        D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_M=tile.block_m, BLOCK_N=tile.block_n,
+        num_warps=tile.num_warps, num_stages=tile.num_stages, enable_fp_fusion=True,
+    )  # fmt: skip
+    return out
+
+
+def item_ends(cu_seqlens: Tensor, n_heads: int, block_m: int) -> Tensor:
+    """(B,) int32: how many work items there are up to and with each sequence. The same for every layer."""
+    blocks = (cu_seqlens.diff() + block_m - 1) // block_m
+    return (blocks * n_heads).cumsum(0, dtype=torch.int32)
+
+
+def _programs(device: torch.device, num_warps: int) -> int:
+    """How many programs the machine holds at once."""
+    if device.type == "cpu":
+        return INTERPRETED_PROGRAMS
+    return torch.cuda.get_device_properties(device).multi_processor_count * PROGRAMS[num_warps]
+
+
+def launches(target: Target) -> Iterator[Launch]:
+    """The kernel as it is launched on a target, for those who compile without launching."""
+    for head_size in (64, 128):
+        tile = tile_for(target, head_size, torch.float16)
+        yield describe(
+            "ladder_persistent", ladder_persistent, head_size, torch.float16,
+            {"BLOCK_M": tile.block_m, "BLOCK_N": tile.block_n},
+            num_warps=tile.num_warps, num_stages=tile.num_stages,
+            further={"item_ends": "*i32", "n_sequences": "i32"},
+        )  # fmt: skip

@@ -46,16 +46,26 @@ def relative_buckets(
     Returns:
         int64 bucket in [0, R), same shape.
     """
-    ahead = torch.zeros_like(distance)
-    size = n_buckets
-    if bidirectional:
-        size = n_buckets // 2
-        ahead = (distance > 0).to(distance.dtype) * size
-        distance = distance.abs()
-    else:
-        distance = (-distance).clamp(min=0)
+    size = n_buckets // 2 if bidirectional else n_buckets
+    near = distance.abs() if bidirectional else (-distance).clamp(min=0)
+    line = _one_sided_buckets(size, max_distance).to(distance.device)
+    bucket = line[near.clamp(max=line.shape[0] - 1)]
+    return torch.where(distance > 0, bucket + size, bucket) if bidirectional else bucket
+
+
+def farthest_bucketed(max_distance: int) -> int:
+    """A distance that is in the last bucket, as all beyond it are, whichever way logarithms round."""
+    return max_distance + max_distance // 64 + 1
+
+
+def _one_sided_buckets(size: int, max_distance: int) -> Tensor:
+    """(F+1,) int64: the bucket of each distance from 0 to `farthest_bucketed`.
+
+    Always computed on the CPU: where the logarithm of another device rounds otherwise, a distance on a
+    boundary would change its bucket. In fp32, as in the published models, for the same reason.
+    """
+    distance = torch.arange(farthest_bucketed(max_distance) + 1)
     exact = size // 2
-    # fp32 logarithms, as in the published models: in fp64 a distance on a boundary would change its bucket.
     ratio = torch.log(distance.clamp(min=1).float() / exact) / math.log(max_distance / exact)
-    wide = (exact + (ratio * (size - exact)).to(distance.dtype)).clamp(max=size - 1)
-    return ahead + torch.where(distance < exact, distance, wide)
+    wide = (exact + (ratio * (size - exact)).to(torch.int64)).clamp(max=size - 1)
+    return torch.where(distance < exact, distance, wide)

@@ -1,7 +1,11 @@
-"""What the Triton kernels of attention share: loads, the place of a program, the bounds of its walk, masks.
+"""What the Triton kernels of attention share: loads, products, a program's place, the bounds of its walk.
 
-Shapes: D head size, rounded up to a power of two in BLOCK_D. "Rows" are what a program owns, "columns" what
-it walks over: queries and keys, or the other way round.
+Shapes: D head size. "Rows" are what a program owns, "columns" what it walks over: queries and keys, or the
+other way round.
+
+A product in Triton is over powers of two, and a head size need not be one: 72 would become 128. So a matrix
+with D columns is held in two parts, of BLOCK_D columns and of BLOCK_E: 72 = 64 + 16 (8 of them zero). With
+BLOCK_E = 0 there is one part; the second is a placeholder that is never used.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -30,6 +34,34 @@ def load_tile(
     if BLOCK_D == D:
         return tl.load(at)
     return tl.load(at, mask=columns[None, :] < D, other=0.0)
+
+
+@triton.jit
+def load_parts(
+    base, rows, stride_row, stride_column, n_rows,
+    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_E: tl.constexpr, MASK_ROWS: tl.constexpr,
+):  # fmt: skip
+    """Rows of a matrix at `base`, in two parts; zeros from row `n_rows` (if MASK_ROWS) and column D on."""
+    first = load_tile(
+        base, rows, tl.arange(0, BLOCK_D), stride_row, stride_column, n_rows,
+        D if BLOCK_E == 0 else BLOCK_D, BLOCK_D, MASK_ROWS,
+    )  # fmt: skip
+    if BLOCK_E == 0:
+        return first, 0.0
+    second = load_tile(
+        base, rows, BLOCK_D + tl.arange(0, BLOCK_E), stride_row, stride_column, n_rows,
+        D, BLOCK_D + BLOCK_E, MASK_ROWS,
+    )  # fmt: skip
+    return first, second
+
+
+@triton.jit
+def multiply_rows(a, a_rest, b, b_rest, BLOCK_E: tl.constexpr, PRECISION: tl.constexpr):
+    """Each row of one matrix times each row of another, both in two parts."""
+    total = tl.dot(a, tl.trans(b), input_precision=PRECISION)
+    if BLOCK_E > 0:
+        total = tl.dot(a_rest, tl.trans(b_rest), total, input_precision=PRECISION)
+    return total
 
 
 @triton.jit

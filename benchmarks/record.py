@@ -1,84 +1,89 @@
-"""What a measurement leaves behind: one line of JSON with all that is needed to judge and to repeat it."""
+"""What a measurement leaves behind: one line of JSON with all that is needed to judge and to repeat it.
+
+A file of records is only ever added to, a line at a time and onto the disk at once, so that a run that is cut
+off leaves what it had measured.
+"""
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
-import re
-import subprocess
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import torch
+from .environment import Environment
 
-
-@dataclass(frozen=True)
-class Environment:
-    """Where and with what a measurement was made.
-
-    Attributes:
-        device: the processor's own name.
-        threads: threads that PyTorch computes with on a CPU.
-        commit: of this repository, with `+` where the files differ from it; `unknown` outside a checkout.
-        python: version.
-        torch: version, build included.
-        triton: version, or none.
-    """
-
-    device: str
-    threads: int
-    commit: str
-    python: str
-    torch: str
-    triton: str | None
-
-    @property
-    def file_name(self) -> str:
-        """`nvidia-h100-80gb-hbm3.jsonl`: the device's own file of records."""
-        return re.sub(r"[^a-z0-9]+", "-", self.device.lower()).strip("-") + ".jsonl"
+Direction = Literal["forward", "backward", "forward+backward"]
+Status = Literal["ok", "wrong", "unsupported", "failed", "absent"]
 
 
 @dataclass(frozen=True)
 class Record:
     """One implementation on one case in one direction.
 
+    Times are quantiles of the time of one call, in seconds, by name: p20, p50, p80. On a GPU they are the
+    device's own, without what the host needs to launch it.
+
     Attributes:
-        benchmark: what was measured: `attention`.
-        case: the case's name.
-        shape: the case's numbers, by name.
-        dtype: of the inputs.
-        direction: `forward` or `forward+backward`.
-        implementation: who did the work.
-        status: `ok`; or without times: `wrong`, its error is beyond what is allowed; `unsupported`, it says
-            so itself; `failed`, it broke down.
+        operation: what was measured: `attention`, `layer_norm`, `copy` and so on.
+        sweep: the cases it is drawn with, such as `ragged d64`; of one sweep, one number in `shape` grows.
+        case: the case's name within the operation. Empty where `status` is `absent`.
+        shape: the case's numbers and options, by name.
+        dtype: of the inputs: `bfloat16`, `float16`, `float32`.
+        direction: `forward` is without gradients, `backward` the gradients alone, or both together.
+        implementation: who did the work: `xformer triton`, `sdpa flash`, `liger` …
+        status: `ok`; or without times: `wrong`, its error is beyond what is allowed; `unsupported`, it cannot
+            do this and says so; `failed`, it broke down; `absent`, it is not installed, which is said once an
+            operation.
         note: why it is not ok.
         error: largest absolute difference from fp64, of the result where it is worst; none if not finite.
         error_multiple: the same as a multiple of plain PyTorch's error in this dtype.
-        seconds: quantiles of the time of one call, in seconds, by name: p20, p50, p80.
+        seconds: with the caches as the call before left them.
+        cold_seconds: with the caches full of something else.
+        launch_seconds: what the host needs to start one call: on a GPU, its own time until the call returns;
+            on a CPU, the time of a call with next to no work.
+        peak_bytes: memory that one call takes at most beside its inputs; none where it cannot be known.
+        flops: useful floating-point operations of one call: what the case needs, not what was done.
+        bytes: useful memory traffic in bytes: every input read once and every result written once.
+        flops_per_second: at the median of `cold_seconds`, or of `seconds` where there are none.
+        bytes_per_second: the same.
+        roofline_share: the least time that `flops` and `bytes` take at the rates of this device's own large
+            matrix product in this dtype and large copy, both measured in the same run, as a share of the
+            median time, cold where known.
         rounds: times it was measured.
-        tokens_per_second: at the median.
-        flops_per_second: at the median, of the operations that the case needs.
-        environment: where.
+        environment: where, with what, and when. Records of one run have the same `time` in it.
     """
 
-    benchmark: str
+    operation: str
+    sweep: str
     case: str
-    shape: dict[str, object]
+    shape: dict[str, int | float | str | bool]
     dtype: str
-    direction: str
+    direction: Direction
     implementation: str
-    status: Literal["ok", "wrong", "unsupported", "failed"]
+    status: Status
     note: str
     error: float | None
     error_multiple: float | None
     seconds: dict[str, float] | None
-    rounds: int
-    tokens_per_second: float | None
+    cold_seconds: dict[str, float] | None
+    launch_seconds: float | None
+    peak_bytes: int | None
+    flops: float | None
+    bytes: float | None
     flops_per_second: float | None
+    bytes_per_second: float | None
+    roofline_share: float | None
+    rounds: int
     environment: Environment
+
+    @property
+    def best_median(self) -> float | None:
+        """Seconds of one call at the median that the rates are of: cold where known; none if not timed."""
+        times = self.cold_seconds or self.seconds
+        return times["p50"] if times else None
 
     def to_json(self) -> str:
         """One line."""
@@ -91,75 +96,58 @@ class Record:
         Raises:
             ValueError: the line is not such a record; the message says what is missing or unknown.
         """
-        values = json.loads(line)
-        known = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or set(values) != known:
-            given = set(values) if isinstance(values, dict) else set()
-            raise ValueError(
-                f"benchmark record: missing {sorted(known - given)}, unknown {sorted(given - known)}"
-            )
-        return cls(**{**values, "environment": Environment(**values["environment"])})
-
-
-def environment(device: torch.device) -> Environment:
-    """Describe this machine and what runs on it."""
-    try:
-        triton = importlib.metadata.version("triton")
-    except importlib.metadata.PackageNotFoundError:
-        triton = None
-    cuda = device.type == "cuda"
-    return Environment(
-        device=torch.cuda.get_device_name(device) if cuda else _cpu_name(),
-        threads=torch.get_num_threads(),
-        commit=_commit(),
-        python=platform.python_version(),
-        torch=torch.__version__,
-        triton=triton,
-    )
+        values = _exactly(json.loads(line), cls, "benchmark record")
+        where = _exactly(values["environment"], Environment, "benchmark record's environment")
+        return cls(**{**values, "environment": Environment(**where)})
 
 
 def append(path: Path, records: Iterable[Record]) -> None:
-    """Add records at the end of a file, which is made when there is none."""
+    """Add records at the end of a file, which is made when there is none, and see them onto the disk.
+
+    A last line that a cut-off run left without its end is dropped first.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8", newline="\n") as file:
-        file.write("".join(record.to_json() + "\n" for record in records))
+    text = "".join(record.to_json() + "\n" for record in records).encode()
+    with path.open("ab+") as file:
+        _drop_broken_end(file.fileno(), file.seek(0, os.SEEK_END))
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read(path: Path) -> list[Record]:
-    """All records of a file.
+    """All records of a file; a last line without its end, as a cut-off run leaves it, is not one.
 
     Raises:
         ValueError: a line is not a record; the message names file and line.
     """
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], 1):
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
         try:
-            records.append(Record.from_json(line))
+            records.append(Record.from_json(line.decode()))
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path}:{number}: {error}") from error
     return records
 
 
-def _cpu_name() -> str:
-    """The processor's model, from Linux where it says so."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
-        if found:
-            return found[1].strip()
-    return platform.processor() or platform.machine()
+def _exactly(values: Any, kind: type, what: str) -> dict[str, Any]:
+    """`values`, which must be an object with the fields of `kind`."""
+    known = {field.name for field in fields(kind)}
+    given = set(values) if isinstance(values, dict) else set()
+    if not isinstance(values, dict) or given != known:
+        raise ValueError(f"{what}: missing {sorted(known - given)}, unknown {sorted(given - known)}")
+    return values
 
 
-def _commit() -> str:
-    """This checkout's short commit, `+` appended where tracked files were changed."""
-    here = Path(__file__).resolve()
-    git = ("git", "-C", str(here.parent))
-    try:
-        # An installed copy may lie inside someone else's repository.
-        ours = (*git, "ls-files", "--error-unmatch", here.name)
-        subprocess.run(ours, capture_output=True, check=True, timeout=30)
-        describe = (*git, "describe", "--always", "--dirty=+", "--exclude=*")
-        done = subprocess.run(describe, capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return done.stdout.strip()
+def _drop_broken_end(file: int, size: int) -> None:
+    """Cut a file after its last line feed."""
+    stop = size
+    while stop > 0:
+        start = max(0, stop - 2**16)
+        found = os.pread(file, stop - start, start).rfind(b"\n")
+        if found >= 0:
+            stop = start + found + 1
+            break
+        stop = start
+    if stop < size:
+        os.ftruncate(file, stop)

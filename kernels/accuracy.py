@@ -40,6 +40,7 @@ class Problem:
         expanded: incoming gradients are one row, expanded.
         alibi: with slopes.
         bias_buckets: rows of a T5 table, or None.
+        sink: with a sink.
         options: further arguments of `attention`.
     """
 
@@ -53,6 +54,7 @@ class Problem:
     expanded: bool = False
     alibi: bool = False
     bias_buckets: int | None = None
+    sink: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -61,7 +63,7 @@ class Inputs:
     """What a problem draws.
 
     Attributes:
-        leaves: q, k, v, and the bias table if there is one, by name.
+        leaves: q, k, v, and the bias table and the sink if there are any, by name.
         grad_out: (T, H, D).
         grad_lse: (T, H).
         arguments: everything else that `attention` takes.
@@ -131,6 +133,8 @@ def draw(problem: Problem, device: torch.device | str = "cpu", seed: int = 0) ->
     }
     if problem.bias_buckets is not None:
         leaves["bias_table"] = normal(problem.bias_buckets, problem.n_heads).to(device)
+    if problem.sink:
+        leaves["sink"] = normal(problem.n_heads).to(device)
     rows = (1, 1) if problem.expanded else (tokens, problem.n_heads)
     stat = torch.promote_types(problem.dtype, torch.float32)
     arguments = {
@@ -194,12 +198,18 @@ def _with_blocks(
 
     window = arguments.get("window")
     out, lse = attention_triton(
-        leaves["q"], leaves["k"], leaves["v"],
+        leaves["q"], leaves["k"], leaves["v"], leaves.get("sink"),
         *(arguments[name] for name in ("cu_seqlens_q", "cu_seqlens_k", "max_length_q", "max_length_k")),
         arguments.get("causal", False),
         None if window is None else window // 2,
         arguments.get("alibi_slopes"),
+        leaves.get("bias_table"),
+        arguments.get("bias_max_distance", 128),
+        arguments.get("softcap"),
         arguments.get("scale", leaves["q"].shape[2] ** -0.5),
+        arguments.get("dropout", 0.0),
+        arguments.get("seed", 0),
+        arguments.get("allow_tf32", False),
         block,
     )  # fmt: skip
     return out, lse

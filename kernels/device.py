@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 
-Kernel = Literal["forward", "key_value", "query"]
+Kernel = Literal["forward", "key_value", "query", "query_table"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,19 @@ def padded_head_size(head_size: int) -> int:
     return max(16, 1 << (head_size - 1).bit_length())
 
 
+def head_parts(head_size: int) -> tuple[int, int]:
+    """D as the sum of two powers of two, (BLOCK_D, BLOCK_E), from 16 up or the latter 0, with little waste.
+
+    72 becomes (64, 16) and 96 (64, 32), where one power of two would be 128; 120 becomes (128, 0), since two
+    parts of 64 are no less.
+    """
+    whole = padded_head_size(head_size)
+    rest = head_size - whole // 2
+    if rest <= 0 or padded_head_size(rest) >= whole // 2:
+        return whole, 0
+    return whole // 2, padded_head_size(rest)
+
+
 def attention_tile(
     kernel: Kernel, target: Target, head_size: int, dtype: torch.dtype, max_length: int
 ) -> Tile:
@@ -92,7 +105,7 @@ def attention_tile(
     ordinary arithmetic units, from registers, and needs smaller ones.
 
     Args:
-        kernel: which of the three.
+        kernel: which; `query_table` is `query` with the gradient of a T5 table, whose tiles are square.
         target: for which machine.
         head_size: D.
         dtype: of q, k and v.
@@ -102,9 +115,12 @@ def attention_tile(
     Returns:
         Block sizes, warps and stages.
     """
-    width = padded_head_size(head_size)
+    width = 1 << (sum(head_parts(head_size)) - 1).bit_length()
     if target.backend == "cpu":
         return Tile(32, 32, 1, 1)
+    if kernel == "query_table":
+        side = 64 if dtype != torch.float32 and width <= 64 else 32
+        return Tile(side, side, 8, 1)
     tile = _single(kernel, target, width) if dtype == torch.float32 else _half(kernel, target, width)
     longest = max(16, 1 << (max_length - 1).bit_length()) if max_length > 0 else 16
     if kernel == "key_value":

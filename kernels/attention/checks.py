@@ -85,7 +85,9 @@ def _check_starts(
         )
 
 
-def check_options(q: Tensor, window: int | None, rules: Rules, seed: int | None) -> None:
+def check_options(
+    q: Tensor, window: int | None, rules: Rules, seed: int | None, sink: Tensor | None = None
+) -> None:
     """Raise a TypeError or ValueError that names the option, its value, and what was expected."""
     n_heads = q.shape[1]
     if window is not None and window < 0:
@@ -97,7 +99,9 @@ def check_options(q: Tensor, window: int | None, rules: Rules, seed: int | None)
         )
     if table is not None and (table.dim() != 2 or table.shape[1] != n_heads):
         raise ValueError(f"bias_table: expected shape (buckets, {n_heads}), got {tuple(table.shape)}")
-    for name, x in (("alibi_slopes", slopes), ("bias_table", table)):
+    if sink is not None and sink.shape != (n_heads,):
+        raise ValueError(f"sink: expected shape ({n_heads},), one logit a head, got {tuple(sink.shape)}")
+    for name, x in (("alibi_slopes", slopes), ("bias_table", table), ("sink", sink)):
         if x is not None and not x.is_floating_point():
             raise TypeError(f"{name}: expected floating point, got {x.dtype}")
         if x is not None and x.device != q.device:
@@ -136,7 +140,7 @@ def choose_backend(backend: Backend | None, q: Tensor, rules: Rules) -> Backend:
         return backend
     lack = triton_lacks(q, rules) if backend == "triton" else torch_lacks(rules)
     if lack is not None:
-        able = "'reference'" if backend == "torch" or torch_lacks(rules) else "'torch' or 'reference'"
+        able = "'reference'" if torch_lacks(rules) else "'torch' or 'reference'"
         raise NotImplementedError(f"backend {backend!r}: {lack}; use {able}")
     return backend
 
@@ -152,13 +156,7 @@ def triton_lacks(q: Tensor, rules: Rules) -> str | None:
         return "Triton's interpreter multiplies bfloat16 wrongly"
     if q.shape[2] > MAX_TRITON_HEAD_SIZE:
         return f"no head size over {MAX_TRITON_HEAD_SIZE}, got {q.shape[2]}"
-    if rules.alibi_slopes is not None and rules.alibi_slopes.requires_grad:
-        return "no gradient for alibi_slopes"
-    if rules.bias_table is not None:
-        return "no bias_table"
-    if rules.softcap is not None:
-        return "no softcap"
-    return "no dropout" if rules.dropout > 0 else None
+    return torch_lacks(rules)
 
 
 @torch.compiler.assume_constant_result

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_WORD = 0xFFFFFFFF
+WORD = 0xFFFFFFFF
 
 
 def mix(x: Tensor) -> Tensor:
@@ -24,9 +24,9 @@ def mix(x: Tensor) -> Tensor:
         int64 of the same kind. Products wrap modulo 2^64, which leaves the low word right.
     """
     x = x ^ (x >> 16)
-    x = (x * 0x7FEB352D) & _WORD
+    x = (x * 0x7FEB352D) & WORD
     x = x ^ (x >> 15)
-    x = (x * 0x846CA68B) & _WORD
+    x = (x * 0x846CA68B) & WORD
     return x ^ (x >> 16)
 
 
@@ -42,10 +42,15 @@ def keep_mask(rows: Tensor, keys: Tensor, seed: int, dropout: float) -> Tensor:
     Returns:
         bool of the broadcast shape.
     """
-    low, high = seed & _WORD, (seed >> 32) & _WORD
-    state = mix((rows & _WORD) ^ low)
+    low, high = seed & WORD, (seed >> 32) & WORD
+    state = mix((rows & WORD) ^ low)
     state = mix(state ^ mix((rows >> 32) ^ high))
-    return mix(state ^ mix(keys)) >= round(dropout * 2.0**32)
+    return mix(state ^ mix(keys)) >= drop_threshold(dropout)
+
+
+def drop_threshold(dropout: float) -> int:
+    """How many of the 2^32 words drop a weight; not all, so that it is a word itself."""
+    return min(round(dropout * 2.0**32), WORD)
 
 
 def scaled_keep(rows: Tensor, keys: Tensor, seed: int, dropout: float, dtype: torch.dtype) -> Tensor:

@@ -37,6 +37,8 @@ def attention(
     scale: float | None = None,
     dropout: float = 0.0,
     seed: int | None = None,
+    sink: Tensor | None = None,
+    allow_tf32: bool = False,
     backend: Backend | None = None,
     return_lse: Literal[False] = False,
 ) -> Tensor: ...
@@ -61,6 +63,8 @@ def attention(
     scale: float | None = None,
     dropout: float = 0.0,
     seed: int | None = None,
+    sink: Tensor | None = None,
+    allow_tf32: bool = False,
     backend: Backend | None = None,
     return_lse: Literal[True],
 ) -> tuple[Tensor, Tensor]: ...
@@ -84,6 +88,8 @@ def attention(
     scale: float | None = None,
     dropout: float = 0.0,
     seed: int | None = None,
+    sink: Tensor | None = None,
+    allow_tf32: bool = False,
     backend: Backend | None = None,
     return_lse: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
@@ -94,7 +100,7 @@ def attention(
     that distance.
 
     A query with nothing to attend to (a sequence without keys; causal with more queries than keys) gets
-    output 0, lse -inf and gradient 0. Inputs and incoming gradients are never changed.
+    output 0, lse -inf (with a sink: the sink) and gradient 0. Inputs and incoming gradients never change.
 
     Args:
         q: (T, H, D), fp64, fp32, fp16 or bf16, any strides.
@@ -119,6 +125,10 @@ def attention(
         dropout: probability of dropping an attention weight; needs `seed`.
         seed: any int64; the same seed gives the same mask on every backend. lse is that of the weights before
             dropout.
+        sink: (H,): a logit per head that joins each row's softmax, and has no value: a row can attend to
+            nothing. Gets a gradient; lse includes it.
+        allow_tf32: `triton` may round the factors of fp32 products to tf32 (10 bits of mantissa), which
+            tensor cores multiply. Other backends go by PyTorch's own settings.
         backend: `"triton"`: fused kernels for GPUs (or TRITON_INTERPRET=1). `"torch"`: PyTorch's own kernels,
             made for the CPU. `"reference"`: the definition, slow, differentiable any number of times. Each
             raises for what it cannot do. Left out: `"torch"`, except on a GPU where `"triton"` does all that
@@ -149,20 +159,20 @@ def attention(
         dropout=dropout,
         seed=0 if seed is None else seed,
     )
-    check_options(q, window, rules, seed)
+    check_options(q, window, rules, seed, sink)
     chosen = choose_backend(backend, q, rules)
     if chosen == "reference":
-        out, lse = reference_attention(q, k, v, cu_seqlens_q, cu_seqlens_k, rules)
+        out, lse = reference_attention(q, k, v, cu_seqlens_q, cu_seqlens_k, rules, sink)
     elif chosen == "torch":
-        out, lse = attention_torch(q, k, v, cu_seqlens_q, cu_seqlens_k, *rules.flat())
+        out, lse = attention_torch(q, k, v, sink, cu_seqlens_q, cu_seqlens_k, *rules.flat())
     else:
         from .triton_backend import attention_triton  # triton exists only on some machines
 
         out, lse = attention_triton(
-            q, k, v, cu_seqlens_q, cu_seqlens_k,
+            q, k, v, sink, cu_seqlens_q, cu_seqlens_k,
             _longest(cu_seqlens_q) if max_length_q is None else max_length_q,
             _longest(cu_seqlens_k) if max_length_k is None else max_length_k,
-            causal, rules.half_window, alibi_slopes, rules.scale, None,
+            *rules.flat(), allow_tf32, None,
         )  # fmt: skip
     return (out, lse) if return_lse else out
 

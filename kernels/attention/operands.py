@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .dropout import WORD, drop_threshold
 from .relative import farthest_bucketed, relative_buckets
 from .rules import Rules
 
@@ -69,6 +70,17 @@ def score_operands(rules: Rules, dtype: torch.dtype, max_length: int) -> ScoreOp
         "FOLDED": folded,
     }
     return ScoreOperands(arguments, constants)
+
+
+def dropout_operands(rules: Rules) -> dict[str, Any]:
+    """What `keep.keep` needs, by the names of kernel arguments; words are the int32 of the same bits."""
+    words = {
+        "seed_low": rules.seed & WORD,
+        "seed_high": (rules.seed >> 32) & WORD,
+        "threshold": drop_threshold(rules.dropout),
+    }
+    signed = {name: word - (1 << 32) if word >> 31 else word for name, word in words.items()}
+    return {**signed, "kept_scale": 1.0 / (1.0 - rules.dropout), "DROPOUT": rules.dropout > 0}
 
 
 def is_folded(dtype: torch.dtype) -> bool:

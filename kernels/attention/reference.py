@@ -4,10 +4,11 @@ Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value he
 size; within one sequence M queries, N keys.
 
     s[h, i, j] = cap(scale * q[i, h] . k[j, h // (H / G)]) + bias[h, j - i - (N - M)]    (-inf where hidden)
-    lse[i, h]  = log sum_j exp s[h, i, j]
+    lse[i, h]  = log (exp sink[h] + sum_j exp s[h, i, j])          (without a sink: its exp is 0)
     out[i, h]  = sum_j keep[h, i, j] * exp(s[h, i, j] - lse[i, h]) * v[j, h // (H / G)]
 
-A row with nothing to attend to gives out = 0 and lse = -inf, and passes no gradient on.
+A row with nothing to attend to gives out = 0 and lse = -inf (with a sink: the sink), and passes no gradient
+on to q, k and v.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def reference_attention(
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
     rules: Rules,
+    sink: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The definition. Arguments as in `attention`, already checked; `rules` holds its options.
 
@@ -38,11 +40,8 @@ def reference_attention(
     stat_dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
     outs, lses = [], []
     starts_q, starts_k = cu_seqlens_q.tolist(), cu_seqlens_k.tolist()
-    if len(starts_q) == 1:
-        starts_q, starts_k = (
-            [0, 0],
-            [0, 0],
-        )  # no sequence is like an empty one, but leaves nothing to differentiate
+    if len(starts_q) == 1:  # no sequence is like an empty one, but leaves nothing to differentiate
+        starts_q, starts_k = [0, 0], [0, 0]
     for start_q, stop_q, start_k, stop_k in zip(starts_q, starts_q[1:], starts_k, starts_k[1:], strict=False):
         query = q[start_q:stop_q].transpose(0, 1)
         key = k[start_k:stop_k].transpose(0, 1).repeat_interleave(group, dim=0)
@@ -59,6 +58,8 @@ def reference_attention(
             score = score + rules.bias_table[bucket].permute(2, 0, 1).to(score.dtype)
         seen = visible(distance, rules.causal, rules.half_window)
         weight, lse = masked_softmax(score, seen, stat_dtype)
+        if sink is not None:
+            weight, lse = add_sink(weight, lse, sink)
         if rules.dropout > 0:
             token = torch.arange(start_q, stop_q, device=q.device)
             rows = token[:, None] * n_heads + torch.arange(n_heads, device=q.device)[:, None, None]
@@ -89,3 +90,22 @@ def masked_softmax(score: Tensor, seen: Tensor, stat_dtype: torch.dtype) -> tupl
     weight = torch.softmax(score, dim=-1).masked_fill(empty[..., None], 0.0)
     lse = torch.logsumexp(score, dim=-1).masked_fill(empty, float("-inf"))
     return weight, lse
+
+
+def add_sink(weight: Tensor, lse: Tensor, sink: Tensor) -> tuple[Tensor, Tensor]:
+    """Softmax and log-sum-exp when a key with score `sink` and no value joins in.
+
+    Args:
+        weight: (H, M, N), without it.
+        lse: (H, M), without it; -inf where there are no keys.
+        sink: (H,).
+
+    Returns:
+        weights (H, M, N) and lse (H, M) with it.
+    """
+    blind = lse.isneginf()
+    # As in `masked_softmax`: a gradient through a difference of infinities would be NaN.
+    alone = lse.masked_fill(blind, 0.0)
+    score = sink.to(lse.dtype)[:, None].expand_as(lse)
+    joint = torch.where(blind, score, torch.logaddexp(alone, score))
+    return weight * torch.exp((alone - joint).masked_fill(blind, 0.0))[..., None], joint

@@ -19,6 +19,9 @@ import triton.language as tl
 LOG2_E = tl.constexpr(1.4426950408889634)
 LN_2 = tl.constexpr(0.6931471805599453)
 
+# Integers whose values change from batch to batch, and must not have a kernel compiled for each.
+UNSPECIALIZED = ("n_blocks", "n_heads", "group", "far", "half_window", "seed_low", "seed_high", "threshold")
+
 
 @triton.jit
 def load_tile(
@@ -65,6 +68,56 @@ def multiply_rows(a, a_rest, b, b_rest, BLOCK_E: tl.constexpr, PRECISION: tl.con
 
 
 @triton.jit
+def multiply_thin(
+    a, a_rows, stride_at, stride_ad, n_a, b, b_rows, stride_bt, stride_bd, n_b,
+    D: tl.constexpr, BLOCK_A: tl.constexpr, BLOCK_B: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """The same of matrices in memory, 64 columns at a time.
+
+    fp32 products run from registers, where wide rows of all that meets in a step do not fit together.
+    """
+    total = tl.zeros([BLOCK_A, BLOCK_B], tl.float32)
+    for part in tl.static_range((D + 63) // 64):
+        columns = part * 64 + tl.arange(0, 64)
+        left = load_tile(a, a_rows, columns, stride_at, stride_ad, n_a, D, (D + 63) // 64 * 64, True)
+        right = load_tile(b, b_rows, columns, stride_bt, stride_bd, n_b, D, (D + 63) // 64 * 64, True)
+        total = tl.dot(left, tl.trans(right), total, input_precision=PRECISION)
+    return total
+
+
+@triton.jit
+def add_product(acc, acc_rest, weight, b, b_rest, BLOCK_E: tl.constexpr, PRECISION: tl.constexpr):
+    """Add weights times a matrix to an accumulator, the latter two in two parts."""
+    weight = weight.to(b.dtype)
+    acc = tl.dot(weight, b, acc, input_precision=PRECISION)
+    if BLOCK_E > 0:
+        acc_rest = tl.dot(weight, b_rest, acc_rest, input_precision=PRECISION)
+    return acc, acc_rest
+
+
+@triton.jit
+def zero_parts(ROWS: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_E: tl.constexpr):
+    """Give an accumulator in two parts; one that has no second part still needs something to carry along."""
+    if BLOCK_E == 0:
+        return tl.zeros([ROWS, BLOCK_D], tl.float32), tl.zeros([1], tl.float32)
+    return tl.zeros([ROWS, BLOCK_D], tl.float32), tl.zeros([ROWS, BLOCK_E], tl.float32)
+
+
+@triton.jit
+def store_parts(
+    base, row, inside, value, value_rest, D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_E: tl.constexpr
+):
+    """Store rows of D values at `base + row * D`, those that are inside."""
+    columns = tl.arange(0, BLOCK_D)
+    at = base + row[:, None] * D + columns[None, :]
+    tl.store(at, value.to(base.dtype.element_ty), mask=inside[:, None] & (columns[None, :] < D))
+    if BLOCK_E > 0:
+        columns = BLOCK_D + tl.arange(0, BLOCK_E)
+        at = base + row[:, None] * D + columns[None, :]
+        tl.store(at, value_rest.to(base.dtype.element_ty), mask=inside[:, None] & (columns[None, :] < D))
+
+
+@triton.jit
 def exponential(score, FOLDED: tl.constexpr):
     """Raise e to the power of scores; if FOLDED, these are multiples of log 2 already.
 
@@ -75,16 +128,16 @@ def exponential(score, FOLDED: tl.constexpr):
 
 
 @triton.jit
-def load_slope(slopes, head, FOLDED: tl.constexpr):
-    """ALiBi's slope of a head, in the unit of scores."""
-    slope = tl.load(slopes + head).to(tl.float32)
-    return slope * LOG2_E if FOLDED else slope
-
-
-@triton.jit
 def place(program, n_blocks, n_heads):
     """Which (block, head, sequence) a program takes: neighbours share a head, and so its keys."""
     return program % n_blocks, (program // n_blocks) % n_heads, program // n_blocks // n_heads
+
+
+@triton.jit
+def span(cu_seqlens, sequence):
+    """Where a sequence begins (int64), and its length."""
+    start = tl.load(cu_seqlens + sequence).to(tl.int64)
+    return start, (tl.load(cu_seqlens + sequence + 1) - start).to(tl.int32)
 
 
 @triton.jit
@@ -126,18 +179,3 @@ def bounds(
     full_end = tl.maximum(full_end, 0) // STEP * STEP
     whole = full_begin < full_end
     return begin, tl.where(whole, full_begin, begin), tl.where(whole, full_end, begin), end
-
-
-@triton.jit
-def penalize(
-    score, distance, slope, half_window,
-    CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, MASKED: tl.constexpr,
-):  # fmt: skip
-    """Scores with ALiBi's penalty, and -inf at distances that are not visible."""
-    if ALIBI:
-        score -= slope * tl.abs(distance).to(tl.float32)
-    if MASKED and CAUSAL:
-        score = tl.where(distance <= 0, score, float("-inf"))
-    if MASKED and WINDOW:
-        score = tl.where(tl.abs(distance) <= half_window, score, float("-inf"))
-    return score

@@ -1,6 +1,7 @@
 """The `triton` backend: launches of the fused kernels, as one custom operator. Importing it needs triton.
 
-Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size.
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows of
+the bias table.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import torch
 import triton
 from torch import Tensor
 
-from ..device import Kernel, Tile, attention_tile, padded_head_size, target_of
-from .backward import attention_backward_key_value, attention_backward_query, attention_delta
+from ..device import Kernel, Tile, attention_tile, head_parts, padded_head_size, target_of
+from .backward_key_value import attention_backward_key_value
+from .backward_query import attention_backward_query
+from .delta import attention_delta
 from .forward import attention_forward
+from .operands import bucket_line, dropout_operands, score_operands
+from .rules import Rules
 
-LOG2_E = 1.4426950408889634
 DELTA_ROWS = 64
 # a*b + c in one rounding: Triton 3.10 stops doing so unasked.
 FUSED = {"enable_fp_fusion": True}
@@ -27,6 +31,7 @@ def attention_triton(
     q: Tensor,
     k: Tensor,
     v: Tensor,
+    sink: Tensor | None,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
     max_length_q: int,
@@ -34,7 +39,13 @@ def attention_triton(
     causal: bool,
     half_window: int | None,
     alibi_slopes: Tensor | None,
+    bias_table: Tensor | None,
+    bias_max_distance: int,
+    softcap: float | None,
     scale: float,
+    dropout: float,
+    seed: int,
+    allow_tf32: bool,
     block: Sequence[int] | None,
 ) -> tuple[Tensor, Tensor]:
     """Forward pass; arguments as in `attention`, already checked.
@@ -43,21 +54,31 @@ def attention_triton(
         q: (T, H, D).
         k: (S, G, D).
         v: (S, G, D).
+        sink: (H,) or None.
         cu_seqlens_q: (B+1,).
         cu_seqlens_k: (B+1,).
         max_length_q: no sequence has more queries.
         max_length_k: no sequence has more keys.
-        causal: no key ahead of its query.
-        half_window: greatest distance attended over, or None.
-        alibi_slopes: (H,) or None.
-        scale: factor of q·k.
+        causal: the fields of `Rules`, from here …
+        half_window: …
+        alibi_slopes: …
+        bias_table: …
+        bias_max_distance: …
+        softcap: …
+        scale: …
+        dropout: …
+        seed: … to here.
+        allow_tf32: fp32 products may round their factors to tf32.
         block: (BLOCK_M, BLOCK_N) instead of the device's; for tests, which want many blocks in short
             sequences.
 
     Returns:
         out (T, H, D) and lse (T, H) fp32.
     """
-    n_heads = q.shape[1]
+    rules = Rules(
+        causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, dropout, seed
+    )
+    n_heads, head_size = q.shape[1:]
     out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     lse = torch.empty(q.shape[:2], dtype=torch.float32, device=q.device)
     n_sequences = cu_seqlens_q.shape[0] - 1
@@ -66,11 +87,12 @@ def attention_triton(
     tile = _tile("forward", q, max_length_q, block)
     n_blocks = triton.cdiv(max_length_q, tile.block_m)
     with torch.cuda.device_of(q):
+        scores = score_operands(rules, q.dtype, max(max_length_q, max_length_k))
         attention_forward[(n_blocks * n_heads * n_sequences,)](
-            q, k, v, out, lse, cu_seqlens_q, cu_seqlens_k, alibi_slopes,
-            *q.stride(), *k.stride(), *v.stride(),
-            n_blocks, n_heads, n_heads // k.shape[1], _score_scale(q, scale), half_window or 0,
-            **_constants(q, causal, half_window, alibi_slopes, tile),
+            q=q, k=k, v=v, out=out, lse=lse, cu_seqlens_q=cu_seqlens_q, cu_seqlens_k=cu_seqlens_k, sink=sink,
+            **_strides(q=q, k=k, v=v), n_blocks=n_blocks, n_heads=n_heads, group=n_heads // k.shape[1],
+            **scores.arguments, **scores.constants, **dropout_operands(rules), SINK=sink is not None,
+            **constants(head_size, allow_tf32, tile),
         )  # fmt: skip
     return out, lse
 
@@ -84,11 +106,12 @@ def _(q: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
 def attention_triton_backward(
     grad_out: Tensor,
     grad_lse: Tensor,
+    out: Tensor,
+    lse: Tensor,
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    out: Tensor,
-    lse: Tensor,
+    sink: Tensor | None,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
     max_length_q: int,
@@ -96,86 +119,120 @@ def attention_triton_backward(
     causal: bool,
     half_window: int | None,
     alibi_slopes: Tensor | None,
+    bias_table: Tensor | None,
+    bias_max_distance: int,
+    softcap: float | None,
     scale: float,
+    dropout: float,
+    seed: int,
+    allow_tf32: bool,
     block: Sequence[int] | None,
-) -> tuple[Tensor, Tensor, Tensor]:
+    needs_table: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Backward pass.
 
     Returns:
-        Gradients of q, k and v, contiguous.
+        Gradients of q, k, v, the sink and the bias table, contiguous; the last two have no elements where
+        there is no sink, and unless `needs_table`.
     """
+    rules = Rules(
+        causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, dropout, seed
+    )
     n_heads, head_size = q.shape[1:]
     n_kv_heads = k.shape[1]
-    grad_q, grad_k, grad_v = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
     n_sequences = cu_seqlens_q.shape[0] - 1
-    if q.numel() == 0 or k.numel() == 0 or n_sequences == 0:
-        return grad_q.zero_(), grad_k.zero_(), grad_v.zero_()
+    grad_q, grad_k, grad_v = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
+    grad_sink = q.new_empty(0) if sink is None else torch.zeros_like(sink)
+    table = bias_table if needs_table else None
+    grad_table = q.new_empty(0) if table is None else torch.zeros_like(table)
+    if q.numel() == 0 or n_sequences == 0:
+        return grad_q, grad_k.zero_(), grad_v.zero_(), grad_sink, grad_table
     delta = torch.empty_like(lse)
     tile_kv = _tile("key_value", q, max_length_k, block)
-    tile_q = _tile("query", q, max_length_q, block)
+    tile_q = _tile("query" if table is None else "query_table", q, max_length_q, block)
     blocks_kv = triton.cdiv(max_length_k, tile_kv.block_n)
     blocks_q = triton.cdiv(max_length_q, tile_q.block_m)
-    inputs = (q, k, v, grad_out, lse, delta)
-    layout = (
-        cu_seqlens_q,
-        cu_seqlens_k,
-        alibi_slopes,
-        *q.stride(),
-        *k.stride(),
-        *v.stride(),
-        *grad_out.stride(),
-    )
-    sizes = (n_heads, n_heads // n_kv_heads, scale, _score_scale(q, scale), half_window or 0)
+    rows = 1
+    buckets = partial = None
     with torch.cuda.device_of(q):
+        if table is not None:
+            longest = max(max_length_q, max_length_k)
+            buckets = bucket_line(table.shape[0], bias_max_distance, not causal, longest, q.device)
+            rows = triton.next_power_of_2(table.shape[0])
+            partial = lse.new_zeros(n_sequences, n_heads, blocks_q, rows)
+        scores = score_operands(rules, q.dtype, max(max_length_q, max_length_k))
+        common = {
+            "q": q, "k": k, "v": v, "grad_out": grad_out, "lse": lse, "delta": delta,
+            "cu_seqlens_q": cu_seqlens_q, "cu_seqlens_k": cu_seqlens_k,
+            **_strides(q=q, k=k, v=v, g=grad_out),
+            "n_heads": n_heads, "group": n_heads // n_kv_heads, "scale": scale,
+            **scores.arguments, **scores.constants, **dropout_operands(rules),
+        }  # fmt: skip
         attention_delta[(triton.cdiv(lse.numel(), DELTA_ROWS),)](
             out, grad_out, grad_lse, delta, *grad_out.stride(), *grad_lse.stride(), lse.numel(), n_heads,
             D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_M=DELTA_ROWS,
             num_warps=4, num_stages=1, **FUSED,
         )  # fmt: skip
-        attention_backward_key_value[(blocks_kv * n_kv_heads * n_sequences,)](
-            *inputs, grad_k, grad_v, *layout, blocks_kv, *sizes,
-            **_constants(q, causal, half_window, alibi_slopes, tile_kv),
-        )  # fmt: skip
+        if k.numel() > 0:
+            attention_backward_key_value[(blocks_kv * n_kv_heads * n_sequences,)](
+                **common, grad_k=grad_k, grad_v=grad_v, n_blocks=blocks_kv,
+                **constants(head_size, allow_tf32, tile_kv),
+            )  # fmt: skip
         attention_backward_query[(blocks_q * n_heads * n_sequences,)](
-            *inputs, grad_q, *layout, blocks_q, *sizes,
-            **_constants(q, causal, half_window, alibi_slopes, tile_q),
+            **common, grad_q=grad_q, n_blocks=blocks_q, partial=partial, buckets=buckets,
+            TABLE=table is not None, R=rows, **constants(head_size, allow_tf32, tile_q),
         )  # fmt: skip
-    return grad_q, grad_k, grad_v
+        if table is not None and partial is not None:
+            grad_table = partial.sum((0, 2)).t()[: table.shape[0]].to(table.dtype, copy=True)
+        if sink is not None:
+            # A sink is a key without a value: its weight times its dP, which is 0, less delta.
+            weight = torch.exp(sink - lse).masked_fill(lse.isneginf(), 0.0)
+            grad_sink = -(weight * delta).sum(0).to(sink.dtype)
+    return grad_q, grad_k, grad_v, grad_sink, grad_table.contiguous()
 
 
 @attention_triton_backward.register_fake
-def _(grad_out: Tensor, grad_lse: Tensor, q: Tensor, k: Tensor, v: Tensor, *_: Any) -> tuple[Tensor, ...]:
-    return tuple(torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
+def _(
+    grad_out: Tensor,
+    grad_lse: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    sink: Tensor | None,
+    *rest: Any,
+) -> tuple[Tensor, ...]:
+    bias_table, needs_table = rest[7], rest[-1]
+    grads = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
+    grad_sink = q.new_empty(0) if sink is None else sink.new_empty(sink.shape)
+    return *grads, grad_sink, bias_table.new_empty(bias_table.shape) if needs_table else q.new_empty(0)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    (
-        q,
-        k,
-        v,
-        cu_seqlens_q,
-        cu_seqlens_k,
-        max_length_q,
-        max_length_k,
-        causal,
-        half_window,
-        slopes,
-        scale,
-        block,
-    ) = inputs
-    ctx.save_for_backward(q, k, v, *output, cu_seqlens_q, cu_seqlens_k, slopes)
-    ctx.options = (max_length_q, max_length_k, causal, half_window), (scale, block)
+    tensors, lengths, masks, biases, rest = inputs[:6], inputs[6:8], inputs[8:10], inputs[10:12], inputs[12:]
+    ctx.save_for_backward(*output, *tensors, *biases)
+    ctx.options = (*lengths, *masks), rest
 
 
 def _backward(ctx: Any, grad_out: Tensor, grad_lse: Tensor) -> tuple[Tensor | None, ...]:
-    *tensors, slopes = ctx.saved_tensors
+    *tensors, slopes, bias_table = ctx.saved_tensors
     before, after = ctx.options
-    grads = attention_triton_backward(grad_out, grad_lse, *tensors, *before, slopes, *after)
-    return *grads, *[None] * 9
+    sink, needs_table = tensors[5], bias_table is not None and ctx.needs_input_grad[11]
+    *grads, grad_sink, grad_table = attention_triton_backward(
+        grad_out, grad_lse, *tensors, *before, slopes, bias_table, *after, needs_table
+    )
+    return (
+        *grads,
+        None if sink is None else grad_sink,
+        *[None] * 7,
+        grad_table if needs_table else None,
+        *[None] * 7,
+    )
 
 
 def _no_second_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-    raise NotImplementedError("backend 'triton' has no second derivative; 'reference' has")
+    raise NotImplementedError("backend 'triton' has no second derivative; use backend='reference', which has")
 
 
 attention_triton.register_autograd(_backward, setup_context=_save)
@@ -187,26 +244,23 @@ def _tile(kernel: Kernel, q: Tensor, max_length: int, block: Sequence[int] | Non
     return tile if block is None else Tile(block[0], block[1], tile.num_warps, tile.num_stages)
 
 
-def _is_folded(dtype: torch.dtype) -> bool:
-    """Whether kernels fold log2 e into the scale; see `tiles.exponential`."""
-    return dtype != torch.float32
-
-
-def _score_scale(q: Tensor, scale: float) -> float:
-    return scale * LOG2_E if _is_folded(q.dtype) else scale
-
-
-def _constants(
-    q: Tensor, causal: bool, half_window: int | None, alibi_slopes: Tensor | None, tile: Tile
-) -> dict[str, Any]:
-    """What a kernel is compiled for."""
+def _strides(**tensors: Tensor) -> dict[str, int]:
+    """`stride_qt`, `stride_qh`, `stride_qd` of a tensor (T, H, D) called `q`."""
     return {
-        "CAUSAL": causal,
-        "WINDOW": half_window is not None,
-        "ALIBI": alibi_slopes is not None,
-        "FOLDED": _is_folded(q.dtype),
-        "D": q.shape[2],
-        "BLOCK_D": padded_head_size(q.shape[2]),
+        f"stride_{name}{axis}": stride
+        for name, x in tensors.items()
+        for axis, stride in zip("thd", x.stride(), strict=True)
+    }
+
+
+def constants(head_size: int, allow_tf32: bool, tile: Tile) -> dict[str, Any]:
+    """What a kernel is compiled for, other than its options."""
+    block_d, block_e = head_parts(head_size)
+    return {
+        "PRECISION": "tf32" if allow_tf32 else "ieee",
+        "D": head_size,
+        "BLOCK_D": block_d,
+        "BLOCK_E": block_e,
         "BLOCK_M": tile.block_m,
         "BLOCK_N": tile.block_n,
         "num_warps": tile.num_warps,

@@ -1,4 +1,4 @@
-"""From the equation of attention to a persistent kernel, one idea a file: the rungs that `docs/kernels.md` climbs.
+"""From the equation of attention to a persistent kernel, one idea a file; `docs/kernels.md` climbs them.
 
 Each file has one public function, `attend(q, k, v, cu_seqlens, max_length)`, and all of them mean the same:
 plain bidirectional attention over packed sequences, forward, with scale 1/√D. That is what

@@ -121,8 +121,8 @@ def check_rows(*tensors: Tensor) -> None:
         row = x.shape[2] * x.element_size()
         if row % ALIGNMENT or x.data_ptr() % ALIGNMENT:
             raise ValueError(
-                f"q, k, v: expected rows of a multiple of {ALIGNMENT} bytes, beginning at one, got {row} bytes "
-                f"at {x.data_ptr() % ALIGNMENT}; the tiles rung takes any"
+                f"q, k, v: expected rows of a multiple of {ALIGNMENT} bytes, beginning at one, got {row} "
+                f"bytes at {x.data_ptr() % ALIGNMENT}; the tiles rung takes any"
             )
 
 

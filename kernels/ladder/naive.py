@@ -10,6 +10,8 @@ waits for memory and not for arithmetic, and a longer one does not fit.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -34,8 +36,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
     """
     check_inputs(q, k, v, cu_seqlens, max_length)
     out = torch.empty_like(q)
-    starts = cu_seqlens.tolist()
-    for start, stop in zip(starts, starts[1:], strict=False):
+    for start, stop in pairwise(cu_seqlens.tolist()):
         query, key, value = (x[start:stop].transpose(0, 1) for x in (q, k, v))
         score = query @ key.transpose(1, 2) * q.shape[2] ** -0.5
         weight = torch.softmax(score, dim=-1)

@@ -15,6 +15,8 @@ N×n scores, with n as we like. m, l and acc are fp32, whatever the inputs are: 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -41,8 +43,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
     """
     check_inputs(q, k, v, cu_seqlens, max_length)
     out = torch.empty_like(q)
-    starts = cu_seqlens.tolist()
-    for start, stop in zip(starts, starts[1:], strict=False):
+    for start, stop in pairwise(cu_seqlens.tolist()):
         query, key, value = (x[start:stop].transpose(0, 1) for x in (q, k, v))
         row_max = torch.full((*query.shape[:2], 1), float("-inf"), device=q.device)
         row_sum = torch.zeros_like(row_max)

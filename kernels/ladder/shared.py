@@ -45,6 +45,8 @@ def tile_for(target: Target, head_size: int, dtype: torch.dtype) -> Tile:
     if target.backend == "cpu":
         return Tile(32, 32, 1, 1)
     width = padded_head_size(head_size)
+    if target.backend == "hip":
+        return Tile(128, 64, 4, 1) if width <= 64 and dtype != torch.float32 else Tile(32, 32, 4, 1)
     if dtype == torch.float32:
         return Tile(32, 32, 4, 1) if width <= 64 else Tile(16, 32, 8, 1)
     if width <= 64:

@@ -3,10 +3,10 @@
 Shapes: T tokens, B sequences, H heads, D head size, N tokens of one sequence; a tile is BLOCK_M queries by
 BLOCK_N keys. BLOCK_D is D rounded up to a power of two.
 
-A block of keys that has been fetched now serves BLOCK_M queries instead of one: 4 BLOCK_M BLOCK_N D operations
-on 2 BLOCK_N D numbers, BLOCK_M operations a byte in half precision instead of one. And both products are
-matrix products, which tensor cores do: scores (BLOCK_M, D) x (D, BLOCK_N), output (BLOCK_M, BLOCK_N) x
-(BLOCK_N, D). The queries stay in place for the whole walk; m, l and acc are those of BLOCK_M rows.
+A block of keys that has been fetched now serves BLOCK_M queries instead of one: 4 BLOCK_M BLOCK_N D
+operations on 2 BLOCK_N D numbers, BLOCK_M operations a byte in half precision instead of one. And both
+products are matrix products, which tensor cores do: scores (BLOCK_M, D) x (D, BLOCK_N), output (BLOCK_M,
+BLOCK_N) x (BLOCK_N, D). The queries stay in place for the whole walk; m, l and acc are those of BLOCK_M rows.
 
 Only the last block of keys can reach over the sequence's end, so only that one is masked: the walk is two
 loops of the same body, compiled twice.
@@ -32,7 +32,7 @@ from .shared import check_inputs, describe, tile_for
 
 @triton.jit
 def take_in(acc, row_max, row_sum, score, value, scale):
-    """Let a block of keys change the state of BLOCK_M rows: the recurrence, in the form of the rung before."""
+    """Let a block of keys change the state of BLOCK_M rows: the recurrence, as the rung before has it."""
     new_max = tl.maximum(row_max, tl.max(score, 1))
     rescale = tl.exp2((row_max - new_max) * scale)
     weight = tl.exp2(score * scale - (new_max * scale)[:, None])

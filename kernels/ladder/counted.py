@@ -1,0 +1,249 @@
+"""What can be counted without a GPU: instructions, registers, shared memory, bytes, of each rung.
+
+Shapes: T tokens, H heads, D head size, N tokens of one sequence; a tile is BLOCK_M queries by BLOCK_N keys.
+
+Kernels are compiled for a named target and their machine code is read. What PyTorch does is counted operator
+by operator, on tensors without memory (`meta`). Nothing here says how long anything takes.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from ..device import Target
+from ..launch import Launch
+from .rungs import Attend
+
+# Instructions by what they are for: the machine's own names.
+KINDS = {
+    "powers": r"MUFU\.EX2",
+    "multiply and add": r"FFMA|FMUL|FADD",
+    "compare": r"FMNMX|FSETP|FSEL",
+    "between threads": r"SHFL|BAR|STS|LDS",
+    "matrix products": r"HGMMA|HMMA|UTCHMMA",
+    "loads by threads": r"LDG\.|LDGSTS",
+    "loads by the copy engine": r"UTMALDG",
+}
+REGISTERS = 65536
+REGISTER_UNIT = 8
+SHARED = {80: 164, 90: 228, 100: 228}
+RESERVED_SHARED = 1
+THREADS = 2048
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a kernel became.
+
+    Attributes:
+        kernel: its name.
+        configuration: head size and dtype.
+        target: `sm_90` and so on.
+        registers: per thread.
+        stack: bytes per thread: not 0 if registers did not suffice.
+        shared: bytes of shared memory a program takes.
+        programs: how many fit on a multiprocessor at once.
+        per_weight: instructions that threads issue for one weight, in the loop over whole blocks of keys.
+        kinds: the same for each of `KINDS`.
+    """
+
+    kernel: str
+    configuration: str
+    target: str
+    registers: int
+    stack: int
+    shared: int
+    programs: int
+    per_weight: float
+    kinds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What goes through memory for one sequence and one head.
+
+    Attributes:
+        operations: 4 N² D.
+        requested: bytes that the rung asks memory for, whether a cache has them or not.
+        peak: bytes of what it allocates, output included, at its greatest.
+    """
+
+    operations: int
+    requested: int
+    peak: int
+
+    @property
+    def intensity(self) -> float:
+        """Operations a byte."""
+        return self.operations / self.requested
+
+
+def machine(launch: Launch, target: Target) -> Machine:
+    """Compile a kernel for an NVIDIA target and read its machine code; needs triton, and no GPU.
+
+    Raises:
+        RuntimeError: triton was imported with TRITON_INTERPRET=1.
+    """
+    import triton
+
+    compiled = _compile(launch, target)
+    with tempfile.TemporaryDirectory() as folder:
+        binary = Path(folder, "kernel.cubin")
+        binary.write_bytes(compiled.asm["cubin"])
+        usage = _run(triton.knobs.nvidia.cuobjdump.path, "-res-usage", str(binary))
+        code = _run(triton.knobs.nvidia.nvdisasm.path, "-c", str(binary))
+    loop = hot_loop(code)
+    registers, shared = _number(r"\bREG:(\d+)", usage), compiled.metadata.shared
+    threads = launch.num_warps * 32
+    step = launch.constants.get("BLOCK_M", 1) * launch.constants["BLOCK_N"]
+    return Machine(
+        kernel=launch.kernel,
+        configuration=launch.configuration,
+        target=target.name,
+        registers=registers,
+        stack=_number(r"\bSTACK:(\d+)", usage),
+        shared=shared,
+        programs=resident(registers, shared, threads, target),
+        per_weight=len(loop) * threads / step,
+        kinds={
+            kind: sum(bool(re.match(pattern, name)) for name in loop) * threads / step
+            for kind, pattern in KINDS.items()
+        },
+    )
+
+
+def hot_loop(code: str) -> list[str]:
+    """The instructions of the shortest loop that raises powers: the one over whole blocks of keys."""
+    labels: dict[str, int] = {}
+    names: list[str] = []
+    loops: list[list[str]] = []
+    for line in code.splitlines():
+        label = re.match(r"\s*(\.L_x_\d+):", line)
+        if label:
+            labels[label[1]] = len(names)
+            continue
+        instruction = re.match(r"\s+/\*[0-9a-f]+\*/\s+(?:@!?U?P\d+\s+)?([A-Z0-9_.]+)(.*);", line)
+        if not instruction:
+            continue
+        names.append(instruction[1])
+        goal = re.search(r"\((\.L_x_\d+)\)", instruction[2])
+        if instruction[1].startswith("BRA") and goal and goal[1] in labels:
+            loops.append(names[labels[goal[1]] :])
+    loops = [loop for loop in loops if any(name.startswith("MUFU.EX2") for name in loop)]
+    if not loops:
+        raise RuntimeError("no loop that raises powers in the machine code")
+    return min(loops, key=len)
+
+
+def resident(registers: int, shared: int, threads: int, target: Target) -> int:
+    """Programs that a multiprocessor holds at once (CUDA C++ programming guide, technical specifications)."""
+    each = -(-registers // REGISTER_UNIT) * REGISTER_UNIT * threads
+    memory = SHARED[int(target.arch)] * 1024 // (shared + RESERVED_SHARED * 1024)
+    return min(REGISTERS // each, memory, THREADS // threads)
+
+
+def kernel_traffic(launch: Launch, length: int, item_size: int = 2) -> Traffic:
+    """Of a kernel that reads its queries once, and keys and values once a block of queries."""
+    head_size, block_m = launch.constants["D"], launch.constants.get("BLOCK_M", 1)
+    matrix = length * head_size * item_size
+    blocks = -(-length // block_m)
+    return Traffic(4 * length**2 * head_size, matrix * (2 + 2 * blocks), matrix)
+
+
+def torch_traffic(attend: Attend, length: int, head_size: int, dtype: torch.dtype = torch.float16) -> Traffic:
+    """Of a function of PyTorch: what its operators take and give."""
+    q, k, v = (torch.empty(length, 1, head_size, dtype=dtype, device="meta") for _ in range(3))
+    with Ledger() as ledger:
+        attend(q, k, v, torch.tensor([0, length]), length)
+    return Traffic(4 * length**2 * head_size, ledger.moved, ledger.peak)
+
+
+class Ledger(TorchDispatchMode):
+    """Counts the bytes that operators take and give, and those alive at once of what is allocated under it.
+
+    What an operator needs for itself is not seen.
+
+    Attributes:
+        moved: bytes of all operands and results, views apart.
+        alive: bytes of tensors made here that are still there.
+        peak: the greatest `alive` so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved = self.alive = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[Any],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Count one operator."""
+        result = func(*args, **(kwargs or {}))
+        given = tensors_in((args, kwargs))
+        operands = {x.untyped_storage()._cdata for x in given}
+        made = [x for x in tensors_in(result) if x.untyped_storage()._cdata not in operands]
+        if not func.is_view and (made or func._schema.is_mutable):  # a view moves nothing
+            read = [] if "empty" in func.__name__ else [*given, *made]
+            self.moved += sum(x.numel() * x.element_size() for x in read)
+        for x in made:
+            storage = x.untyped_storage()
+            if storage._cdata not in self._known:
+                self._known.add(storage._cdata)
+                self.alive += storage.nbytes()
+                weakref.finalize(storage, self._free, storage._cdata, storage.nbytes())
+        self.peak = max(self.peak, self.alive)
+        return result
+
+    def _free(self, storage: int, size: int) -> None:
+        self._known.discard(storage)
+        self.alive -= size
+
+
+def tensors_in(tree: Any) -> list[Tensor]:
+    """All tensors of nested arguments."""
+    return [x for x in tree_leaves(tree) if isinstance(x, Tensor)]
+
+
+def _compile(launch: Launch, target: Target) -> Any:
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    if not isinstance(launch.function, triton.JITFunction):
+        raise RuntimeError("kernels are interpreted: unset TRITON_INTERPRET before importing them")
+    constants = dict(launch.constants)
+    names = launch.function.arg_names
+    signature = {name: "constexpr" if name in constants else launch.types[name] for name in names}
+    attributes = {(names.index(name),): [["tt.divisibility", 16]] for name in launch.aligned}
+    return triton.compile(
+        ASTSource(launch.function, signature, constants, attributes),
+        target=GPUTarget(target.backend, target.arch, target.warp_size),
+        options={"num_warps": launch.num_warps, "num_stages": launch.num_stages, **launch.options},
+    )
+
+
+def _run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def _number(pattern: str, text: str) -> int:
+    found = re.search(pattern, text)
+    if found is None:
+        raise RuntimeError(f"no {pattern!r} in the assembler's report")
+    return int(found[1])

@@ -3,6 +3,12 @@
 Depends on torch, and on triton where a Triton backend is asked for; on nothing else.
 """
 
-from .attention import attention, relative_buckets
+from .attention import (
+    AttentionStatistics,
+    attention,
+    attention_rows,
+    attention_statistics,
+    relative_buckets,
+)
 
-__all__ = ["attention", "relative_buckets"]
+__all__ = ["AttentionStatistics", "attention", "attention_rows", "attention_statistics", "relative_buckets"]

@@ -1,6 +1,8 @@
-"""Attention over packed sequences: `attention`, and the bucket function of its relative-position bias."""
+"""Attention over packed sequences, what its weights look like, and the buckets of its position bias."""
 
 from .op import attention
 from .relative import relative_buckets
+from .rows import attention_rows
+from .statistics import AttentionStatistics, attention_statistics
 
-__all__ = ["attention", "relative_buckets"]
+__all__ = ["AttentionStatistics", "attention", "attention_rows", "attention_statistics", "relative_buckets"]

@@ -1,0 +1,89 @@
+"""The yardstick of statistics and rows, by the rule of `xformer.kernels.accuracy`.
+
+Shapes: T query tokens, S key tokens, H query heads, n chosen rows.
+
+The exact values are those of `reference` in fp64; PyTorch's own are those of `reference` in the dtype in
+question. What is judged is given the exact log-sum-exp, rounded to fp32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..accuracy import Error, Inputs
+from .checks import Backend
+from .op import attention
+from .rows import attention_rows
+from .statistics import attention_statistics
+
+_OPTIONS = (
+    "cu_seqlens_q", "cu_seqlens_k", "max_length_q", "max_length_k",
+    "causal", "window", "alibi_slopes", "bias_table", "bias_max_distance", "softcap", "scale", "sink", "allow_tf32",
+)  # fmt: skip
+
+
+def exact_lse(inputs: Inputs) -> Tensor:
+    """(T, H) log-sum-exp by `reference` in fp64, rounded to what `attention` returns for these inputs."""
+    exact = inputs.to(torch.float64)
+    everything: dict[str, Any] = {**exact.leaves, **exact.arguments}
+    lse = attention(**everything, backend="reference", return_lse=True)[1].detach()
+    return lse.to(torch.promote_types(inputs.leaves["q"].dtype, torch.float32))
+
+
+def score_arguments(inputs: Inputs) -> dict[str, Any]:
+    """What statistics and rows take of an attention's arguments, other than q and k."""
+    everything = {**inputs.leaves, **inputs.arguments}
+    return {name: everything[name] for name in _OPTIONS if name in everything}
+
+
+def marked_keys(inputs: Inputs) -> Tensor:
+    """(S,) every third key."""
+    return torch.arange(inputs.leaves["k"].shape[0], device=inputs.leaves["k"].device) % 3 == 0
+
+
+def chosen_rows(inputs: Inputs) -> Tensor:
+    """(n,) every other row, last one first, and the last one again."""
+    tokens = inputs.leaves["q"].shape[0]
+    rows = torch.arange(tokens - 1, -1, -2, device=inputs.leaves["q"].device)
+    return torch.cat([rows, rows[:1]])
+
+
+def solve_probe(inputs: Inputs, backend: Backend, lse: Tensor | None = None) -> dict[str, Tensor]:
+    """All statistics, and rows, of one backend.
+
+    Args:
+        inputs: whose weights to look at.
+        backend: which one.
+        lse: (T, H); the exact one if left out.
+
+    Returns:
+        `entropy`, `largest`, `distance`, `marked_mass`, `received` and `rows`.
+    """
+    q, k = inputs.leaves["q"], inputs.leaves["k"]
+    lse = exact_lse(inputs) if lse is None else lse
+    options = score_arguments(inputs)
+    found = attention_statistics(
+        q, k, lse, **options, marked=marked_keys(inputs), received=True, backend=backend
+    )
+    solution = {name: value for name, value in found._asdict().items() if value is not None}
+    return solution | {"rows": attention_rows(q, k, lse, chosen_rows(inputs), **options, backend=backend)}
+
+
+def probe_errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error]:
+    """Hold a solution against fp64, and plain PyTorch in the same dtype against it too."""
+    exact = solve_probe(inputs.to(torch.float64), "reference")
+    eager = solve_probe(inputs, "reference")
+    return {name: _error(value, eager[name], exact[name]) for name, value in solution.items()}
+
+
+def _error(found: Tensor, eager: Tensor, exact: Tensor) -> Error:
+    if exact.numel() == 0:
+        return Error(0.0, 0.0, 0.0)
+    return Error(
+        float((found.to(exact.dtype) - exact).abs().max()),
+        float((eager.to(exact.dtype) - exact).abs().max()),
+        float(exact.abs().max()),
+    )

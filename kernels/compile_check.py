@@ -1,312 +1,302 @@
 """Compile every kernel for GPUs that are not here, and read what became of it.
 
-Shapes: D head size.
-
 `python -m xformer.kernels.compile_check` prints the table. Nothing runs: Triton compiles for a named target,
 and the assembler's own tools say how many registers a thread takes, how much spills out of them, how much
-shared memory a program takes, and which matrix instructions are used. Needs the kernels as they are: with
-TRITON_INTERPRET=1 there is nothing to compile.
+shared memory a program takes, and which matrix instructions are used; from these follows how many warps share
+a multiprocessor. Needs the kernels as they are: with TRITON_INTERPRET=1 there is nothing to compile.
+
+Triton keeps what it compiled (in TRITON_CACHE_DIR): a second run compiles only what has changed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
-import subprocess
+import os
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cache
+from multiprocessing import get_context
+from typing import Any, NamedTuple, TextIO
 
-import torch
 import triton
 from triton.backends.compiler import GPUTarget
-from triton.backends.nvidia.compiler import get_ptxas
 from triton.compiler import ASTSource
+from triton.errors import TritonError
 
-from .attention.backward import attention_backward_key_value, attention_backward_query, attention_delta
-from .attention.forward import attention_forward
-from .attention.triton_backend import DELTA_ROWS, FUSED
-from .device import AMPERE, BLACKWELL, CDNA3, HOPPER, Kernel, Target, attention_tile, padded_head_size
+from . import glu_triton, norm_triton, rotary_triton
+from .assembly import Resources, read
+from .device import AMPERE, BLACKWELL, CDNA3, HOPPER, Target
+from .launch import Launch
+from .linear_cross_entropy import triton_backend as linear_cross_entropy
+from .occupancy import Occupancy, occupancy
 
 TARGETS = (AMPERE, HOPPER, BLACKWELL, CDNA3)
-HEAD_SIZES = (32, 64, 128, 256)
+MODULES = (linear_cross_entropy, norm_triton, rotary_triton, glu_triton)
 
-_TYPES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
-_FP32_POINTERS = ("lse", "delta", "grad_lse", "slopes")
-_INT32_POINTERS = ("cu_seqlens_q", "cu_seqlens_k")
-_FLOATS = ("scale", "score_scale")
-_UNIT_STRIDES = ("stride_qd", "stride_kd", "stride_vd", "stride_gd")
-_ALIGNED_STRIDES = (
-    "stride_qt",
-    "stride_qh",
-    "stride_kt",
-    "stride_kh",
-    "stride_vt",
-    "stride_vh",
-    "stride_gt",
-    "stride_gh",
-)
-_PLAIN_INTEGERS = ("n_blocks", "n_heads", "group", "half_window", "n_rows", "stride_lt", "stride_lh")
-_MATRIX_INSTRUCTIONS = {
-    "tcgen05": r"tcgen05\.mma",
-    "wgmma": r"wgmma\.mma_async",
-    "mma": r"(?<!wg)\bmma\.sync",
-    "mfma": r"\bv_mfma_",
-}
+_HEADS = (
+    "kernel", "target", "configuration", "tile",
+    "registers", "spilled", "shared", "warps", "limited by", "matrix instructions",
+)  # fmt: skip
+# Columns whose cells are not known before compiling.
+_WIDTHS = {"registers": 9, "spilled": 7, "shared": 6, "warps": 5, "limited by": 13}
 
 
-@dataclass(frozen=True)
-class Case:
-    """One kernel as it would be launched.
+class Item(NamedTuple):
+    """A launch, and what it is compiled for."""
 
-    Attributes:
-        kernel: `forward`, `key_value`, `query` or `delta`.
-        target: for which machine.
-        head_size: D.
-        dtype: of q, k and v.
-        causal: no key ahead of its query.
-        window: keys far from their query are hidden.
-        alibi: with ALiBi slopes.
-        max_length: of the sequences, in tokens; tiles are not made larger.
-    """
-
-    kernel: str
     target: Target
-    head_size: int
-    dtype: torch.dtype = torch.float16
-    causal: bool = False
-    window: bool = False
-    alibi: bool = False
-    max_length: int = 512
-
-    @property
-    def options(self) -> str:
-        """`causal+window`, or `-` for none."""
-        return "+".join(name for name in ("causal", "window", "alibi") if getattr(self, name)) or "-"
+    launch: Launch
 
 
 @dataclass(frozen=True)
 class Row:
-    """What became of a case.
+    """What became of a launch.
 
     Attributes:
         kernel: which.
         target: `sm_90` and so on.
-        head_size: D.
-        dtype: of q, k and v.
-        options: masks and biases.
-        tile: `BLOCK_M x BLOCK_N`, warps, stages.
-        registers: per thread.
-        spilled: bytes a thread stores to and loads from local memory because registers ran out; on AMD,
-            registers.
-        shared: bytes of shared memory a program takes.
-        instructions: count of each kind of matrix instruction in the code.
+        configuration: what it was compiled for, such as `D=64 fp16 causal`.
+        tile: its block sizes, warps and stages: `M128 N64 w4 s3`.
+        resources: what it takes; None where it does not compile.
+        occupancy: how many warps share a multiprocessor; None where it does not compile.
+        trouble: it does not compile, does not fit, or spills on NVIDIA; empty if all is well.
     """
 
     kernel: str
     target: str
-    head_size: int
-    dtype: str
-    options: str
+    configuration: str
     tile: str
-    registers: int
-    spilled: int
-    shared: int
-    instructions: dict[str, int]
+    resources: Resources | None
+    occupancy: Occupancy | None
+    trouble: str = ""
 
 
-def check(case: Case) -> Row:
-    """Compile one case and read the result.
+def items(targets: Sequence[Target] = TARGETS, kernel: str = "") -> tuple[Item, ...]:
+    """Every kernel in its default configurations, kernel by kernel.
+
+    Args:
+        targets: for which machines.
+        kernel: only those with this in their name.
+
+    Returns:
+        What there is to compile.
+    """
+    found = [
+        Item(target, launch)
+        for module in MODULES
+        for target in targets
+        for launch in module.launches(target)
+        if kernel in launch.kernel
+    ]
+    order = list(dict.fromkeys(item.launch.kernel for item in found))
+    return tuple(sorted(found, key=lambda item: order.index(item.launch.kernel)))
+
+
+def check(item: Item) -> Row:
+    """Compile one launch and read the result.
 
     Raises:
         RuntimeError: the kernels were imported with TRITON_INTERPRET=1.
     """
-    function, constants, options = _launch(case)
-    if not isinstance(function, triton.JITFunction):
+    target, launch = item
+    labels = (launch.kernel, target.name, launch.configuration, tile_text(launch))
+    if not isinstance(launch.function, triton.JITFunction):
         raise RuntimeError("kernels are interpreted: unset TRITON_INTERPRET before importing them")
-    source = _source(case, function, constants)
-    target = GPUTarget(case.target.backend, case.target.arch, case.target.warp_size)
-    compiled = triton.compile(source, target=target, options=options)
-    if case.target.backend == "hip":
-        code = compiled.asm["amdgcn"]
-        registers, spilled = (
-            _number(r"\.vgpr_count:\s*(\d+)", code),
-            _number(r"\.vgpr_spill_count:\s*(\d+)", code),
-        )
-    else:
-        code = compiled.asm["ptx"]
-        registers, spilled = _cuda_resources(compiled.asm["cubin"], code, case.target)
-    found = {name: len(re.findall(pattern, code)) for name, pattern in _MATRIX_INSTRUCTIONS.items()}
-    return Row(
-        kernel=case.kernel,
-        target=case.target.name,
-        head_size=case.head_size,
-        dtype=_TYPES[case.dtype],
-        options=case.options,
-        tile=_tile_text(constants, options),
-        registers=registers,
-        spilled=spilled,
-        shared=compiled.metadata.shared,
-        instructions={name: count for name, count in found.items() if count},
+    try:
+        resources = read(compile_launch(item), target)
+    except (TritonError, RuntimeError) as error:  # from a pass of the compiler, the latter
+        return Row(*labels, None, None, f"does not compile: {_root_message(error)}")
+    room = occupancy(
+        target, resources.registers, resources.shared, resources.num_warps, resources.tensor_memory
+    )
+    trouble = ""
+    if room.warps == 0:
+        trouble = f"does not fit: too much {room.limit}"
+    elif resources.spilled and target.backend == "cuda":
+        trouble = f"spills {resources.spilled} bytes a thread"
+    return Row(*labels, resources, room, trouble)
+
+
+def compile_launch(item: Item) -> Any:
+    """Triton's compiled kernel, for a machine that need not be here."""
+    target, launch = item
+    return triton.compile(
+        _source(launch),
+        target=GPUTarget(target.backend, target.arch, target.warp_size),
+        options={"num_warps": launch.num_warps, "num_stages": launch.num_stages, **launch.options},
     )
 
 
-def default_cases(
+def check_all(
+    targets: Sequence[Target] = TARGETS, kernel: str = "", jobs: int | None = None
+) -> Iterator[Row]:
+    """Rows of all launches, in order, as they are done.
+
+    Args:
+        targets: for which machines.
+        kernel: only kernels with this in their name.
+        jobs: processes that compile side by side; as many as this one may use cores, if left out.
+
+    Yields:
+        A row for each item of `items(targets, kernel)`.
+    """
+    names = tuple(target.name for target in targets)
+    count = len(items(targets, kernel))
+    jobs = min(count, len(os.sched_getaffinity(0)) if jobs is None else jobs)
+    if jobs <= 1:
+        yield from map(check, items(targets, kernel))
+        return
+    # Triton holds the interpreter's lock while it compiles, so threads would wait for each other.
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        try:
+            yield from pool.map(_check_nth, range(count), [names] * count, [kernel] * count)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def tile_text(launch: Launch) -> str:
+    """`M128 N64 w4 s3`: the block sizes by name, warps and stages."""
+    blocks = [
+        f"{name.removeprefix('BLOCK').removeprefix('_')}{value}"
+        for name, value in launch.constants.items()
+        if name.startswith("BLOCK")
+    ]
+    return " ".join([*blocks, f"w{launch.num_warps}", f"s{launch.num_stages}"])
+
+
+def table(rows: Iterable[Row], widths: Sequence[int]) -> Iterator[str]:
+    """Lines of a table, its heads first.
+
+    Args:
+        rows: what it shows.
+        widths: of its columns; see `widths_for`.
+    """
+    yield _line(_HEADS, widths)
+    for row in rows:
+        yield _line(_cells(row), widths)
+
+
+def widths_for(chosen: Sequence[Item]) -> list[int]:
+    """Widths of a table's columns, known before anything is compiled."""
+    labels = [(i.launch.kernel, i.target.name, i.launch.configuration, tile_text(i.launch)) for i in chosen]
+    known = [max(map(len, column)) for column in zip(_HEADS[:4], *labels, strict=True)]
+    return known + [max(len(head), _WIDTHS.get(head, 0)) for head in _HEADS[4:]]
+
+
+def report(
     targets: Sequence[Target] = TARGETS,
-    head_sizes: Sequence[int] = HEAD_SIZES,
-    dtypes: Sequence[torch.dtype] = (torch.float16, torch.float32),
-) -> Iterator[Case]:
-    """Every kernel in its default configurations; with each mask and bias at head size 64."""
-    for target in targets:
-        for head_size in head_sizes:
-            for dtype in dtypes:
-                for kernel in ("forward", "key_value", "query", "delta"):
-                    yield Case(kernel, target, head_size, dtype)
-        for kernel in ("forward", "key_value", "query"):
-            yield Case(kernel, target, 64, torch.bfloat16)
-            yield Case(kernel, target, 64, max_length=32)
-            yield Case(kernel, target, 64, causal=True)
-            yield Case(kernel, target, 64, window=True)
-            yield Case(kernel, target, 64, causal=True, window=True, alibi=True)
+    kernel: str = "",
+    *,
+    as_json: bool = False,
+    jobs: int | None = None,
+    stream: TextIO | None = None,
+) -> int:
+    """Print the table of all launches, row by row as they are compiled.
 
+    Args:
+        targets: for which machines.
+        kernel: only kernels with this in their name.
+        as_json: a JSON object a line instead.
+        jobs: processes that compile side by side; as many as this one may use cores, if left out.
+        stream: where to; standard output if left out.
 
-def table(rows: Sequence[Row]) -> str:
-    """Rows as text in columns."""
-    heads = [field.name for field in fields(Row)]
-    cells = [heads] + [[_cell(getattr(row, name)) for name in heads] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells
-    )
+    Returns:
+        1 if a kernel does not compile, does not fit, or spills on an NVIDIA target; 0 otherwise.
+
+    Raises:
+        ValueError: no kernel has that name.
+    """
+    stream = sys.stdout if stream is None else stream
+    chosen = items(targets, kernel)
+    if not chosen:
+        names = ", ".join(dict.fromkeys(item.launch.kernel for item in items(targets)))
+        raise ValueError(f"kernel: expected part of one of {names}; got {kernel!r}")
+    troubles = []
+
+    def watched() -> Iterator[Row]:
+        for row in check_all(targets, kernel, jobs):
+            if row.trouble:
+                troubles.append(f"{row.kernel}, {row.configuration}, {row.target}: {row.trouble}")
+            yield row
+
+    lines = map(_json, watched()) if as_json else table(watched(), widths_for(chosen))
+    for line in lines:
+        stream.write(line + "\n")
+        stream.flush()
+    if not as_json:
+        verdict = "none spills on NVIDIA" if not troubles else f"{len(troubles)} in trouble"
+        stream.write("\n".join(["", *troubles, f"{len(chosen)} launches: {verdict}"]) + "\n")
+    return int(bool(troubles))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; 1 if something spills on an NVIDIA target."""
+    """The command: see `report`."""
     parser = argparse.ArgumentParser(
         prog="python -m xformer.kernels.compile_check", description=__doc__.splitlines()[0]
     )
-    parser.add_argument(
-        "--target", choices=[t.name for t in TARGETS], action="append", help="only for this one"
-    )
-    parser.add_argument("--head-size", type=int, action="append", help="only this one; may be repeated")
-    parser.add_argument("--json", action="store_true", help="JSON lines, as they come, instead of a table")
+    names = {target.name: target for target in TARGETS}
+    parser.add_argument("--target", choices=names, action="append", help="only for this one; may be repeated")
+    parser.add_argument("--kernel", default="", help="only kernels with this in their name")
+    parser.add_argument("--json", action="store_true", help="a JSON object a line instead of a table")
+    parser.add_argument("--jobs", type=int, help="processes side by side; as many as there are cores")
     chosen = parser.parse_args(arguments)
-    targets = [t for t in TARGETS if not chosen.target or t.name in chosen.target]
-    sizes = chosen.head_size or HEAD_SIZES
-    rows = []
-    for case in default_cases(targets, sizes):
-        rows.append(check(case))
-        if chosen.json:
-            sys.stdout.write(json.dumps(asdict(rows[-1])) + "\n")
-            sys.stdout.flush()
-    if not chosen.json:
-        sys.stdout.write(table(rows) + "\n")
-    return int(any(row.spilled for row in rows if row.target.startswith("sm_")))
+    targets = [names[name] for name in chosen.target or names]
+    try:
+        return report(targets, chosen.kernel, as_json=chosen.json, jobs=chosen.jobs)
+    except (ValueError, RuntimeError) as error:
+        parser.error(str(error))
 
 
-def _launch(case: Case) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """The function, its constants and its compile options, as the launch in `triton_backend` has them."""
-    width = padded_head_size(case.head_size)
-    if case.kernel == "delta":
-        return (
-            attention_delta,
-            {"D": case.head_size, "BLOCK_D": width, "BLOCK_M": DELTA_ROWS},
-            {"num_warps": 4, "num_stages": 1, **FUSED},
-        )
-    functions: dict[Kernel, Any] = {
-        "forward": attention_forward,
-        "key_value": attention_backward_key_value,
-        "query": attention_backward_query,
+@cache
+def _items_of(names: tuple[str, ...], kernel: str) -> tuple[Item, ...]:
+    """A worker's own list: Triton's functions cannot be sent to another process."""
+    return items([target for target in TARGETS if target.name in names], kernel)
+
+
+def _check_nth(index: int, names: tuple[str, ...], kernel: str) -> Row:
+    return check(_items_of(names, kernel)[index])
+
+
+def _source(launch: Launch) -> ASTSource:
+    names = launch.function.arg_names
+    unknown = [name for name in names if name not in launch.types and name not in launch.constants]
+    if unknown:
+        raise RuntimeError(f"{launch.kernel}, {launch.configuration}: neither type nor value of {unknown}")
+    signature = {name: "constexpr" if name in launch.constants else launch.types[name] for name in names}
+    attributes = {
+        (index,): [["tt.divisibility", 16]]
+        for index, name in enumerate(names)
+        if name in launch.aligned and name not in launch.constants
     }
-    kernel: Kernel = next(name for name in functions if name == case.kernel)
-    tile = attention_tile(kernel, case.target, case.head_size, case.dtype, case.max_length)
-    constants = {
-        "CAUSAL": case.causal,
-        "WINDOW": case.window,
-        "ALIBI": case.alibi,
-        "FOLDED": case.dtype != torch.float32,
-        "D": case.head_size,
-        "BLOCK_D": width,
-        "BLOCK_M": tile.block_m,
-        "BLOCK_N": tile.block_n,
-    }
-    return functions[kernel], constants, {"num_warps": tile.num_warps, "num_stages": tile.num_stages, **FUSED}
+    return ASTSource(launch.function, signature, dict(launch.constants), attributes)
 
 
-def _source(case: Case, function: Any, constants: dict[str, Any]) -> ASTSource:
-    """What a launch with aligned, contiguous tensors would specialise on."""
-    constants = dict(constants)
-    signature: dict[str, str] = {}
-    attributes: dict[tuple[int, ...], list[list[Any]]] = {}
-    for index, name in enumerate(function.arg_names):
-        kind = _kind(name, case)
-        if name in _UNIT_STRIDES:
-            constants[name] = 1
-        elif name == "slopes" and not case.alibi:
-            constants[name] = None
-        signature[name] = "constexpr" if name in constants else kind
-        if name not in constants and (kind.startswith("*") or name in _ALIGNED_STRIDES):
-            attributes[(index,)] = [["tt.divisibility", 16]]
-    return ASTSource(function, signature, constants, attributes)
+def _cells(row: Row) -> list[str]:
+    labels = [row.kernel, row.target, row.configuration, row.tile]
+    if row.resources is None or row.occupancy is None:
+        return [*labels, *["-"] * (len(_HEADS) - len(labels) - 1), row.trouble]
+    taken, room = row.resources, row.occupancy
+    instructions = " ".join(f"{name}:{count}" for name, count in taken.instructions.items()) or "-"
+    numbers = [str(number) for number in (taken.registers, taken.spilled, taken.shared)]
+    return [*labels, *numbers, f"{room.warps}/{room.most}", room.limit, instructions]
 
 
-def _kind(name: str, case: Case) -> str:
-    if name in _FP32_POINTERS:
-        return "*fp32"
-    if name in _INT32_POINTERS:
-        return "*i32"
-    if name in _FLOATS:
-        return "fp32"
-    if name in _ALIGNED_STRIDES or name in _UNIT_STRIDES or name in _PLAIN_INTEGERS:
-        return "i32"
-    return f"*{_TYPES[case.dtype]}"
+def _root_message(error: BaseException) -> str:
+    """The last line of a chain's first error: Triton wraps it once for each function on the way."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
-def _cuda_resources(cubin: bytes, ptx: str, target: Target) -> tuple[int, int]:
-    """Registers a thread, and bytes it spills."""
-    with tempfile.TemporaryDirectory() as folder:
-        binary, text = Path(folder, "kernel.cubin"), Path(folder, "kernel.ptx")
-        binary.write_bytes(cubin)
-        usage = _run(triton.knobs.nvidia.cuobjdump.path, "-res-usage", str(binary))
-        registers = _number(r"\bREG:(\d+)", usage)
-        if _number(r"\bSTACK:(\d+)", usage) == 0:
-            return registers, 0  # what spills, spills to the stack
-        text.write_text(ptx, encoding="utf-8")
-        arch = int(target.arch)
-        suffix = "a" if arch >= 90 else ""
-        log = _run(get_ptxas(arch).path, "-v", f"--gpu-name=sm_{arch}{suffix}", str(text), "-o", str(binary))
-        return registers, _number(r"(\d+) bytes spill stores", log) + _number(r"(\d+) bytes spill loads", log)
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
-def _run(*command: str) -> str:
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return done.stdout + done.stderr
-
-
-def _number(pattern: str, text: str) -> int:
-    found = re.search(pattern, text)
-    if found is None:
-        raise RuntimeError(f"no {pattern!r} in the compiler's report")
-    return int(found[1])
-
-
-def _tile_text(constants: dict[str, Any], options: dict[str, Any]) -> str:
-    block = (
-        f"{constants['BLOCK_M']}x{constants['BLOCK_N']}"
-        if "BLOCK_N" in constants
-        else str(constants["BLOCK_M"])
-    )
-    return f"{block} w{options['num_warps']} s{options['num_stages']}"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, dict):
-        return " ".join(f"{name}:{count}" for name, count in value.items()) or "-"
-    return str(value)
+def _json(row: Row) -> str:
+    return json.dumps(asdict(row))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -11,74 +12,196 @@ from typing import Any
 
 import pytest
 
-KERNELS = ("forward", "key_value", "query", "delta")
-TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
+from xformer.kernels.device import AMPERE, BLACKWELL, CDNA3, HOPPER, INTERPRETER, Target
+from xformer.kernels.occupancy import occupancy
 
-# Part of the table that `python -m xformer.kernels.compile_check` prints: it has more head sizes and masks.
-COMPILE = """
-import dataclasses, json, torch
-from xformer.kernels.compile_check import TARGETS, Case, check
-for target in TARGETS:
-    for kernel in ("forward", "key_value", "query", "delta"):
-        cases = [Case(kernel, target, 64)]
-        if kernel != "delta":
-            cases.append(Case(kernel, target, 128, torch.bfloat16))
-            cases.append(Case(kernel, target, 64, torch.float32))
-        if kernel != "delta" and target.backend == "cuda":
-            cases.append(Case(kernel, target, 64, causal=True, window=True, alibi=True))
-        for case in cases:
-            print(json.dumps(dataclasses.asdict(check(case))), flush=True)
+TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
+MATRIX_INSTRUCTION = {"sm_80": "mma", "sm_90": "wgmma", "sm_100": "tcgen05", "gfx942": "mfma"}
+# Kernels whose matrix products decide how fast they are: these are tried for every target.
+PRODUCTS = ("attention_forward", "attention_backward_key_value", "attention_backward_query")
+
+# Part of the table that `python -m xformer.kernels.compile_check` prints: of each kernel its first
+# configuration, for sm_90, and of the products also the first in fp32, for every target.
+COMPILE = f"""
+import dataclasses, json, re
+from xformer.kernels.compile_check import check, compile_launch, items
+seen = set()
+for item in items():
+    target, launch = item
+    single = "fp32" in launch.configuration
+    product = launch.kernel in {PRODUCTS!r}
+    key = (target.name, launch.kernel, single and product)
+    if key in seen or not (product or target.name == "sm_90"):
+        continue
+    seen.add(key)
+    row = dataclasses.asdict(check(item))
+    occupancy = re.search(r"; Occupancy: (\\d+)", compile_launch(item).asm.get("amdgcn", ""))
+    row["by_llvm"] = int(occupancy[1]) if occupancy else None
+    row["key"] = [*key]
+    print(json.dumps(row), flush=True)
 """
 
 
-@pytest.fixture(scope="module")
-def rows(repository: Path) -> list[dict[str, Any]]:
-    pytest.importorskip("triton", reason="triton is not installed")
+def compiling(*command: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    command = [sys.executable, "-c", COMPILE]
-    done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True)
+    return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, Any]]:
+    pytest.importorskip("triton", reason="triton is not installed")
+    done = compiling("-c", COMPILE)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_every_kernel_compiles_for_every_target(rows: list[dict[str, Any]]) -> None:
-    assert {(row["kernel"], row["target"]) for row in rows} == {(k, t) for k in KERNELS for t in TARGETS}
+def test_compiles_for_every_target(rows: list[dict[str, Any]]) -> None:
+    assert {(row["kernel"], row["target"]) for row in rows} >= {(k, t) for k in PRODUCTS for t in TARGETS}
+    assert [row for row in rows if row["resources"] is None] == []
 
 
-def test_nothing_spills(rows: list[dict[str, Any]]) -> None:
-    assert [row for row in rows if row["spilled"] and row["target"].startswith("sm_")] == []
+def test_nothing_spills_and_everything_fits(rows: list[dict[str, Any]]) -> None:
+    assert [row["trouble"] for row in rows if row["trouble"]] == []
+    assert all(row["occupancy"]["warps"] >= row["resources"]["num_warps"] for row in rows)
 
 
-def test_programs_fit_into_shared_memory(rows: list[dict[str, Any]]) -> None:
-    """KiB a program may have: CUDA C++ programming guide, technical specifications; CDNA 3 ISA, 2.2.2."""
-    most = {"sm_80": 163, "sm_90": 227, "sm_100": 227, "gfx942": 64}
-    assert [row for row in rows if row["shared"] > most[row["target"]] * 1024] == []
-
-
-@pytest.mark.parametrize(
-    ("target", "instruction"),
-    [("sm_80", "mma"), ("sm_90", "wgmma"), ("sm_100", "tcgen05"), ("gfx942", "mfma")],
-)
-def test_half_precision_runs_on_tensor_cores(
-    target: str, instruction: str, rows: list[dict[str, Any]]
-) -> None:
-    products = [row for row in rows if row["target"] == target and row["dtype"] != "fp32"]
-    products = [row for row in products if row["kernel"] != "delta"]
-    assert len(products) >= 6
+@pytest.mark.parametrize("target", TARGETS)
+def test_half_precision_runs_on_tensor_cores(target: str, rows: list[dict[str, Any]]) -> None:
+    products = [row for row in rows if row["target"] == target and row["kernel"] in PRODUCTS]
+    products = [row for row in products if not row["key"][2]]
+    assert len(products) == len(PRODUCTS)
     for row in products:
-        assert row["instructions"].get(instruction, 0) > 0, row
+        assert row["resources"]["instructions"].get(MATRIX_INSTRUCTION[target], 0) > 0, row
 
 
 def test_fp32_is_exact(rows: list[dict[str, Any]]) -> None:
     """No tensor core of NVIDIA's multiplies fp32: had one been used, it would be tf32."""
-    singles = [row for row in rows if row["dtype"] == "fp32" and row["target"].startswith("sm_")]
-    assert len(singles) == 9
-    assert all(row["instructions"] == {} for row in singles)
+    singles = [row for row in rows if row["key"][2] and row["target"].startswith("sm_")]
+    assert len(singles) == 3 * len(PRODUCTS)
+    assert [row for row in singles if row["resources"]["instructions"]] == []
 
 
-def test_the_command_prints_a_table(repository: Path) -> None:
+def test_occupancy_agrees_with_llvm(rows: list[dict[str, Any]]) -> None:
+    """LLVM writes above AMD's code how many wavefronts the registers leave room for on each SIMD."""
+    amd = [row for row in rows if row["target"] == "gfx942"]
+    assert len(amd) == 2 * len(PRODUCTS)
+    for row in amd:
+        by_registers = occupancy(CDNA3, row["resources"]["registers"], 0, 1)
+        assert by_registers.warps == 4 * row["by_llvm"], row
+
+
+@pytest.mark.parametrize(
+    ("target", "registers", "warps_a_program", "warps"),
+    [
+        # CUDA C++ Best Practices Guide, "Calculating Occupancy": 75% and 63% (40 of 64).
+        (HOPPER, 37, 4, 48),
+        (HOPPER, 37, 10, 40),
+        # What CUDA's occupancy calculator lists for 256 threads, shared memory aside.
+        (AMPERE, 32, 8, 64),
+        (AMPERE, 40, 8, 48),
+        (AMPERE, 48, 8, 40),
+        (AMPERE, 64, 8, 32),
+        (AMPERE, 96, 8, 16),
+        (BLACKWELL, 128, 8, 16),
+        (BLACKWELL, 168, 8, 8),
+        (BLACKWELL, 255, 8, 8),
+        # Registers for each wave on a SIMD of 512: AMD's "register pressure" table for MI200 and MI300.
+        (CDNA3, 64, 1, 32),
+        (CDNA3, 72, 1, 28),
+        (CDNA3, 80, 1, 24),
+        (CDNA3, 96, 1, 20),
+        (CDNA3, 128, 1, 16),
+        (CDNA3, 168, 1, 12),
+        (CDNA3, 256, 1, 8),
+        (CDNA3, 512, 1, 4),
+    ],
+)
+def test_registers_limit_occupancy_as_published(
+    target: Target, registers: int, warps_a_program: int, warps: int
+) -> None:
+    assert occupancy(target, registers, 0, warps_a_program).warps == warps
+
+
+@pytest.mark.parametrize(
+    ("target", "shared", "warps", "limit"),
+    [
+        # CUDA keeps 1 KiB of each program's for itself: 163 KiB of 164 is all that one may have.
+        (AMPERE, 163 * 1024, 4, "shared memory"),
+        (AMPERE, 163 * 1024 + 1, 0, "shared memory"),
+        (AMPERE, 81 * 1024, 8, "shared memory"),
+        (AMPERE, 81 * 1024 + 1, 4, "shared memory"),
+        (HOPPER, 227 * 1024, 4, "shared memory"),
+        (HOPPER, 113 * 1024, 8, "shared memory"),
+        (HOPPER, 75 * 1024, 12, "shared memory"),
+        (CDNA3, 64 * 1024, 4, "shared memory"),
+        (CDNA3, 16 * 1024, 16, "shared memory"),
+        (CDNA3, 64 * 1024 + 1, 0, "shared memory"),
+    ],
+)
+def test_shared_memory_limits_occupancy(target: Target, shared: int, warps: int, limit: str) -> None:
+    found = occupancy(target, 32, shared, 4)
+    assert (found.warps, found.limit) == (warps, limit)
+
+
+def test_what_else_limits_occupancy() -> None:
+    assert str(occupancy(HOPPER, 32, 0, 1)) == "32/64 programs"
+    assert str(occupancy(HOPPER, 32, 0, 4)) == "64/64 warps"
+    assert str(occupancy(CDNA3, 64, 0, 2)) == "32/32 warps"
+    assert str(occupancy(CDNA3, 32, 0, 1)) == "32/32 warps"
+    assert str(occupancy(BLACKWELL, 32, 0, 4, tensor_memory=256)) == "8/64 tensor memory"
+    assert occupancy(HOPPER, 256, 0, 4).warps == 0  # a thread has 255 registers
+    with pytest.raises(ValueError, match=r"target: expected sm_80, .* got cpu"):
+        occupancy(INTERPRETER, 32, 0, 4)
+
+
+def test_every_kernel_that_is_launched_is_checked(repository: Path) -> None:
+    """A function of Triton's that is launched somewhere, `f[grid](…)`, has a `Launch` for each target."""
     pytest.importorskip("triton", reason="triton is not installed")
-    command = [sys.executable, "-m", "xformer.kernels.compile_check", "--help"]
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+    from xformer.kernels.compile_check import TARGETS, items
+
+    launched = set()
+    for path in (repository / "kernels").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Subscript)
+                and isinstance(node.func.value, ast.Name)
+            ):
+                launched.add(node.func.value.id)
+    assert launched
+    for target in TARGETS:
+        assert launched - {item.launch.function.__name__ for item in items([target])} == set(), target.name
+
+
+def test_launches_say_all_that_their_kernel_takes() -> None:
+    pytest.importorskip("triton", reason="triton is not installed")
+    from xformer.kernels.compile_check import items
+
+    chosen = items()
+    for target, launch in chosen:
+        names = set(launch.function.arg_names)
+        assert names == launch.types.keys() | launch.constants.keys(), (target.name, launch.kernel)
+        assert launch.aligned <= names
+    labels = [(i.target.name, i.launch.kernel, i.launch.configuration) for i in chosen]
+    assert len(set(labels)) == len(labels)
+
+
+def test_the_command_prints_a_table_as_it_goes() -> None:
+    pytest.importorskip("triton", reason="triton is not installed")
+    command = ("-m", "xformer.kernels.compile_check", "--target", "sm_90", "--kernel", "norm_add_shares")
+    done = compiling(*command, "--jobs", "1")
     assert done.returncode == 0, done.stderr
-    assert "--target" in done.stdout
+    heads, row, _, verdict = done.stdout.splitlines()
+    assert heads.split()[:6] == ["kernel", "target", "configuration", "tile", "registers", "spilled"]
+    assert row.split()[:2] == ["norm_add_shares", "sm_90"]
+    assert "1 launches: none spills" in verdict
+    done = compiling(*command, "--json")
+    assert json.loads(done.stdout)["occupancy"]["most"] == 64
+
+
+def test_the_command_refuses_unknown_kernels() -> None:
+    pytest.importorskip("triton", reason="triton is not installed")
+    done = compiling("-m", "xformer.kernels.compile_check", "--kernel", "atention")
+    assert done.returncode == 2
+    assert "kernel: expected part of one of" in done.stderr
+    assert "norm_forward" in done.stderr

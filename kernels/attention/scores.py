@@ -24,7 +24,7 @@ def load_relations(slopes, bias, head, far, ALIBI: tl.constexpr, BIAS: tl.conste
         slope = tl.load(slopes + head).to(tl.float32)
         if FOLDED:
             slope = slope * LOG2_E
-    line = bias
+    line = 0.0
     if BIAS:
         line = bias + head * (2 * far + 1) + far
     return slope, line

@@ -49,13 +49,13 @@ def load_parts(
         base, rows, tl.arange(0, BLOCK_D), stride_row, stride_column, n_rows,
         D if BLOCK_E == 0 else BLOCK_D, BLOCK_D, MASK_ROWS,
     )  # fmt: skip
-    if BLOCK_E == 0:
-        return first, 0.0
-    second = load_tile(
-        base, rows, BLOCK_D + tl.arange(0, BLOCK_E), stride_row, stride_column, n_rows,
-        D, BLOCK_D + BLOCK_E, MASK_ROWS,
-    )  # fmt: skip
-    return first, second
+    rest = first
+    if BLOCK_E > 0:
+        rest = load_tile(
+            base, rows, BLOCK_D + tl.arange(0, BLOCK_E), stride_row, stride_column, n_rows,
+            D, BLOCK_D + BLOCK_E, MASK_ROWS,
+        )  # fmt: skip
+    return first, rest
 
 
 @triton.jit
@@ -98,9 +98,10 @@ def add_product(acc, acc_rest, weight, b, b_rest, BLOCK_E: tl.constexpr, PRECISI
 @triton.jit
 def zero_parts(ROWS: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_E: tl.constexpr):
     """Give an accumulator in two parts; one that has no second part still needs something to carry along."""
-    if BLOCK_E == 0:
-        return tl.zeros([ROWS, BLOCK_D], tl.float32), tl.zeros([1], tl.float32)
-    return tl.zeros([ROWS, BLOCK_D], tl.float32), tl.zeros([ROWS, BLOCK_E], tl.float32)
+    rest = tl.zeros([1], tl.float32)
+    if BLOCK_E > 0:
+        rest = tl.zeros([ROWS, BLOCK_E], tl.float32)
+    return tl.zeros([ROWS, BLOCK_D], tl.float32), rest
 
 
 @triton.jit

@@ -10,5 +10,22 @@ from .attention import (
     attention_statistics,
     relative_buckets,
 )
+from .embedding_norm import embedding_norm
+from .glu import glu, squared_relu
+from .layer_norm import layer_norm
+from .rms_norm import rms_norm
+from .rotary import rotary
 
-__all__ = ["AttentionStatistics", "attention", "attention_rows", "attention_statistics", "relative_buckets"]
+__all__ = [
+    "AttentionStatistics",
+    "attention",
+    "attention_rows",
+    "attention_statistics",
+    "embedding_norm",
+    "glu",
+    "layer_norm",
+    "relative_buckets",
+    "rms_norm",
+    "rotary",
+    "squared_relu",
+]

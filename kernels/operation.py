@@ -1,0 +1,211 @@
+"""An operation as PyTorch sees it: a custom operator for compilers, a plain call in eager mode.
+
+A custom operator is what `torch.compile`, `torch.export` and fake tensors need: opaque, with a shape function
+and a gradient. Its dispatch takes tens of microseconds, though, more than a small kernel runs. An `Operation`
+is both: the operator where something traces, and elsewhere an autograd function that launches the same
+kernels directly, at less than half of the cost.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .attention.checks import Backend
+from .launch import Launch
+
+# a*b + c in one rounding: Triton 3.10 stops doing so unasked.
+FUSED = {"enable_fp_fusion": True}
+
+_NOTHING = nullcontext()
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+
+class Operation:
+    """Forward and backward pass of one operation on one backend.
+
+    Attributes:
+        op: the custom operator of the forward pass.
+        backward_op: the custom operator of the backward pass.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        *,
+        fake: Callable[..., Any],
+        fake_backward: Callable[..., Any],
+        save: Callable[[Any, tuple[Any, ...], Any], None],
+        differentiate: Callable[..., tuple[Tensor | None, ...]],
+        visible: int = 1,
+    ) -> None:
+        """Register `xformer::{name}` and `xformer::{name}_backward`.
+
+        Args:
+            name: of the operator.
+            forward: tensors and options to a tensor or a tuple of tensors, fully annotated.
+            backward: the same for the backward pass.
+            fake: tensors as empty as `forward` would return, from the same arguments.
+            fake_backward: the same for `backward`.
+            save: puts what the backward pass needs into the context: `(ctx, inputs, output)`.
+            differentiate: `(backward, ctx, *gradients of the visible outputs)` to one gradient for each input
+                of `forward`; calls the `backward` that it is given.
+            visible: how many outputs callers see; the others are for the backward pass.
+        """
+        self._forward = forward
+        self._visible = visible
+        self.op = torch.library.custom_op(f"xformer::{name}", forward, mutates_args=())
+        self.op.register_fake(fake)
+        self.backward_op = torch.library.custom_op(f"xformer::{name}_backward", backward, mutates_args=())
+        self.backward_op.register_fake(fake_backward)
+        backward_op = self.backward_op
+
+        def through_op(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+            return differentiate(backward_op, ctx, *grads[:visible])
+
+        def setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            ctx.set_materialize_grads(False)
+            save(ctx, inputs, output)
+
+        def no_second(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+            raise NotImplementedError(f"xformer::{name} has no second derivative; backend 'reference' has")
+
+        self.op.register_autograd(through_op, setup_context=setup)
+        self.backward_op.register_autograd(no_second)
+
+        class Direct(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, *inputs: Any) -> Any:
+                outputs = forward(*inputs)
+                setup(ctx, inputs, outputs)
+                return self._shown(outputs)
+
+            @staticmethod
+            def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+                # With create_graph, the operator is what says that there is no second derivative.
+                return differentiate(backward_op if torch.is_grad_enabled() else backward, ctx, *grads)
+
+        self._direct = Direct
+
+    def __call__(self, *inputs: Any) -> Any:
+        """The visible outputs: a tensor, or a tuple if there are several."""
+        if torch.compiler.is_compiling() or type(inputs[0]) not in _PLAIN or _is_traced():
+            return self._shown(self.op(*inputs))
+        if torch.is_grad_enabled():
+            return self._direct.apply(*inputs)
+        return self._shown(self._forward(*inputs))
+
+    def _shown(self, outputs: Any) -> Any:
+        if isinstance(outputs, Tensor):
+            return outputs
+        return outputs[0] if self._visible == 1 else tuple(outputs[: self._visible])
+
+
+def choose(backend: Backend | None, x: Tensor, lack: str | None) -> Backend:
+    """The backend asked for, if it can; left out, `triton` on a GPU where it can, otherwise `torch`.
+
+    Args:
+        backend: as the caller of an operation gave it.
+        x: whose device counts.
+        lack: what the Triton kernels cannot do here, in words; None if nothing.
+
+    Raises:
+        ValueError: no such backend.
+        NotImplementedError: Triton kernels were asked for and cannot do this.
+    """
+    if backend is None:
+        return "triton" if x.is_cuda and lack is None and triton_absence("cuda") is None else "torch"
+    if backend == "triton":
+        lack = lack or triton_absence(x.device.type)
+        if lack is not None:
+            raise NotImplementedError(f"backend 'triton': {lack}; use 'torch' or 'reference'")
+    elif backend not in ("torch", "reference"):
+        raise ValueError(f"backend: expected 'triton', 'torch', 'reference' or None, got {backend!r}")
+    return backend
+
+
+@torch.compiler.assume_constant_result
+def triton_absence(device_type: str) -> str | None:
+    """Why Triton cannot be used on a kind of device; None if it can."""
+    return _triton_absence(device_type)
+
+
+def on(device: torch.device) -> AbstractContextManager[Any]:
+    """Make a GPU current for a launch; nothing where it is already, because a guard takes time."""
+    if device.type != "cuda" or device.index == torch.cuda.current_device():
+        return _NOTHING
+    return torch.cuda.device(device)
+
+
+@cache
+def processors(device: torch.device) -> int:
+    """How many programs run at the same time if each takes a whole multiprocessor."""
+    # In the interpreter, few enough for several rounds of a persistent kernel in a small test.
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 2
+
+
+def power_of_two(n: int) -> int:
+    """The least power of two from n on."""
+    return 1 << (n - 1).bit_length() if n > 1 else 1
+
+
+def cover(size: int, largest: int) -> int:
+    """The block, a power of two up to `largest`, that covers `size` elements with at most an eighth to spare.
+
+    Where none from 64 on does, 64; where one block is enough for everything, that one.
+    """
+    if size <= largest // 2:
+        largest = max(64, power_of_two(size))
+    block = largest
+    while block > 64 and -size % block * 8 > size:
+        block //= 2
+    return block
+
+
+def launch_of(
+    kernel: str,
+    configuration: str,
+    function: Any,
+    warps: int,
+    types: dict[str, str],
+    constants: dict[str, Any],
+) -> Launch:
+    """A `Launch` with default stages, whose pointers and strides are multiples of 16.
+
+    Args:
+        kernel: its name in tables.
+        configuration: what it is compiled for.
+        function: the kernel.
+        warps: of a program.
+        types: of arguments; those in `constants` too do not count.
+        constants: arguments known when compiling.
+    """
+    types = {name: kind for name, kind in types.items() if name not in constants}
+    aligned = frozenset(name for name in types if types[name].startswith("*") or name.startswith("stride"))
+    return Launch(kernel, configuration, function, types, constants, aligned, warps, 3, FUSED)
+
+
+@cache
+def _triton_absence(device_type: str) -> str | None:
+    if importlib.util.find_spec("triton") is None:
+        return "triton is not installed"
+    if device_type == "cuda" or (device_type == "cpu" and os.environ.get("TRITON_INTERPRET") == "1"):
+        return None
+    hint = (
+        "; on a CPU, its interpreter needs TRITON_INTERPRET=1 from the start" if device_type == "cpu" else ""
+    )
+    return f"no Triton for device {device_type!r}{hint}"
+
+
+def _is_traced() -> bool:
+    """Whether a dispatch mode (fake tensors, `make_fx`) wants to see operators."""
+    return bool(torch._C._len_torch_dispatch_stack())

@@ -16,12 +16,13 @@ from torch import Tensor
 from ..accuracy import Error, Inputs
 from .checks import Backend
 from .op import attention
+from .probe import prepare
 from .rows import attention_rows
-from .statistics import attention_statistics
+from .statistics import AttentionStatistics, attention_statistics
 
 _OPTIONS = (
     "cu_seqlens_q", "cu_seqlens_k", "max_length_q", "max_length_k",
-    "causal", "window", "alibi_slopes", "bias_table", "bias_max_distance", "softcap", "scale", "sink", "allow_tf32",
+    "causal", "window", "alibi_slopes", "bias_table", "bias_max_distance", "softcap", "scale", "sink",
 )  # fmt: skip
 
 
@@ -51,25 +52,30 @@ def chosen_rows(inputs: Inputs) -> Tensor:
     return torch.cat([rows, rows[:1]])
 
 
-def solve_probe(inputs: Inputs, backend: Backend, lse: Tensor | None = None) -> dict[str, Tensor]:
+def solve_probe(
+    inputs: Inputs, backend: Backend, lse: Tensor | None = None, block: tuple[int, int] | None = None
+) -> dict[str, Tensor]:
     """All statistics, and rows, of one backend.
 
     Args:
         inputs: whose weights to look at.
         backend: which one.
         lse: (T, H); the exact one if left out.
+        block: (BLOCK_M, BLOCK_N) of the Triton kernels of statistics instead of the device's.
 
     Returns:
         `entropy`, `largest`, `distance`, `marked_mass`, `received` and `rows`.
     """
     q, k = inputs.leaves["q"], inputs.leaves["k"]
     lse = exact_lse(inputs) if lse is None else lse
-    options = score_arguments(inputs)
-    found = attention_statistics(
-        q, k, lse, **options, marked=marked_keys(inputs), received=True, backend=backend
-    )
-    solution = {name: value for name, value in found._asdict().items() if value is not None}
-    return solution | {"rows": attention_rows(q, k, lse, chosen_rows(inputs), **options, backend=backend)}
+    options, marked = score_arguments(inputs), marked_keys(inputs)
+    rows = attention_rows(q, k, lse, chosen_rows(inputs), **options, backend=backend)
+    if block is None:
+        found = attention_statistics(q, k, lse, **options, marked=marked, received=True, backend=backend)
+        solution = dict(zip(AttentionStatistics._fields, found, strict=True))
+    else:
+        solution = _with_blocks(q, k, lse, marked, options, block)
+    return {name: value for name, value in solution.items() if value is not None} | {"rows": rows}
 
 
 def probe_errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error]:
@@ -77,6 +83,20 @@ def probe_errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error
     exact = solve_probe(inputs.to(torch.float64), "reference")
     eager = solve_probe(inputs, "reference")
     return {name: _error(value, eager[name], exact[name]) for name, value in solution.items()}
+
+
+def _with_blocks(
+    q: Tensor, k: Tensor, lse: Tensor, marked: Tensor, options: dict[str, Any], block: tuple[int, int]
+) -> dict[str, Tensor | None]:
+    from .statistics_triton import statistics_triton  # triton exists only on some machines
+
+    every = dict.fromkeys(_OPTIONS) | {"causal": False, "bias_max_distance": 128} | options
+    probe = prepare(q, k, lse, *every.values(), "triton")
+    found = statistics_triton(
+        q, k, lse, probe.cu_seqlens_q, probe.cu_seqlens_k, probe.longest_q(), probe.longest_k(),
+        *probe.options, marked, True, False, list(block),
+    )  # fmt: skip
+    return dict(zip(AttentionStatistics._fields, found, strict=True))
 
 
 def _error(found: Tensor, eager: Tensor, exact: Tensor) -> Error:

@@ -33,7 +33,6 @@ def attention_rows(
     softcap: float | None = None,
     scale: float | None = None,
     sink: Tensor | None = None,
-    allow_tf32: bool = False,
     backend: Backend | None = None,
 ) -> Tensor:
     """Rows of the matrix of attention weights, before dropout, where the whole would not fit.
@@ -60,7 +59,6 @@ def attention_rows(
         softcap: as in `attention`.
         scale: as in `attention`.
         sink: (H,), as in `attention`: a row sums to what it left.
-        allow_tf32: as in `attention`.
         backend: as in `attention`.
 
     Returns:
@@ -82,7 +80,7 @@ def attention_rows(
         return reference_rows(*tensors, probe.longest_k(), probe.rules, probe.sink)
     if probe.backend == "torch":
         return rows_torch(*tensors, probe.longest_k(), *probe.options)
-    from .statistics_triton import rows_triton  # triton exists only on some machines
+    from .rows_triton import rows_triton  # triton exists only on some machines
 
     return rows_triton(*tensors, probe.longest_k(), *probe.options)
 

@@ -267,3 +267,60 @@ def test_memory_is_linear(options: dict[str, Any], monkeypatch: pytest.MonkeyPat
             *list(inputs.leaves.values())[:2], torch.zeros(n, 1), **arguments, received=True, backend="torch"
         )
     assert n < largest.numel < n * n / 10
+
+
+SMALL = (16, 16)
+MASKS: dict[str, dict[str, Any]] = {
+    "bidirectional": {},
+    "causal": {"causal": True},
+    "window": {"window": 12},
+    "causal window": {"causal": True, "window": 41},
+}
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["fp32", "fp16"])
+def test_triton_over_several_blocks(mask: str, dtype: torch.dtype, triton_device: torch.device) -> None:
+    problem = Problem((40, 18, 1), (53, 7, 1), 1, 1, dtype=dtype, options=MASKS[mask])
+    inputs = draw(problem, triton_device)
+    assert_passes(inputs, solve_probe(inputs, "triton", block=SMALL))
+
+
+@pytest.mark.parametrize("head_size", [1, 72, 80, 256])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["fp32", "fp16"])
+def test_triton_at_head_sizes(head_size: int, dtype: torch.dtype, triton_device: torch.device) -> None:
+    inputs = draw(Problem((19, 4), n_heads=1, n_kv_heads=1, head_size=head_size, dtype=dtype), triton_device)
+    assert_passes(inputs, solve_probe(inputs, "triton"))
+
+
+@st.composite
+def triton_problems(draw: st.DrawFn) -> Problem:
+    lengths_q = tuple(draw(st.lists(st.integers(0, 34), max_size=2)))
+    n_kv_heads = draw(st.integers(1, 2))
+    options: dict[str, Any] = {"causal": draw(st.booleans()), "bias_max_distance": draw(st.integers(5, 20))}
+    if draw(st.booleans()):
+        options["window"] = draw(st.integers(0, 50))
+    if draw(st.booleans()):
+        options["softcap"] = draw(st.floats(0.5, 5.0))
+    if draw(st.booleans()):
+        options["scale"] = draw(st.floats(0.05, 1.0))
+    return Problem(
+        lengths_q,
+        None if draw(st.booleans()) else tuple(draw(st.integers(0, 34)) for _ in lengths_q),
+        n_heads=n_kv_heads * draw(st.integers(1, 2)),
+        n_kv_heads=n_kv_heads,
+        head_size=draw(st.sampled_from([8, 16, 24])),
+        dtype=draw(st.sampled_from([torch.float32, torch.float16])),
+        layout=draw(st.sampled_from(["contiguous", "fused", "transposed"])),
+        alibi=draw(st.booleans()),
+        bias_buckets=draw(st.sampled_from([None, 8])),
+        sink=draw(st.booleans()),
+        options=options,
+    )
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(problem=triton_problems(), seed=st.integers(0, 2**32 - 1))
+def test_triton_on_any_problem(problem: Problem, seed: int, triton_device: torch.device) -> None:
+    inputs = draw(problem, triton_device, seed)
+    assert_passes(inputs, solve_probe(inputs, "triton", block=SMALL))

@@ -50,7 +50,7 @@ def tile_for(target: Target, head_size: int, dtype: torch.dtype) -> Tile:
     if dtype == torch.float32:
         return Tile(32, 32, 4, 1) if width <= 64 else Tile(16, 32, 8, 1)
     if width <= 64:
-        return Tile(128, 64, 4 if target.arch == 90 else 8, 3)
+        return Tile(128, 64, 8 if target.arch == 80 else 4, 3)
     return Tile(128, 64, 8, 2) if width == 128 else Tile(64, 32, 8, 2)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from xformer.cli.bench import Bench
 from xformer.cli.data import Data
 from xformer.cli.demo import Demo
 from xformer.cli.evaluate import Evaluate
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         | Annotated[Pretrain, tyro.conf.subcommand("pretrain")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Data, tyro.conf.subcommand("data")]
-        | Annotated[TokenizerCommand, tyro.conf.subcommand("tokenizer")],
+        | Annotated[TokenizerCommand, tyro.conf.subcommand("tokenizer")]
+        | Annotated[Bench, tyro.conf.subcommand("bench")],
         prog="xformer",
         description=_DESCRIPTION,
         args=arguments,

@@ -1,0 +1,150 @@
+"""This working tree beside another revision of it, in turns: each round is a process for either side.
+
+The bench itself is this tree's on both sides, so that what differs is what is measured and not how. A process
+of its own for each turn means that neither side inherits the other's compiled code, memory or clocks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from xformer.errors import InputError
+
+from .record import Record
+
+# The fewest rounds from which intervals that do not touch mean something: at six, two sides that are equal
+# come out apart in one of 462 comparisons.
+FEWEST_ROUNDS = 6
+
+Progress = Callable[[str, int, int | None], None]
+
+
+@contextmanager
+def worktree(revision: str, repository: Path) -> Iterator[Path]:
+    """A revision's files in a temporary folder, with this tree's bench; removed afterwards.
+
+    Args:
+        revision: a commit, branch or tag.
+        repository: the checkout.
+
+    Yields:
+        The folder.
+
+    Raises:
+        InputError: there is no such revision, or this is no checkout.
+    """
+    commit = _git(
+        repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
+    )
+    if commit is None:
+        raise InputError(f"--base: expected a revision of the checkout at {repository}, got {revision!r}")
+    parent = Path(tempfile.mkdtemp(prefix="xformer-base-"))
+    folder = parent / "tree"
+    try:
+        if _git(repository, "worktree", "add", "--detach", "--quiet", str(folder), commit) is None:
+            raise InputError(f"--base: git could not check out {revision}")
+        shutil.rmtree(folder / "benchmarks", ignore_errors=True)
+        shutil.copytree(
+            repository / "benchmarks",
+            folder / "benchmarks",
+            ignore=shutil.ignore_patterns("results", "__pycache__"),
+        )
+        yield folder
+    finally:
+        _git(repository, "worktree", "remove", "--force", str(folder))
+        shutil.rmtree(parent, ignore_errors=True)
+        _git(repository, "worktree", "prune")
+
+
+def interleave(
+    before: Path, after: Path, command: Sequence[str], rounds: int, progress: Progress | None = None
+) -> tuple[list[list[Record]], list[list[Record]]]:
+    """Run a bench command on both trees in turns, every other round in the other order.
+
+    Args:
+        before: root of one tree.
+        after: root of the other.
+        command: what follows `python`; it prints records, a line each, on standard output.
+        rounds: turns for each.
+        progress: told what is going on.
+
+    Returns:
+        The records of each round, of `before` and of `after`.
+
+    Raises:
+        InputError: `rounds` is too few to tell anything.
+        RuntimeError: a process failed; the message has the end of what it said.
+    """
+    if rounds < FEWEST_ROUNDS:
+        raise InputError(
+            f"--rounds: expected at least {FEWEST_ROUNDS}, or no interval can be told, got {rounds}"
+        )
+    found: tuple[list[list[Record]], list[list[Record]]] = ([], [])
+    for number in range(rounds):
+        for side in (0, 1) if number % 2 == 0 else (1, 0):
+            if progress is not None:
+                progress("rounds", len(found[0]) + len(found[1]), 2 * rounds)
+            found[side].append(_turn((before, after)[side], command))
+    if progress is not None:
+        progress("rounds", 2 * rounds, 2 * rounds)
+    return found
+
+
+def repository_of(start: Path) -> Path:
+    """The root of the checkout that a file or folder lies in.
+
+    Raises:
+        InputError: it lies in none.
+    """
+    found = _git(start if start.is_dir() else start.parent, "rev-parse", "--show-toplevel")
+    if found is None:
+        raise InputError(f"--base: expected a git checkout, and {start} lies in none")
+    return Path(found)
+
+
+def _turn(root: Path, command: Sequence[str]) -> list[Record]:
+    """One process on one tree."""
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    process = subprocess.Popen(
+        [sys.executable, "-P", *command],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate()
+    except BaseException:
+        # What it has started itself goes as well.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    if process.returncode:
+        raise RuntimeError(f"{root}: {' '.join(command)} failed with {process.returncode}:\n{err[-2000:]}")
+    try:
+        return [Record.from_json(line) for line in out.splitlines() if line.startswith("{")]
+    except (json.JSONDecodeError, ValueError) as error:
+        raise RuntimeError(f"{root}: {' '.join(command)} printed what is no record: {error}") from error
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git says, or None if it fails."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=120
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

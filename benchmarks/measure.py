@@ -2,103 +2,117 @@
 
 from __future__ import annotations
 
-import math
+import gc
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
-Work = Callable[[], object]
-
-# A GPU's second-level cache keeps what the last call left there, which no training step would find. It is
-# overwritten between calls, with more than any GPU's holds today.
-CACHE_BYTES = 256 * 2**20
+from .stopwatch import Runner, Stopwatch, Work
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per call, one value for each round, in the order they were taken."""
+    """Seconds per call, one value for each round, in the order they were taken.
 
-    seconds: tuple[float, ...]
+    Attributes:
+        warm: with the caches as the last call left them.
+        cold: with the caches overwritten.
+        launch: what the host needs for one call on a GPU; None on a CPU, where it is part of the rest.
+        peak_bytes: memory that a call takes at most, beside its inputs.
+    """
 
-    def quantile(self, q: float) -> float:
-        """Seconds per call below which a share `q` of the rounds lies."""
-        return float(np.quantile(self.seconds, q))
+    warm: tuple[float, ...]
+    cold: tuple[float, ...]
+    launch: float | None
+    peak_bytes: int | None
 
-    @property
-    def median(self) -> float:
-        """Seconds per call of the middle round."""
-        return self.quantile(0.5)
+
+def quantiles(seconds: tuple[float, ...]) -> dict[str, float] | None:
+    """`p20`, `p50` and `p80` of some seconds; None of none."""
+    if not seconds:
+        return None
+    return {f"p{q}": float(np.quantile(seconds, q / 100)) for q in (20, 50, 80)}
 
 
 def measure(
     works: Mapping[str, Work],
-    device: torch.device,
+    stopwatch: Stopwatch,
     *,
     rounds: int = 30,
-    shortest: float = 2e-3,
-    budget: float = 10.0,
-) -> dict[str, Timing]:
+    budget: float = 2.0,
+    fewest: int = 3,
+) -> dict[str, Timing | Exception]:
     """Time each of `works`, taking turns.
 
-    In a round each has one turn, and every round begins with the next one, so that a machine that grows warm
-    or busy slows all of them alike. A turn on a CPU is as many calls as fill `shortest` seconds, and on a GPU
-    one call between two events, after the cache was overwritten.
+    In a round each has one turn, warm and cold, and every round begins with the next one, so that a machine
+    that grows warm or busy slows all of them alike. Who has used up its share of the budget sits the other
+    rounds out, so that the slowest doesn't cost the fast ones their precision.
 
     Args:
         works: the calls to time, by name.
-        device: where they run.
-        rounds: turns for each.
-        shortest: seconds that a turn on a CPU lasts at least, since a clock can't resolve less.
-        budget: seconds to spend in all, about: when they are used up no round is begun, but three are always
-            done.
+        stopwatch: of the device they run on.
+        rounds: turns for each at most.
+        budget: seconds to spend in all, about, after each was warmed up.
+        fewest: turns that each has whatever the budget.
 
     Returns:
-        The timing of each.
+        The timing of each, or the error by which it ended.
     """
-    on_gpu = device.type == "cuda"
-    turn = _turn_on_gpu(device) if on_gpu else _turn_on_cpu
-    calls: dict[str, int] = {}
+    found: dict[str, Timing | Exception] = {}
+    takes: dict[str, _Takes] = {}
     for name, work in works.items():
-        work()  # the first call compiles, allocates and fills caches
-        calls[name] = 1 if on_gpu else math.ceil(shortest / max(turn(work, 1), 1e-9))
-    names = list(works)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    deadline = time.perf_counter() + budget
-    for number in range(rounds):
-        if number >= 3 and time.perf_counter() > deadline:
-            break
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
-            seconds[name].append(turn(works[name], calls[name]))
-    return {name: Timing(tuple(taken)) for name, taken in seconds.items()}
+        try:
+            runner = stopwatch.start(work)
+            takes[name] = _Takes(runner, runner.launch(), runner.peak_bytes())
+        except Exception as error:  # whatever a peer may raise, the others go on
+            found[name] = error
+            stopwatch.tidy()
+    share = budget / max(1, len(takes))
+    with _no_collection():
+        for number in range(rounds):
+            names = list(takes)
+            first = number % max(1, len(names))
+            for name in names[first:] + names[:first]:
+                take = takes[name]
+                if len(take.warm) >= fewest and take.spent > share:
+                    continue
+                start = time.perf_counter()
+                try:
+                    take.warm.append(take.runner.warm())
+                    if number < stopwatch.cold_rounds:
+                        take.cold.append(take.runner.cold())
+                except Exception as error:
+                    found[name] = error
+                    del takes[name]
+                take.spent += time.perf_counter() - start
+    for name, take in takes.items():
+        found[name] = Timing(tuple(take.warm), tuple(take.cold), take.launch, take.peak_bytes)
+    return found
 
 
-def _turn_on_cpu(work: Work, calls: int) -> float:
-    """Seconds per call over `calls` calls."""
-    start = time.perf_counter()
-    for _ in range(calls):
-        work()
-    return (time.perf_counter() - start) / calls
+@dataclass
+class _Takes:
+    """What was taken of one work so far."""
+
+    runner: Runner
+    launch: float | None
+    peak_bytes: int | None
+    warm: list[float] = field(default_factory=list)
+    cold: list[float] = field(default_factory=list)
+    spent: float = 0.0
 
 
-def _turn_on_gpu(device: torch.device) -> Callable[[Work, int], float]:
-    """The same on a GPU, timed by the GPU itself."""
-    cache = torch.empty(CACHE_BYTES, dtype=torch.int8, device=device)
-
-    def turn(work: Work, calls: int) -> float:
-        total = 0.0
-        for _ in range(calls):
-            start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            # While this runs the host gets ahead, so that its own time to launch the work isn't counted.
-            cache.zero_()
-            start.record()
-            work()
-            stop.record()
-            torch.cuda.synchronize(device)
-            total += start.elapsed_time(stop) / 1e3
-        return total / calls
-
-    return turn
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python's garbage collector rests: it would fall upon one contender's turn."""
+    was_on = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

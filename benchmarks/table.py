@@ -2,77 +2,106 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
+
 from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .cases import AttentionCase, Direction
-from .record import Environment, Record
+from .environment import Environment
+from .record import Record
+
+# What the columns mean; to be shown once.
+LEGEND = (
+    "warm, cold: ms a call, caches as they are or overwritten; host: µs to start one; "
+    "share: of the roofline; MiB: peak; error: distance from fp64 over plain PyTorch's"
+)
 
 
 def heading(where: Environment) -> str:
     """One line that says where the numbers come from."""
     triton = f"Triton {where.triton}" if where.triton else "no Triton"
-    versions = f"torch {where.torch}, {triton}, commit {where.commit}"
-    return f"{where.device}, {where.threads} CPU threads, {versions}"
+    threads = f", {where.threads} CPU threads" if where.kind == "cpu" else ""
+    versions = f"torch {where.torch}, {triton}, commit {where.commit}{'+' if where.dirty else ''}"
+    return f"{where.device}{threads}, {versions}"
 
 
-def table(case: AttentionCase, records: list[Record]) -> Table:
-    """One row for each implementation; times forward and forward+backward, or why there is none.
+def by_case(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """The records of each case, as they come: neighbours of one operation, case and dtype belong together."""
+    for _, group in itertools.groupby(records, lambda each: (each.operation, each.case, each.dtype)):
+        yield list(group)
+
+
+def table(records: list[Record]) -> RenderableType:
+    """One row for each implementation and direction: times, or why there are none.
 
     Args:
-        case: what was measured.
-        records: all records of that case.
+        records: all records of one case.
 
     Returns:
-        The table, some 80 columns wide; the fastest time of each direction stands out. Ragged batches show
-        tokens per second, dense ones FLOP/s, as the literature does.
+        The table, up to 90 columns wide; the fastest of each direction stands out.
     """
-    title = (
-        f"{case.name}: {case.n_tokens:,} tokens, {case.n_heads} heads of {case.d_head}, {records[0].dtype}, "
-        f"{case.fill:.0%} of a padded batch"
+    if records[0].status == "absent":
+        return Group(
+            *(Text(f"{each.operation}: no {each.implementation}, {each.note}", "dim") for each in records)
+        )
+    first = records[0]
+    sizes = ", ".join(
+        f"{name} {_number(value)}" for name, value in first.shape.items() if value not in (0, False)
     )
-    shown = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0)
+    shown = Table(
+        box=SIMPLE_HEAD,
+        padding=0,
+    )
     shown.add_column("", no_wrap=True)
-    rate = "FLOP/s" if case.fill == 1 else "tokens/s"
-    directions: tuple[Direction, ...] = ("forward", "forward+backward")
+    for name in ("warm (p20–p80)", "cold", "host", "rate", "share", "MiB", "error"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    directions = list(dict.fromkeys(record.direction for record in records))
     for direction in directions:
-        shown.add_column(f"{direction}\nms (p20–p80)", justify="right", no_wrap=True)
-        shown.add_column(f"\n{rate}", justify="right", no_wrap=True)
-        shown.add_column("\nerror", justify="right", no_wrap=True)
-    by_key = {(record.implementation, record.direction): record for record in records}
-    timed = [(record.direction, record.seconds["p50"]) for record in records if record.seconds]
-    best = {d: min((time for direction, time in timed if direction == d), default=0.0) for d in directions}
-    for name in dict.fromkeys(record.implementation for record in records):
-        cells: list[Text] = []
-        for direction in directions:
-            cells += _cells(by_key[name, direction], rate, best[direction])
-        shown.add_row(name, *cells)
+        group = [record for record in records if record.direction == direction]
+        if len(directions) > 1:
+            shown.add_section()
+            shown.add_row(Text(direction, "italic"))
+        best = min((record.seconds["p50"] for record in group if record.seconds), default=0.0)
+        for record in group:
+            shown.add_row(record.implementation, *_cells(record, best))
     notes = dict.fromkeys(f"{record.implementation}: {record.note}" for record in records if record.note)
-    legend = "error: distance from fp64 as a multiple of plain PyTorch's; above 2 is wrong"
-    shown.caption = Text("\n".join([legend, *notes]), "dim")
-    shown.caption_justify = "left"
-    return shown
+    title = Text(f"{first.operation}: {first.case}, {first.dtype}", "bold").append(
+        f"  {sizes}", "not bold dim"
+    )
+    return Group(title, shown, Text("\n".join([*notes, ""]), "dim"))
 
 
-def _cells(record: Record, rate: str, best: float) -> tuple[Text, Text, Text]:
-    """Time, rate, error."""
-    error = "" if record.error_multiple is None else f"{record.error_multiple:.2f}"
+def _cells(record: Record, best: float) -> list[Text]:
+    """Times, rate, share of the roofline, memory, error."""
+    error = Text("" if record.error_multiple is None else f"{record.error_multiple:.2f}")
     if record.seconds is None:
-        if record.status == "unsupported":
-            return Text("–"), Text(), Text()
-        return Text(record.status.upper(), "bold red"), Text(), Text(error, "bold red")
-    low, middle, high = (_short(record.seconds[name] * 1e3) for name in ("p20", "p50", "p80"))
-    time = Text(middle, "bold green" if record.seconds["p50"] == best else "")
-    time.append(f" ({low}–{high})", "dim")
-    amount = (record.flops_per_second if rate == "FLOP/s" else record.tokens_per_second) or 0.0
-    return time, Text(_short(amount)), Text(error)
+        if record.status in ("unsupported", "absent"):
+            return [Text("–")]
+        return [Text(record.status.upper(), "bold red"), *(Text() for _ in range(5)), error]
+    low, middle, high = (short(record.seconds[name] * 1e3) for name in ("p20", "p50", "p80"))
+    warm = Text(middle, "bold green" if record.seconds["p50"] == best else "")
+    warm.append(f" ({low}–{high})", "dim")
+    cold = short(record.cold_seconds["p50"] * 1e3) if record.cold_seconds else ""
+    host = "" if record.launch_seconds is None else short(record.launch_seconds * 1e6)
+    rate = f"{short(record.flops_per_second)}FLOP/s" if record.flops_per_second else ""
+    if not rate and record.bytes_per_second:
+        rate = f"{short(record.bytes_per_second)}B/s"
+    share = "" if record.roofline_share is None else f"{record.roofline_share:.0%}"
+    memory = "" if record.peak_bytes is None else short(record.peak_bytes / 2**20)
+    return [warm, Text(cold), Text(host), Text(rate), Text(share), Text(memory), error]
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Three digits and a suffix: `0.0123`, `4.56`, `789`, `12.3k`."""
     steps = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (0.0, ""))
     limit, suffix = next(step for step in steps if value >= step[0] * 0.9995)
     value /= limit or 1
     digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2 if value >= 0.9995 else 3
     return f"{value:.{digits}f}{suffix}"
+
+
+def _number(value: float | str) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,1 @@
+"""The operations that the bench knows, each in a file of its own."""

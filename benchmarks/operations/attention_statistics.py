@@ -1,0 +1,182 @@
+"""Statistics of every row of attention's weights, from q, k and the log-sum-exp, beside plain attention.
+
+Shapes: T tokens, H heads, D head size, L length of one sequence, b sequences of that length, X = b·H.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from xformer.kernels import attention
+
+from ..operation import (
+    Amount,
+    Contender,
+    DeviceKind,
+    Inputs,
+    Operation,
+    Prepared,
+    compiled,
+    our_backends,
+    random_normal,
+)
+from ..record import Direction
+from .attention_cases import CPU_TOKENS, GPU_TOKENS, AttentionCase, dense, ragged
+from .attention_peers import boundaries
+from .attention_truth import LARGEST_BLOCK, blocks
+from .lengths import descriptions, messages
+
+# Not the mass on marked tokens or the attention received: those are asked for apart, and no row needs them.
+STATISTICS = ("entropy", "largest", "distance")
+
+
+class AttentionStatistics(Operation[AttentionCase]):
+    """The operation `attention_statistics`; contenders called `… forward` are plain attention."""
+
+    name = "attention_statistics"
+    directions = ("forward",)
+    gpu_seconds = 20.0
+
+    def cases(self, kind: DeviceKind, quick: bool) -> Sequence[AttentionCase]:
+        """Dense and ragged, as attention's own."""
+        n = GPU_TOKENS if kind == "cuda" else CPU_TOKENS
+        if quick:
+            return [dense(128, n // 8, 4, 64)]
+        if kind == "cpu":
+            lengths = [dense(length, n, 4, 64) for length in (512, 128, 2048)]
+            return [ragged(messages(), n, 4, 64), *lengths, dense(512, n, 4, 64, causal=True)]
+        return [
+            *(dense(length, n, 32, 64, compiled=length == 512) for length in (2048, 512, 8192)),
+            *(dense(length, n, 16, 128) for length in (2048, 512)),
+            ragged(messages(), n, 12, 64),
+            ragged(descriptions(), n, 12, 64),
+            *(dense(length, n, 32, 64, causal=True) for length in (2048, 512)),
+            dense(2048, n, 12, 64, window=128),
+        ]
+
+    def contenders(self) -> Sequence[Contender[AttentionCase]]:
+        """Ours, our forward pass alone, and the formula over the whole matrix."""
+        return [
+            *(Contender(f"xformer {backend}", partial(_ours, backend)) for backend in our_backends()),
+            *(Contender(f"xformer {backend} forward", partial(_pass, backend)) for backend in our_backends()),
+            Contender("eager", _eager),
+            Contender("torch.compile", lambda case, inputs: compiled(_eager(case, inputs)), compiled=True),
+        ]
+
+    def draw(self, case: AttentionCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
+        """q, k, v (T, H, D), and what follows from them: lse (T, H) in fp32."""
+        normal = random_normal(seed, dtype, device)
+        shape = (case.n_tokens, case.n_heads, case.d_head)
+        leaves = {name: normal(*shape) for name in "qkv"}
+        # From fp64, and rounded: no contender's own.
+        lse = _by_block(case, Inputs(leaves, {}, {}).double(), _lse)["lse"]
+        return Inputs(leaves, {"lse": lse.float()}, {})
+
+    def truth(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
+        """From the weights, in fp64."""
+        return _by_block(case, inputs.double(), _all)
+
+    def plain(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
+        """From the weights, without padding."""
+        return _by_block(case, inputs, _all)
+
+    def amount(self, case: AttentionCase, dtype: torch.dtype, direction: Direction) -> Amount:
+        """One product a pair, and q and k read; three numbers a row are nothing beside."""
+        numbers = 2 * case.n_tokens * case.n_heads * case.d_head
+        return Amount(2.0 * case.n_heads * case.d_head * case.pairs, float(numbers) * dtype.itemsize)
+
+    def tiny(self, case: AttentionCase) -> AttentionCase:
+        """Two short sequences."""
+        return case.tiny()
+
+
+def _ours(backend: Literal["triton", "torch"], case: AttentionCase, inputs: Inputs) -> Prepared:
+    from xformer.kernels import attention_statistics
+
+    starts, lse = boundaries(case, inputs.leaves["q"].device), inputs.fixed["lse"]
+    longest = case.lengths[0]
+
+    def measure(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+        found = attention_statistics(
+            q, k, lse, starts, max_length_q=longest, max_length_k=longest, causal=case.causal,
+            window=case.window, backend=backend,
+        )  # fmt: skip
+        return found.entropy, found.largest, found.distance
+
+    return Prepared(measure, inputs.leaves, (), STATISTICS)
+
+
+def _pass(backend: Literal["triton", "torch"], case: AttentionCase, inputs: Inputs) -> Prepared:
+    """Attention itself on the same batch."""
+    starts, longest = boundaries(case, inputs.leaves["q"].device), case.lengths[0]
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return attention(
+            q, k, v, starts, max_length_q=longest, max_length_k=longest, causal=case.causal,
+            window=case.window, backend=backend,
+        )  # fmt: skip
+
+    return Prepared(attend, inputs.leaves, (), ("out",))
+
+
+def _eager(case: AttentionCase, inputs: Inputs) -> Prepared:
+    """The weights whole, (b·H, L, L) for each length, and what is asked of them."""
+    every = list(blocks(case, inputs.leaves["q"].device))
+
+    def measure(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+        rows = []
+        for block in every:
+            score = block.scores(block.take(q), block.take(k), None, block.heads)
+            rows.append([_unblock(x, case.n_heads) for x in _statistics(score)])
+        return tuple(torch.cat(several) for several in zip(*rows, strict=True))
+
+    return Prepared(measure, inputs.leaves, (), STATISTICS)
+
+
+Compute = Callable[[Tensor, Tensor], dict[str, Tensor]]
+
+
+def _by_block(case: AttentionCase, inputs: Inputs, compute: Compute) -> dict[str, Tensor]:
+    """Runs of equal lengths, no more at a time than fits; (T, H) or (T, H, D) each."""
+    q, k, v = (inputs.leaves[name] for name in "qkv")
+    found: dict[str, list[Tensor]] = {}
+    for block in blocks(case, q.device):
+        size = max(1, LARGEST_BLOCK // block.length**2)
+        parts = (block.take(x).split(size) for x in (q, k, v))
+        pieces = [
+            compute(block.scores(query, key, None, block.heads), value)
+            for query, key, value in zip(*parts, strict=True)
+        ]
+        for name in pieces[0]:
+            whole = torch.cat([piece[name] for piece in pieces])
+            whole = block.put(whole, case.n_heads) if whole.dim() == 3 else _unblock(whole, case.n_heads)
+            found.setdefault(name, []).append(whole)
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def _unblock(x: Tensor, n_heads: int) -> Tensor:
+    """(X, L) → (b·L, H)."""
+    return x.unflatten(0, (-1, n_heads)).transpose(1, 2).flatten(0, 1)
+
+
+def _lse(score: Tensor, value: Tensor) -> dict[str, Tensor]:
+    return {"lse": torch.logsumexp(score, dim=-1)}
+
+
+def _all(score: Tensor, value: Tensor) -> dict[str, Tensor]:
+    """The statistics, and the output."""
+    found = dict(zip(STATISTICS, _statistics(score), strict=True))
+    return found | {"out": torch.softmax(score, dim=-1) @ value}
+
+
+def _statistics(score: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Entropy in nats, largest weight, mean distance in tokens, (X, L) each, of scores (X, L, L)."""
+    place = torch.arange(score.shape[-1], device=score.device)
+    weight = torch.softmax(score.to(torch.promote_types(score.dtype, torch.float32)), dim=-1)
+    entropy = -torch.xlogy(weight, weight).sum(-1)
+    return entropy, weight.amax(-1), (weight * (place - place[:, None]).abs()).sum(-1)

@@ -1,0 +1,148 @@
+"""What enters an encoder: embedding rows of the tokens, with or without their positions', normed.
+
+Shapes: T tokens, V vocabulary, P positions, C width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..operation import (
+    Amount,
+    Case,
+    Composed,
+    Contender,
+    DeviceKind,
+    Inputs,
+    Prepared,
+    our_backends,
+    random_normal,
+)
+from ..record import Direction
+from .lengths import messages
+
+EPS = 1e-5
+_LONGEST = 512
+
+
+@dataclass(frozen=True)
+class EmbeddingCase(Case):
+    """Tokens to be looked up.
+
+    Attributes:
+        n_tokens: T.
+        vocabulary: V.
+        width: C.
+        positions: whether a table of 512 positions is added.
+    """
+
+    n_tokens: int
+    vocabulary: int
+    width: int
+    positions: bool = False
+
+
+class EmbeddingNorm(Composed[EmbeddingCase]):
+    """The operation `embedding_norm`."""
+
+    name = "embedding_norm"
+    gpu_seconds = 15.0
+
+    def cases(self, kind: DeviceKind, quick: bool) -> Sequence[EmbeddingCase]:
+        """Vocabularies of 16k to 250k, the widths of encoders."""
+        if quick:
+            return [_case(512, 4096, 256)]
+        if kind == "cpu":
+            return [
+                _case(4096, 16_384, 256, compiled=True),
+                _case(4096, 16_384, 256, positions=True),
+                _case(4096, 65_536, 256),
+            ]
+        return [
+            _case(16_384, 250_002, 768, compiled=True),
+            _case(16_384, 16_384, 768),
+            _case(16_384, 250_002, 768, positions=True, compiled=True),
+            _case(16_384, 65_536, 256),
+            _case(16_384, 131_072, 1024),
+        ]
+
+    def contenders(self) -> Sequence[Contender[EmbeddingCase]]:
+        """Ours and the composition."""
+        ours = [Contender(f"xformer {backend}", partial(_ours, backend)) for backend in our_backends()]
+        return [*ours, *self.composed()]
+
+    def draw(self, case: EmbeddingCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
+        """Draw table (V, C), weight and bias (C,), position_table (P, C); tokens (T,) by Zipf's law."""
+        normal = random_normal(seed, dtype, device)
+        generator = torch.Generator(device).manual_seed(seed)
+        # The share of ranks up to r is log r / log V: its inverse is V to the power of a uniform number.
+        uniform = torch.rand(case.n_tokens, generator=generator, device=device, dtype=torch.float64)
+        rank = (float(case.vocabulary) ** uniform).long() - 1
+        leaves = {"table": normal(case.vocabulary, case.width)}
+        leaves |= {name: normal(case.width) for name in ("weight", "bias")}
+        fixed = {"tokens": rank.clamp(max=case.vocabulary - 1)}
+        if case.positions:
+            leaves["position_table"] = normal(_LONGEST, case.width)
+            lengths = messages().fill(case.n_tokens, _LONGEST)
+            places = torch.cat([torch.arange(length) for length in lengths])[: case.n_tokens]
+            fixed["positions"] = places.to(device)
+        return Inputs(leaves, fixed, {"out": normal(case.n_tokens, case.width)})
+
+    def define(self, case: EmbeddingCase, inputs: Inputs) -> Prepared:
+        """PyTorch's functions, one after the other."""
+        tokens, positions = inputs.fixed["tokens"], inputs.fixed.get("positions")
+
+        def embed(
+            table: Tensor, weight: Tensor, bias: Tensor, position_table: Tensor | None = None
+        ) -> Tensor:
+            x = functional.embedding(tokens, table)
+            if position_table is not None and positions is not None:
+                x = x + functional.embedding(positions, position_table)
+            return functional.layer_norm(x, (case.width,), weight, bias, EPS)
+
+        return _prepared(inputs, embed)
+
+    def amount(self, case: EmbeddingCase, dtype: torch.dtype, direction: Direction) -> Amount:
+        """Forward a row read and one written a token; backward two read, and the table's gradient written."""
+        rows = case.n_tokens * case.width
+        forward, backward = 2 * rows, 2 * rows + case.vocabulary * case.width
+        numbers = {"forward": forward, "backward": backward, "forward+backward": forward + backward}
+        return Amount(0.0, float(numbers[direction]) * dtype.itemsize)
+
+    def tiny(self, case: EmbeddingCase) -> EmbeddingCase:
+        """Two tokens out of 16."""
+        name = f"tiny{' positions' if case.positions else ''}"
+        return EmbeddingCase(name, "tiny", 2, 16, 16, case.positions)
+
+
+def _case(
+    n_tokens: int, vocabulary: int, width: int, *, positions: bool = False, compiled: bool = False
+) -> EmbeddingCase:
+    sweep = f"T={n_tokens}{' positions' if positions else ''}"
+    name = f"{sweep} V={vocabulary} C={width}"
+    return EmbeddingCase(name, sweep, n_tokens, vocabulary, width, positions, compiled=compiled)
+
+
+def _prepared(inputs: Inputs, call: Callable[..., Tensor]) -> Prepared:
+    return Prepared(call, inputs.leaves, (inputs.grads["out"],), ("out",))
+
+
+def _ours(backend: Literal["triton", "torch"], case: EmbeddingCase, inputs: Inputs) -> Prepared:
+    from xformer.kernels import embedding_norm
+
+    tokens, positions = inputs.fixed["tokens"], inputs.fixed.get("positions")
+
+    def embed(table: Tensor, weight: Tensor, bias: Tensor, position_table: Tensor | None = None) -> Tensor:
+        return embedding_norm(
+            tokens, table, weight, bias, eps=EPS, positions=positions, position_table=position_table,
+            backend=backend,
+        )  # fmt: skip
+
+    return _prepared(inputs, embed)

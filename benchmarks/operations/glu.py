@@ -1,0 +1,143 @@
+"""Gated linear units: GeGLU, SwiGLU, ReGLU.
+
+Shapes: T tokens, F width of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..operation import (
+    Amount,
+    Case,
+    Composed,
+    Contender,
+    DeviceKind,
+    Inputs,
+    Prepared,
+    our_backends,
+    random_normal,
+)
+from ..record import Direction
+
+Activation = Literal["gelu", "gelu_tanh", "silu", "relu"]
+
+
+@dataclass(frozen=True)
+class GluCase(Case):
+    """What a gated feed-forward layer has between its two products.
+
+    Attributes:
+        n_tokens: T.
+        width: F.
+        activation: of the first half.
+    """
+
+    n_tokens: int
+    width: int
+    activation: Activation
+
+
+class Glu(Composed[GluCase]):
+    """The operation `glu`."""
+
+    name = "glu"
+    gpu_seconds = 15.0
+
+    def cases(self, kind: DeviceKind, quick: bool) -> Sequence[GluCase]:
+        """Feed-forward widths of small encoders up to large ones; 1,152 is ModernBERT's."""
+        if quick:
+            return [_case(512, 384, "gelu")]
+        if kind == "cpu":
+            cases = [_case(4096, 384, "gelu", compiled=True), _case(4096, 384, "silu")]
+            return [*cases, _case(4096, 1152, "gelu")]
+        return [
+            _case(16_384, 1152, "gelu", compiled=True),
+            _case(16_384, 1152, "silu"),
+            _case(16_384, 1152, "gelu_tanh"),
+            _case(16_384, 4096, "gelu", compiled=True),
+            _case(16_384, 384, "gelu"),
+            _case(16_384, 1152, "relu"),
+        ]
+
+    def contenders(self) -> Sequence[Contender[GluCase]]:
+        """Ours, the formula, Liger's."""
+        ours = [Contender(f"xformer {backend}", partial(_ours, backend)) for backend in our_backends()]
+        return [*ours, *self.composed(), Contender("liger", _liger, "liger-kernel")]
+
+    def draw(self, case: GluCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
+        """Draw x (T, 2F)."""
+        normal = random_normal(seed, dtype, device)
+        leaves = {"x": normal(case.n_tokens, 2 * case.width)}
+        return Inputs(leaves, {}, {"out": normal(case.n_tokens, case.width)})
+
+    def define(self, case: GluCase, inputs: Inputs) -> Prepared:
+        """The activated half times the other."""
+        act: Callable[[Tensor], Tensor]
+        match case.activation:
+            case "gelu":
+                act = functional.gelu
+            case "gelu_tanh":
+                act = partial(functional.gelu, approximate="tanh")
+            case "silu":
+                act = functional.silu
+            case "relu":
+                act = functional.relu
+
+        def gated(x: Tensor) -> Tensor:
+            first, second = x.chunk(2, dim=-1)
+            return act(first) * second
+
+        return _prepared(inputs, gated)
+
+    def amount(self, case: GluCase, dtype: torch.dtype, direction: Direction) -> Amount:
+        """Forward 2F are read and F written a token; backward 3F read and 2F written."""
+        passes = {"forward": 3, "backward": 5, "forward+backward": 8}
+        return Amount(0.0, float(passes[direction] * case.n_tokens * case.width) * dtype.itemsize)
+
+    def tiny(self, case: GluCase) -> GluCase:
+        """Two tokens."""
+        return GluCase(f"tiny {case.activation}", "tiny", 2, 16, case.activation)
+
+
+def _case(n_tokens: int, width: int, activation: Activation, *, compiled: bool = False) -> GluCase:
+    name = f"{activation} T={n_tokens} F={width}"
+    return GluCase(name, activation, n_tokens, width, activation, compiled=compiled)
+
+
+def _prepared(inputs: Inputs, call: Callable[[Tensor], Tensor]) -> Prepared:
+    return Prepared(call, inputs.leaves, (inputs.grads["out"],), ("out",))
+
+
+def _ours(backend: Literal["triton", "torch"], case: GluCase, inputs: Inputs) -> Prepared:
+    from xformer.kernels import glu
+
+    return _prepared(inputs, lambda x: glu(x, case.activation, backend=backend))
+
+
+def _liger(case: GluCase, inputs: Inputs) -> Prepared:
+    function: Any
+    if case.activation == "gelu_tanh":
+        from liger_kernel.ops.geglu import LigerGELUMulFunction
+
+        function = LigerGELUMulFunction
+    elif case.activation == "silu":
+        from liger_kernel.ops.swiglu import LigerSiLUMulFunction
+
+        function = LigerSiLUMulFunction
+    else:
+        raise NotImplementedError(f"Liger has no {case.activation} gate: GELU by its tanh, and SiLU")
+
+    def gated(x: Tensor) -> Tensor:
+        first, second = x.chunk(2, dim=-1)
+        found: Tensor = function.apply(first, second)
+        return found
+
+    return _prepared(inputs, gated)

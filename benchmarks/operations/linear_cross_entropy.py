@@ -1,0 +1,237 @@
+"""Cross-entropy of a linear layer's logits at chosen positions, which a fused kernel never has whole.
+
+Shapes: T tokens, K chosen ones, C width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..operation import (
+    Amount,
+    Case,
+    Contender,
+    DeviceKind,
+    Inputs,
+    Operation,
+    Prepared,
+    compiled,
+    our_backends,
+    random_normal,
+    solve,
+)
+from ..record import Direction
+
+IGNORE = -100
+
+# Rows of logits that the truth forms at a time: 2 GiB of them at a vocabulary of 250,000.
+_LARGEST_LOGITS = 2**28
+
+
+@dataclass(frozen=True)
+class LossCase(Case):
+    """A masked-LM head's loss.
+
+    Attributes:
+        n_tokens: T.
+        n_selected: K; all tokens where it is T.
+        width: C.
+        vocabulary: V.
+    """
+
+    n_tokens: int
+    n_selected: int
+    width: int
+    vocabulary: int
+
+    @property
+    def selective(self) -> bool:
+        """Whether some positions have no target."""
+        return self.n_selected < self.n_tokens
+
+
+class LinearCrossEntropy(Operation[LossCase]):
+    """The operation `linear_cross_entropy`."""
+
+    name = "linear_cross_entropy"
+    gpu_seconds = 45.0
+
+    def cases(self, kind: DeviceKind, quick: bool) -> Sequence[LossCase]:
+        """15% of positions chosen, as in masked language models; and all, as peers are made for."""
+        if quick:
+            return [_chosen(512, 128, 4096)]
+        if kind == "cpu":
+            return [
+                _chosen(2048, 256, 16_384, compiled=True),
+                _all(256, 256, 16_384, compiled=True),
+                _chosen(1024, 256, 65_536),
+                _chosen(1024, 256, 250_002),
+            ]
+        return [
+            _chosen(8192, 768, 250_002, compiled=True),
+            _all(4096, 768, 250_002),
+            _all(4096, 768, 131_072, compiled=True),
+            *(_chosen(8192, 768, size) for size in (131_072, 65_536, 32_768, 16_384)),
+            *(_all(4096, 768, size) for size in (65_536, 32_768, 16_384)),
+            _chosen(8192, 256, 250_002),
+            _chosen(8192, 1024, 250_002),
+        ]
+
+    def contenders(self) -> Sequence[Contender[LossCase]]:
+        """Ours, the formula over all positions and over the chosen ones, Liger's, Apple's."""
+        return [
+            *(Contender(f"xformer {backend}", partial(_ours, backend)) for backend in our_backends()),
+            Contender("eager full logits", _eager_full),
+            Contender("eager", _eager),
+            Contender("torch.compile", lambda case, inputs: compiled(_eager(case, inputs)), compiled=True),
+            Contender("liger", _liger, "liger-kernel"),
+            Contender("cut-cross-entropy", _cut, "cut-cross-entropy"),
+        ]
+
+    def draw(self, case: LossCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
+        """Draw hidden (T, C), weight (V, C), for logits of spread 2; selected and targets (K,) int64."""
+        normal = random_normal(seed, dtype, device)
+        generator = torch.Generator(device).manual_seed(seed)
+        order = torch.randperm(case.n_tokens, generator=generator, device=device)
+        targets = torch.randint(case.vocabulary, (case.n_selected,), generator=generator, device=device)
+        leaves = {
+            "hidden": normal(case.n_tokens, case.width),
+            "weight": normal(case.vocabulary, case.width, scale=2 / case.width**0.5),
+        }
+        fixed = {"selected": order[: case.n_selected].sort().values, "targets": targets}
+        return Inputs(leaves, fixed, {"loss": torch.ones((), device=device)})
+
+    def truth(self, case: LossCase, inputs: Inputs) -> dict[str, Tensor]:
+        """By the equations in fp64, some rows at a time."""
+        exact = inputs.double()
+        hidden, weight = exact.leaves["hidden"], exact.leaves["weight"]
+        selected, targets = exact.fixed["selected"], exact.fixed["targets"]
+        loss = hidden.new_zeros(())
+        grad_hidden, grad_weight = torch.zeros_like(hidden), torch.zeros_like(weight)
+        size = max(1, _LARGEST_LOGITS // case.vocabulary)
+        for rows, wanted in zip(selected.split(size), targets.split(size), strict=True):
+            logits = hidden[rows] @ weight.T
+            loss += functional.cross_entropy(logits, wanted, reduction="sum") / case.n_selected
+            share = torch.softmax(logits, dim=-1)
+            share[torch.arange(len(rows), device=rows.device), wanted] -= 1
+            share /= case.n_selected
+            grad_hidden[rows] = share @ weight
+            grad_weight += share.T @ hidden[rows]
+        return {"loss": loss, "dhidden": grad_hidden, "dweight": grad_weight}
+
+    def plain(self, case: LossCase, inputs: Inputs) -> dict[str, Tensor]:
+        """The formula over the chosen rows."""
+        return solve(_eager(case, inputs))
+
+    def amount(self, case: LossCase, dtype: torch.dtype, direction: Direction) -> Amount:
+        """One product forward, two backward, over the chosen rows; each tensor once."""
+        product = 2.0 * case.n_selected * case.width * case.vocabulary
+        weight, rows = case.vocabulary * case.width, case.n_selected * case.width
+        hidden = case.n_tokens * case.width
+        forward, backward = weight + rows, 2 * weight + rows + hidden
+        flops = {"forward": product, "backward": 2 * product, "forward+backward": 3 * product}
+        numbers = {"forward": forward, "backward": backward, "forward+backward": forward + backward}
+        return Amount(flops[direction], float(numbers[direction]) * dtype.itemsize)
+
+    def tiny(self, case: LossCase) -> LossCase:
+        """A handful of tokens and words."""
+        kept = 2 if case.selective else 8
+        return LossCase(f"tiny {kept}", "tiny", 8, kept, 16, 32)
+
+
+def _chosen(n_tokens: int, width: int, vocabulary: int, *, compiled: bool = False) -> LossCase:
+    sweep = f"selected 15% C={width}"
+    n_selected = round(0.15 * n_tokens)
+    return LossCase(
+        f"{sweep} V={vocabulary}", sweep, n_tokens, n_selected, width, vocabulary, compiled=compiled
+    )  # fmt: skip
+
+
+def _all(n_tokens: int, width: int, vocabulary: int, *, compiled: bool = False) -> LossCase:
+    sweep = f"all rows C={width}"
+    return LossCase(
+        f"{sweep} V={vocabulary}", sweep, n_tokens, n_tokens, width, vocabulary, compiled=compiled
+    )  # fmt: skip
+
+
+def _prepared(inputs: Inputs, call: Any) -> Prepared:
+    return Prepared(call, inputs.leaves, (inputs.grads["loss"],), ("loss",))
+
+
+def _ours(backend: Literal["triton", "torch"], case: LossCase, inputs: Inputs) -> Prepared:
+    from xformer.kernels import linear_cross_entropy
+
+    selected = inputs.fixed["selected"] if case.selective else None
+    targets = inputs.fixed["targets"]
+
+    def loss(hidden: Tensor, weight: Tensor) -> Tensor:
+        return linear_cross_entropy(hidden, weight, targets, selected=selected, backend=backend)
+
+    return _prepared(inputs, loss)
+
+
+def _eager_full(case: LossCase, inputs: Inputs) -> Prepared:
+    """Logits for every position, as trainers of masked language models form them."""
+    if not case.selective:
+        raise NotImplementedError("all rows are chosen: the same as eager")
+    everywhere = inputs.fixed["targets"].new_full((case.n_tokens,), IGNORE)
+    everywhere[inputs.fixed["selected"]] = inputs.fixed["targets"]
+
+    def loss(hidden: Tensor, weight: Tensor) -> Tensor:
+        logits = _precise(functional.linear(hidden, weight))
+        return functional.cross_entropy(logits, everywhere, ignore_index=IGNORE)
+
+    return _prepared(inputs, loss)
+
+
+def _eager(case: LossCase, inputs: Inputs) -> Prepared:
+    """Logits for the chosen positions."""
+    targets = inputs.fixed["targets"]
+
+    def loss(hidden: Tensor, weight: Tensor) -> Tensor:
+        logits = functional.linear(_rows(case, inputs, hidden), weight)
+        return functional.cross_entropy(_precise(logits), targets)
+
+    return _prepared(inputs, loss)
+
+
+def _precise(logits: Tensor) -> Tensor:
+    """At least fp32: the log-sum-exp of half-precision logits is worth little."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def _liger(case: LossCase, inputs: Inputs) -> Prepared:
+    from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
+
+    loss_of: Any = LigerFusedLinearCrossEntropyLoss()
+    targets = inputs.fixed["targets"]
+
+    def loss(hidden: Tensor, weight: Tensor) -> Tensor:
+        found: Tensor = loss_of(weight, _rows(case, inputs, hidden), targets)
+        return found
+
+    return _prepared(inputs, loss)
+
+
+def _cut(case: LossCase, inputs: Inputs) -> Prepared:
+    from cut_cross_entropy import linear_cross_entropy
+
+    targets = inputs.fixed["targets"]
+
+    def loss(hidden: Tensor, weight: Tensor) -> Tensor:
+        found: Tensor = linear_cross_entropy(_rows(case, inputs, hidden), weight, targets)
+        return found
+
+    return _prepared(inputs, loss)
+
+
+def _rows(case: LossCase, inputs: Inputs, hidden: Tensor) -> Tensor:
+    """The chosen rows."""
+    return hidden[inputs.fixed["selected"]] if case.selective else hidden

@@ -1,0 +1,226 @@
+"""LayerNorm and RMSNorm, alone and with the residual sum before them.
+
+Shapes: T tokens, C width.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..operation import (
+    Amount,
+    Case,
+    Composed,
+    Contender,
+    DeviceKind,
+    Inputs,
+    Prepared,
+    our_backends,
+    random_normal,
+)
+from ..record import Direction
+
+EPS = 1e-5
+
+_GPU_WIDTHS = (1024, 768, 4096, 256, 64, 512, 2048, 128, 384)
+_COMPILED = (256, 1024, 4096)
+
+
+@dataclass(frozen=True)
+class NormCase(Case):
+    """Rows to be normed.
+
+    Attributes:
+        n_tokens: T.
+        width: C.
+        residual: the norm is of x + residual, and that sum is a result, too.
+    """
+
+    n_tokens: int
+    width: int
+    residual: bool = False
+
+    @property
+    def numbers(self) -> int:
+        """T·C."""
+        return self.n_tokens * self.width
+
+
+class _Norm(Composed[NormCase]):
+    """What both have in common."""
+
+    def cases(self, kind: DeviceKind, quick: bool) -> Sequence[NormCase]:
+        """Widths 64 to 4,096; from width 512 on 32,768 tokens are 32 MiB in half precision."""
+        if quick:
+            return [_case(1024, 256), _case(1024, 256, residual=True)]
+        if kind == "cpu":
+            alone = [_case(4096, width, compiled=width == 256) for width in (256, 64, 1024)]
+            return [*alone, _case(4096, 256, residual=True)]
+        return [
+            *(_case(32_768, width, compiled=width in _COMPILED) for width in _GPU_WIDTHS),
+            *(_case(32_768, width, residual=True, compiled=width == 1024) for width in (1024, 256, 768)),
+        ]
+
+    def draw(self, case: NormCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
+        """Draw x (T, C), residual (T, C) if there is one, weight and bias (C,)."""
+        normal = random_normal(seed, dtype, device)
+        shape = (case.n_tokens, case.width)
+        leaves = {"x": normal(*shape)}
+        if case.residual:
+            leaves["residual"] = normal(*shape)
+        leaves |= {name: normal(case.width) for name in self.parameters}
+        return Inputs(leaves, {}, {name: normal(*shape) for name in _results(case)})
+
+    @property
+    @abstractmethod
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the (C,) parameters."""
+
+    def amount(self, case: NormCase, dtype: torch.dtype, direction: Direction) -> Amount:
+        """Forward x is read and out written; backward x and the gradient are read and dx written.
+
+        With a residual both sum's tensors come on top: it is read and the sum written; the sum's gradient is
+        read, and dx is the residual's gradient as well.
+        """
+        forward, backward = (4, 4) if case.residual else (2, 3)
+        passes = {"forward": forward, "backward": backward, "forward+backward": forward + backward}
+        return Amount(0.0, float(passes[direction] * case.numbers) * dtype.itemsize)
+
+    def tiny(self, case: NormCase) -> NormCase:
+        """Two rows."""
+        return NormCase(f"tiny{' residual' if case.residual else ''}", "tiny", 2, 16, case.residual)
+
+
+class LayerNorm(_Norm):
+    """The operation `layer_norm`."""
+
+    name = "layer_norm"
+    gpu_seconds = 35.0
+    parameters = ("weight", "bias")
+
+    def contenders(self) -> Sequence[Contender[NormCase]]:
+        """Ours, PyTorch's, Liger's."""
+        ours = [Contender(f"xformer {name}", partial(_our_layer_norm, name)) for name in our_backends()]
+        return [*ours, *self.composed(), Contender("liger", _liger_layer_norm, "liger-kernel")]
+
+    def define(self, case: NormCase, inputs: Inputs) -> Prepared:
+        """PyTorch's function, after a sum."""
+
+        def norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+            return functional.layer_norm(x, (case.width,), weight, bias, EPS)
+
+        return _after_sum(case, inputs, norm)
+
+
+class RMSNorm(_Norm):
+    """The operation `rms_norm`."""
+
+    name = "rms_norm"
+    gpu_seconds = 30.0
+    parameters = ("weight",)
+
+    def contenders(self) -> Sequence[Contender[NormCase]]:
+        """Ours, PyTorch's, Liger's."""
+        ours = [Contender(f"xformer {name}", partial(_our_rms_norm, name)) for name in our_backends()]
+        return [*ours, *self.composed(), Contender("liger", _liger_rms_norm, "liger-kernel")]
+
+    def define(self, case: NormCase, inputs: Inputs) -> Prepared:
+        """PyTorch's function, after a sum."""
+
+        def norm(x: Tensor, weight: Tensor) -> Tensor:
+            return functional.rms_norm(x, (case.width,), weight, EPS)
+
+        return _after_sum(case, inputs, norm)
+
+
+def _case(n_tokens: int, width: int, *, residual: bool = False, compiled: bool = False) -> NormCase:
+    sweep = f"{n_tokens} tokens{' residual' if residual else ''}"
+    return NormCase(f"{sweep} C={width}", sweep, n_tokens, width, residual, compiled=compiled)
+
+
+def _results(case: NormCase) -> tuple[str, ...]:
+    return ("out", "sum") if case.residual else ("out",)
+
+
+def _prepared(case: NormCase, inputs: Inputs, call: Callable[..., Tensor | tuple[Tensor, ...]]) -> Prepared:
+    names = _results(case)
+    return Prepared(call, inputs.leaves, [inputs.grads[name] for name in names], names)
+
+
+def _after_sum(case: NormCase, inputs: Inputs, norm: Callable[..., Tensor]) -> Prepared:
+    def alone(x: Tensor, *parameters: Tensor) -> Tensor:
+        return norm(x, *parameters)
+
+    def summed(x: Tensor, residual: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
+        total = x + residual
+        return norm(total, *parameters), total
+
+    return _prepared(case, inputs, summed if case.residual else alone)
+
+
+def _our_layer_norm(backend: Literal["triton", "torch"], case: NormCase, inputs: Inputs) -> Prepared:
+    from xformer.kernels import layer_norm
+
+    def alone(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return layer_norm(x, weight, bias, eps=EPS, backend=backend)
+
+    def summed(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+        return layer_norm(x, weight, bias, eps=EPS, residual=residual, backend=backend)
+
+    return _prepared(case, inputs, summed if case.residual else alone)
+
+
+def _our_rms_norm(backend: Literal["triton", "torch"], case: NormCase, inputs: Inputs) -> Prepared:
+    from xformer.kernels import rms_norm
+
+    def alone(x: Tensor, weight: Tensor) -> Tensor:
+        return rms_norm(x, weight, eps=EPS, backend=backend)
+
+    def summed(x: Tensor, residual: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+        return rms_norm(x, weight, eps=EPS, residual=residual, backend=backend)
+
+    return _prepared(case, inputs, summed if case.residual else alone)
+
+
+def _liger_layer_norm(case: NormCase, inputs: Inputs) -> Prepared:
+    from liger_kernel.ops.layer_norm import LigerLayerNormFunction
+
+    function: Any = LigerLayerNormFunction
+
+    def norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        found: Tensor = function.apply(x, weight, bias, EPS)
+        return found
+
+    return _after_sum(case, inputs, norm)
+
+
+def _liger_rms_norm(case: NormCase, inputs: Inputs) -> Prepared:
+    if case.residual:
+        from liger_kernel.ops.fused_add_rms_norm import LigerFusedAddRMSNormFunction
+
+        fused: Any = LigerFusedAddRMSNormFunction
+
+        def summed(x: Tensor, residual: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+            out, total = fused.apply(x, residual, weight, EPS, 0.0, "llama", False)
+            return out, total
+
+        return _prepared(case, inputs, summed)
+
+    from liger_kernel.ops.rms_norm import LigerRMSNormFunction
+
+    function: Any = LigerRMSNormFunction
+
+    def norm(x: Tensor, weight: Tensor) -> Tensor:
+        # Its backward writes into the incoming gradient unless told not to.
+        found: Tensor = function.apply(x, weight, EPS, 0.0, "llama", False)
+        return found
+
+    return _prepared(case, inputs, norm)

@@ -1,0 +1,158 @@
+"""Rotary position embedding of packed queries and keys, pairs being halves of a head or neighbours.
+
+Shapes: T tokens, H heads, D head size, P positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ..operation import (
+    Amount,
+    Case,
+    Composed,
+    Contender,
+    DeviceKind,
+    Inputs,
+    Prepared,
+    our_backends,
+    random_normal,
+)
+from ..record import Direction
+from .lengths import messages
+
+BASE = 160_000.0
+_LONGEST = 512
+
+
+@dataclass(frozen=True)
+class RotaryCase(Case):
+    """Queries and keys to be turned.
+
+    Attributes:
+        n_tokens: T, of messages end to end.
+        n_heads: H, of queries and of keys.
+        d_head: D.
+        interleaved: pairs are neighbours, not halves.
+    """
+
+    n_tokens: int
+    n_heads: int
+    d_head: int
+    interleaved: bool = False
+
+
+class Rotary(Composed[RotaryCase]):
+    """The operation `rotary`."""
+
+    name = "rotary"
+    gpu_seconds = 15.0
+
+    def cases(self, kind: DeviceKind, quick: bool) -> Sequence[RotaryCase]:
+        """Encoders' heads; with 32,768 tokens and width 768, q and k are 96 MiB in half precision."""
+        if quick:
+            return [_case(512, 4, 64)]
+        if kind == "cpu":
+            halves = [_case(4096, 4, 64, compiled=True), _case(4096, 12, 64)]
+            return [*halves, _case(4096, 4, 64, interleaved=True)]
+        return [
+            _case(32_768, 12, 64, compiled=True),
+            _case(32_768, 12, 64, interleaved=True),
+            _case(32_768, 12, 32),
+            _case(32_768, 8, 128),
+            _case(4096, 12, 64),
+        ]
+
+    def contenders(self) -> Sequence[Contender[RotaryCase]]:
+        """Ours, the formula, Liger's."""
+        ours = [Contender(f"xformer {backend}", partial(_ours, backend)) for backend in our_backends()]
+        return [*ours, *self.composed(), Contender("liger", _liger, "liger-kernel")]
+
+    def draw(self, case: RotaryCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
+        """Draw q and k (T, H, D); positions (T,), cos and sin (P, D/2) in fp32."""
+        normal = random_normal(seed, dtype, device)
+        shape = (case.n_tokens, case.n_heads, case.d_head)
+        lengths = messages().fill(case.n_tokens, _LONGEST)
+        positions = torch.cat([torch.arange(length) for length in lengths])[: case.n_tokens].to(device)
+        exponents = torch.arange(0, case.d_head, 2, dtype=torch.float64, device=device) / case.d_head
+        angles = torch.arange(_LONGEST, dtype=torch.float64, device=device)[:, None] * BASE**-exponents
+        fixed = {"positions": positions, "cos": angles.cos().float(), "sin": angles.sin().float()}
+        leaves = {name: normal(*shape) for name in "qk"}
+        return Inputs(leaves, fixed, {name: normal(*shape) for name in ("q_out", "k_out")})
+
+    def define(self, case: RotaryCase, inputs: Inputs) -> Prepared:
+        """The formula on q and on k; each token's row of cos and sin is looked up beforehand."""
+        dtype = inputs.leaves["q"].dtype
+        positions = inputs.fixed["positions"]
+        cos, sin = (inputs.fixed[name][positions].to(dtype)[:, None] for name in ("cos", "sin"))
+        turn = _turn_neighbours if case.interleaved else _turn_halves
+        return _prepared(inputs, lambda q, k: (turn(q, cos, sin), turn(k, cos, sin)))
+
+    def amount(self, case: RotaryCase, dtype: torch.dtype, direction: Direction) -> Amount:
+        """Reads and writes q and k, or their gradients."""
+        numbers = 4 * case.n_tokens * case.n_heads * case.d_head
+        numbers *= 2 if direction == "forward+backward" else 1
+        return Amount(0.0, float(numbers) * dtype.itemsize)
+
+    def tiny(self, case: RotaryCase) -> RotaryCase:
+        """Two tokens."""
+        name = f"tiny{' interleaved' if case.interleaved else ''}"
+        return RotaryCase(name, "tiny", 2, 1, case.d_head, case.interleaved)
+
+
+def _case(
+    n_tokens: int, n_heads: int, d_head: int, *, interleaved: bool = False, compiled: bool = False
+) -> RotaryCase:
+    sweep = "interleaved" if interleaved else "halves"
+    name = f"{sweep} T={n_tokens} H={n_heads} D={d_head}"
+    return RotaryCase(name, sweep, n_tokens, n_heads, d_head, interleaved, compiled=compiled)
+
+
+def _prepared(inputs: Inputs, call: Callable[[Tensor, Tensor], tuple[Tensor, ...]]) -> Prepared:
+    results = ("q_out", "k_out")
+    return Prepared(call, inputs.leaves, [inputs.grads[name] for name in results], results)
+
+
+def _turn_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+
+def _turn_neighbours(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    first, second = x[..., ::2], x[..., 1::2]
+    return torch.stack((first * cos - second * sin, second * cos + first * sin), dim=-1).flatten(-2)
+
+
+def _ours(backend: Literal["triton", "torch"], case: RotaryCase, inputs: Inputs) -> Prepared:
+    from xformer.kernels import rotary
+
+    positions, cos, sin = (inputs.fixed[name] for name in ("positions", "cos", "sin"))
+
+    def turn(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        return rotary(q, k, positions, cos, sin, interleaved=case.interleaved, backend=backend)
+
+    return _prepared(inputs, turn)
+
+
+def _liger(case: RotaryCase, inputs: Inputs) -> Prepared:
+    """Liger's turns its inputs themselves; it is given copies of ours."""
+    if case.interleaved:
+        raise NotImplementedError("Liger's pairs are halves")
+    from liger_kernel.ops.rope import LigerRopeFunction
+
+    function: Any = LigerRopeFunction
+    rows = (inputs.fixed[name][inputs.fixed["positions"]] for name in ("cos", "sin"))
+    cos, sin = (torch.cat((row, row), dim=-1)[None].to(inputs.leaves["q"].dtype) for row in rows)
+
+    def turn(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        # (T, H, D) → (1, H, T, D) and back: views.
+        q, k = function.apply(q[None].transpose(1, 2), k[None].transpose(1, 2), cos, sin)
+        return q.transpose(1, 2)[0], k.transpose(1, 2)[0]
+
+    return _prepared(inputs, turn)

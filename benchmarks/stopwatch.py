@@ -1,0 +1,280 @@
+"""Stopwatches for a CPU and for a GPU: the same questions, answered in the way that each device needs."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.autograd.profiler import profile
+
+# Caches keep what the last call left there, which no training step would find. They are overwritten with more
+# than any holds today.
+CACHE_BYTES = 256 * 2**20
+
+# A call longer than this fills the caches itself, so that none has to go before it to leave them warm.
+LONG = 20e-3
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something to time.
+
+    Attributes:
+        timed: is given what `before` returned.
+        before: done before each call and not timed: the forward pass, where the backward pass is the work.
+            None for nothing, and then calls may follow one another.
+    """
+
+    timed: Callable[[Any], object]
+    before: Callable[[], object] | None = None
+
+    def begin(self) -> object:
+        """Do what comes before."""
+        return None if self.before is None else self.before()
+
+
+class Runner(ABC):
+    """One work under the stopwatch, warmed up: the first call compiles, allocates and fills caches."""
+
+    @abstractmethod
+    def warm(self) -> float:
+        """Seconds of a call with the caches as they are."""
+
+    @abstractmethod
+    def cold(self) -> float:
+        """Seconds of a call with the caches full of something else."""
+
+    @abstractmethod
+    def launch(self) -> float | None:
+        """Seconds of the host's own time that a call takes; None where that is part of the rest."""
+
+    @abstractmethod
+    def peak_bytes(self) -> int | None:
+        """Most memory that a call has allocated at one time; None where that cannot be known."""
+
+
+class Stopwatch(ABC):
+    """Times works on one device.
+
+    Attributes:
+        cold_rounds: how often a cold call should be timed: overwriting a CPU's caches takes long.
+    """
+
+    cold_rounds: int
+
+    @abstractmethod
+    def start(self, work: Work) -> Runner:
+        """Warm up for a work."""
+
+    @abstractmethod
+    def tidy(self) -> None:
+        """Give back memory that nobody holds."""
+
+
+def stopwatch(device: torch.device) -> Stopwatch:
+    """The stopwatch for a device."""
+    return GpuStopwatch(device) if device.type == "cuda" else CpuStopwatch()
+
+
+def repetitions(seconds: float, shortest: float, most: int) -> int:
+    """How many calls of `seconds` each fill `shortest` seconds: at least 1, at most `most`."""
+    return max(1, min(most, math.ceil(shortest / max(seconds, 1e-9))))
+
+
+class CpuStopwatch(Stopwatch):
+    """The host's clock around as many calls as it can resolve.
+
+    Args:
+        shortest: seconds that a warm turn lasts at least.
+    """
+
+    cold_rounds = 7
+
+    def __init__(self, shortest: float = 2e-3) -> None:
+        self._shortest = shortest
+        self._cache = torch.empty(CACHE_BYTES, dtype=torch.int8)
+        # The profiler, asked about memory, would otherwise announce each start and stop on stderr.
+        os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+
+    def start(self, work: Work) -> Runner:
+        """Warm up for a work."""
+        return _OnCpu(work, self._cache, self._shortest)
+
+    def tidy(self) -> None:
+        """Nothing to do: the CPU's allocator keeps little."""
+
+
+class _OnCpu(Runner):
+    def __init__(self, work: Work, cache: torch.Tensor, shortest: float) -> None:
+        self._work, self._cache = work, cache
+        work.timed(work.begin())
+        seconds = self._once()
+        self._calls = repetitions(seconds, shortest, 1000)
+        self._long = seconds > LONG
+
+    def warm(self) -> float:
+        work = self._work
+        if not self._long:
+            self._once()
+        if work.before is not None:
+            return sum(self._once() for _ in range(self._calls)) / self._calls
+        start = time.perf_counter()
+        for _ in range(self._calls):
+            work.timed(None)
+        return (time.perf_counter() - start) / self._calls
+
+    def cold(self) -> float:
+        return self._once(self._cache.zero_)
+
+    def launch(self) -> None:
+        return None
+
+    def peak_bytes(self) -> int:
+        """Adds up what PyTorch's allocator reports; memory it knows nothing of isn't counted."""
+        with profile(profile_memory=True) as profiled:
+            self._work.timed(self._work.begin())
+        events = [event for event in profiled.kineto_results.events() if event.name() == "[memory]"]
+        now = peak = 0
+        for event in sorted(events, key=lambda event: event.start_ns()):
+            now += event.nbytes()
+            peak = max(peak, now)
+        return peak
+
+    def _once(self, between: Callable[[], object] | None = None) -> float:
+        state = self._work.begin()
+        if between is not None:
+            between()
+        start = time.perf_counter()
+        self._work.timed(state)
+        return time.perf_counter() - start
+
+
+class GpuStopwatch(Stopwatch):
+    """The GPU's own clock: two events around calls that the host had launched before the first could begin.
+
+    Before each turn the GPU is held for longer than the host needs to launch all of it. So what the events
+    tell is the device's time alone, however short the kernels; the host's time is measured apart. It comes
+    to the same as replaying a graph, and works for calls that no graph can hold.
+
+    Args:
+        device: which GPU.
+        shortest: seconds that a warm turn lasts at least: events tell half a microsecond.
+    """
+
+    cold_rounds = 30
+    _LONGEST_HOLD = 20e-3
+
+    def __init__(self, device: torch.device, shortest: float = 50e-6) -> None:
+        self._device = device
+        self._shortest = shortest
+        self._cache = torch.empty(CACHE_BYTES, dtype=torch.int8, device=device)
+        cycles = 10_000_000
+        self.hold_cycles(cycles)
+        start, stop = self.events()
+        start.record()
+        self.hold_cycles(cycles)
+        stop.record()
+        stop.synchronize()
+        self._cycles_per_second = cycles / (start.elapsed_time(stop) / 1e3)
+
+    def start(self, work: Work) -> Runner:
+        """Warm up for a work."""
+        return _OnGpu(work, self, self._shortest)
+
+    def tidy(self) -> None:
+        """Hand cached blocks back, so that the next contender finds all the memory there is."""
+        torch.cuda.empty_cache()
+
+    def hold(self, seconds: float) -> None:
+        """Keep the GPU busy for a while, with nothing."""
+        self.hold_cycles(int(min(seconds, self._LONGEST_HOLD) * self._cycles_per_second))
+
+    def hold_cycles(self, cycles: int) -> None:
+        """The same in the GPU's clock cycles."""
+        torch.cuda._sleep(cycles)
+
+    def events(self) -> tuple[torch.cuda.Event, torch.cuda.Event]:
+        """Two marks in the GPU's stream of work that tell the time."""
+        return torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+
+    def overwrite_cache(self) -> None:
+        """Fill the second-level cache with something else."""
+        self._cache.zero_()
+
+    def wait(self) -> None:
+        """Until the GPU has done all it was given."""
+        torch.cuda.synchronize(self._device)
+
+    def allocated(self) -> int:
+        """Bytes that tensors take now; from here on the peak is counted anew."""
+        torch.cuda.reset_peak_memory_stats(self._device)
+        return torch.cuda.memory_allocated(self._device)
+
+    def peak(self) -> int:
+        """Most bytes that tensors took since."""
+        return torch.cuda.max_memory_allocated(self._device)
+
+
+class _OnGpu(Runner):
+    _LAUNCHES = 15
+    _MARGIN = 100e-6
+
+    def __init__(self, work: Work, gpu: GpuStopwatch, shortest: float) -> None:
+        self._work, self._gpu = work, gpu
+        for _ in range(2):  # the second call finds everything compiled: its time is the host's
+            gpu.wait()
+            start = time.perf_counter()
+            work.timed(work.begin())
+            self._host = time.perf_counter() - start
+        gpu.wait()
+        seconds = self._turn(1, None)
+        self._calls = repetitions(seconds, shortest, 10) if work.before is None else 1
+        self._settle = None if seconds > LONG else self._once
+
+    def warm(self) -> float:
+        return self._turn(self._calls, self._settle)
+
+    def cold(self) -> float:
+        return self._turn(1, self._gpu.overwrite_cache)
+
+    def launch(self) -> float:
+        seconds = []
+        for _ in range(self._LAUNCHES):
+            self._gpu.wait()
+            state = self._work.begin()
+            start = time.perf_counter()
+            self._work.timed(state)
+            seconds.append(time.perf_counter() - start)
+        self._gpu.wait()
+        return statistics.median(seconds)
+
+    def peak_bytes(self) -> int:
+        self._gpu.wait()
+        before = self._gpu.allocated()
+        self._work.timed(self._work.begin())
+        self._gpu.wait()
+        return self._gpu.peak() - before
+
+    def _once(self) -> None:
+        self._work.timed(self._work.begin())
+
+    def _turn(self, calls: int, first: Callable[[], None] | None) -> float:
+        """Seconds of a call, over some: held until all are launched, and after what is to be done `first`."""
+        start, stop = self._gpu.events()
+        self._gpu.hold(1.5 * self._host * (calls + 1) + self._MARGIN)
+        state = self._work.begin()
+        if first is not None:
+            first()
+        start.record()
+        for _ in range(calls):
+            self._work.timed(state)
+        stop.record()
+        stop.synchronize()
+        return float(start.elapsed_time(stop)) / 1e3 / calls

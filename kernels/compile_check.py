@@ -28,13 +28,17 @@ from triton.errors import TritonError
 
 from . import glu_triton, norm_triton, rotary_triton
 from .assembly import Resources, read
+from .attention import launches as attention
+from .attention import statistics_launches as attention_statistics
 from .device import AMPERE, BLACKWELL, CDNA3, HOPPER, Target
 from .launch import Launch
 from .linear_cross_entropy import triton_backend as linear_cross_entropy
 from .occupancy import Occupancy, occupancy
 
 TARGETS = (AMPERE, HOPPER, BLACKWELL, CDNA3)
-MODULES = (linear_cross_entropy, norm_triton, rotary_triton, glu_triton)
+MODULES = (
+    attention, attention_statistics, linear_cross_entropy, norm_triton, rotary_triton, glu_triton,
+)  # fmt: skip
 
 _HEADS = (
     "kernel", "target", "configuration", "tile",

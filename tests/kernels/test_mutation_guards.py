@@ -1,0 +1,69 @@
+"""Cases that tell one mistake from another, made for the mutants of `tests/mutation`: small, quick, mixed.
+
+Every tensor has strides of its own, every sequence as many keys as it likes, heads are grouped, and blocks are
+so small that each option crosses several of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from xformer.kernels.accuracy import Inputs, Problem, draw, errors, solve
+
+SMALL = (16, 16)
+BOTH = [torch.float32, torch.float16]
+
+
+def with_strides(x: Tensor, *order: int) -> Tensor:
+    """The same numbers, stored so that dimension `order[0]` varies slowest, with gaps between its slices."""
+    shape = [x.shape[axis] for axis in order]
+    stored = x.new_full((shape[0], shape[1] + 1, *shape[2:]), float("nan"))[:, 1:]
+    view = stored.permute(*(order.index(axis) for axis in range(x.dim())))
+    return view.copy_(x)
+
+
+def mixed(inputs: Inputs) -> Inputs:
+    """The same numbers, no two tensors stored alike."""
+    leaves = dict(inputs.leaves)
+    leaves["k"] = with_strides(leaves["k"], 0, 2, 1)
+    leaves["v"] = with_strides(leaves["v"], 1, 0, 2)
+    grad_out = with_strides(inputs.grad_out, 2, 0, 1)
+    return replace(inputs, leaves=leaves, grad_out=grad_out, grad_lse=with_strides(inputs.grad_lse, 1, 0))
+
+
+def assert_passes(problem: Problem, device: torch.device, block: tuple[int, int] = SMALL) -> None:
+    inputs = mixed(draw(problem, device))
+    for name, error in errors(inputs, solve(inputs, "triton", block)).items():
+        # Twice what the rule allows: here mistakes are told from rounding, one draw at a time.
+        assert error.kernel <= 2 * error.allowed, f"{name}: {error}, allowed {error.allowed}"
+
+
+EVERYTHING: dict[str, Any] = {"alibi": True, "bias_buckets": 8, "sink": True}
+MASKS: dict[str, dict[str, Any]] = {
+    "causal": {"causal": True},
+    "window": {"window": 42},
+}
+
+
+@pytest.mark.parametrize("dtype", BOTH, ids=["fp32", "fp16"])
+@pytest.mark.parametrize("mask", MASKS)
+def test_every_option_at_once(mask: str, dtype: torch.dtype, triton_device: torch.device) -> None:
+    options = {"softcap": 2.0, "bias_max_distance": 20, **MASKS[mask]}
+    problem = Problem((21, 4), (36, 3), 4, 2, 20, dtype, options=options, **EVERYTHING)
+    assert_passes(problem, triton_device)
+
+
+@pytest.mark.parametrize("dtype", BOTH, ids=["fp32", "fp16"])
+def test_dropout_in_both_parts_of_a_head(dtype: torch.dtype, triton_device: torch.device) -> None:
+    options = {"dropout": 0.4, "seed": (3 << 33) + 5, "window": 70}
+    assert_passes(Problem((21, 3), (18, 6), 2, 1, 72, dtype, options=options), triton_device)
+
+
+def test_rows_that_see_nothing(triton_device: torch.device) -> None:
+    options = {"causal": True, "window": 8}
+    assert_passes(Problem((40, 2), (19, 0), 2, 2, 16, options=options), triton_device)

@@ -1,0 +1,416 @@
+"""Ways to break attention: the forward kernel, both backward kernels, and what they share."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import Group, Mutant
+
+_FOLDER = "kernels/attention"
+_FORWARD = f"{_FOLDER}/forward.py"
+_KEY_VALUE = f"{_FOLDER}/backward_key_value.py"
+_QUERY = f"{_FOLDER}/backward_query.py"
+_DELTA = f"{_FOLDER}/delta.py"
+_BIAS = f"{_FOLDER}/bias_gradient.py"
+_SCORES = f"{_FOLDER}/scores.py"
+_TILES = f"{_FOLDER}/tiles.py"
+_KEEP = f"{_FOLDER}/keep.py"
+_OPERANDS = f"{_FOLDER}/operands.py"
+_LAUNCH = f"{_FOLDER}/triton_backend.py"
+
+_TESTS = (
+    "tests/kernels/test_mutation_guards.py",
+    "tests/kernels/test_triton.py",
+    "tests/kernels/test_backends.py",
+)
+_OTHER_HEAD = "(head % (n_heads // group)).to(tl.int64)"
+
+FORWARD = Group(
+    "attention_forward",
+    _TESTS,
+    (
+        Mutant(
+            _FORWARD,
+            "row_sum = row_sum * rescale + tl.sum(weight, 1)",
+            "row_sum = row_sum + tl.sum(weight, 1)",
+            "sum not rescaled",
+        ),
+        Mutant(_FORWARD, "acc = acc * rescale[:, None]", "acc = acc * 1.0", "accumulator not rescaled"),
+        Mutant(
+            _FORWARD,
+            "acc_rest = acc_rest * rescale[:, None]",
+            "acc_rest = acc_rest * 1.0",
+            "second part of a head not rescaled",
+        ),
+        Mutant(
+            _FORWARD,
+            "new_max = tl.maximum(row_max, tl.max(score, 1))",
+            "new_max = tl.max(score, 1)",
+            "maximum forgets earlier blocks",
+        ),
+        Mutant(
+            _FORWARD,
+            'anchor = tl.where(new_max == float("-inf"), 0.0, new_max)',
+            "anchor = new_max",
+            "-inf - -inf in a row that has seen nothing yet",
+        ),
+        Mutant(
+            _FORWARD,
+            "row_sum = tl.where(row_sum == 0.0, 1.0, row_sum)",
+            "row_sum = row_sum * 1.0",
+            "0 / 0 in a row that sees nothing",
+        ),
+        Mutant(
+            _FORWARD,
+            "(row_max + log2_sum) * LN_2 if FOLDED",
+            "(row_max - log2_sum) * LN_2 if FOLDED",
+            "sign in the log-sum-exp, half precision",
+        ),
+        Mutant(
+            _FORWARD,
+            "else row_max + log2_sum * LN_2",
+            "else row_max + log2_sum",
+            "log-sum-exp to base 2, fp32",
+        ),
+        Mutant(
+            _FORWARD,
+            "value_base = v + start_k * stride_vt + (head // group).to(tl.int64)",
+            f"value_base = v + start_k * stride_vt + {_OTHER_HEAD}",
+            "values of another group's head",
+        ),
+        Mutant(
+            _FORWARD,
+            "key_base = k + start_k * stride_kt",
+            "key_base = k + start_k * stride_vt",
+            "keys found by the values' stride",
+        ),
+        Mutant(
+            _FORWARD,
+            "rows + shift, state, n_keys",
+            "rows, state, n_keys",
+            "beginnings aligned instead of ends",
+        ),
+        Mutant(
+            _FORWARD,
+            "2 if WINDOW else 0, 1 if CAUSAL else (2 if WINDOW else 0),",
+            "0, 1 if CAUSAL else (2 if WINDOW else 0),",
+            "no mask at the window's far edge",
+        ),
+        Mutant(_FORWARD, "row_sum += 1.0", "row_sum += 0.0", "sink left out of the sum"),
+        Mutant(
+            _FORWARD,
+            "tl.load(sink + head) * (LOG2_E if FOLDED else 1.0)",
+            "tl.load(sink + head)",
+            "sink to another base, half precision",
+        ),
+        Mutant(
+            _FORWARD,
+            "row_sum = row_sum / kept_scale",
+            "row_sum = row_sum * 1.0",
+            "kept weights not scaled up",
+        ),
+        Mutant(
+            _FORWARD,
+            "row_state(row, seed_low, seed_high)",
+            "row_state(start_q * n_heads + rows, seed_low, seed_high)",
+            "dropout mask shared by heads",
+        ),
+    ),
+)
+
+KEY_VALUE = Group(
+    "attention_backward_key_value",
+    _TESTS,
+    (
+        Mutant(
+            _KEY_VALUE,
+            "(grad_weight - tl.load(delta + row, mask=inside, other=0.0)[None, :])",
+            "(grad_weight - 0.0)",
+            "delta dropped",
+        ),
+        Mutant(
+            _KEY_VALUE,
+            "first, n_queries, -shift, half_window",
+            "first, n_queries, shift, half_window",
+            "bounds turned the wrong way",
+        ),
+        Mutant(
+            _KEY_VALUE,
+            "(rows + shift)[None, :], n_keys",
+            "rows[None, :], n_keys",
+            "beginnings aligned instead of ends",
+        ),
+        Mutant(
+            _KEY_VALUE,
+            "1 if CAUSAL else (2 if WINDOW else 0), 2 if WINDOW else 0,",
+            "2 if WINDOW else 0, 2 if WINDOW else 0,",
+            "no mask at the diagonal",
+        ),
+        Mutant(
+            _KEY_VALUE,
+            "range(kv_head * group, (kv_head + 1) * group)",
+            "range(kv_head * group, kv_head * group + 1)",
+            "only the first head of a group",
+        ),
+        Mutant(
+            _KEY_VALUE,
+            "lse, delta, start_q * n_heads + head,",
+            "lse, delta, start_q * n_heads + kv_head,",
+            "log-sum-exp of another head",
+        ),
+        Mutant(
+            _KEY_VALUE,
+            "+ start_q * stride_gt + tl.cast(head, tl.int64)",
+            "+ start_q * stride_gt + tl.cast(kv_head, tl.int64)",
+            "incoming gradient of another head",
+        ),
+        Mutant(_KEY_VALUE, "grad_key *= scale", "grad_key *= score_scale", "scale to base 2, half precision"),
+        Mutant(
+            _KEY_VALUE,
+            "grad_key_rest *= scale",
+            "grad_key_rest *= 1.0",
+            "second part of a head not scaled",
+        ),
+        Mutant(
+            _KEY_VALUE,
+            "kept = tl.where(stays, weight, 0.0)",
+            "kept = weight * 1.0",
+            "dropped weights give dV",
+        ),
+        Mutant(
+            _KEY_VALUE,
+            "grad_weight = tl.where(stays, grad_weight * kept_scale, 0.0)",
+            "grad_weight = tl.where(stays, grad_weight, 0.0)",
+            "dP of kept weights not scaled up",
+        ),
+        Mutant(_KEY_VALUE, "grad_value *= kept_scale", "grad_value *= 1.0", "dV not scaled up"),
+        Mutant(
+            _KEY_VALUE,
+            "grad_value_rest *= kept_scale",
+            "grad_value_rest *= 1.0",
+            "second part of dV not scaled up",
+        ),
+        Mutant(_KEY_VALUE, "grad_score *= steepness", "grad_score *= 1.0", "soft cap's derivative left out"),
+        Mutant(
+            _KEY_VALUE,
+            "row_state(row, seed_low, seed_high)",
+            "row_state(row, seed_high, seed_low)",
+            "another dropout mask than forward",
+        ),
+        Mutant(
+            _KEY_VALUE,
+            "grad_base, rows, stride_gt, stride_gd, n_queries, D, BLOCK_D",
+            "grad_base, rows, stride_qt, stride_qd, n_queries, D, BLOCK_D",
+            "gradient read by the queries' strides",
+        ),
+        Mutant(
+            _KEY_VALUE,
+            "grad_base, rows, stride_gt, stride_gd, n_queries, D, BLOCK_N",
+            "grad_base, rows, stride_qt, stride_qd, n_queries, D, BLOCK_N",
+            "the same in a product by parts",
+        ),
+    ),
+)
+
+QUERY = Group(
+    "attention_backward_query",
+    _TESTS,
+    (
+        Mutant(_QUERY, "(grad_weight - row_delta[:, None])", "(grad_weight - 0.0)", "delta dropped"),
+        Mutant(_QUERY, "grad_query *= scale", "grad_query *= score_scale", "scale to base 2, half precision"),
+        Mutant(
+            _QUERY, "grad_query_rest *= scale", "grad_query_rest *= 1.0", "second part of a head not scaled"
+        ),
+        Mutant(
+            _QUERY,
+            "key_base = k + start_k * stride_kt + (head // group).to(tl.int64)",
+            f"key_base = k + start_k * stride_kt + {_OTHER_HEAD}",
+            "keys of another group's head",
+        ),
+        Mutant(
+            _QUERY,
+            "row_state(row, seed_low, seed_high)",
+            "row_state(row + 1, seed_low, seed_high)",
+            "another dropout mask than forward",
+        ),
+        Mutant(
+            _QUERY,
+            "grad_weight = tl.where(stays, grad_weight * kept_scale, 0.0)",
+            "grad_weight = grad_weight * kept_scale",
+            "dropped weights give dQ",
+        ),
+        Mutant(_QUERY, "grad_score *= steepness", "grad_score *= 1.0", "soft cap's derivative left out"),
+        Mutant(
+            _QUERY,
+            "rows, first + shift, shift, state",
+            "rows, first, shift, state",
+            "table's distances from another origin",
+        ),
+        Mutant(
+            _QUERY,
+            "(rows + shift)[:, None], n_keys",
+            "rows[:, None], n_keys",
+            "beginnings aligned instead of ends",
+        ),
+        Mutant(
+            _QUERY,
+            "2 if WINDOW else 0, 1 if CAUSAL else (2 if WINDOW else 0),",
+            "2 if WINDOW else 0, 2 if WINDOW else 0,",
+            "no mask at the diagonal",
+        ),
+        Mutant(
+            _QUERY,
+            "grad_base = grad_out + start_q * stride_gt",
+            "grad_base = grad_out + start_q * stride_qt",
+            "gradient found by the queries' stride",
+        ),
+        Mutant(
+            _QUERY,
+            "table = add_to_buckets(table, carried + behind,",
+            "table = add_to_buckets(table, behind,",
+            "carried sums dropped",
+        ),
+        Mutant(
+            _QUERY,
+            "table = add_to_buckets(table, carried, nearest - BLOCK_M, buckets",
+            "table = add_to_buckets(table, carried, nearest, buckets",
+            "last sums one block off",
+        ),
+        Mutant(
+            _BIAS,
+            "turned = tl.gather(tile, (column - diagonal) & (SIZE - 1), 0)",
+            "turned = tl.gather(tile, (column + diagonal) & (SIZE - 1), 0)",
+            "diagonals turned the other way",
+        ),
+        Mutant(
+            _BIAS,
+            "tl.where(column >= diagonal, turned, 0.0)",
+            "tl.where(column > diagonal, turned, 0.0)",
+            "a diagonal's first element left out",
+        ),
+        Mutant(
+            _BIAS,
+            "distance = nearest + tl.arange(0, SIZE)",
+            "distance = nearest + 1 + tl.arange(0, SIZE)",
+            "buckets one distance off",
+        ),
+    ),
+)
+
+SHARED = Group(
+    "attention_shared",
+    _TESTS,
+    (
+        Mutant(
+            _SCORES, "tl.where(distance <= 0, score", "tl.where(distance < 0, score", "causal, itself hidden"
+        ),
+        Mutant(
+            _SCORES,
+            "tl.abs(distance) <= half_window",
+            "tl.abs(distance) < half_window",
+            "window one token too narrow",
+        ),
+        Mutant(_SCORES, "tl.where(keys < n_keys", "tl.where(keys <= n_keys", "one key too many"),
+        Mutant(
+            _SCORES,
+            "score -= slope * tl.abs(distance).to(tl.float32)",
+            "score += slope * distance.to(tl.float32)",
+            "ALiBi rewards keys ahead",
+        ),
+        Mutant(_SCORES, "slope = slope * LOG2_E", "slope = slope * 1.0", "slopes to another base"),
+        Mutant(
+            _SCORES,
+            "line = bias + head * (2 * far + 1) + far",
+            "line = bias + head * (2 * far + 1) + far - 1",
+            "bias of the neighbouring distance",
+        ),
+        Mutant(
+            _SCORES,
+            "tl.minimum(tl.maximum(distance, -far), far)",
+            "tl.minimum(tl.maximum(-distance, -far), far)",
+            "bias of the opposite direction",
+        ),
+        Mutant(
+            _SCORES, "product * (scale / cap)", "product * scale", "soft cap of what was not divided by it"
+        ),
+        Mutant(
+            _SCORES, "return bounded, r * (2.0 - r)", "return bounded, r * (1.0 - r)", "derivative of tanh"
+        ),
+        Mutant(
+            _TILES,
+            "full_begin = (tl.maximum(full_begin, 0) + STEP - 1) // STEP * STEP",
+            "full_begin = tl.maximum(full_begin, 0) // STEP * STEP",
+            "a partly hidden block taken for a visible one",
+        ),
+        Mutant(
+            _TILES,
+            "end = tl.minimum(n, high + half_window + 1)\n",
+            "end = tl.minimum(n, high + half_window)\n",
+            "walk ends one key before the window",
+        ),
+        Mutant(
+            _TILES,
+            "full_end = tl.minimum(n, low + half_window + 1)",
+            "full_end = tl.minimum(n, high + half_window + 1)",
+            "last blocks of a window unmasked",
+        ),
+        Mutant(
+            _TILES,
+            "total = tl.dot(a_rest, tl.trans(b_rest), total, input_precision=PRECISION)",
+            "total = total * 1.0",
+            "second part of a head left out of products",
+        ),
+        Mutant(
+            _TILES,
+            "D if BLOCK_E == 0 else BLOCK_D, BLOCK_D, MASK_ROWS",
+            "BLOCK_D, BLOCK_D, MASK_ROWS",
+            "columns beyond the head read",
+        ),
+        Mutant(_KEEP, ">= threshold.to(", "< threshold.to(", "dropped and kept exchanged"),
+        Mutant(_KEEP, "high = (row >> 32)", "high = (row >> 31)", "upper word of a row"),
+        Mutant(_OPERANDS, "bias.mul_(unit)", "bias.mul_(1.0)", "table to another base"),
+        Mutant(
+            _OPERANDS,
+            '"seed_high": (rules.seed >> 32) & WORD',
+            '"seed_high": (rules.seed >> 33) & WORD',
+            "upper word of the seed",
+        ),
+        Mutant(_DELTA, "- from_lse, mask", "+ from_lse, mask", "sign of the log-sum-exp's gradient"),
+        Mutant(
+            _DELTA,
+            "token * stride_lt + head * stride_lh",
+            "token * stride_lt + head",
+            "a dense log-sum-exp gradient expected",
+        ),
+        Mutant(
+            _DELTA,
+            "token[:, None] * stride_gt + head[:, None] * stride_gh",
+            "token[:, None] * stride_gt + head[:, None] * D",
+            "a dense gradient expected",
+        ),
+        Mutant(
+            _DELTA,
+            'float("inf"), value * LOG2_E if FOLDED',
+            'float("-inf"), value * LOG2_E if FOLDED',
+            "-inf - -inf in a row that sees nothing",
+        ),
+        Mutant(
+            _LAUNCH,
+            "grad_sink = -(weight * delta)",
+            "grad_sink = (weight * delta)",
+            "sign of the sink's gradient",
+        ),
+        Mutant(
+            _LAUNCH,
+            "blocks_kv = triton.cdiv(max_length_k",
+            "blocks_kv = triton.cdiv(max_length_q",
+            "as many blocks of keys as of queries",
+        ),
+        Mutant(
+            _LAUNCH,
+            "partial.sum((0, 2))",
+            "partial[:, :, :1].sum((0, 2))",
+            "table's gradient from first blocks alone",
+        ),
+    ),
+)
+
+GROUPS = (FORWARD, KEY_VALUE, QUERY, SHARED)

@@ -1,0 +1,186 @@
+"""Break each kernel in small ways and see whether the tests notice.
+
+`python -m tests.mutation.run` (or `make mutants`) copies the package to a scratch folder for each mutant,
+applies it there, runs the kernel's tests, and prints which of them caught it. Ends with 1 if a mutant
+survives: then a test is missing. The tests are run without any mutant first: what fails anyway proves nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from tests.mutation.mutant import Group, Mutant, MutantError
+from tests.mutation.mutants import attention
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+GROUPS: tuple[Group, ...] = (*attention.GROUPS,)
+
+_COPIED = ("benchmarks", "kernels", "tests", "tokenizer", "xformer")
+_FAILED = re.compile(r"^(?:FAILED|ERROR) \S*?(\w+\.py::\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a mutant.
+
+    Attributes:
+        kernel: whose.
+        file: that it changes.
+        why: the mistake, in words.
+        outcome: `caught`; `survived`; `hangs`, which counts as caught; `error` if the tests could not run.
+        by: the test that failed, or what went wrong.
+        seconds: that it took.
+    """
+
+    kernel: str
+    file: str
+    why: str
+    outcome: Literal["caught", "survived", "hangs", "error"]
+    by: str
+    seconds: float
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether the suite did not do its work."""
+        return self.outcome in ("survived", "error")
+
+
+def run_mutant(kernel: str, tests: Sequence[str], mutant: Mutant | None, timeout: float) -> Result:
+    """Run tests on a copy of the package with a mutant in it.
+
+    Args:
+        kernel: the group's name.
+        tests: what pytest is to run.
+        mutant: what to break; nothing if None.
+        timeout: seconds after which a run counts as hanging.
+
+    Returns:
+        Who caught it.
+
+    Raises:
+        MutantError: it cannot be applied.
+    """
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutant-") as scratch:
+        folder = Path(scratch, "repository")
+        _copy(folder)
+        if mutant is not None:
+            path = folder / mutant.file
+            path.write_text(mutant.apply(path.read_text(encoding="utf-8")), encoding="utf-8")
+        try:
+            outcome, by = _test(folder, tests, timeout)
+        except subprocess.TimeoutExpired:
+            outcome, by = "hangs", f"more than {timeout:.0f} s"
+    file, why = ("", "nothing changed") if mutant is None else (mutant.file, mutant.why)
+    return Result(kernel, file, why, outcome, by, round(time.monotonic() - start, 1))
+
+
+def run_groups(groups: Iterable[Group], jobs: int, timeout: float) -> Iterator[Result]:
+    """Results of all mutants, in order; before those of a group, that of its tests without any.
+
+    Raises:
+        MutantError: one cannot be applied, or tests fail without a mutant.
+    """
+    with ThreadPoolExecutor(jobs) as pool:
+        for group in groups:
+            for mutant in group.mutants:
+                mutant.check(REPOSITORY)
+            healthy = run_mutant(group.kernel, group.tests, None, timeout)
+            if healthy.outcome != "survived":
+                raise MutantError(f"{group.kernel}: tests fail without a mutant: {healthy.by}")
+            yield healthy
+            runs = [pool.submit(run_mutant, group.kernel, group.tests, m, timeout) for m in group.mutants]
+            try:
+                for run in runs:
+                    yield run.result()
+            finally:
+                for run in runs:
+                    run.cancel()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutation.run", description=(__doc__ or "").splitlines()[0]
+    )
+    names = [group.kernel for group in GROUPS]
+    parser.add_argument("--kernel", choices=names, action="append", help="only this one; may be repeated")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="mutants side by side")
+    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one mutant")
+    parser.add_argument("--json", action="store_true", help="a JSON object a line instead of a table")
+    chosen = parser.parse_args(arguments)
+    groups = [group for group in GROUPS if not chosen.kernel or group.kernel in chosen.kernel]
+    bad = count = 0
+    try:
+        for result in run_groups(groups, chosen.jobs, chosen.timeout):
+            is_mutant = bool(result.file)
+            count += is_mutant
+            bad += is_mutant and result.is_bad
+            print(json.dumps(asdict(result)) if chosen.json else line(result), flush=True)
+    except MutantError as error:
+        parser.exit(2, f"{error}\n")
+    if not chosen.json:
+        print(f"{count} mutants, {count - bad} caught")
+    return int(bad > 0)
+
+
+def line(result: Result) -> str:
+    """A result as a line of the table."""
+    if not result.file:
+        return f"{result.kernel}: its tests pass in {result.seconds:.0f} s"
+    return f"  {result.outcome:8}  {result.why:56}  {result.by}  ({result.seconds:.0f} s)"
+
+
+def _copy(folder: Path) -> None:
+    for name in _COPIED:
+        shutil.copytree(
+            REPOSITORY / name,
+            folder / name,
+            symlinks=True,
+            ignore=shutil.ignore_patterns("__pycache__", ".*"),
+        )
+    shutil.copy(REPOSITORY / "pyproject.toml", folder)
+    # The folder itself must not be on the import path: `kernels` would pass for another package of that name.
+    path = folder / "path"
+    path.mkdir()
+    (path / "xformer").symlink_to("../xformer")
+    (path / "no_shrinking.py").symlink_to("../tests/mutation/no_shrinking.py")
+
+
+def _test(
+    folder: Path, tests: Sequence[str], timeout: float
+) -> tuple[Literal["caught", "survived", "error"], str]:
+    command = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "--no-header", "--tb=no"]
+    command += ["-p", "no_shrinking", "-p", "no:cacheprovider", *tests]
+    environment = os.environ | {
+        "PYTHONPATH": str(folder / "path"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout
+    )
+    failed = _FAILED.search(done.stdout)
+    if done.returncode == 0:
+        return "survived", ""
+    if done.returncode == 1 and failed is not None:
+        return "caught", failed[1]
+    said = (done.stdout + done.stderr).strip().splitlines()
+    return "error", said[-1] if said else f"pytest ended with {done.returncode}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 from .rules import Rules
 
@@ -143,6 +144,26 @@ def choose_backend(backend: Backend | None, q: Tensor, rules: Rules) -> Backend:
         able = "'reference'" if torch_lacks(rules) else "'torch' or 'reference'"
         raise NotImplementedError(f"backend {backend!r}: {lack}; use {able}")
     return backend
+
+
+def check_differentiation(backend: Backend, *tensors: Tensor | None) -> None:
+    """Refuse what the fused backends would answer with silence: they are differentiated once, in reverse.
+
+    Under `torch.compile` this is not looked at.
+
+    Raises:
+        NotImplementedError: an input carries a forward-mode tangent, or a `torch.func` transform's gradient.
+    """
+    if backend == "reference" or torch.compiler.is_compiling():
+        return
+    for x in tensors:
+        if x is None:
+            continue
+        if unpack_dual(x).tangent is not None or torch._C._functorch.is_gradtrackingtensor(x):
+            raise NotImplementedError(
+                f"backend {backend!r}: no forward-mode derivative and no torch.func derivative; "
+                "use backend='reference', which has both"
+            )
 
 
 def triton_lacks(q: Tensor, rules: Rules) -> str | None:

@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 
-from ..device import Kernel, Target, Tile, attention_tile, padded_head_size
+from ..device import Target, Tile, padded_head_size
 from ..launch import Launch
 from .backward_key_value import attention_backward_key_value
 from .backward_query import attention_backward_query
 from .delta import attention_delta
 from .forward import attention_forward
 from .operands import is_folded
+from .tile_sizes import Kernel, attention_tile
 from .tiles import UNSPECIALIZED
 from .triton_backend import DELTA_ROWS, FUSED, constants
 
@@ -70,6 +71,11 @@ class Case:
     max_length: int = 512
 
     @property
+    def busy(self) -> bool:
+        """Whether scores are shaped by more than masks."""
+        return self.alibi or self.bias or self.softcap or self.dropout
+
+    @property
     def label(self) -> str:
         """Such as `D=64 fp16 causal`."""
         names = ("causal", "window", "alibi", "bias", "softcap", "dropout", "sink", "tf32")
@@ -115,7 +121,7 @@ def launch(kernel: Kernel, target: Target, case: Case, tile: Tile | None = None)
         tile: instead of the device's.
     """
     if tile is None:
-        tile = attention_tile(kernel, target, case.head_size, case.dtype, case.max_length)
+        tile = attention_tile(kernel, target, case.head_size, case.dtype, case.max_length, case.busy)
     shape = constants(case.head_size, case.tf32, tile)
     flags = {
         "CAUSAL": case.causal, "WINDOW": case.window, "ALIBI": case.alibi, "BIAS": case.bias,

@@ -12,7 +12,7 @@ from typing import Literal, overload
 
 from torch import Tensor
 
-from .checks import Backend, check_inputs, check_options, choose_backend
+from .checks import Backend, check_differentiation, check_inputs, check_options, choose_backend
 from .reference import reference_attention
 from .rules import Rules
 from .torch_backend import attention_torch
@@ -161,6 +161,7 @@ def attention(
     )
     check_options(q, window, rules, seed, sink)
     chosen = choose_backend(backend, q, rules)
+    check_differentiation(chosen, q, k, v, sink, alibi_slopes, bias_table)
     if chosen == "reference":
         out, lse = reference_attention(q, k, v, cu_seqlens_q, cu_seqlens_k, rules, sink)
     elif chosen == "torch":

@@ -13,13 +13,14 @@ import torch
 import triton
 from torch import Tensor
 
-from ..device import Kernel, Tile, attention_tile, head_parts, padded_head_size, target_of
+from ..device import Tile, head_parts, padded_head_size, target_of
 from .backward_key_value import attention_backward_key_value
 from .backward_query import attention_backward_query
 from .delta import attention_delta
 from .forward import attention_forward
 from .operands import bucket_line, dropout_operands, score_operands
 from .rules import Rules
+from .tile_sizes import Kernel, attention_tile
 
 DELTA_ROWS = 64
 # a*b + c in one rounding: Triton 3.10 stops doing so unasked.
@@ -84,7 +85,7 @@ def attention_triton(
     n_sequences = cu_seqlens_q.shape[0] - 1
     if out.numel() == 0 or n_sequences == 0:
         return out, lse
-    tile = _tile("forward", q, max_length_q, block)
+    tile = _tile("forward", q, rules, max_length_q, block)
     n_blocks = triton.cdiv(max_length_q, tile.block_m)
     with torch.cuda.device_of(q):
         scores = score_operands(rules, q.dtype, max(max_length_q, max_length_k))
@@ -148,8 +149,8 @@ def attention_triton_backward(
     if q.numel() == 0 or n_sequences == 0:
         return grad_q, grad_k.zero_(), grad_v.zero_(), grad_sink, grad_table
     delta = torch.empty_like(lse)
-    tile_kv = _tile("key_value", q, max_length_k, block)
-    tile_q = _tile("query" if table is None else "query_table", q, max_length_q, block)
+    tile_kv = _tile("key_value", q, rules, max_length_k, block)
+    tile_q = _tile("query" if table is None else "query_table", q, rules, max_length_q, block)
     blocks_kv = triton.cdiv(max_length_k, tile_kv.block_n)
     blocks_q = triton.cdiv(max_length_q, tile_q.block_m)
     rows = 1
@@ -239,8 +240,8 @@ attention_triton.register_autograd(_backward, setup_context=_save)
 attention_triton_backward.register_autograd(_no_second_backward)
 
 
-def _tile(kernel: Kernel, q: Tensor, max_length: int, block: Sequence[int] | None) -> Tile:
-    tile = attention_tile(kernel, target_of(q.device), q.shape[2], q.dtype, max_length)
+def _tile(kernel: Kernel, q: Tensor, rules: Rules, max_length: int, block: Sequence[int] | None) -> Tile:
+    tile = attention_tile(kernel, target_of(q.device), q.shape[2], q.dtype, max_length, rules.is_busy)
     return tile if block is None else Tile(block[0], block[1], tile.num_warps, tile.num_stages)
 
 

@@ -1,0 +1,104 @@
+"""Block sizes of the attention kernels, and why.
+
+Shapes: D head size; a tile is BLOCK_M queries by BLOCK_N keys.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from ..device import Target, Tile, head_parts
+
+Kernel = Literal["forward", "key_value", "query", "query_table"]
+
+
+def attention_tile(
+    kernel: Kernel,
+    target: Target,
+    head_size: int,
+    dtype: torch.dtype,
+    max_length: int,
+    busy: bool = False,
+) -> Tile:
+    """The tile of an attention kernel.
+
+    Found by compiling (`compile_check`): near the largest that keeps its accumulators in registers, with
+    nothing spilled on sm_80, sm_90 and sm_100, and its operands in shared memory. Not yet tuned by running.
+    Tensor cores of sm_90 and sm_100 read operands from shared memory, so larger tiles fit there; fp32 runs on
+    ordinary arithmetic units, from registers, and needs smaller ones.
+
+    Args:
+        kernel: which; `query_table` is `query` with the gradient of a T5 table, whose tiles are square.
+        target: for which machine.
+        head_size: D.
+        dtype: of q, k and v.
+        max_length: of the sequences along the side that a program owns: queries, or keys for `key_value`. A
+            tile is not made larger than that.
+        busy: scores are shaped by more than masks: biases, a soft cap, dropout. Their registers come on top.
+
+    Returns:
+        Block sizes, warps and stages.
+    """
+    width = 1 << (sum(head_parts(head_size)) - 1).bit_length()
+    if target.backend == "cpu":
+        return Tile(32, 32, 1, 1)
+    if kernel == "query_table":
+        side = 64 if dtype != torch.float32 and width <= 64 else 32
+        return Tile(side, side, 8, 1)
+    tile = _single(kernel, target, width) if dtype == torch.float32 else _half(kernel, target, width)
+    if busy and tile.num_warps == 4:
+        tile = Tile(tile.block_m, tile.block_n, 8, tile.num_stages)
+    longest = max(16, 1 << (max_length - 1).bit_length()) if max_length > 0 else 16
+    if kernel == "key_value":
+        return Tile(tile.block_m, min(tile.block_n, longest), tile.num_warps, tile.num_stages)
+    return Tile(min(tile.block_m, longest), tile.block_n, tile.num_warps, tile.num_stages)
+
+
+def _half(kernel: Kernel, target: Target, width: int) -> Tile:
+    """fp16 and bf16."""
+    if target.backend == "hip":
+        return _half_hip(kernel, width)
+    if kernel == "forward":
+        if width <= 64:
+            return Tile(128, 64, 4 if target.arch == 90 else 8, 3)
+        return Tile(128, 64, 8, 3) if width == 128 else Tile(64, 32, 8, 2)
+    if kernel == "query":
+        if width <= 64:
+            return Tile(128, 64, 8, 2)
+        return Tile(64, 64, 8, 2) if width == 128 else Tile(32, 32, 4 if target.arch == 100 else 8, 1)
+    # Two accumulators and four products: the kernel that registers bind.
+    if width <= 64 and target.arch == 100:
+        return Tile(32, 64, 4 if width <= 32 else 8, 1)
+    if width <= 64:
+        return Tile(16 if target.arch == 80 else 32, 128, 8, 1)
+    if width == 128:
+        return Tile(16, 64, 8, 2 if target.arch == 90 else 1)
+    return Tile(16, 32, 8, 1)
+
+
+def _half_hip(kernel: Kernel, width: int) -> Tile:
+    """fp16 and bf16 on AMD: 64 KiB of shared memory, 512 registers a thread."""
+    if width <= 64:
+        return Tile(64, 128, 4, 1) if kernel == "key_value" else Tile(128, 64, 4, 1)
+    if width == 128:
+        return Tile(32, 64, 4, 1) if kernel == "key_value" else Tile(64, 32, 4, 1)
+    return Tile(16, 32, 4, 1) if kernel == "key_value" else Tile(32, 16, 4, 1)
+
+
+def _single(kernel: Kernel, target: Target, width: int) -> Tile:
+    """fp32, whose products run from registers."""
+    if target.backend == "hip" and width == 256 and kernel != "query":
+        return Tile(16, 16, 4, 1)
+    if kernel == "forward":
+        return Tile(32, 32, 4, 1) if width <= 64 else Tile(16, 32, 8, 1)
+    if kernel == "query":
+        if width <= 64:
+            return Tile(32, 32, 8, 1)
+        return Tile(16, 16, 4 if target.arch == 80 else 8, 1)
+    if width == 256:
+        return Tile(16, 32, 8, 1) if target.arch == 80 else Tile(16, 16, 16, 1)
+    if width == 128 or (width <= 32 and target.arch == 80):
+        return Tile(16, 16, 8, 1)
+    return Tile(16, 32, 8, 1) if target.arch == 90 else Tile(32, 16, 4, 1)

@@ -30,6 +30,7 @@ MEDIAN_LENGTH = 8.0
 SPREAD = 0.92
 MOST_ROUNDS = 30
 SECONDS = 1.5
+BACKWARD_OPERATIONS = 2.5
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class Step:
         status: `ok`, or `wrong` and not timed.
         error_multiple: its error against fp64 over that of PyTorch's plain computation.
         seconds: p20, p50 and p80 of a call.
-        operations_per_second: useful ones, at p50.
+        operations_per_second: useful ones, at p50: `Workload.operations`, and 2.5 times that for a backward
+            pass, five products for two.
         peak_bytes: greatest extra memory during a call: allocated on a GPU, of tensors alive on a CPU.
         rounds: calls that were timed.
     """
@@ -164,6 +166,7 @@ def _step(
     work: Callable[[], tuple[Tensor, ...]],
 ) -> Step:
     seconds, rounds = _time(work, device) if error.passes else (None, 0)
+    operations = workload.operations * (1.0 if direction == "forward" else BACKWARD_OPERATIONS)
     return Step(
         rung=name,
         direction=direction,
@@ -172,7 +175,7 @@ def _step(
         status="ok" if error.passes else "wrong",
         error_multiple=error.kernel / error.eager if error.eager else float("inf"),
         seconds=seconds,
-        operations_per_second=None if seconds is None else workload.operations / seconds["p50"],
+        operations_per_second=None if seconds is None else operations / seconds["p50"],
         peak_bytes=_peak(work, device),
         rounds=rounds,
     )

@@ -1,4 +1,5 @@
-# make demo | test | lint | bench | clean | help. Everything is set up on the way, in .venv.
+# make demo | test | lint | bench | gpu | clean | help. Everything is set up on the way, in .venv; `gpu` alone takes
+# the Python that is there, since machines with a GPU come with a torch of their own.
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -9,9 +10,10 @@ TEST_EXTRAS := dev,hf,parquet,plot
 # Python compiles what it imports; compiling all that is installed takes longer than the rest of the set-up.
 INSTALL := install -q --disable-pip-version-check --no-compile -c constraints.txt
 RUN   ?= runs/demo
+OP    ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: demo test lint bench clean help
+.PHONY: demo test lint bench gpu clean help
 
 demo: $(VENV)/.ready-demo  ## train a small multilingual encoder on real text and show how its languages align
 	$(BIN)/xformer demo --run $(RUN)
@@ -24,8 +26,11 @@ lint: $(VENV)/.ready-test  ## style, format and types: ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.ready-demo  ## attention kernels against their peers on this machine; ARGS=--quick for the short form
-	$(BIN)/python -P -m xformer.benchmarks.attention $(ARGS)
+bench: $(VENV)/.ready-demo  ## kernels beside their peers on this machine; OP=attention for one, ARGS=--quick for a look
+	$(BIN)/xformer bench $(OP) $(ARGS)
+
+gpu:  ## on a machine with a GPU: test all kernels there, tune, measure, in under ten minutes; ARGS=--dry-run for the plan
+	PYTHONPATH=. $(or $(wildcard $(BIN)/python),$(PYTHON)) -P -m xformer.benchmarks.gpu $(ARGS)
 
 clean:  ## remove the environment, caches and builds; runs/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -32,12 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         session.bytes_per_second = math.inf
         session.flops_per_second = dict.fromkeys(DTYPES, math.inf)
     known = {operation.name: operation for operation in operations()}
+    deadline = math.inf if chosen.budget is None else time.perf_counter() + chosen.budget
     for number, name in enumerate(chosen.operations):
         started = time.perf_counter()
+        # What one leaves over the next may use.
+        weights = [known[each].gpu_seconds for each in chosen.operations[number:]]
+        share = max(1.0, (deadline - started) * weights[0] / sum(weights))
         options = Options(
             quick=chosen.quick,
             dtype=chosen.dtype,
-            budget=chosen.budget[number] if chosen.budget else None,
+            budget=None if chosen.budget is None else share,
             case_budget=chosen.case_budget,
             rounds=chosen.rounds,
             seed=chosen.seed,
@@ -76,7 +80,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("operations", nargs="+", choices=names, metavar="OPERATION", help=", ".join(names))
     parser.add_argument("--out", type=Path, help="file to add records to; standard output if left out")
-    parser.add_argument("--budget", type=float, nargs="+", help="seconds for each operation, in their order")
+    parser.add_argument("--budget", type=float, help="seconds for all, shared as they need them")
     parser.add_argument("--case-budget", type=float, default=1.0, help="seconds for each case and direction")
     parser.add_argument("--rounds", type=int, default=30, help="times each is timed at most")
     parser.add_argument("--dtype", choices=list(DTYPES), help="of the inputs")
@@ -86,11 +90,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a few small cases")
     parser.add_argument("--no-ceilings", action="store_true", help="no roofline")
     parser.add_argument("--cpu", action="store_true", help="on the CPU, even where there is a GPU")
-    chosen = parser.parse_args(arguments)
-    if chosen.budget and len(chosen.budget) != len(chosen.operations):
-        parser.error(f"--budget: expected one for each of {len(chosen.operations)}, got {len(chosen.budget)}")
-    return chosen
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -1,0 +1,350 @@
+"""Everything that needs a GPU, in one call of less than ten minutes: `python -m xformer.benchmarks.gpu`.
+
+First whether all kernels are right (tests/gpu), then which tiles are fast, then the bench. Each stage is a
+process with a time of its own, and what one leaves over the next may use. Results are on the disk as soon as
+they exist, so that a call which is cut off keeps what it had measured.
+
+It needs torch, triton, numpy and pytest (with hypothesis), and no installation: `PYTHONPATH=.` will do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import torch
+
+from .catalogue import operations
+from .environment import environment
+from .goals import outcomes
+from .latest import latest, read_file
+from .outcome import Outcome
+from .record import Record
+from .worker import DEVICE_LOST
+
+# Seconds, all in all: a minute less than ten leaves room for what starts this.
+SECONDS = 560.0
+CPU_SECONDS = 150.0
+# Importing torch, and the tables at the end.
+MARGIN = 15.0
+# What a stage that does not stop by itself is given to do so.
+GRACE = 5.0
+
+NO_GPU = 2
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of the work.
+
+    Attributes:
+        name: of it.
+        what: it does.
+        seconds: it may take.
+    """
+
+    name: str
+    what: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all stages have in common.
+
+    Attributes:
+        out: folder of the results.
+        stem: how this device's files begin.
+        cpu: try everything out without a GPU, small.
+        root: of the checkout.
+    """
+
+    out: Path
+    stem: str
+    cpu: bool
+    root: Path
+
+    @property
+    def records(self) -> Path:
+        """What the bench writes."""
+        return self.out / f"{self.stem}.jsonl"
+
+    @property
+    def tests(self) -> Path:
+        """What pytest prints."""
+        return self.out / f"{self.stem}-tests.txt"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do it all; the exit status.
+
+    Returns:
+        0; 1 where something was wrong, failed, or did not end in time; 2 where there is no GPU; 130 or 143
+        where it was interrupted.
+    """
+    started = time.monotonic()
+    chosen = _parse(arguments)
+    seconds = chosen.seconds or (CPU_SECONDS if chosen.cpu else SECONDS)
+    stages = plan(seconds, chosen.cpu)
+    if chosen.dry_run:
+        _say("\n".join(describe(stages, seconds)))
+        return 0
+    if not chosen.cpu and not torch.cuda.is_available():
+        _say("gpu: expected a GPU that torch can see, and this machine has none.")
+        _say("--dry-run shows what would be done; --cpu tries it out on a CPU, small.")
+        return NO_GPU
+    device = torch.device("cpu" if chosen.cpu else "cuda")
+    here = environment(device)
+    root = Path(__file__).resolve().parent.parent
+    setup = Setup(chosen.out.resolve(), here.file_name.removesuffix(".jsonl"), chosen.cpu, root)
+    setup.out.mkdir(parents=True, exist_ok=True)
+    _say(f"{here.device}, torch {here.torch}, Triton {here.triton}, commit {here.commit}{'+' * here.dirty}")
+    # A terminated process leaves by the same way as an interrupted one: its stages are ended, too.
+    signal.signal(signal.SIGTERM, _terminated)
+    status = 0
+    try:
+        deadline = started + seconds - MARGIN
+        for stage, run in zip(stages, (run_tests, run_tuning, run_bench), strict=True):
+            later = sum(one.seconds for one in stages[stages.index(stage) + 1 :])
+            left = deadline - time.monotonic() - later
+            _say(f"\n== {stage.name}: {stage.what}, {left:.0f} s at most")
+            begun = time.monotonic()
+            good, note = run(setup, max(left, 1.0))
+            _say(f"== {stage.name}: {note}, {time.monotonic() - begun:.0f} s")
+            status = status if good else 1
+    except KeyboardInterrupt:
+        _say("\ninterrupted; what was measured:")
+        status = 130
+    except _Terminated:
+        _say("\nended from outside; what was measured:")
+        status = 143
+    _say("\n".join(summary(setup.records, here.device, here.time)))
+    _say(f"\n{time.monotonic() - started:.0f} s in all; records in {setup.records}")
+    return status
+
+
+def plan(seconds: float, cpu: bool) -> list[Stage]:
+    """How the time is shared; a stage that needs less leaves the rest to those after it."""
+    left = seconds - MARGIN
+    if left <= 0:
+        raise ValueError(f"--seconds: expected more than {MARGIN:g}, got {seconds:g}")
+    tests, tuning = (0.25, 0.25) if cpu else (0.19, 0.15)
+    return [
+        Stage("tests", "tests/gpu by pytest", tests * left),
+        Stage("tuning", "tiles of attention and norms", tuning * left),
+        Stage("bench", "every operation beside its peers", (1 - tests - tuning) * left),
+    ]
+
+
+def describe(stages: Sequence[Stage], seconds: float) -> list[str]:
+    """The plan for people, with the bench's own estimate of each operation."""
+    lines = [f"{seconds:.0f} s in all, of which {MARGIN:.0f} to start and to sum up"]
+    for stage in stages:
+        lines.append(f"{stage.seconds:6.0f} s  {stage.name:8} {stage.what}")
+    known = operations()
+    whole = sum(one.gpu_seconds for one in known)
+    for one in known:
+        share = stages[-1].seconds * one.gpu_seconds / whole
+        lines.append(f"{share:6.0f} s    {one.name} (estimated at {one.gpu_seconds:.0f} s)")
+    return lines
+
+
+def run_tests(setup: Setup, seconds: float) -> tuple[bool, str]:
+    """Whether everything is right; whether it is, and a line about it."""
+    missing = [name for name in ("pytest", "hypothesis") if importlib.util.find_spec(name) is None]
+    if missing:
+        return False, f"not run, {' and '.join(missing)} is not installed"
+    command = ["pytest", "tests/gpu", "-q", "-p", "no:cacheprovider", "--maxfail=30", "--tb=short"]
+    # On an unknown machine a warning is no failure.
+    command += ["-W", "default"]
+    if importlib.util.find_spec("xdist") is not None and not setup.cpu:
+        # Compiling is what takes the time.
+        command += ["-n", str(max(1, min(8, (os.cpu_count() or 2) // 2)))]
+    with setup.tests.open("w", encoding="utf-8") as log:
+        status = run_process(["-m", *command], setup, seconds, log)
+    lines = setup.tests.read_text(encoding="utf-8").strip().splitlines()
+    failed = [line for line in lines if re.match(r"(FAILED|ERROR) ", line)]
+    _say("\n".join(line[:200] for line in failed[:15]))
+    last = lines[-1].strip("= ") if lines else "nothing was printed"
+    if status is None:
+        return False, f"did not end in time (see {setup.tests})"
+    return status == 0, last
+
+
+def run_tuning(setup: Setup, seconds: float) -> tuple[bool, str]:
+    """Which tiles are fast."""
+    command = ["-m", "xformer.benchmarks.tune", "--out", str(setup.out), "--budget", f"{seconds - 5:.0f}"]
+    command += ["--cpu", "--case-budget", "0.05"] if setup.cpu else []
+    status = run_process(command, setup, seconds, None)
+    return status == 0, "did not end in time" if status is None else f"exit status {status}"
+
+
+def run_bench(setup: Setup, seconds: float) -> tuple[bool, str]:
+    """Every operation beside its peers; where a fault takes the device away, the rest in a new process."""
+    deadline = time.monotonic() + seconds
+    left = [one.name for one in operations()]
+    log_path = setup.out / f"{setup.stem}-bench.txt"
+    log_path.unlink(missing_ok=True)
+    lost = []
+    while left and time.monotonic() < deadline - 5:
+        budget = deadline - time.monotonic() - 5
+        command = ["-m", "xformer.benchmarks.worker", *left, "--out", str(setup.records)]
+        command += ["--budget", f"{budget:.0f}", "--case-budget", "0.5"]
+        if setup.cpu:
+            command += ["--cpu", "--quick", "--no-ceilings", "--rounds", "5", "--case-budget", "0.05"]
+        with log_path.open("a", encoding="utf-8") as log:
+            status = run_process(command, setup, budget + 5, log)
+        text = log_path.read_text(encoding="utf-8")
+        done = re.findall(r"^(\w+): \d+ of \d+ timed", text, re.MULTILINE)
+        left = [name for name in left if name not in done]
+        if status == 0 or status is None or not left:
+            break
+        if status != DEVICE_LOST:
+            # It broke down in the first that is not done.
+            lost.append(left.pop(0))
+    _say(
+        "\n".join(line for line in log_path.read_text(encoding="utf-8").splitlines() if " timed in " in line)
+    )
+    if lost:
+        return False, f"broke down in {', '.join(lost)} (see {log_path})"
+    return not left, f"not reached: {', '.join(left)}" if left else "done"
+
+
+def run_process(
+    command: Sequence[str], setup: Setup, seconds: float, log: TextIO | None, grace: float = GRACE
+) -> int | None:
+    """Run a Python command from the root of the checkout, for so long at most.
+
+    Args:
+        command: what follows `python`.
+        setup: what all have in common.
+        seconds: after these it is asked to end, and after `grace` more it is ended, with all that it started.
+        log: where its output goes; to this process's own if left out.
+        grace: see `seconds`.
+
+    Returns:
+        Its exit status; None if it did not end in time.
+    """
+    variables = {**os.environ, "PYTHONPATH": str(setup.root), "PYTHONUNBUFFERED": "1"}
+    if setup.cpu:
+        variables["TRITON_INTERPRET"] = "1"
+    process = subprocess.Popen(
+        [sys.executable, "-P", *command],
+        cwd=setup.root,
+        env=variables,
+        stdout=log,
+        stderr=None if log is None else subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        _signal_group(process, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+        return None
+    finally:
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+
+
+def summary(records: Path, device: str, since: str) -> list[str]:
+    """What was found, for people: how many measurements of each operation, and what became of the goals.
+
+    Args:
+        records: the file of this device's records.
+        device: its name.
+        since: counts are of runs from then on.
+    """
+    if not records.exists():
+        return ["nothing was measured"]
+    fresh = [record for record in latest(read_file(records)) if record.environment.time >= since]
+    lines = [f"{'operation':24}{'cases':>6}{'timed':>7}{'wrong':>7}{'failed':>8}  of ours, wrong or failed"]
+    for operation in operations():
+        mine = [record for record in fresh if record.operation == operation.name and record.case]
+        if mine:
+            lines.append(_counted(operation.name, mine))
+    found = outcomes(records.parent, device)
+    if all(one.device is None for one in found):
+        return [*lines, "", "goals: about GPUs, and none was measured"]
+    heads = f"{'goal on this device':40}{'wanted':>14}{'measured':>10}"
+    return [*lines, "", heads, *map(_line, found)]
+
+
+def _counted(name: str, records: Sequence[Record]) -> str:
+    def count(wanted: Callable[[Record], bool]) -> int:
+        return sum(wanted(record) for record in records)
+
+    ours = sorted(
+        {
+            f"{record.implementation} in {record.case}"
+            for record in records
+            if record.implementation.startswith("xformer") and record.status in ("wrong", "failed")
+        }
+    )
+    cases = len({record.case for record in records})
+    numbers = [
+        count(lambda r: r.seconds is not None),
+        count(lambda r: r.status == "wrong"),
+        count(lambda r: r.status == "failed"),
+    ]
+    more = f" and {len(ours) - 2} more" if len(ours) > 2 else ""
+    return f"{name:24}{cases:6}{numbers[0]:7}{numbers[1]:7}{numbers[2]:8}  {'; '.join(ours[:2])}{more}"
+
+
+def _line(one: Outcome) -> str:
+    measured = "" if one.measured is None else f"{one.measured:.3g}"
+    state = "met" if one.met else "not measured" if one.measured is None else "not met"
+    note = one.note if len(one.note) < 90 else one.note[:87] + "…"
+    return f"{one.goal:40}{one.sense + f' {one.wanted:g}':>14}{measured:>10}  {state}; {note}"
+
+
+class _Terminated(Exception):
+    """This process was told to end."""
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise _Terminated
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal to a process and all that it started; nothing if they are gone."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _say(text: str) -> None:
+    if text:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m xformer.benchmarks.gpu", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results")
+    parser.add_argument("--seconds", type=float, help=f"for everything; {SECONDS:g} if left out")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan and do nothing")
+    parser.add_argument("--cpu", action="store_true", help="try it out without a GPU, small")
+    chosen = parser.parse_args(arguments)
+    if chosen.seconds is not None and chosen.seconds <= MARGIN:
+        parser.error(f"--seconds: expected more than {MARGIN:g}, got {chosen.seconds:g}")
+    return chosen
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

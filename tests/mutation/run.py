@@ -2,7 +2,8 @@
 
 `python -m tests.mutation.run` (or `make mutants`) copies the package to a scratch folder for each mutant,
 applies it there, runs the kernel's tests, and prints which of them caught it. Ends with 1 if a mutant
-survives: then a test is missing. The tests are run without any mutant first: what fails anyway proves nothing.
+survives: then a test is missing. The tests are run without any mutant first: what fails anyway proves
+nothing. Kernels run in Triton's interpreter.
 """
 
 from __future__ import annotations
@@ -12,21 +13,25 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
+
+import pytest
 
 from tests.mutation.mutant import Group, Mutant, MutantError
 from tests.mutation.mutants import attention
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GROUPS: tuple[Group, ...] = (*attention.GROUPS,)
+
+Outcome = Literal["caught", "survived", "hangs", "error"]
 
 _COPIED = ("benchmarks", "kernels", "tests", "tokenizer", "xformer")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) \S*?(\w+\.py::\S+)", re.MULTILINE)
@@ -48,7 +53,7 @@ class Result:
     kernel: str
     file: str
     why: str
-    outcome: Literal["caught", "survived", "hangs", "error"]
+    outcome: Outcome
     by: str
     seconds: float
 
@@ -80,10 +85,7 @@ def run_mutant(kernel: str, tests: Sequence[str], mutant: Mutant | None, timeout
         if mutant is not None:
             path = folder / mutant.file
             path.write_text(mutant.apply(path.read_text(encoding="utf-8")), encoding="utf-8")
-        try:
-            outcome, by = _test(folder, tests, timeout)
-        except subprocess.TimeoutExpired:
-            outcome, by = "hangs", f"more than {timeout:.0f} s"
+        outcome, by = _test(folder, tests, timeout)
     file, why = ("", "nothing changed") if mutant is None else (mutant.file, mutant.why)
     return Result(kernel, file, why, outcome, by, round(time.monotonic() - start, 1))
 
@@ -160,26 +162,48 @@ def _copy(folder: Path) -> None:
     (path / "no_shrinking.py").symlink_to("../tests/mutation/no_shrinking.py")
 
 
-def _test(
-    folder: Path, tests: Sequence[str], timeout: float
-) -> tuple[Literal["caught", "survived", "error"], str]:
-    command = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "--no-header", "--tb=no"]
-    command += ["-p", "no_shrinking", "-p", "no:cacheprovider", *tests]
-    environment = os.environ | {
-        "PYTHONPATH": str(folder / "path"),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout
-    )
-    failed = _FAILED.search(done.stdout)
-    if done.returncode == 0:
+def _test(folder: Path, tests: Sequence[str], timeout: float) -> tuple[Outcome, str]:
+    """Run pytest in a process of its own, forked from one that has imported what takes long."""
+    log = folder / "log"
+    # So early that neither has been imported; it goes over to the server and from there to all processes.
+    os.environ |= {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["numpy", "pytest", "torch", "triton"])
+    process = context.Process(target=_in_child, args=(folder, list(tests), log))
+    process.start()
+    process.join(timeout)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return "hangs", f"more than {timeout:.0f} s"
+    said = log.read_text(encoding="utf-8") if log.exists() else ""
+    failed = _FAILED.search(said)
+    if process.exitcode == 0:
         return "survived", ""
-    if done.returncode == 1 and failed is not None:
+    if process.exitcode == 1 and failed is not None:
         return "caught", failed[1]
-    said = (done.stdout + done.stderr).strip().splitlines()
-    return "error", said[-1] if said else f"pytest ended with {done.returncode}"
+    lines = said.strip().splitlines()
+    return "error", lines[-1] if lines else f"pytest ended with {process.exitcode}"
+
+
+def _in_child(folder: Path, tests: list[str], log: Path) -> None:
+    """Run pytest on a copy of the repository, and on nothing of the repository itself."""
+    for output in (1, 2):
+        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), output)
+    os.chdir(folder)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]
+    path = str(folder / "path")
+    sys.path[:] = [path, *(entry for entry in sys.path if Path(entry).resolve() != REPOSITORY)]
+    sys.dont_write_bytecode = True
+    options = ["-x", "-q", "--no-header", "--tb=no", "-p", "no_shrinking", "-p", "no:cacheprovider"]
+    code = int(pytest.main([*options, *tests]))
+    used = sys.modules.get("xformer")
+    if used is None or not str(used.__file__).startswith(path):
+        print(f"the tests ran on {used}, not on the copy")
+        code = 3
+    sys.stdout.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from .attention import (
 from .embedding_norm import embedding_norm
 from .glu import glu, squared_relu
 from .layer_norm import layer_norm
+from .linear_cross_entropy import linear_cross_entropy
 from .rms_norm import rms_norm
 from .rotary import rotary
 
@@ -24,6 +25,7 @@ __all__ = [
     "embedding_norm",
     "glu",
     "layer_norm",
+    "linear_cross_entropy",
     "relative_buckets",
     "rms_norm",
     "rotary",

@@ -1,0 +1,132 @@
+"""The Triton kernels between the products: statistics of a slice of logits, losses, gradients of logits.
+
+Shapes: K rows, V vocabulary; a slice is R rows by N columns of the logits, the vocabulary from `start` on.
+
+A row's statistics are those of the online softmax (Milakov & Gimelshein 2018). A slice with logits z changes
+the running maximum m and the running sum l to
+
+    m' = max(m, max z)    l' = l e^(m - m') + sum e^(z - m')
+
+Logits and sums are fp32. Products are not here: they are the library's.
+
+`start` and, but for the last slice, `n_columns` are multiples of 16, and compiled as such: a mask that ends
+anywhere would forbid loads of several elements at once.
+"""
+
+# A Triton kernel's arguments have no Python types.
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+LOG2_E = tl.constexpr(1.4426950408889634)
+LN_2 = tl.constexpr(0.6931471805599453)
+
+
+@triton.jit
+def slice_statistics(
+    logits, bias, targets, peak, total, chosen, summed, stride_row, start, n_columns,
+    BIAS: tl.constexpr, SMOOTHED: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Take one row of a slice into the row's statistics. Grid: (R,).
+
+    The slice that starts the vocabulary finds no statistics yet and reads none. `chosen` gets the target's
+    logit from the slice that has it; a target that no slice has leaves it NaN.
+    """
+    row = tl.program_id(0)
+    base = logits + row.to(tl.int64) * stride_row
+    row_peak = tl.load(peak + row, mask=start > 0, other=float("-inf"))
+    row_total = tl.load(total + row, mask=start > 0, other=0.0)
+    row_sum = 0.0
+    if SMOOTHED:
+        row_sum = tl.load(summed + row, mask=start > 0, other=0.0)
+    for first in range(0, n_columns, BLOCK):
+        columns = first + tl.arange(0, BLOCK)
+        inside = columns < n_columns
+        score = tl.load(base + columns, mask=inside, other=float("-inf"))
+        if BIAS:
+            score += tl.load(bias + start + columns, mask=inside, other=0.0).to(tl.float32)
+        new_peak = tl.maximum(row_peak, tl.max(score, 0))
+        # A row that has seen nothing but -inf: -inf - -inf would be NaN.
+        anchor = tl.where(new_peak == float("-inf"), 0.0, new_peak)
+        row_total *= tl.exp2((row_peak - anchor) * LOG2_E)
+        row_total += tl.sum(tl.exp2((score - anchor) * LOG2_E), 0)
+        row_peak = new_peak
+        if SMOOTHED:
+            row_sum += tl.sum(tl.where(inside, score, 0.0), 0)
+    tl.store(peak + row, row_peak)
+    tl.store(total + row, row_total)
+    if SMOOTHED:
+        tl.store(summed + row, row_sum)
+    column = tl.load(targets + row) - start
+    here = (column >= 0) & (column < n_columns)
+    score = tl.load(base + column, mask=here, other=float("nan"))
+    if BIAS:
+        score += tl.load(bias + start + column, mask=here, other=0.0).to(tl.float32)
+    tl.store(chosen + row, score, mask=here | (start == 0))
+
+
+@triton.jit(do_not_specialize=["n_rows", "ignore_index"])
+def row_losses(
+    peak, total, chosen, summed, targets, items, lse, n_rows, n_vocabulary, ignore_index, smoothing, z_loss,
+    SMOOTHED: tl.constexpr, Z_LOSS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Turn statistics of the whole vocabulary into losses. Grid: (cdiv(K, BLOCK),)."""
+    rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = rows < n_rows
+    row_total = tl.load(total + rows, mask=inside, other=1.0)
+    row_lse = tl.load(peak + rows, mask=inside, other=0.0) + tl.log2(row_total) * LN_2
+    loss = row_lse - (1.0 - smoothing) * tl.load(chosen + rows, mask=inside, other=0.0)
+    if SMOOTHED:
+        loss -= smoothing / n_vocabulary * tl.load(summed + rows, mask=inside, other=0.0)
+    if Z_LOSS:
+        loss += z_loss * row_lse * row_lse
+    ignored = tl.load(targets + rows, mask=inside, other=0) == ignore_index
+    tl.store(items + rows, tl.where(ignored, 0.0, loss), mask=inside)
+    tl.store(lse + rows, row_lse, mask=inside)
+
+
+@triton.jit(do_not_specialize=["n_rows", "ignore_index"])
+def logit_gradients(
+    logits, grads, bias, targets, lse, grad_items, scale, partial,
+    stride_row, stride_grad, stride_partial, start, n_rows, n_columns, n_vocabulary, ignore_index,
+    gain, smoothing, z_loss,
+    BIAS: tl.constexpr, SMOOTHED: tl.constexpr, Z_LOSS: tl.constexpr, SUM_ROWS: tl.constexpr,
+    BLOCK_R: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """Gradients of a slice's logits, times gain / scale. Grid: (cdiv(R, BLOCK_R), cdiv(N, BLOCK_N)).
+
+    `grads` lies in memory as `logits` does. `partial` (cdiv(R, BLOCK_R), N) gets the sums over each
+    program's rows, of which the bias' gradient is made in an order that is always the same.
+    """
+    rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
+    columns = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
+    real = rows < n_rows
+    inside = columns < n_columns
+    target = tl.load(targets + rows, mask=real, other=0)
+    row_lse = tl.load(lse + rows, mask=real, other=0.0)
+    factor = tl.load(grad_items + rows.to(tl.int64) * stride_grad, mask=real, other=0.0).to(tl.float32)
+    factor = factor / tl.load(scale) * gain
+    # A target that is no column has the loss NaN.
+    factor = tl.where((target >= 0) & (target < n_vocabulary), factor, float("nan"))
+
+    at = rows.to(tl.int64)[:, None] * stride_row + columns[None, :]
+    there = real[:, None] & inside[None, :]
+    score = tl.load(logits + at, mask=there, other=0.0)
+    if BIAS:
+        score += tl.load(bias + start + columns, mask=inside, other=0.0).to(tl.float32)[None, :]
+    grad = tl.exp2((score - row_lse[:, None]) * LOG2_E)
+    if Z_LOSS:
+        grad *= (1.0 + 2.0 * z_loss * row_lse)[:, None]
+    if SMOOTHED:
+        grad -= smoothing / n_vocabulary
+    is_target = (start + columns)[None, :] == target[:, None]
+    grad = (grad - tl.where(is_target, 1.0 - smoothing, 0.0)) * factor[:, None]
+    # Not even an infinite logit counts in an ignored row.
+    grad = tl.where((target != ignore_index)[:, None] & there, grad, 0.0)
+    tl.store(grads + at, grad.to(grads.dtype.element_ty), mask=there)
+    if SUM_ROWS:
+        sums = partial + tl.program_id(0).to(tl.int64) * stride_partial + columns
+        tl.store(sums, tl.sum(grad, 0), mask=inside)

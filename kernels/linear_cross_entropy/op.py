@@ -1,0 +1,190 @@
+"""`linear_cross_entropy`: the one public function over every backend.
+
+Shapes: T tokens, K selected tokens, C width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal, overload
+
+import torch
+from torch import Tensor
+
+from ..attention.checks import Backend
+from ..operation import choose
+from .reference import reference_items
+from .rule import Rule
+from .torch_backend import torch_items, torch_reduced
+
+Reduction = Literal["mean", "sum", "none"]
+
+_DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+
+
+@overload
+def linear_cross_entropy(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    *,
+    bias: Tensor | None = None,
+    selected: Tensor | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: Reduction = "mean",
+    return_items: Literal[False] = False,
+    backend: Backend | None = None,
+) -> Tensor: ...
+
+
+@overload
+def linear_cross_entropy(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    *,
+    bias: Tensor | None = None,
+    selected: Tensor | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: Reduction = "mean",
+    return_items: Literal[True],
+    backend: Backend | None = None,
+) -> tuple[Tensor, Tensor]: ...
+
+
+def linear_cross_entropy(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    *,
+    bias: Tensor | None = None,
+    selected: Tensor | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    reduction: Reduction = "mean",
+    return_items: bool = False,
+    backend: Backend | None = None,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Cross-entropy of `hidden[selected] @ weight.T + bias` in nats, without ever holding all those logits.
+
+    Softmax, sums and the sums of gradients have at least fp32, whatever the dtype. Under autocast the
+    products run in its dtype, as a linear layer's would. Nothing waits for the device, inputs and incoming
+    gradients are never changed, and gradients are the same bits in every run.
+
+    Args:
+        hidden: (T, C), fp64, fp32, fp16 or bf16, any strides.
+        weight: (V, C), of hidden's dtype.
+        targets: (K,) int64, in [0, V) or `ignore_index`; K is T if nothing is selected. Checked on the CPU;
+            on a GPU, which that would wait for, `triton` makes the loss of a target out of range NaN.
+        bias: (V,), of hidden's dtype, or None.
+        selected: (K,) int64 rows of `hidden`, in any order; all of them, in order, if None.
+        ignore_index: a row with this target has loss 0, gradient 0, and no part in a mean.
+        label_smoothing: share of the target in [0, 1] that is spread evenly over the vocabulary.
+        z_loss: factor of the square of the log-sum-exp, added to each row's loss.
+        reduction: `"mean"` over the rows that are not ignored, 0 if there is none (where PyTorch has NaN);
+            `"sum"`; or `"none"`, (K,).
+        return_items: also return each row's loss, without a gradient.
+        backend: `"triton"`: slices of the vocabulary between the library's products, for GPUs (or
+            TRITON_INTERPRET=1). `"torch"`: chunks of rows in PyTorch's kernels, made for the CPU.
+            `"reference"`: the definition, all logits at once, differentiable any number of times. Left out:
+            `"triton"` on a GPU where it can, otherwise `"torch"`.
+
+    Returns:
+        The loss, a scalar or (K,), in fp32, or fp64 for fp64 inputs; with `return_items` also the losses
+        (K,).
+
+    Raises:
+        TypeError: a dtype does not fit.
+        ValueError: shapes, targets or options do not fit.
+        NotImplementedError: the backend asked for cannot do this; the message names one that can.
+    """
+    hidden, weight, bias = _as_autocast(hidden, weight, bias)
+    rule = Rule(ignore_index, label_smoothing, z_loss)
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction: expected 'mean', 'sum' or 'none', got {reduction!r}")
+    _check_tensors(hidden, weight, bias)
+    _check_targets(hidden, weight, targets, selected, ignore_index)
+    chosen = choose(backend, hidden, "no float64" if hidden.dtype == torch.float64 else None)
+    with _no_autocast(hidden):
+        rows = hidden if selected is None else _select(hidden, selected)
+        if chosen == "torch" and reduction != "none":
+            loss, items = torch_reduced(rows, weight, bias, targets, rule, reduction == "mean")
+            return (loss, items) if return_items else loss
+        if chosen == "triton":
+            from .triton_backend import triton_items  # triton exists only on some machines
+
+            items = triton_items(rows, weight, bias, targets, rule)
+        elif chosen == "torch":
+            items = torch_items(rows, weight, bias, targets, rule)
+        else:
+            items = reference_items(rows, weight, bias, targets, rule)
+        loss = items if reduction == "none" else items.sum()
+        if reduction == "mean":
+            loss = loss / (targets != ignore_index).sum().clamp_min(1)
+    return (loss, items.detach()) if return_items else loss
+
+
+def _select(hidden: Tensor, selected: Tensor) -> Tensor:
+    # The gradient of an index sums rows that were selected twice in a fixed order, that of index_select on a
+    # GPU in any. On the CPU both have an order, and the latter is faster.
+    return hidden.index_select(0, selected) if hidden.device.type == "cpu" else hidden[selected]
+
+
+def _as_autocast(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Operands as a linear layer would take them here."""
+    kind = hidden.device.type
+    if not torch.is_autocast_enabled(kind) or hidden.dtype == torch.float64:
+        return hidden, weight, bias
+    dtype = torch.get_autocast_dtype(kind)
+    return hidden.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+
+
+def _no_autocast(x: Tensor) -> AbstractContextManager[Any]:
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+
+
+def _check_tensors(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    if hidden.dtype not in _DTYPES:
+        raise TypeError(f"hidden: expected float64, float32, float16 or bfloat16, got {hidden.dtype}")
+    if hidden.dim() != 2 or hidden.shape[1] == 0:
+        raise ValueError(f"hidden: expected (tokens, width), got shape {tuple(hidden.shape)}")
+    if weight.dim() != 2 or weight.shape[1] != hidden.shape[1] or weight.shape[0] == 0:
+        raise ValueError(f"weight: expected (vocabulary, {hidden.shape[1]}), got shape {tuple(weight.shape)}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias: expected shape ({weight.shape[0]},), got {tuple(bias.shape)}")
+    for name, x in (("weight", weight), ("bias", bias)):
+        if x is not None and x.dtype != hidden.dtype:
+            raise TypeError(f"{name}: expected hidden's dtype {hidden.dtype}, got {x.dtype}")
+        if x is not None and x.device != hidden.device:
+            raise ValueError(f"{name}: expected hidden's device {hidden.device}, got {x.device}")
+
+
+def _check_targets(
+    hidden: Tensor, weight: Tensor, targets: Tensor, selected: Tensor | None, ignore_index: int
+) -> None:
+    for name, x in (("targets", targets), ("selected", selected)):
+        if x is not None and x.dtype != torch.int64:
+            raise TypeError(f"{name}: expected int64, got {x.dtype}")
+        if x is not None and x.dim() != 1:
+            raise ValueError(f"{name}: expected one dimension, got shape {tuple(x.shape)}")
+        if x is not None and x.device != hidden.device:
+            raise ValueError(f"{name}: expected hidden's device {hidden.device}, got {x.device}")
+    wanted = hidden if selected is None else selected
+    if targets.shape[0] != wanted.shape[0]:
+        whose = "hidden" if selected is None else "selected"
+        raise ValueError(
+            f"targets: expected {wanted.shape[0]}, one for each of {whose}, got {targets.shape[0]}"
+        )
+    if hidden.device.type != "cpu" or torch.compiler.is_compiling() or targets.numel() == 0:
+        return  # looking at the values would wait for the device, or break the graph
+    wrong = (targets != ignore_index) & ((targets < 0) | (targets >= weight.shape[0]))
+    if wrong.any():
+        raise ValueError(
+            f"targets: expected ids in [0, {weight.shape[0]}) or {ignore_index}, got {int(targets[wrong][0])}"
+        )

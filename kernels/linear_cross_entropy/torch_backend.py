@@ -1,0 +1,294 @@
+"""The `torch` backend: PyTorch's own kernels on some rows at a time, made for the CPU.
+
+Shapes: K rows, C width, V vocabulary; a chunk is R rows with the whole vocabulary.
+
+Where the result is one number, a row's share of it is known before anything is computed, so the gradients
+are made in the forward pass, while a chunk's logits are still in the cache: three products, as plain PyTorch
+needs, and none of its first touches of K V elements of fresh memory. The backward pass multiplies by the
+incoming gradient. Where every row's loss is asked for (`reduction="none"`), nothing is known, and the
+backward pass computes the logits again.
+
+With p = softmax(z) the gradient of a row's loss is g = (1 + 2 c lse) p - (1 - e) [v = target] - e / V. Half
+precision keeps g as it is, and a row's share goes into the other factor, relative to the largest share: the
+small numbers that 1/K makes of g would be lost in fp16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..operation import Operation
+from .rule import Rule
+
+# 128 MiB of fp32: at V = 16,384 as fast as fewer rows, at V = 250,000 the weight's gradient is read and
+# written seldom enough.
+CHUNK_ELEMENTS = 1 << 25
+FEWEST_ROWS, MOST_ROWS = 64, 512
+
+
+def walk(
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    rule: Rule,
+    shares: Tensor | None,
+    needs: Sequence[bool],
+    at_once: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Losses of all rows, and gradients of the sum of their shares.
+
+    Args:
+        rows: (K, C).
+        weight: (V, C).
+        bias: (V,) or None.
+        targets: (K,).
+        rule: options.
+        shares: (K,) what each row's loss is multiplied by, if gradients are needed.
+        needs: which gradients to compute, of rows, weight and bias; the others have no elements.
+        at_once: R.
+
+    Returns:
+        losses (K,), 0 where ignored, in fp32, or fp64 for fp64 inputs; gradients in the inputs' dtypes.
+    """
+    n_rows, n_vocabulary, dtype = rows.shape[0], weight.shape[0], rows.dtype
+    wide = torch.promote_types(dtype, torch.float32)
+    kept = targets != rule.ignore_index
+    items = rows.new_empty(n_rows, dtype=wide)
+    grad_rows = rows.new_empty(rows.shape if needs[0] else 0)
+    weight_total = weight.new_zeros(weight.shape if needs[1] else 0, dtype=wide)
+    bias_total = weight.new_zeros(n_vocabulary if needs[2] else 0, dtype=wide)
+    buffer = rows.new_empty(min(at_once, n_rows), n_vocabulary, dtype=wide)
+    narrow = buffer if dtype == wide else torch.empty_like(buffer, dtype=dtype)
+    unit = torch.ones((), dtype=wide, device=rows.device)
+    if shares is not None and n_rows:
+        shares = torch.where(kept, shares, 0.0).to(wide)
+        if dtype != wide:
+            unit = shares.abs().amax().clamp_min(torch.finfo(wide).tiny)
+            shares = shares / unit
+    with torch.autocast(rows.device.type, enabled=False):
+        for start in range(0, n_rows, at_once):
+            part = slice(start, start + at_once)
+            some = rows[part]
+            grad = buffer[: some.shape[0]]
+            items[part] = _chunk(some, weight, bias, targets[part], kept[part], rule, grad, narrow)
+            if shares is None or not any(needs):
+                continue
+            share = shares[part]
+            if needs[2]:
+                bias_total.addmv_(grad.t(), share)
+            if dtype != wide:
+                grad = narrow[: some.shape[0]].copy_(grad)
+            if needs[0]:
+                torch.mul(grad @ weight, (share * unit)[:, None], out=grad_rows[part])
+            if needs[1]:
+                _add_product(weight_total, grad.t(), some * share.to(dtype)[:, None])
+    if dtype != wide:
+        weight_total, bias_total = weight_total * unit, bias_total * unit
+    return items, grad_rows, weight_total.to(dtype), bias_total.to(dtype)
+
+
+def _chunk(
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    kept: Tensor,
+    rule: Rule,
+    grad: Tensor,
+    narrow: Tensor,
+) -> Tensor:
+    """Losses (R,) of some rows; their logits' gradients are left in `grad` (R, V), of ignored rows too."""
+    logits = grad if narrow.dtype == grad.dtype else narrow[: rows.shape[0]]
+    if bias is None:
+        torch.mm(rows, weight.t(), out=logits)
+    else:
+        torch.addmm(bias, rows, weight.t(), out=logits)
+    if logits is not grad:
+        grad.copy_(logits)
+    column = torch.where(kept, targets, 0)[:, None]
+    smoothing = rule.label_smoothing
+    peak, chosen = grad.amax(1), grad.gather(1, column).squeeze(1)
+    loss = -(1.0 - smoothing) * chosen
+    if smoothing:
+        loss -= smoothing * grad.mean(1)
+    torch.softmax(grad, 1, out=grad)
+    # The largest probability is at least 1/V, so that its logarithm exists where another's may not.
+    lse = peak - grad.amax(1).log()
+    loss += lse
+    if rule.z_loss:
+        loss += rule.z_loss * lse.square()
+        grad *= (1.0 + 2.0 * rule.z_loss * lse)[:, None]
+    if smoothing:
+        grad -= smoothing / weight.shape[0]
+    grad.scatter_add_(1, column, grad.new_full((), smoothing - 1.0).expand(column.shape))
+    return torch.where(kept, loss, 0.0)
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+    if a.dtype == total.dtype:
+        total.addmm_(a, b)
+    else:
+        total += a @ b
+
+
+def forward(
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    ignore_index: int,
+    label_smoothing: float,
+    z_loss: float,
+    at_once: int,
+) -> Tensor:
+    """Losses (K,) of rows; arguments as in `walk`."""
+    rule = Rule(ignore_index, label_smoothing, z_loss)
+    return walk(rows, weight, bias, targets, rule, None, (False,) * 3, at_once)[0]
+
+
+def backward(
+    grad_items: Tensor,
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    ignore_index: int,
+    label_smoothing: float,
+    z_loss: float,
+    at_once: int,
+    needs: Sequence[bool],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of rows, weight and bias, from the gradient (K,) of the losses."""
+    rule = Rule(ignore_index, label_smoothing, z_loss)
+    return walk(rows, weight, bias, targets, rule, grad_items, needs, at_once)[1:]
+
+
+def reduced_forward(
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    ignore_index: int,
+    label_smoothing: float,
+    z_loss: float,
+    at_once: int,
+    mean: bool,
+    needs: Sequence[bool],
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The sum or mean of the losses, the losses (K,), and the first's gradients of rows, weight and bias."""
+    rule = Rule(ignore_index, label_smoothing, z_loss)
+    share = torch.ones((), device=rows.device, dtype=torch.promote_types(rows.dtype, torch.float32))
+    if mean:
+        share = share / (targets != ignore_index).sum().clamp_min(1)
+    shares = share.expand(rows.shape[0])
+    items, grad_rows, grad_weight, grad_bias = walk(rows, weight, bias, targets, rule, shares, needs, at_once)
+    return items.sum() * share, items, grad_rows, grad_weight, grad_bias
+
+
+def reduced_backward(
+    grad: Tensor, grad_rows: Tensor, grad_weight: Tensor, grad_bias: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients times the incoming one."""
+    scaled = [(x * grad).to(x.dtype) for x in (grad_rows, grad_weight, grad_bias)]
+    return scaled[0], scaled[1], scaled[2]
+
+
+def torch_items(rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule) -> Tensor:
+    """Losses (K,), 0 where ignored; arguments as in `walk`."""
+    at_once = chunk_rows(rows.shape[0], weight.shape[0])
+    items: Tensor = items_torch(rows, weight, bias, targets, *rule.flat(), at_once)
+    return items
+
+
+def torch_reduced(
+    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule, mean: bool
+) -> tuple[Tensor, Tensor]:
+    """The sum or mean of the losses, and the losses (K,), which have no gradient."""
+    at_once = chunk_rows(rows.shape[0], weight.shape[0])
+    needs = [x is not None and torch.is_grad_enabled() and x.requires_grad for x in (rows, weight, bias)]
+    loss, items = reduced_torch(rows, weight, bias, targets, *rule.flat(), at_once, mean, needs)
+    return loss, items
+
+
+def chunk_rows(n_rows: int, n_vocabulary: int) -> int:
+    """R, such that chunks are of about equal size."""
+    most = min(max(CHUNK_ELEMENTS // n_vocabulary, FEWEST_ROWS), MOST_ROWS)
+    n_chunks = max(-(-n_rows // most), 1)
+    return max(-(-n_rows // n_chunks), 1)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    rows, weight, bias, targets, *options = inputs
+    ctx.save_for_backward(rows, weight, bias, targets)
+    ctx.options = options
+
+
+def _differentiate(backward: Any, ctx: Any, grad_items: Tensor | None) -> tuple[Tensor | None, ...]:
+    needs = list(ctx.needs_input_grad[:3])
+    if grad_items is None or not any(needs):
+        return (None,) * 8
+    grads = backward(grad_items, *ctx.saved_tensors, *ctx.options, needs)
+    return *(grad if needed else None for grad, needed in zip(grads, needs, strict=True)), *[None] * 5
+
+
+def _save_reduced(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    _, items, *grads = output
+    ctx.save_for_backward(*grads)
+    ctx.mark_non_differentiable(items)
+    ctx.needs = inputs[-1]
+
+
+def _differentiate_reduced(
+    backward: Any, ctx: Any, grad: Tensor | None, _: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    if grad is None:
+        return (None,) * 10
+    grads = ctx.saved_tensors
+    # On the CPU a look at the number costs nothing, and spares writing a gradient of the weight's size again.
+    # A compiler's tensor has no number to look at.
+    if type(grad) is not Tensor or grad.device.type != "cpu" or torch.compiler.is_compiling() or grad != 1.0:
+        grads = backward(grad, *grads)
+    return *(x if needed else None for x, needed in zip(grads, ctx.needs, strict=True)), *[None] * 7
+
+
+def _fake_grads(rows: Tensor, weight: Tensor, needs: Sequence[bool]) -> tuple[Tensor, Tensor, Tensor]:
+    return (
+        rows.new_empty(rows.shape if needs[0] else 0),
+        weight.new_empty(weight.shape if needs[1] else 0),
+        weight.new_empty(weight.shape[0] if needs[2] else 0),
+    )
+
+
+def _fake_items(rows: Tensor, *_: Any) -> Tensor:
+    return rows.new_empty(rows.shape[0], dtype=torch.promote_types(rows.dtype, torch.float32))
+
+
+def _fake_reduced(rows: Tensor, weight: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    items = _fake_items(rows)
+    return items.new_empty(()), items, *_fake_grads(rows, weight, rest[-1])
+
+
+items_torch = Operation(
+    "linear_cross_entropy_torch",
+    forward,
+    backward,
+    fake=_fake_items,
+    fake_backward=lambda grad, rows, weight, *rest: _fake_grads(rows, weight, rest[-1]),
+    save=_save,
+    differentiate=_differentiate,
+)
+reduced_torch = Operation(
+    "linear_cross_entropy_torch_reduced",
+    reduced_forward,
+    reduced_backward,
+    fake=_fake_reduced,
+    fake_backward=lambda grad, *grads: tuple(torch.empty_like(x) for x in grads),
+    save=_save_reduced,
+    differentiate=_differentiate_reduced,
+    visible=2,
+)

@@ -1,0 +1,315 @@
+"""The `triton` backend: the library's products and our kernels, slice by slice. Importing it needs triton.
+
+Shapes: K rows, C width, V vocabulary; a slice is R rows by N columns of the logits. See `slices` for why.
+
+    forward     for each slice:  logits = rows weight^T;  statistics of rows
+    backward    for each slice:  logits again;  g = their gradient
+                                 grad_rows += g weight;  grad_weight = g^T rows;  grad_bias = sum g
+
+Logits are fp32 whatever the inputs are: rounded to bf16, a logit of 10 is off by up to 0.03, and its
+probability by 3%. Their gradient g has the inputs' dtype, as the products want it. Half precision would lose
+what is small in it: 1/V of 1/K of a loss is nothing in fp16. So g is relative to the largest gradient of any
+row, which is found and multiplied back in on the device, in fp32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+
+from ..device import Target
+from ..launch import Launch
+from ..operation import FUSED, Operation, launch_of, on
+from .kernels import logit_gradients, row_losses, slice_statistics
+from .rule import Rule
+from .slices import MULTIPLE, Slicing, slicing
+
+STATISTICS_BLOCK = 2048
+LOSSES_BLOCK = 128
+GRADIENT_BLOCK = (32, 128)
+WARPS = 4
+# Powers of two, so exact. In fp16 they lift a probability of 1 in 500,000 into the normal numbers.
+GAINS = {torch.float16: 1024.0}
+
+
+def forward(
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    ignore_index: int,
+    label_smoothing: float,
+    z_loss: float,
+    block: Sequence[int] | None,
+) -> tuple[Tensor, Tensor]:
+    """Losses of rows.
+
+    Args:
+        rows: (K, C).
+        weight: (V, C).
+        bias: (V,), contiguous, or None.
+        targets: (K,), contiguous.
+        ignore_index: a row with this target counts for nothing.
+        label_smoothing: see `Rule`.
+        z_loss: see `Rule`.
+        block: (R, N) instead of what `slicing` finds; for tests, which want many slices of few logits.
+
+    Returns:
+        Losses (K,) and lse (K,), both fp32.
+    """
+    n_rows, n_vocabulary = rows.shape[0], weight.shape[0]
+    statistics = rows.new_empty((6, n_rows), dtype=torch.float32)
+    peak, total, chosen, summed, items, lse = statistics
+    if n_rows == 0:
+        return items.clone(), lse.clone()
+    plan = _plan(rows, n_vocabulary, block)
+    buffer = _buffer(plan, rows)
+    with on(rows.device), _full_precision(rows):
+        for columns in plan.over_vocabulary():
+            for part in plan.over_rows():
+                logits = _of_slice(buffer, part, columns)
+                _add_product(logits, rows[part], weight[columns].t(), False)
+                slice_statistics[(logits.shape[0],)](
+                    logits, bias, targets[part], peak[part], total[part], chosen[part], summed[part],
+                    logits.stride(0), columns.start, logits.shape[1],
+                    BIAS=bias is not None, SMOOTHED=label_smoothing > 0, BLOCK=STATISTICS_BLOCK,
+                    num_warps=WARPS, **FUSED,
+                )  # fmt: skip
+        row_losses[(triton.cdiv(n_rows, LOSSES_BLOCK),)](
+            peak, total, chosen, summed, targets, items, lse,
+            n_rows, n_vocabulary, ignore_index, label_smoothing, z_loss,
+            SMOOTHED=label_smoothing > 0, Z_LOSS=z_loss > 0, BLOCK=LOSSES_BLOCK, num_warps=WARPS, **FUSED,
+        )  # fmt: skip
+    return items.clone(), lse.clone()
+
+
+def backward(
+    grad_items: Tensor,
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    lse: Tensor,
+    ignore_index: int,
+    label_smoothing: float,
+    z_loss: float,
+    block: Sequence[int] | None,
+    needs: Sequence[bool],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of rows, weight and bias, in their dtypes.
+
+    Args:
+        grad_items: (K,), any stride.
+        rows: (K, C); the other arguments are as in `forward`.
+        weight: (V, C).
+        bias: (V,) or None.
+        targets: (K,).
+        lse: (K,), of `forward`.
+        ignore_index: as there.
+        label_smoothing: as there.
+        z_loss: as there.
+        block: as there.
+        needs: which of the three gradients to compute; the others have no elements.
+
+    Returns:
+        Contiguous tensors.
+    """
+    needs_rows, needs_weight, needs_bias = needs
+    n_rows, n_vocabulary, width = rows.shape[0], weight.shape[0], rows.shape[1]
+    grad_rows = rows.new_empty(rows.shape if needs_rows else 0)
+    grad_weight = weight.new_empty(weight.shape if needs_weight else 0)
+    sums = torch.float32
+    bias_total = rows.new_zeros(n_vocabulary if needs_bias else 0, dtype=sums)
+    if n_rows == 0:
+        return grad_rows, grad_weight.zero_(), bias_total.to(rows.dtype)
+    plan = _plan(rows, n_vocabulary, block)
+    buffer = _buffer(plan, rows)
+    grad_buffer = torch.empty_like(buffer, dtype=rows.dtype)
+    rows_total = rows.new_empty(grad_rows.shape, dtype=sums)
+    weight_total = rows.new_empty((plan.columns, width) if needs_weight else 0, dtype=sums)
+    n_partial = triton.cdiv(plan.rows, GRADIENT_BLOCK[0]) if needs_bias else 1
+    partial = rows.new_empty(n_partial, plan.columns, dtype=sums)
+    scale = _largest(grad_items, targets, lse, ignore_index, z_loss)
+    gain = GAINS.get(rows.dtype, 1.0)
+    unit = scale / gain
+    with on(rows.device), _full_precision(rows):
+        for columns in plan.over_vocabulary():
+            vocabulary = weight[columns]
+            for part in plan.over_rows():
+                logits, grads = (_of_slice(x, part, columns) for x in (buffer, grad_buffer))
+                _add_product(logits, rows[part], vocabulary.t(), False)
+                grid = tuple(map(triton.cdiv, logits.shape, GRADIENT_BLOCK))
+                logit_gradients[grid](
+                    logits, grads, bias, targets[part], lse[part], grad_items[part], scale, partial,
+                    logits.stride(0), grad_items.stride(0), partial.stride(0),
+                    columns.start, *logits.shape, n_vocabulary, ignore_index, gain, label_smoothing, z_loss,
+                    BIAS=bias is not None, SMOOTHED=label_smoothing > 0, Z_LOSS=z_loss > 0,
+                    SUM_ROWS=needs_bias,
+                    BLOCK_R=GRADIENT_BLOCK[0], BLOCK_N=GRADIENT_BLOCK[1], num_warps=WARPS, **FUSED,
+                )  # fmt: skip
+                if needs_rows:
+                    _add_product(rows_total[part], grads, vocabulary, columns.start > 0)
+                if needs_weight:
+                    _add_product(weight_total[: grads.shape[1]], grads.t(), rows[part], part.start > 0)
+                if needs_bias:
+                    bias_total[columns] += partial[: grid[0], : logits.shape[1]].sum(0)
+            if needs_weight:
+                torch.mul(weight_total[: vocabulary.shape[0]], unit, out=grad_weight[columns])
+        if needs_rows:
+            torch.mul(rows_total, unit, out=grad_rows)
+    return grad_rows, grad_weight, bias_total.mul_(unit).to(rows.dtype)
+
+
+def launches(target: Target) -> tuple[Launch, ...]:
+    """Every kernel in its default configurations, which are the same for every target."""
+    return tuple(
+        launch
+        for dtype in ("bf16", "fp16", "fp32")
+        for options in (False, True)
+        for launch in _launches(dtype, options)
+    )
+
+
+def _launches(dtype: str, options: bool) -> tuple[Launch, ...]:
+    """With label smoothing, z-loss and bias, or with none of them."""
+    configuration = f"{dtype}{' bias smoothing z-loss' if options else ''}"
+    tensors = {"logits": "*fp32", "grads": f"*{dtype}", "bias": f"*{dtype}", "targets": "*i64"}
+    states = {name: "*fp32" for name in ("peak", "total", "chosen", "summed", "items", "lse")}
+    gradient = {name: "*fp32" for name in ("lse", "grad_items", "scale", "partial")}
+    sizes = {name: "i32" for name in ("start", "n_rows", "n_columns", "n_vocabulary", "ignore_index")}
+    strides = {name: "i32" for name in ("stride_row", "stride_grad", "stride_partial")}
+    reals = {"gain": "fp32", "smoothing": "fp32", "z_loss": "fp32"}
+    absent = {} if options else {"bias": None}
+    flags = {"BIAS": options, "SMOOTHED": options}
+    tile = {"BLOCK_R": GRADIENT_BLOCK[0], "BLOCK_N": GRADIENT_BLOCK[1]}
+    launches = (
+        launch_of(
+            "linear_cross_entropy_statistics", configuration, slice_statistics, WARPS,
+            _of(slice_statistics, tensors | states | sizes | strides),
+            {**absent, **flags, "BLOCK": STATISTICS_BLOCK},
+        ),
+        launch_of(
+            "linear_cross_entropy_losses", configuration, row_losses, WARPS,
+            _of(row_losses, tensors | states | sizes | reals),
+            {"SMOOTHED": options, "Z_LOSS": options, "BLOCK": LOSSES_BLOCK},
+        ),
+        launch_of(
+            "linear_cross_entropy_gradients", configuration, logit_gradients, WARPS,
+            _of(logit_gradients, tensors | gradient | sizes | strides | reals),
+            {**absent, **flags, "Z_LOSS": options, "SUM_ROWS": options, **tile},
+        ),
+    )  # fmt: skip
+    aligned = {"start", "n_columns"}
+    return tuple(
+        replace(launch, aligned=launch.aligned | (aligned & launch.types.keys())) for launch in launches
+    )
+
+
+def _of(function: Any, types: dict[str, str]) -> dict[str, str]:
+    return {name: types[name] for name in function.arg_names if name in types}
+
+
+def _fake(rows: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    items = rows.new_empty(rows.shape[0], dtype=torch.float32)
+    return items, torch.empty_like(items)
+
+
+def _fake_backward(
+    grad_items: Tensor, rows: Tensor, weight: Tensor, *rest: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    needs_rows, needs_weight, needs_bias = rest[-1]
+    return (
+        rows.new_empty(rows.shape if needs_rows else 0),
+        weight.new_empty(weight.shape if needs_weight else 0),
+        weight.new_empty(weight.shape[0] if needs_bias else 0),
+    )
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    rows, weight, bias, targets, *options = inputs
+    ctx.save_for_backward(rows, weight, bias, targets, output[1])
+    ctx.options = options
+
+
+def _differentiate(backward: Any, ctx: Any, grad_items: Tensor | None) -> tuple[Tensor | None, ...]:
+    needs = list(ctx.needs_input_grad[:3])
+    if grad_items is None or not any(needs):
+        return (None,) * 8
+    grads = backward(grad_items, *ctx.saved_tensors, *ctx.options, needs)
+    return *(grad if needed else None for grad, needed in zip(grads, needs, strict=True)), *[None] * 5
+
+
+items_triton = Operation(
+    "linear_cross_entropy_triton",
+    forward,
+    backward,
+    fake=_fake,
+    fake_backward=_fake_backward,
+    save=_save,
+    differentiate=_differentiate,
+)
+
+
+def triton_items(
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    rule: Rule,
+    block: tuple[int, int] | None = None,
+) -> Tensor:
+    """Losses (K,) in fp32, 0 where ignored; arguments as in `forward`."""
+    contiguous_bias = None if bias is None else bias.contiguous()
+    items: Tensor = items_triton(rows, weight, contiguous_bias, targets.contiguous(), *rule.flat(), block)
+    return items
+
+
+def _plan(rows: Tensor, n_vocabulary: int, block: Sequence[int] | None) -> Slicing:
+    n_rows = rows.shape[0]
+    if block is None:
+        return slicing(n_rows, n_vocabulary)
+    return Slicing(n_rows, n_vocabulary, block[0], block[1])
+
+
+def _buffer(plan: Slicing, rows: Tensor) -> Tensor:
+    """Memory for the logits of one slice, with rows that start at multiples of 128 elements."""
+    columns = triton.cdiv(plan.columns, MULTIPLE) * MULTIPLE
+    return rows.new_empty(min(plan.rows, plan.n_rows), columns, dtype=torch.float32)
+
+
+def _of_slice(buffer: Tensor, part: slice, columns: slice) -> Tensor:
+    return buffer[: part.stop - part.start, : columns.stop - columns.start]
+
+
+def _largest(grad_items: Tensor, targets: Tensor, lse: Tensor, ignore_index: int, z_loss: float) -> Tensor:
+    """Scalar: at least the largest factor of any row's softmax in the gradient.
+
+    A power of two, so that dividing by it rounds nothing, and never 0.
+    """
+    size = torch.where(targets != ignore_index, grad_items.abs(), 0.0)
+    if z_loss:
+        size = size * (1.0 + 2.0 * z_loss * lse.abs())
+    largest = size.amax().clamp_min(torch.finfo(torch.float32).tiny)
+    return torch.ldexp(torch.ones_like(largest), torch.frexp(largest).exponent)
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor, more: bool) -> None:
+    """`total` = a b, plus itself if `more`; fp32, whatever a and b are."""
+    if a.is_cuda and a.dtype != torch.float32 and torch.version.hip is None:
+        if more:
+            torch.addmm(total, a, b, out_dtype=torch.float32, out=total)
+        else:
+            torch.mm(a, b, out_dtype=torch.float32, out=total)
+    else:
+        # Neither ROCm nor the CPU has a product of halves with fp32 sums to hand out.
+        torch.addmm(total, a.float(), b.float(), beta=float(more), out=total)
+
+
+def _full_precision(rows: Tensor) -> torch.autocast:
+    """Products in the dtype of their operands, whatever autocast is on outside."""
+    return torch.autocast(rows.device.type, enabled=False)

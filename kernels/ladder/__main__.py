@@ -45,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="JSON lines, as they come, instead of tables")
     chosen = parser.parse_args(arguments)
     device = torch.device(chosen.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        parser.error("--device: torch can see no GPU")
+    if device.type == "cuda" and chosen.only != "counted" and os.environ.get("TRITON_INTERPRET") == "1":
+        parser.error("--device: TRITON_INTERPRET=1 is set, and the interpreter's time says nothing")
     target = next(target for target in TARGETS if target.name == chosen.target)
     if chosen.only != "counted":
         _print_measured(device, chosen.json)

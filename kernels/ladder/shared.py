@@ -14,6 +14,7 @@ from torch import Tensor
 from ..device import Target, Tile, padded_head_size
 from ..launch import Launch
 
+MOST_SEQUENCES = 65535
 _TYPES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 
@@ -32,6 +33,11 @@ def check_inputs(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length
             raise ValueError(f"{name}: expected float32, float16 or bfloat16, all three equal, got {x.dtype}")
     if cu_seqlens.dim() != 1 or cu_seqlens.shape[0] < 1:
         raise ValueError(f"cu_seqlens: expected shape (sequences + 1,), got {tuple(cu_seqlens.shape)}")
+    if cu_seqlens.shape[0] - 1 > MOST_SEQUENCES:
+        raise ValueError(
+            f"cu_seqlens: expected at most {MOST_SEQUENCES} sequences, what the last axis of a grid holds, "
+            f"got {cu_seqlens.shape[0] - 1}"
+        )
     if max_length < 0:
         raise ValueError(f"max_length: expected a length from 0, got {max_length}")
 

@@ -118,6 +118,8 @@ def test_refuses_what_it_cannot_read(
         rungs[name](q.double(), k.double(), v.double(), starts, 4)
     with pytest.raises(ValueError, match=r"max_length: expected a length from 0, got -1"):
         rungs[name](q, k, v, starts, -1)
+    with pytest.raises(ValueError, match=r"cu_seqlens: expected at most 65535 sequences.* got 65536"):
+        rungs[name](q, k, v, starts.new_zeros(65537), 4)
 
 
 @pytest.mark.parametrize("name", ["descriptors", "persistent"])
@@ -333,6 +335,17 @@ def test_the_command_counts_as_json(repository: Path) -> None:
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {row["rung"] for row in rows} >= {"naive", "recurrence"}
     assert all(row["section"] == "counted" for row in rows)
+
+
+def test_the_figures_are_those_of_the_script(repository: Path, tmp_path: Path) -> None:
+    pytest.importorskip("triton", reason="triton is not installed")
+    script = repository / "docs/figures/draw.py"
+    module: dict[str, Any] = {"__file__": str(tmp_path / "draw.py"), "__name__": "draw"}
+    exec(compile(script.read_text(encoding="utf-8"), str(script), "exec"), module)
+    module["main"]()
+    for drawn in sorted(tmp_path.iterdir()):
+        assert drawn.read_bytes() == (script.parent / drawn.name).read_bytes(), "run docs/figures/draw.py"
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_the_document_runs(repository: Path) -> None:

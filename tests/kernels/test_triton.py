@@ -22,6 +22,27 @@ MASKS: dict[str, dict[str, Any]] = {
 }
 
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    "alibi": {"alibi": True},
+    "t5": {"bias_buckets": 8, "options": {"bias_max_distance": 20}},
+    "t5, causal": {"bias_buckets": 6, "options": {"bias_max_distance": 10, "causal": True}},
+    "t5, window": {"bias_buckets": 32, "options": {"window": 30}},
+    "soft cap": {"options": {"softcap": 1.5}},
+    "loose soft cap": {"options": {"softcap": 50.0}},
+    "dropout": {"options": {"dropout": 0.3, "seed": -5}},
+    "sink": {"sink": True},
+    "everything": {
+        "alibi": True,
+        "bias_buckets": 8,
+        "sink": True,
+        "options": {
+            "bias_max_distance": 20, "causal": True, "window": 50, "softcap": 2.0, "dropout": 0.2,
+            "seed": 2**63 - 1, "scale": 0.4,
+        },
+    },
+}  # fmt: skip
+
+
 def assert_passes(
     problem: Problem, device: torch.device, block: tuple[int, int] | None, seed: int = 0
 ) -> None:
@@ -43,15 +64,36 @@ def test_other_numbers_of_keys_than_queries(mask: str, triton_device: torch.devi
     assert_passes(problem, triton_device, SMALL)
 
 
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["fp32", "fp16"])
+def test_each_option(option: str, dtype: torch.dtype, triton_device: torch.device) -> None:
+    problem = Problem((34, 0, 5), (40, 3, 0), n_heads=2, n_kv_heads=1, dtype=dtype, **OPTIONS[option])
+    assert_passes(problem, triton_device, SMALL)
+
+
 @pytest.mark.parametrize("block", [(16, 32), (32, 16)], ids=str)
 def test_blocks_need_not_be_square(block: tuple[int, int], triton_device: torch.device) -> None:
-    problem = Problem((50, 40), (70, 9), n_heads=1, n_kv_heads=1, options=MASKS["causal window"])
+    options = MASKS["causal window"] | {"bias_max_distance": 20}
+    problem = Problem((50, 20), (70, 9), n_heads=1, n_kv_heads=1, bias_buckets=8, options=options)
     assert_passes(problem, triton_device, block)
 
 
-@pytest.mark.parametrize("head_size", [1, 20, 72, 256])
-def test_head_sizes(head_size: int, triton_device: torch.device) -> None:
-    assert_passes(Problem((19, 4), n_heads=1, n_kv_heads=1, head_size=head_size), triton_device, None)
+@pytest.mark.parametrize("head_size", [1, 20, 40, 72, 80, 96, 144, 256])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["fp32", "fp16"])
+def test_head_sizes(head_size: int, dtype: torch.dtype, triton_device: torch.device) -> None:
+    """Those that are not powers of two are held in two parts; wide ones in fp32 are multiplied in slices."""
+    problem = Problem((19, 4), n_heads=1, n_kv_heads=1, head_size=head_size, dtype=dtype)
+    assert_passes(problem, triton_device, None)
+
+
+@pytest.mark.parametrize(
+    ("n_buckets", "max_distance"), [(4, 200), (10, 7), (40, 11)], ids=["far", "near", "many"]
+)
+def test_tables_of_any_size(n_buckets: int, max_distance: int, triton_device: torch.device) -> None:
+    problem = Problem(
+        (37, 3), n_heads=2, n_kv_heads=2, bias_buckets=n_buckets, options={"bias_max_distance": max_distance}
+    )
+    assert_passes(problem, triton_device, SMALL)
 
 
 def test_grouped_heads(triton_device: torch.device) -> None:
@@ -63,21 +105,27 @@ def problems(draw: st.DrawFn) -> Problem:
     lengths = st.lists(st.integers(0, 34), min_size=0, max_size=3)
     lengths_q = tuple(draw(lengths))
     n_kv_heads = draw(st.integers(1, 2))
-    options: dict[str, Any] = {"causal": draw(st.booleans())}
+    options: dict[str, Any] = {"causal": draw(st.booleans()), "bias_max_distance": draw(st.integers(5, 40))}
     if draw(st.booleans()):
         options["window"] = draw(st.integers(0, 50))
     if draw(st.booleans()):
         options["scale"] = draw(st.floats(0.05, 1.0))
+    if draw(st.booleans()):
+        options["softcap"] = draw(st.floats(0.5, 60.0))
+    if draw(st.booleans()):
+        options |= {"dropout": draw(st.floats(0.01, 0.5)), "seed": draw(st.integers(-(2**63), 2**63 - 1))}
     return Problem(
         lengths_q,
         None if draw(st.booleans()) else tuple(draw(st.integers(0, 34)) for _ in lengths_q),
         n_heads=n_kv_heads * draw(st.integers(1, 2)),
         n_kv_heads=n_kv_heads,
-        head_size=draw(st.sampled_from([8, 16, 24])),
+        head_size=draw(st.sampled_from([8, 16, 24, 40])),
         dtype=draw(st.sampled_from([torch.float32, torch.float16])),
         layout=draw(st.sampled_from(["contiguous", "fused", "transposed"])),
         expanded=draw(st.booleans()),
         alibi=draw(st.booleans()),
+        bias_buckets=draw(st.sampled_from([None, 4, 8])),
+        sink=draw(st.booleans()),
         options=options,
     )
 
@@ -89,7 +137,8 @@ def test_any_problem(problem: Problem, seed: int, triton_device: torch.device) -
 
 
 def test_every_element_is_written(triton_device: torch.device, poisoned_memory: list[int]) -> None:
-    problem = Problem((30, 0, 3, 5), (17, 4, 0, 2), head_size=24, options={"causal": True})
+    options: dict[str, Any] = {"causal": True, "bias_max_distance": 10}
+    problem = Problem((20, 0, 3, 5), (17, 4, 0, 2), head_size=40, bias_buckets=6, sink=True, options=options)
     inputs = draw(problem, triton_device)
     solution = solve(inputs, "triton", SMALL)
     assert poisoned_memory[0] >= 6  # out, lse, delta and three gradients were indeed poisoned
@@ -97,7 +146,9 @@ def test_every_element_is_written(triton_device: torch.device, poisoned_memory: 
 
 
 def test_runs_are_bitwise_repeatable(triton_device: torch.device) -> None:
-    inputs = draw(Problem((24, 17), n_heads=2, n_kv_heads=1, options={"window": 30}), triton_device)
+    options: dict[str, Any] = {"window": 30, "dropout": 0.2, "seed": 1, "bias_max_distance": 9}
+    problem = Problem((24, 17), n_heads=2, n_kv_heads=1, bias_buckets=8, sink=True, options=options)
+    inputs = draw(problem, triton_device)
     first, second = solve(inputs, "triton", SMALL), solve(inputs, "triton", SMALL)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -105,7 +156,8 @@ def test_runs_are_bitwise_repeatable(triton_device: torch.device) -> None:
 @pytest.mark.filterwarnings("ignore:All-NaN slice:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
 def test_a_sequence_does_not_feel_its_neighbours(triton_device: torch.device) -> None:
     """Not even NaN leaks over a boundary, though tiles reach over it."""
-    inputs = draw(Problem((20, 21)), triton_device)
+    options: dict[str, Any] = {"softcap": 3.0, "dropout": 0.2, "seed": 1}
+    inputs = draw(Problem((20, 21), n_heads=1, n_kv_heads=1, options=options), triton_device)
     alone = solve(inputs, "triton", SMALL)
     for tensor in (*inputs.leaves.values(), inputs.grad_out):
         tensor[20:] = float("nan")

@@ -1,5 +1,5 @@
-# make demo | test | lint | bench | gpu | clean | help. Everything is set up on the way, in .venv; `gpu` alone takes
-# the Python that is there, since machines with a GPU come with a torch of their own.
+# make demo | test | lint | bench | gpu | clean | help. Everything is set up on the way, in .venv; only `gpu` makes
+# no environment: machines with a GPU come with a torch of their own.
 
 VENV  := .venv
 BIN   := $(VENV)/bin

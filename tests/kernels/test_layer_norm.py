@@ -78,7 +78,9 @@ def test_several_tiles_a_program(
 @given(data=st.data())
 def test_any_problem(data: st.DataObject, triton_device: torch.device) -> None:
     norm = NORMS[data.draw(st.sampled_from(list(NORMS)))]
-    width = data.draw(st.one_of(st.integers(1, 1100), st.sampled_from([1, 16, 64, 256, 1024])))
+    # The gradient of RMSNorm in width 1 is rounding and nothing else.
+    least = 2 if norm is rms_norm else 1
+    width = data.draw(st.one_of(st.integers(least, 1100), st.sampled_from([least, 16, 64, 256, 1024])))
     dtypes = st.sampled_from([torch.float32, torch.float16])
     torch.manual_seed(data.draw(st.integers(0, 2**32 - 1)))
     leaves, grads = problem(

@@ -12,6 +12,9 @@ import numpy as np
 
 from .stopwatch import Runner, Stopwatch, Work
 
+# Shares of the budget that the slowest may use up to have its fewest turns.
+_PATIENCE = 5
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -56,7 +59,7 @@ def measure(
         stopwatch: of the device they run on.
         rounds: turns for each at most.
         budget: seconds to spend in all, about, after each was warmed up.
-        fewest: turns that each has whatever the budget.
+        fewest: turns that each has though its share is used up, unless it is several times over.
 
     Returns:
         The timing of each, or the error by which it ended.
@@ -77,7 +80,7 @@ def measure(
             first = number % max(1, len(names))
             for name in names[first:] + names[:first]:
                 take = takes[name]
-                if len(take.warm) >= fewest and take.spent > share:
+                if take.spent > share * (1 if len(take.warm) >= fewest else _PATIENCE):
                     continue
                 start = time.perf_counter()
                 try:
@@ -87,6 +90,7 @@ def measure(
                 except Exception as error:
                     found[name] = error
                     del takes[name]
+                    stopwatch.tidy()
                 take.spent += time.perf_counter() - start
     for name, take in takes.items():
         found[name] = Timing(tuple(take.warm), tuple(take.cold), take.launch, take.peak_bytes)

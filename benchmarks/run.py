@@ -53,7 +53,7 @@ class Options:
     quick: bool = False
     dtype: DtypeName | None = None
     budget: float | None = None
-    case_budget: float = 1.0
+    case_budget: float = 0.5
     rounds: int = 30
     seed: int = 0
     only: str = ""
@@ -161,31 +161,28 @@ def run_case(
     dtype: torch.dtype,
     options: Options,
     session: Session,
-) -> list[Record]:
+) -> Iterator[Record]:
     """Judge and time contenders on one case, in each direction.
 
-    Returns:
-        A record for each contender and direction, whether or not it was timed.
+    Yields:
+        A record for each direction and contender, whether or not it was timed, one direction after the other.
     """
-    torch.compiler.reset()  # or the number of shapes compiled for would soon be too many
     session.stopwatch.tidy()
     judge = Judge(operation, case, operation.draw(case, dtype, session.device, options.seed))
     blank = _blank(operation, case, _dtype_name(dtype), session)
     judged: dict[tuple[str, Direction], Record] = {}
     ready: dict[str, Prepared] = {}
-    for contender in contenders:
-        if contender.compiled and not case.compiled:
-            continue
+    takes_part = [each for each in contenders if case.compiled or not each.compiled]
+    for contender in takes_part:
         mine = replace(blank, implementation=contender.name)
-        if session.environment.interpreted and contender.name == "xformer triton":
+        if session.environment.interpreted and contender.name.startswith("xformer triton"):
             refusal = NotImplementedError("Triton's interpreter is not timed")
             records = [ended(replace(mine, direction=each), refusal) for each in operation.directions]
-            judged |= {(contender.name, record.direction): record for record in records}
-            continue
-        prepared, records = judge.examine(contender, mine)
+        else:
+            prepared, records = judge.examine(contender, mine)
+            if prepared is not None:
+                ready[contender.name] = prepared
         judged |= {(contender.name, record.direction): record for record in records}
-        if prepared is not None:
-            ready[contender.name] = prepared
     del judge
     for direction in operation.directions:
         works = {
@@ -194,19 +191,23 @@ def run_case(
             if judged[name, direction].status == "ok"
         }
         timings = measure(works, session.stopwatch, rounds=options.rounds, budget=options.case_budget)
-        now = replace(session.environment, clocks=clocks(session.device))
+        if direction == operation.directions[0]:  # asking for them takes a while on a GPU
+            now = replace(session.environment, clocks=clocks(session.device))
         amount = operation.amount(case, dtype, direction)
-        for name, timing in timings.items():
-            record = replace(judged[name, direction], environment=now)
+        for contender in takes_part:
+            record = replace(judged[contender.name, direction], environment=now)
+            timing = timings.get(contender.name)
             if isinstance(timing, Exception):
-                judged[name, direction] = ended(record, timing)
-                continue
-            if timing.launch is None:
-                timing = replace(timing, launch=_launch(operation, name, case, contenders, record, session))
-            record = _timed(record, timing, amount, session)
-            session.learn(record)
-            judged[name, direction] = _against_roofline(record, amount, session)
-    return list(judged.values())
+                record = ended(record, timing)
+            elif timing is not None:
+                if timing.launch is None:
+                    timing = replace(timing, launch=_launch(operation, contender, case, record, session))
+                record = _timed(record, timing, amount)
+                session.learn(record)
+                record = _against_roofline(record, amount, session)
+            yield record
+    if case.compiled:
+        torch.compiler.reset()  # or the number of shapes compiled for would soon be too many
 
 
 def _work(prepared: Prepared, direction: Direction) -> Work:
@@ -223,7 +224,7 @@ def _work(prepared: Prepared, direction: Direction) -> Work:
     return Work(lambda _: torch.autograd.grad(prepared.forward(trained), trained, grads))
 
 
-def _timed(record: Record, timing: Timing, amount: Amount, session: Session) -> Record:
+def _timed(record: Record, timing: Timing, amount: Amount) -> Record:
     """Fill in the times and what follows from them."""
     record = replace(
         record,
@@ -236,7 +237,7 @@ def _timed(record: Record, timing: Timing, amount: Amount, session: Session) -> 
         rounds=len(timing.warm),
     )
     median = record.best_median
-    if not median:
+    if not median:  # less than the clock can tell
         return record
     return replace(record, flops_per_second=amount.flops / median, bytes_per_second=amount.bytes / median)
 
@@ -247,23 +248,17 @@ def _against_roofline(record: Record, amount: Amount, session: Session) -> Recor
 
 
 def _launch(
-    operation: Operation[Any],
-    name: str,
-    case: Case,
-    contenders: list[Contender[Any]],
-    record: Record,
-    session: Session,
+    operation: Operation[Any], contender: Contender[Any], case: Case, record: Record, session: Session
 ) -> float | None:
     """What starting a call costs on a CPU: the time of one with next to nothing to do."""
-    contender = next(each for each in contenders if each.name == name)
     if contender.compiled:
         return None  # it would have to be compiled anew
     tiny = operation.tiny(case)
-    key = (operation.name, tiny.name, record.dtype, record.direction, name)
+    key = (operation.name, tiny.name, record.dtype, record.direction, contender.name)
     if key not in session.launches:
         inputs = operation.draw(tiny, getattr(torch, record.dtype), session.device, 0)
-        work = _work(contender.prepare(tiny, inputs), record.direction)
-        found = measure({name: work}, session.stopwatch, rounds=5, budget=0.1)[name]
+        works = {contender.name: _work(contender.prepare(tiny, inputs), record.direction)}
+        found = measure(works, session.stopwatch, rounds=5, budget=0.1)[contender.name]
         times = None if isinstance(found, Exception) else quantiles(found.warm)
         session.launches[key] = times["p50"] if times else None
     return session.launches[key]

@@ -224,6 +224,7 @@ class GpuStopwatch(Stopwatch):
 
 class _OnGpu(Runner):
     _LAUNCHES = 15
+    _LAUNCH_SECONDS = 0.05
     _MARGIN = 100e-6
 
     def __init__(self, work: Work, gpu: GpuStopwatch, shortest: float) -> None:
@@ -245,8 +246,9 @@ class _OnGpu(Runner):
         return self._turn(1, self._gpu.overwrite_cache)
 
     def launch(self) -> float:
-        seconds = []
-        for _ in range(self._LAUNCHES):
+        seconds: list[float] = []
+        deadline = time.perf_counter() + self._LAUNCH_SECONDS
+        while len(seconds) < self._LAUNCHES and (not seconds or time.perf_counter() < deadline):
             self._gpu.wait()
             state = self._work.begin()
             start = time.perf_counter()

@@ -32,12 +32,13 @@ class Attention(Operation[AttentionCase]):
         return attention_contenders()
 
     def draw(self, case: AttentionCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
-        """Draw q, k, v and out's gradient (T, H, D); the bias table (R, H) in fp32, as parameters are."""
+        """Draw q, k, v and out's gradient (T, H, D); the bias table (R, H) is fp32, as parameters are."""
         normal = random_normal(seed, dtype, device)
         shape = (case.n_tokens, case.n_heads, case.d_head)
         leaves = {name: normal(*shape) for name in "qkv"}
         if case.bias:
-            leaves["bias_table"] = normal(T5_BUCKETS, case.n_heads).float()
+            table = normal(T5_BUCKETS, case.n_heads)
+            leaves["bias_table"] = table.to(torch.promote_types(dtype, torch.float32))
         return Inputs(leaves, {}, {"out": normal(*shape)})
 
     def truth(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:

@@ -174,7 +174,7 @@ def _cpu_cases() -> list[AttentionCase]:
     """The default model's heads (4 of 64), and small ones."""
     n = CPU_TOKENS
     return [
-        ragged(messages(), 4 * n, 4, 64, compiled=True),
+        ragged(messages(), n, 4, 64, compiled=True),
         ragged(descriptions(), n, 4, 64),
         ragged(messages(), n, 4, 32),
         dense(512, n, 4, 64, compiled=True),

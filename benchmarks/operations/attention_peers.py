@@ -14,6 +14,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -78,6 +79,11 @@ def unpad(padded: Tensor, case: AttentionCase) -> Tensor:
     return padded.transpose(1, 2)[real_tokens(case, padded.device)]
 
 
+def has_kernels(device: torch.device) -> bool:
+    """Whether peers that are made for GPUs alone can run."""
+    return device.type == "cuda"
+
+
 def _packed(inputs: Inputs, call: Callable[..., Tensor]) -> Prepared:
     return Prepared(call, inputs.leaves, (inputs.grads["out"],), ("out",))
 
@@ -125,27 +131,36 @@ def _sdpa(backend: SDPBackend, case: AttentionCase, inputs: Inputs) -> Prepared:
             return functional.scaled_dot_product_attention(q, k, v, attn_mask=given, is_causal=causal)
 
     prepared = _padded(case, inputs, attend)
-    _try(prepared)
-    return prepared
+    lack = _lack(prepared, trained=False)
+    if lack is not None:
+        raise NotImplementedError(lack)
+    untrainable = _lack(prepared, trained=True)
+    if untrainable is None:
+        return prepared
+
+    def refuse(*leaves: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            raise NotImplementedError(untrainable)
+        return attend(*leaves)
+
+    return replace(prepared, call=refuse)
 
 
-def _try(prepared: Prepared) -> None:
-    """Call once; where PyTorch has no such kernel, its warnings say why.
-
-    Raises:
-        NotImplementedError: with these reasons.
-    """
-    with warnings.catch_warnings(record=True) as said, torch.no_grad():
+def _lack(prepared: Prepared, trained: bool) -> str | None:
+    """Why PyTorch has no such kernel, which its warnings say; None if it has one."""
+    leaves = [x.detach().requires_grad_(trained) for x in prepared.leaves.values()]
+    with warnings.catch_warnings(record=True) as said, torch.set_grad_enabled(trained):
         warnings.simplefilter("always")
         try:
-            prepared.forward(list(prepared.leaves.values()))
+            prepared.forward(leaves)
         except RuntimeError as error:
             if "No available kernel" not in str(error) and "No viable backend" not in str(error):
                 raise
             reasons = [str(each.message).split(" (Triggered internally")[0] for each in said]
             # Reasons of other backends, and that there are reasons, are no reasons.
             telling = [text for text in reasons if "because" not in text and "disabled" not in text]
-            raise NotImplementedError("; ".join(telling) or "PyTorch has no such kernel for this") from error
+            return "; ".join(telling) or "PyTorch has no such kernel for this"
+    return None
 
 
 def _varlen(case: AttentionCase, inputs: Inputs) -> Prepared:
@@ -157,7 +172,7 @@ def _varlen(case: AttentionCase, inputs: Inputs) -> Prepared:
     if case.bias:
         raise NotImplementedError("varlen_attn takes no bias")
     device = inputs.leaves["q"].device
-    if device.type == "cpu":
+    if not has_kernels(device):
         raise NotImplementedError("varlen_attn has no CPU kernel")
     options: dict[str, Any] = {}
     takes: Any = inspect.signature(varlen_attn).parameters
@@ -183,7 +198,7 @@ def _flash_attn(module: str, case: AttentionCase, inputs: Inputs) -> Prepared:
     if case.bias:
         raise NotImplementedError("flash-attn takes no bias")
     device = inputs.leaves["q"].device
-    if device.type == "cpu":
+    if not has_kernels(device):
         raise NotImplementedError("flash-attn has no CPU kernel")
     varlen: Any = importlib.import_module(module).flash_attn_varlen_func
     half = case.half_window
@@ -254,6 +269,8 @@ def _flex(case: AttentionCase, inputs: Inputs) -> Prepared:
             # Of other documents' tokens, whose scores are masked, any row will do.
             return score + bias_table[bucket[(j - i).clamp(-longest, longest) + longest], h]
 
+        if not has_kernels(device) and torch.is_grad_enabled():
+            raise NotImplementedError("FlexAttention has no backward pass on a CPU")
         shape = (-1, n)
         q, k, v = (x.unflatten(0, shape).transpose(1, 2) for x in (q, k, v))
         found: Tensor = run(q, k, v, score_mod=biased if case.bias else None, block_mask=blocks)

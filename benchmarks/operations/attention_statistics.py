@@ -75,7 +75,7 @@ class AttentionStatistics(Operation[AttentionCase]):
         leaves = {name: normal(*shape) for name in "qkv"}
         # From fp64, and rounded: no contender's own.
         lse = _by_block(case, Inputs(leaves, {}, {}).double(), _lse)["lse"]
-        return Inputs(leaves, {"lse": lse.float()}, {})
+        return Inputs(leaves, {"lse": lse.to(torch.promote_types(dtype, torch.float32))}, {})
 
     def truth(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
         """From the weights, in fp64."""

@@ -125,11 +125,11 @@ def _ours(backend: Literal["triton", "torch"], case: GluCase, inputs: Inputs) ->
 def _liger(case: GluCase, inputs: Inputs) -> Prepared:
     function: Any
     if case.activation == "gelu_tanh":
-        from liger_kernel.ops.geglu import LigerGELUMulFunction
+        from liger_kernel.ops import LigerGELUMulFunction
 
         function = LigerGELUMulFunction
     elif case.activation == "silu":
-        from liger_kernel.ops.swiglu import LigerSiLUMulFunction
+        from liger_kernel.ops import LigerSiLUMulFunction
 
         function = LigerSiLUMulFunction
     else:

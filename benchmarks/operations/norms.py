@@ -191,7 +191,7 @@ def _our_rms_norm(backend: Literal["triton", "torch"], case: NormCase, inputs: I
 
 
 def _liger_layer_norm(case: NormCase, inputs: Inputs) -> Prepared:
-    from liger_kernel.ops.layer_norm import LigerLayerNormFunction
+    from liger_kernel.ops import LigerLayerNormFunction
 
     function: Any = LigerLayerNormFunction
 
@@ -204,7 +204,7 @@ def _liger_layer_norm(case: NormCase, inputs: Inputs) -> Prepared:
 
 def _liger_rms_norm(case: NormCase, inputs: Inputs) -> Prepared:
     if case.residual:
-        from liger_kernel.ops.fused_add_rms_norm import LigerFusedAddRMSNormFunction
+        from liger_kernel.ops import LigerFusedAddRMSNormFunction
 
         fused: Any = LigerFusedAddRMSNormFunction
 
@@ -214,7 +214,7 @@ def _liger_rms_norm(case: NormCase, inputs: Inputs) -> Prepared:
 
         return _prepared(case, inputs, summed)
 
-    from liger_kernel.ops.rms_norm import LigerRMSNormFunction
+    from liger_kernel.ops import LigerRMSNormFunction
 
     function: Any = LigerRMSNormFunction
 

@@ -144,7 +144,7 @@ def _liger(case: RotaryCase, inputs: Inputs) -> Prepared:
     """Liger's turns its inputs themselves; it is given copies of ours."""
     if case.interleaved:
         raise NotImplementedError("Liger's pairs are halves")
-    from liger_kernel.ops.rope import LigerRopeFunction
+    from liger_kernel.ops import LigerRopeFunction
 
     function: Any = LigerRopeFunction
     rows = (inputs.fixed[name][inputs.fixed["positions"]] for name in ("cos", "sin"))

@@ -10,6 +10,7 @@ from .operations.attention_statistics import AttentionStatistics
 from .operations.ceilings import Copy, Matmul
 from .operations.embedding_norm import EmbeddingNorm
 from .operations.glu import Glu
+from .operations.ladder import Ladder
 from .operations.linear_cross_entropy import LinearCrossEntropy
 from .operations.norms import LayerNorm, RMSNorm
 from .operations.rotary import Rotary
@@ -26,6 +27,7 @@ def operations() -> list[Operation[Any]]:
         Rotary(),
         Glu(),
         EmbeddingNorm(),
+        Ladder(),
         Copy(),
         Matmul(),
     ]

@@ -114,7 +114,7 @@ def _print_counted(target: Target, as_json: bool) -> None:
         _say(
             f"{row_.kernel.removeprefix('ladder_'):16}{row_.configuration:12} {row_.per_weight:7.2f}  = "
             f"{kinds}"
-            f"\n{'':29}registers {row_.registers}  stack {row_.stack}  shared {row_.shared}  "
+            f"\n{'':29}registers {row_.registers}  spilled {row_.spilled}  shared {row_.shared}  "
             f"programs a multiprocessor {row_.programs}"
         )
 

@@ -36,11 +36,6 @@ KINDS = {
     "loads by threads": r"LDG\.|LDGSTS",
     "loads by the copy engine": r"UTMALDG",
 }
-REGISTERS = 65536
-REGISTER_UNIT = 8
-SHARED = {80: 164, 90: 228, 100: 228}
-RESERVED_SHARED = 1
-THREADS = 2048
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class Machine:
         configuration: head size and dtype.
         target: `sm_90` and so on.
         registers: per thread.
-        stack: bytes per thread: not 0 if registers did not suffice.
+        spilled: bytes a thread stores and loads because registers did not suffice.
         shared: bytes of shared memory a program takes.
         programs: how many fit on a multiprocessor at once.
         per_weight: instructions that threads issue for one weight, in the loop over whole blocks of keys.
@@ -63,7 +58,7 @@ class Machine:
     configuration: str
     target: str
     registers: int
-    stack: int
+    spilled: int
     shared: int
     programs: int
     per_weight: float
@@ -98,24 +93,28 @@ def machine(launch: Launch, target: Target) -> Machine:
     """
     import triton
 
-    compiled = _compile(launch, target)
-    with tempfile.TemporaryDirectory() as folder:
-        binary = Path(folder, "kernel.cubin")
-        binary.write_bytes(compiled.asm["cubin"])
-        usage = _run(triton.knobs.nvidia.cuobjdump.path, "-res-usage", str(binary))
-        code = _run(triton.knobs.nvidia.nvdisasm.path, "-c", str(binary))
-    loop = hot_loop(code)
-    registers, shared = _number(r"\bREG:(\d+)", usage), compiled.metadata.shared
+    from ..assembly import read
+    from ..compile_check import Item, compile_launch
+    from ..occupancy import occupancy
+
+    if not isinstance(launch.function, triton.JITFunction):
+        raise RuntimeError("kernels are interpreted: unset TRITON_INTERPRET before importing them")
+    compiled = compile_launch(Item(target, launch))
+    resources = read(compiled, target)
+    loop = hot_loop(_disassemble(compiled.asm["cubin"], triton.knobs.nvidia.nvdisasm.path))
     threads = launch.num_warps * 32
     step = launch.constants.get("BLOCK_M", 1) * launch.constants["BLOCK_N"]
+    room = occupancy(
+        target, resources.registers, resources.shared, resources.num_warps, resources.tensor_memory
+    )
     return Machine(
         kernel=launch.kernel,
         configuration=launch.configuration,
         target=target.name,
-        registers=registers,
-        stack=_number(r"\bSTACK:(\d+)", usage),
-        shared=shared,
-        programs=resident(registers, shared, threads, target),
+        registers=resources.registers,
+        spilled=resources.spilled,
+        shared=resources.shared,
+        programs=room.warps // resources.num_warps,
         per_weight=len(loop) * threads / step,
         kinds={
             kind: sum(bool(re.match(pattern, name)) for name in loop) * threads / step
@@ -145,13 +144,6 @@ def hot_loop(code: str) -> list[str]:
     if not loops:
         raise RuntimeError("no loop that raises powers in the machine code")
     return min(loops, key=len)
-
-
-def resident(registers: int, shared: int, threads: int, target: Target) -> int:
-    """Programs that a multiprocessor holds at once (CUDA C++ programming guide, technical specifications)."""
-    each = -(-registers // REGISTER_UNIT) * REGISTER_UNIT * threads
-    memory = SHARED[int(target.arch)] * 1024 // (shared + RESERVED_SHARED * 1024)
-    return min(REGISTERS // each, memory, THREADS // threads)
 
 
 def kernel_traffic(launch: Launch, length: int, item_size: int = 2) -> Traffic:
@@ -220,30 +212,8 @@ def tensors_in(tree: Any) -> list[Tensor]:
     return [x for x in tree_leaves(tree) if isinstance(x, Tensor)]
 
 
-def _compile(launch: Launch, target: Target) -> Any:
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    if not isinstance(launch.function, triton.JITFunction):
-        raise RuntimeError("kernels are interpreted: unset TRITON_INTERPRET before importing them")
-    constants = dict(launch.constants)
-    names = launch.function.arg_names
-    signature = {name: "constexpr" if name in constants else launch.types[name] for name in names}
-    attributes = {(names.index(name),): [["tt.divisibility", 16]] for name in launch.aligned}
-    return triton.compile(
-        ASTSource(launch.function, signature, constants, attributes),
-        target=GPUTarget(target.backend, target.arch, target.warp_size),
-        options={"num_warps": launch.num_warps, "num_stages": launch.num_stages, **launch.options},
-    )
-
-
-def _run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def _number(pattern: str, text: str) -> int:
-    found = re.search(pattern, text)
-    if found is None:
-        raise RuntimeError(f"no {pattern!r} in the assembler's report")
-    return int(found[1])
+def _disassemble(cubin: bytes, tool: str) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        binary = Path(folder, "kernel.cubin")
+        binary.write_bytes(cubin)
+        return subprocess.run((tool, "-c", str(binary)), check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,86 @@
+"""The ladder of `docs/kernels.md`: plain attention, forward, rung by rung, beside the kernel that does the work.
+
+Shapes: T tokens, B sequences, H heads, D head size, N length of the longest sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from xformer.kernels.ladder import rungs
+
+from ..operation import Amount, Contender, DeviceKind, Inputs, Operation, Prepared, random_normal
+from ..record import Direction
+from .attention_cases import CPU_TOKENS, GPU_TOKENS, AttentionCase, dense, ragged
+from .attention_peers import attention_contenders, boundaries
+from .attention_truth import by_autograd, by_hand
+from .lengths import messages
+
+BESIDE = ("xformer triton", "xformer torch", "eager")
+KERNELS = ("online_softmax", "exp2", "tiles", "descriptors", "persistent")
+
+
+class Ladder(Operation[AttentionCase]):
+    """The operation `ladder`."""
+
+    name = "ladder"
+    directions: tuple[Direction, ...] = ("forward",)
+    gpu_seconds = 20.0
+
+    def cases(self, kind: DeviceKind, quick: bool) -> Sequence[AttentionCase]:
+        """Long rows, short rows, and messages as they are."""
+        if quick:
+            return [dense(128, 256, 4, 64)]
+        if kind == "cpu":
+            return [dense(2048, CPU_TOKENS, 4, 64), ragged(messages(), CPU_TOKENS, 4, 64)]
+        return [
+            dense(2048, GPU_TOKENS, 12, 64),
+            ragged(messages(), GPU_TOKENS, 12, 64),
+            dense(512, GPU_TOKENS, 12, 64),
+            dense(2048, GPU_TOKENS, 12, 128),
+        ]
+
+    def contenders(self) -> Sequence[Contender[AttentionCase]]:
+        """The kernel that works, then the rungs from the lowest."""
+        beside = [each for each in attention_contenders() if each.name in BESIDE]
+        names = [rung.name for rung in rungs.torch_rungs()] + list(KERNELS)
+        return [*beside, *(Contender(f"rung {name}", partial(_rung, name)) for name in names)]
+
+    def draw(self, case: AttentionCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
+        """Draw q, k, v and out's gradient, which those beside the ladder take: (T, H, D)."""
+        normal = random_normal(seed, dtype, device)
+        shape = (case.n_tokens, case.n_heads, case.d_head)
+        return Inputs({name: normal(*shape) for name in "qkv"}, {}, {"out": normal(*shape)})
+
+    def truth(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
+        """By the equations, in fp64."""
+        return {"out": by_hand(case, inputs.double())["out"]}
+
+    def plain(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
+        """The formula."""
+        return {"out": by_autograd(case, inputs)["out"]}
+
+    def amount(self, case: AttentionCase, dtype: torch.dtype, direction: Direction) -> Amount:
+        """By the pairs of query and key."""
+        return case.amount(dtype, direction)
+
+    def tiny(self, case: AttentionCase) -> AttentionCase:
+        """Two short sequences."""
+        return case.tiny()
+
+
+def _rung(name: str, case: AttentionCase, inputs: Inputs) -> Prepared:
+    q = inputs.leaves["q"]
+    if q.dtype == torch.float64:
+        raise NotImplementedError("the ladder has no float64")
+    if name in KERNELS and q.device.type == "cpu":
+        raise NotImplementedError("a kernel for GPUs; what Triton's interpreter takes says nothing about it")
+    known = rungs.triton_rungs() if name in KERNELS else rungs.torch_rungs()
+    attend = next(rung.attend for rung in known if rung.name == name)
+    starts = boundaries(case, q.device)
+    longest = case.lengths[0]
+    return Prepared(lambda q, k, v: attend(q, k, v, starts, longest), inputs.leaves, (), ("out",))

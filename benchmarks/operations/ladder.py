@@ -1,4 +1,4 @@
-"""The ladder of `docs/kernels.md`: plain attention, forward, rung by rung, beside the kernel that does the work.
+"""The ladder of `docs/kernels.md`: plain attention, forward, rung by rung, beside the kernel that works.
 
 Shapes: T tokens, B sequences, H heads, D head size, N length of the longest sequence.
 """

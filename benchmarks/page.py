@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from xformer.files import atomic_write
 
+from .drawing import PLACEHOLDER_INK, is_ours, svg
 from .latest import latest
-from .plots import PLACEHOLDER_INK, Sweep, by_operation, can_draw, draw_errors, draw_sweep, svg, sweeps
+from .plots import Sweep, by_operation, can_draw, draw_errors, draw_sweep, sweeps
 from .record import Environment, Record
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def page(records: Sequence[Record], outcomes: Sequence[Outcome]) -> str:
         "filters": "".join(_filter(rows, name) for name in FILTERS),
         "heads": "".join(_head(cell, sortable=True) for cell in heads),
         "rows": "\n".join(
-            f"<tr{' class=ours' if record.implementation.startswith('xformer') else ''}>{_cells(row)}</tr>"
+            f"<tr{' class=ours' if is_ours(record.implementation) else ''}>{_cells(row)}</tr>"
             for record, row in zip(shown, rows, strict=True)
         ),
         "run_heads": "".join(_head(cell, sortable=False) for cell in (run_rows[0] if run_rows else [])),

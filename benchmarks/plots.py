@@ -1,7 +1,4 @@
-"""Records as pictures: throughput along each sweep, and error against speed.
-
-A figure takes the colour of its text from outside, so that one picture suits paper and a dark page alike.
-"""
+"""Records as pictures: throughput along each sweep, and error against speed."""
 
 from __future__ import annotations
 
@@ -9,14 +6,14 @@ import importlib.util
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from io import BytesIO, StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xformer.files import atomic_write
 
+from .drawing import finish, looks_of, named_horizontal, panels_of, plain_horizontal, plain_vertical, png
 from .latest import latest
 from .record import Record
 
@@ -24,19 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-OURS = "#2f7bf5"
-PEERS = ("#e8820c", "#2aa46a", "#cf4a9b", "#8d72ea", "#c25a45", "#2f9fbd", "#98922c", "#8a8a8a")
-MARKERS = "osD^vPX*<>"
 DIRECTIONS = ("forward", "backward", "forward+backward")
 
 # What grows along a sweep, where several numbers of its shapes do.
-GROWS = ("max_length", "length", "width", "d_model", "vocabulary", "n_tokens", "n_rows", "n_sequences")
+GROWS = ("max_length", "width", "vocabulary", "n_tokens", "n_bytes", "size", "n_sequences")
 
 # Useful operations for each byte below which bandwidth is the better unit: H100s turn at about 270.
 COMPUTE_BOUND = 32.0
-
-# A colour that nobody else uses, so that it can be exchanged for the page's own in an SVG.
-PLACEHOLDER_INK = "#010203"
 
 
 @dataclass(frozen=True)
@@ -49,6 +40,8 @@ class Sweep:
         name: the sweep's.
         dtype: of the inputs.
         records: all of them, also those without a time.
+        entrants: implementations that were timed in any sweep of the operation there, so that each looks the
+            same in all.
     """
 
     device: str
@@ -56,6 +49,7 @@ class Sweep:
     name: str
     dtype: str
     records: tuple[Record, ...]
+    entrants: frozenset[str]
 
     @property
     def title(self) -> str:
@@ -71,13 +65,16 @@ class Sweep:
 def sweeps(records: Iterable[Record]) -> list[Sweep]:
     """All sweeps in which something was timed, by device, operation and name."""
     grouped: dict[tuple[str, str, str, str], list[Record]] = {}
+    entrants: dict[tuple[str, str], set[str]] = {}
     for record in latest(records):
-        key = (record.environment.device, record.operation, record.sweep, record.dtype)
-        grouped.setdefault(key, []).append(record)
+        where = (record.environment.device, record.operation)
+        grouped.setdefault((*where, record.sweep, record.dtype), []).append(record)
+        if record.seconds:
+            entrants.setdefault(where, set()).add(record.implementation)
     return [
-        Sweep(*key, tuple(several))
+        Sweep(*key, tuple(several), frozenset(entrants[key[:2]]))
         for key, several in sorted(grouped.items())
-        if any(r.seconds for r in several)
+        if any(record.seconds for record in several)
     ]
 
 
@@ -94,27 +91,34 @@ def draw_sweep(sweep: Sweep, ink: str = "black") -> Figure:
         ink: colour of text and axes.
     """
     names = [name for name in DIRECTIONS if any(r.direction == name and r.seconds for r in sweep.records)]
-    figure, panels = _panels(len(names), ink)
-    x_name = growing(sweep.records)
+    figure, panels = panels_of(len(names), ink)
+    along = growing(sweep.records)
     by_flops = counts_flops(sweep.records)
-    looks = _looks(sweep.records)
+    cases = list(dict.fromkeys(record.case for record in sweep.records if record.case))
+
+    def place(record: Record) -> float:
+        return float(cases.index(record.case) if along is None else record.shape[along])
+
     for axis, direction in zip(panels, names, strict=True):
         timed = [record for record in sweep.records if record.direction == direction and record.seconds]
-        _roof(axis, timed, x_name, by_flops, ink)
-        for name, look in looks.items():
+        for name, look in looks_of(sweep.entrants).items():
             points = sorted(
-                (_x(r, x_name), y) for r in timed if r.implementation == name and (y := _rate(r, by_flops))
+                (place(r), y) for r in timed if r.implementation == name and (y := _rate(r, by_flops))
             )
             if points:
-                axis.plot(*zip(*points, strict=True), label=name, **look)
-        axis.set_xscale("log", base=2)
-        axis.set_yscale("log")
+                own = look if along is not None else {**look, "linestyle": "none"}
+                axis.plot(*zip(*points, strict=True), label=name, **own)
+        _roof(axis, timed, place, by_flops, ink)
+        plain_vertical(axis)
         axis.set_title(direction, fontsize=10, color=ink)
-        axis.set_xlabel(x_name.replace("_", " "), color=ink)
-        _plain_ticks(axis, [_x(record, x_name) for record in timed])
+        if along is None:
+            named_horizontal(axis, [case.removeprefix(sweep.name).strip() for case in cases])
+        else:
+            plain_horizontal(axis, map(place, timed))
+            axis.set_xlabel(along.replace("_", " "), color=ink)
     panels[0].set_ylabel("useful TFLOP/s" if by_flops else "useful GB/s", color=ink)
     figure.suptitle(f"{sweep.title}\n{sweep.device}", fontsize=10.5, color=ink)
-    _finish(figure, panels, ink, _left_out(sweep.records))
+    finish(figure, panels, ink, _left_out(sweep.records))
     return figure
 
 
@@ -135,8 +139,8 @@ def draw_errors(records: Sequence[Record], ink: str = "black") -> Figure | None:
     names = [name for name in DIRECTIONS if any(r.direction == name for r in judged)]
     if not names:
         return None
-    figure, panels = _panels(len(names), ink)
-    looks = _looks(records)
+    figure, panels = panels_of(len(names), ink)
+    looks = looks_of(r.implementation for r in records if r.seconds)
     for axis, direction in zip(panels, names, strict=True):
         here = [record for record in judged if record.direction == direction]
         best: dict[tuple[str, str, str], float] = {}
@@ -154,17 +158,16 @@ def draw_errors(records: Sequence[Record], ink: str = "black") -> Figure | None:
                 axis.plot(*zip(*points, strict=True), label=name, **own)
         axis.axhline(2.0, color=ink, lw=0.9, ls="--", alpha=0.7)
         axis.axhline(1.0, color=ink, lw=0.6, ls=":", alpha=0.7)
-        axis.set_xscale("log")
-        axis.set_yscale("log")
+        plain_vertical(axis)
+        plain_horizontal(axis)
         axis.set_title(direction, fontsize=10, color=ink)
         axis.set_xlabel("speed, as a share of the fastest", color=ink)
-        _plain_ticks(axis, [])
     panels[0].set_ylabel("error, in plain PyTorch's", color=ink)
     first = judged[0]
     figure.suptitle(
         f"{first.operation}: error against speed\n{first.environment.device}", fontsize=10.5, color=ink
     )
-    _finish(figure, panels, ink, _left_out(records))
+    finish(figure, panels, ink, _left_out(records))
     return figure
 
 
@@ -199,41 +202,19 @@ def by_operation(records: Iterable[Record]) -> list[tuple[str, str, list[Record]
     return [(*key, several) for key, several in sorted(grouped.items())]
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG on white."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def growing(records: Sequence[Record]) -> str | None:
+    """The number in the shapes that grows along a sweep; none where cases differ by more than a number.
 
-    picture = BytesIO()
-    FigureCanvasAgg(figure).print_png(picture)
-    return picture.getvalue()
-
-
-def svg(figure: Figure) -> str:
-    """The figure, drawn with `PLACEHOLDER_INK`, as an `<svg>` element whose text has the colour around it."""
-    import matplotlib
-
-    text = StringIO()
-    # Text stays text: a tenth of the size, and it can be searched.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "xformer"}):
-        figure.patch.set_alpha(0)
-        figure.savefig(
-            text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
-    element = text.getvalue()
-    return re.sub(r"\s*\n\s*", "\n", element[element.index("<svg") :]).replace(
-        PLACEHOLDER_INK, "currentColor"
-    )
-
-
-def growing(records: Sequence[Record]) -> str:
-    """The number in the shapes that grows along a sweep: the one with the most values."""
-    values: dict[str, set[float]] = {}
-    for record in records:
-        for name, value in record.shape.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                values.setdefault(name, set()).add(value)
-    rank = {name: number for number, name in enumerate(GROWS)}
-    return min(values, key=lambda name: (-len(values[name]), rank.get(name, len(GROWS)), name), default="")
+    So it is with batches of real text: their longest sequence says little of them.
+    """
+    cases = {record.case: record for record in records if record.case}
+    if any("ragged" in record.sweep.split() for record in cases.values()):
+        return None
+    for name in GROWS:
+        values = {record.shape.get(name) for record in cases.values()}
+        if None not in values and len(values) == len(cases):
+            return name
+    return None
 
 
 def counts_flops(records: Sequence[Record]) -> bool:
@@ -251,48 +232,18 @@ def _rate(record: Record, by_flops: bool) -> float | None:
     return record.bytes_per_second / 1e9 if record.bytes_per_second else None
 
 
-def _x(record: Record, name: str) -> float:
-    value = record.shape.get(name, 1)
-    return float(value) if isinstance(value, int | float) else 1.0
-
-
-def _roof(axis: Axes, timed: Sequence[Record], x_name: str, by_flops: bool, ink: str) -> None:
+def _roof(
+    axis: Axes, timed: Sequence[Record], place: Callable[[Record], float], by_flops: bool, ink: str
+) -> None:
     """What this device could do at most, dashed: the rate of anyone over their share of the roofline."""
     roof = {
-        _x(r, x_name): rate / r.roofline_share
+        place(r): rate / r.roofline_share
         for r in timed
         if r.roofline_share and (rate := _rate(r, by_flops)) is not None
     }
     if roof:
         points = sorted(roof.items())
         axis.plot(*zip(*points, strict=True), color=ink, lw=1.0, ls="--", alpha=0.6, label="roofline")
-
-
-def _looks(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
-    """How each implementation is drawn, ours first: blue, thick and full."""
-    names = sorted({r.implementation for r in records if r.seconds}, key=lambda n: (not _is_ours(n), n))
-    looks: dict[str, dict[str, Any]] = {}
-    peers = ours = 0
-    for number, name in enumerate(names):
-        if _is_ours(name):
-            color, lines, width = OURS, ("-", "--", ":", "-.")[ours % 4], 2.2
-            ours += 1
-        else:
-            color, lines, width = PEERS[peers % len(PEERS)], "-" if peers < len(PEERS) else "--", 1.3
-            peers += 1
-        looks[name] = {
-            "color": color,
-            "linestyle": lines,
-            "lw": width,
-            "marker": MARKERS[number % len(MARKERS)],
-            "ms": 4.5,
-            "zorder": 3 if _is_ours(name) else 2,
-        }
-    return looks
-
-
-def _is_ours(name: str) -> bool:
-    return name.startswith("xformer")
 
 
 def _left_out(records: Sequence[Record]) -> str:
@@ -303,71 +254,6 @@ def _left_out(records: Sequence[Record]) -> str:
     rest = {r.implementation for r in records} - timed - {name for name, _ in faults}
     parts += [f"not here: {', '.join(sorted(rest))}"] if rest else []
     return "; ".join(parts)
-
-
-def _panels(count: int, ink: str) -> tuple[Figure, list[Axes]]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.1 * count + 0.6, 4.4), dpi=130, layout="constrained")
-    panels = list(figure.subplots(1, count, squeeze=False, sharey=True)[0])
-    for axis in panels:
-        axis.patch.set_alpha(0)
-        axis.tick_params(colors=ink, which="both", labelsize=8.5)
-        axis.spines[["left", "bottom"]].set_color(ink)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(color=ink, alpha=0.12, which="major")
-    return figure, panels
-
-
-def _plain_ticks(axis: Axes, places: Sequence[float]) -> None:
-    """Numbers as people write them, and a tick at every place that was measured while there is room."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
-
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.yaxis.set_minor_formatter(NullFormatter())
-    low, high = axis.get_ylim()
-    if high / low < 4:  # a narrow range makes mountains of little differences
-        middle = math.sqrt(low * high)
-        low, high = axis.set_ylim(middle / 2, middle * 2)
-    if high / low < 30:  # less than two decades would show one number or two
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-    axis.xaxis.set_minor_formatter(NullFormatter())
-    ticks = sorted(set(places))
-    if 0 < len(ticks) <= 14:
-        axis.set_xticks(ticks)
-        axis.xaxis.set_minor_locator(NullLocator())
-        if len(ticks) > 7:
-            axis.tick_params(axis="x", rotation=45)
-    elif not ticks:
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-
-
-def _finish(figure: Figure, panels: Sequence[Axes], ink: str, note: str) -> None:
-    """One legend for all panels below them, and what is missing."""
-    handles: dict[str, Any] = {}
-    for axis in panels:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    legend = figure.legend(
-        handles.values(),
-        handles.keys(),
-        loc="outside lower center",
-        ncols=min(len(handles), 2 + len(panels)),
-        frameon=False,
-        fontsize=8.5,
-        labelcolor=ink,
-        title=note or None,
-        title_fontsize=8,
-    )
-    legend.get_title().set_color(ink)
-
-
-def _short(value: float) -> str:
-    """`64`, `1k`, `250k`, `0.5`."""
-    if value >= 1024 and value % 1024 == 0:
-        return f"{value / 1024:g}k" if value < 2**20 else f"{value / 2**20:g}M"
-    return f"{value / 1000:g}k" if value >= 10_000 else f"{value:g}"
 
 
 def _slug(text: str) -> str:

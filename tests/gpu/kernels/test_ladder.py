@@ -1,0 +1,49 @@
+"""The rungs on a real GPU: bf16 too, default tiles, long and ragged batches."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from xformer.kernels import attention
+from xformer.kernels.accuracy import Error
+from xformer.kernels.ladder.measured import Workload, draw, ragged_lengths
+from xformer.kernels.ladder.rungs import torch_rungs, triton_rungs
+
+pytestmark = pytest.mark.gpu
+
+RUNGS = ("naive", "recurrence", "online_softmax", "exp2", "tiles", "descriptors", "persistent")
+LENGTHS = {"ragged": (*ragged_lengths(300), 0, 0), "long": (2049, 1000, 128, 1), "short": (8,) * 200}
+
+
+@pytest.fixture(autouse=True)
+def _compiled_kernels() -> None:
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        pytest.skip("TRITON_INTERPRET=1: the kernels are interpreted, not run on the GPU")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("head_size", [32, 64, 72, 128])
+@pytest.mark.parametrize("batch", LENGTHS)
+@pytest.mark.parametrize("name", RUNGS)
+def test_keeps_the_rule(name: str, batch: str, head_size: int, dtype: torch.dtype) -> None:
+    attend = {rung.name: rung.attend for rung in (*torch_rungs(), *triton_rungs())}[name]
+    work = Workload(batch, LENGTHS[batch], 3, head_size)
+    (q, k, v, _), starts = draw(work, torch.device("cuda"), dtype)
+    exact = attention(q.double(), k.double(), v.double(), starts, backend="reference")
+    eager = attention(q, k, v, starts, backend="reference").double() - exact
+    off = attend(q, k, v, starts, max(work.lengths)).double() - exact
+    error = Error(float(off.abs().max()), float(eager.abs().max()), float(exact.abs().max()))
+    assert error.passes, error
+
+
+@pytest.mark.parametrize("name", RUNGS)
+def test_runs_are_bitwise_repeatable(name: str) -> None:
+    attend = {rung.name: rung.attend for rung in (*torch_rungs(), *triton_rungs())}[name]
+    (q, k, v, _), starts = draw(
+        Workload("ragged", LENGTHS["ragged"], 4, 64), torch.device("cuda"), torch.float16
+    )
+    first = attend(q, k, v, starts, max(LENGTHS["ragged"]))
+    assert all(torch.equal(attend(q, k, v, starts, max(LENGTHS["ragged"])), first) for _ in range(5))

@@ -47,13 +47,29 @@ def load_anchor(lse, row, inside, FOLDED: tl.constexpr):
 
 
 @triton.jit
+def partial_sums(tile, PARTS: tl.constexpr):
+    """Sum each row of a tile over every PARTS-th column: (rows, PARTS).
+
+    On sm_90, a product's columns that are 8 apart lie in one thread (see `statistics_tiles`): a sum over them
+    stays there, and threads talk to each other once in the end, not for each tile and statistic.
+    """
+    return tl.sum(tl.reshape(tile, [tile.shape[0], tile.shape[1] // PARTS, PARTS]), 1)
+
+
+@triton.jit
+def partial_maxima(tile, PARTS: tl.constexpr):
+    """The same with maxima."""
+    return tl.max(tl.reshape(tile, [tile.shape[0], tile.shape[1] // PARTS, PARTS]), 1)
+
+
+@triton.jit
 def _walk_keys(
     total, product, path, most, mass, query, query_rest, query_base, rows, n_queries, key_base, marks,
     begin, end, anchor, positions, n_keys, scale, cap, slope, line, far, half_window,
     stride_qt, stride_qd, stride_kt, stride_kd,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, BIAS: tl.constexpr,
     SOFTCAP: tl.constexpr, FOLDED: tl.constexpr, MASKED: tl.constexpr, MARKED: tl.constexpr,
-    THIN: tl.constexpr, PRECISION: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr,
+    THIN: tl.constexpr, PARTS: tl.constexpr, PRECISION: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_E: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Take in the keys [begin, end)."""
@@ -79,14 +95,15 @@ def _walk_keys(
         if MASKED or BIAS:  # a table too may hold -inf
             exponent = tl.maximum(exponent, HIDDEN)
         part = exponential(exponent, FOLDED)
-        total += tl.sum(part, 1)
-        product += tl.sum(part * exponent, 1)
+        total += partial_sums(part, PARTS)
+        product += partial_sums(part * exponent, PARTS)
         # In floating point, where |x| costs nothing; exact up to 2^24 tokens.
-        path += tl.sum(part * tl.abs(keys.to(tl.float32)[None, :] - positions.to(tl.float32)[:, None]), 1)
-        most = tl.maximum(most, tl.max(part, 1))
+        apart = tl.abs(keys.to(tl.float32)[None, :] - positions.to(tl.float32)[:, None])
+        path += partial_sums(part * apart, PARTS)
+        most = tl.maximum(most, partial_maxima(part, PARTS))
         if MARKED:
             mark = tl.load(marks + keys, mask=keys < n_keys, other=0).to(tl.float32)
-            mass += tl.sum(part * mark[None, :], 1)
+            mass += partial_sums(part * mark[None, :], PARTS)
     return total, product, path, most, mass
 
 
@@ -98,7 +115,7 @@ def attention_row_statistics(
     n_blocks, n_heads, group, score_scale, cap, far, half_window,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, BIAS: tl.constexpr,
     SOFTCAP: tl.constexpr, FOLDED: tl.constexpr, SINK: tl.constexpr, MARKED: tl.constexpr,
-    SHARED: tl.constexpr, THIN: tl.constexpr, PRECISION: tl.constexpr,
+    SHARED: tl.constexpr, THIN: tl.constexpr, PARTS: tl.constexpr, PRECISION: tl.constexpr,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_E: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
@@ -130,11 +147,11 @@ def attention_row_statistics(
     if MARKED:
         marks = marked + start_k
 
-    total = tl.zeros([BLOCK_M], tl.float32)
-    product = tl.zeros([BLOCK_M], tl.float32)
-    path = tl.zeros([BLOCK_M], tl.float32)
-    most = tl.zeros([BLOCK_M], tl.float32)
-    mass = tl.zeros([BLOCK_M], tl.float32)
+    total = tl.zeros([BLOCK_M, PARTS], tl.float32)
+    product = tl.zeros([BLOCK_M, PARTS], tl.float32)
+    path = tl.zeros([BLOCK_M, PARTS], tl.float32)
+    most = tl.zeros([BLOCK_M, PARTS], tl.float32)
+    mass = tl.zeros([BLOCK_M, PARTS], tl.float32)
     begin, full_begin, full_end, end = bounds(
         first, n_keys, shift, half_window, BLOCK_M, BLOCK_N,
         2 if WINDOW else 0, 1 if CAUSAL else (2 if WINDOW else 0),
@@ -149,20 +166,21 @@ def attention_row_statistics(
                 anchor, rows + shift, n_keys, score_scale, cap, slope, line, far, half_window,
                 stride_qt, stride_qd, stride_kt, stride_kd,
                 CAUSAL, WINDOW, ALIBI, BIAS, SOFTCAP, FOLDED, stretch != 1, MARKED,
-                THIN, PRECISION, D, BLOCK_D, BLOCK_E, BLOCK_M, BLOCK_N,
+                THIN, PARTS, PRECISION, D, BLOCK_D, BLOCK_E, BLOCK_M, BLOCK_N,
             )  # fmt: skip
 
+    total = tl.sum(total, 1)
     total = tl.where(total == 0.0, 1.0, total)  # a row that saw nothing; its other sums are 0
-    mean = product / total
+    mean = tl.sum(product, 1) / total
     nats = (tl.log2(total) - mean) * LN_2 if FOLDED else tl.log2(total) * LN_2 - mean
     tl.store(entropy + row, tl.maximum(nats, 0.0), mask=inside)
-    tl.store(distance + row, path / total, mask=inside)
+    tl.store(distance + row, tl.sum(path, 1) / total, mask=inside)
     if SINK:
         own = tl.load(sink + head).to(tl.float32) * (LOG2_E if FOLDED else 1.0)
         total += exponential(own - anchor, FOLDED)
-    tl.store(largest + row, most / total, mask=inside)
+    tl.store(largest + row, tl.max(most, 1) / total, mask=inside)
     if MARKED:
-        tl.store(marked_mass + row, mass / total, mask=inside)
+        tl.store(marked_mass + row, tl.sum(mass, 1) / total, mask=inside)
     if SHARED:
         tl.store(share + row, 1.0 / total, mask=inside)
 
@@ -174,7 +192,7 @@ def _walk_queries(
     stride_qt, stride_qd, stride_kt, stride_kd,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, BIAS: tl.constexpr,
     SOFTCAP: tl.constexpr, FOLDED: tl.constexpr, MASKED: tl.constexpr,
-    THIN: tl.constexpr, PRECISION: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr,
+    THIN: tl.constexpr, PARTS: tl.constexpr, PRECISION: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_E: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Add what a block of keys receives from the queries [begin, end)."""
@@ -199,7 +217,8 @@ def _walk_queries(
             CAUSAL, WINDOW, ALIBI, BIAS, SOFTCAP, FOLDED, MASKED and (CAUSAL or WINDOW),
         )  # fmt: skip
         part = exponential(score - load_anchor(lse, row, inside, FOLDED)[None, :], FOLDED)
-        total += tl.sum(part * tl.load(share + row, mask=inside, other=0.0)[None, :], 1)
+        part *= tl.load(share + row, mask=inside, other=0.0)[None, :]
+        total += partial_sums(part, PARTS)
     return total
 
 
@@ -210,7 +229,7 @@ def attention_received(
     n_blocks, n_heads, group, score_scale, cap, far, half_window,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, BIAS: tl.constexpr,
     SOFTCAP: tl.constexpr, FOLDED: tl.constexpr,
-    THIN: tl.constexpr, PRECISION: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr,
+    THIN: tl.constexpr, PARTS: tl.constexpr, PRECISION: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_E: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Compute what BLOCK_N keys receive in one query head. Grid: (n_blocks * H * B,)."""
@@ -230,7 +249,7 @@ def attention_received(
         key, key_rest = load_parts(key_base, keys, stride_kt, stride_kd, n_keys, D, BLOCK_D, BLOCK_E, True)
     slope, line = load_relations(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
 
-    total = tl.zeros([BLOCK_N], tl.float32)
+    total = tl.zeros([BLOCK_N, PARTS], tl.float32)
     # Seen from a key, the queries that it must not reach when causal lie behind it.
     begin, full_begin, full_end, end = bounds(
         first, n_queries, -shift, half_window, BLOCK_N, BLOCK_M,
@@ -245,9 +264,9 @@ def attention_received(
                 shift, n_queries, n_keys, n_heads, score_scale, cap, slope, line, far, half_window,
                 stride_qt, stride_qd, stride_kt, stride_kd,
                 CAUSAL, WINDOW, ALIBI, BIAS, SOFTCAP, FOLDED, stretch != 1,
-                THIN, PRECISION, D, BLOCK_D, BLOCK_E, BLOCK_M, BLOCK_N,
+                THIN, PARTS, PRECISION, D, BLOCK_D, BLOCK_E, BLOCK_M, BLOCK_N,
             )  # fmt: skip
-    tl.store(received + (start_k + keys) * n_heads + head, total, mask=keys < n_keys)
+    tl.store(received + (start_k + keys) * n_heads + head, tl.sum(total, 1), mask=keys < n_keys)
 
 
 @triton.jit(do_not_specialize=(*UNSPECIALIZED, "n_tokens"))

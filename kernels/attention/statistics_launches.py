@@ -15,7 +15,7 @@ from ..device import Target, Tile, padded_head_size
 from ..launch import Launch
 from .operands import is_folded
 from .statistics_kernels import attention_received, attention_row_statistics, attention_rows_parts
-from .statistics_tiles import StatisticsKernel, is_thin, rows_tile, statistics_tile
+from .statistics_tiles import StatisticsKernel, is_thin, partial_sums_a_row, rows_tile, statistics_tile
 from .tiles import UNSPECIALIZED
 from .triton_backend import FUSED, constants
 
@@ -24,6 +24,7 @@ _FUNCTIONS: dict[StatisticsKernel, Any] = {
     "received": attention_received,
 }
 _NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
+_SCORE_OPTIONS = ("causal", "window", "alibi", "bias", "softcap")
 _TYPES = {
     **dict.fromkeys(("lse", "share", "sink", "slopes", "bias", "parts"), "*fp32"),
     **dict.fromkeys(("entropy", "largest", "distance", "marked_mass", "received"), "*fp32"),
@@ -89,11 +90,12 @@ def launch(kernel: StatisticsKernel, target: Target, case: Case, tile: Tile | No
         tile: instead of the device's.
     """
     if tile is None:
-        tile = statistics_tile(kernel, target, case.head_size, case.dtype, case.max_length)
+        biased = "bias" in case.options
+        tile = statistics_tile(kernel, target, case.head_size, case.dtype, case.max_length, biased)
     shape = constants(case.head_size, "tf32" in case.options, tile)
     flags = {"SINK": "sink" in case.options, "MARKED": "marked" in case.options, "SHARED": True}
-    thin = {"THIN": is_thin(case.head_size, case.dtype)}
-    return _launch(f"attention_{kernel}", _FUNCTIONS[kernel], case, {**shape, **flags, **thin}, tile)
+    flags |= {"THIN": is_thin(case.head_size, case.dtype), "PARTS": partial_sums_a_row(target, case.dtype)}
+    return _launch(f"attention_{kernel}", _FUNCTIONS[kernel], case, {**shape, **flags}, tile)
 
 
 def _rows(case: Case) -> Launch:
@@ -106,7 +108,7 @@ def _rows(case: Case) -> Launch:
 def _launch(name: str, function: Any, case: Case, shape: dict[str, Any], tile: Tile) -> Launch:
     values = {
         **shape, "stride_qd": 1, "stride_kd": 1, "FOLDED": is_folded(case.dtype),
-        **{option.upper(): option in case.options for option in ("causal", "window", "alibi", "bias", "softcap")},
+        **{option.upper(): option in case.options for option in _SCORE_OPTIONS},
     }  # fmt: skip
     tensors = {"slopes": "alibi", "bias": "bias", "sink": "sink", "marked": "marked"}
     values |= {argument: None for argument, option in tensors.items() if option not in case.options}

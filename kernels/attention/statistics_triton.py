@@ -17,7 +17,7 @@ from ..device import Tile, target_of
 from .operands import score_operands
 from .probe import score_rules
 from .statistics_kernels import attention_received, attention_row_statistics
-from .statistics_tiles import StatisticsKernel, is_thin, statistics_tile
+from .statistics_tiles import StatisticsKernel, is_thin, partial_sums_a_row, statistics_tile
 from .triton_backend import constants
 
 
@@ -86,19 +86,19 @@ def statistics_triton(
             "cu_seqlens_q": cu_seqlens_q, "cu_seqlens_k": cu_seqlens_k, **input_strides(q, k),
             "n_heads": n_heads, "group": n_heads // k.shape[1], **scores.arguments, **scores.constants,
         }  # fmt: skip
-        tile = _tile("row_statistics", q, max_length_q, block)
+        tile, compiled = _cut("row_statistics", q, max_length_q, bias_table is not None, allow_tf32, block)
         n_blocks = triton.cdiv(max_length_q, tile.block_m)
         attention_row_statistics[(n_blocks * n_heads * n_sequences,)](
             **common, n_blocks=n_blocks, sink=sink, marked=marked, entropy=found[0], largest=found[1],
             distance=found[2], marked_mass=found[3],
             SINK=sink is not None, MARKED=marked is not None, SHARED=received,
-            **_constants(q, allow_tf32, tile),
+            **compiled,
         )  # fmt: skip
         if received and k.numel() > 0:
-            tile = _tile("received", q, max_length_k, block)
+            tile, compiled = _cut("received", q, max_length_k, bias_table is not None, allow_tf32, block)
             n_blocks = triton.cdiv(max_length_k, tile.block_n)
             attention_received[(n_blocks * n_heads * n_sequences,)](
-                **common, n_blocks=n_blocks, received=found[4], **_constants(q, allow_tf32, tile),
+                **common, n_blocks=n_blocks, received=found[4], **compiled,
             )  # fmt: skip
     return found[0], found[1], found[2], found[3], found[4]
 
@@ -130,10 +130,21 @@ def _shapes(q: Tensor, k: Tensor, marked: Tensor | None, received: bool) -> list
     ]
 
 
-def _tile(kernel: StatisticsKernel, q: Tensor, max_length: int, block: Sequence[int] | None) -> Tile:
-    tile = statistics_tile(kernel, target_of(q.device), q.shape[2], q.dtype, max_length)
-    return tile if block is None else Tile(block[0], block[1], tile.num_warps, tile.num_stages)
-
-
-def _constants(q: Tensor, allow_tf32: bool, tile: Tile) -> dict[str, Any]:
-    return constants(q.shape[2], allow_tf32, tile) | {"THIN": is_thin(q.shape[2], q.dtype)}
+def _cut(
+    kernel: StatisticsKernel,
+    q: Tensor,
+    max_length: int,
+    biased: bool,
+    allow_tf32: bool,
+    block: Sequence[int] | None,
+) -> tuple[Tile, dict[str, Any]]:
+    """A kernel's tile, and what it is compiled for."""
+    target = target_of(q.device)
+    tile = statistics_tile(kernel, target, q.shape[2], q.dtype, max_length, biased)
+    if block is not None:
+        tile = Tile(block[0], block[1], tile.num_warps, tile.num_stages)
+    return tile, {
+        **constants(q.shape[2], allow_tf32, tile),
+        "THIN": is_thin(q.shape[2], q.dtype),
+        "PARTS": partial_sums_a_row(target, q.dtype),
+    }

@@ -113,7 +113,6 @@ class _Takes:
 def _no_collection() -> Iterator[None]:
     """Python's garbage collector rests: it would fall upon one contender's turn."""
     was_on = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         yield

@@ -5,6 +5,7 @@ Each file in `operations/` describes one. `run.run` does the rest, the same way 
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -238,6 +239,11 @@ def random_normal(seed: int, dtype: torch.dtype, device: torch.device) -> Callab
         return (torch.randn(shape, generator=generator, device=device) * scale).to(dtype)
 
     return normal
+
+
+def peer(module: str, name: str) -> Any:
+    """A function or a class of a package that need not be installed."""
+    return getattr(importlib.import_module(module), name)
 
 
 def our_backends() -> tuple[Literal["triton", "torch"], ...]:

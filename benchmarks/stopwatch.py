@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import statistics
@@ -190,6 +191,7 @@ class GpuStopwatch(Stopwatch):
 
     def tidy(self) -> None:
         """Hand cached blocks back, so that the next contender finds all the memory there is."""
+        gc.collect()
         torch.cuda.empty_cache()
 
     def hold(self, seconds: float) -> None:

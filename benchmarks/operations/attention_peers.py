@@ -9,7 +9,6 @@ mask that makes them right, and are not charged for padding.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 import warnings
@@ -26,7 +25,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from xformer.kernels import attention
 from xformer.kernels.attention.relative import distances, visible
 
-from ..operation import Contender, Inputs, Prepared, compiled, our_backends
+from ..operation import Contender, Inputs, Prepared, compiled, our_backends, peer
 from .attention_cases import T5_MAX_DISTANCE, AttentionCase
 from .attention_truth import bucket_of
 
@@ -200,7 +199,7 @@ def _flash_attn(module: str, case: AttentionCase, inputs: Inputs) -> Prepared:
     device = inputs.leaves["q"].device
     if not has_kernels(device):
         raise NotImplementedError("flash-attn has no CPU kernel")
-    varlen: Any = importlib.import_module(module).flash_attn_varlen_func
+    varlen = peer(module, "flash_attn_varlen_func")
     half = case.half_window
     options: dict[str, Any] = {
         "cu_seqlens_q": boundaries(case, device),

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from xformer.kernels import attention
+from xformer.kernels import attention, attention_statistics
 
 from ..operation import (
     Amount,
@@ -96,8 +96,6 @@ class AttentionStatistics(Operation[AttentionCase]):
 
 
 def _ours(backend: Literal["triton", "torch"], case: AttentionCase, inputs: Inputs) -> Prepared:
-    from xformer.kernels import attention_statistics
-
     starts, lse = boundaries(case, inputs.leaves["q"].device), inputs.fixed["lse"]
     longest = case.lengths[0]
 

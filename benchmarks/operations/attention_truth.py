@@ -102,8 +102,8 @@ def _by_block(case: AttentionCase, inputs: Inputs, compute: Compute) -> dict[str
         size = max(1, LARGEST_BLOCK // block.length**2)
         parts = [block.take(x).split(size) for x in (q, k, v, inputs.grads["out"])]
         pieces: list[list[Tensor]] = []
-        for *tensors, heads in zip(*parts, block.heads.split(size), strict=True):
-            piece = compute(block, *tensors, table, heads)
+        for query, key, value, grad, heads in zip(*parts, block.heads.split(size), strict=True):
+            piece = compute(block, query, key, value, grad, table, heads)
             if table is not None:
                 found["dbias_table"] += piece.pop()
             pieces.append(piece)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from xformer.kernels import embedding_norm
+
 from ..operation import (
     Amount,
     Case,
@@ -135,8 +137,6 @@ def _prepared(inputs: Inputs, call: Callable[..., Tensor]) -> Prepared:
 
 
 def _ours(backend: Literal["triton", "torch"], case: EmbeddingCase, inputs: Inputs) -> Prepared:
-    from xformer.kernels import embedding_norm
-
     tokens, positions = inputs.fixed["tokens"], inputs.fixed.get("positions")
 
     def embed(table: Tensor, weight: Tensor, bias: Tensor, position_table: Tensor | None = None) -> Tensor:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from xformer.kernels import glu
 
 from ..operation import (
     Amount,
@@ -23,6 +25,7 @@ from ..operation import (
     Inputs,
     Prepared,
     our_backends,
+    peer,
     random_normal,
 )
 from ..record import Direction
@@ -117,23 +120,15 @@ def _prepared(inputs: Inputs, call: Callable[[Tensor], Tensor]) -> Prepared:
 
 
 def _ours(backend: Literal["triton", "torch"], case: GluCase, inputs: Inputs) -> Prepared:
-    from xformer.kernels import glu
-
     return _prepared(inputs, lambda x: glu(x, case.activation, backend=backend))
 
 
 def _liger(case: GluCase, inputs: Inputs) -> Prepared:
-    function: Any
-    if case.activation == "gelu_tanh":
-        from liger_kernel.ops import LigerGELUMulFunction
-
-        function = LigerGELUMulFunction
-    elif case.activation == "silu":
-        from liger_kernel.ops import LigerSiLUMulFunction
-
-        function = LigerSiLUMulFunction
-    else:
+    names = {"gelu_tanh": "LigerGELUMulFunction", "silu": "LigerSiLUMulFunction"}
+    if case.activation not in names:
         raise NotImplementedError(f"Liger has no {case.activation} gate: GELU by its tanh, and SiLU")
+
+    function = peer("liger_kernel.ops", names[case.activation])
 
     def gated(x: Tensor) -> Tensor:
         first, second = x.chunk(2, dim=-1)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from xformer.kernels import linear_cross_entropy
+
 from ..operation import (
     Amount,
     Case,
@@ -24,6 +26,7 @@ from ..operation import (
     Prepared,
     compiled,
     our_backends,
+    peer,
     random_normal,
     solve,
 )
@@ -166,8 +169,6 @@ def _prepared(inputs: Inputs, call: Any) -> Prepared:
 
 
 def _ours(backend: Literal["triton", "torch"], case: LossCase, inputs: Inputs) -> Prepared:
-    from xformer.kernels import linear_cross_entropy
-
     selected = inputs.fixed["selected"] if case.selective else None
     targets = inputs.fixed["targets"]
 
@@ -208,9 +209,7 @@ def _precise(logits: Tensor) -> Tensor:
 
 
 def _liger(case: LossCase, inputs: Inputs) -> Prepared:
-    from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
-
-    loss_of: Any = LigerFusedLinearCrossEntropyLoss()
+    loss_of = peer("liger_kernel.transformers", "LigerFusedLinearCrossEntropyLoss")()
     targets = inputs.fixed["targets"]
 
     def loss(hidden: Tensor, weight: Tensor) -> Tensor:
@@ -221,12 +220,11 @@ def _liger(case: LossCase, inputs: Inputs) -> Prepared:
 
 
 def _cut(case: LossCase, inputs: Inputs) -> Prepared:
-    from cut_cross_entropy import linear_cross_entropy
-
+    loss_of = peer("cut_cross_entropy", "linear_cross_entropy")
     targets = inputs.fixed["targets"]
 
     def loss(hidden: Tensor, weight: Tensor) -> Tensor:
-        found: Tensor = linear_cross_entropy(_rows(case, inputs, hidden), weight, targets)
+        found: Tensor = loss_of(_rows(case, inputs, hidden), weight, targets)
         return found
 
     return _prepared(inputs, loss)

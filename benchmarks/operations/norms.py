@@ -9,11 +9,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from xformer.kernels import layer_norm, rms_norm
 
 from ..operation import (
     Amount,
@@ -24,6 +26,7 @@ from ..operation import (
     Inputs,
     Prepared,
     our_backends,
+    peer,
     random_normal,
 )
 from ..record import Direction
@@ -167,8 +170,6 @@ def _after_sum(case: NormCase, inputs: Inputs, norm: Callable[..., Tensor]) -> P
 
 
 def _our_layer_norm(backend: Literal["triton", "torch"], case: NormCase, inputs: Inputs) -> Prepared:
-    from xformer.kernels import layer_norm
-
     def alone(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return layer_norm(x, weight, bias, eps=EPS, backend=backend)
 
@@ -179,8 +180,6 @@ def _our_layer_norm(backend: Literal["triton", "torch"], case: NormCase, inputs:
 
 
 def _our_rms_norm(backend: Literal["triton", "torch"], case: NormCase, inputs: Inputs) -> Prepared:
-    from xformer.kernels import rms_norm
-
     def alone(x: Tensor, weight: Tensor) -> Tensor:
         return rms_norm(x, weight, eps=EPS, backend=backend)
 
@@ -191,9 +190,7 @@ def _our_rms_norm(backend: Literal["triton", "torch"], case: NormCase, inputs: I
 
 
 def _liger_layer_norm(case: NormCase, inputs: Inputs) -> Prepared:
-    from liger_kernel.ops import LigerLayerNormFunction
-
-    function: Any = LigerLayerNormFunction
+    function = peer("liger_kernel.ops", "LigerLayerNormFunction")
 
     def norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         found: Tensor = function.apply(x, weight, bias, EPS)
@@ -204,9 +201,7 @@ def _liger_layer_norm(case: NormCase, inputs: Inputs) -> Prepared:
 
 def _liger_rms_norm(case: NormCase, inputs: Inputs) -> Prepared:
     if case.residual:
-        from liger_kernel.ops import LigerFusedAddRMSNormFunction
-
-        fused: Any = LigerFusedAddRMSNormFunction
+        fused = peer("liger_kernel.ops", "LigerFusedAddRMSNormFunction")
 
         def summed(x: Tensor, residual: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
             out, total = fused.apply(x, residual, weight, EPS, 0.0, "llama", False)
@@ -214,9 +209,7 @@ def _liger_rms_norm(case: NormCase, inputs: Inputs) -> Prepared:
 
         return _prepared(case, inputs, summed)
 
-    from liger_kernel.ops import LigerRMSNormFunction
-
-    function: Any = LigerRMSNormFunction
+    function = peer("liger_kernel.ops", "LigerRMSNormFunction")
 
     def norm(x: Tensor, weight: Tensor) -> Tensor:
         # Its backward writes into the incoming gradient unless told not to.

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+from xformer.kernels import rotary
 
 from ..operation import (
     Amount,
@@ -22,6 +24,7 @@ from ..operation import (
     Inputs,
     Prepared,
     our_backends,
+    peer,
     random_normal,
 )
 from ..record import Direction
@@ -130,8 +133,6 @@ def _turn_neighbours(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def _ours(backend: Literal["triton", "torch"], case: RotaryCase, inputs: Inputs) -> Prepared:
-    from xformer.kernels import rotary
-
     positions, cos, sin = (inputs.fixed[name] for name in ("positions", "cos", "sin"))
 
     def turn(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,9 +145,7 @@ def _liger(case: RotaryCase, inputs: Inputs) -> Prepared:
     """Liger's turns its inputs themselves; it is given copies of ours."""
     if case.interleaved:
         raise NotImplementedError("Liger's pairs are halves")
-    from liger_kernel.ops import LigerRopeFunction
-
-    function: Any = LigerRopeFunction
+    function = peer("liger_kernel.ops", "LigerRopeFunction")
     rows = (inputs.fixed[name][inputs.fixed["positions"]] for name in ("cos", "sin"))
     cos, sin = (torch.cat((row, row), dim=-1)[None].to(inputs.leaves["q"].dtype) for row in rows)
 

@@ -15,8 +15,10 @@ BY = Yardstick(
 
 
 def test_the_worst_result_counts() -> None:
-    assert BY.multiple({"out": 1e-3, "dq": 3e-2}, ["out", "dq"]) == (pytest.approx(3.0), "dq")
-    assert BY.multiple({"out": 1e-3, "dq": 3e-2}, ["out"]) == (pytest.approx(1.0), "out")
+    multiple, worst = BY.multiple({"out": 1e-3, "dq": 3e-2}, ["out", "dq"])
+    assert multiple == pytest.approx(3.0)
+    assert worst == "dq"
+    assert BY.multiple({"out": 1e-3, "dq": 3e-2}, ["out"]) == (1.0, "out")
     assert BY.multiple({"out": math.nan, "dq": 3e-2}, ["out", "dq"]) == (math.inf, "out")
 
 

@@ -178,8 +178,8 @@ class Definition:
             q, k, v, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k, left, 0 if causal else right
         )
 
-    def flash_with_lse(self, *tensors: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
-        out = self.flash(*tensors, **options)
+    def flash_with_lse(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
+        out = self.flash(q, k, v, **options)
         return out, out.sum(-1)
 
     def _attend(
@@ -234,7 +234,7 @@ def test_flash_attn_is_given_its_arguments(
 ) -> None:
     fake = types.ModuleType(package)
     definition = Definition()
-    function = definition.flash_with_lse if name == "flash-attn 4" else definition.flash
+    function: Any = definition.flash_with_lse if name == "flash-attn 4" else definition.flash
     fake.flash_attn_varlen_func = function  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "flash_attn", types.ModuleType("flash_attn"))
     monkeypatch.setitem(sys.modules, package, fake)

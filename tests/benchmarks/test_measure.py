@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,8 @@ class _FakeRunner(Runner):
         work.timed(None)
 
     def _take(self, kind: str) -> float:
-        name, seconds = self._work.timed(None)  # type: ignore[misc]
+        made: Any = self._work.timed(None)
+        name, seconds = made
         self._owner.log.append(kind + name)
         self._owner.now += seconds
         return float(seconds)

@@ -182,9 +182,9 @@ def _outcome(
         number = math.exp(sum(map(math.log, values.values())) / len(values))
     met = number >= goal.wanted if goal.sense == "at least" else number <= goal.wanted
     note = f"worst in {worst[0]} ({worst[1]}): {values[worst]:.3g}"
-    record = where[id(cases[worst][OURS])]
+    written = where[id(cases[worst][OURS])]
     return Outcome(
-        goal.goal, goal.text, goal.wanted, goal.sense, number, met, name, record, len(values), note
+        goal.goal, goal.text, goal.wanted, goal.sense, number, met, name, written, len(values), note
     )  # fmt: skip
 
 

@@ -170,7 +170,7 @@ def _attention(
             return Work(torch.no_grad()(lambda _: (attend(),)))
         return Work(lambda out: torch.autograd.grad(out, leaves, grad), attend)
 
-    configuration = {"d_head": d_head, "n_heads": n_heads, "lengths": name, "n_tokens": sum(lengths)}
+    configuration = _configuration(d_head, n_heads, name, lengths)
     default = attention_tile(kernel, target_of(device), d_head, dtype, max(lengths))
     return Trial(
         kernel, configuration, default, candidates, lambda tile: attention_with(kernel, tile), prepare
@@ -183,10 +183,12 @@ def _statistics(
     from xformer.kernels.attention import statistics_triton
     from xformer.kernels.attention.statistics_tiles import statistics_tile
 
+    longest = max(lengths)
+
     def prepare() -> Work:
         normal = random_normal(0, torch.bfloat16, device)
         q, k, v = (normal(sum(lengths), n_heads, d_head) for _ in range(3))
-        starts, longest = _starts(lengths, device), max(lengths)
+        starts = _starts(lengths, device)
         _, lse = attention(
             q, k, v, starts, max_length_q=longest, max_length_k=longest, backend="triton", return_lse=True
         )  # fmt: skip
@@ -199,8 +201,8 @@ def _statistics(
 
         return Work(measure)
 
-    configuration = {"d_head": d_head, "n_heads": n_heads, "lengths": name, "n_tokens": sum(lengths)}
-    default = statistics_tile("row_statistics", target_of(device), d_head, torch.bfloat16, max(lengths))
+    configuration = _configuration(d_head, n_heads, name, lengths)
+    default = statistics_tile("row_statistics", target_of(device), d_head, torch.bfloat16, longest, False)
     return Trial(
         "row_statistics",
         configuration,
@@ -255,6 +257,10 @@ def _norm(device: torch.device, width: int, n_tokens: int) -> Trial:
         lambda plan: replaced(norm_triton, "plan_on", lambda *_: plan),
         prepare,
     )
+
+
+def _configuration(d_head: int, n_heads: int, name: str, lengths: tuple[int, ...]) -> dict[str, int | str]:
+    return {"d_head": d_head, "n_heads": n_heads, "lengths": name, "n_tokens": sum(lengths)}
 
 
 def _starts(lengths: tuple[int, ...], device: torch.device) -> Tensor:

@@ -7,7 +7,7 @@ import math
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -119,7 +119,7 @@ def test_other_implementations_and_directions_are_other_measurements(make_record
     ]
 
 
-def rounds_of(make: MakeRecord, times: list[float | None]) -> list[list[Record]]:
+def rounds_of(make: MakeRecord, times: Sequence[float | None]) -> list[list[Record]]:
     return [[make(seconds=time)] for time in times]
 
 
@@ -146,7 +146,7 @@ def test_too_few_rounds_tell_nothing(make_record: MakeRecord) -> None:
 
 
 def test_wrong_in_one_round_is_wrong(make_record: MakeRecord) -> None:
-    times: list[float | None] = [1.0] * 7
+    times = [1.0] * 7
     found = compare_rounds(rounds_of(make_record, times), rounds_of(make_record, [*times[:6], None]))
     assert verdicts(found) == {"dense d64 N=512": "broken"}
 

@@ -5,7 +5,8 @@ Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value he
 A kernel passes when its largest error against fp64 is at most twice that of plain PyTorch (the `reference`
 backend) in the same dtype on the same inputs, for every output and every gradient (the rule of
 FlashAttention's tests). A few units of fp32 rounding are forgiven: where PyTorch happens to be exact, twice
-its error is nothing at all.
+its error is nothing at all. Gradients of parameters (a bias table, a sink) are few numbers, whose largest
+error is a matter of luck: there, one rounding to the dtype of q is forgiven too.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .attention.op import attention
 
 RATIO = 2.0
 FORGIVEN = 8 * torch.finfo(torch.float32).eps
+PARAMETERS = ("grad_bias_table", "grad_sink")
 
 
 @dataclass(frozen=True)
@@ -93,16 +95,18 @@ class Error:
         kernel: of the backend in question.
         eager: of plain PyTorch in the same dtype.
         largest: largest absolute exact value.
+        forgiven: share of `largest` that is forgiven.
     """
 
     kernel: float
     eager: float
     largest: float
+    forgiven: float = FORGIVEN
 
     @property
     def allowed(self) -> float:
         """What the rule allows."""
-        return RATIO * self.eager + FORGIVEN * self.largest
+        return RATIO * self.eager + self.forgiven * self.largest
 
     @property
     def passes(self) -> bool:
@@ -126,17 +130,18 @@ def draw(problem: Problem, device: torch.device | str = "cpu", seed: int = 0) ->
             return normal(tokens, 2, heads, problem.head_size).to(device)[:, 1]
         return normal(problem.head_size, tokens, heads).to(device).permute(1, 2, 0)
 
+    # As in mixed-precision training, where half-precision inputs meet fp32 parameters.
+    stat = torch.promote_types(problem.dtype, torch.float32)
     leaves = {
         "q": packed(tokens, problem.n_heads),
         "k": packed(sum(lengths_k), problem.n_kv_heads),
         "v": packed(sum(lengths_k), problem.n_kv_heads),
     }
     if problem.bias_buckets is not None:
-        leaves["bias_table"] = normal(problem.bias_buckets, problem.n_heads).to(device)
+        leaves["bias_table"] = normal(problem.bias_buckets, problem.n_heads).to(stat).to(device)
     if problem.sink:
-        leaves["sink"] = normal(problem.n_heads).to(device)
+        leaves["sink"] = normal(problem.n_heads).to(stat).to(device)
     rows = (1, 1) if problem.expanded else (tokens, problem.n_heads)
-    stat = torch.promote_types(problem.dtype, torch.float32)
     arguments = {
         "cu_seqlens_q": _starts(problem.lengths_q, device),
         "cu_seqlens_k": _starts(lengths_k, device),
@@ -183,9 +188,13 @@ def errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error]:
     """Hold a solution against fp64, and plain PyTorch in the same dtype against it too."""
     exact = solve(inputs.to(torch.float64), "reference")
     eager = solve(inputs, "reference")
+    rounding = torch.finfo(inputs.leaves["q"].dtype).eps / 2
     return {
         name: Error(
-            _distance(solution[name], exact[name]), _distance(eager[name], exact[name]), _largest(exact[name])
+            _distance(solution[name], exact[name]),
+            _distance(eager[name], exact[name]),
+            _largest(exact[name]),
+            FORGIVEN + rounding if name in PARAMETERS else FORGIVEN,
         )
         for name in exact
     }

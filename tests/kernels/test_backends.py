@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 
 from xformer.kernels import attention
 from xformer.kernels.accuracy import Problem, draw, errors, solve
@@ -41,6 +44,7 @@ def problems(draw: st.DrawFn) -> Problem:
         expanded=draw(st.booleans()),
         alibi=draw(st.booleans()),
         bias_buckets=draw(st.sampled_from([None, 8])),
+        sink=draw(st.booleans()),
         options=options,
     )
 
@@ -60,8 +64,8 @@ def test_torch_is_the_reference(problem: Problem, seed: int) -> None:
 def test_torch_keeps_the_rule(
     dtype: torch.dtype, options: dict[str, Any], layout: Literal["contiguous", "fused", "transposed"]
 ) -> None:
-    lengths = (40, 40, 33, 7, 7, 7)
-    inputs = draw(Problem(lengths, None, 4, 2, dtype=dtype, layout=layout, options=options))
+    lengths, sink = (40, 40, 33, 7, 7, 7), layout == "fused"
+    inputs = draw(Problem(lengths, None, 4, 2, dtype=dtype, layout=layout, sink=sink, options=options))
     for name, error in errors(inputs, solve(inputs, "torch")).items():
         assert error.passes, f"{name}: {error}, allowed {error.allowed}"
 
@@ -79,6 +83,8 @@ ODD: dict[str, Problem] = {
     "window past every key": Problem((9,), (2,), options={"window": 4}),
     "window of nothing": Problem((4,), (4,), options={"window": 0}),
     "window of one token": Problem((4,), (4,), options={"window": 1}),
+    "only the sink": Problem((3, 2), (0, 2), sink=True),
+    "only the sink, causal": Problem((5,), (2,), sink=True, bias_buckets=4, options={"causal": True}),
 }
 
 
@@ -92,6 +98,10 @@ def test_odd_cases(case: str, backend: Backend, triton_device: torch.device) -> 
         assert found[name].shape == value.shape
         assert torch.allclose(found[name].cpu().double(), value, atol=1e-5), name
     blind = exact["lse"].isneginf()
+    if ODD[case].sink:
+        assert not blind.any()
+        blind = torch.isclose(exact["lse"], draw(ODD[case]).leaves["sink"].double())
+        assert blind.any()
     assert not found["out"].cpu()[blind].any()
     assert not found["grad_q"].cpu()[blind].any()
 
@@ -99,8 +109,8 @@ def test_odd_cases(case: str, backend: Backend, triton_device: torch.device) -> 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_inputs_and_gradients_stay_as_they_were(backend: Backend, triton_device: torch.device) -> None:
     device = triton_device if backend == "triton" else torch.device("cpu")
-    inputs = draw(Problem((6, 3), layout="fused", expanded=True, alibi=True), device)
-    before = draw(Problem((6, 3), layout="fused", expanded=True, alibi=True), device)
+    problem = Problem((6, 3), layout="fused", expanded=True, alibi=True, bias_buckets=8, sink=True)
+    inputs, before = draw(problem, device), draw(problem, device)
     solve(inputs, backend)
     assert all(torch.equal(x, before.leaves[name]) for name, x in inputs.leaves.items())
     assert torch.equal(inputs.grad_out, before.grad_out)
@@ -110,22 +120,23 @@ def test_inputs_and_gradients_stay_as_they_were(backend: Backend, triton_device:
 
 
 def test_torch_writes_every_element(poisoned_memory: list[int]) -> None:
-    inputs = draw(Problem((5, 3, 3, 4), (2, 4, 3, 4), options={"causal": True}))
-    solution = solve(inputs, "torch")
+    problem = Problem((5, 3, 3, 4), (2, 4, 3, 4), bias_buckets=4, sink=True, options={"causal": True})
+    solution = solve(draw(problem), "torch")
     assert poisoned_memory[0] >= 5  # out, lse and three gradients were indeed poisoned
     assert not any(x.isnan().any() for x in solution.values())
 
 
 def test_torch_is_bitwise_repeatable() -> None:
-    inputs = draw(Problem((30, 30, 7, 7, 5), bias_buckets=8))
+    inputs = draw(Problem((30, 30, 7, 7, 5), bias_buckets=8, sink=True))
     first, second = solve(inputs, "torch"), solve(inputs, "torch")
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("backend", ["torch", "reference"])
-def test_dropout_mask_depends_on_the_seed_alone(backend: Backend) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_dropout_mask_depends_on_the_seed_alone(backend: Backend, triton_device: torch.device) -> None:
     """The masks of backends are the same, and those of forward and backward: see the test in fp64 above."""
-    inputs = draw(Problem((4, 2, 4), options={"dropout": 0.5, "seed": 3}))
+    device = triton_device if backend == "triton" else torch.device("cpu")
+    inputs = draw(Problem((4, 2, 4), options={"dropout": 0.5, "seed": 3}), device)
     again = solve(inputs, backend)["out"]
     assert torch.equal(solve(inputs, backend)["out"], again)
     inputs.arguments["seed"] = 4
@@ -141,6 +152,46 @@ def test_second_derivative_points_to_the_reference(backend: Backend, triton_devi
     (grad,) = torch.autograd.grad(attention(**everything).sum(), leaves["q"], create_graph=True)
     with pytest.raises(NotImplementedError, match="no second derivative; use backend='reference'"):
         grad.sum().backward()
+
+
+# torch's own forward mode scripts its decompositions.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_forward_mode_is_right_or_refused(backend: Backend, triton_device: torch.device) -> None:
+    """A custom operator without a forward-mode rule would give zeros, and not say so."""
+    inputs = draw(Problem((4, 2), sink=True), triton_device if backend == "triton" else "cpu")
+    leaves = inputs.leaves
+
+    def function(name: str) -> Callable[[Tensor], Tensor]:
+        def one(x: Tensor) -> Tensor:
+            everything: dict[str, Any] = {**leaves, name: x, **inputs.arguments, "backend": backend}
+            out: Tensor = attention(**everything)
+            return out
+
+        return one
+
+    def dual(name: str) -> Tensor | None:
+        with dual_level():
+            x = make_dual(leaves[name], torch.ones_like(leaves[name]))
+            tangent: Tensor | None = unpack_dual(function(name)(x)).tangent
+            return tangent
+
+    for name, leaf in leaves.items():
+        ones = torch.ones_like(leaf)
+        if backend == "reference":
+            grad = torch.func.vjp(function(name), leaf)[1](inputs.grad_out)[0]
+            _, tangent = torch.func.jvp(function(name), (leaf,), (ones,))
+            assert torch.allclose((tangent * inputs.grad_out).sum(), grad.sum(), rtol=1e-4, atol=1e-4)
+            assert torch.equal(dual(name), tangent)
+            continue
+        calls: list[Callable[[], Any]] = [
+            lambda name=name: dual(name),
+            lambda name=name, leaf=leaf, ones=ones: torch.func.jvp(function(name), (leaf,), (ones,)),
+            lambda name=name, leaf=leaf: torch.func.vjp(function(name), leaf),
+        ]
+        for call in calls:
+            with pytest.raises(NotImplementedError, match="use backend='reference'"):
+                call()
 
 
 @given(lengths=st.lists(st.integers(0, 4), max_size=12))

@@ -67,6 +67,8 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[dict[str, Any]], dict[s
         r"bias_max_distance: expected more than 8",
         lambda a: {"bias_table": torch.ones(32, 4), "bias_max_distance": 8},
     ),
+    "sink of another shape": (ValueError, r"sink: .*\(4,\).*got \(2,\)", lambda a: {"sink": torch.ones(2)}),
+    "integer sink": (TypeError, r"sink: expected floating", lambda a: {"sink": torch.ones(4).long()}),
     "no cap": (ValueError, r"softcap: expected a positive bound, got 0", lambda a: {"softcap": 0.0}),
     "certain dropout": (ValueError, r"dropout: .*got 1", lambda a: {"dropout": 1.0, "seed": 0}),
     "dropout without seed": (ValueError, r"seed: expected an integer", lambda a: {"dropout": 0.1}),
@@ -83,18 +85,19 @@ def test_refuses(case: str) -> None:
 
 
 def test_a_backend_says_what_it_cannot_do_and_who_can(triton_device: torch.device) -> None:
-    lacks: dict[str, dict[str, Any]] = {
-        "bias_table": {"bias_table": torch.ones(8, 4, device=triton_device)},
-        "softcap": {"softcap": 1.0},
-        "dropout": {"dropout": 0.1, "seed": 1},
-    }
     arguments = on(triton_device, good())
-    for name, option in lacks.items():
-        with pytest.raises(NotImplementedError, match=f"'triton': no {name}; use 'torch' or 'reference'"):
-            attention(**arguments, **option, backend="triton")
+    for name in ("q", "k", "v"):
+        arguments[name] = torch.cat([arguments[name]] * 33, dim=2)
+    with pytest.raises(NotImplementedError, match="'triton': no head size over 256, got 264; use 'torch' or"):
+        attention(**arguments, backend="triton")
+    backends: list[Backend] = ["torch", "triton"]
+    for backend in backends:
+        device = triton_device if backend == "triton" else torch.device("cpu")
+        slopes = torch.ones(4, device=device, requires_grad=True)
+        message = f"'{backend}': no gradient for alibi_slopes; use 'reference'"
+        with pytest.raises(NotImplementedError, match=message):
+            attention(**on(device, good()), alibi_slopes=slopes, backend=backend)
     slopes = torch.ones(4, requires_grad=True)
-    with pytest.raises(NotImplementedError, match="'torch': no gradient for alibi_slopes; use 'reference'"):
-        attention(**good(), alibi_slopes=slopes, backend="torch")
     attention(**good(), alibi_slopes=slopes, backend="reference").sum().backward()
     assert slopes.grad is not None
 
@@ -116,21 +119,22 @@ def test_lengths_may_be_left_out(triton_device: torch.device) -> None:
 def test_opcheck_of_torch() -> None:
     from xformer.kernels.attention.torch_backend import attention_torch
 
-    inputs = draw(Problem((4, 3, 3), bias_buckets=8))
-    leaves = [leaf.requires_grad_() for leaf in inputs.leaves.values()]
+    inputs = draw(Problem((4, 3, 3), bias_buckets=8, sink=True))
+    q, k, v, table, sink = (leaf.requires_grad_() for leaf in inputs.leaves.values())
     starts = inputs.arguments["cu_seqlens_q"]
-    arguments = (*leaves[:3], starts, starts, True, 3, torch.ones(2), leaves[3], 16, 2.0, 0.3, 0.1, 5)
+    arguments = (q, k, v, sink, starts, starts, True, 3, torch.ones(2), table, 16, 2.0, 0.3, 0.1, 5)
     torch.library.opcheck(attention_torch, arguments)
 
 
 def test_opcheck_of_triton(triton_device: torch.device) -> None:
     from xformer.kernels.attention.triton_backend import attention_triton
 
-    inputs = draw(Problem((4, 3)), triton_device)
-    leaves = [leaf.requires_grad_() for leaf in inputs.leaves.values()]
+    inputs = draw(Problem((4, 3), bias_buckets=8, sink=True), triton_device)
+    q, k, v, table, sink = (leaf.requires_grad_() for leaf in inputs.leaves.values())
     starts = inputs.arguments["cu_seqlens_q"]
     slopes = torch.ones(2, device=triton_device)
-    torch.library.opcheck(attention_triton, (*leaves, starts, starts, 4, 4, True, 3, slopes, 0.3, [16, 16]))
+    options = (True, 3, slopes, table, 16, 2.0, 0.3, 0.1, 5, False, [16, 16])
+    torch.library.opcheck(attention_triton, (q, k, v, sink, starts, starts, 4, 4, *options))
 
 
 @pytest.mark.parametrize("backend", ["torch", "triton"])
@@ -140,18 +144,21 @@ def test_compiles_whole_and_with_any_length(backend: Backend, triton_device: tor
     torch._dynamo.reset()
     counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
 
-    def loss(q: Tensor, k: Tensor, v: Tensor, starts: Tensor, longest: int) -> Tensor:
+    def loss(
+        q: Tensor, k: Tensor, v: Tensor, table: Tensor, sink: Tensor, starts: Tensor, longest: int, seed: int
+    ) -> Tensor:
         out, lse = attention(
-            q, k, v, starts, max_length_q=longest, causal=True, window=4, backend=backend, return_lse=True
-        )
+            q, k, v, starts, max_length_q=longest, causal=True, window=4, bias_table=table, sink=sink,
+            softcap=3.0, dropout=0.1, seed=seed, backend=backend, return_lse=True,
+        )  # fmt: skip
         return out.square().sum() + lse.sum()
 
     compiled = torch.compile(loss, backend=counter, fullgraph=True, dynamic=True)
-    for lengths in ((5, 3), (7, 4, 2), (6,)):
-        inputs = draw(Problem(lengths), device)
+    for seed, lengths in enumerate(((5, 3), (7, 4, 2), (6,)), 2):
+        inputs = draw(Problem(lengths, bias_buckets=8, sink=True), device)
         leaves = [leaf.requires_grad_() for leaf in inputs.leaves.values()]
         longest = inputs.arguments["max_length_q"]
-        arguments: tuple[Any, ...] = (*leaves, inputs.arguments["cu_seqlens_q"], longest)
+        arguments: tuple[Any, ...] = (*leaves, inputs.arguments["cu_seqlens_q"], longest, seed)
         found, expected = compiled(*arguments), loss(*arguments)
         assert torch.allclose(found, expected)
         for ours, theirs in zip(

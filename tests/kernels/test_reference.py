@@ -14,6 +14,7 @@ from torch import Tensor
 
 from xformer.kernels import attention, relative_buckets
 from xformer.kernels.accuracy import Inputs, Problem, draw, solve
+from xformer.kernels.attention.relative import farthest_bucketed
 
 FP64 = torch.float64
 
@@ -59,6 +60,32 @@ def test_buckets_are_those_of_t5() -> None:
         assert torch.equal(relative_buckets(distance, 32, 128, both), theirs)
 
 
+def test_a_sink_is_a_key_without_a_value() -> None:
+    """As GPT-OSS has it: one more score in the softmax, dropped from its result."""
+    inputs = draw(Problem((5, 3), n_heads=2, n_kv_heads=2, dtype=FP64, sink=True))
+    solution = solve(inputs, "reference")
+    q, k, v, sink = inputs.leaves.values()
+    for start, stop in ((0, 5), (5, 8)):
+        score = torch.einsum("ihd,jhd->hij", q[start:stop], k[start:stop]) / 4.0
+        joined = torch.cat([score, sink[:, None, None].expand(2, stop - start, 1)], dim=2)
+        out = torch.einsum("hij,jhd->ihd", joined.softmax(2)[..., :-1], v[start:stop])
+        assert torch.allclose(solution["out"][start:stop], out, atol=1e-12)
+        assert torch.allclose(solution["lse"][start:stop], joined.logsumexp(2).T, atol=1e-12)
+
+
+@pytest.mark.parametrize("max_distance", [9, 20, 128, 5000])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_all_beyond_the_farthest_bucketed_distance_share_a_bucket(
+    max_distance: int, bidirectional: bool
+) -> None:
+    """What kernels rely on: they look no farther."""
+    far = farthest_bucketed(max_distance)
+    distance = torch.arange(-3 * far, 3 * far)
+    buckets = relative_buckets(distance, 16, max_distance, bidirectional)
+    assert torch.equal(buckets, relative_buckets(distance.clamp(-far, far), 16, max_distance, bidirectional))
+    assert set(buckets[distance <= -max_distance - 1].tolist()) == {7 if bidirectional else 15}
+
+
 def test_causal_aligns_the_ends() -> None:
     """The last query sees every key, as with a key/value cache; the first of too many queries sees none."""
     inputs = draw(Problem((2, 3), (5, 2), dtype=FP64, options={"causal": True}))
@@ -99,14 +126,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "window": {"window": 2},
     "soft cap": {"softcap": 1.5},
     "dropout": {"dropout": 0.4, "seed": 7},
+    "sink": {"causal": True},
 }
 
 
+# torch's own forward mode scripts its decompositions.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize("option", OPTIONS)
 def test_first_and_second_derivatives(option: str) -> None:
-    problem = Problem((3, 2, 0), (2, 3, 1), 2, 1, 2, FP64, bias_buckets=8, options=OPTIONS[option])
+    sink = option == "sink"
+    problem = Problem((3, 2, 0), (2, 3, 1), 2, 1, 2, FP64, bias_buckets=8, sink=sink, options=OPTIONS[option])
     function, leaves = _differentiable(draw(problem))
-    assert torch.autograd.gradcheck(function, leaves)
+    assert torch.autograd.gradcheck(function, leaves, check_forward_ad=True)
     assert torch.autograd.gradgradcheck(function, leaves)
 
 

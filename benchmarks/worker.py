@@ -25,7 +25,7 @@ DEVICE_LOST = 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; the exit status: 0, or `DEVICE_LOST`."""
-    chosen = _parse(arguments)
+    chosen = parse(arguments)
     session = begin("cpu" if chosen.cpu else None)
     if chosen.no_ceilings:
         # A device without bounds: no roofline, and nobody has to wait for it.
@@ -73,7 +73,8 @@ def _answers(device: torch.device) -> bool:
     return True
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options, from the command line if left out."""
     names = [operation.name for operation in operations()]
     parser = argparse.ArgumentParser(
         prog="python -m xformer.benchmarks.worker", description=(__doc__ or "").partition("\n")[0]

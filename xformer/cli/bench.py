@@ -255,9 +255,7 @@ class Report:
 
         records = read_all(self.results)
         if not records:
-            raise InputError(
-                f"--results: expected a folder of records, got {self.results}; `xformer bench all` makes some"
-            )
+            raise InputError(f"{self.results}: no records here; `xformer bench all` makes some")
         pictures = write_pictures(records, self.out)
         write_page(records, outcomes(self.results, self.device), self.out / "index.html")
         console = Console()

@@ -109,8 +109,8 @@ def _activated(x: Tensor, activation: str) -> Tensor:
 def _forward(x: Tensor, activation: str) -> tuple[Tensor, Tensor]:
     """`out`, and the activated half for the backward pass."""
     value, factor = x.chunk(2, dim=1)
-    active = _activated(value, activation)
-    return torch.mul(active, factor, out=_blank(x)), active
+    active = _activated(value, activation).contiguous()
+    return (active * factor).contiguous(), active
 
 
 def _backward(grad: Tensor, x: Tensor, active: Tensor, activation: str) -> Tensor:

@@ -103,10 +103,13 @@ def _check(q: Tensor, k: Tensor, positions: Tensor, cos: Tensor, sin: Tensor) ->
 def _turn(
     q: Tensor, k: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, interleaved: bool
 ) -> tuple[Tensor, Tensor]:
-    cos, sin = cos.index_select(0, positions), sin.index_select(0, positions)
     if interleaved:
-        turns = torch.complex(cos, sin)[:, None]
+        if cos.shape[0] < positions.shape[0]:
+            turns = torch.complex(cos, sin).index_select(0, positions)[:, None]
+        else:
+            turns = torch.complex(cos.index_select(0, positions), sin.index_select(0, positions))[:, None]
         return _turn_neighbours(q, turns), _turn_neighbours(k, turns)
+    cos, sin = cos.index_select(0, positions), sin.index_select(0, positions)
     # The halves swapped beside the whole: long rows vectorise, products of halves do not.
     both_cos, both_sin = torch.cat((cos, cos), 1)[:, None], torch.cat((-sin, sin), 1)[:, None]
     return _turn_halves(q, both_cos, both_sin), _turn_halves(k, both_cos, both_sin)
@@ -114,19 +117,16 @@ def _turn(
 
 def _turn_neighbours(x: Tensor, turns: Tensor) -> Tensor:
     wide = x.to(turns.dtype.to_real())
-    if wide.stride(-1) != 1 or any(stride % 2 for stride in (*wide.stride()[:-1], wide.storage_offset())):
+    if wide.stride(2) != 1 or (wide.stride(0) | wide.stride(1) | wide.storage_offset()) & 1:
         wide = wide.contiguous()  # only pairs at even addresses are complex numbers
-    out = torch.empty(x.shape, dtype=wide.dtype, device=x.device)
-    pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)))
-    torch.mul(pairs, turns, out=torch.view_as_complex(out.unflatten(-1, (-1, 2))))
-    return out.to(x.dtype)
+    pairs = torch.view_as_complex(wide.view(*wide.shape[:2], -1, 2))
+    return torch.view_as_real(pairs * turns).view(wide.shape).to(x.dtype).contiguous()
 
 
 def _turn_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     wide = x.to(cos.dtype)
     first, second = wide.chunk(2, dim=-1)
-    turned = torch.mul(wide, cos, out=torch.empty(x.shape, dtype=wide.dtype, device=x.device))
-    return turned.addcmul_(torch.cat((second, first), dim=-1), sin).to(x.dtype)
+    return (wide * cos).addcmul_(torch.cat((second, first), dim=-1), sin).to(x.dtype).contiguous()
 
 
 def _turn_back(

@@ -13,6 +13,7 @@ position: a row serves all heads of its token, from the nearest cache, and a (T,
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import torch
 import triton
@@ -95,6 +96,12 @@ def block_of(target: Target, head_size: int) -> tuple[int, int]:
     return block, 8 if target.backend == "cpu" else max(1, WARPS * target.warp_size * 8 // block)
 
 
+@cache
+def block_on(device: torch.device, head_size: int) -> tuple[int, int]:
+    """The same for a device at hand."""
+    return block_of(target_of(device), head_size)
+
+
 def _turn_by(
     q: Tensor, k: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, interleaved: bool, sign: float
 ) -> tuple[Tensor, Tensor]:
@@ -102,7 +109,7 @@ def _turn_by(
     kv_heads = k.shape[1]
     out_q = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     out_k = torch.empty(k.shape, dtype=k.dtype, device=k.device)
-    block, rows = block_of(target_of(q.device), size)
+    block, rows = block_on(q.device, size)
     blocks_q, blocks_k = triton.cdiv(tokens * heads, rows), triton.cdiv(tokens * kv_heads, rows)
     if blocks_q + blocks_k and size:
         with on(q.device):

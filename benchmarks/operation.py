@@ -19,6 +19,9 @@ from .record import Direction
 DeviceKind = Literal["cuda", "cpu"]
 ALL_DIRECTIONS: tuple[Direction, ...] = ("forward", "backward", "forward+backward")
 
+# For cases where the compiled composition takes part, and nobody else who compiles.
+COMPILE = ("torch.compile",)
+
 
 @dataclass(frozen=True)
 class Case:
@@ -27,12 +30,12 @@ class Case:
     Attributes:
         name: how tables and records call it; no other case of the operation has it.
         sweep: what it is drawn with: along a sweep one number grows.
-        compiled: contenders that compile for this very shape, which takes seconds, take part.
+        compiled: which of the contenders that compile for each shape, and take seconds, take part.
     """
 
     name: str
     sweep: str
-    compiled: bool = field(default=False, kw_only=True)
+    compiled: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def shape(self) -> dict[str, int | float | str | bool]:
@@ -116,7 +119,7 @@ class Contender(Generic[C]):
             (masks, boundaries) is done here and not timed. Raises NotImplementedError, saying why, for what
             it cannot do.
         requires: the distribution that it comes from; None for PyTorch's and our own.
-        compiled: it compiles for each shape, so it takes part only where a case says so.
+        compiled: it compiles for each shape, so it takes part only where a case names it.
     """
 
     name: str

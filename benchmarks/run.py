@@ -172,7 +172,7 @@ def run_case(
     blank = _blank(operation, case, _dtype_name(dtype), session)
     judged: dict[tuple[str, Direction], Record] = {}
     ready: dict[str, Prepared] = {}
-    takes_part = [each for each in contenders if case.compiled or not each.compiled]
+    takes_part = [each for each in contenders if not each.compiled or each.name in case.compiled]
     for contender in takes_part:
         mine = replace(blank, implementation=contender.name)
         if session.environment.interpreted and contender.name.startswith("xformer triton"):

@@ -21,7 +21,7 @@ class Attention(Operation[AttentionCase]):
     """The operation `attention`."""
 
     name = "attention"
-    gpu_seconds = 200.0
+    gpu_seconds = 190.0
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[AttentionCase]:
         """Ragged and dense, plain and with masks and biases."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from xformer.kernels import attention, attention_statistics
 
 from ..operation import (
+    COMPILE,
     Amount,
     Contender,
     DeviceKind,
@@ -51,7 +52,10 @@ class AttentionStatistics(Operation[AttentionCase]):
             lengths = [dense(length, n, 4, 64) for length in (512, 128, 2048)]
             return [ragged(messages(), n, 4, 64), *lengths, dense(512, n, 4, 64, causal=True)]
         return [
-            *(dense(length, n, 32, 64, compiled=length == 512) for length in (2048, 512, 8192)),
+            *(
+                dense(length, n, 32, 64, compiled=COMPILE if length == 512 else ())
+                for length in (2048, 512, 8192)
+            ),
             *(dense(length, n, 16, 128) for length in (2048, 512)),
             ragged(messages(), n, 12, 64),
             ragged(descriptions(), n, 12, 64),
@@ -65,7 +69,11 @@ class AttentionStatistics(Operation[AttentionCase]):
             *(Contender(f"xformer {backend}", partial(_ours, backend)) for backend in our_backends()),
             *(Contender(f"xformer {backend} forward", partial(_pass, backend)) for backend in our_backends()),
             Contender("eager", _eager),
-            Contender("torch.compile", lambda case, inputs: compiled(_eager(case, inputs)), compiled=True),
+            Contender(
+                "torch.compile",
+                lambda case, inputs: compiled(_eager(case, inputs)),
+                compiled=True,
+            ),
         ]
 
     def draw(self, case: AttentionCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:

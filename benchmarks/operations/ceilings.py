@@ -54,7 +54,7 @@ class Copy(Composed[CopyCase]):
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[CopyCase]:
         """The largest first; then what fits in caches."""
-        sizes = [GIB, GIB // 4, GIB // 16, GIB // 64, GIB // 256] if kind == "cuda" else [GIB // 4, GIB // 64]
+        sizes = [GIB, GIB // 4, GIB // 16, GIB // 64, GIB // 256] if kind == "cuda" else [GIB // 8, GIB // 64]
         return [_copy(size) for size in (sizes[:1] if quick else sizes)]
 
     def contenders(self) -> Sequence[Contender[CopyCase]]:
@@ -89,7 +89,7 @@ class Matmul(Composed[MatmulCase]):
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[MatmulCase]:
         """The largest first."""
-        sizes = [8192, 4096, 2048, 1024] if kind == "cuda" else [1536, 512]
+        sizes = [8192, 4096, 2048, 1024] if kind == "cuda" else [1024, 256]
         return [_matmul(size) for size in (sizes[:1] if quick else sizes)]
 
     def contenders(self) -> Sequence[Contender[MatmulCase]]:

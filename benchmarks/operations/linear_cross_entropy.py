@@ -17,6 +17,7 @@ from torch.nn import functional
 from xformer.kernels import linear_cross_entropy
 
 from ..operation import (
+    COMPILE,
     Amount,
     Case,
     Contender,
@@ -61,9 +62,14 @@ class LossCase(Case):
 
 
 class LinearCrossEntropy(Operation[LossCase]):
-    """The operation `linear_cross_entropy`."""
+    """The operation `linear_cross_entropy`.
+
+    There is no backward pass alone: who fuses the two works gradients out in the forward pass, since the
+    logits are at hand there, and has nothing left to do.
+    """
 
     name = "linear_cross_entropy"
+    directions = ("forward", "forward+backward")
     gpu_seconds = 45.0
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[LossCase]:
@@ -72,15 +78,15 @@ class LinearCrossEntropy(Operation[LossCase]):
             return [_chosen(512, 128, 4096)]
         if kind == "cpu":
             return [
-                _chosen(2048, 256, 16_384, compiled=True),
-                _all(256, 256, 16_384, compiled=True),
+                _chosen(2048, 256, 16_384, compiled=COMPILE),
+                _all(256, 256, 16_384, compiled=COMPILE),
                 _chosen(1024, 256, 65_536),
                 _chosen(1024, 256, 250_002),
             ]
         return [
-            _chosen(8192, 768, 250_002, compiled=True),
+            _chosen(8192, 768, 250_002, compiled=COMPILE),
             _all(4096, 768, 250_002),
-            _all(4096, 768, 131_072, compiled=True),
+            _all(4096, 768, 131_072, compiled=COMPILE),
             *(_chosen(8192, 768, size) for size in (131_072, 65_536, 32_768, 16_384)),
             *(_all(4096, 768, size) for size in (65_536, 32_768, 16_384)),
             _chosen(8192, 256, 250_002),
@@ -93,7 +99,11 @@ class LinearCrossEntropy(Operation[LossCase]):
             *(Contender(f"xformer {backend}", partial(_ours, backend)) for backend in our_backends()),
             Contender("eager full logits", _eager_full),
             Contender("eager", _eager),
-            Contender("torch.compile", lambda case, inputs: compiled(_eager(case, inputs)), compiled=True),
+            Contender(
+                "torch.compile",
+                lambda case, inputs: compiled(_eager(case, inputs)),
+                compiled=True,
+            ),
             Contender("liger", _liger, "liger-kernel"),
             Contender("cut-cross-entropy", _cut, "cut-cross-entropy"),
         ]
@@ -149,7 +159,7 @@ class LinearCrossEntropy(Operation[LossCase]):
         return LossCase(f"tiny {kept}", "tiny", 8, kept, 16, 32)
 
 
-def _chosen(n_tokens: int, width: int, vocabulary: int, *, compiled: bool = False) -> LossCase:
+def _chosen(n_tokens: int, width: int, vocabulary: int, *, compiled: tuple[str, ...] = ()) -> LossCase:
     sweep = f"selected 15% C={width}"
     n_selected = round(0.15 * n_tokens)
     return LossCase(
@@ -157,7 +167,7 @@ def _chosen(n_tokens: int, width: int, vocabulary: int, *, compiled: bool = Fals
     )  # fmt: skip
 
 
-def _all(n_tokens: int, width: int, vocabulary: int, *, compiled: bool = False) -> LossCase:
+def _all(n_tokens: int, width: int, vocabulary: int, *, compiled: tuple[str, ...] = ()) -> LossCase:
     sweep = f"all rows C={width}"
     return LossCase(
         f"{sweep} V={vocabulary}", sweep, n_tokens, n_tokens, width, vocabulary, compiled=compiled

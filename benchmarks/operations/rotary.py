@@ -16,6 +16,7 @@ from torch import Tensor
 from xformer.kernels import rotary
 
 from ..operation import (
+    COMPILE,
     Amount,
     Case,
     Composed,
@@ -55,17 +56,17 @@ class Rotary(Composed[RotaryCase]):
     """The operation `rotary`."""
 
     name = "rotary"
-    gpu_seconds = 15.0
+    gpu_seconds = 12.0
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[RotaryCase]:
         """Encoders' heads; with 32,768 tokens and width 768, q and k are 96 MiB in half precision."""
         if quick:
             return [_case(512, 4, 64)]
         if kind == "cpu":
-            halves = [_case(4096, 4, 64, compiled=True), _case(4096, 12, 64)]
+            halves = [_case(4096, 4, 64, compiled=COMPILE), _case(4096, 12, 64)]
             return [*halves, _case(4096, 4, 64, interleaved=True)]
         return [
-            _case(32_768, 12, 64, compiled=True),
+            _case(32_768, 12, 64, compiled=COMPILE),
             _case(32_768, 12, 64, interleaved=True),
             _case(32_768, 12, 32),
             _case(32_768, 8, 128),
@@ -110,7 +111,7 @@ class Rotary(Composed[RotaryCase]):
 
 
 def _case(
-    n_tokens: int, n_heads: int, d_head: int, *, interleaved: bool = False, compiled: bool = False
+    n_tokens: int, n_heads: int, d_head: int, *, interleaved: bool = False, compiled: tuple[str, ...] = ()
 ) -> RotaryCase:
     sweep = "interleaved" if interleaved else "halves"
     name = f"{sweep} T={n_tokens} H={n_heads} D={d_head}"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xformer.benchmarks.accuracy import largest_errors
 from xformer.benchmarks.catalogue import operations
-from xformer.benchmarks.operation import Case, Inputs, Operation, solve, solve_forward
+from xformer.benchmarks.operation import ALL_DIRECTIONS, Case, Inputs, Operation, solve, solve_forward
 from xformer.benchmarks.operations.embedding_norm import EmbeddingNorm
 from xformer.benchmarks.operations.glu import Glu, GluCase
 from xformer.benchmarks.operations.linear_cross_entropy import LinearCrossEntropy, LossCase
@@ -45,6 +45,8 @@ def test_cases_have_names_of_their_own(operation: Operation[Any], kind: Any) -> 
             assert case.sweep
             assert not {"name", "sweep", "compiled"} & set(case.shape)
             assert all(isinstance(value, int | float | str | bool) for value in case.shape.values())
+            compiling = {contender.name for contender in operation.contenders() if contender.compiled}
+            assert set(case.compiled) <= compiling
     assert not any(case.compiled for case in operation.cases(kind, True)), "compiling is not quick"
 
 
@@ -115,7 +117,7 @@ def test_both_directions_are_the_sum(operation: Operation[Any]) -> None:
     if len(operation.directions) == 1:
         pytest.skip("has no backward pass")
     for case in operation.cases("cuda", False):
-        amounts = {each: operation.amount(case, torch.float16, each) for each in operation.directions}
+        amounts = {each: operation.amount(case, torch.float16, each) for each in ALL_DIRECTIONS}
         both, parts = amounts["forward+backward"], (amounts["forward"], amounts["backward"])
         assert both.flops == sum(part.flops for part in parts)
         assert both.bytes == sum(part.bytes for part in parts)

@@ -214,7 +214,7 @@ def test_who_writes_into_its_inputs_spoils_nothing(session: Session) -> None:
 def test_compiling_takes_part_where_a_case_says_so(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     class Mixed(Toy):
         def cases(self, kind: DeviceKind, quick: bool) -> Sequence[ToyCase]:
-            return [ToyCase("plain", "toy", 3), ToyCase("compiled", "toy", 3, compiled=True)]
+            return [ToyCase("plain", "toy", 3), ToyCase("compiled", "toy", 3, compiled=("torch.compile",))]
 
     compiled: list[dict[str, Any]] = []
 

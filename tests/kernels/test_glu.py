@@ -119,7 +119,7 @@ def test_every_element_is_written(
     function, arguments = function_of(kind)
     leaves, grads = problem(kind, device=triton_device if backend == "triton" else "cpu")
     solution = solve(function, leaves, arguments, grads, backend)
-    assert poisoned_memory[0] >= 2
+    assert poisoned_memory[0] >= 1
     assert not any(x.isnan().any() for x in solution.values())
 
 

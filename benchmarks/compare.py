@@ -224,7 +224,7 @@ def regressions(comparisons: Iterable[Comparison]) -> int:
 
 
 def comparison_table(comparisons: Sequence[Comparison], before: str, after: str) -> Table:
-    """One row for each measurement that is in either set.
+    """One row for each measurement that either set has a time of.
 
     Args:
         comparisons: what was found.
@@ -237,30 +237,34 @@ def comparison_table(comparisons: Sequence[Comparison], before: str, after: str)
 
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left", title_style="bold")
     shown.title = Text(f"{after} beside {before}: time, and the ratio of times; above 1 is slower")
-    for head in ("operation", "case", "direction", "implementation"):
-        shown.add_column(head)
-    for head in (f"{before}\nms", f"{after}\nms", "ratio", "95% interval"):
-        shown.add_column(head, justify="right", no_wrap=True)
     shown.add_column("")
-    for one in comparisons:
+    for head in ("before\nms", "after\nms", "ratio", "95% interval", ""):
+        shown.add_column(head, justify="right" if head else "left", no_wrap=True)
+    timed = [one for one in comparisons if one.before is not None or one.after is not None]
+    notes = dict.fromkeys(
+        f"{one.key.implementation}: {one.note}"
+        for one in comparisons
+        if one.note and (one not in timed or one.verdict != "unmeasured")
+    )
+    place = None
+    for one in timed:
         key, ratio = one.key, one.ratio
-        verdict = Text(one.verdict, _STYLES[one.verdict])
-        if one.note:
-            verdict.append(f" ({one.note})", "dim")
+        if place != (key.operation, key.case, key.dtype):
+            place = (key.operation, key.case, key.dtype)
+            shown.add_section()
+            shown.add_row(Text(f"{key.operation}: {key.case}, {key.dtype}", "bold"))
         shown.add_row(
-            Text(key.operation),
-            Text(f"{key.sweep} {key.case} {key.dtype}"),
-            Text(key.direction),
-            Text(key.implementation),
+            Text(f"  {key.direction}, {key.implementation}"),
             _milliseconds(one.before),
             _milliseconds(one.after),
             "" if ratio is None else f"{ratio.middle:.3f}",
             "" if ratio is None else _bounds(ratio),
-            verdict,
+            Text(one.note if one.verdict == "unmeasured" else one.verdict, _STYLES[one.verdict]),
         )
     count = regressions(comparisons)
     told = sum(one.ratio is not None for one in comparisons)
-    shown.caption = Text(f"{told} compared, {count} regression{'' if count == 1 else 's'}")
+    verdict = f"{told} compared, {count} regression{'' if count == 1 else 's'}"
+    shown.caption = Text("\n".join([verdict, *notes]))
     shown.caption_justify = "left"
     return shown
 

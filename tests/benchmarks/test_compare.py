@@ -8,11 +8,13 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from xformer.benchmarks.base import interleave, repository_of, worktree
 from xformer.benchmarks.compare import (
@@ -103,9 +105,14 @@ def test_verdicts(make_record: MakeRecord) -> None:
     assert by_case["slower"].ratio is not None
     assert by_case["slower"].ratio.middle == pytest.approx(1.05)
     assert by_case["slower"].ratio.low > 1
-    table = comparison_table(found, "old", "new")
-    assert table.row_count == 8
-    assert str(table.caption) == "3 compared, 2 regressions"
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(comparison_table(found, "old", "new"))
+    text = console.export_text()
+    for name in ("slower", "faster", "same", "broken", "mended", "gone", "new"):
+        assert f"attention: {name}, bfloat16" in text
+    assert "never" not in text, "what has no time on either side is no row"
+    assert "3 compared, 2 regressions" in text
+    assert "wrong: far off" in text
 
 
 def test_other_implementations_and_directions_are_other_measurements(make_record: MakeRecord) -> None:

@@ -39,7 +39,8 @@ class Record:
             operation.
         note: why it is not ok.
         error: largest absolute difference from fp64, of the result where it is worst; none if not finite.
-        error_multiple: the same as a multiple of plain PyTorch's error in this dtype.
+        error_multiple: the same as a multiple of plain PyTorch's error in this dtype, or of what rounding
+            costs where PyTorch has less. At most 2 is right, and a little more where rounding explains it.
         seconds: with the caches as the call before left them.
         cold_seconds: with the caches full of something else.
         launch_seconds: what the host needs to start one call: on a GPU, its own time until the call returns;

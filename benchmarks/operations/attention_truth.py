@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from xformer.kernels.attention.relative import distances, relative_buckets, visible
 
@@ -52,7 +53,7 @@ class Block:
     def bias(self, table: Tensor, heads: Tensor, dtype: torch.dtype) -> Tensor:
         """(X, L, L): what the scores gain, from the table (R, H)."""
         assert self.bucket is not None
-        rows = torch.nn.functional.embedding(self.bucket, table)
+        rows = functional.embedding(self.bucket, table)
         return rows[..., heads].permute(2, 0, 1).to(dtype)
 
     def scores(self, q: Tensor, k: Tensor, table: Tensor | None, heads: Tensor) -> Tensor:
@@ -124,8 +125,9 @@ def _by_hand(
     found = [out, grad_score @ k * scale, grad_score.transpose(1, 2) @ q * scale, grad_value]
     if table is not None:
         assert block.bucket is not None
-        bucket = block.bucket.flatten().expand(len(q), -1)
-        by_bucket = q.new_zeros(len(q), len(table)).scatter_add_(1, bucket, grad_score.flatten(1))
+        # As a product: millions of additions into a few buckets would wait for each other on a GPU.
+        chosen = functional.one_hot(block.bucket.flatten(), len(table)).to(q.dtype)
+        by_bucket = grad_score.flatten(1) @ chosen
         found.append(torch.zeros_like(table).index_add_(1, heads, by_bucket.T.to(table.dtype)))
     return found
 

@@ -23,7 +23,7 @@ from xformer.kernels.device import Tile, target_of
 
 from .operation import random_normal
 from .operations.attention_cases import T5_BUCKETS
-from .operations.lengths import descriptions, messages
+from .operations.lengths import messages
 from .stopwatch import Work
 
 Results = tuple[Tensor, ...]
@@ -68,19 +68,19 @@ def trials(device: torch.device, *, small: bool = False) -> list[Trial]:
             _attention(device, "query", 16, "small", (20, 12), 2, [Tile(16, 16, 1, 1)]),
             _norm(device, 32, 40),
         ]
-    ragged = messages().fill(16_384, 512)
-    longer = descriptions().fill(16_384, 512)
-    dense = (2048,) * 8
-    found = []
-    for size, n_heads in ((64, 12), (128, 16), (32, 12)):
-        for name, lengths in (("messages", ragged), ("descriptions", longer), ("2048", dense)):
-            for kernel in ("forward", "key_value", "query"):
-                tiles = _TILES[kernel]
-                found.append(_attention(device, kernel, size, name, lengths, n_heads, tiles))
-    for name, lengths in (("messages", ragged), ("2048", dense)):
-        found.append(_attention(device, "query_table", 64, name, lengths, 12, _SQUARE))
-        found.append(_statistics(device, 64, name, lengths, 12))
-    return [*(_norm(device, width, 32_768) for width in (768, 1024, 256, 4096, 64, 512, 2048, 128)), *found]
+    problems = (("messages", messages().fill(16_384, 512)), ("2048", (2048,) * 8))
+    attentions, norms = [], [_norm(device, width, 32_768) for width in (768, 256, 1024, 64, 4096)]
+    for d_head, n_heads in ((64, 12), (128, 16), (32, 12)):
+        for name, lengths in problems:
+            attentions += [
+                _attention(device, kernel, d_head, name, lengths, n_heads, tiles)
+                for kernel, tiles in _TILES.items()
+            ]
+    for name, lengths in problems:
+        attentions.append(_attention(device, "query_table", 64, name, lengths, 12, _SQUARE))
+        attentions.append(_statistics(device, 64, name, lengths, 12))
+    # Head 64 is what most encoders have.
+    return [*attentions[:6], *norms[:3], *attentions[6:], *norms[3:]]
 
 
 # Near the defaults, and what is known to be good on Hopper. (BLOCK_M, BLOCK_N, warps, stages).
@@ -232,23 +232,18 @@ def _norm(device: torch.device, width: int, n_tokens: int) -> Trial:
         return Work(both)
 
     default = norm_triton.plan(target_of(device), width, dtype.itemsize)
-    forward = [
-        replace(default, rows=max(1, int(default.rows * factor)), warps=warps)
-        for factor in (0.5, 1, 2)
-        for warps in (default.warps, default.warps * 2)
+    rows, warps = default.backward_rows, default.backward_warps
+    candidates = [
+        replace(default, rows=max(1, default.rows // 2)),
+        replace(default, rows=default.rows * 2),
+        replace(default, warps=default.warps * 2),
+        replace(default, backward_rows=max(1, rows // 2)),
+        replace(default, backward_rows=rows * 2),
+        replace(default, backward_warps=max(1, warps // 2)),
+        replace(default, backward_rows=max(1, rows // 2), backward_warps=max(1, warps // 2)),
+        replace(default, backward_stages=1 if default.backward_stages > 1 else 2),
     ]
-    backward = [
-        replace(
-            default,
-            backward_rows=max(1, int(default.backward_rows * factor)),
-            backward_warps=warps,
-            backward_stages=stages,
-        )
-        for factor in (0.5, 1, 2)
-        for warps in (default.backward_warps // 2, default.backward_warps)
-        for stages in (1, 2)
-    ]
-    candidates = list(dict.fromkeys([*forward, *backward]))
+    candidates = [one for one in dict.fromkeys(candidates) if one != default]
     return Trial(
         "layer_norm",
         {"width": width, "n_tokens": n_tokens},

@@ -4,13 +4,15 @@ Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value he
 size, R rows of the bias table.
 
 Both look at the weights of an attention that has run already, from q, k and its log-sum-exp. With the scores
-s of `reference.py`, a row's weights are
+s of `reference.py` and any number c[i, h], a row's weights are
 
-    p[h, i, j] = e[h, i, j] / (sum_j e[h, i, j] + exp(sink[h] - lse[i, h]))    e = exp(s[h, i, j] - lse[i, h])
+    p[h, i, j] = e[h, i, j] / (sum_j e[h, i, j] + exp(sink[h] - c[i, h]))
 
-The denominator is 1, but for rounding: lse is of the size of scores, and what it lost would be in all weights
-of its row. So lse serves as an anchor, in place of the maximum that a softmax has to look for, and rows are
-normalised by their own sums.
+    e[h, i, j] = exp(s[h, i, j] - c[i, h])
+
+With c = lse the denominator is 1, but for rounding: lse is of the size of scores, and what it lost would be
+in all weights of its row. So lse serves as an anchor, in place of the maximum that a softmax has to look for,
+and rows are normalised by their own sums.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class Probe(NamedTuple):
     Attributes:
         q: (T, H, D), without gradient.
         k: (S, G, D), without gradient.
-        lse: (T, H), without gradient.
+        anchor: (T, H), without gradient: log-sum-exp of each row's scores, the sink's not among them; as near
+            as it can be had. -inf where there are none.
         cu_seqlens_q: (B+1,).
         cu_seqlens_k: (B+1,).
         max_length_q: no sequence has more queries; None if that was not said.
@@ -45,7 +48,7 @@ class Probe(NamedTuple):
 
     q: Tensor
     k: Tensor
-    lse: Tensor
+    anchor: Tensor
     cu_seqlens_q: Tensor
     cu_seqlens_k: Tensor
     max_length_q: int | None
@@ -142,10 +145,32 @@ def prepare(
     )
     check_options(q, window, rules, None, sink)
     chosen = choose_backend(backend, q, rules)
+    lse = lse.detach()
+    if sink is not None:
+        sink = sink.detach()
+        lse = _without(lse, sink)
     return Probe(
-        q.detach(), k.detach(), lse.detach(), cu_seqlens_q, cu_seqlens_k, max_length_q, max_length_k, rules,
-        None if sink is None else sink.detach(), chosen,
-    )  # fmt: skip
+        q.detach(),
+        k.detach(),
+        lse,
+        cu_seqlens_q,
+        cu_seqlens_k,
+        max_length_q,
+        max_length_k,
+        rules,
+        sink,
+        chosen,
+    )
+
+
+def _without(lse: Tensor, sink: Tensor) -> Tensor:
+    """Take a sink out of log-sum-exps: lse + log(1 - exp(sink - lse)).
+
+    If the sink took nearly all, the difference is lost. Then 14 less than lse has to do: an anchor so far
+    above the scores costs digits of the entropy, as lse itself would, and one below could overflow.
+    """
+    left = -torch.expm1(sink.to(lse.dtype) - lse)
+    return torch.where(lse.isneginf(), lse, lse + left.clamp(min=math.exp(-14.0)).log())
 
 
 def _longest(cu_seqlens: Tensor) -> int:

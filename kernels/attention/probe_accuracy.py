@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..accuracy import Error, Inputs
+from ..accuracy import FORGIVEN, Error, Inputs
 from .checks import Backend
 from .op import attention
 from .probe import prepare
@@ -46,7 +46,7 @@ def marked_keys(inputs: Inputs) -> Tensor:
 
 
 def chosen_rows(inputs: Inputs) -> Tensor:
-    """(n,) every other row, last one first, and the last one again."""
+    """(n,) every fifth row, last one first, and the last one again."""
     tokens = inputs.leaves["q"].shape[0]
     rows = torch.arange(tokens - 1, -1, -2, device=inputs.leaves["q"].device)
     return torch.cat([rows, rows[:1]])
@@ -82,7 +82,7 @@ def probe_errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error
     """Hold a solution against fp64, and plain PyTorch in the same dtype against it too."""
     exact = solve_probe(inputs.to(torch.float64), "reference")
     eager = solve_probe(inputs, "reference")
-    return {name: _error(value, eager[name], exact[name]) for name, value in solution.items()}
+    return {name: _error(name, value, eager[name], exact[name]) for name, value in solution.items()}
 
 
 def _with_blocks(
@@ -93,17 +93,26 @@ def _with_blocks(
     every = dict.fromkeys(_OPTIONS) | {"causal": False, "bias_max_distance": 128} | options
     probe = prepare(q, k, lse, *every.values(), "triton")
     found = statistics_triton(
-        q, k, lse, probe.cu_seqlens_q, probe.cu_seqlens_k, probe.longest_q(), probe.longest_k(),
+        q, k, probe.anchor, probe.cu_seqlens_q, probe.cu_seqlens_k, probe.longest_q(), probe.longest_k(),
         *probe.options, marked, True, False, list(block),
     )  # fmt: skip
     return dict(zip(AttentionStatistics._fields, found, strict=True))
 
 
-def _error(found: Tensor, eager: Tensor, exact: Tensor) -> Error:
+def _error(name: str, found: Tensor, eager: Tensor, exact: Tensor) -> Error:
     if exact.numel() == 0:
         return Error(0.0, 0.0, 0.0)
+    largest = float(exact.abs().max())
+    forgiven = FORGIVEN
+    if name == "entropy":
+        largest = max(largest, 1.0)  # a difference of numbers about 1: its rounding does not shrink with it
+    if name == "received":
+        # Products of two kernels, summed in two orders, meet here. A softmax divides by its own sum: in a row
+        # of one key, PyTorch is exact.
+        forgiven *= 4
     return Error(
         float((found.to(exact.dtype) - exact).abs().max()),
         float((eager.to(exact.dtype) - exact).abs().max()),
-        float(exact.abs().max()),
+        largest,
+        forgiven,
     )

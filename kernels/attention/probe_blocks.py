@@ -37,7 +37,7 @@ class Block(NamedTuple):
         heads: which query heads.
         queries: which queries of each, last query first.
         keys: which keys of each; every other is hidden from all queries here.
-        exponent: (b, h, m, n) score - lse, HIDDEN or less where hidden.
+        exponent: (b, h, m, n) score - anchor, HIDDEN or less where hidden.
         apart: (m, n) |distance|.
     """
 
@@ -57,21 +57,21 @@ class Block(NamedTuple):
         return run.keys(packed)[self.sequences, self.keys, self.heads]
 
 
-def blocks(run: Run, q: Tensor, k: Tensor, lse: Tensor, rules: Rules) -> Iterator[Block]:
+def blocks(run: Run, q: Tensor, k: Tensor, anchor: Tensor, rules: Rules) -> Iterator[Block]:
     """Cut a run into blocks of about BLOCK_SCORES scores. Queries that see no key may be in none.
 
     Args:
         run: which part of the batch.
-        q: (T, H, D) in the runs' order, in lse's dtype.
-        k: (S, G, D) in the runs' order, in lse's dtype.
-        lse: (T, H) in the runs' order.
+        q: (T, H, D) in the runs' order, in anchor's dtype.
+        k: (S, G, D) in the runs' order, in anchor's dtype.
+        anchor: (T, H) in the runs' order.
         rules: what shapes the scores.
     """
     n_kv_heads, n_queries, n_keys = k.shape[1], run.n_queries, run.n_keys
     group, shift = q.shape[1] // n_kv_heads, n_keys - n_queries
     distance = torch.arange(1 - n_keys, n_queries, device=q.device)
-    apart = distance.abs().to(lse.dtype)
-    bias = _bias(rules, distance, run, lse.dtype)
+    apart = distance.abs().to(anchor.dtype)
+    bias = _bias(rules, distance, run, anchor.dtype)
     room = max(1, BLOCK_SCORES // n_keys)  # rows of scores
     n_kv = _between(1, room // (group * min(n_queries, LEAST_QUERIES)), n_kv_heads)
     n_rows = _between(1, room // (group * n_kv), n_queries)
@@ -91,8 +91,8 @@ def blocks(run: Run, q: Tensor, k: Tensor, lse: Tensor, rules: Rules) -> Iterato
                 offset = keys.start + n_queries - queries.stop
                 if bias is not None:
                     score.add_(_matrix(bias[heads] if bias.shape[0] > 1 else bias, offset, score))
-                row_lse = run.queries(lse)[sequences, queries, heads].flip(1)
-                score.sub_(row_lse.masked_fill(row_lse.isneginf(), -HIDDEN).transpose(1, 2)[..., None])
+                row_anchor = run.queries(anchor)[sequences, queries, heads].flip(1)
+                score.sub_(row_anchor.masked_fill(row_anchor.isneginf(), -HIDDEN).transpose(1, 2)[..., None])
                 yield Block(sequences, heads, queries, keys, score, _matrix(apart, offset, score))
 
 

@@ -35,13 +35,16 @@ class Weights(NamedTuple):
 def reference_weights(
     q: Tensor,
     k: Tensor,
-    lse: Tensor,
+    anchor: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
     rules: Rules,
     sink: Tensor | None,
 ) -> Iterator[Weights]:
-    """All weights, sequence by sequence: what attention returns if its values are the identity matrix."""
+    """All weights, sequence by sequence: what attention returns if its values are the identity matrix.
+
+    Of the anchors it only counts which are -inf; those rows have no weights.
+    """
     starts = zip(pairwise(cu_seqlens_q.tolist()), pairwise(cu_seqlens_k.tolist()), strict=True)
     for (start_q, stop_q), (start_k, stop_k) in starts:
         queries, keys = slice(start_q, stop_q), slice(start_k, stop_k)
@@ -49,14 +52,14 @@ def reference_weights(
         identity = torch.eye(n_keys, dtype=q.dtype, device=q.device)[:, None].expand(-1, k.shape[1], -1)
         starts_q, starts_k = torch.tensor([0, stop_q - start_q]), torch.tensor([0, n_keys])
         weight, _ = reference_attention(q[queries], k[keys], identity, starts_q, starts_k, rules, sink)
-        weight = weight.to(lse.dtype).masked_fill(lse[queries].isneginf()[..., None], 0.0)
+        weight = weight.to(anchor.dtype).masked_fill(anchor[queries].isneginf()[..., None], 0.0)
         yield Weights(queries, keys, weight.transpose(0, 1))
 
 
 def reference_statistics(
     q: Tensor,
     k: Tensor,
-    lse: Tensor,
+    anchor: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
     rules: Rules,
@@ -66,11 +69,11 @@ def reference_statistics(
     """The definition. Arguments as in `attention_statistics`, already checked.
 
     Returns:
-        entropy, largest, distance and marked mass (T, H), and received (S, H), in lse's dtype.
+        entropy, largest, distance and marked mass (T, H), and received (S, H), in anchor's dtype.
     """
-    entropy, largest, distance, marked_mass = (torch.zeros_like(lse) for _ in range(4))
-    received = lse.new_zeros(k.shape[0], q.shape[1])
-    for queries, keys, weight in reference_weights(q, k, lse, cu_seqlens_q, cu_seqlens_k, rules, sink):
+    entropy, largest, distance, marked_mass = (torch.zeros_like(anchor) for _ in range(4))
+    received = anchor.new_zeros(k.shape[0], q.shape[1])
+    for queries, keys, weight in reference_weights(q, k, anchor, cu_seqlens_q, cu_seqlens_k, rules, sink):
         if weight.numel() == 0:
             continue
         total = weight.sum(-1, keepdim=True)
@@ -88,7 +91,7 @@ def reference_statistics(
 def reference_rows(
     q: Tensor,
     k: Tensor,
-    lse: Tensor,
+    anchor: Tensor,
     rows: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
@@ -99,10 +102,10 @@ def reference_rows(
     """The definition. Arguments as in `attention_rows`, already checked.
 
     Returns:
-        (n, H, max_length_k) in lse's dtype.
+        (n, H, max_length_k) in anchor's dtype.
     """
-    found = lse.new_zeros(rows.shape[0], q.shape[1], max_length_k)
-    for queries, _, weight in reference_weights(q, k, lse, cu_seqlens_q, cu_seqlens_k, rules, sink):
+    found = anchor.new_zeros(rows.shape[0], q.shape[1], max_length_k)
+    for queries, _, weight in reference_weights(q, k, anchor, cu_seqlens_q, cu_seqlens_k, rules, sink):
         here = ((rows >= queries.start) & (rows < queries.stop)).nonzero()[:, 0]
         found[here, :, : weight.shape[2]] = weight[:, rows[here] - queries.start].transpose(0, 1)
     return found

@@ -75,7 +75,7 @@ def attention_rows(
         causal, window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, sink, backend,
     )  # fmt: skip
     _check_rows(rows, q)
-    tensors = (probe.q, probe.k, probe.lse, rows, probe.cu_seqlens_q, probe.cu_seqlens_k)
+    tensors = (probe.q, probe.k, probe.anchor, rows, probe.cu_seqlens_q, probe.cu_seqlens_k)
     if probe.backend == "reference":
         return reference_rows(*tensors, probe.longest_k(), probe.rules, probe.sink)
     if probe.backend == "torch":

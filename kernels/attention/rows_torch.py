@@ -21,7 +21,7 @@ from .rules import Rules
 def rows_torch(
     q: Tensor,
     k: Tensor,
-    lse: Tensor,
+    anchor: Tensor,
     rows: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
@@ -41,25 +41,25 @@ def rows_torch(
         (n, H, max_length_k).
     """
     rules = score_rules(causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale)
-    found = lse.new_zeros(rows.shape[0], q.shape[1], max_length_k)
+    found = anchor.new_zeros(rows.shape[0], q.shape[1], max_length_k)
     rows, sequences = rows.long(), sequences_of(rows, cu_seqlens_q)
     starts_q, starts_k = cu_seqlens_q.tolist(), cu_seqlens_k.tolist()
     for sequence in sequences.unique().tolist():
         here = (sequences == sequence).nonzero()[:, 0]
-        key = k[starts_k[sequence] : starts_k[sequence + 1]].to(lse.dtype)
+        key = k[starts_k[sequence] : starts_k[sequence + 1]].to(anchor.dtype)
         if key.shape[0] == 0:
             continue
         chosen = rows[here]
         stop = starts_q[sequence + 1]
         position = chosen - stop + key.shape[0]
-        weight = _parts(q[chosen].to(lse.dtype), key, lse[chosen], position, rules)
+        weight = _parts(q[chosen].to(anchor.dtype), key, anchor[chosen], position, rules)
         found[here, :, : key.shape[0]] = weight.transpose(0, 1)
-    return normalise_rows(found, lse[rows], sink)
+    return normalise_rows(found, anchor[rows], sink)
 
 
 @rows_torch.register_fake
-def _(q: Tensor, k: Tensor, lse: Tensor, rows: Tensor, *rest: Any) -> Tensor:
-    return lse.new_empty(rows.shape[0], q.shape[1], rest[2])
+def _(q: Tensor, k: Tensor, anchor: Tensor, rows: Tensor, *rest: Any) -> Tensor:
+    return anchor.new_empty(rows.shape[0], q.shape[1], rest[2])
 
 
 def sequences_of(rows: Tensor, cu_seqlens: Tensor) -> Tensor:
@@ -67,16 +67,16 @@ def sequences_of(rows: Tensor, cu_seqlens: Tensor) -> Tensor:
     return torch.searchsorted(cu_seqlens, rows.to(cu_seqlens.dtype), right=True) - 1
 
 
-def normalise_rows(parts: Tensor, lse: Tensor, sink: Tensor | None) -> Tensor:
-    """Turn exp(score - lse), (n, H, N), into weights, in place; lse is (n, H)."""
+def normalise_rows(parts: Tensor, anchor: Tensor, sink: Tensor | None) -> Tensor:
+    """Turn exp(score - anchor), (n, H, N), into weights, in place; anchor is (n, H)."""
     total = parts.sum(-1)
     if sink is not None:
-        total += torch.exp(sink - lse)
+        total += torch.exp(sink - anchor)
     return parts.div_(total.masked_fill_(total == 0, 1.0)[..., None])
 
 
-def _parts(query: Tensor, key: Tensor, lse: Tensor, position: Tensor, rules: Rules) -> Tensor:
-    """(H, m, N) exp(score - lse) of queries (m, H, D) at key positions (m,) and keys (N, G, D)."""
+def _parts(query: Tensor, key: Tensor, anchor: Tensor, position: Tensor, rules: Rules) -> Tensor:
+    """(H, m, N) exp(score - anchor) of queries (m, H, D) at key positions (m,) and keys (N, G, D)."""
     n_rows, n_heads, head_size = query.shape
     n_keys, n_kv_heads = key.shape[:2]
     grouped = (query * rules.scale).transpose(0, 1).reshape(n_kv_heads, -1, head_size)
@@ -88,4 +88,4 @@ def _parts(query: Tensor, key: Tensor, lse: Tensor, position: Tensor, rules: Rul
     if bias is not None:
         score.add_(bias)
     score.masked_fill_(~visible(distance, rules.causal, rules.half_window), float("-inf"))
-    return score.sub_(lse.masked_fill(lse.isneginf(), float("inf")).T[..., None]).exp_()
+    return score.sub_(anchor.masked_fill(anchor.isneginf(), float("inf")).T[..., None]).exp_()

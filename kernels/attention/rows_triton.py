@@ -27,7 +27,7 @@ from .triton_backend import FUSED
 def rows_triton(
     q: Tensor,
     k: Tensor,
-    lse: Tensor,
+    anchor: Tensor,
     rows: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
@@ -53,21 +53,21 @@ def rows_triton(
         return found.zero_()
     tile = rows_tile(head_size)
     n_blocks = triton.cdiv(max_length_k, tile.block_n)
-    lse = lse.contiguous()
+    anchor = anchor.contiguous()
     with torch.cuda.device_of(q):
         # Queries may be farther from their keys than max_length_k, so that the bias line is made in full.
         scores = score_operands(rules, q.dtype, farthest_bucketed(bias_max_distance))
         attention_rows_parts[(n_blocks * n_heads * rows.shape[0],)](
-            q=q, k=k, lse=lse, rows=rows, sequences=sequences_of(rows, cu_seqlens_q),
+            q=q, k=k, anchors=anchor, rows=rows, sequences=sequences_of(rows, cu_seqlens_q),
             cu_seqlens_q=cu_seqlens_q, cu_seqlens_k=cu_seqlens_k, parts=found, **input_strides(q, k),
             n_blocks=n_blocks, n_heads=n_heads, group=n_heads // k.shape[1], n_tokens=q.shape[0],
             width=max_length_k, **scores.arguments, **scores.constants,
             D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_N=tile.block_n,
             num_warps=tile.num_warps, num_stages=tile.num_stages, **FUSED,
         )  # fmt: skip
-        return normalise_rows(found, lse[rows.clamp(0, q.shape[0] - 1)], sink)
+        return normalise_rows(found, anchor[rows.clamp(0, q.shape[0] - 1)], sink)
 
 
 @rows_triton.register_fake
-def _(q: Tensor, k: Tensor, lse: Tensor, rows: Tensor, *rest: Any) -> Tensor:
+def _(q: Tensor, k: Tensor, anchor: Tensor, rows: Tensor, *rest: Any) -> Tensor:
     return q.new_empty((rows.shape[0], q.shape[1], rest[2]), dtype=torch.float32)

@@ -114,7 +114,7 @@ def attention_statistics(
     )  # fmt: skip
     if marked is not None:
         _check_marked(marked, k)
-    tensors = (probe.q, probe.k, probe.lse, probe.cu_seqlens_q, probe.cu_seqlens_k)
+    tensors = (probe.q, probe.k, probe.anchor, probe.cu_seqlens_q, probe.cu_seqlens_k)
     if probe.backend == "reference":
         found = reference_statistics(*tensors, probe.rules, probe.sink, marked)
     elif probe.backend == "torch":

@@ -3,7 +3,7 @@
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, held in two
 parts, BLOCK_D and BLOCK_E (see `tiles`); in one sequence M queries and N keys.
 
-With t = s - lse, or that to base 2 if FOLDED, and e the power t, one walk over a row's keys gives all of
+With t = s - anchor (see `probe`), in base 2 if FOLDED, and e its power, one walk over the keys gives all of
 
     z = sum e    sum e t    sum e |distance|    sum e marked    max e
 
@@ -40,9 +40,9 @@ HIDDEN = tl.constexpr(-1e30)
 
 
 @triton.jit
-def load_anchor(lse, row, inside, FOLDED: tl.constexpr):
-    """Load lse of rows in the unit of scores; for one that is -inf or not there, what makes all weights 0."""
-    value = tl.load(lse + row, mask=inside, other=float("-inf"))
+def load_anchor(anchors, row, inside, FOLDED: tl.constexpr):
+    """Load anchors of rows, in the unit of scores; where one is -inf or not there, what makes weights 0."""
+    value = tl.load(anchors + row, mask=inside, other=float("-inf"))
     return tl.where(value == float("-inf"), -HIDDEN, value * LOG2_E if FOLDED else value)
 
 
@@ -109,7 +109,7 @@ def _walk_keys(
 
 @triton.jit(do_not_specialize=UNSPECIALIZED)
 def attention_row_statistics(
-    q, k, lse, cu_seqlens_q, cu_seqlens_k, sink, slopes, bias, marked,
+    q, k, anchors, cu_seqlens_q, cu_seqlens_k, sink, slopes, bias, marked,
     entropy, largest, distance, marked_mass, share,
     stride_qt, stride_qh, stride_qd, stride_kt, stride_kh, stride_kd,
     n_blocks, n_heads, group, score_scale, cap, far, half_window,
@@ -142,7 +142,7 @@ def attention_row_statistics(
             query_base, rows, stride_qt, stride_qd, n_queries, D, BLOCK_D, BLOCK_E, True
         )  # fmt: skip
     slope, line = load_relations(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
-    anchor = load_anchor(lse, row, inside, FOLDED)
+    anchor = load_anchor(anchors, row, inside, FOLDED)
     marks = marked
     if MARKED:
         marks = marked + start_k
@@ -171,14 +171,17 @@ def attention_row_statistics(
 
     total = tl.sum(total, 1)
     total = tl.where(total == 0.0, 1.0, total)  # a row that saw nothing; its other sums are 0
+    peak = tl.max(most, 1)
     mean = tl.sum(product, 1) / total
     nats = (tl.log2(total) - mean) * LN_2 if FOLDED else tl.log2(total) * LN_2 - mean
-    tl.store(entropy + row, tl.maximum(nats, 0.0), mask=inside)
+    # Where one key is all that there is, the difference of two roundings is not its entropy.
+    nats = tl.where(peak == total, 0.0, tl.maximum(nats, 0.0))
+    tl.store(entropy + row, nats, mask=inside)
     tl.store(distance + row, tl.sum(path, 1) / total, mask=inside)
     if SINK:
         own = tl.load(sink + head).to(tl.float32) * (LOG2_E if FOLDED else 1.0)
         total += exponential(own - anchor, FOLDED)
-    tl.store(largest + row, tl.max(most, 1) / total, mask=inside)
+    tl.store(largest + row, peak / total, mask=inside)
     if MARKED:
         tl.store(marked_mass + row, tl.sum(mass, 1) / total, mask=inside)
     if SHARED:
@@ -187,7 +190,7 @@ def attention_row_statistics(
 
 @triton.jit
 def _walk_queries(
-    total, key, key_rest, key_base, keys, query_base, lse, share, row_base, begin, end,
+    total, key, key_rest, key_base, keys, query_base, anchors, share, row_base, begin, end,
     shift, n_queries, n_keys, n_heads, scale, cap, slope, line, far, half_window,
     stride_qt, stride_qd, stride_kt, stride_kd,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, BIAS: tl.constexpr,
@@ -216,7 +219,7 @@ def _walk_queries(
             score, keys[:, None], (rows + shift)[None, :], n_keys, scale, cap, slope, line, far, half_window,
             CAUSAL, WINDOW, ALIBI, BIAS, SOFTCAP, FOLDED, MASKED and (CAUSAL or WINDOW),
         )  # fmt: skip
-        part = exponential(score - load_anchor(lse, row, inside, FOLDED)[None, :], FOLDED)
+        part = exponential(score - load_anchor(anchors, row, inside, FOLDED)[None, :], FOLDED)
         part *= tl.load(share + row, mask=inside, other=0.0)[None, :]
         total += partial_sums(part, PARTS)
     return total
@@ -224,7 +227,7 @@ def _walk_queries(
 
 @triton.jit(do_not_specialize=UNSPECIALIZED)
 def attention_received(
-    q, k, lse, share, cu_seqlens_q, cu_seqlens_k, slopes, bias, received,
+    q, k, anchors, share, cu_seqlens_q, cu_seqlens_k, slopes, bias, received,
     stride_qt, stride_qh, stride_qd, stride_kt, stride_kh, stride_kd,
     n_blocks, n_heads, group, score_scale, cap, far, half_window,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, BIAS: tl.constexpr,
@@ -258,7 +261,7 @@ def attention_received(
     for stretch in tl.static_range(3):
         if CAUSAL or WINDOW or stretch > 0:
             total = _walk_queries(
-                total, key, key_rest, key_base, keys, query_base, lse, share, start_q * n_heads + head,
+                total, key, key_rest, key_base, keys, query_base, anchors, share, start_q * n_heads + head,
                 begin if stretch == 0 else (full_begin if stretch == 1 else full_end),
                 full_begin if stretch == 0 else (full_end if stretch == 1 else end),
                 shift, n_queries, n_keys, n_heads, score_scale, cap, slope, line, far, half_window,
@@ -271,7 +274,7 @@ def attention_received(
 
 @triton.jit(do_not_specialize=(*UNSPECIALIZED, "n_tokens"))
 def attention_rows_parts(
-    q, k, lse, rows, sequences, cu_seqlens_q, cu_seqlens_k, slopes, bias, parts,
+    q, k, anchors, rows, sequences, cu_seqlens_q, cu_seqlens_k, slopes, bias, parts,
     stride_qt, stride_qh, stride_qd, stride_kt, stride_kh, stride_kd,
     n_blocks, n_heads, group, n_tokens, width, score_scale, cap, far, half_window,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, BIAS: tl.constexpr,
@@ -301,6 +304,6 @@ def attention_rows_parts(
         score_scale, cap, slope, line, far, half_window,
         CAUSAL, WINDOW, ALIBI, BIAS, SOFTCAP, FOLDED, True,
     )  # fmt: skip
-    anchor = load_anchor(lse, token * n_heads + head, there, FOLDED)
+    anchor = load_anchor(anchors, token * n_heads + head, there, FOLDED)
     at = (chosen.to(tl.int64) * n_heads + head) * width + keys
     tl.store(parts + at, exponential(score - anchor, FOLDED), mask=keys < width)

@@ -26,7 +26,7 @@ _FUNCTIONS: dict[StatisticsKernel, Any] = {
 _NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
 _SCORE_OPTIONS = ("causal", "window", "alibi", "bias", "softcap")
 _TYPES = {
-    **dict.fromkeys(("lse", "share", "sink", "slopes", "bias", "parts"), "*fp32"),
+    **dict.fromkeys(("anchors", "share", "sink", "slopes", "bias", "parts"), "*fp32"),
     **dict.fromkeys(("entropy", "largest", "distance", "marked_mass", "received"), "*fp32"),
     **dict.fromkeys(("cu_seqlens_q", "cu_seqlens_k"), "*i32"),
     **dict.fromkeys(("rows", "sequences"), "*i64"),

@@ -3,11 +3,11 @@
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows of
 the bias table; a run is b neighbouring sequences of M queries and N keys each, a block m queries and n keys.
 
-With t = s - lse and e = exp t, whose sum z over a row is about 1, or what a sink left of it,
+With t = s - anchor (see `probe`) and e = exp t, whose sum z over a row is about 1,
 
-    entropy = log z - (sum e t) / z    distance = (sum e |distance|) / z    p = e / (z + exp(sink - lse))
+    entropy = log z - (sum e t) / z    distance = (sum e |distance|) / z    p = e / (z + exp(sink - anchor))
 
-Whatever lse was rounded by changes every t of a row alike, and falls out of all of it.
+What the anchor was rounded by changes every t of a row alike, and falls out of all three.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .runs import layout
 def compute_statistics(
     q: Tensor,
     k: Tensor,
-    lse: Tensor,
+    anchor: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
     causal: bool,
@@ -47,24 +47,26 @@ def compute_statistics(
     """
     rules = score_rules(causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale)
     batch = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=True)
-    entropy, largest, distance = (lse.new_zeros(lse.shape) for _ in range(3))
-    marked_mass = lse.new_zeros(lse.shape if marked is not None else 0)
-    column_sums = lse.new_zeros((k.shape[0], q.shape[1]) if received else 0)
-    sink_share = torch.zeros_like(lse) if sink is None else torch.exp(sink - lse)
-    q, k = batch.sort_queries(q.to(lse.dtype)), batch.sort_keys(k.to(lse.dtype))
-    lse, sink_share = batch.sort_queries(lse), batch.sort_queries(sink_share)
-    marks = None if marked is None else batch.sort_keys(marked.to(lse.dtype))
+    entropy, largest, distance = (anchor.new_zeros(anchor.shape) for _ in range(3))
+    marked_mass = anchor.new_zeros(anchor.shape if marked is not None else 0)
+    column_sums = anchor.new_zeros((k.shape[0], q.shape[1]) if received else 0)
+    sink_share = torch.zeros_like(anchor) if sink is None else torch.exp(sink - anchor)
+    q, k = batch.sort_queries(q.to(anchor.dtype)), batch.sort_keys(k.to(anchor.dtype))
+    anchor, sink_share = batch.sort_queries(anchor), batch.sort_queries(sink_share)
+    marks = None if marked is None else batch.sort_keys(marked.to(anchor.dtype))
     for run in batch.runs:
-        for block in blocks(run, q, k, lse, rules):
+        for block in blocks(run, q, k, anchor, rules):
             part = torch.exp(block.exponent)
-            total = part.sum(-1)
+            total, peak = part.sum(-1), part.amax(-1)
             some = torch.where(total == 0, 1.0, total)
             product = torch.mul(part, block.exponent, out=block.exponent)
-            block.rows(run, entropy).copy_(_in_order((some.log() - product.sum(-1) / some).clamp_(min=0)))
+            nats = (some.log() - product.sum(-1) / some).clamp_(min=0)
+            # Where one key is all that there is, the difference of two roundings is not its entropy.
+            block.rows(run, entropy).copy_(_in_order(nats.masked_fill_(peak == total, 0.0)))
             product = torch.mul(part, block.apart, out=block.exponent)
             block.rows(run, distance).copy_(_in_order(product.sum(-1) / some))
             whole = some + block.rows(run, sink_share).flip(1).transpose(1, 2)
-            block.rows(run, largest).copy_(_in_order(part.amax(-1) / whole))
+            block.rows(run, largest).copy_(_in_order(peak / whole))
             if marks is not None:
                 mark = run.keys(marks)[block.sequences, None, block.keys, None]
                 block.rows(run, marked_mass).copy_(_in_order((part @ mark)[..., 0] / whole))
@@ -85,12 +87,12 @@ statistics_torch = torch.library.custom_op(
 
 
 @statistics_torch.register_fake
-def _(q: Tensor, k: Tensor, lse: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+def _(q: Tensor, k: Tensor, anchor: Tensor, *rest: Any) -> tuple[Tensor, ...]:
     marked, received = rest[-2:]
     return (
-        *(lse.new_empty(lse.shape) for _ in range(3)),
-        lse.new_empty(lse.shape if marked is not None else 0),
-        lse.new_empty((k.shape[0], q.shape[1]) if received else 0),
+        *(anchor.new_empty(anchor.shape) for _ in range(3)),
+        anchor.new_empty(anchor.shape if marked is not None else 0),
+        anchor.new_empty((k.shape[0], q.shape[1]) if received else 0),
     )
 
 

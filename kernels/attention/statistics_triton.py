@@ -25,7 +25,7 @@ from .triton_backend import constants
 def statistics_triton(
     q: Tensor,
     k: Tensor,
-    lse: Tensor,
+    anchor: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
     max_length_q: int,
@@ -48,7 +48,7 @@ def statistics_triton(
     Args:
         q: (T, H, D).
         k: (S, G, D).
-        lse: (T, H).
+        anchor: (T, H).
         cu_seqlens_q: (B+1,).
         cu_seqlens_k: (B+1,).
         max_length_q: no sequence has more queries.
@@ -78,11 +78,11 @@ def statistics_triton(
     found = [torch.empty(shape, dtype=torch.float32, device=q.device) for shape in shapes]
     if q.numel() == 0 or n_sequences == 0:
         return found[0], found[1], found[2], found[3], found[4].zero_()
-    share = torch.empty(lse.shape, dtype=torch.float32, device=q.device) if received else None
+    share = torch.empty(anchor.shape, dtype=torch.float32, device=q.device) if received else None
     with torch.cuda.device_of(q):
         scores = score_operands(rules, q.dtype, max(max_length_q, max_length_k))
         common = {
-            "q": q, "k": k, "lse": lse.contiguous(), "share": share,
+            "q": q, "k": k, "anchors": anchor.contiguous(), "share": share,
             "cu_seqlens_q": cu_seqlens_q, "cu_seqlens_k": cu_seqlens_k, **input_strides(q, k),
             "n_heads": n_heads, "group": n_heads // k.shape[1], **scores.arguments, **scores.constants,
         }  # fmt: skip
@@ -104,7 +104,7 @@ def statistics_triton(
 
 
 @statistics_triton.register_fake
-def _(q: Tensor, k: Tensor, lse: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+def _(q: Tensor, k: Tensor, anchor: Tensor, *rest: Any) -> tuple[Tensor, ...]:
     marked, received = rest[12], rest[13]
     return tuple(q.new_empty(shape, dtype=torch.float32) for shape in _shapes(q, k, marked, received))
 

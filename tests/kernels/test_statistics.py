@@ -97,6 +97,14 @@ def test_rows_are_those_that_values_were_weighted_by(backend: Backend, triton_de
     assert torch.allclose(torch.special.entr(weight).sum(-1), statistics.entropy[rows], atol=1e-5)
 
 
+@pytest.mark.parametrize("backend", ["torch", "triton"])
+def test_a_sink_that_takes_nearly_all_keeps_the_rule(backend: Backend, triton_device: torch.device) -> None:
+    """Where lse is nearly the sink, and says little of the keys."""
+    inputs = draw(Problem((21, 6), sink=True), place(backend, triton_device))
+    inputs.leaves["sink"].copy_(torch.tensor([9.0, 12.0]))
+    assert_passes(inputs, solve_probe(inputs, backend))
+
+
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
     """Anything the `torch` backend can do."""
@@ -222,7 +230,7 @@ def test_inputs_stay_as_they_were_and_nothing_has_a_gradient(
 
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 def test_runs_are_bitwise_repeatable(backend: Backend, triton_device: torch.device) -> None:
-    inputs = draw(Problem((30, 30, 7, 7, 5), n_heads=4), place(backend, triton_device))
+    inputs = draw(Problem((20, 20, 7), n_kv_heads=1), place(backend, triton_device))
     first, second = solve_probe(inputs, backend), solve_probe(inputs, backend)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -319,7 +327,7 @@ def triton_problems(draw: st.DrawFn) -> Problem:
     )
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(problem=triton_problems(), seed=st.integers(0, 2**32 - 1))
 def test_triton_on_any_problem(problem: Problem, seed: int, triton_device: torch.device) -> None:
     inputs = draw(problem, triton_device, seed)

@@ -34,6 +34,8 @@ class DataConfig:
         held_out_chars: and has at least so many characters: "OK" tests nothing (likewise).
         min_language_texts: languages with fewer texts are left out (likewise).
         alpha: languages are sampled in proportion to (number of texts)^alpha.
+        pivot_share: chance that a text's translation partner, for the objectives over pairs, is in the pivot
+            language where there is one; otherwise it is any translation, each as likely.
         max_repeats: no text is read more than so many times as often as it would be at alpha = 1; what this
             takes from small languages goes to the others.
         max_length: longest sequence in tokens; longer texts are cut into pieces.
@@ -46,7 +48,8 @@ class DataConfig:
     held_out_languages: int = 20
     held_out_chars: int = 8
     min_language_texts: int = 1_000
-    alpha: float = 0.7
+    alpha: float = 0.5
+    pivot_share: float = 0.8
     max_repeats: float = 8.0
     max_length: int = 128
 
@@ -59,6 +62,7 @@ class DataConfig:
         for name in ("held_out_chars", "min_language_texts"):
             require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "a whole number from 1")
         require(0 <= self.alpha <= 1, "data.alpha", self.alpha, "a number in [0, 1]")
+        require(0 <= self.pivot_share <= 1, "data.pivot_share", self.pivot_share, "a share in [0, 1]")
         require(self.max_repeats >= 1, "data.max_repeats", self.max_repeats, "a number from 1")
         require(self.max_length >= 2, "data.max_length", self.max_length, "at least 2 tokens")
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -42,7 +42,7 @@ def test_those_with_a_translation_are_found(rows: Examples) -> None:
 
 @given(EXAMPLES, st.integers(0, 2**32))
 def test_a_partner_says_the_same_in_another_language(rows: Examples, seed: int) -> None:
-    assume(any(row[2] and _translations(rows, i) for i, row in enumerate(rows)))
+    rows = [*rows, (4, 0, True), (4, 1, True)]  # at least one pair
     pairs = TranslationPairs(*_columns(rows))
     asked = np.tile(pairs.examples, 3)
     partners = pairs.partners(asked, np.random.default_rng(seed))
@@ -59,6 +59,24 @@ def test_every_translation_is_as_likely_as_any_other() -> None:
     assert set(partners) == {2, 3, 4}
     deviation = (draws * (1 / 3) * (2 / 3)) ** 0.5
     assert all(abs(count - draws / 3) < 4 * deviation for count in partners.values())
+
+
+def test_the_pivot_is_the_partner_as_often_as_asked() -> None:
+    rows = [(7, 0, True), (7, 1, True), (7, 1, True), (7, 2, True), (8, 0, True), (8, 2, True)]
+    draws = 20_000
+    pairs = TranslationPairs(*_columns(rows), pivot=1, pivot_share=0.6)
+
+    def partners(example: int) -> Counter[int]:
+        asked = np.full(draws, example, dtype=np.int64)
+        return Counter(pairs.partners(asked, np.random.default_rng(0)).tolist())
+
+    # Of group 7: the pivot's two texts take 0.6, and two thirds of what is drawn evenly from three.
+    expected = {1: 0.3 + 0.4 / 3, 2: 0.3 + 0.4 / 3, 3: 0.4 / 3}
+    found = partners(0)
+    assert set(found) == set(expected)
+    assert all(abs(found[i] / draws - share) < 0.02 for i, share in expected.items())
+    assert set(partners(1)) == {0, 3}  # the pivot itself meets the others
+    assert set(partners(4)) == {5}  # without a pivot text there is still a partner
 
 
 def test_no_example_has_no_partner() -> None:

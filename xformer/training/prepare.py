@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xformer.data.corpus import Corpus, import_corpus, open_corpus
-from xformer.data.gettext_corpus import GETTEXT_WHEELS, fetch_gettext_corpus, read_gettext_corpus
+from xformer.data.gettext_corpus import fetch_gettext_corpus, gettext_wheels, read_gettext_corpus
 from xformer.data.manifest import MANIFEST_NAME, Source
 from xformer.data.plan import ImportOptions
 from xformer.data.shards import TokenShards, write_shards
@@ -81,7 +81,7 @@ def _corpus(run: RunDirectory, config: DataConfig, progress: Progress) -> Corpus
         ),
         min_language_records=config.min_language_texts,
     )
-    licences = {wheel.filename: wheel.licence for wheel in GETTEXT_WHEELS}
+    licences = {wheel.filename: wheel.licence for wheel in gettext_wheels()}
     sources = [Source.of(path, licences[Path(path).name]) for path in wheels]
     import_corpus(read_gettext_corpus(wheels), run.corpus, options, sources, progress=progress)
     return open_corpus(run.corpus)

@@ -1,8 +1,8 @@
 """The embedded default corpus: the translations in well-known Python packages, read from their wheels.
 
-None of that text is in this project. The wheels are pinned by version and SHA-256 in `gettext_wheels.toml`, so the
-corpus is the same everywhere: 21,363 source messages in English and their translations into more than 100
-languages.
+None of that text is in this project. The wheels are pinned by version and SHA-256 in `gettext_wheels.toml`,
+so the corpus is the same everywhere: 21,363 source messages in English and their translations into more than
+100 languages.
 """
 
 from __future__ import annotations

@@ -7,13 +7,17 @@ are so small that each option crosses several of them.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
+from xformer.kernels import glu
 from xformer.kernels.accuracy import Inputs, Problem, draw, errors, solve
+from xformer.kernels.agreement import compare
+from xformer.kernels.attention.probe_accuracy import probe_errors, solve_probe
+from xformer.kernels.glu import Activation
 
 SMALL = (16, 16)
 BOTH = [torch.float32, torch.float16]
@@ -67,3 +71,30 @@ def test_every_option_at_once(mask: str, dtype: torch.dtype, triton_device: torc
     options = {"softcap": 2.0, "bias_max_distance": 20, **MASKS[mask]}
     problem = Problem((18, 3), (35, 2), 4, 2, 20, dtype, options=options, **EVERYTHING)
     assert_passes(problem, triton_device)
+
+
+@pytest.mark.parametrize("dtype", BOTH, ids=["fp32", "fp16"])
+def test_statistics(dtype: torch.dtype, triton_device: torch.device) -> None:
+    options = {"softcap": 2.0, "bias_max_distance": 20, "causal": True}
+    problem = Problem((18, 3), (35, 2), 4, 2, 20, dtype, options=options, **EVERYTHING)
+    inputs = mixed(draw(problem, triton_device))
+    for name, error in probe_errors(inputs, solve_probe(inputs, "triton", block=SMALL)).items():
+        assert error.kernel <= 2 * error.allowed, f"{name}: {error}, allowed {error.allowed}"
+
+
+@pytest.mark.parametrize("activation", get_args(Activation))
+def test_every_activation_and_its_derivative(activation: Activation, triton_device: torch.device) -> None:
+    # 0 too, where some derivatives jump; gradients of a width that is no power of two, heads innermost.
+    x = torch.cat([torch.linspace(-4.0, 4.0, 33), torch.randn(45)]).view(3, 26).to(triton_device)
+    grad = with_strides(torch.randn(3, 13, device=triton_device), 1, 0)
+    found = compare(glu, {"x": x}, {"activation": activation}, (grad,), "triton")
+    assert all(error.passes for error in found.values()), found
+
+
+def test_more_shares_than_are_added_at_once(triton_device: torch.device) -> None:
+    from xformer.kernels.norm_triton import REDUCED_ROWS, add_shares
+
+    shares = torch.randint(-9, 9, (2, 2 * REDUCED_ROWS + 3, 40), device=triton_device).float()
+    weight, bias = torch.empty(2, 40, device=triton_device)
+    add_shares(shares, weight, bias)
+    assert torch.equal(torch.stack((weight, bias)), shares.sum(1))

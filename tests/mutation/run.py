@@ -26,10 +26,16 @@ from typing import Literal
 import pytest
 
 from tests.mutation.mutant import Group, Mutant, MutantError
-from tests.mutation.mutants import attention
+from tests.mutation.mutants import attention, linear_cross_entropy, norms, pointwise, statistics
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-GROUPS: tuple[Group, ...] = (*attention.GROUPS,)
+GROUPS: tuple[Group, ...] = (
+    *attention.GROUPS,
+    *statistics.GROUPS,
+    *norms.GROUPS,
+    *pointwise.GROUPS,
+    *linear_cross_entropy.GROUPS,
+)
 
 Outcome = Literal["caught", "survived", "hangs", "error"]
 

@@ -89,7 +89,7 @@ class Step:
 def workloads(device: torch.device) -> tuple[Workload, ...]:
     """A dense batch and a ragged one, of a size for the device."""
     if device.type == "cuda":
-        return Workload("dense", (2048,) * 16, 12, 64), Workload("ragged", ragged_lengths(4096), 12, 64)
+        return Workload("dense", (2048,) * 8, 12, 64), Workload("ragged", ragged_lengths(4096), 12, 64)
     return Workload("dense", (2048,), 4, 64), Workload("ragged", ragged_lengths(128), 4, 64)
 
 

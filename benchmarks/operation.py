@@ -56,11 +56,14 @@ class Inputs:
         leaves: what gets a gradient, by name.
         fixed: what does not.
         grads: the gradient of each result, by the result's name; none for results without one.
+        derived: what several contenders make of these alike, such as padded copies: room for it to be shared,
+            since a GPU could not hold it for each.
     """
 
     leaves: Mapping[str, Tensor]
     fixed: Mapping[str, Tensor]
     grads: Mapping[str, Tensor]
+    derived: dict[str, Tensor] = field(default_factory=dict)
 
     def double(self) -> Inputs:
         """The same numbers in fp64; integers stay."""

@@ -168,11 +168,20 @@ def run_case(
         A record for each direction and contender, whether or not it was timed, one direction after the other.
     """
     session.stopwatch.tidy()
-    judge = Judge(operation, case, operation.draw(case, dtype, session.device, options.seed))
     blank = _blank(operation, case, _dtype_name(dtype), session)
+    takes_part = [each for each in contenders if not each.compiled or each.name in case.compiled]
+    try:
+        judge = Judge(operation, case, operation.draw(case, dtype, session.device, options.seed))
+    except RuntimeError as error:  # out of memory is one
+        for direction in operation.directions:
+            for contender in takes_part:
+                mine = replace(blank, direction=direction, implementation=contender.name)
+                yield replace(
+                    ended(mine, error), note=f"nobody knows what is right: {ended(mine, error).note}"
+                )
+        return
     judged: dict[tuple[str, Direction], Record] = {}
     ready: dict[str, Prepared] = {}
-    takes_part = [each for each in contenders if not each.compiled or each.name in case.compiled]
     for contender in takes_part:
         mine = replace(blank, implementation=contender.name)
         if session.environment.interpreted and contender.name.startswith("xformer triton"):

@@ -210,7 +210,7 @@ def _gpu_cases() -> list[AttentionCase]:
         dense(512, n, 12, 64, bias=True, compiled=flex),
         ragged(messages(), n, 12, 64, bias=True, compiled=flex),
         dense(2048, n, 12, 64, bias=True, compiled=flex),
-        ragged(messages(), 4 * n, 12, 64),
+        ragged(messages(), 2 * n, 12, 64),
         ragged(descriptions(), 4 * n, 12, 64),
         *(dense(length, n, wide[64], 64) for length in (128, 32, 8)),
         *(dense(length, n, wide[32], 32) for length in (512, 128)),

@@ -88,12 +88,16 @@ def _packed(inputs: Inputs, call: Callable[..., Tensor]) -> Prepared:
 
 
 def _padded(case: AttentionCase, inputs: Inputs, call: Callable[..., Tensor]) -> Prepared:
-    leaves = {name: pad(x, case) if name in PADDED else x for name, x in inputs.leaves.items()}
+    shared = inputs.derived
+    tensors = {**inputs.leaves, "out": inputs.grads["out"]}
+    for name in tensors.keys() & PADDED - shared.keys():
+        shared[name] = pad(tensors[name], case)
+    leaves = {name: shared.get(name, x) for name, x in inputs.leaves.items()}
 
     def restore(name: str, value: Tensor) -> Tensor:
         return unpad(value, case) if name in PADDED else value
 
-    return Prepared(call, leaves, (pad(inputs.grads["out"], case),), ("out",), restore)
+    return Prepared(call, leaves, (shared["out"],), ("out",), restore)
 
 
 def _ours(backend: Literal["triton", "torch"], case: AttentionCase, inputs: Inputs) -> Prepared:

@@ -105,6 +105,13 @@ def test_each_way_of_sdpa_is_asked_for_alone(
         assert asked == [([backend], *wanted[case.name])] * 3, case.name
 
 
+def test_padded_copies_are_made_once() -> None:
+    inputs = Attention().draw(RAGGED, torch.float64, CPU, 0)
+    first, second = (contender(name).prepare(RAGGED, inputs) for name in ("sdpa math", "eager"))
+    assert all(first.leaves[name] is second.leaves[name] for name in "qkv")
+    assert first.grads[0] is second.grads[0]
+
+
 def test_a_backend_that_is_not_there_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch warns of each reason, of the other backends too, and raises without any."""
 

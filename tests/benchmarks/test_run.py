@@ -280,6 +280,20 @@ def test_the_interpreter_is_not_timed(session: Session, monkeypatch: pytest.Monk
     assert len(records) == 6
 
 
+def test_a_case_too_large_to_judge_ends_no_run(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = Toy.truth
+
+    def forgetful(self: Toy, case: ToyCase, inputs: Inputs) -> dict[str, Tensor]:
+        if case.size == 30:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate a lot")
+        return truth(self, case, inputs)
+
+    monkeypatch.setattr(Toy, "truth", forgetful)
+    records = list(run(Toy(), FAST, session))
+    assert [r.status for r in records] == ["ok"] * 3 + ["failed"] * 3 + ["ok"] * 3
+    assert records[3].note == "nobody knows what is right: out of memory"
+
+
 @pytest.mark.parametrize(("name", "value"), [("budget", 0.0), ("case_budget", -1.0), ("rounds", 0)])
 def test_options_name_the_field(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):

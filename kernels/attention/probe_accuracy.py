@@ -90,8 +90,8 @@ def _with_blocks(
 ) -> dict[str, Tensor | None]:
     from .statistics_triton import statistics_triton  # triton exists only on some machines
 
-    every = dict.fromkeys(_OPTIONS) | {"causal": False, "bias_max_distance": 128} | options
-    probe = prepare(q, k, lse, *every.values(), "triton")
+    every: dict[str, Any] = dict.fromkeys(_OPTIONS) | {"causal": False, "bias_max_distance": 128} | options
+    probe = prepare(q=q, k=k, lse=lse, **every, backend="triton")
     found = statistics_triton(
         q, k, probe.anchor, probe.cu_seqlens_q, probe.cu_seqlens_k, probe.longest_q(), probe.longest_k(),
         *probe.options, marked, True, False, list(block),

@@ -93,7 +93,11 @@ def launch(kernel: StatisticsKernel, target: Target, case: Case, tile: Tile | No
         biased = "bias" in case.options
         tile = statistics_tile(kernel, target, case.head_size, case.dtype, case.max_length, biased)
     shape = constants(case.head_size, "tf32" in case.options, tile)
-    flags = {"SINK": "sink" in case.options, "MARKED": "marked" in case.options, "SHARED": True}
+    flags: dict[str, Any] = {
+        "SINK": "sink" in case.options,
+        "MARKED": "marked" in case.options,
+        "SHARED": True,
+    }
     flags |= {"THIN": is_thin(case.head_size, case.dtype), "PARTS": partial_sums_a_row(target, case.dtype)}
     return _launch(f"attention_{kernel}", _FUNCTIONS[kernel], case, {**shape, **flags}, tile)
 

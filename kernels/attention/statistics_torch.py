@@ -73,9 +73,10 @@ def compute_statistics(
             if received:
                 sums = torch.div(part, whole[..., None], out=block.exponent).sum(2)
                 block.columns(run, column_sums).add_(sums.transpose(1, 2))
-    found = (batch.unsort_queries(x) for x in (entropy, largest, distance))
     return (
-        *found,
+        batch.unsort_queries(entropy),
+        batch.unsort_queries(largest),
+        batch.unsort_queries(distance),
         marked_mass if marked is None else batch.unsort_queries(marked_mass),
         batch.unsort_keys(column_sums) if received else column_sums,
     )

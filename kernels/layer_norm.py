@@ -87,7 +87,9 @@ def layer_norm(
         return add_norm(x, residual, weight, bias, eps, True)
     total = x if residual is None else x + residual
     if chosen == "torch":
-        out = F.layer_norm(total, weight.shape, *_of_dtype(total.dtype, weight, bias), eps)
+        if total.is_cuda or weight.dtype != torch.float32:  # beside half precision, only a CPU takes fp32
+            weight, bias = _of_dtype(total.dtype, weight, bias)
+        out = F.layer_norm(total, weight.shape, weight, bias, eps)
     else:
         out = reference_layer_norm(total, *_of_dtype(total.dtype, weight, bias), eps)
     return out if residual is None else (out, total)

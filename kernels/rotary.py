@@ -117,7 +117,7 @@ def _turn(
 
 def _turn_neighbours(x: Tensor, turns: Tensor) -> Tensor:
     wide = x.to(turns.dtype.to_real())
-    if wide.stride(2) != 1 or (wide.stride(0) | wide.stride(1) | wide.storage_offset()) & 1:
+    if wide.stride(2) != 1 or any(n % 2 for n in (wide.stride(0), wide.stride(1), wide.storage_offset())):
         wide = wide.contiguous()  # only pairs at even addresses are complex numbers
     pairs = torch.view_as_complex(wide.unflatten(2, (wide.shape[2] // 2, 2)))
     return torch.view_as_real(pairs * turns).view(wide.shape).to(x.dtype).contiguous()

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xformer.config import ModelConfig
-from xformer.layers import Backend, Block, Relations, norm
+from xformer.kernels import embedding_norm
+from xformer.layers import Backend, Block, LayerNorm, Relations, norm
 from xformer.packed import Packed
 from xformer.positions import (
     LearnedPositions,
     T5Bias,
     alibi_slopes,
-    rotary_turns,
+    rotary_table,
     sinusoidal,
 )
 
@@ -38,6 +39,15 @@ class Embeddings(nn.Module):
 
     def forward(self, batch: Packed) -> Tensor:
         """(T, C)."""
+        tokens_alone = self.config.positions not in ("learned", "sinusoidal") and not self.config.n_segments
+        if tokens_alone and isinstance(self.norm, LayerNorm):
+            table, norm = self.tok_embeddings.weight, self.norm
+            x = embedding_norm(batch.tokens, table, norm.weight, norm.bias, eps=norm.eps)
+        else:
+            x = self.norm(self._sum(batch))
+        return F.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
+
+    def _sum(self, batch: Packed) -> Tensor:
         x = self.tok_embeddings(batch.tokens)
         if self.config.positions == "learned":
             if batch.max_length > self.config.max_length:
@@ -49,8 +59,7 @@ class Embeddings(nn.Module):
             x = x + table.to(x.dtype)[batch.positions]
         if self.config.n_segments:
             x = x + self.segment_embeddings.weight[0]
-        x = self.norm(x)
-        return F.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
+        return x
 
 
 class Encoder(nn.Module):
@@ -139,14 +148,14 @@ class Encoder(nn.Module):
         config, device = self.config, batch.tokens.device
         slopes = alibi_slopes(config.n_heads).to(device, dtype) if config.positions == "alibi" else None
         table = self.relative_bias.weight if config.positions == "t5" else None
-        complex_dtype = torch.complex128 if dtype == torch.float64 else torch.complex64
+        table_dtype = torch.promote_types(dtype, torch.float32)
         relations = {}
         for is_global in {config.is_global(layer) for layer in range(config.n_layers)}:
             rotary = None
             if config.positions == "rotary":
                 base = config.rotary_base if is_global else config.rotary_base_local
-                turns = rotary_turns(batch.max_length, config.d_head, base, device=device)
-                rotary = turns.to(complex_dtype)[batch.positions]
+                cos, sin = rotary_table(batch.max_length, config.d_head, base, device=device)
+                rotary = cos.to(table_dtype), sin.to(table_dtype)
             window = None if is_global else config.window
             relations[is_global] = Relations(window, rotary, slopes, table, config.t5_max_distance)
         return relations

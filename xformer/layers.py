@@ -6,16 +6,17 @@ Shapes: T tokens, C d_model, H heads, D head size (C = H·D), F d_ff.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xformer.config import ModelConfig
-from xformer.kernels import attention
+from xformer.kernels import attention, glu, layer_norm, rms_norm, rotary, squared_relu
 from xformer.kernels.attention.op import Backend
 from xformer.packed import Packed
-from xformer.positions import interleave_halves, rotate
+from xformer.positions import interleave_halves
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,14 @@ class Relations:
 
     Attributes:
         window: total width in tokens of local attention; None for the whole sequence.
-        rotary: turns (T, D/2) of `positions.rotary_turns`, a row a token, or None.
+        rotary: cosines and sines (N, D/2) of `positions.rotary_table`, or None.
         alibi_slopes: (H,), or None.
         t5_table: (K, H) bias of each relative-position bucket, or None.
         t5_max_distance: distance from which all fall into the last bucket.
     """
 
     window: int | None = None
-    rotary: Tensor | None = None
+    rotary: tuple[Tensor, Tensor] | None = None
     alibi_slopes: Tensor | None = None
     t5_table: Tensor | None = None
     t5_max_distance: int = 128
@@ -62,14 +63,11 @@ class Attention(nn.Module):
             (T, C).
         """
         shape = (x.shape[0], 3, self.n_heads, self.d_head)
-        if relations.rotary is None:
-            q, k, v = self.Wqkv(x).view(shape).unbind(1)
-        else:
-            weight = interleave_halves(self.Wqkv.weight, self.n_heads)
-            bias = None if self.Wqkv.bias is None else interleave_halves(self.Wqkv.bias, self.n_heads)
-            qkv = F.linear(x, weight, bias).view(shape)
-            q, k = rotate(qkv[:, :2], relations.rotary).unbind(1)
-            v = qkv[:, 2]
+        neighbours = relations.rotary is not None and x.device.type == "cpu"
+        qkv = self._pairs_as_neighbours(x) if neighbours else self.Wqkv(x)
+        q, k, v = qkv.view(shape).unbind(1)
+        if relations.rotary is not None:
+            q, k = rotary(q, k, batch.positions, *relations.rotary, interleaved=neighbours)
         dropout = self.dropout if self.training else 0.0
         out = attention(
             q,
@@ -88,6 +86,11 @@ class Attention(nn.Module):
         )
         return self.Wo(out.reshape(x.shape))
 
+    def _pairs_as_neighbours(self, x: Tensor) -> Tensor:
+        weight = interleave_halves(self.Wqkv.weight, self.n_heads)
+        bias = None if self.Wqkv.bias is None else interleave_halves(self.Wqkv.bias, self.n_heads)
+        return F.linear(x, weight, bias)
+
 
 class FeedForward(nn.Module):
     """Two projections with a non-linearity between, which the gated ones multiply with a second branch."""
@@ -104,23 +107,39 @@ class FeedForward(nn.Module):
         hidden = self.Wi(x)
         match self.activation:
             case "geglu":
-                value, gate = hidden.chunk(2, dim=-1)
-                hidden = F.gelu(value, approximate=self.gelu) * gate
+                hidden = glu(hidden, "gelu" if self.gelu == "none" else "gelu_tanh")
             case "swiglu":
-                value, gate = hidden.chunk(2, dim=-1)
-                hidden = F.silu(value) * gate
+                hidden = glu(hidden, "silu")
             case "gelu":
                 hidden = F.gelu(hidden, approximate=self.gelu)
             case "relu2":
-                hidden = F.relu(hidden).square()
+                hidden = squared_relu(hidden)
         return self.Wo(hidden)
+
+
+class LayerNorm(nn.LayerNorm):
+    """PyTorch's module, in one pass with the residual sum before it."""
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Any:
+        """(T, C) to (T, C); with a residual (T, C), the norm of the sum, and the sum."""
+        return layer_norm(x, self.weight, self.bias, eps=self.eps, residual=residual)
+
+
+class RMSNorm(nn.RMSNorm):
+    """PyTorch's module, in one pass with the residual sum before it."""
+
+    eps: float
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Any:
+        """(T, C) to (T, C); with a residual (T, C), the norm of the sum, and the sum."""
+        return rms_norm(x, self.weight, eps=self.eps, residual=residual)
 
 
 def norm(config: ModelConfig) -> nn.Module:
     """The configured norm over C; RMSNorm has no bias."""
     if config.norm == "rmsnorm":
-        return nn.RMSNorm(config.d_model, eps=config.norm_eps)
-    return nn.LayerNorm(config.d_model, eps=config.norm_eps, bias=config.bias)
+        return RMSNorm(config.d_model, eps=config.norm_eps)
+    return LayerNorm(config.d_model, eps=config.norm_eps, bias=config.bias)
 
 
 class Block(nn.Module):
@@ -144,10 +163,11 @@ class Block(nn.Module):
     ) -> Tensor:
         """(T, C) to (T, C); arguments as `Attention.forward`."""
         if self.pre_norm:
-            x = x + self._drop(self.attn(self.attn_norm(x), batch, relations, backend))
-            return x + self._drop(self.mlp(self.mlp_norm(x)))
-        x = self.attn_norm(x + self._drop(self.attn(x, batch, relations, backend)))
-        return self.mlp_norm(x + self._drop(self.mlp(x)))
+            mixed = self._drop(self.attn(self.attn_norm(x), batch, relations, backend))
+            y, x = self.mlp_norm(mixed, x)  # the norm of x + mixed, and x + mixed
+            return x + self._drop(self.mlp(y))
+        x, _ = self.attn_norm(self._drop(self.attn(x, batch, relations, backend)), x)
+        return self.mlp_norm(self._drop(self.mlp(x)), x)[0]
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training) if self.dropout else x

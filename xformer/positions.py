@@ -31,8 +31,10 @@ def sinusoidal(
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
 
 
-def rotary_turns(length: int, d_head: int, base: float, *, device: torch.device | None = None) -> Tensor:
-    """The rotary embedding (Su et al. 2021) as complex numbers `exp(i · n · base^(-2j/D))`.
+def rotary_table(
+    length: int, d_head: int, base: float, *, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of the rotary embedding (Su et al. 2021), of the angles `n · base^(-2j/D)`.
 
     Computed in float64: in float32 the angle of position 8,000 is already wrong by 2e-4.
 
@@ -43,35 +45,18 @@ def rotary_turns(length: int, d_head: int, base: float, *, device: torch.device 
         device: where to compute.
 
     Returns:
-        (N, D/2) complex128.
+        Two tensors (N, D/2) float64, as `xformer.kernels.rotary` takes them.
     """
     angles = _angles(length, d_head, base, device)
-    return torch.polar(torch.ones_like(angles), angles)
-
-
-def rotate(x: Tensor, turns: Tensor) -> Tensor:
-    """Turn every pair of neighbours `(x[2j], x[2j+1])` by its token's angle: one complex product.
-
-    Checkpoints of GPT-NeoX's line, ModernBERT among them, pair `(x[j], x[j + D/2])` instead: see
-    `interleave_halves`.
-
-    Args:
-        x: (T, G, H, D) queries and keys, say; any dtype, in which the result is returned.
-        turns: (T, D/2) complex, one row a token.
-
-    Returns:
-        (T, G, H, D).
-    """
-    wide = x.to(turns.dtype.to_real())
-    pairs = torch.view_as_complex(wide.unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * turns[:, None, None]).flatten(-2).to(x.dtype)
+    return angles.cos(), angles.sin()
 
 
 def interleave_halves(qkv: Tensor, n_heads: int) -> Tensor:
     """Reorder a packed projection so that the pairs `(j, j + D/2)` of each query and key become neighbours.
 
-    Queries and keys are reordered alike, so their products stay what they were, and the rotation of halves
-    becomes the rotation of neighbours. Reordering weights costs little beside reordering tokens.
+    Checkpoints of GPT-NeoX's line, ModernBERT among them, turn such pairs. On a CPU neighbours are turned
+    faster, as complex numbers. Queries and keys are reordered alike, so their products stay what they were,
+    and reordering weights costs little beside reordering tokens.
 
     Args:
         qkv: (3·H·D, …) weight or bias of the query, key and value projection.

@@ -9,13 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xformer.kernels import relative_buckets
+from xformer.kernels import relative_buckets, rotary
 from xformer.positions import (
     LearnedPositions,
     alibi_slopes,
     interleave_halves,
-    rotary_turns,
-    rotate,
+    rotary_table,
     sinusoidal,
     t5_buckets,
 )
@@ -33,18 +32,21 @@ def test_sinusoidal_is_the_papers_formula() -> None:
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(1, 500))
 @settings(max_examples=30)
 def test_rotated_products_depend_on_the_distance_alone(first: int, second: int, shift: int) -> None:
-    turns = rotary_turns(1001, 8, 100.0)
+    table = rotary_table(1001, 8, 100.0)
     generator = torch.Generator().manual_seed(first)
-    q, k = torch.randn(2, 1, 1, 1, 8, generator=generator, dtype=torch.float64)
+    q, k = torch.randn(2, 1, 1, 8, generator=generator, dtype=torch.float64)
+
+    def turn(x: torch.Tensor, at: int) -> torch.Tensor:
+        return rotary(x, x, torch.tensor([at]), *table)[0]
 
     def product(at_q: int, at_k: int) -> torch.Tensor:
-        return (rotate(q, turns[at_q : at_q + 1]) * rotate(k, turns[at_k : at_k + 1])).sum()
+        return (turn(q, at_q) * turn(k, at_k)).sum()
 
     torch.testing.assert_close(
         product(first, second), product(first + shift, second + shift), rtol=0, atol=1e-10
     )
-    torch.testing.assert_close(rotate(q, turns[:1]), q)
-    torch.testing.assert_close(rotate(q, turns[first : first + 1]).norm(), q.norm())
+    torch.testing.assert_close(turn(q, 0), q)
+    torch.testing.assert_close(turn(q, first).norm(), q.norm())
 
 
 def test_interleaving_brings_halves_together_and_leaves_values() -> None:
@@ -60,10 +62,11 @@ def test_interleaving_brings_halves_together_and_leaves_values() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_rotation_keeps_the_dtype_and_rounds_once(dtype: torch.dtype) -> None:
-    x = torch.randn(9, 2, 3, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
-    turns = rotary_turns(9, 8, 100.0)
-    exact = rotate(x.double(), turns)
-    out = rotate(x, turns.to(torch.complex64))
+    x = torch.randn(9, 3, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
+    cos, sin = rotary_table(9, 8, 100.0)
+    positions = torch.arange(9)
+    exact, _ = rotary(x.double(), x.double(), positions, cos, sin)
+    out, _ = rotary(x, x, positions, cos.float(), sin.float())
     assert out.dtype == dtype
     assert ((out.double() - exact).abs() <= torch.finfo(dtype).eps * exact.abs() + 1e-6).all()
 

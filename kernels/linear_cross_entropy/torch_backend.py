@@ -38,7 +38,6 @@ def walk(
     rule: Rule,
     shares: Tensor | None,
     needs: Sequence[bool],
-    at_once: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Losses of all rows, and gradients of the sum of their shares.
 
@@ -50,18 +49,22 @@ def walk(
         rule: options.
         shares: (K,) what each row's loss is multiplied by, if gradients are needed.
         needs: which gradients to compute, of rows, weight and bias; the others have no elements.
-        at_once: R.
 
     Returns:
         losses (K,), 0 where ignored, in fp32, or fp64 for fp64 inputs; gradients in the inputs' dtypes.
     """
     n_rows, n_vocabulary, dtype = rows.shape[0], weight.shape[0], rows.dtype
     wide = torch.promote_types(dtype, torch.float32)
+    if dtype != wide and not _has_products(rows):
+        wider = rows.to(wide), weight.to(wide), None if bias is None else bias.to(wide)
+        items, *grads = walk(*wider, targets, rule, shares, needs)
+        return items, grads[0].to(dtype), grads[1].to(dtype), grads[2].to(dtype)
     kept = targets != rule.ignore_index
     items = rows.new_empty(n_rows, dtype=wide)
     grad_rows = rows.new_empty(rows.shape if needs[0] else 0)
     weight_total = weight.new_zeros(weight.shape if needs[1] else 0, dtype=wide)
     bias_total = weight.new_zeros(n_vocabulary if needs[2] else 0, dtype=wide)
+    at_once = chunk_rows(n_rows, n_vocabulary)
     buffer = rows.new_empty(min(at_once, n_rows), n_vocabulary, dtype=wide)
     narrow = buffer if dtype == wide else torch.empty_like(buffer, dtype=dtype)
     unit = torch.ones((), dtype=wide, device=rows.device)
@@ -129,6 +132,18 @@ def _chunk(
     return torch.where(kept, loss, 0.0)
 
 
+def _has_products(x: Tensor) -> bool:
+    """Whether this device multiplies matrices of x's half precision, rather than pretend to.
+
+    On a CPU without such instructions fp32 is 25 times as fast, widening included.
+    """
+    if x.device.type != "cpu":
+        return True
+    if x.dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
+
+
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
     if a.dtype == total.dtype:
         total.addmm_(a, b)
@@ -144,11 +159,10 @@ def forward(
     ignore_index: int,
     label_smoothing: float,
     z_loss: float,
-    at_once: int,
 ) -> Tensor:
     """Losses (K,) of rows; arguments as in `walk`."""
     rule = Rule(ignore_index, label_smoothing, z_loss)
-    return walk(rows, weight, bias, targets, rule, None, (False,) * 3, at_once)[0]
+    return walk(rows, weight, bias, targets, rule, None, (False,) * 3)[0]
 
 
 def backward(
@@ -160,12 +174,11 @@ def backward(
     ignore_index: int,
     label_smoothing: float,
     z_loss: float,
-    at_once: int,
     needs: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of rows, weight and bias, from the gradient (K,) of the losses."""
     rule = Rule(ignore_index, label_smoothing, z_loss)
-    return walk(rows, weight, bias, targets, rule, grad_items, needs, at_once)[1:]
+    return walk(rows, weight, bias, targets, rule, grad_items, needs)[1:]
 
 
 def reduced_forward(
@@ -176,7 +189,6 @@ def reduced_forward(
     ignore_index: int,
     label_smoothing: float,
     z_loss: float,
-    at_once: int,
     mean: bool,
     needs: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -186,22 +198,31 @@ def reduced_forward(
     if mean:
         share = share / (targets != ignore_index).sum().clamp_min(1)
     shares = share.expand(rows.shape[0])
-    items, grad_rows, grad_weight, grad_bias = walk(rows, weight, bias, targets, rule, shares, needs, at_once)
+    items, grad_rows, grad_weight, grad_bias = walk(rows, weight, bias, targets, rule, shares, needs)
     return items.sum() * share, items, grad_rows, grad_weight, grad_bias
 
 
 def reduced_backward(
-    grad: Tensor, grad_rows: Tensor, grad_weight: Tensor, grad_bias: Tensor
+    grad: Tensor,
+    grad_rows: Tensor,
+    grad_weight: Tensor,
+    grad_bias: Tensor,
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients times the incoming one."""
+    """Gradients times the incoming one.
+
+    They depend on rows, weight and bias, though these are not needed again: asked for a second derivative,
+    autograd shall find that there is none.
+    """
     scaled = [(x * grad).to(x.dtype) for x in (grad_rows, grad_weight, grad_bias)]
     return scaled[0], scaled[1], scaled[2]
 
 
 def torch_items(rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule) -> Tensor:
     """Losses (K,), 0 where ignored; arguments as in `walk`."""
-    at_once = chunk_rows(rows.shape[0], weight.shape[0])
-    items: Tensor = items_torch(rows, weight, bias, targets, *rule.flat(), at_once)
+    items: Tensor = items_torch(rows, weight, bias, targets, *rule.flat())
     return items
 
 
@@ -209,9 +230,8 @@ def torch_reduced(
     rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule, mean: bool
 ) -> tuple[Tensor, Tensor]:
     """The sum or mean of the losses, and the losses (K,), which have no gradient."""
-    at_once = chunk_rows(rows.shape[0], weight.shape[0])
     needs = [x is not None and torch.is_grad_enabled() and x.requires_grad for x in (rows, weight, bias)]
-    loss, items = reduced_torch(rows, weight, bias, targets, *rule.flat(), at_once, mean, needs)
+    loss, items = reduced_torch(rows, weight, bias, targets, *rule.flat(), mean, needs)
     return loss, items
 
 
@@ -231,14 +251,14 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _differentiate(backward: Any, ctx: Any, grad_items: Tensor | None) -> tuple[Tensor | None, ...]:
     needs = list(ctx.needs_input_grad[:3])
     if grad_items is None or not any(needs):
-        return (None,) * 8
+        return (None,) * 7
     grads = backward(grad_items, *ctx.saved_tensors, *ctx.options, needs)
-    return *(grad if needed else None for grad, needed in zip(grads, needs, strict=True)), *[None] * 5
+    return *(grad if needed else None for grad, needed in zip(grads, needs, strict=True)), *[None] * 4
 
 
 def _save_reduced(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     _, items, *grads = output
-    ctx.save_for_backward(*grads)
+    ctx.save_for_backward(*grads, *inputs[:3])
     ctx.mark_non_differentiable(items)
     ctx.needs = inputs[-1]
 
@@ -247,13 +267,14 @@ def _differentiate_reduced(
     backward: Any, ctx: Any, grad: Tensor | None, _: Tensor | None
 ) -> tuple[Tensor | None, ...]:
     if grad is None:
-        return (None,) * 10
-    grads = ctx.saved_tensors
+        return (None,) * 9
+    grads = ctx.saved_tensors[:3]
     # On the CPU a look at the number costs nothing, and spares writing a gradient of the weight's size again.
     # A compiler's tensor has no number to look at.
-    if type(grad) is not Tensor or grad.device.type != "cpu" or torch.compiler.is_compiling() or grad != 1.0:
-        grads = backward(grad, *grads)
-    return *(x if needed else None for x, needed in zip(grads, ctx.needs, strict=True)), *[None] * 7
+    looks = type(grad) is Tensor and grad.device.type == "cpu" and not torch.compiler.is_compiling()
+    if torch.is_grad_enabled() or not looks or grad != 1.0:
+        grads = backward(grad, *ctx.saved_tensors)
+    return *(x if needed else None for x, needed in zip(grads, ctx.needs, strict=True)), *[None] * 6
 
 
 def _fake_grads(rows: Tensor, weight: Tensor, needs: Sequence[bool]) -> tuple[Tensor, Tensor, Tensor]:
@@ -287,7 +308,7 @@ reduced_torch = Operation(
     reduced_forward,
     reduced_backward,
     fake=_fake_reduced,
-    fake_backward=lambda grad, *grads: tuple(torch.empty_like(x) for x in grads),
+    fake_backward=lambda grad, *saved: tuple(torch.empty_like(x) for x in saved[:3]),
     save=_save_reduced,
     differentiate=_differentiate_reduced,
     visible=2,

@@ -27,7 +27,7 @@ from ..launch import Launch
 from ..operation import FUSED, Operation, launch_of, on
 from .kernels import logit_gradients, row_losses, slice_statistics
 from .rule import Rule
-from .slices import MULTIPLE, Slicing, slicing
+from .slices import Slicing, slicing
 
 STATISTICS_BLOCK = 2048
 LOSSES_BLOCK = 128
@@ -45,7 +45,6 @@ def forward(
     ignore_index: int,
     label_smoothing: float,
     z_loss: float,
-    block: Sequence[int] | None,
 ) -> tuple[Tensor, Tensor]:
     """Losses of rows.
 
@@ -57,7 +56,6 @@ def forward(
         ignore_index: a row with this target counts for nothing.
         label_smoothing: see `Rule`.
         z_loss: see `Rule`.
-        block: (R, N) instead of what `slicing` finds; for tests, which want many slices of few logits.
 
     Returns:
         Losses (K,) and lse (K,), both fp32.
@@ -67,7 +65,7 @@ def forward(
     peak, total, chosen, summed, items, lse = statistics
     if n_rows == 0:
         return items.clone(), lse.clone()
-    plan = _plan(rows, n_vocabulary, block)
+    plan = slicing(n_rows, n_vocabulary)
     buffer = _buffer(plan, rows)
     with on(rows.device), _full_precision(rows):
         for columns in plan.over_vocabulary():
@@ -98,7 +96,6 @@ def backward(
     ignore_index: int,
     label_smoothing: float,
     z_loss: float,
-    block: Sequence[int] | None,
     needs: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of rows, weight and bias, in their dtypes.
@@ -113,7 +110,6 @@ def backward(
         ignore_index: as there.
         label_smoothing: as there.
         z_loss: as there.
-        block: as there.
         needs: which of the three gradients to compute; the others have no elements.
 
     Returns:
@@ -127,7 +123,7 @@ def backward(
     bias_total = rows.new_zeros(n_vocabulary if needs_bias else 0, dtype=sums)
     if n_rows == 0:
         return grad_rows, grad_weight.zero_(), bias_total.to(rows.dtype)
-    plan = _plan(rows, n_vocabulary, block)
+    plan = slicing(n_rows, n_vocabulary)
     buffer = _buffer(plan, rows)
     grad_buffer = torch.empty_like(buffer, dtype=rows.dtype)
     rows_total = rows.new_empty(grad_rows.shape, dtype=sums)
@@ -239,9 +235,9 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 def _differentiate(backward: Any, ctx: Any, grad_items: Tensor | None) -> tuple[Tensor | None, ...]:
     needs = list(ctx.needs_input_grad[:3])
     if grad_items is None or not any(needs):
-        return (None,) * 8
+        return (None,) * 7
     grads = backward(grad_items, *ctx.saved_tensors, *ctx.options, needs)
-    return *(grad if needed else None for grad, needed in zip(grads, needs, strict=True)), *[None] * 5
+    return *(grad if needed else None for grad, needed in zip(grads, needs, strict=True)), *[None] * 4
 
 
 items_triton = Operation(
@@ -255,31 +251,16 @@ items_triton = Operation(
 )
 
 
-def triton_items(
-    rows: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    targets: Tensor,
-    rule: Rule,
-    block: tuple[int, int] | None = None,
-) -> Tensor:
+def triton_items(rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule) -> Tensor:
     """Losses (K,) in fp32, 0 where ignored; arguments as in `forward`."""
     contiguous_bias = None if bias is None else bias.contiguous()
-    items: Tensor = items_triton(rows, weight, contiguous_bias, targets.contiguous(), *rule.flat(), block)
+    items: Tensor = items_triton(rows, weight, contiguous_bias, targets.contiguous(), *rule.flat())
     return items
 
 
-def _plan(rows: Tensor, n_vocabulary: int, block: Sequence[int] | None) -> Slicing:
-    n_rows = rows.shape[0]
-    if block is None:
-        return slicing(n_rows, n_vocabulary)
-    return Slicing(n_rows, n_vocabulary, block[0], block[1])
-
-
 def _buffer(plan: Slicing, rows: Tensor) -> Tensor:
-    """Memory for the logits of one slice, with rows that start at multiples of 128 elements."""
-    columns = triton.cdiv(plan.columns, MULTIPLE) * MULTIPLE
-    return rows.new_empty(min(plan.rows, plan.n_rows), columns, dtype=torch.float32)
+    """Memory for the logits of one slice, whose rows are aligned."""
+    return rows.new_empty(plan.rows, plan.columns, dtype=torch.float32)
 
 
 def _of_slice(buffer: Tensor, part: slice, columns: slice) -> Tensor:

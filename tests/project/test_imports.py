@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "packed": set(),
     "positions": {"config", "packed"},
     "layers": {"config", "packed", "positions", "kernels"},
-    "encoder": {"config", "packed", "positions", "layers"},
+    "encoder": {"config", "packed", "positions", "layers", "kernels"},
     "decoder": {"config", "packed", "positions", "layers"},
     "heads": {"config", "packed", "positions", "layers", "encoder", "decoder", "kernels"},
     "model": {"config", "packed", "encoder", "decoder", "heads"},

@@ -30,7 +30,7 @@ def is_ours(implementation: str) -> bool:
 
 def looks_of(implementations: Iterable[str]) -> dict[str, dict[str, Any]]:
     """How each implementation is drawn, ours first: blue, thick and full."""
-    names = sorted(set(implementations), key=lambda name: (not is_ours(name), name))
+    names = sorted(set(implementations), key=lambda name: (not is_ours(name), "triton" not in name, name))
     looks: dict[str, dict[str, Any]] = {}
     peers = ours = 0
     for number, name in enumerate(names):
@@ -66,19 +66,23 @@ def panels_of(count: int, ink: str) -> tuple[Figure, list[Axes]]:
     return figure, panels
 
 
-def plain_vertical(axis: Axes) -> None:
-    """A logarithmic vertical axis with numbers as people write them, that spans a factor of four at least."""
+def plain_vertical(panels: Sequence[Axes]) -> None:
+    """The shared vertical axis: logarithmic, numbers as people write them, a factor of four at least.
+
+    To be called when all is drawn, since it fixes the limits.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_yscale("log")
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.yaxis.set_minor_formatter(NullFormatter())
-    low, high = axis.get_ylim()
+    first = panels[0]
+    first.set_yscale("log")
+    first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    first.yaxis.set_minor_formatter(NullFormatter())
+    low, high = first.get_ylim()
     if high / low < 4:  # a narrow range makes mountains of little differences
         middle = math.sqrt(low * high)
-        low, high = axis.set_ylim(middle / 2, middle * 2)
+        low, high = first.set_ylim(middle / 2, middle * 2)
     if high / low < 30:  # less than two decades would show one number or two
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        first.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
 
 
 def plain_horizontal(axis: Axes, places: Iterable[float] = ()) -> None:

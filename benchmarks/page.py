@@ -99,9 +99,11 @@ def page(records: Sequence[Record], outcomes: Sequence[Outcome]) -> str:
 
 def _row(record: Record, run: int) -> list[Cell]:
     """One measurement, in the order of the columns."""
-    by_flops = record.flops_per_second is not None
+    by_flops = bool(record.flops_per_second)
     rate = record.flops_per_second if by_flops else record.bytes_per_second
-    scale, unit = (1e12, "TFLOP/s") if by_flops else (1e9, "GB/s")
+    large = (rate or 0.0) >= 1e12
+    scale = 1e12 if large else 1e9
+    unit = f"{'T' if large else 'G'}{'FLOP/s' if by_flops else 'B/s'}"
     shape = ", ".join(f"{name} {value}" for name, value in record.shape.items())
     case = f'<span title="{_escape(shape)}">{_escape(record.case)}</span>' if record.case else ""
     return [

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xformer.files import atomic_write
 
@@ -62,6 +62,26 @@ class Sweep:
         return f"{_slug(self.device)}/{_slug(self.title)}.png"
 
 
+@dataclass(frozen=True)
+class Unit:
+    """What throughput is counted in.
+
+    Attributes:
+        name: such as `TFLOP/s`.
+        scale: its size.
+        by_flops: operations rather than bytes.
+    """
+
+    name: str
+    scale: float
+    by_flops: bool
+
+    def rate(self, record: Record) -> float | None:
+        """A record's throughput, or none where it has no time."""
+        value = record.flops_per_second if self.by_flops else record.bytes_per_second
+        return value / self.scale if value else None
+
+
 def sweeps(records: Iterable[Record]) -> list[Sweep]:
     """All sweeps in which something was timed, by device, operation and name."""
     grouped: dict[tuple[str, str, str, str], list[Record]] = {}
@@ -93,7 +113,7 @@ def draw_sweep(sweep: Sweep, ink: str = "black") -> Figure:
     names = [name for name in DIRECTIONS if any(r.direction == name and r.seconds for r in sweep.records)]
     figure, panels = panels_of(len(names), ink)
     along = growing(sweep.records)
-    by_flops = counts_flops(sweep.records)
+    unit = unit_of(sweep.records)
     cases = list(dict.fromkeys(record.case for record in sweep.records if record.case))
 
     def place(record: Record) -> float:
@@ -102,21 +122,19 @@ def draw_sweep(sweep: Sweep, ink: str = "black") -> Figure:
     for axis, direction in zip(panels, names, strict=True):
         timed = [record for record in sweep.records if record.direction == direction and record.seconds]
         for name, look in looks_of(sweep.entrants).items():
-            points = sorted(
-                (place(r), y) for r in timed if r.implementation == name and (y := _rate(r, by_flops))
-            )
+            points = sorted((place(r), y) for r in timed if r.implementation == name and (y := unit.rate(r)))
             if points:
                 own = look if along is not None else {**look, "linestyle": "none"}
                 axis.plot(*zip(*points, strict=True), label=name, **own)
-        _roof(axis, timed, place, by_flops, ink)
-        plain_vertical(axis)
+        _roof(axis, timed, place, unit, ink, along is not None)
         axis.set_title(direction, fontsize=10, color=ink)
         if along is None:
             named_horizontal(axis, [case.removeprefix(sweep.name).strip() for case in cases])
         else:
             plain_horizontal(axis, map(place, timed))
             axis.set_xlabel(along.replace("_", " "), color=ink)
-    panels[0].set_ylabel("useful TFLOP/s" if by_flops else "useful GB/s", color=ink)
+    plain_vertical(panels)
+    panels[0].set_ylabel(f"useful {unit.name}", color=ink)
     figure.suptitle(f"{sweep.title}\n{sweep.device}", fontsize=10.5, color=ink)
     finish(figure, panels, ink, _left_out(sweep.records))
     return figure
@@ -158,10 +176,10 @@ def draw_errors(records: Sequence[Record], ink: str = "black") -> Figure | None:
                 axis.plot(*zip(*points, strict=True), label=name, **own)
         axis.axhline(2.0, color=ink, lw=0.9, ls="--", alpha=0.7)
         axis.axhline(1.0, color=ink, lw=0.6, ls=":", alpha=0.7)
-        plain_vertical(axis)
         plain_horizontal(axis)
         axis.set_title(direction, fontsize=10, color=ink)
         axis.set_xlabel("speed, as a share of the fastest", color=ink)
+    plain_vertical(panels)
     panels[0].set_ylabel("error, in plain PyTorch's", color=ink)
     first = judged[0]
     figure.suptitle(
@@ -217,33 +235,36 @@ def growing(records: Sequence[Record]) -> str | None:
     return None
 
 
-def counts_flops(records: Sequence[Record]) -> bool:
-    """Whether operations a second say more about a sweep than bytes a second."""
-    with_both = [r.flops / r.bytes for r in records if r.flops and r.bytes]
-    if with_both:
-        return max(with_both) >= COMPUTE_BOUND
-    return any(r.flops_per_second for r in records)
-
-
-def _rate(record: Record, by_flops: bool) -> float | None:
-    """TFLOP/s or GB/s."""
-    if by_flops:
-        return record.flops_per_second / 1e12 if record.flops_per_second else None
-    return record.bytes_per_second / 1e9 if record.bytes_per_second else None
+def unit_of(records: Sequence[Record]) -> Unit:
+    """What says most about a sweep: operations a second, or where memory binds, bytes a second."""
+    both = [r.flops / r.bytes for r in records if r.flops and r.bytes]
+    by_flops = max(both) >= COMPUTE_BOUND if both else any(r.flops_per_second for r in records)
+    if not by_flops:
+        return Unit("GB/s", 1e9, False)
+    most = max((r.flops_per_second or 0.0 for r in records), default=0.0)
+    return Unit("TFLOP/s", 1e12, True) if most >= 1e12 else Unit("GFLOP/s", 1e9, True)
 
 
 def _roof(
-    axis: Axes, timed: Sequence[Record], place: Callable[[Record], float], by_flops: bool, ink: str
+    axis: Axes,
+    timed: Sequence[Record],
+    place: Callable[[Record], float],
+    unit: Unit,
+    ink: str,
+    connected: bool,
 ) -> None:
-    """What this device could do at most, dashed: the rate of anyone over their share of the roofline."""
+    """What this device could do at most: the rate of anyone over their share of the roofline."""
     roof = {
         place(r): rate / r.roofline_share
         for r in timed
-        if r.roofline_share and (rate := _rate(r, by_flops)) is not None
+        if r.roofline_share and (rate := unit.rate(r)) is not None
     }
     if roof:
         points = sorted(roof.items())
-        axis.plot(*zip(*points, strict=True), color=ink, lw=1.0, ls="--", alpha=0.6, label="roofline")
+        look: dict[str, Any] = (
+            {"ls": "--"} if connected and len(roof) > 1 else {"ls": "none", "marker": "_", "ms": 24}
+        )
+        axis.plot(*zip(*points, strict=True), color=ink, lw=1.0, alpha=0.6, label="roofline", **look)
 
 
 def _left_out(records: Sequence[Record]) -> str:

@@ -12,11 +12,11 @@ import pytest
 
 from xformer.benchmarks.drawing import OURS, PLACEHOLDER_INK, svg
 from xformer.benchmarks.plots import (
-    counts_flops,
     draw_errors,
     draw_sweep,
     growing,
     sweeps,
+    unit_of,
     write_pictures,
 )
 from xformer.benchmarks.record import Record
@@ -87,11 +87,23 @@ def test_bandwidth_where_bytes_bind(make_record: MakeRecord) -> None:
         )
         for c in (64, 128)
     ]
-    assert not counts_flops(norms)
+    assert unit_of(norms).name == "GB/s"
     (sweep,) = sweeps(norms)
     (axis,) = draw_sweep(sweep).axes
     assert axis.get_ylabel() == "useful GB/s"
     assert lines_of(axis)["xformer triton"] == pytest.approx([64, 2, 128, 2])
+
+
+def test_every_panel_shows_all_of_its_points(make_record: MakeRecord) -> None:
+    records = [
+        make_record(seconds=seconds, direction=direction)
+        for direction, seconds in (("forward", 1e-3), ("backward", 1.0), ("forward+backward", 1e3))
+    ]
+    (sweep,) = sweeps(records)
+    for axis in draw_sweep(sweep).axes:
+        low, high = axis.get_ylim()
+        ours = lines_of(axis)["xformer triton"]
+        assert low < ours[1] < high
 
 
 def test_ragged_batches_stand_side_by_side(make_record: MakeRecord) -> None:

@@ -51,7 +51,8 @@ class Judge:
             return None, [ended(record, error) for record in records.values()]
         try:
             if trained:
-                prepared = self._prepare(contender)
+                if contender.requires is not None:
+                    prepared = self._prepare(contender)
                 errors = largest_errors(solve(prepared), self._true)
                 for each in trained:
                     names = (*(prepared.results if each != "backward" else ()), *prepared.gradients)
@@ -61,7 +62,7 @@ class Judge:
         return prepared, list(records.values())
 
     def _prepare(self, contender: Contender[Any]) -> Prepared:
-        """Some peers write into their inputs: they get copies, fresh ones for each look at their results."""
+        """Packages from elsewhere may write into their inputs: they get copies, fresh for each look at them."""
         inputs = self._inputs if contender.requires is None else self._inputs.copy()
         prepared: Prepared = contender.prepare(self._case, inputs)
         return prepared

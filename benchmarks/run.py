@@ -135,9 +135,9 @@ def run(operation: Operation[Any], options: Options, session: Session | None = N
     session = begin() if session is None else session
     kind = session.environment.kind
     dtype_name: DtypeName = options.dtype or ("bfloat16" if kind == "cuda" else "float32")
-    deadline = math.inf if options.budget is None else time.perf_counter() + options.budget
     if not isinstance(operation, Copy | Matmul):
         yield from _ceilings(options, dtype_name, session)
+    deadline = math.inf if options.budget is None else time.perf_counter() + options.budget
     wanted = options.implementations
     present = []
     for contender in operation.contenders():

@@ -13,7 +13,6 @@ from rich.text import Text
 from .environment import Environment
 from .record import Record
 
-# What the columns mean; to be shown once.
 LEGEND = (
     "warm, cold: ms a call, caches as they are or overwritten; host: µs to start one; "
     "share: of the roofline; MiB: peak; error: distance from fp64 over plain PyTorch's"
@@ -21,11 +20,11 @@ LEGEND = (
 
 
 def heading(where: Environment) -> str:
-    """One line that says where the numbers come from."""
+    """Where the numbers come from, and what the columns of the tables mean."""
     triton = f"Triton {where.triton}" if where.triton else "no Triton"
     threads = f", {where.threads} CPU threads" if where.kind == "cpu" else ""
     versions = f"torch {where.torch}, {triton}, commit {where.commit}{'+' if where.dirty else ''}"
-    return f"{where.device}{threads}, {versions}"
+    return f"{where.device}{threads}, {versions}\n{LEGEND}"
 
 
 def by_case(records: Iterable[Record]) -> Iterator[list[Record]]:

@@ -54,7 +54,9 @@ class Copy(Composed[CopyCase]):
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[CopyCase]:
         """The largest first; then what fits in caches."""
-        sizes = [GIB, GIB // 4, GIB // 16, GIB // 64, GIB // 256] if kind == "cuda" else [GIB // 8, GIB // 64]
+        sizes = (
+            [GIB, GIB // 4, GIB // 16, GIB // 64, GIB // 256] if kind == "cuda" else [GIB // 16, GIB // 64]
+        )
         return [_copy(size) for size in (sizes[:1] if quick else sizes)]
 
     def contenders(self) -> Sequence[Contender[CopyCase]]:

@@ -92,7 +92,7 @@ class Toy(Composed[ToyCase]):
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Session:
     """One whose ceilings are known, with a stopwatch that does not wait for a cache to be overwritten."""
-    monkeypatch.setattr("xformer.benchmarks.stopwatch.CACHE_BYTES", 64)
+    monkeypatch.setattr("xformer.benchmarks.stopwatch.cpu_cache_bytes", lambda: 64)
     found = begin("cpu")
     found.stopwatch = CpuStopwatch(shortest=1e-6)
     found.bytes_per_second = 1e9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -34,6 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(module.time, "perf_counter", lambda: clock.now)
     monkeypatch.setattr(module, "CACHE_BYTES", 64)
+    monkeypatch.setattr(module, "LEAST_CACHE_BYTES", 64)
     return clock
 
 
@@ -80,6 +82,17 @@ def test_what_comes_before_is_not_timed(clock: Clock) -> None:
     assert runner.cold() == pytest.approx(2.0)
     assert clock.log == ["forward", "backward"] * 2
     assert set(given) == {"forward"}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "mebibytes"),
+    [(["48K", "2048K", "49152K"], 96), (["32K"], 32), (["999999K"], 256), ([], 256), (["?"], 256)],
+)
+def test_twice_the_last_cache_is_overwritten(sizes: list[str], mebibytes: int, tmp_path: Path) -> None:
+    for number, size in enumerate(sizes):
+        (tmp_path / f"index{number}").mkdir()
+        (tmp_path / f"index{number}" / "size").write_text(f"{size}\n", encoding="utf-8")
+    assert module.cpu_cache_bytes(tmp_path) == mebibytes * 2**20
 
 
 def test_a_cpu_has_no_launches_apart(clock: Clock) -> None:

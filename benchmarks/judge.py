@@ -62,7 +62,7 @@ class Judge:
         return prepared, list(records.values())
 
     def _prepare(self, contender: Contender[Any]) -> Prepared:
-        """Packages from elsewhere may write into their inputs: they get copies, fresh for each look at them."""
+        """Packages from elsewhere may write into their inputs: they get copies, fresh ones for each look."""
         inputs = self._inputs if contender.requires is None else self._inputs.copy()
         prepared: Prepared = contender.prepare(self._case, inputs)
         return prepared

@@ -131,7 +131,7 @@ def attention_backward_query(
     row_lse = load_row_lse(lse, row, rows < n_queries, FOLDED)
     row_delta = tl.load(delta + row, mask=rows < n_queries, other=0.0)
     slope, line = load_relations(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
-    state = row
+    state = rows
     if DROPOUT:
         state = row_state(row, seed_low, seed_high)
 
@@ -160,6 +160,7 @@ def attention_backward_query(
         nearest = begin + (end - begin + BLOCK_N - 1) // BLOCK_N * BLOCK_N - (first + shift)
         table = add_to_buckets(table, carried, nearest - BLOCK_M, buckets, far, BLOCK_M, R)
         tl.store(partial + tl.program_id(0).to(tl.int64) * R + tl.arange(0, R), table)
+    row = (start_q + rows) * n_heads + head  # once more, rather than kept in registers all the way
     grad_query *= scale
     if BLOCK_E > 0:
         grad_query_rest *= scale

@@ -101,7 +101,6 @@ def attention_forward(
     shift = n_keys - n_queries
 
     rows = first + tl.arange(0, BLOCK_M)
-    row = (start_q + rows) * n_heads + head
     query_base = q + start_q * stride_qt + head.to(tl.int64) * stride_qh
     key_base = k + start_k * stride_kt + (head // group).to(tl.int64) * stride_kh
     value_base = v + start_k * stride_vt + (head // group).to(tl.int64) * stride_vh
@@ -109,9 +108,9 @@ def attention_forward(
         query_base, rows, stride_qt, stride_qd, n_queries, D, BLOCK_D, BLOCK_E, True
     )  # fmt: skip
     slope, line = load_relations(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
-    state = row
+    state = rows
     if DROPOUT:
-        state = row_state(row, seed_low, seed_high)
+        state = row_state((start_q + rows) * n_heads + head, seed_low, seed_high)
 
     acc, acc_rest = zero_parts(BLOCK_M, BLOCK_D, BLOCK_E)
     row_max = tl.full([BLOCK_M], float("-inf"), tl.float32)
@@ -137,6 +136,7 @@ def attention_forward(
 
     row_sum = tl.where(row_sum == 0.0, 1.0, row_sum)  # a row that saw nothing; its maximum is -inf
     log2_sum = tl.log2(row_sum)
+    row = (start_q + rows) * n_heads + head  # only now, lest it take registers all the way
     row_lse = (row_max + log2_sum) * LN_2 if FOLDED else row_max + log2_sum * LN_2
     tl.store(lse + row, row_lse, mask=rows < n_queries)
     if DROPOUT:

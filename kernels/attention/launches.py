@@ -71,9 +71,9 @@ class Case:
     max_length: int = 512
 
     @property
-    def busy(self) -> bool:
-        """Whether scores are shaped by more than masks."""
-        return self.alibi or self.bias or self.softcap or self.dropout
+    def burden(self) -> int:
+        """As in `Rules`."""
+        return (self.alibi or self.bias) + self.softcap + self.dropout
 
     @property
     def label(self) -> str:
@@ -121,7 +121,7 @@ def launch(kernel: Kernel, target: Target, case: Case, tile: Tile | None = None)
         tile: instead of the device's.
     """
     if tile is None:
-        tile = attention_tile(kernel, target, case.head_size, case.dtype, case.max_length, case.busy)
+        tile = attention_tile(kernel, target, case.head_size, case.dtype, case.max_length, case.burden)
     shape = constants(case.head_size, case.tf32, tile)
     flags = {
         "CAUSAL": case.causal, "WINDOW": case.window, "ALIBI": case.alibi, "BIAS": case.bias,

@@ -37,10 +37,10 @@ class Rules:
     seed: int
 
     @property
-    def is_busy(self) -> bool:
-        """Whether a tile of scores is shaped by more than masks."""
+    def burden(self) -> int:
+        """How many things shape a tile of scores besides masks: biases, a soft cap, dropout."""
         biased = self.alibi_slopes is not None or self.bias_table is not None
-        return biased or self.softcap is not None or self.dropout > 0
+        return biased + (self.softcap is not None) + (self.dropout > 0)
 
     def has_blind_rows(self, n_queries: int, n_keys: int) -> bool:
         """Whether some query sees no key: causal or windowed, and more queries than keys."""

@@ -20,7 +20,7 @@ def attention_tile(
     head_size: int,
     dtype: torch.dtype,
     max_length: int,
-    busy: bool = False,
+    burden: int = 0,
 ) -> Tile:
     """The tile of an attention kernel.
 
@@ -36,21 +36,26 @@ def attention_tile(
         dtype: of q, k and v.
         max_length: of the sequences along the side that a program owns: queries, or keys for `key_value`. A
             tile is not made larger than that.
-        busy: scores are shaped by more than masks: biases, a soft cap, dropout. Their registers come on top.
+        burden: how many things shape scores besides masks (biases, a soft cap, dropout): they take registers.
 
     Returns:
         Block sizes, warps and stages.
     """
-    width = 1 << (sum(head_parts(head_size)) - 1).bit_length()
+    columns = sum(head_parts(head_size))
+    width = 1 << (columns - 1).bit_length()
     if target.backend == "cpu":
         return Tile(32, 32, 1, 1)
-    if kernel == "query_table":
-        side = 64 if dtype != torch.float32 and width <= 64 else 32
-        return Tile(side, side, 8, 1)
-    tile = _single(kernel, target, width) if dtype == torch.float32 else _half(kernel, target, width)
-    if busy and tile.num_warps == 4:
-        tile = Tile(tile.block_m, tile.block_n, 8, tile.num_stages)
     longest = max(16, 1 << (max_length - 1).bit_length()) if max_length > 0 else 16
+    if kernel == "query_table":
+        small = dtype == torch.float32 or width > 64 or target.arch == 80
+        side = min(32 if small else 64, longest)
+        return Tile(side, side, 4 if small and width <= 64 else 8, 1)
+    if dtype == torch.float32:
+        tile = _single(kernel, target, columns)
+    else:
+        tile = _half(kernel, target, width)
+    if burden and target.backend == "cuda" and dtype != torch.float32:
+        tile = _burdened(kernel, target, width, tile, burden)
     if kernel == "key_value":
         return Tile(tile.block_m, min(tile.block_n, longest), tile.num_warps, tile.num_stages)
     return Tile(min(tile.block_m, longest), tile.block_n, tile.num_warps, tile.num_stages)
@@ -63,7 +68,7 @@ def _half(kernel: Kernel, target: Target, width: int) -> Tile:
     if kernel == "forward":
         if width <= 64:
             return Tile(128, 64, 4 if target.arch == 90 else 8, 3)
-        return Tile(128, 64, 8, 3) if width == 128 else Tile(64, 32, 8, 2)
+        return Tile(128, 64, 8, 2 if target.arch == 100 else 3) if width == 128 else Tile(64, 32, 8, 2)
     if kernel == "query":
         if width <= 64:
             return Tile(128, 64, 8, 2)
@@ -74,8 +79,19 @@ def _half(kernel: Kernel, target: Target, width: int) -> Tile:
     if width <= 64:
         return Tile(16 if target.arch == 80 else 32, 128, 8, 1)
     if width == 128:
-        return Tile(16, 64, 8, 2 if target.arch == 90 else 1)
+        return Tile(16, 64, 8, 1)
     return Tile(16, 32, 8, 1)
+
+
+def _burdened(kernel: Kernel, target: Target, width: int, tile: Tile, burden: int) -> Tile:
+    """fp16 and bf16 where biases, a soft cap or dropout take registers too."""
+    if kernel == "forward":
+        rows = min(tile.block_m, 64) if width == 128 and target.arch != 90 else tile.block_m
+        # A bias is fetched ahead with the keys, and takes more shared memory than they.
+        return Tile(rows, tile.block_n, 8, 2)
+    if kernel == "key_value" and burden > 1 and width <= 64 and target.arch != 100:
+        return Tile(16, 32, 4, 1) if target.arch == 80 else Tile(16, 64, 8, 1)
+    return tile
 
 
 def _half_hip(kernel: Kernel, width: int) -> Tile:
@@ -87,18 +103,23 @@ def _half_hip(kernel: Kernel, width: int) -> Tile:
     return Tile(16, 32, 4, 1) if kernel == "key_value" else Tile(32, 16, 4, 1)
 
 
-def _single(kernel: Kernel, target: Target, width: int) -> Tile:
+def _single(kernel: Kernel, target: Target, columns: int) -> Tile:
     """fp32, whose products run from registers."""
+    width = 1 << (columns - 1).bit_length()
     if target.backend == "hip" and width == 256 and kernel != "query":
         return Tile(16, 16, 4, 1)
     if kernel == "forward":
-        return Tile(32, 32, 4, 1) if width <= 64 else Tile(16, 32, 8, 1)
+        if width <= 64:
+            return Tile(32, 32, 4, 1)
+        return Tile(16, 16 if width == 256 and target.arch == 100 else 32, 8, 1)
     if kernel == "query":
         if width <= 64:
             return Tile(32, 32, 8, 1)
         return Tile(16, 16, 4 if target.arch == 80 else 8, 1)
     if width == 256:
         return Tile(16, 32, 8, 1) if target.arch == 80 else Tile(16, 16, 16, 1)
-    if width == 128 or (width <= 32 and target.arch == 80):
+    if width == 128:
+        return Tile(16, 32 if columns < 128 else 16, 8, 1)
+    if width <= 32 and target.arch == 80:
         return Tile(16, 16, 8, 1)
     return Tile(16, 32, 8, 1) if target.arch == 90 else Tile(32, 16, 4, 1)

@@ -241,7 +241,7 @@ attention_triton_backward.register_autograd(_no_second_backward)
 
 
 def _tile(kernel: Kernel, q: Tensor, rules: Rules, max_length: int, block: Sequence[int] | None) -> Tile:
-    tile = attention_tile(kernel, target_of(q.device), q.shape[2], q.dtype, max_length, rules.is_busy)
+    tile = attention_tile(kernel, target_of(q.device), q.shape[2], q.dtype, max_length, rules.burden)
     if block is None:
         return tile
     n_queries, n_keys = (min(block), min(block)) if kernel == "query_table" else block

@@ -85,7 +85,8 @@ def _backward(grad: Tensor, x: Tensor, weight: Tensor, rstd: Tensor) -> tuple[Te
     grad = grad.to(rstd.dtype)
     normal = x * rstd
     product = grad * normal
-    along = (product @ weight.to(rstd.dtype)).div_(x.shape[1])
+    # Not `@`, which autocast would round to bfloat16 on a CPU.
+    along = torch.mv(product, weight.to(rstd.dtype)).div_(x.shape[1])
     grad_weight = product.sum(0)
     grad_x = torch.mul(grad, weight, out=product).addcmul_(normal, along[:, None], value=-1).mul_(rstd)
     return grad_x.to(x.dtype), grad_weight.to(weight.dtype)

@@ -73,7 +73,7 @@ class Case:
     @property
     def burden(self) -> int:
         """As in `Rules`."""
-        return (self.alibi or self.bias) + self.softcap + self.dropout
+        return (self.alibi or self.bias) + self.softcap + 2 * self.dropout
 
     @property
     def label(self) -> str:

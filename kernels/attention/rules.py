@@ -38,9 +38,9 @@ class Rules:
 
     @property
     def burden(self) -> int:
-        """How many things shape a tile of scores besides masks: biases, a soft cap, dropout."""
+        """How much shapes a tile of scores besides masks: biases, a soft cap; dropout counts twice."""
         biased = self.alibi_slopes is not None or self.bias_table is not None
-        return biased + (self.softcap is not None) + (self.dropout > 0)
+        return biased + (self.softcap is not None) + 2 * (self.dropout > 0)
 
     def has_blind_rows(self, n_queries: int, n_keys: int) -> bool:
         """Whether some query sees no key: causal or windowed, and more queries than keys."""

@@ -36,7 +36,7 @@ def attention_tile(
         dtype: of q, k and v.
         max_length: of the sequences along the side that a program owns: queries, or keys for `key_value`. A
             tile is not made larger than that.
-        burden: how many things shape scores besides masks (biases, a soft cap, dropout): they take registers.
+        burden: how much shapes scores besides masks, and takes registers; see `Rules.burden`.
 
     Returns:
         Block sizes, warps and stages.
@@ -50,10 +50,7 @@ def attention_tile(
         small = dtype == torch.float32 or width > 64 or target.arch == 80
         side = min(32 if small else 64, longest)
         return Tile(side, side, 4 if small and width <= 64 else 8, 1)
-    if dtype == torch.float32:
-        tile = _single(kernel, target, columns)
-    else:
-        tile = _half(kernel, target, width)
+    tile = _single(kernel, target, columns) if dtype == torch.float32 else _half(kernel, target, width)
     if burden and target.backend == "cuda" and dtype != torch.float32:
         tile = _burdened(kernel, target, width, tile, burden)
     if kernel == "key_value":
@@ -90,7 +87,7 @@ def _burdened(kernel: Kernel, target: Target, width: int, tile: Tile, burden: in
         # A bias is fetched ahead with the keys, and takes more shared memory than they.
         return Tile(rows, tile.block_n, 8, 2)
     if kernel == "key_value" and burden > 1 and width <= 64 and target.arch != 100:
-        return Tile(16, 32, 4, 1) if target.arch == 80 else Tile(16, 64, 8, 1)
+        return Tile(16, 32, 4, 1) if burden > 2 and target.arch == 80 else Tile(16, 64, 8, 1)
     return tile
 
 

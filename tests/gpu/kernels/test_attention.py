@@ -35,6 +35,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "window": {"window": 128},
     "causal window": {"causal": True, "window": 300},
 }
+SHAPERS: dict[str, dict[str, Any]] = {
+    "t5": {"bias_buckets": 32},
+    "t5, causal": {"bias_buckets": 32, "options": {"causal": True}},
+    "soft cap": {"options": {"softcap": 5.0}},
+    "dropout": {"options": {"dropout": 0.1, "seed": -3}},
+    "sink": {"sink": True},
+    "everything": {
+        "alibi": True,
+        "bias_buckets": 32,
+        "sink": True,
+        "options": {"causal": True, "window": 300, "softcap": 20.0, "dropout": 0.2, "seed": 2**40},
+    },
+}
 
 
 def assert_passes(problem: Problem) -> None:
@@ -53,14 +66,43 @@ def test_keeps_the_rule(problem: str, option: str, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("head_size", [1, 32, 72, 96, 128, 200, 256])
+@pytest.mark.parametrize("shaper", SHAPERS)
+@pytest.mark.parametrize("problem", ["ragged", "long", "cross"])
+@pytest.mark.parametrize("head_size", [64, 128])
+def test_each_option(problem: str, shaper: str, head_size: int, dtype: torch.dtype) -> None:
+    assert_passes(Problem(**PROBLEMS[problem], head_size=head_size, dtype=dtype, **SHAPERS[shaper]))
+
+
+def test_the_longest() -> None:
+    """8,192 tokens, beside one."""
+    options: dict[str, Any] = {"dropout": 0.1, "seed": 1}
+    problem = Problem((8192, 1), n_heads=1, n_kv_heads=1, head_size=64, dtype=torch.bfloat16, bias_buckets=32)
+    assert_passes(problem)
+    assert_passes(Problem((8192, 1), n_heads=1, n_kv_heads=1, head_size=64, sink=True, options=options))
+
+
+def test_tf32_only_on_demand() -> None:
+    """Rounded to 10 bits of mantissa, factors are off by up to 2^-11; fp32 keeps 2^-24."""
+    inputs = draw(Problem((300, 50), head_size=64), "cuda")
+    exact = solve(inputs.to(torch.float64), "reference")["out"]
+    by_default = solve(inputs, "triton")["out"]
+    inputs.arguments["allow_tf32"] = True
+    rounded = solve(inputs, "triton")["out"]
+    assert (by_default - exact).abs().max() < 1e-5
+    assert 1e-5 < (rounded - exact).abs().max() < 1e-2
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("head_size", [1, 32, 40, 72, 80, 96, 128, 144, 200, 256])
 def test_head_sizes(head_size: int, dtype: torch.dtype) -> None:
     assert_passes(Problem((190, 64), head_size=head_size, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_runs_are_bitwise_repeatable(dtype: torch.dtype) -> None:
-    inputs = draw(Problem((700, 130, 9), n_heads=8, n_kv_heads=2, head_size=64, dtype=dtype), "cuda")
+    options: dict[str, Any] = {"dropout": 0.1, "seed": 1}
+    problem = Problem((700, 130, 9), None, 8, 2, 64, dtype, bias_buckets=32, sink=True, options=options)
+    inputs = draw(problem, "cuda")
     first = solve(inputs, "triton")
     for _ in range(5):
         again = solve(inputs, "triton")
@@ -97,7 +139,7 @@ def test_compiles_with_inductor() -> None:
 def test_left_to_itself_triton_is_chosen_where_it_can() -> None:
     inputs = draw(Problem((9, 4), bias_buckets=8), "cuda")
     everything: dict[str, Any] = {**inputs.leaves, **inputs.arguments}
-    by_default, by_torch = attention(**everything), attention(**everything, backend="torch")
-    assert torch.equal(by_default, by_torch)
-    del everything["bias_table"]
     assert torch.equal(attention(**everything), attention(**everything, backend="triton"))
+    for name in ("q", "k", "v"):
+        everything[name] = everything[name].double()
+    assert torch.equal(attention(**everything), attention(**everything, backend="torch"))

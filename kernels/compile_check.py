@@ -26,7 +26,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.errors import TritonError
 
-from . import glu_triton, norm_triton, rotary_triton
+from . import embedding_norm_triton, glu_triton, norm_triton, rotary_triton
 from .assembly import Resources, read
 from .attention import launches as attention
 from .attention import statistics_launches as attention_statistics
@@ -37,7 +37,8 @@ from .occupancy import Occupancy, occupancy
 
 TARGETS = (AMPERE, HOPPER, BLACKWELL, CDNA3)
 MODULES = (
-    attention, attention_statistics, linear_cross_entropy, norm_triton, rotary_triton, glu_triton,
+    attention, attention_statistics, linear_cross_entropy,
+    norm_triton, rotary_triton, glu_triton, embedding_norm_triton,
 )  # fmt: skip
 
 _HEADS = (

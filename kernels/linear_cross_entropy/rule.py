@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -27,4 +27,4 @@ class Rule:
 
     def flat(self) -> tuple[int, float, float]:
         """The options as the arguments of a custom operator."""
-        return astuple(self)
+        return self.ignore_index, self.label_smoothing, self.z_loss

@@ -94,6 +94,8 @@ def plain_horizontal(axis: Axes, places: Iterable[float] = ()) -> None:
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     axis.xaxis.set_minor_formatter(NullFormatter())
     if not ticks:
+        low, high = axis.get_xlim()
+        axis.set_xlim(min(low, high / 4), high)
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     elif len(ticks) <= 14:
         axis.set_xticks(ticks)

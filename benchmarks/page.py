@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +72,7 @@ def page(records: Sequence[Record], outcomes: Sequence[Outcome]) -> str:
     shown = latest(records)
     runs = list(dict.fromkeys(record.environment.time for record in shown))
     rows = [_row(record, runs.index(record.environment.time) + 1) for record in shown]
+    rows, common = _set_aside(rows)
     heads = rows[0] if rows else []
     first_of_runs = [next(r.environment for r in shown if r.environment.time == time) for time in runs]
     run_rows = [_run(where, number) for number, where in enumerate(first_of_runs, 1)]
@@ -84,6 +85,7 @@ def page(records: Sequence[Record], outcomes: Sequence[Outcome]) -> str:
         "goals": _goals(outcomes),
         "pictures": pictures,
         "filters": "".join(_filter(rows, name) for name in FILTERS),
+        "common": f"All rows: {_escape(', '.join(common))}." if common else "",
         "heads": "".join(_head(cell, sortable=True) for cell in heads),
         "rows": "\n".join(
             f"<tr{' class=ours' if is_ours(record.implementation) else ''}>{_cells(row)}</tr>"
@@ -125,6 +127,25 @@ def _row(record: Record, run: int) -> list[Cell]:
         _number("run", run, 1.0),
         _text("note", record.note),
     ]
+
+
+def _set_aside(rows: list[list[Cell]]) -> tuple[list[list[Cell]], list[str]]:
+    """Hide columns that say the same in every row, and the sweep, which a case's name begins with.
+
+    Returns:
+        The rows, and what all of them say.
+    """
+    columns = [[row[number] for row in rows] for number in range(len(rows[0]))] if rows else []
+    same = {
+        column[0].name: column[0].value for column in columns if len({cell.value for cell in column}) == 1
+    }
+    constant = [name for name in FILTERS if name in same]
+    aside = {"sweep", "run", *constant} if "run" in same else {"sweep", *constant}
+    hidden = [
+        [replace(cell, style=f"{cell.style} aside".strip()) if cell.name in aside else cell for cell in row]
+        for row in rows
+    ]
+    return hidden, [same[name] for name in constant if same[name] and name != "sweep"]
 
 
 def _run(where: Environment, number: int) -> list[Cell]:
@@ -229,9 +250,12 @@ def _filter(rows: Sequence[Sequence[Cell]], name: str) -> str:
 
 
 def _head(cell: Cell, *, sortable: bool) -> str:
+    """The head of a cell's column."""
     name = _escape(cell.name)
     inner = f'<button type="button">{name}</button>' if sortable else name
-    return f'<th scope="col"{" class=number" if cell.number else ""}>{inner}</th>'
+    fits = (("number", cell.number), ("aside", "aside" in cell.style))
+    kinds = " ".join(kind for kind, is_so in fits if is_so)
+    return f'<th scope="col" class="{kinds}">{inner}</th>'
 
 
 def _cells(row: Sequence[Cell]) -> str:

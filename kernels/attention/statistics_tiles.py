@@ -46,7 +46,9 @@ def statistics_tile(
         own, other, warps, stages = _single(width)
     else:
         own, other, warps, stages = _half(kernel, target, width)
-    if biased and other > 16:
+    if biased and kernel == "row_statistics" and _has_tensor_memory(target):
+        own, other = min(own, 64), 16  # a thread has a whole row, and an address for each key in it
+    elif biased and other > 16:
         other //= 2
     longest = max(16, 1 << (max_length - 1).bit_length()) if max_length > 0 else 16
     if longest < own:
@@ -96,8 +98,8 @@ def rows_tile(head_size: int) -> Tile:
 
 
 def _has_wgmma(target: Target) -> bool:
-    return 90 <= int(target.arch) < 100
+    return target.backend == "cuda" and 90 <= int(target.arch) < 100
 
 
 def _has_tensor_memory(target: Target) -> bool:
-    return 100 <= int(target.arch) < 120
+    return target.backend == "cuda" and 100 <= int(target.arch) < 120

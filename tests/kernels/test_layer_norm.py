@@ -74,6 +74,8 @@ def test_several_tiles_a_program(
     assert_passes(norm, leaves, grads, "triton")
 
 
+# In columns that only fill a block up, gradients mean nothing and may overflow; none is stored.
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_problem(data: st.DataObject, triton_device: torch.device) -> None:

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from xformer.config import ModelConfig
+from xformer.kernels import linear_cross_entropy
 from xformer.layers import norm
 from xformer.packed import Packed
 
@@ -73,6 +74,25 @@ class MaskedLMHead(nn.Module):
         """
         rows = self.head(hidden.index_select(0, selected))
         return F.linear(rows, embedding if self.weight is None else self.weight, self.bias)
+
+    def loss(
+        self, hidden: Tensor, selected: Tensor, embedding: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of some tokens, whose logits are never all in memory.
+
+        Args:
+            hidden: (T, C) as in `forward`.
+            selected: (S,) as there.
+            embedding: (V, C) as there.
+            targets: (S,) int64, the tokens that should be there.
+
+        Returns:
+            The mean in nats, 0 if nothing is selected, and each loss (S,), without a gradient; both in
+            at least fp32.
+        """
+        rows = self.head(hidden.index_select(0, selected))
+        weight = embedding if self.weight is None else self.weight
+        return linear_cross_entropy(rows, weight, targets, bias=self.bias, return_items=True)
 
     @torch.no_grad()
     def start_from_unigram(self, log_probs: Tensor) -> None:

@@ -38,6 +38,22 @@ class MultilingualModel(nn.Module):
         hidden = self.encoder(batch, n_layers=n_layers, backend=backend)
         return self.masked_lm(hidden, selected, self.encoder.token_embedding)
 
+    def token_losses(
+        self,
+        batch: Packed,
+        selected: Tensor,
+        targets: Tensor,
+        *,
+        n_layers: int | None = None,
+        backend: str | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The mean cross-entropy in nats of `targets` (S,) at the tokens `selected` (S,), and each (S,).
+
+        Only the mean has a gradient.
+        """
+        hidden = self.encoder(batch, n_layers=n_layers, backend=backend)
+        return self.masked_lm.loss(hidden, selected, self.encoder.token_embedding, targets)
+
     def sentence_vectors(
         self, batch: Packed, *, n_layers: int | None = None, backend: str | None = None
     ) -> Tensor:

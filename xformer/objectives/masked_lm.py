@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from xformer.model import MultilingualModel
-from xformer.objectives.loss import Loss, at_least_fp32
+from xformer.objectives.loss import Loss
 from xformer.objectives.masking import choose, hide
 from xformer.packed import Packed, pack
 from xformer.run_config import MaskingConfig
@@ -94,7 +93,8 @@ def hide_tokens(
 def masked_lm_loss(
     model: MultilingualModel, batch: MaskedBatch, *, n_layers: int | None = None, backend: str | None = None
 ) -> Loss:
-    """Cross-entropy of the hidden tokens, in nats a token. Logits exist for the selected rows only."""
-    logits = model.token_logits(batch.inputs, batch.selected, n_layers=n_layers, backend=backend)
-    items = F.cross_entropy(at_least_fp32(logits), batch.targets, reduction="none")
-    return Loss(items.mean(), items.detach(), batch.language)
+    """Cross-entropy of the hidden tokens, in nats a token. Their logits are never all in memory."""
+    value, items = model.token_losses(
+        batch.inputs, batch.selected, batch.targets, n_layers=n_layers, backend=backend
+    )
+    return Loss(value, items, batch.language)

@@ -46,8 +46,8 @@ def tile_for(target: Target, head_size: int, dtype: torch.dtype) -> Tile:
     """Block sizes from the tiles rung on; all later rungs have the same, so that their steps can be compared.
 
     fp16 and bf16: the most queries whose output, scores and operands stay in the registers of 4 warps (D up
-    to 64) or 8. fp32 products run from registers, and take smaller tiles; heads of more than 64 spill even so:
-    the ladder is about half precision.
+    to 64) or 8. fp32 products run from registers, and take smaller tiles; heads of more than 64 spill even
+    so: the ladder is about half precision.
     """
     if target.backend == "cpu":
         return Tile(32, 32, 1, 1)

@@ -55,7 +55,7 @@ def problem(
     strided: bool = False,
     device: torch.device | str = "cpu",
     seed: int = 0,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Leaves and targets; selected rows may come twice."""
     random = torch.Generator().manual_seed(seed)
 
@@ -69,7 +69,7 @@ def problem(
     n_rows = n_tokens if n_selected is None else n_selected
     targets = torch.randint(0, vocabulary, (n_rows,), generator=random)
     targets[torch.rand(n_rows, generator=random) < ignored] = -100
-    arguments = {"targets": targets.to(device)}
+    arguments: dict[str, Any] = {"targets": targets.to(device)}
     if n_selected is not None:
         chosen = torch.randint(0, max(n_tokens, 1), (n_selected,), generator=random)
         arguments["selected"] = chosen.to(device)
@@ -183,12 +183,12 @@ def test_small_gradients_survive_fp16(backend: Backend, triton_device: torch.dev
 def test_nothing_to_learn_is_a_loss_of_zero(
     case: str, reduction: str, backend: Backend, triton_device: torch.device
 ) -> None:
-    shape: dict[str, Any] = {
+    shapes: dict[str, dict[str, Any]] = {
         "no tokens": {"n_tokens": 0, "n_selected": None},
         "none selected": {"n_selected": 0},
         "all ignored": {"ignored": 1.0},
-    }[case]
-    leaves, arguments = problem(**shape, device=device_of(backend, triton_device))
+    }
+    leaves, arguments = problem(**shapes[case], device=device_of(backend, triton_device))
     n_rows = len(arguments["targets"])
     grad = torch.ones(n_rows if reduction == "none" else (), device=leaves["hidden"].device)
     found = solve(linear_cross_entropy, leaves, {**arguments, "reduction": reduction}, (grad,), backend)
@@ -332,9 +332,9 @@ def test_logits_are_never_whole_in_memory(triton_device: torch.device) -> None:
         triton_backend.backward(items, *operands, lse, -100, 0.1, 0.1, needs)
     logits, largest_result = 4 * n_rows * vocabulary, 4 * vocabulary * width
     assert max(seen.sizes) <= max(4 * 2048, largest_result) < logits // 4
-    cpu = tuple(x.cpu() for x in operands)
+    rows, weight, bias, targets = (x.cpu() for x in operands)
     with Allocations() as seen:
-        torch_backend.reduced_forward(*cpu, -100, 0.1, 0.1, True, needs)
+        torch_backend.reduced_forward(rows, weight, bias, targets, -100, 0.1, 0.1, True, needs)
     assert max(seen.sizes) <= max(4 * 4 * vocabulary, largest_result) < logits // 4
 
 
@@ -453,14 +453,15 @@ def test_compiles_whole_and_with_any_size(
             hidden, weight, targets, bias=bias, selected=selected, reduction=reduction, backend=backend
         ).square().sum()  # fmt: skip
 
-    compiled = torch.compile(loss, backend=counter, fullgraph=True, dynamic=True)
+    compiled: Any = torch.compile(loss, backend=counter, fullgraph=True, dynamic=True)
     n_frames = []
     for n_tokens, n_selected in ((20, 9), (31, 17), (12, 11)):
         leaves, arguments = problem(
             n_tokens, 8, 150, n_selected, device=device_of(backend, triton_device), seed=n_tokens
         )
         fresh = [x.requires_grad_() for x in leaves.values()]
-        found, expected = (f(*fresh, arguments["targets"], arguments["selected"]) for f in (compiled, loss))
+        given: Any = (*fresh, arguments["targets"], arguments["selected"])
+        found, expected = compiled(*given), loss(*given)
         assert torch.allclose(found, expected)
         for ours, theirs in zip(
             torch.autograd.grad(found, fresh), torch.autograd.grad(expected, fresh), strict=True

@@ -13,7 +13,7 @@ RUN   ?= runs/demo
 OP    ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: demo test lint bench gpu clean help
+.PHONY: demo test lint bench gpu mutants clean help
 
 demo: $(VENV)/.ready-demo  ## train a small multilingual encoder on real text and show how its languages align
 	$(BIN)/xformer demo --run $(RUN)
@@ -31,6 +31,9 @@ bench: $(VENV)/.ready-demo  ## kernels beside their peers on this machine; OP=at
 
 gpu:  ## on a machine with a GPU: test all kernels there, tune, measure, in under ten minutes; ARGS=--dry-run for the plan
 	PYTHONPATH=. $(or $(wildcard $(BIN)/python),$(PYTHON)) -P -m xformer.benchmarks.gpu $(ARGS)
+
+mutants: $(VENV)/.ready-test  ## break each kernel in small ways; the tests must notice; ARGS='--kernel glu' for one
+	PYTHONPATH=. $(BIN)/python -P -m tests.mutation.run $(ARGS)
 
 clean:  ## remove the environment, caches and builds; runs/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

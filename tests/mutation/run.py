@@ -196,11 +196,12 @@ def _in_child(folder: Path, tests: list[str], log: Path) -> None:
     """Run pytest on a copy of the repository, and on nothing of the repository itself."""
     for output in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), output)
+    elsewhere = [entry for entry in map(os.path.abspath, sys.path) if Path(entry).resolve() != REPOSITORY]
     os.chdir(folder)
     for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
         del sys.modules[name]
     path = str(folder / "path")
-    sys.path[:] = [path, *(entry for entry in sys.path if Path(entry).resolve() != REPOSITORY)]
+    sys.path[:] = [path, *elsewhere]
     sys.dont_write_bytecode = True
     options = ["-x", "-q", "--no-header", "--tb=no", "-p", "no_shrinking", "-p", "no:cacheprovider"]
     code = int(pytest.main([*options, *tests]))

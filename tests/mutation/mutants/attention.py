@@ -109,8 +109,8 @@ FORWARD = Group(
         ),
         Mutant(
             _FORWARD,
-            "row_state(row, seed_low, seed_high)",
-            "row_state(start_q * n_heads + rows, seed_low, seed_high)",
+            "row_state((start_q + rows) * n_heads + head, seed_low",
+            "row_state((start_q + rows) * n_heads, seed_low",
             "dropout mask shared by heads",
         ),
     ),

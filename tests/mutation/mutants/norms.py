@@ -85,7 +85,7 @@ NORM = Group(
 
 EMBEDDING_NORM = Group(
     "embedding_norm",
-    ("tests/kernels/test_embedding_norm.py",),
+    ("tests/kernels/test_embedding_norm.py::test_runs_of_a_token", "tests/kernels/test_embedding_norm.py"),
     (
         Mutant(_EMBEDDING, "(which < n_known)", "(which < n_known - 1)", "last row of a table unknown"),
         Mutant(

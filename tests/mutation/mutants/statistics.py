@@ -80,8 +80,8 @@ STATISTICS = Group(
         ),
         Mutant(
             _KERNELS,
-            "lse, share, start_q * n_heads + head,",
-            "lse, share, start_q * n_heads + head // group,",
+            "anchors, share, start_q * n_heads + head,",
+            "anchors, share, start_q * n_heads + head // group,",
             "what keys receive by another head's log-sum-exp",
         ),
         Mutant(

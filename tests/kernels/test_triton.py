@@ -54,7 +54,7 @@ def assert_passes(
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["fp32", "fp16"])
 def test_several_blocks_under_each_mask(mask: str, dtype: torch.dtype, triton_device: torch.device) -> None:
-    problem = Problem((65, 18, 1), n_heads=1, n_kv_heads=1, dtype=dtype, options=MASKS[mask])
+    problem = Problem((49, 18, 1), n_heads=1, n_kv_heads=1, dtype=dtype, options=MASKS[mask])
     assert_passes(problem, triton_device, SMALL)
 
 
@@ -67,7 +67,7 @@ def test_other_numbers_of_keys_than_queries(mask: str, triton_device: torch.devi
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["fp32", "fp16"])
 def test_each_option(option: str, dtype: torch.dtype, triton_device: torch.device) -> None:
-    problem = Problem((34, 0, 5), (40, 3, 0), n_heads=2, n_kv_heads=1, dtype=dtype, **OPTIONS[option])
+    problem = Problem((20, 0, 5), (34, 3, 0), n_heads=2, n_kv_heads=1, dtype=dtype, **OPTIONS[option])
     assert_passes(problem, triton_device, SMALL)
 
 
@@ -78,8 +78,12 @@ def test_blocks_need_not_be_square(block: tuple[int, int], triton_device: torch.
     assert_passes(problem, triton_device, block)
 
 
-@pytest.mark.parametrize("head_size", [1, 20, 40, 72, 80, 96, 144, 256])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["fp32", "fp16"])
+@pytest.mark.parametrize(
+    ("head_size", "dtype"),
+    [(size, torch.float32) for size in (1, 20, 72, 144, 256)]
+    + [(size, torch.float16) for size in (40, 80, 96)],
+    ids=str,
+)
 def test_head_sizes(head_size: int, dtype: torch.dtype, triton_device: torch.device) -> None:
     """Those that are not powers of two are held in two parts; wide ones in fp32 are multiplied in slices."""
     problem = Problem((19, 4), n_heads=1, n_kv_heads=1, head_size=head_size, dtype=dtype)

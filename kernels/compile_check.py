@@ -37,9 +37,14 @@ from .occupancy import Occupancy, occupancy
 
 TARGETS = (AMPERE, HOPPER, BLACKWELL, CDNA3)
 MODULES = (
-    attention, attention_statistics, linear_cross_entropy,
-    norm_triton, rotary_triton, glu_triton, embedding_norm_triton,
-)  # fmt: skip
+    attention,
+    attention_statistics,
+    linear_cross_entropy,
+    norm_triton,
+    embedding_norm_triton,
+    rotary_triton,
+    glu_triton,
+)
 
 _HEADS = (
     "kernel", "target", "configuration", "tile",

@@ -160,7 +160,8 @@ def test_every_kernel_that_is_launched_is_checked(repository: Path) -> None:
     from xformer.kernels.compile_check import TARGETS, items
 
     launched = set()
-    for path in (repository / "kernels").rglob("*.py"):
+    # The ladder's rungs have a table of their own, `python -m xformer.kernels.ladder`.
+    for path in set((repository / "kernels").rglob("*.py")) - set((repository / "kernels/ladder").iterdir()):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if (
                 isinstance(node, ast.Call)

@@ -230,7 +230,7 @@ def test_one_graph_holds_them_all(backend: Backend, triton_device: torch.device)
         found, expected = compiled(*arguments), step(*arguments)
         torch.testing.assert_close(found, expected)
         torch.testing.assert_close(torch.autograd.grad(found, leaves), torch.autograd.grad(expected, leaves))
-        graphs.append(counter.frame_count)
-    assert graphs[0] == 1
+        # A graph whose tracing was taken up again is left behind empty.
+        graphs.append(sum(len(graph.graph.nodes) > 0 for graph in counter.graphs))
     # The second batch may show what the first was too special for; from then on nothing is compiled again.
-    assert graphs[1:] in ([1, 1], [2, 2])
+    assert graphs in ([1, 1, 1], [1, 2, 2])

@@ -70,6 +70,9 @@ REFUSED: list[tuple[type, dict[str, Any], str]] = [
     (TrainingConfig, {"checkpoint_every": 0.0}, "training.checkpoint_every"),
     (TrainingConfig, {"keep": 0}, "training.keep"),
     (TrainingConfig, {"log_every": -1.0}, "training.log_every"),
+    (TrainingConfig, {"log_steps": 0}, "training.log_steps"),
+    (TrainingConfig, {"spike_factor": 1.0}, "training.spike_factor"),
+    (TrainingConfig, {"spike_factor": NAN}, "training.spike_factor"),
     (TrainingConfig, {"non_finite": "ignore"}, "training.non_finite"),
     (TrainingConfig, {"seed": -1}, "training.seed"),
 ]

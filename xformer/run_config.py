@@ -202,8 +202,12 @@ class TrainingConfig:
             identity, so nothing jumps when they join.
         precision: `fp32`, `bf16` (autocast), or `auto`: whichever multiplies matrices faster on this device.
         checkpoint_every: seconds between checkpoints.
-        keep: newest checkpoints to keep.
-        log_every: seconds between lines of metrics.jsonl.
+        keep: newest checkpoints to keep; the one with the lowest loss on held-out texts is kept beside them.
+        log_every: seconds between lines of metrics.jsonl, in a run that is measured in seconds.
+        log_steps: steps between them, in a run that is measured in steps: so its log, too, is the same however
+            often it was stopped.
+        spike_factor: a step is left out, and said to be, when its loss or gradient norm is more than so many
+            times the median of the last 64 steps; None to take every step that is finite.
         non_finite: a loss or gradient that is not finite stops the run, or the step is skipped. Either way
             the batch is saved.
         seed: of everything random.
@@ -216,6 +220,8 @@ class TrainingConfig:
     checkpoint_every: float = 120.0
     keep: int = 2
     log_every: float = 5.0
+    log_steps: int = 10
+    spike_factor: float | None = None
     non_finite: NonFinite = "stop"
     seed: int = 0
 
@@ -231,6 +237,9 @@ class TrainingConfig:
         )
         require(self.keep >= 1, "training.keep", self.keep, "a whole number from 1")
         require(self.log_every >= 0, "training.log_every", self.log_every, "seconds from 0")
+        require(self.log_steps >= 1, "training.log_steps", self.log_steps, "a whole number from 1")
+        spike = self.spike_factor
+        require(spike is None or spike > 1, "training.spike_factor", spike, "none, or a number above 1")
         _require_choice("training.precision", self.precision, Precision)
         _require_choice("training.non_finite", self.non_finite, NonFinite)
         require(self.seed >= 0, "training.seed", self.seed, "a whole number from 0")

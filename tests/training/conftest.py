@@ -139,6 +139,7 @@ def config(corpus: Path) -> RunConfig:
             precision="fp32",
             checkpoint_every=1e6,
             log_every=0.0,
+            log_steps=1,
             keep=2,
         ),
     )

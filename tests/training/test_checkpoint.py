@@ -19,7 +19,14 @@ from xformer.model import MultilingualModel
 from xformer.packed import pack
 from xformer.run_config import OptimizerConfig
 from xformer.training import checkpoint as module
-from xformer.training.checkpoint import Checkpoint, TrainingState, newest_checkpoint, save_checkpoint
+from xformer.training.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    TrainingState,
+    best_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+)
 from xformer.training.optimizer import make_optimizer
 
 CONFIG = ModelConfig(vocab_size=20, d_model=8, n_heads=2, n_layers=1, d_ff=8, dropout=0.3)
@@ -130,8 +137,12 @@ def test_a_failure_in_the_middle_leaves_nothing(
 
     for name in ("save_file", "write_sealed"):
         monkeypatch.setattr(module, name, failing(getattr(module, name)))
-    with pytest.raises(type(error)):
+    raised = CheckpointError if isinstance(error, OSError) else type(error)
+    with pytest.raises(raised) as caught:
         run.save(tmp_path, 2, keep=1)
+    if isinstance(error, OSError):
+        said = f"{tmp_path / 'step-00000002'}: this checkpoint cannot be written (disk full)"
+        assert str(caught.value) == f"{said}; {before.path} is as it was"
     assert _names(tmp_path) == ["step-00000001"]
     assert newest_checkpoint(tmp_path) == before
 

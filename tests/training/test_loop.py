@@ -176,7 +176,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(
 def test_a_step_that_is_not_finite_may_be_skipped(
     begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    skipping = _training(config, non_finite="skip", log_every=1e6)
+    skipping = _training(config, non_finite="skip", log_steps=100)
     run = begin(skipping)
     _spoil(monkeypatch, {3, 7}, "loss")
     assert pretrain(run.path, skipping, listening())

@@ -50,7 +50,7 @@ def test_means_are_over_items_of_all_steps(
     for name, items, tokens in steps:
         losses = torch.tensor([loss for _, loss in items])
         language = np.array([language for language, _ in items])
-        tally.add({name: Loss(losses.mean(), losses, language)}, _step([1.0, 0.5, 0.5], [2, 0, 0], tokens))
+        tally.add({name: Loss(losses.mean(), losses, language)}, _step([1.0, 0.5, 0.5], [2, 0, 0], tokens), 1.0)
         seen.setdefault(name, []).extend(items)
     assert tally.means() == pytest.approx(
         {name: np.mean([loss for _, loss in items]) for name, items in seen.items()}
@@ -78,20 +78,20 @@ def _line(step: int, **more: Any) -> dict[str, Any]:
 
 def test_lines_after_the_checkpoint_are_dropped_and_the_rest_stays_to_the_byte(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    with MetricsLog(path, tmp_path / "events", 0) as log:
+    with MetricsLog(path, tmp_path / "events", 0, print) as log:
         for step in range(1, 6):
             log.write(_line(step, odd=1e-7, name="ä"))
     written = path.read_bytes().splitlines(keepends=True)
-    with MetricsLog(path, tmp_path / "events", 3) as log:
+    with MetricsLog(path, tmp_path / "events", 3, print) as log:
         assert path.read_bytes() == b"".join(written[:3])
         log.write(_line(4, odd=2))
     assert [line["step"] for line in read_metrics(path)] == [1, 2, 3, 4]
-    with MetricsLog(path, tmp_path / "events", 0):
+    with MetricsLog(path, tmp_path / "events", 0, print):
         assert read_metrics(path) == []
 
 
 def test_a_line_is_on_disk_once_it_is_written(tmp_path: Path) -> None:
-    with MetricsLog(tmp_path / "metrics.jsonl", tmp_path / "events", 0) as log:
+    with MetricsLog(tmp_path / "metrics.jsonl", tmp_path / "events", 0, print) as log:
         log.write(_line(1))
         assert read_metrics(tmp_path / "metrics.jsonl") == [_line(1)]
 
@@ -111,18 +111,18 @@ def test_tensorboard_has_the_numbers(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = tmp_path / "events"
-    with MetricsLog(tmp_path / "metrics.jsonl", events, 0) as log:
+    with MetricsLog(tmp_path / "metrics.jsonl", events, 0, print) as log:
         for step in (1, 2):
             log.write(_line(step, lr_factor={"matrices": 0.5}))
     # TensorBoard reads its files by name: the second they were opened in, then a count without zeros
     # in front, so that of two files of one second number 10 is read before number 9.
     time.sleep(1.1)
-    with MetricsLog(tmp_path / "metrics.jsonl", events, 1) as log:  # step 2 is done again
+    with MetricsLog(tmp_path / "metrics.jsonl", events, 1, print) as log:  # step 2 is done again
         log.write(_line(2, lr_factor={"matrices": 0.25}))
     board = EventAccumulator(str(events)).Reload()
     assert [(event.step, event.value) for event in board.Scalars("loss/alignment")] == [(1, 2.0), (2, 1.0)]
     assert [event.value for event in board.Scalars("lr_factor/matrices")] == [0.5, 0.25]
-    with MetricsLog(tmp_path / "metrics.jsonl", events, 0) as log:  # a run that begins again
+    with MetricsLog(tmp_path / "metrics.jsonl", events, 0, print) as log:  # a run that begins again
         log.write(_line(1))
     board = EventAccumulator(str(events)).Reload()
     assert [event.step for event in board.Scalars("loss/alignment")] == [1]

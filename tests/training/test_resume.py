@@ -179,10 +179,12 @@ def test_what_auto_precision_came_to_stays(
     assert "bf16 on cpu" in progress.console.export_text()
 
 
-def test_what_was_not_logged_yet_is_logged_when_interrupted(
+def test_what_was_not_logged_yet_is_logged_when_the_run_goes_on(
     begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rarely = _training(config, log_every=1e6)
+    rarely = _training(config, log_steps=3)
+    whole = begin(rarely)
+    assert pretrain(whole.path, rarely, listening())
     losses, calls = loop.step_losses, 0
 
     def interrupting(*arguments: Any) -> Any:
@@ -195,9 +197,11 @@ def test_what_was_not_logged_yet_is_logged_when_interrupted(
     monkeypatch.setattr(loop, "step_losses", interrupting)
     run = begin(rarely)
     assert not pretrain(run.path, rarely, listening())
-    assert [line["step"] for line in _metrics(run)] == [5]
+    assert [line["step"] for line in _metrics(run)] == [3]
+    assert _state(run)["tally"].keys() > {"asked", "texts", "tokens", "norm", "sums.alignment"}
     assert pretrain(run.path, rarely, listening())
-    assert [line["step"] for line in _metrics(run)] == [5, 8]
+    assert [line["step"] for line in _metrics(run)] == [3, 6, 8]
+    _assert_same(run, whole)
 
 
 def test_a_complete_run_is_reused_and_says_so(

@@ -1,10 +1,15 @@
 """The training loop: a step is forward, backward, check, update; all around it is keeping record.
 
+Whatever decides what comes next is in `TrainingState`, and so in every checkpoint. In a run that is measured
+in steps the clock decides nothing but when checkpoints are written, and those change nothing: that is why
+such a run ends with the same bits, however often it was stopped.
+
 Shapes: none here; batches carry their own.
 """
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -25,12 +30,13 @@ from xformer.objectives import Loss, alignment_loss, masked_lm_loss
 from xformer.progress import Progress
 from xformer.run_config import ObjectivesConfig, RunConfig
 from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
-from xformer.training.checkpoint import TrainingState, save_checkpoint
+from xformer.training.checkpoint import CheckpointError, TrainingState, save_checkpoint
 from xformer.training.metrics import MetricsLog, Tally
 from xformer.training.optimizer import clip_gradients, set_learning_rates
 from xformer.training.precision import autocast
 from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span, group_factors
+from xformer.training.spikes import SpikeWatch
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Training:
         batches: makes each step's batch.
         shards: the training split.
         precision: settled, not `auto`.
+        held_out: the loss on held-out texts, given the model and how many blocks to run; None is no measure.
     """
 
     run: RunDirectory
@@ -54,6 +61,7 @@ class Training:
     batches: StepBatches
     shards: TokenShards
     precision: Literal["fp32", "bf16"]
+    held_out: Callable[[MultilingualModel, int | None], float | None] = lambda model, n_layers: None
 
 
 def step_losses(
@@ -90,7 +98,8 @@ def train(
 ) -> tuple[TrainingState, bool]:
     """Train from `state` to the end of the run's span.
 
-    Ctrl-C (or SIGTERM) lets the step in hand finish and saves; a second Ctrl-C breaks off at once.
+    Ctrl-C (or SIGTERM) lets the step in hand finish and saves; a second Ctrl-C breaks off at once. In the
+    middle of a run, a checkpoint that cannot be written is reported, and tried again when the next is due.
 
     Args:
         training: model, data and settings.
@@ -99,24 +108,37 @@ def train(
         on_checkpoint: called after each checkpoint is on disk.
 
     Returns:
-        How far the run is now, and whether it was interrupted.
+        How far the run is now, and whether it was interrupted before its end.
 
     Raises:
-        InputError: a loss or gradient is not finite and the settings say to stop. The batch has been saved.
+        InputError: a loss or gradient is not finite and the settings say to stop: the batch has been saved.
+            Or the log, or the last checkpoint, cannot be written.
     """
     config, device = training.config, next(training.model.parameters()).device
-    span = Span.of(config.training)
+    span, options = Span.of(config.training), config.training
     # The bag learns by alignment alone: without it there is no such stage, and the blocks begin at once.
-    bag_share = config.training.bag_share if training.batches.aligns else 0.0
+    bag_share = options.bag_share if training.batches.aligns else 0.0
     training.model.train()
-    tally, tally_start, tally_tokens = Tally(training.shards.languages), time.monotonic(), state.tokens
+    tally = Tally(training.shards.languages, state.tally)
+    spikes = SpikeWatch(options.spike_factor, state.recent)
+    tally_start, tally_tokens = time.monotonic(), state.tokens
     saved = logged = time.monotonic()
-    last_saved, last_norm = state.step, 0.0
+    last_saved = state.step
     with (
-        MetricsLog(training.run.metrics, training.run.events, state.step) as log,
+        MetricsLog(training.run.metrics, training.run.events, state.step, progress.say) as log,
         BatchesAhead(training.batches) as batches,
         _interruptible() as interrupted,
     ):
+
+        def save() -> TrainingState:
+            """Write a checkpoint of now; what is in it."""
+            log.flush_to_disk()
+            loss = training.held_out(training.model, None if state.joined else 0)
+            now = replace(state, tally=tally.state(), recent=spikes.recent, held_out=loss)
+            save_checkpoint(training.run.checkpoints, training.model, training.optimizer, now, options.keep)
+            on_checkpoint(now)
+            return now
+
         while (share := span.progress(state.step, state.elapsed)) < 1.0 and not interrupted():
             start = time.monotonic()
             # In a run made longer, blocks that have joined stay and keep their schedule.
@@ -124,20 +146,25 @@ def train(
             factors = group_factors(share, joins, config.optimizer)
             set_learning_rates(training.optimizer, factors)
             bag = share < joins
-            batch = batches.take(state.step, bag=bag).to(device)
+            batch = batches.take(state.step, bag=bag)
+            data_digest = _digest(state.data_digest, batch)
+            batch = batch.to(device)
             with autocast(training.precision, device):
                 losses = step_losses(training.model, batch, config.objectives, 0 if bag else None)
             loss = total_loss(losses, config.objectives)
             training.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = clip_gradients(training.optimizer, config.optimizer.clip)
-            finite = bool(torch.isfinite(loss) & torch.isfinite(norm))
-            if finite:
-                training.optimizer.step()
-                tally.add(losses, batch)
-                last_norm = float(norm)
-            else:
+            finite, spike = bool(torch.isfinite(loss) & torch.isfinite(norm)), None
+            if not (bag or state.joined):
+                spikes.forget()
+            if not finite:
                 _save_bad_batch(training, batch, state.step, losses, float(norm))
+            elif spike := spikes.check(loss.item(), norm.item()):
+                progress.say(f"step {state.step}: left out, a spike: {spike}")
+            else:
+                training.optimizer.step()
+                tally.add(losses, batch, float(norm))
             now = time.monotonic()
             state = replace(
                 state,
@@ -145,33 +172,44 @@ def train(
                 elapsed=state.elapsed + now - start,
                 tokens=state.tokens + batch.n_tokens,
                 skipped=state.skipped + (not finite),
+                spikes=state.spikes + (spike is not None),
+                data_digest=data_digest,
                 joined=not bag,
                 joined_at=state.joined_at if bag or state.joined else (state.step, state.elapsed),
             )
             done = span.progress(state.step, state.elapsed) >= 1.0
-            due = now - logged >= config.training.log_every
-            if (due or done or interrupted()) and tally.means():
+            if options.steps is not None:
+                due = state.step % options.log_steps == 0
+            else:
+                due = now - logged >= options.log_every
+            if (due or done) and tally.means():
                 rate = (state.tokens - tally_tokens) / (now - tally_start)
-                log.write(_line(state, tally, rate, factors, bag, last_norm))
+                log.write(_line(state, tally, rate, factors, bag))
                 _show(progress, span, state, rate, tally)
                 tally, tally_start, tally_tokens = Tally(training.shards.languages), now, state.tokens
                 logged = now
-            if now - saved >= config.training.checkpoint_every:
-                save_checkpoint(
-                    training.run.checkpoints, training.model, training.optimizer, state, config.training.keep
-                )
-                on_checkpoint(state)
-                saved, last_saved = time.monotonic(), state.step
+            if now - saved >= options.checkpoint_every and not done:
+                try:
+                    state, last_saved = save(), state.step
+                except CheckpointError as error:
+                    progress.say(f"{error}. Training goes on; this is tried again when the next one is due")
+                saved = time.monotonic()
         if state.step > last_saved or not state.step:
-            save_checkpoint(
-                training.run.checkpoints, training.model, training.optimizer, state, config.training.keep
-            )
-            on_checkpoint(state)
-        return state, interrupted()
+            state = save()
+        return state, span.progress(state.step, state.elapsed) < 1.0
+
+
+def _digest(before: str, batch: StepBatch) -> str:
+    """The digest of all batches up to this one, from that of those before: equal only for the same data."""
+    digest = hashlib.sha256(before.encode())
+    for name, tensor in sorted(_tensors(batch).items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def _line(
-    state: TrainingState, tally: Tally, rate: float, factors: dict[str, float], bag: bool, norm: float
+    state: TrainingState, tally: Tally, rate: float, factors: dict[str, float], bag: bool
 ) -> dict[str, Any]:
     return {
         "step": state.step,
@@ -180,8 +218,9 @@ def _line(
         "tokens_per_s": round(rate, 1),
         "lr_factor": {name: round(factor, 6) for name, factor in factors.items()},
         "stage": "bag" if bag else "full",
-        "gradient_norm": round(norm, 5),
+        "gradient_norm": round(tally.norm, 5),
         "skipped": state.skipped,
+        "spikes": state.spikes,
         "loss": {name: round(value, 5) for name, value in tally.means().items()},
         "languages": tally.by_language(),
     }
@@ -197,10 +236,8 @@ def _show(progress: Progress, span: Span, state: TrainingState, rate: float, tal
         progress("train", min(round(state.elapsed), budget), budget, note, seconds=True)
 
 
-def _save_bad_batch(
-    training: Training, batch: StepBatch, step: int, losses: dict[str, Loss], norm: float
-) -> None:
-    """Save the batch of a step that is not finite; stop if the settings say so."""
+def _tensors(batch: StepBatch) -> dict[str, Tensor]:
+    """What the objectives read of a batch, by name."""
     tensors: dict[str, Tensor] = {}
     for name, part in (("masked_lm", batch.masked_lm), ("translation_lm", batch.translation_lm)):
         if part is not None:
@@ -210,8 +247,15 @@ def _save_bad_batch(
         packed = batch.alignment.inputs
         tensors |= {"alignment.tokens": packed.tokens, "alignment.cu_seqlens": packed.cu_seqlens}
         tensors |= {"alignment.group": batch.alignment.group}
+    return tensors
+
+
+def _save_bad_batch(
+    training: Training, batch: StepBatch, step: int, losses: dict[str, Loss], norm: float
+) -> None:
+    """Save the batch of a step that is not finite; stop if the settings say so."""
     with atomic_write(training.run.bad_batch, "wb") as file:
-        file.write(save({k: v.cpu().contiguous() for k, v in tensors.items()}))
+        file.write(save({k: v.cpu().contiguous() for k, v in _tensors(batch).items()}))
     values = ", ".join(f"{name} {loss.value.item():g}" for name, loss in losses.items())
     if training.config.training.non_finite == "stop":
         raise InputError(

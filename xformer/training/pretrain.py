@@ -17,7 +17,9 @@ from xformer.progress import Progress, duration
 from xformer.run_config import RunConfig
 from xformer.toml_config import load_toml, save_toml
 from xformer.training.batches import StepBatches
-from xformer.training.checkpoint import TrainingState, newest_checkpoint
+from xformer.training.checkpoint import Checkpoint, TrainingState, best_checkpoint, newest_checkpoint
+from xformer.training.held_out import HeldOut
+from xformer.training.lock import only_one
 from xformer.training.loop import Training, train
 from xformer.training.metrics import read_metrics
 from xformer.training.model_card import write_model_card
@@ -28,7 +30,16 @@ from xformer.training.prepare import open_shards, prepare
 from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span
 
-_MAY_CHANGE = ("budget", "steps", "checkpoint_every", "keep", "log_every", "non_finite")
+_MAY_CHANGE = (
+    "budget",
+    "steps",
+    "checkpoint_every",
+    "keep",
+    "log_every",
+    "log_steps",
+    "spike_factor",
+    "non_finite",
+)
 
 
 def pretrain(
@@ -38,7 +49,7 @@ def pretrain(
 
     Args:
         path: a new folder, or one of an earlier call with the same settings. Length, checkpoint and log
-            intervals, and what is done about losses that are not finite, may change between calls.
+            intervals, and what is done about spikes and losses that are not finite, may change between calls.
         config: the settings.
         progress: where to show what happens.
         device: left out, a GPU if there is one.
@@ -47,11 +58,23 @@ def pretrain(
         Whether the run is complete; False after Ctrl-C.
 
     Raises:
-        InputError: the settings or the data do not fit the run, or training cannot go on.
+        InputError: the settings or the data do not fit the run, another process is training it, or training
+            cannot go on.
     """
     run = RunDirectory(Path(path))
-    _settle_config(run, config)
+    if run.path.exists() and not run.path.is_dir():
+        raise InputError(f"{run.path}: expected the folder of a run, or a new name, found a file")
+    if not run.config.is_file() and not run.is_new():
+        raise InputError(f"{run.path}: expected a run or an empty folder, found other files")
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with only_one(run.lock, str(run.path), progress.say):
+        run.clear_leftovers()
+        _settle_config(run, config)
+        return _pretrain(run, config, progress, device)
+
+
+def _pretrain(run: RunDirectory, config: RunConfig, progress: Progress, device: torch.device) -> bool:
+    """Prepare, build, resume, train; whether the run is complete."""
     tokenizer = prepare(run, config, progress)
     shards = open_shards(run, "train", tokenizer)
     progress.say(
@@ -63,9 +86,10 @@ def pretrain(
     checkpoint = newest_checkpoint(run.checkpoints)
     state = TrainingState()
     if checkpoint is not None:
+        state = checkpoint.state
+        _require_same_data(checkpoint, shards)
         checkpoint.load_model(model)
         checkpoint.load_optimizer(optimizer)
-        state = checkpoint.state
         if Span.of(config.training).progress(state.step, state.elapsed) >= 1.0:
             progress.say(f"training: complete at step {state.step:,}, reusing {checkpoint.path}")
             if not run.model_card.is_file():
@@ -73,6 +97,9 @@ def pretrain(
             return True
         progress.say(f"training: resuming from {checkpoint.path}, {duration(state.elapsed)} in")
     precision = state.precision or choose_precision(config.training.precision, device, config.model.d_model)
+    held_out = HeldOut.of(
+        open_shards(run, "dev", tokenizer), config, tokenizer.starts_word(), precision, device
+    )
     training = Training(
         run=run,
         config=config,
@@ -81,16 +108,37 @@ def pretrain(
         batches=StepBatches(shards, config, tokenizer.starts_word()),
         shards=shards,
         precision=precision,
+        held_out=held_out.loss if held_out is not None else lambda model, n_layers: None,
     )
     parameters = sum(p.numel() for p in model.parameters())
     progress.say(f"model: {parameters:,} parameters, {precision} on {device}")
-    state, interrupted = train(training, replace(state, precision=precision), progress)
+    state = replace(
+        state, precision=precision, text=shards.info.split_sha256, tokenizer=shards.info.tokenizer
+    )
+    state, interrupted = train(training, state, progress)
     _describe(run, progress)
     said = "interrupted and saved" if interrupted else "done"
     progress.say(
         f"training: {said} at step {state.step:,}, {duration(state.elapsed)}, {state.tokens:,} tokens"
     )
+    best = best_checkpoint(run.checkpoints)
+    if best is not None and best.state.step != state.step:
+        progress.say(
+            f"the lowest loss on held-out texts was at step {best.state.step:,}: {best.path} is kept"
+        )
     return not interrupted
+
+
+def _require_same_data(checkpoint: Checkpoint, shards: TokenShards) -> None:
+    """Refuse to go on with weights that were learned from something else than these shards."""
+    found = {"text": shards.info.split_sha256, "tokenizer": shards.info.tokenizer}
+    for what, now in found.items():
+        before = getattr(checkpoint.state, what)
+        if before is not None and before != now:
+            raise InputError(
+                f"{checkpoint.path}: was trained on another {what} ({before}) than this run's shards are now"
+                f" made of ({now}). Put the {what} back, or start a new run"
+            )
 
 
 def _describe(run: RunDirectory, progress: Progress) -> None:
@@ -138,12 +186,10 @@ def load_run(
 
 def _settle_config(run: RunDirectory, config: RunConfig) -> None:
     """Write the settings of a new run; compare them with those of an old one."""
-    if run.path.exists() and not run.path.is_dir():
-        raise InputError(f"{run.path}: expected the folder of a run, or a new name, found a file")
     if run.config.is_file():
         # Settings bind once something was made with them: a first call that failed needs no new folder.
         binds = {"data": run.manifest.is_file() or run.corpus.is_dir(), "tokenizer": run.tokenizer.is_file()}
-        trained = run.checkpoints.is_dir()
+        trained = any(run.checkpoints.glob("step-*"))
         old = load_toml(run.config, RunConfig)
         kept = replace(config.training, **{name: getattr(old.training, name) for name in _MAY_CHANGE})
         changed = [
@@ -156,8 +202,6 @@ def _settle_config(run: RunDirectory, config: RunConfig) -> None:
                 f"{run.config}: this run began with other settings: {'; '.join(changed)}. Give the same, or"
                 " another run directory"
             )
-    elif run.path.exists() and any(run.path.iterdir()):
-        raise InputError(f"{run.path}: expected a run or an empty folder, found other files")
     save_toml(run.config, config)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,11 @@ class RunDirectory:
                 f"{path}: expected a run made by `xformer pretrain`, but it has no {run.config.name}"
             )
         return run
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that trains the run."""
+        return self.path / "lock"
 
     @property
     def config(self) -> Path:
@@ -108,6 +114,27 @@ class RunDirectory:
     def model_card(self) -> Path:
         """What this model is, for whoever gets it."""
         return self.path / "README.md"
+
+    def is_new(self) -> bool:
+        """Whether nothing is there: no folder, an empty one, or one where a first call was killed at once."""
+        names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
+        return all(name == self.lock.name or name.startswith(f".{self.config.name}.") for name in names)
+
+    def clear_leftovers(self) -> None:
+        """Remove what a process that was killed had begun to make. Nobody else may be at work on the run.
+
+        Whole things appear by being renamed, so what has a temporary name is half a thing.
+        """
+        begun = (self.config, self.corpus, self.manifest, self.tokenizer, self.metrics, self.bad_batch)
+        splits = [self.shards(split) for split in ("train", "dev", "test")]
+        for path in (*begun, self.loss_plot, *splits, self.checkpoints / "step-"):
+            # Of a name with the random letters that `tempfile` puts after it.
+            end = "*" if path.name.endswith("-") else ".*"
+            for leftover in path.parent.glob(f".{path.name}{end}"):
+                if leftover.is_dir():
+                    shutil.rmtree(leftover, ignore_errors=True)
+                else:
+                    leftover.unlink(missing_ok=True)
 
     def load_config(self) -> RunConfig:
         """Read the settings back.

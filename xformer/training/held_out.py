@@ -1,0 +1,81 @@
+"""The loss on held-out texts: which checkpoint is the best.
+
+Training losses of two checkpoints are of other texts, under other gaps, and in the bag stage of other
+objectives. So checkpoints are compared by one batch of the dev split that never changes: the weighted sum of
+all objectives, which is what training descends. It costs less than one step of training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xformer.data.shards import TokenShards
+from xformer.errors import InputError
+from xformer.model import MultilingualModel
+from xformer.run_config import ObjectivesConfig, RunConfig
+from xformer.training.batches import StepBatch, StepBatches
+from xformer.training.loop import step_losses, total_loss
+from xformer.training.precision import autocast
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One batch of held-out texts.
+
+    Attributes:
+        batch: with all objectives of the run, on the model's device.
+        objectives: their weights.
+        precision: that of training.
+    """
+
+    batch: StepBatch
+    objectives: ObjectivesConfig
+    precision: Literal["fp32", "bf16"]
+
+    @classmethod
+    def of(
+        cls,
+        shards: TokenShards,
+        config: RunConfig,
+        starts_word: NDArray[np.bool_],
+        precision: Literal["fp32", "bf16"],
+        device: torch.device,
+    ) -> HeldOut | None:
+        """Draw the batch as a step's is drawn; None where the split has too little for each objective.
+
+        Args:
+            shards: the dev split.
+            config: the run's settings.
+            starts_word: (V,) whether a token begins a word.
+            precision: that of training.
+            device: where the model is.
+        """
+        try:
+            batch = StepBatches(shards, config, starts_word).make(0)
+        except InputError:
+            return None
+        return cls(batch.to(device), config.objectives, precision)
+
+    @torch.no_grad()
+    def loss(self, model: MultilingualModel, n_layers: int | None) -> float | None:
+        """The weighted sum of the objectives. The random state, and the model's mode, stay as they are.
+
+        Args:
+            model: without dropout for as long as this takes.
+            n_layers: how many blocks to run; None for all.
+
+        Returns:
+            None if it is not finite: such a model is nobody's best.
+        """
+        training = model.training
+        model.eval()
+        with autocast(self.precision, next(model.parameters()).device):
+            losses = step_losses(model, self.batch, self.objectives, n_layers)
+        loss = total_loss(losses, self.objectives)
+        model.train(training)
+        return float(loss) if bool(torch.isfinite(loss)) else None

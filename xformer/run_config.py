@@ -13,6 +13,7 @@ Replacement = Literal["80-10-10", "mask"]
 Pooling = Literal["mean", "weighted"]
 Precision = Literal["auto", "fp32", "bf16"]
 NonFinite = Literal["stop", "skip"]
+Together = Literal["one", "mixed"]
 
 
 def _require_choice(field: str, value: object, choices: object) -> None:
@@ -49,7 +50,7 @@ class DataConfig:
     held_out_chars: int = 8
     min_language_texts: int = 1_000
     alpha: float = 0.5
-    pivot_share: float = 0.8
+    pivot_share: float = 0.95
     max_repeats: float = 8.0
     max_length: int = 128
 
@@ -109,8 +110,11 @@ class ObjectivesConfig:
             2019).
         translation_lm_weight: factor of that loss.
         alignment_tokens: tokens of translation pairs, encoded apart, in a step, about.
-        bag_tokens: the same in the bag stage, whose steps are so cheap that they can afford more wrong
-            answers to tell each right one from.
+        bag_tokens: the same for the alignment of the model without its blocks. It is so cheap that it can
+            afford more wrong answers to tell each right one from. Alone in the bag stage, beside the rest
+            afterwards.
+        alignment_languages: `one`: the pairs of a step have one language on one side, so that wrong answers
+            are in the language of the right one, as in retrieval; `mixed`: they have all, by their shares.
         alignment_weight: factor of that loss (nats per sequence).
         scale: inverse temperature of the alignment's cosines.
         margin: taken off the true pair's cosine before the softmax (Yang et al. 2019, LaBSE).
@@ -124,6 +128,7 @@ class ObjectivesConfig:
     translation_lm_weight: float = 0.3
     alignment_tokens: int = 2_048
     bag_tokens: int = 12_288
+    alignment_languages: Together = "one"
     alignment_weight: float = 1.0
     scale: float = 20.0
     margin: float = 0.3
@@ -144,6 +149,7 @@ class ObjectivesConfig:
         require(self.scale > 0, "objectives.scale", self.scale, "a positive number")
         require(0 <= self.margin < 1, "objectives.margin", self.margin, "a cosine in [0, 1)")
         _require_choice("objectives.pooling", self.pooling, Pooling)
+        _require_choice("objectives.alignment_languages", self.alignment_languages, Together)
 
 
 @dataclass(frozen=True)

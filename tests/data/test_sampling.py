@@ -130,3 +130,15 @@ def test_another_seed_is_another_sequence(draws: NDArray[np.int64]) -> None:
     assert (language_of[other] != language_of[draws[:1000]]).any()
     firsts = [Counter(source[language_of[source] == 0][:50].tolist()) for source in (other, draws)]
     assert firsts[0] != firsts[1]
+
+
+def test_examples_drawn_together_are_of_one_language_and_go_through_all_of_them() -> None:
+    language = np.array([0] * 30 + [1] * 20 + [2] * 10)
+    sampler = LanguageSampler(language, np.array([0.5, 0.3, 0.2]), seed=3)
+    calls = [sampler.draw_together(number, 5) for number in range(60)]
+    assert all(len(set(language[call].tolist())) == 1 for call in calls)
+    first = {tag: [call for call in calls if language[call[0]] == tag] for tag in range(3)}
+    for tag, count in ((0, 30), (1, 20), (2, 10)):
+        epoch = np.concatenate(first[tag][: count // 5])
+        assert sorted(epoch.tolist()) == np.flatnonzero(language == tag).tolist()
+    assert all(np.array_equal(call, sampler.draw_together(number, 5)) for number, call in enumerate(calls))

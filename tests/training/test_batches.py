@@ -57,8 +57,9 @@ def _tensors(batch: StepBatch) -> list[torch.Tensor]:
     for part in (batch.masked_lm, batch.translation_lm):
         if part is not None:
             found += [part.inputs.tokens, part.inputs.positions, part.selected, part.targets]
-    if batch.alignment is not None:
-        found += [batch.alignment.inputs.tokens, batch.alignment.group]
+    for pairs in (batch.alignment, batch.bag_alignment):
+        if pairs is not None:
+            found += [pairs.inputs.tokens, pairs.group]
     return found
 
 
@@ -130,12 +131,17 @@ def test_texts_and_pairs_are_those_of_the_shards(
 
 
 def test_tokens_are_about_as_many_as_asked(make: Callable[..., StepBatches]) -> None:
-    asked = {"masked_lm_tokens": 400, "translation_lm_tokens": 700, "alignment_tokens": 1000}
+    asked = {
+        "masked_lm_tokens": 400,
+        "translation_lm_tokens": 700,
+        "alignment_tokens": 1000,
+        "bag_tokens": 1500,
+    }
     batches = make(**asked)
     totals = dict.fromkeys(asked, 0)
     for step in range(20):
         batch = batches.make(step)
-        parts = (batch.masked_lm, batch.translation_lm, batch.alignment)
+        parts = (batch.masked_lm, batch.translation_lm, batch.alignment, batch.bag_alignment)
         for name, part in zip(asked, parts, strict=True):
             assert part is not None
             totals[name] += part.inputs.n_tokens
@@ -152,18 +158,34 @@ def test_objectives_without_tokens_are_left_out(make: Callable[..., StepBatches]
         batches = make(**off | {f"{name}_tokens": 200})
         batch = batches.make(0)
         assert {n for n in ("masked_lm", "translation_lm", "alignment") if getattr(batch, n)} == {name}
-        assert batches.aligns == (name == "alignment")
+        assert batches.aligns == (name == "alignment") == (batch.bag_alignment is not None)
 
 
-def test_the_bag_s_steps_have_pairs_of_their_own_and_nothing_else(make: Callable[..., StepBatches]) -> None:
+def test_the_bag_s_pairs_are_in_every_step_and_alone_in_its_stage(make: Callable[..., StepBatches]) -> None:
     batches = make(alignment_tokens=500, bag_tokens=1500)
     whole, bag = batches.make(3), batches.make(3, bag=True)
     assert bag.masked_lm is None
     assert bag.translation_lm is None
+    assert bag.alignment is None
     assert whole.alignment is not None
-    assert bag.alignment is not None
-    assert 2 < len(bag.alignment.group) / len(whole.alignment.group) < 4
-    assert bag.n_tokens == bag.alignment.inputs.n_tokens
+    assert whole.bag_alignment is not None
+    assert bag.bag_alignment is not None
+    assert 2 < len(bag.bag_alignment.group) / len(whole.alignment.group) < 4
+    assert torch.equal(bag.bag_alignment.inputs.tokens, whole.bag_alignment.inputs.tokens)
+    assert bag.n_tokens == bag.bag_alignment.inputs.n_tokens
+
+
+def test_wrong_answers_are_in_the_language_of_the_right_one(make: Callable[..., StepBatches]) -> None:
+    together, mixed = make(alignment_languages="one"), make(alignment_languages="mixed")
+
+    def lefts(batches: StepBatches, step: int) -> set[int]:
+        pairs = batches.make(step).alignment
+        assert pairs is not None
+        return set(pairs.language[: len(pairs.group)].tolist())
+
+    assert all(len(lefts(together, step)) == 1 for step in range(12))
+    assert set.union(*(lefts(together, step) for step in range(60))) == {0, 1, 2}
+    assert any(len(lefts(mixed, step)) > 1 for step in range(12))
 
 
 def test_texts_drawn_agree_with_the_shares_asked_for(
@@ -186,11 +208,11 @@ def test_texts_drawn_agree_with_the_shares_asked_for(
 def test_a_text_counts_for_its_own_language_partners_for_none(
     make: Callable[..., StepBatches], shards: TokenShards
 ) -> None:
-    batch = make(masked_lm_tokens=0, translation_lm_tokens=0).make(2)
-    assert batch.alignment is not None
-    half = len(batch.alignment.group)
-    left, both = batch.alignment.language[:half], batch.alignment.language
-    lengths = [len(text) for text in _texts(batch.alignment)]
+    batch = make(masked_lm_tokens=0, translation_lm_tokens=0).make(2, bag=True)
+    assert batch.bag_alignment is not None
+    half = len(batch.bag_alignment.group)
+    left, both = batch.bag_alignment.language[:half], batch.bag_alignment.language
+    lengths = [len(text) for text in _texts(batch.bag_alignment)]
     assert batch.texts_by_language.tolist() == np.bincount(left, minlength=3).tolist()
     assert batch.asked_by_language.sum() == pytest.approx(half)
     assert batch.tokens_by_language.tolist() == np.bincount(both, weights=lengths, minlength=3).tolist()

@@ -101,6 +101,18 @@ class LanguageSampler:
             ]
         return out
 
+    def draw_together(self, number: int, count: int) -> NDArray[np.int64]:
+        """So many examples of one language, `(count,)`: the language that draw `number` falls on.
+
+        A language's examples come in the same order as ever, each call taking up where its last one ended.
+        """
+        period, place = divmod(number, _SLOTS)
+        languages, ranks = self._period(period)
+        language = int(languages[place])
+        earlier = period * int(self._per_period[language]) + int(ranks[place])
+        ordinals = range(earlier * count, (earlier + 1) * count)
+        return np.array([self._example(language, ordinal) for ordinal in ordinals], dtype=np.int64)
+
     def _shuffle_slots(self, period: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Language of each slot, and how many slots of that language precede it, both (K,)."""
         languages = np.random.default_rng((self._seed, 0, period)).permutation(self._slots)

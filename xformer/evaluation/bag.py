@@ -151,7 +151,7 @@ def train_bag(
     with BatchesAhead(making) as batches:
         while (share := span.progress(len(losses), time.monotonic() - started)) < 1:
             asked = time.monotonic()
-            batch = batches.take(len(losses), bag=True).to(torch.device(device)).alignment
+            batch = batches.take(len(losses), bag=True).to(torch.device(device)).bag_alignment
             assert batch is not None
             waited += time.monotonic() - asked
             for group in optimizer.param_groups:

@@ -35,6 +35,7 @@ class StepBatch:
         masked_lm: single texts with gaps.
         translation_lm: joined pairs with gaps.
         alignment: pairs apart.
+        bag_alignment: more pairs apart, for the model without its blocks.
         asked_by_language: (L,) how many texts of each language the shares ask for, objectives together.
         texts_by_language: (L,) how many were drawn. Partners are not counted: their languages follow from
             the groups.
@@ -44,6 +45,7 @@ class StepBatch:
     masked_lm: MaskedBatch | None
     translation_lm: MaskedBatch | None
     alignment: AlignmentBatch | None
+    bag_alignment: AlignmentBatch | None
     asked_by_language: NDArray[np.float64]
     texts_by_language: NDArray[np.int64]
     tokens_by_language: NDArray[np.int64]
@@ -62,6 +64,7 @@ class StepBatch:
             masked_lm=self.masked_lm and self.masked_lm.to(device),
             translation_lm=self.translation_lm and self.translation_lm.to(device),
             alignment=self.alignment and self.alignment.to(device),
+            bag_alignment=self.bag_alignment and self.bag_alignment.to(device),
         )
 
 
@@ -76,11 +79,13 @@ class _Stream:
         tokens: int,
         pair: bool,
         seed: int,
+        together: bool = False,
     ) -> None:
         language = np.asarray(shards.language)[examples]
         counts = np.bincount(language, minlength=len(shards.languages))
         shares = language_shares(counts, config.data.alpha, config.data.max_repeats)
         self._examples = examples
+        self._together = together
         self._sampler = LanguageSampler(language, shares, seed)
         # Mean length of a text as it is drawn: each language's mean, weighted by its share.
         totals = np.bincount(language, weights=np.asarray(shards.n_tokens)[examples], minlength=len(counts))
@@ -89,6 +94,8 @@ class _Stream:
         self.asked = shares * self._count
 
     def of_step(self, step: int) -> NDArray[np.int64]:
+        if self._together:
+            return self._examples[self._sampler.draw_together(step, self._count)].astype(np.int64)
         return self._examples[self._sampler.draw(step * self._count, self._count)].astype(np.int64)
 
 
@@ -123,8 +130,10 @@ class StepBatches:
             if tokens := objectives.translation_lm_tokens:
                 self._translation = _Stream(shards, paired, config, tokens, True, 4 * seed + 1)
             if tokens := objectives.alignment_tokens:
-                self._alignment = _Stream(shards, paired, config, tokens, True, 4 * seed + 2)
-                self._bag = _Stream(shards, paired, config, objectives.bag_tokens, True, 4 * seed + 3)
+                together = objectives.alignment_languages == "one"
+                bag_tokens = objectives.bag_tokens
+                self._alignment = _Stream(shards, paired, config, tokens, True, 4 * seed + 2, together)
+                self._bag = _Stream(shards, paired, config, bag_tokens, True, 4 * seed + 3, together)
 
     @property
     def aligns(self) -> bool:
@@ -136,13 +145,28 @@ class StepBatches:
 
         Args:
             step: from 0.
-            bag: of the bag stage: alignment alone, over more pairs. Without alignment there is no such stage.
+            bag: of the bag stage, in which only the alignment without blocks is trained. Without alignment
+                there is no such stage.
         """
         bag = bag and self.aligns
-        masked = translation = alignment = None
+        masked = translation = alignment = bag_alignment = None
         drawn: list[NDArray[np.int64]] = []
         partners: list[NDArray[np.int64]] = []
         asked = np.zeros(len(self._shards.languages))
+
+        def apart(pairs: _Stream, objective: int) -> AlignmentBatch:
+            left, right, _ = self._pairs_of(pairs, step, objective)
+            drawn.append(left)
+            partners.append(right)
+            np.add(asked, pairs.asked, out=asked)
+            return alignment_batch(
+                self._tokens(left),
+                self._tokens(right),
+                self._group[left],
+                self._language[left],
+                self._language[right],
+            )
+
         if self._masked and not bag:
             examples = self._masked.of_step(step)
             drawn.append(examples)
@@ -168,23 +192,15 @@ class StepBatches:
                 self._starts_word,
                 rng,
             )
-        if pairs := self._bag if bag else self._alignment:
-            left, right, _ = self._pairs_of(pairs, step, 2)
-            drawn.append(left)
-            partners.append(right)
-            asked += pairs.asked
-            alignment = alignment_batch(
-                self._tokens(left),
-                self._tokens(right),
-                self._group[left],
-                self._language[left],
-                self._language[right],
-            )
+        if self._alignment and not bag:
+            alignment = apart(self._alignment, 2)
+        if self._bag:
+            bag_alignment = apart(self._bag, 3)
         texts = np.bincount(self._language[np.concatenate(drawn)], minlength=len(asked))
         everything = np.concatenate(drawn + partners)
         lengths = np.asarray(self._shards.n_tokens)[everything]
         tokens = np.bincount(self._language[everything], weights=lengths, minlength=len(asked))
-        return StepBatch(masked, translation, alignment, asked, texts, tokens.astype(np.int64))
+        return StepBatch(masked, translation, alignment, bag_alignment, asked, texts, tokens.astype(np.int64))
 
     def _pairs_of(
         self, stream: _Stream, step: int, objective: int

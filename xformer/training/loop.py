@@ -73,10 +73,14 @@ def step_losses(
         losses["masked_lm"] = masked_lm_loss(model, batch.masked_lm, n_layers=n_layers)
     if batch.translation_lm is not None:
         losses["translation_lm"] = masked_lm_loss(model, batch.translation_lm, n_layers=n_layers)
-    if batch.alignment is not None:
-        losses["alignment"] = alignment_loss(
-            model, batch.alignment, scale=objectives.scale, margin=objectives.margin, n_layers=n_layers
-        )
+    for name, pairs, depth in (
+        ("alignment", batch.alignment, n_layers),
+        ("bag_alignment", batch.bag_alignment, 0),
+    ):
+        if pairs is not None:
+            losses[name] = alignment_loss(
+                model, pairs, scale=objectives.scale, margin=objectives.margin, n_layers=depth
+            )
     return losses
 
 
@@ -86,6 +90,7 @@ def total_loss(losses: dict[str, Loss], objectives: ObjectivesConfig) -> Tensor:
         "masked_lm": objectives.masked_lm_weight,
         "translation_lm": objectives.translation_lm_weight,
         "alignment": objectives.alignment_weight,
+        "bag_alignment": objectives.alignment_weight,
     }
     return torch.stack([weights[name] * loss.value for name, loss in losses.items()]).sum()
 
@@ -243,17 +248,10 @@ def _tensors(batch: StepBatch) -> dict[str, Tensor]:
         if part is not None:
             tensors |= {f"{name}.tokens": part.inputs.tokens, f"{name}.cu_seqlens": part.inputs.cu_seqlens}
             tensors |= {f"{name}.selected": part.selected, f"{name}.targets": part.targets}
-    if batch.alignment is not None:
-        packed = batch.alignment.inputs
-        tensors |= {"alignment.tokens": packed.tokens, "alignment.cu_seqlens": packed.cu_seqlens}
-        tensors |= {"alignment.group": batch.alignment.group}
-    return tensors
-
-
-def _save_bad_batch(
-    training: Training, batch: StepBatch, step: int, losses: dict[str, Loss], norm: float
-) -> None:
-    """Save the batch of a step that is not finite; stop if the settings say so."""
+    for name, pairs in (("alignment", batch.alignment), ("bag_alignment", batch.bag_alignment)):
+        if pairs is not None:
+            tensors |= {f"{name}.tokens": pairs.inputs.tokens, f"{name}.cu_seqlens": pairs.inputs.cu_seqlens}
+            tensors |= {f"{name}.group": pairs.group}
     with atomic_write(training.run.bad_batch, "wb") as file:
         file.write(save({k: v.cpu().contiguous() for k, v in _tensors(batch).items()}))
     values = ", ".join(f"{name} {loss.value.item():g}" for name, loss in losses.items())

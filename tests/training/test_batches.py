@@ -234,7 +234,7 @@ def test_what_goes_wrong_ahead_is_raised_when_it_is_asked_for() -> None:
         def make(self, step: int, *, bag: bool = False) -> StepBatch:
             if step == 1:
                 raise InputError("the second step")
-            return StepBatch(None, None, None, np.zeros(1), np.zeros(1, int), np.zeros(1, int))
+            return StepBatch(None, None, None, None, np.zeros(1), np.zeros(1, int), np.zeros(1, int))
 
     with BatchesAhead(Broken()) as ahead:
         ahead.take(0)

@@ -252,6 +252,13 @@ def _tensors(batch: StepBatch) -> dict[str, Tensor]:
         if pairs is not None:
             tensors |= {f"{name}.tokens": pairs.inputs.tokens, f"{name}.cu_seqlens": pairs.inputs.cu_seqlens}
             tensors |= {f"{name}.group": pairs.group}
+    return tensors
+
+
+def _save_bad_batch(
+    training: Training, batch: StepBatch, step: int, losses: dict[str, Loss], norm: float
+) -> None:
+    """Save the batch of a step that is not finite; stop if the settings say so."""
     with atomic_write(training.run.bad_batch, "wb") as file:
         file.write(save({k: v.cpu().contiguous() for k, v in _tensors(batch).items()}))
     values = ", ".join(f"{name} {loss.value.item():g}" for name, loss in losses.items())

@@ -1,11 +1,11 @@
-"""`xformer data import | stats`."""
+"""`xformer data import | shard | stats`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -155,11 +155,91 @@ class DataStats:
 
 
 @dataclass(frozen=True)
+class DataShard:
+    """Encode a split of a corpus into token shards, alone or as one of many workers.
+
+    xformer data shard corpora/captions mine.model --out shards/train
+
+    As a job array, each job with its own I from 0 to 99, in any order, repeated where one failed:
+    xformer data shard corpora/captions mine.model --out shards/train --worker I --of 100
+    and once they are done: xformer data shard corpora/captions mine.model --out shards/train --join
+
+    Workers share a file system and nothing else. However many there are, the bytes are the same.
+    """
+
+    corpus: tyro.conf.Positional[Path]
+    """Folder made by `xformer data import`."""
+    tokenizer: tyro.conf.Positional[Path]
+    """SentencePiece model, as made by `xformer tokenizer train`."""
+    out: Path
+    """Folder to make; until they are joined, the workers' shards lie beside it, in OUT.parts."""
+    split: Literal["train", "dev", "test"] = "train"
+    """Which texts."""
+    worker: int | None = None
+    """Make only every --of'th shard, beginning with this number, from 0."""
+    of: int = 1
+    """How many workers there are."""
+    join: bool = False
+    """Put together what the workers made."""
+    max_length: int = 128
+    """Longest example, in tokens; longer texts are cut into pieces."""
+    bytes_per_shard: int = 1 << 28
+    """Where a shard ends, in bytes of text. There should be several for each worker."""
+
+    def run_command(self) -> int:
+        """Encode; the exit status."""
+        from functools import partial
+
+        from xformer.data.shard_parts import join_shards, write_shard_parts
+        from xformer.data.shards import write_shards
+        from xformer.errors import InputError
+        from xformer.progress import Progress
+        from xformer.tokenizer import Tokenizer, TokenizerError
+
+        if self.join and self.worker is not None:
+            raise InputError("--worker, --join: expected one of the two: workers first, then join")
+        if self.worker is None and self.of != 1:
+            raise InputError(f"--of: expected --worker, from 0 to {self.of - 1}, beside it")
+        try:
+            tokenizer = Tokenizer.load(self.tokenizer)
+            with Progress() as progress:
+                if self.worker is not None:
+                    made = write_shard_parts(
+                        self.corpus,
+                        self.split,
+                        tokenizer,
+                        self.out,
+                        worker=self.worker,
+                        of=self.of,
+                        max_length=self.max_length,
+                        bytes_per_shard=self.bytes_per_shard,
+                        progress=progress,
+                    )
+                    progress.say(f"worker {self.worker} of {self.of}: {made} shards made")
+                    return 0
+                write = join_shards if self.join else partial(write_shards, progress=progress)
+                info = write(
+                    self.corpus,
+                    self.split,
+                    tokenizer,
+                    self.out,
+                    max_length=self.max_length,
+                    bytes_per_shard=self.bytes_per_shard,
+                )
+                tokens = sum(shard.tokens for shard in info.shards)
+                progress.say(f"{self.out}: {len(info.shards)} shards, {tokens:,} tokens")
+        except (TokenizerError, ValueError) as error:
+            raise InputError(str(error)) from error
+        return 0
+
+
+@dataclass(frozen=True)
 class Data:
-    """Import text in many formats into a corpus, and look at one."""
+    """Import text in many formats into a corpus, encode it for training, and look at it."""
 
     command: (
         Annotated[DataImport, tyro.conf.subcommand("import")]
+        | Annotated[DataShard, tyro.conf.subcommand("shard")]
         | Annotated[DataStats, tyro.conf.subcommand("stats")]
     )
 

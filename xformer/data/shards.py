@@ -18,62 +18,24 @@ small batches or large, the bytes are the same.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import islice, pairwise
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import IO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.corpus import open_corpus
-from xformer.data.groups import group_number
-from xformer.data.record import Record
 from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, write_sealed
+from xformer.data.shard_writer import COLUMNS, Encoder, ShardEntry, ShardWriter, cut_by_bytes
 from xformer.errors import InputError
 
 INDEX_NAME = "shards.json"
 FORMAT = 1
-COLUMNS = {
-    "start": "<i8",  # where the example's tokens begin in its shard, in tokens
-    "n_tokens": "<u4",
-    "n_bytes": "<u4",  # of the original text in UTF-8; a piece has its share
-    "language": "<u2",  # place in `languages`
-    "group": "<i8",  # `group_number` of the record's group
-    "record": "<i8",  # line of the split's file, from 0
-    "pieces": "<u4",  # how many pieces the text was cut into; 1: the example is the whole text
-}
 
 Progress = Callable[[str, int, int | None], None]
-
-
-class Encoder(Protocol):
-    """What sharding asks of a tokenizer."""
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of token ids."""
-
-    def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:
-        """Token ids of each text, without special tokens."""
-
-    def byte_lengths(self) -> NDArray[np.integer]:
-        """(V,) how many bytes of text each token stands for."""
-
-    def fingerprint(self) -> str:
-        """A hash that differs where two tokenizers do."""
-
-
-@dataclass(frozen=True)
-class ShardEntry:
-    """One shard: its file, and how many examples, tokens and bytes of text are in it."""
-
-    file: FileEntry
-    examples: int
-    tokens: int
-    text_bytes: int
 
 
 @dataclass(frozen=True)
@@ -138,48 +100,69 @@ def write_shards(
         InputError: when the corpus is missing or damaged, or `out_dir` exists.
         ValueError: when a number is out of its range.
     """
-    for name, value, most in (
-        ("max_length", max_length, 2**31),
-        ("bytes_per_shard", bytes_per_shard, 2**40),
-        ("batch_size", batch_size, 2**31),
-    ):
-        if not 1 <= value <= most:
-            raise ValueError(f"{name}: expected 1 to {most:,}, got {value:,}")
+    if not 1 <= batch_size <= 2**31:
+        raise ValueError(f"batch_size: expected 1 to {2**31:,}, got {batch_size:,}")
+    settings = shard_settings(corpus_dir, split, tokenizer, max_length, bytes_per_shard)
     corpus = open_corpus(corpus_dir)
-    entry = corpus.manifest.split(split)
-    languages = corpus.manifest.languages
-    dtype = "<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4"
+    in_all = corpus.manifest.split(split).total.records
     with atomic_folder(out_dir) as folder:
         shards: list[ShardEntry] = []
         empty = done = 0
         with ExitStack() as stack:
             columns = {name: stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in COLUMNS}
-            for number, records in enumerate(_cut_by_bytes(corpus.records(split), bytes_per_shard)):
-                writer = _ShardWriter(
-                    folder / f"tokens-{number:05d}.bin", tokenizer, languages, dtype, max_length
-                )
+            for number, records in enumerate(cut_by_bytes(corpus.records(split), bytes_per_shard)):
+                path = folder / f"tokens-{number:05d}.bin"
+                writer = ShardWriter(path, tokenizer, settings.languages, settings.dtype, max_length)
                 with writer:
                     while batch := list(islice(records, batch_size)):
                         writer.add(batch, columns, first_record=done)
                         done += len(batch)
                         if progress:
-                            progress(f"encode {split}", done, entry.total.records)
+                            progress(f"encode {split}", done, in_all)
                 shards.append(writer.entry())
                 empty += writer.empty_records
-        info = ShardsInfo(
-            split=split,
-            split_sha256=entry.file.sha256,
-            tokenizer=tokenizer.fingerprint(),
-            vocab_size=tokenizer.vocab_size,
-            dtype=dtype,
-            max_length=max_length,
-            bytes_per_shard=bytes_per_shard,
-            languages=languages,
-            empty_records=empty,
-            shards=tuple(shards),
-            columns={name: FileEntry.of(folder / f"{name}.bin") for name in COLUMNS},
-        )
-        write_sealed(folder / INDEX_NAME, info)
+        return write_index(folder, settings, shards, empty)
+
+
+def shard_settings(
+    corpus_dir: str | os.PathLike[str],
+    split: str,
+    tokenizer: Encoder,
+    max_length: int,
+    bytes_per_shard: int,
+) -> ShardsInfo:
+    """The index of shards of which none is written yet: all that their bytes follow from.
+
+    Raises:
+        InputError: when the corpus is missing or damaged.
+        ValueError: when a number is out of its range.
+    """
+    for name, value, most in (("max_length", max_length, 2**31), ("bytes_per_shard", bytes_per_shard, 2**40)):
+        if not 1 <= value <= most:
+            raise ValueError(f"{name}: expected 1 to {most:,}, got {value:,}")
+    manifest = open_corpus(corpus_dir).manifest
+    return ShardsInfo(
+        split=split,
+        split_sha256=manifest.split(split).file.sha256,
+        tokenizer=tokenizer.fingerprint(),
+        vocab_size=tokenizer.vocab_size,
+        dtype="<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4",
+        max_length=max_length,
+        bytes_per_shard=bytes_per_shard,
+        languages=manifest.languages,
+        empty_records=0,
+        shards=(),
+        columns={},
+    )
+
+
+def write_index(
+    folder: Path, settings: ShardsInfo, shards: Sequence[ShardEntry], empty_records: int
+) -> ShardsInfo:
+    """Write shards.json into a folder whose shards and columns are complete; what it says."""
+    columns = {name: FileEntry.of(folder / f"{name}.bin") for name in COLUMNS}
+    info = replace(settings, shards=tuple(shards), empty_records=empty_records, columns=columns)
+    write_sealed(folder / INDEX_NAME, info)
     return info
 
 
@@ -260,89 +243,6 @@ class TokenShards(Sequence[NDArray[np.int32]]):
         shard = int(np.searchsorted(self._first_example, index, side="right")) - 1
         start = int(self._start[index])
         return self._tokens[shard][start : start + int(self.n_tokens[index])].astype(np.int32)
-
-
-class _ShardWriter:
-    """Writes the tokens of one shard to its own file, and its examples' properties to the columns."""
-
-    def __init__(
-        self, path: Path, tokenizer: Encoder, languages: Sequence[str], dtype: str, max_length: int
-    ) -> None:
-        self.empty_records = 0
-        self._path = path
-        self._tokenizer = tokenizer
-        self._byte_lengths = tokenizer.byte_lengths()
-        self._language = {tag: number for number, tag in enumerate(languages)}
-        self._dtype = dtype
-        self._max_length = max_length
-        self._examples = self._tokens = self._bytes = 0
-
-    def __enter__(self) -> _ShardWriter:
-        self._file = open(self._path, "wb")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def add(self, records: list[Record], columns: Mapping[str, IO[bytes]], first_record: int) -> None:
-        """Encode and append `records`, the first of which is line `first_record` of the split."""
-        encoded = self._tokenizer.encode_batch([record.text for record in records])
-        rows: list[tuple[int, ...]] = []
-        for number, (record, tokens) in enumerate(zip(records, encoded, strict=True), start=first_record):
-            if not len(tokens):
-                self.empty_records += 1
-                continue
-            if int(tokens.min()) < 0 or int(tokens.max()) >= self._tokenizer.vocab_size:
-                raise ValueError(
-                    f"tokenizer: an id outside 0 to {self._tokenizer.vocab_size - 1} for {record.text!r}"
-                )
-            n_bytes = len(record.text.encode())
-            cuts = _cut_points(len(tokens), self._max_length)
-            shares = _share_bytes(n_bytes, self._byte_lengths[tokens], cuts)
-            language, group = self._language[record.language], group_number(record.group)
-            for (begin, end), share in zip(pairwise(cuts), shares, strict=True):
-                rows.append(
-                    (self._tokens + begin, end - begin, share, language, group, number, len(cuts) - 1)
-                )
-            self._file.write(np.asarray(tokens).astype(self._dtype).tobytes())
-            self._tokens += len(tokens)
-            self._bytes += n_bytes
-        self._examples += len(rows)
-        for place, (name, dtype) in enumerate(COLUMNS.items()):
-            columns[name].write(np.array([row[place] for row in rows], dtype=dtype).tobytes())
-
-    def entry(self) -> ShardEntry:
-        """Describe the shard once its file is closed."""
-        return ShardEntry(FileEntry.of(self._path), self._examples, self._tokens, self._bytes)
-
-
-def _cut_by_bytes(records: Iterable[Record], bytes_per_shard: int) -> Iterator[Iterator[Record]]:
-    """Runs of records whose text reaches `bytes_per_shard`; use each up before the next."""
-    iterator = iter(records)
-
-    def run(first: Record) -> Iterator[Record]:
-        total = len(first.text.encode())
-        yield first
-        while total < bytes_per_shard and (record := next(iterator, None)) is not None:
-            total += len(record.text.encode())
-            yield record
-
-    while (first := next(iterator, None)) is not None:
-        yield run(first)
-
-
-def _cut_points(n_tokens: int, max_length: int) -> list[int]:
-    """Where the pieces of a text begin and end: as few as can be, equal to within one token."""
-    pieces = -(-n_tokens // max_length)
-    return [n_tokens * piece // pieces for piece in range(pieces + 1)]
-
-
-def _share_bytes(n_bytes: int, token_bytes: NDArray[np.integer], cuts: list[int]) -> list[int]:
-    """Bytes of text for each piece, in proportion to its tokens' bytes; they add up to `n_bytes`."""
-    upto = np.cumsum(np.concatenate([[0], token_bytes]), dtype=np.int64)
-    whole = max(int(upto[-1]), 1)
-    edges = [n_bytes * int(upto[cut]) // whole for cut in cuts[:-1]] + [n_bytes]
-    return [end - begin for begin, end in pairwise(edges)]
 
 
 def _map(path: Path, dtype: str) -> NDArray[np.unsignedinteger]:

@@ -1,0 +1,237 @@
+"""Shards by many workers are the shards by one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xformer.data.corpus import import_corpus
+from xformer.data.manifest import Source
+from xformer.data.plan import ImportOptions
+from xformer.data.record import Record
+from xformer.data.shard_parts import join_shards, write_shard_parts
+from xformer.data.shards import TokenShards, write_shards
+from xformer.data.split import SplitSizes
+from xformer.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files need not survive a power cut here."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+class ByteEncoder:
+    """A token per byte; the text "nothing" is nothing."""
+
+    vocab_size = 300
+
+    def __init__(self, name: str = "bytes") -> None:
+        self._name = name
+        self.encoded: list[str] = []
+
+    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+        self.encoded += texts
+        raw = [b"" if text == "nothing" else text.encode() for text in texts]
+        return [np.frombuffer(text, dtype=np.uint8).astype(np.int32) for text in raw]
+
+    def byte_lengths(self) -> np.ndarray:
+        return np.ones(self.vocab_size, dtype=np.int64)
+
+    def fingerprint(self) -> str:
+        return self._name
+
+
+def _corpus(folder: Path, texts: Sequence[str]) -> Path:
+    records = [Record(text, ("de", "en")[n % 2], f"g{n // 2}", "s") for n, text in enumerate(texts)]
+    options = ImportOptions(SplitSizes(dev=0, test=0))
+    import_corpus(records, folder, options, [Source("by hand", "CC0-1.0")])
+    return folder
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+TEXTS = ["one", "nothing", "two and three", "four", "ü" * 9, "five", "six", "seven", "eight"]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return _corpus(tmp_path / "corpus", TEXTS)
+
+
+@pytest.fixture
+def alone(corpus: Path, tmp_path: Path) -> dict[str, bytes]:
+    """What one worker writes."""
+    write_shards(corpus, "train", ByteEncoder(), tmp_path / "alone", **HOW)
+    return _contents(tmp_path / "alone")
+
+
+HOW: dict[str, Any] = {"max_length": 4, "bytes_per_shard": 6}
+WORDS = st.text("abcdeü ", min_size=1, max_size=30).filter(str.strip)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(WORDS, min_size=1, max_size=20), st.integers(1, 40), st.randoms())
+def test_any_number_of_workers_in_any_order_give_the_same_bytes(
+    texts: list[str], bytes_per_shard: int, random: Any
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        corpus = _corpus(Path(name, "corpus"), texts)
+        how: dict[str, Any] = {"max_length": 5, "bytes_per_shard": bytes_per_shard}
+        write_shards(corpus, "train", ByteEncoder(), Path(name, "alone"), **how)
+        expected = _contents(Path(name, "alone"))
+        for of in (1, 2, 3):
+            out = Path(name, f"by-{of}")
+            encoders = [ByteEncoder() for _ in range(of)]
+            for worker in random.sample(range(of), of):
+                write_shard_parts(corpus, "train", encoders[worker], out, worker=worker, of=of, **how)
+            # Each text was encoded once, by whoever it belongs to.
+            together = sorted(text for encoder in encoders for text in encoder.encoded)
+            alone = ByteEncoder()
+            write_shards(corpus, "train", alone, Path(name, f"count-{of}"), **how)
+            assert together == sorted(alone.encoded)
+            join_shards(corpus, "train", ByteEncoder(), out, **how)
+            assert _contents(out) == expected
+            assert not out.with_name(f"{out.name}.parts").exists()
+
+
+def test_workers_may_be_repeated_and_renumbered(
+    corpus: Path, alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+
+    def work(encoder: ByteEncoder, worker: int, of: int) -> int:
+        return write_shard_parts(corpus, "train", encoder, out, worker=worker, of=of, **HOW)
+
+    first = work(ByteEncoder(), worker=1, of=2)
+    assert first > 1
+    again = ByteEncoder()
+    assert work(again, worker=1, of=2) == 0
+    assert again.encoded == []
+    # The other half by three workers, who pass over what is there.
+    rest = sum(work(ByteEncoder(), worker=worker, of=3) for worker in range(3))
+    join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+    assert _contents(out) == alone
+    assert first + rest == len([name for name in alone if name.startswith("tokens-")])
+    # And now that all is done, nothing is left to do.
+    assert work(again, worker=0, of=1) == 0
+    join_shards(corpus, "train", again, out, **HOW)
+    assert again.encoded == []
+    assert _contents(out) == alone
+
+
+def test_a_worker_that_dies_leaves_whole_shards_and_is_made_up_for(
+    corpus: Path, alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    class Dying(ByteEncoder):
+        def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+            if "six" in texts:
+                raise KeyboardInterrupt
+            return super().encode_batch(texts)
+
+    out, dying = tmp_path / "out", Dying()
+    with pytest.raises(KeyboardInterrupt):
+        write_shard_parts(corpus, "train", dying, out, worker=0, of=1, **HOW)
+    with pytest.raises(InputError, match=r"out\.parts/shard-\d+: missing; expected the shard that begins at"):
+        join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+    assert not out.exists()
+    # What a worker that was killed had begun has another name.
+    (tmp_path / "out.parts" / ".shard-00000.abc").mkdir()
+    other = ByteEncoder()
+    write_shard_parts(corpus, "train", other, out, worker=0, of=1, **HOW)
+    assert not set(other.encoded) & set(dying.encoded)
+    join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+    assert _contents(out) == alone
+
+
+@pytest.mark.parametrize("harm", ["cut", "gone", "index"])
+def test_a_damaged_shard_is_made_again(
+    corpus: Path, alone: dict[str, bytes], tmp_path: Path, harm: str
+) -> None:
+    out = tmp_path / "out"
+    write_shard_parts(corpus, "train", ByteEncoder(), out, worker=0, of=1, **HOW)
+    part = tmp_path / "out.parts" / "shard-00001"
+    match harm:
+        case "cut":
+            (part / "tokens-00001.bin").write_bytes(b"")
+        case "gone":
+            (part / "group.bin").unlink()
+        case "index":
+            (part / "part.json").write_bytes((part / "part.json").read_bytes().replace(b"1", b"2", 1))
+    with pytest.raises(InputError, match="shard-00001: damaged; expected the shard that begins at record"):
+        join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+    assert write_shard_parts(corpus, "train", ByteEncoder(), out, worker=0, of=1, **HOW) == 1
+    join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+    assert _contents(out) == alone
+
+
+def test_a_changed_byte_is_found_when_they_are_joined(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_shard_parts(corpus, "train", ByteEncoder(), out, worker=0, of=1, **HOW)
+    path = tmp_path / "out.parts" / "shard-00002" / "tokens-00002.bin"
+    raw = bytearray(path.read_bytes())
+    raw[0] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match=r"tokens-00002\.bin: damaged; expected sha256"):
+        join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+    assert not out.exists()
+
+
+def test_mixtures_are_refused(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_shard_parts(corpus, "train", ByteEncoder(), out, worker=0, of=2, **HOW)
+    others: list[tuple[Any, dict[str, Any], str]] = [
+        (ByteEncoder(), HOW | {"max_length": 5}, "made with max_length=4, expected max_length=5"),
+        (ByteEncoder(), HOW | {"bytes_per_shard": 7}, "made with bytes_per_shard=6, expected"),
+        (ByteEncoder("others"), HOW, "made with tokenizer=bytes, expected tokenizer=others"),
+    ]
+    for encoder, how, said in others:
+        with pytest.raises(InputError, match=f"shard-00000: {said}"):
+            write_shard_parts(corpus, "train", encoder, out, worker=1, of=2, **how)
+        with pytest.raises(InputError, match=f"shard-00000: {said}"):
+            join_shards(corpus, "train", encoder, out, **how)
+    another = _corpus(tmp_path / "another", [*TEXTS, "nine"])
+    with pytest.raises(InputError, match="shard-00000: made with split_sha256="):
+        write_shard_parts(another, "train", ByteEncoder(), out, worker=1, of=2, **HOW)
+    write_shard_parts(corpus, "train", ByteEncoder(), out, worker=1, of=2, **HOW)
+    join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+    with pytest.raises(InputError, match="out: made with max_length=4, expected max_length=5"):
+        write_shard_parts(corpus, "train", ByteEncoder(), out, worker=1, of=2, **(HOW | {"max_length": 5}))
+
+
+def test_of_a_split_without_texts_the_index_is_all(corpus: Path, tmp_path: Path) -> None:
+    assert write_shard_parts(corpus, "test", ByteEncoder(), tmp_path / "out", worker=0, of=2, **HOW) == 0
+    join_shards(corpus, "test", ByteEncoder(), tmp_path / "out", **HOW)
+    write_shards(corpus, "test", ByteEncoder(), tmp_path / "alone", **HOW)
+    assert _contents(tmp_path / "out") == _contents(tmp_path / "alone")
+    assert len(TokenShards.open(tmp_path / "out")) == 0
+
+
+def test_where_files_cannot_be_linked_they_are_copied(
+    corpus: Path, alone: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: object, target: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    out = tmp_path / "out"
+    write_shard_parts(corpus, "train", ByteEncoder(), out, worker=0, of=1, **HOW)
+    join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+    assert _contents(out) == alone
+
+
+@pytest.mark.parametrize(("worker", "of"), [(-1, 2), (2, 2), (0, 0)])
+def test_a_worker_that_cannot_be_is_refused(corpus: Path, tmp_path: Path, worker: int, of: int) -> None:
+    with pytest.raises(ValueError, match="expected a worker from 0 to of - 1"):
+        write_shard_parts(corpus, "train", ByteEncoder(), tmp_path / "out", worker=worker, of=of)
+    assert not (tmp_path / "out.parts").exists()

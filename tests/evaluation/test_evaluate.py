@@ -88,6 +88,24 @@ def test_it_holds_what_the_parts_give(
     assert report.bag == bag.record
 
 
+def test_the_layer_of_retrieval_is_the_best_on_dev(
+    model: MultilingualModel, parallel_train: TokenShards, parallel_test: TokenShards, bag: TrainedBag
+) -> None:
+    tokenizer = OneByteATokenizer(model.config.vocab_size)
+    scores = evaluate_model(
+        model, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, dev=parallel_test
+    ).retrieval
+    group, language = np.asarray(parallel_test.group), np.asarray(parallel_test.language)
+    expected = [
+        retrieval(encode_texts(model, parallel_test, n_layers=layer), group, language, pivot=1).mean_top1
+        for layer in range(model.config.n_layers + 1)
+    ]
+    assert len(set(expected)) > 1
+    assert scores.dev_top1_by_layer == pytest.approx(expected)
+    assert scores.layer == int(np.argmax(expected))
+    assert scores.mean_top1 == pytest.approx(max(expected))
+
+
 def test_the_unigram_model_beats_the_untrained_one(report: EvaluationReport) -> None:
     mlm = report.mlm
     assert set(mlm.bits_per_byte) == {"de", "en", "fr", "pl"} == set(mlm.hidden_tokens)

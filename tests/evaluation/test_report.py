@@ -44,6 +44,8 @@ def made_up(n_languages: int = 60) -> EvaluationReport:
         pivot="en",
         candidates=1234,
         min_messages=100,
+        layer=1,
+        dev_top1_by_layer=[0.5, 0.75, 0.7],
         mean_top1=float(np.mean([one.top1 for one in languages.values()])),
         bag_mean_top1=float(np.mean([one.bag_top1 for one in languages.values()])),
         untrained_mean_top1=0.2,
@@ -109,7 +111,7 @@ def test_it_can_be_read_back(report: EvaluationReport, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", "[1]", '{"split": "test"}', made_up(1).to_json().replace('"format": 1', '"format": 2')],
+    ["", "{}", "[1]", '{"split": "test"}', made_up(1).to_json().replace('"format": 2', '"format": 99')],
 )
 def test_other_files_are_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "evaluation.json"

@@ -75,7 +75,7 @@ def test_when_the_blocks_join_nothing_jumps(after_the_bag: Bag) -> None:
     with torch.no_grad():
         bag = loop.step_losses(model, batch, config.objectives, 0)
         full = loop.step_losses(model, batch, config.objectives, None)
-    assert set(bag) == {"masked_lm", "translation_lm", "alignment"}
+    assert set(bag) == {"masked_lm", "translation_lm", "alignment", "bag_alignment"}
     for name in bag:
         assert torch.equal(bag[name].items, full[name].items), name
 
@@ -138,11 +138,11 @@ def _spoil(monkeypatch: pytest.MonkeyPatch, steps: set[int], kind: str) -> None:
     def spoilt(*arguments: Any) -> dict[str, Loss]:
         found = losses(*arguments)
         if next(calls) in steps:
-            loss = found["alignment"]
+            loss = found["bag_alignment"]
             value = loss.value * float("nan")
             if kind == "gradient":
                 value = loss.value.detach() + torch.sqrt(loss.value - loss.value.detach())
-            found["alignment"] = replace(loss, value=value)
+            found["bag_alignment"] = replace(loss, value=value)
         return found
 
     monkeypatch.setattr(loop, "step_losses", spoilt)
@@ -164,7 +164,8 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(
     saved = load_file(run.bad_batch)
     assert batch.alignment is not None
     assert torch.equal(saved["alignment.tokens"], batch.alignment.inputs.tokens)
-    assert {name.split(".")[0] for name in saved} == {"masked_lm", "translation_lm", "alignment"}
+    parts = {"masked_lm", "translation_lm", "alignment", "bag_alignment"}
+    assert {name.split(".")[0] for name in saved} == parts
 
     # What the message advises works.
     going_on = _training(run.load_config(), non_finite="skip")

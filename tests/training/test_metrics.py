@@ -38,7 +38,7 @@ STEPS = st.lists(
 
 
 def _step(asked: list[float], texts: list[int], tokens: list[int]) -> StepBatch:
-    return StepBatch(None, None, None, np.array(asked), np.array(texts), np.array(tokens))
+    return StepBatch(None, None, None, None, np.array(asked), np.array(texts), np.array(tokens))
 
 
 @given(STEPS)

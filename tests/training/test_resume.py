@@ -198,7 +198,7 @@ def test_what_was_not_logged_yet_is_logged_when_the_run_goes_on(
     run = begin(rarely)
     assert not pretrain(run.path, rarely, listening())
     assert [line["step"] for line in _metrics(run)] == [3]
-    assert _state(run)["tally"].keys() > {"asked", "texts", "tokens", "norm", "sums.alignment"}
+    assert _state(run)["tally"].keys() > {"asked", "texts", "tokens", "norm", "sums.alignment", "sums.bag_alignment"}
     assert pretrain(run.path, rarely, listening())
     assert [line["step"] for line in _metrics(run)] == [3, 6, 8]
     _assert_same(run, whole)

@@ -35,6 +35,7 @@ def evaluate_model(
     *,
     pivot: str,
     bag: TrainedBag,
+    dev: TokenShards | None = None,
     step: int = 0,
     rate: float = 0.15,
     seed: int = 0,
@@ -52,6 +53,8 @@ def evaluate_model(
         held_out: what is measured on.
         pivot: tag of the language that the others are compared with.
         bag: the baseline of retrieval.
+        dev: chooses after how many blocks vectors are taken for retrieval, as XTREME takes a middle layer (Hu
+            et al. 2020): where these texts retrieve best. None: after all.
         step: how far the model was trained; only reported.
         rate: share of tokens hidden for bits per byte, the same for every model however it was trained.
         seed: of which tokens are hidden, and of the untrained model.
@@ -71,24 +74,37 @@ def evaluate_model(
     clock = _Clock()
 
     def retrieve(
-        encoder: SentenceEncoder, who: str, device: torch.device | str, n_layers: int | None = None
+        encoder: SentenceEncoder,
+        who: str,
+        device: torch.device | str,
+        n_layers: int | None = None,
+        shards: TokenShards = held_out,
+        texts: _Texts = texts,
     ) -> Retrieval:
         vectors = encode_texts(
             encoder,
-            [held_out[int(example)] for example in texts.examples],
+            [shards[int(example)] for example in texts.examples],
             batch_tokens=batch_tokens,
             n_layers=n_layers,
             device=device,
             progress=progress,
             what=f"retrieval: {who}",
         )
-        group, language = held_out.group[texts.examples], held_out.language[texts.examples]
+        group, language = shards.group[texts.examples], shards.language[texts.examples]
         return retrieval(
             vectors, group, language, texts.pivot, text=texts.identity, min_messages=texts.min_messages
         )
 
+    by_layer: list[float] = []
+    if dev is not None:
+        with clock.of("layer"):
+            asked = _Texts.of(dev, pivot, None)
+            for layer in range(model.config.n_layers + 1):
+                who = f"dev, {layer} of {model.config.n_layers} blocks"
+                by_layer.append(retrieve(model, who, device, layer, dev, asked).mean_top1)
+    layer = int(np.argmax(by_layer)) if by_layer else model.config.n_layers
     with clock.of("retrieval"):
-        found = retrieve(model, "model", device)
+        found = retrieve(model, "model", device, layer)
     with clock.of("retrieval_baselines"):
         by_bag = retrieve(bag.bag, "bag of subwords", "cpu")
         by_untrained = retrieve(untrained.model.to(device), "untrained model", device, untrained.n_layers)
@@ -114,7 +130,7 @@ def evaluate_model(
         texts=len(held_out),
         messages=len(np.unique(held_out.group)),
         seed=seed,
-        retrieval=_retrieval_scores(found, by_bag, by_untrained, texts, names),
+        retrieval=_retrieval_scores(found, by_bag, by_untrained, texts, names, layer, by_layer),
         mlm=_masked_lm_scores(
             bits, unigram_bits, blind_bits, untrained_bits, found, texts.pivot, rate, names
         ),
@@ -200,7 +216,13 @@ class _Clock:
 
 
 def _retrieval_scores(
-    found: Retrieval, by_bag: Retrieval, by_untrained: Retrieval, texts: _Texts, names: tuple[str, ...]
+    found: Retrieval,
+    by_bag: Retrieval,
+    by_untrained: Retrieval,
+    texts: _Texts,
+    names: tuple[str, ...],
+    layer: int,
+    by_layer: list[float],
 ) -> RetrievalScores:
     languages = {
         names[one.language]: LanguageScores(
@@ -222,6 +244,8 @@ def _retrieval_scores(
         pivot=names[texts.pivot],
         candidates=found.candidates,
         min_messages=texts.min_messages,
+        layer=layer,
+        dev_top1_by_layer=by_layer,
         mean_top1=found.mean_top1,
         bag_mean_top1=by_bag.mean_top1,
         untrained_mean_top1=by_untrained.mean_top1,

@@ -17,7 +17,7 @@ from xformer.files import atomic_write
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,9 @@ class RetrievalScores:
         pivot: what the others are compared with.
         candidates: pivot texts to choose from.
         min_messages: a language with fewer is left out.
+        layer: after how many blocks the model's vectors were taken.
+        dev_top1_by_layer: mean top-1 on the dev split after 0, 1, … blocks, by which `layer` was chosen;
+            empty where it was not.
         mean_top1: of the model, mean of both directions.
         bag_mean_top1: of the bag of subwords.
         untrained_mean_top1: of the untrained model.
@@ -73,6 +76,8 @@ class RetrievalScores:
     pivot: str
     candidates: int
     min_messages: int
+    layer: int
+    dev_top1_by_layer: list[float]
     mean_top1: float
     bag_mean_top1: float
     untrained_mean_top1: float

@@ -68,6 +68,7 @@ def evaluate_run(
         held_out,
         pivot=config.data.pivot,
         bag=bag,
+        dev=open_shards(run, "dev", tokenizer),
         step=state.step,
         seed=config.training.seed,
         device=device,

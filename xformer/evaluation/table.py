@@ -120,6 +120,13 @@ def summary(report: EvaluationReport) -> list[str]:
         f"{mlm.blind_unigram_overall_bits_per_byte:.3f}, {mlm.unigram_overall_bits_per_byte:.3f}, "
         f"{mlm.untrained_overall_bits_per_byte:.3f}.",
     ]
+    if found.dev_top1_by_layer:
+        by_layer = ", ".join(f"{top1:.3f}" for top1 in found.dev_top1_by_layer)
+        n_layers = len(found.dev_top1_by_layer) - 1
+        lines.append(
+            f"The model's vectors are taken after {found.layer} of {n_layers} blocks, where the dev split "
+            f"retrieves best: {by_layer} after 0, 1, …"
+        )
     if found.left_out:
         names = ", ".join(f"{tag} ({count})" for tag, count in sorted(found.left_out.items()))
         lines.append(f"Left out, with fewer than {found.min_messages} messages: {names}.")

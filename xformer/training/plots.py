@@ -12,6 +12,7 @@ _TITLES = {
     "masked_lm": "masked LM (nats per token)",
     "translation_lm": "translation LM (nats per token)",
     "alignment": "alignment (nats per text)",
+    "bag_alignment": "alignment without blocks (nats per text)",
 }
 
 

@@ -31,12 +31,6 @@ STATISTICS = Group(
         ),
         Mutant(
             _KERNELS,
-            "tl.store(distance + row, tl.sum(path, 1) / total",
-            "tl.store(distance + row, tl.sum(path, 1)",
-            "distance not divided by what the sink leaves",
-        ),
-        Mutant(
-            _KERNELS,
             "most = tl.maximum(most, partial_maxima(part, PARTS))",
             "most = partial_maxima(part, PARTS)",
             "largest weight of the last block",

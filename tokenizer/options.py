@@ -36,7 +36,7 @@ class TokenizerOptions:
             so this does not follow the machine's core count.
     """
 
-    vocabulary_size: int = 16_384
+    vocabulary_size: int = 32_768
     model: ModelType = "unigram"
     normalization: Normalization = "identity"
     alpha: float = 0.3

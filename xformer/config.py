@@ -63,7 +63,7 @@ class ModelConfig:
         init_std: standard deviation of the initial weights.
     """
 
-    vocab_size: int = 16_384
+    vocab_size: int = 32_768
     d_model: int = 256
     n_layers: int = 2
     n_heads: int = 4

@@ -20,7 +20,7 @@ class TokenizerTrain:
     """Folder made by `xformer data import`."""
     model: tyro.conf.Positional[Path]
     """The file to write."""
-    vocabulary_size: int = 16_384
+    vocabulary_size: int = 32_768
     """Pieces in all, special and byte pieces included."""
     kind: Literal["unigram", "bpe"] = "unigram"
     """Unigram language model, or byte-pair encoding."""

@@ -181,12 +181,12 @@ def test_activations_are_what_autograd_keeps(
 
     assert batch.masked_lm is not None
     assert batch.alignment is not None
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        with autocast(precision, torch.device("cpu")):
-            losses = (
-                masked_lm_loss(model, batch.masked_lm),
-                alignment_loss(model, batch.alignment, scale=20.0, margin=0.3),
-            )
+    hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+    with hooks, autocast(precision, torch.device("cpu")):
+        losses = (
+            masked_lm_loss(model, batch.masked_lm),
+            alignment_loss(model, batch.alignment, scale=20.0, margin=0.3),
+        )
     for parameter in model.parameters():
         kept.pop(parameter.untyped_storage().data_ptr(), None)
     measured = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from xformer.errors import InputError
+
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from xformer.run_config import RunConfig
+    from xformer.training.dry_run import Forecast
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,8 @@ class Pretrain:
     xformer pretrain runs/first --budget 10m
 
     xformer pretrain runs/mine --config mine.toml --set model.n_layers=6 data.corpus=corpora/mine
+
+    xformer pretrain runs/mine --config mine.toml --dry-run
     """
 
     run: tyro.conf.Positional[Path]
@@ -32,6 +39,11 @@ class Pretrain:
     """Number of steps to train for, instead of a time."""
     set: tuple[str, ...] = ()
     """Single settings, as TABLE.KEY=VALUE with a TOML value: model.d_model=128 training.precision=bf16."""
+    dry_run: bool = False
+    """Train nothing: print parameters, memory, operations, tokens and time, from a few steps of each stage on
+    the run's shards, or on made-up texts where it has none yet. The run directory is only read."""
+    json: bool = False
+    """With --dry-run: print one JSON object and nothing else on standard output."""
 
     def run_config(self) -> RunConfig:
         """The settings: defaults, under the run's own or the file's, under the single ones."""
@@ -51,9 +63,72 @@ class Pretrain:
     def run_command(self) -> int:
         """Train; the exit status."""
         from xformer.progress import Progress
+
+        if self.json and not self.dry_run:
+            raise InputError("--json: expected --dry-run beside it; training prints nothing else as JSON")
+        config = self.run_config()
+        if self.dry_run:
+            return self._forecast(config)
         from xformer.training.pretrain import pretrain
 
-        config = self.run_config()
         with Progress() as progress:
             complete = pretrain(self.run, config, progress)
         return 0 if complete else 130
+
+    def _forecast(self, config: RunConfig) -> int:
+        """Print what training would take; the exit status."""
+        from rich.console import Console
+
+        from xformer.progress import Progress
+        from xformer.training.dry_run import forecast
+        from xformer.training.run_directory import RunDirectory
+
+        with Progress() as progress:
+            found = forecast(RunDirectory(self.run), config, progress)
+        if self.json:
+            print(found.to_json())
+        else:
+            Console().print(_table(found))
+        return 0
+
+
+def _table(found: Forecast) -> RenderableType:
+    from rich.table import Table
+
+    from xformer.progress import duration
+
+    table = Table(title=f"{found.device}, {found.threads} threads, {found.precision}", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("measured on", found.data)
+    table.add_section()
+    table.add_row("parameters", f"{sum(found.parameters.values()):,}")
+    for part, count in found.parameters.items():
+        table.add_row(f"  {part}", f"{count:,}")
+    table.add_section()
+    for what, size in found.weight_bytes.items():
+        table.add_row(f"{what}", _bytes(size))
+    table.add_row("activations, most that a step keeps", _bytes(found.activation_bytes))
+    if found.process_bytes is not None:
+        table.add_row("in use while training, measured", _bytes(found.process_bytes))
+    table.add_row("a checkpoint on disk", _bytes(found.checkpoint_bytes))
+    for stage in found.stages:
+        table.add_section()
+        table.add_row(f"{stage.name} stage, steps", f"{stage.steps:,}")
+        table.add_row("  a step", f"{1e3 * stage.seconds_per_step:,.1f} ms, {stage.measured_steps} measured")
+        table.add_row("  tokens a step", f"{stage.tokens_per_step:,.0f}")
+        table.add_row("  operations a step", f"{stage.flops_per_step:.3g}")
+        table.add_row("  time", duration(stage.seconds))
+    table.add_section()
+    table.add_row("steps", f"{found.steps:,}")
+    table.add_row("tokens", f"{found.tokens:,}")
+    table.add_row("tokens/s", f"{found.tokens / found.seconds:,.0f}")
+    table.add_row("operations", f"{found.flops:.3g}, {found.flops_per_second / 1e9:,.1f} billion/s")
+    table.add_row("time of training", duration(found.seconds))
+    checkpoints = f"with {found.checkpoints} checkpoints" if found.checkpoints > 1 else "with the checkpoint"
+    table.add_row(checkpoints, duration(found.wall_seconds))
+    return table
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB" if size < 10 * 2**30 else f"{size / 2**30:,.1f} GiB"

@@ -1,0 +1,54 @@
+"""`xformer pretrain --dry-run`: a table for people, an object for programs, and nothing is trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from xformer.training import dry_run
+
+Run = Callable[..., tuple[int, str, str]]
+
+SETTINGS = """
+[model]
+vocab_size = 300
+d_model = 16
+n_layers = 1
+n_heads = 2
+d_ff = 16
+[tokenizer]
+vocabulary_size = 300
+[objectives]
+masked_lm_tokens = 64
+translation_lm_tokens = 64
+alignment_tokens = 64
+bag_tokens = 64
+[training]
+bag_share = 0.0
+precision = "fp32"
+"""
+
+
+def test_what_is_printed(xformer: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dry_run, "forecast", partial(dry_run.forecast, seconds=0.1))
+    (tmp_path / "mine.toml").write_text(SETTINGS)
+    options = ("--config", tmp_path / "mine.toml", "--steps", 1000, "--dry-run")
+    status, out, err = xformer("pretrain", tmp_path / "run", *options)
+    assert status == 0
+    assert "measuring the full stage on made-up texts" in err
+    for row in ("parameters", "optimizer", "activations", "1,000", "tokens/s", "time of training"):
+        assert row in out
+    status, out, _ = xformer("pretrain", tmp_path / "run", *options, "--json")
+    found = json.loads(out)
+    assert (status, found["steps"], len(found["stages"])) == (0, 1000, 1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_json_is_for_the_dry_run(xformer: Run, tmp_path: Path) -> None:
+    status, out, err = xformer("pretrain", tmp_path / "run", "--json")
+    assert (status, out) == (2, "")
+    assert "--json: expected --dry-run" in err

@@ -1,0 +1,80 @@
+"""What a run will cost: the arithmetic of a forecast, on shards and on made-up texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xformer.progress import Progress
+from xformer.run_config import RunConfig
+from xformer.training.dry_run import forecast, made_up_shards
+from xformer.training.estimate import parameter_counts
+from xformer.training.run_directory import RunDirectory
+
+
+def test_a_run_that_is_prepared(
+    begin: Callable[[RunConfig], RunDirectory], config: RunConfig, listening: type[Progress]
+) -> None:
+    run = begin(config)
+    before = sorted(run.path.rglob("*"))
+    found = forecast(run, config, listening(), seconds=0.2)
+    assert sorted(run.path.rglob("*")) == before
+    assert str(run.path) in found.data
+    assert found.parameters == parameter_counts(config.model, config.objectives.pooling)
+    bag, full = found.stages
+    assert (bag.name, full.name) == ("bag", "full")
+    assert (bag.steps, full.steps, found.steps) == (2, 6, 8)
+    assert min(bag.measured_steps, full.measured_steps) >= 5
+    assert full.flops_per_step > bag.flops_per_step
+    assert full.activation_bytes > bag.activation_bytes
+    assert found.activation_bytes == full.activation_bytes
+    assert found.tokens == bag.tokens + full.tokens
+    assert full.tokens == round(6 * full.tokens_per_step)
+    asked = config.objectives
+    # Texts are whole, so the size of a step is about what was asked for.
+    assert bag.tokens_per_step == pytest.approx(asked.bag_tokens, rel=0.3)
+    assert found.seconds == pytest.approx(2 * bag.seconds_per_step + 6 * full.seconds_per_step)
+    assert found.checkpoints == 1
+    assert found.wall_seconds == pytest.approx(found.seconds + found.checkpoint_seconds)
+    weights = 4 * sum(found.parameters.values())
+    assert 3 * weights <= found.checkpoint_bytes <= 3 * weights + 100_000
+    assert json.loads(found.to_json())["stages"][1]["steps"] == 6
+
+
+def test_a_budget_is_divided_between_the_stages(
+    tmp_path: Path, config: RunConfig, listening: type[Progress]
+) -> None:
+    training = replace(config.training, steps=None, budget="100s", checkpoint_every=30.0)
+    found = forecast(
+        RunDirectory(tmp_path / "none"), replace(config, training=training), listening(), seconds=0.2
+    )
+    assert not (tmp_path / "none").exists()
+    assert "made-up" in found.data
+    bag, full = found.stages
+    assert bag.seconds == pytest.approx(25, abs=bag.seconds_per_step)
+    assert full.seconds == pytest.approx(75, abs=full.seconds_per_step)
+    assert found.checkpoints == 4
+    assert found.flops_per_second == pytest.approx(found.flops / found.seconds)
+
+
+def test_without_alignment_there_is_no_bag_stage(
+    tmp_path: Path, config: RunConfig, listening: type[Progress]
+) -> None:
+    objectives = replace(config.objectives, alignment_tokens=0)
+    found = forecast(RunDirectory(tmp_path), replace(config, objectives=objectives), listening(), seconds=0.1)
+    assert [(stage.name, stage.steps) for stage in found.stages] == [("full", 8)]
+
+
+def test_made_up_texts_have_the_lengths_of_the_default_corpus() -> None:
+    shards = made_up_shards(RunConfig())
+    lengths = np.asarray(shards.n_tokens)
+    assert np.median(lengths) == 8
+    assert lengths.mean() == pytest.approx(12, rel=0.05)
+    assert np.percentile(lengths, 99) == pytest.approx(65, rel=0.1)
+    assert lengths.max() <= RunConfig().data.max_length
+    assert [len(shards[number]) for number in (0, 7, len(shards) - 1)] == lengths[[0, 7, -1]].tolist()

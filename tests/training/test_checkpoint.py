@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import warnings
 from pathlib import Path
@@ -77,7 +78,20 @@ def test_weights_moments_and_random_state_come_back_to_the_bit(tmp_path: Path) -
     run = Run()
     run.train(3)
     state = TrainingState(
-        step=3, elapsed=1.25, tokens=15, skipped=1, joined=True, joined_at=(2, 0.5), precision="bf16"
+        step=3,
+        elapsed=1.25,
+        tokens=15,
+        skipped=1,
+        spikes=2,
+        joined=True,
+        joined_at=(2, 0.5),
+        precision="bf16",
+        data_digest="ab",
+        tally={"asked": (0.1, 1 / 3), "norm": (1e-30,)},
+        recent=((0.1, 2.0), (1 / 3, 1e300)),
+        held_out=2 / 3,
+        text="cd",
+        tokenizer="ef",
     )
     saved = save_checkpoint(tmp_path, run.model, run.optimizer, state, keep=1)
     expected = {name: value.clone() for name, value in _bits(run).items()}
@@ -233,6 +247,65 @@ def test_a_damaged_later_one_does_not_push_out_what_is_saved_after_going_back(
         found = newest_checkpoint(tmp_path)
     assert found is not None
     assert found.state.step == 15
+
+
+def _save_with_loss(run: Run, folder: Path, step: int, loss: float | None, keep: int = 1) -> None:
+    save_checkpoint(folder, run.model, run.optimizer, TrainingState(step=step, held_out=loss), keep)
+
+
+def test_the_best_is_kept_beside_the_newest(tmp_path: Path) -> None:
+    run = Run()
+    assert best_checkpoint(tmp_path) is None
+    losses = [None, 5.0, 3.0, 4.0, 4.5, 3.0, 6.0]
+    kept = [[1], [2], [3], [3, 4], [3, 5], [6], [6, 7]]  # of equals the later
+    for step, (loss, expected) in enumerate(zip(losses, kept, strict=True), 1):
+        _save_with_loss(run, tmp_path, step, loss)
+        assert _names(tmp_path) == [f"step-{number:08d}" for number in expected]
+    best = best_checkpoint(tmp_path)
+    assert best is not None
+    assert (best.state.step, best.state.held_out) == (6, 3.0)
+    (best.path / "state.json").write_text("{}")
+    _save_with_loss(run, tmp_path, 8, 9.0, keep=2)
+    assert _names(tmp_path) == ["step-00000007", "step-00000008"]
+
+
+def test_what_is_removed_is_never_seen_half_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run()
+    run.save(tmp_path, 1)
+
+    def killed(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run.save(tmp_path, 2, keep=1)
+    assert _names(tmp_path) == [".step-00000001.removed", "step-00000002"]
+    run.save(tmp_path, 3, keep=2)
+    assert _names(tmp_path) == ["step-00000002", "step-00000003"]
+
+
+@pytest.mark.parametrize("limit", [500, 5000])
+def test_where_there_is_no_room_the_older_ones_stay(tmp_path: Path, limit: int) -> None:
+    """A file may not grow beyond so many bytes: the first does not fit, or only the second does not."""
+    run = Run()
+    run.train(1)
+    before = run.save(tmp_path, 1)
+    sizes = [(before.path / name).stat().st_size for name in FILES]
+    assert [size > limit for size in sizes[:2]] == [limit == 500, True]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+    try:
+        with pytest.raises(
+            CheckpointError, match=r"00002: this checkpoint cannot be written \(.*00001 is as it was"
+        ):
+            run.save(tmp_path, 2, keep=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert _names(tmp_path) == ["step-00000001"]
+    assert newest_checkpoint(tmp_path) == before
+    run.save(tmp_path, 2, keep=1)
+    assert _names(tmp_path) == ["step-00000002"]
 
 
 def test_a_damaged_one_is_written_anew(tmp_path: Path) -> None:

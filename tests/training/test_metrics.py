@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,9 @@ def test_means_are_over_items_of_all_steps(
     for name, items, tokens in steps:
         losses = torch.tensor([loss for _, loss in items])
         language = np.array([language for language, _ in items])
-        tally.add({name: Loss(losses.mean(), losses, language)}, _step([1.0, 0.5, 0.5], [2, 0, 0], tokens), 1.0)
+        tally.add(
+            {name: Loss(losses.mean(), losses, language)}, _step([1.0, 0.5, 0.5], [2, 0, 0], tokens), 1.0
+        )
         seen.setdefault(name, []).extend(items)
     assert tally.means() == pytest.approx(
         {name: np.mean([loss for _, loss in items]) for name, items in seen.items()}
@@ -70,6 +73,32 @@ def test_means_are_over_items_of_all_steps(
 def test_a_fresh_tally_has_nothing_to_say() -> None:
     assert Tally(LANGUAGES).means() == {}
     assert set(Tally(LANGUAGES).by_language()) == set(LANGUAGES)
+
+
+@given(STEPS, st.integers(0, 5))
+def test_a_tally_that_goes_on_from_another_counts_the_same(
+    steps: list[tuple[str, list[tuple[int, float]], list[int]]], stop: int
+) -> None:
+    def add(tally: Tally, number: int) -> None:
+        name, items, tokens = steps[number]
+        losses = torch.tensor([loss for _, loss in items])
+        loss = Loss(losses.mean(), losses, np.array([language for language, _ in items]))
+        tally.add({name: loss}, _step([0.1, 1 / 3, 0.7], [2, 0, 1], tokens), number / 3)
+
+    whole, first = Tally(LANGUAGES), Tally(LANGUAGES)
+    for number in range(len(steps)):
+        add(whole, number)
+    for number in range(min(stop, len(steps))):
+        add(first, number)
+    second = Tally(LANGUAGES, json.loads(json.dumps(first.state())))
+    for number in range(min(stop, len(steps)), len(steps)):
+        add(second, number)
+    assert second.state() == whole.state()
+    assert (second.means(), second.by_language(), second.norm) == (
+        whole.means(),
+        whole.by_language(),
+        (len(steps) - 1) / 3,
+    )
 
 
 def _line(step: int, **more: Any) -> dict[str, Any]:
@@ -126,6 +155,61 @@ def test_tensorboard_has_the_numbers(tmp_path: Path) -> None:
         log.write(_line(1))
     board = EventAccumulator(str(events)).Reload()
     assert [event.step for event in board.Scalars("loss/alignment")] == [1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to stand for a full disk")
+def test_a_full_disk_is_named_and_what_was_written_stays(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsLog(path, tmp_path / "events", 0, print) as log:
+        log.write(_line(1))
+        whole, log._file = log._file, open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115 - by `log`
+        with pytest.raises(
+            InputError, match=r"metrics\.jsonl: cannot be written \(No space left on device\)"
+        ):
+            log.write(_line(2))
+        whole.close()
+    assert read_metrics(path) == [_line(1)]
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match=r"file/metrics\.jsonl: cannot be written"):
+        MetricsLog(tmp_path / "file" / "metrics.jsonl", tmp_path / "events", 0, print)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="tensorboard is not installed")
+def test_tensorboard_s_folder_may_vanish(tmp_path: Path) -> None:
+    events, said = tmp_path / "events", list[str]()
+    with MetricsLog(tmp_path / "metrics.jsonl", events, 0, said.append) as log:
+        log.write(_line(1))
+        shutil.rmtree(events)
+        for step in range(2, 50):
+            log.write(_line(step))
+    assert said == []
+    assert len(list(events.iterdir())) == 1
+    assert len(read_metrics(tmp_path / "metrics.jsonl")) == 49
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="tensorboard is not installed")
+@pytest.mark.parametrize("when", ["at the start", "later", "at the end"])
+def test_tensorboard_failing_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise OSError("no room")
+
+    method = {"at the start": "__init__", "later": "add_scalar", "at the end": "close"}[when]
+    said: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(SummaryWriter, method, fail)
+        with MetricsLog(tmp_path / "metrics.jsonl", tmp_path / "events", 0, said.append) as log:
+            log.write(_line(1))
+            log.write(_line(2))
+    assert len(said) == 1
+    assert f"{tmp_path / 'events'}: TensorBoard's events cannot be written (no room)" in said[0]
+    assert len(read_metrics(tmp_path / "metrics.jsonl")) == 2
 
 
 def test_curves_are_drawn_of_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 import torch
 
+from xformer.errors import InputError
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
+from xformer.tokenizer import Tokenizer
 from xformer.training import loop, precision
-from xformer.training.checkpoint import newest_checkpoint
-from xformer.training.metrics import read_metrics
+from xformer.training.checkpoint import CheckpointError, newest_checkpoint
+from xformer.training.held_out import HeldOut
+from xformer.training.metrics import MetricsLog, read_metrics
+from xformer.training.prepare import open_shards
 from xformer.training.pretrain import load_run, pretrain
 from xformer.training.run_directory import RunDirectory
 
@@ -198,10 +202,103 @@ def test_what_was_not_logged_yet_is_logged_when_the_run_goes_on(
     run = begin(rarely)
     assert not pretrain(run.path, rarely, listening())
     assert [line["step"] for line in _metrics(run)] == [3]
-    assert _state(run)["tally"].keys() > {"asked", "texts", "tokens", "norm", "sums.alignment", "sums.bag_alignment"}
+    assert _state(run)["tally"].keys() > {"asked", "texts", "tokens", "norm", "sums.alignment"}
     assert pretrain(run.path, rarely, listening())
     assert [line["step"] for line in _metrics(run)] == [3, 6, 8]
     _assert_same(run, whole)
+
+
+def test_ctrl_c_in_the_last_step_is_too_late_to_interrupt(
+    begin: Begin, config: RunConfig, listening: Listening, unbroken: RunDirectory
+) -> None:
+    run, progress = begin(config), _interrupting(listening, 8)
+    assert pretrain(run.path, config, progress)
+    assert "training: done at step 8" in progress.console.export_text()
+    _assert_same(run, unbroken)
+
+
+def test_a_checkpoint_that_cannot_be_written_stops_no_run(
+    begin: Begin,
+    config: RunConfig,
+    listening: Listening,
+    unbroken: RunDirectory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    often = _training(config, checkpoint_every=1e-9)
+    run, progress, write = begin(often), listening(), loop.save_checkpoint
+
+    def no_room(*arguments: Any) -> Any:
+        if arguments[3].step in (3, 4, 8):
+            raise CheckpointError(f"step {arguments[3].step}: no room")
+        return write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_checkpoint", no_room)
+        with pytest.raises(InputError, match="step 8: no room"):  # the last one is not tried again
+            pretrain(run.path, often, progress)
+    said = progress.console.export_text()
+    assert "step 3: no room. Training goes on" in said
+    assert "step 4: no room. Training goes on" in said
+    assert _state(run)["step"] == 7
+    assert pretrain(run.path, often, listening())
+    _assert_same(run, unbroken)
+
+
+def test_a_full_disk_for_the_log_stops_and_the_run_goes_on_later(
+    begin: Begin,
+    config: RunConfig,
+    listening: Listening,
+    unbroken: RunDirectory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    often = _training(config, checkpoint_every=1e-9)
+    run, write = begin(often), MetricsLog.write
+
+    def no_room(log: MetricsLog, line: dict[str, Any]) -> None:
+        if line["step"] == 5:
+            log._file.write('{"step": 5, "elap')
+            raise InputError("metrics.jsonl: no room")
+        write(log, line)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsLog, "write", no_room)
+        with pytest.raises(InputError, match="no room"):
+            pretrain(run.path, often, listening())
+    assert _state(run)["step"] == 4
+    assert pretrain(run.path, often, listening())
+    _assert_same(run, unbroken)
+
+
+def test_the_checkpoint_with_the_lowest_held_out_loss_is_kept_and_named(
+    begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    often = _training(config, checkpoint_every=1e-9, keep=1)
+    losses = iter([5.0, 4.0, 2.0, None, 3.0, 4.0, 5.0, 6.0])
+    monkeypatch.setattr(HeldOut, "loss", lambda held_out, model, n_layers: next(losses))
+    run, progress = begin(often), listening()
+    assert pretrain(run.path, often, progress)
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-00000003", "step-00000008"]
+    said = progress.console.export_text()
+    assert f"was at step 3: {run.checkpoints / 'step-00000003'} is kept" in said
+
+
+def test_measuring_held_out_texts_leaves_no_trace(
+    begin: Begin, config: RunConfig, listening: Listening, unbroken: RunDirectory
+) -> None:
+    """Dropout goes on where it was, and is not part of the measure."""
+    tokenizer = Tokenizer.load(unbroken.tokenizer)
+    shards = open_shards(unbroken, "dev", tokenizer)
+    held_out = HeldOut.of(shards, config, tokenizer.starts_word(), "fp32", torch.device("cpu"))
+    assert held_out is not None
+    model = load_run(unbroken.path)[2].train()
+    before = torch.get_rng_state()
+    losses = {held_out.loss(model, None) for _ in range(3)}
+    assert losses == {_state(unbroken)["held_out"]}
+    assert torch.equal(torch.get_rng_state(), before)
+    assert model.training
+    with torch.no_grad():
+        model.encoder.token_embedding.fill_(float("nan"))
+    assert held_out.loss(model, None) is None
 
 
 def test_a_complete_run_is_reused_and_says_so(

@@ -14,6 +14,7 @@ from xformer.cli.demo import Demo
 from xformer.cli.evaluate import Evaluate
 from xformer.cli.pretrain import Pretrain
 from xformer.cli.tokenizer import TokenizerCommand
+from xformer.cli.verify_resume import VerifyResume
 from xformer.errors import InputError
 
 _DESCRIPTION = """Understand, measure and train small multilingual Transformers.
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Annotated[Demo, tyro.conf.subcommand("demo")]
         | Annotated[Pretrain, tyro.conf.subcommand("pretrain")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[VerifyResume, tyro.conf.subcommand("verify-resume")]
         | Annotated[Data, tyro.conf.subcommand("data")]
         | Annotated[TokenizerCommand, tyro.conf.subcommand("tokenizer")]
         | Annotated[Bench, tyro.conf.subcommand("bench")],

@@ -1,0 +1,114 @@
+"""What may happen to a run between two calls: each is repaired, or refused by name."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from xformer.data.sealed import read_sealed, write_sealed
+from xformer.errors import InputError
+from xformer.progress import Progress
+from xformer.run_config import RunConfig
+from xformer.training import checkpoint as checkpoint_module
+from xformer.training.checkpoint import newest_checkpoint
+from xformer.training.compare_runs import compare_runs
+from xformer.training.lock import only_one
+from xformer.training.pretrain import pretrain
+from xformer.training.run_directory import RunDirectory
+
+pytestmark = pytest.mark.usefixtures("_no_picture")
+
+Begin = Callable[[RunConfig], RunDirectory]
+Listening = Callable[..., Progress]
+
+
+def _assert_same(run: RunDirectory, other: RunDirectory) -> None:
+    assert [row for row in compare_runs(run, other) if row.differences] == []
+
+
+def _stopped(begin: Begin, config: RunConfig, listening: Listening) -> RunDirectory:
+    """A run that was stopped at step 2."""
+    run = begin(config)
+    stop = listening(lambda step: signal.raise_signal(signal.SIGINT) if step == 2 else None)
+    assert not pretrain(run.path, config, stop)
+    return run
+
+
+@pytest.fixture(scope="module")
+def unbroken(begin: Begin, config: RunConfig, listening: Listening, _no_picture: None) -> RunDirectory:
+    """A run to which nothing happened."""
+    run = begin(config)
+    assert pretrain(run.path, config, listening())
+    return run
+
+
+def test_another_process_on_the_same_run_is_refused(
+    begin: Begin, config: RunConfig, listening: Listening
+) -> None:
+    run = begin(config)
+    with (
+        only_one(run.lock, "the run", print),
+        pytest.raises(InputError, match=rf"{run.path.name}: process .* is at work on it"),
+    ):
+        pretrain(run.path, config, listening())
+    assert newest_checkpoint(run.checkpoints) is None
+
+
+def test_what_killed_processes_left_is_cleared_away_and_nothing_else(
+    begin: Begin, config: RunConfig, listening: Listening, unbroken: RunDirectory
+) -> None:
+    run = begin(config)
+    halves = [
+        run.path / ".corpus.ab12cd34",
+        run.path / "shards" / ".train.ab12cd34",
+        run.checkpoints / ".step-00000004.ab12cd34",
+    ]
+    for folder in halves:
+        folder.mkdir(parents=True)
+        (folder / "half").write_bytes(b"half")
+    for name in (".metrics.jsonl.x_y12345", ".config.toml.x_y12345", ".tokenizer.model.x_y12345", "lock"):
+        halves.append(run.path / name)
+        halves[-1].write_bytes(b"half")
+    mine = run.path / ".notes.of-mine"
+    mine.write_text("mine", encoding="utf-8")
+    assert pretrain(run.path, config, listening())
+    assert [half for half in halves if half.exists()] == []
+    assert mine.is_file()
+    _assert_same(run, unbroken)
+
+
+def test_a_first_call_that_was_killed_at_once_is_in_nobody_s_way(
+    config: RunConfig, listening: Listening, unbroken: RunDirectory, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    for name in ("lock", ".config.toml.x_y12345"):
+        (tmp_path / "run" / name).write_bytes(b"")
+    assert pretrain(tmp_path / "run", config, listening())
+    _assert_same(RunDirectory(tmp_path / "run"), unbroken)
+
+
+@pytest.mark.parametrize("gone", ["train", "dev", "test"])
+def test_a_vanished_shard_is_named(begin: Begin, config: RunConfig, listening: Listening, gone: str) -> None:
+    run = _stopped(begin, config, listening)
+    (run.shards(gone) / "tokens-00000.bin").unlink()
+    with pytest.raises(InputError, match=rf"{gone}/tokens-00000\.bin: missing; expected a file of"):
+        pretrain(run.path, config, listening())
+
+
+@pytest.mark.parametrize("what", ["text", "tokenizer"])
+def test_weights_of_another_vocabulary_or_text_are_refused(
+    begin: Begin, config: RunConfig, listening: Listening, what: str
+) -> None:
+    """Whoever removes the shards, to have them made again, gets no mixture of two runs."""
+    run = _stopped(begin, config, listening)
+    checkpoint = newest_checkpoint(run.checkpoints)
+    assert checkpoint is not None
+    contents = read_sealed(checkpoint.path / "state.json", checkpoint_module._Contents)
+    other = replace(contents, state=replace(contents.state, **{what: "another"}))
+    write_sealed(checkpoint.path / "state.json", other)
+    with pytest.raises(InputError, match=rf"step-00000002: was trained on another {what} \(another\)"):
+        pretrain(run.path, config, listening())

@@ -43,7 +43,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": BASE | MODEL | {"data", "tokenizer", "run_config", "objectives", "training"},
     "inspect": BASE | MODEL | {"data", "tokenizer", "run_config", "kernels", "objectives", "training"},
     "interop": BASE | MODEL | {"data", "tokenizer", "run_config", "training"},
-    "benchmarks": BASE | MODEL | {"kernels"},
+    "benchmarks": BASE
+    | MODEL
+    | {"kernels", "data", "tokenizer", "run_config", "objectives", "training", "evaluation"},
 }
 # The command line stands on everything; `python -m xformer` on the command line.
 MAY_IMPORT["cli"] = set(MAY_IMPORT) - {"reference"}

@@ -1,4 +1,4 @@
-"""`xformer bench OP | all | compile | goals | compare | report | tune`."""
+"""`xformer bench OP | all | compile | goals | compare | report | tune | training`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+
+from xformer.benchmarks.training.command import TrainingBench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -328,6 +330,7 @@ class Bench:
         | Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Report, tyro.conf.subcommand("report")]
         | Annotated[Tune, tyro.conf.subcommand("tune")]
+        | Annotated[TrainingBench, tyro.conf.subcommand("training")]
     )
 
     def run_command(self) -> int:

@@ -1,0 +1,51 @@
+"""Time to quality: how soon what people use today, and `xformer pretrain`, know the same of the same text.
+
+    python -m benchmarks.training --quick          from the root of a checkout; the same as
+    xformer bench training --quick
+
+Four trainers run one after another, each in a process of its own, on the same texts with the same
+tokenizer, at about the same number of parameters (BERT's feed-forward is as wide as makes them equal), for
+the same time:
+
+padded: Hugging Face's BERT as people write it. 32 texts a step, padded to the longest of them, 15% of the
+tokens hidden, dropout 0.1.
+
+blocks: the same with texts joined end to end and cut into blocks of 128 tokens, 8 a step, without dropout,
+in the fastest of fp32 and bf16, eager and compiled, as measured just before. (`--quick` leaves out
+compiling, which takes a minute or more.)
+
+sentence-transformers: its loss (MultipleNegativesRankingLoss) and its mean pooling over the same BERT with
+random weights. 64 pairs of a text with its translation in the pivot language, no two of a step with the
+same meaning.
+
+xformer: `xformer.training` with its default settings.
+
+All peers have AdamW, a warm-up, a decay that ends with the time, clipping at 1, and a learning rate that
+suits a small model from random weights (1e-3; 5e-4 for the contrastive loss) where their own defaults
+(5e-5, 2e-5) suit fine-tuning.
+
+**The clock** runs while steps are taken, batches included. It stands still for imports, for compiling and
+trying variants, for joining texts to blocks, for checkpoints and for evaluating. Counting the token
+frequencies that xformer's output layer starts from replaces training, so that is on its clock.
+
+**Tokens** are those of texts that go through the model's blocks: neither pad nor special tokens, and not
+those that xformer reads as a bag of subwords. The stage in which it is nothing but that bag is left out of
+its rate, tokens and seconds.
+
+**Held-out bits per byte** and **retrieval** are those of `xformer evaluate`, of all trainers alike, on
+held-out texts drawn once: all languages of all messages of the test split for retrieval, or with `--quick`
+some languages of some messages. As there, xformer's vectors are taken after as many blocks as the dev split
+likes best; BERT's are the mean of its last states. A trainer without an output layer has no bits per byte.
+
+**Time to the same quality**: the time after which a peer's curve first has the value that it ends with,
+over the time after which xformer's first has it; null where it never has. Between two evaluations a curve
+is a straight line. xformer starts as a unigram model of all text, so a peer that ends no better was matched
+before the first step: the first point of its curve says where that is.
+
+**Share of the matrix rate**: the operations of matrix products that a step's real tokens and hidden tokens
+ask for (forward, and twice that backward), a second, over those a second of a large product in the same
+precision, measured in the same process before and after. What goes to padding, or to outputs that no loss
+reads, is no useful work. For xformer it is that of the stage with blocks.
+
+**Peak memory** is the process's largest while it trains, evaluation left out.
+"""

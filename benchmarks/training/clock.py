@@ -1,0 +1,94 @@
+"""Wall-clock that stands still while a model is examined, and the memory that training takes."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .quality import Quality
+from .result import Point
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step did: tokens of text, and useful floating-point operations of matrix products."""
+
+    tokens: int
+    flops: float
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A training by the clock.
+
+    Attributes:
+        points: what was known when; the first before the first step.
+        seconds: on the clock.
+        work: of all steps together.
+        steps: how many.
+        peak_bytes: largest memory of the process while it trained.
+    """
+
+    points: tuple[Point, ...]
+    seconds: float
+    work: Work
+    steps: int
+    peak_bytes: int
+
+
+class PeakMemory:
+    """The largest memory of this process, over stretches of its life.
+
+    Where the system cannot forget an earlier peak (only Linux can), it is that of the whole life.
+    """
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def start(self) -> None:
+        """Begin a stretch that counts."""
+        with suppress(OSError):
+            _CLEAR.write_text("5", encoding="ascii")
+
+    def stop(self) -> None:
+        """End it."""
+        found = None
+        if _STATUS.exists():
+            found = re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text(encoding="utf-8"), re.MULTILINE)
+        unit = 1 if sys.platform == "darwin" else 1024
+        now = int(found[1]) * 1024 if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        self.bytes = max(self.bytes, now)
+
+
+def train_by_the_clock(
+    step: Callable[[float], Work], examine: Callable[[], Quality], budget: float, marks: int
+) -> Timed:
+    """Take steps until the time is over, and look at the model before, now and then, and at the end.
+
+    Args:
+        step: takes one, given the share of the time that is over.
+        examine: says what the model knows.
+        budget: seconds for all steps.
+        marks: how many times to look after the start, evenly spaced.
+    """
+    memory = PeakMemory()
+    elapsed, tokens, flops, steps = 0.0, 0, 0.0, 0
+    points = [Point.of(0.0, 0, examine())]
+    for mark in range(1, marks + 1):
+        memory.start()
+        while elapsed < budget * mark / marks:
+            began = time.perf_counter()
+            work = step(elapsed / budget)
+            elapsed += time.perf_counter() - began
+            tokens, flops, steps = tokens + work.tokens, flops + work.flops, steps + 1
+        memory.stop()
+        points.append(Point.of(elapsed, tokens, examine()))
+    return Timed(tuple(points), elapsed, Work(tokens, flops), steps, memory.bytes)

@@ -1,0 +1,129 @@
+"""The command: `xformer bench training`. Nothing heavy is imported before it runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from xformer.errors import InputError
+
+if TYPE_CHECKING:
+    from xformer.run_config import RunConfig
+
+    from .bench import Options
+
+
+@dataclass(frozen=True)
+class TrainingBench:
+    """Time to quality: Hugging Face's BERT (padded, and over blocks), sentence-transformers and xformer learn
+    from the same text for the same time, one after another. Exit status 1: one of those that are installed
+    failed.
+
+    xformer bench training --quick
+
+    xformer bench training --corpus ../shared/data/debian --budget 20m --json
+    """
+
+    quick: bool = False
+    """A rough answer in five minutes, once the text is prepared."""
+    corpus: str | None = None
+    """`gettext`; a corpus made by `xformer data import`; or a folder of documents, SPLIT.LANG.jsonl.gz."""
+    run: Path | None = None
+    """Instead: a run directory, whose tokenizer and shards are used. It is not changed."""
+    config: Path | None = None
+    """TOML file of settings of xformer's run; model and seed are those of all."""
+    set: tuple[str, ...] = ()
+    """Single settings, as for `xformer pretrain`."""
+    budget: str | None = None
+    """Training time of each: 90s, 10m. Left out, 10m, or 40s with --quick."""
+    trainer: tyro.conf.UseAppendAction[
+        tuple[Literal["padded", "blocks", "sentence-transformers", "xformer"], ...]
+    ] = ()
+    """Only this one; may be repeated."""
+    threads: int | None = None
+    """To compute with; left out, as many as PyTorch takes."""
+    out: Path = Path("runs/bench/training")
+    """Folder to write training.json and training.png to."""
+    json: bool = False
+    """Print one JSON object instead of tables."""
+
+    def run_command(self) -> int:
+        """Measure; the exit status."""
+        from rich.console import Console
+
+        from xformer.files import atomic_write
+        from xformer.progress import Progress
+
+        from .bench import run_all
+        from .picture import draw
+        from .prepared import prepared
+        from .report import headline_table, notes, trainers_table
+
+        if self.corpus is not None and self.run is not None:
+            raise InputError(f"--run: expected either this or --corpus, got both: {self.corpus}")
+        options, settings = self._options(), self._settings()
+        progress = Progress()
+        with progress:
+            run, settings = prepared(settings, self.corpus, self.run, progress)
+        outcome = run_all(run, settings, options, progress)
+        self.out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(outcome.to_json(), indent=2)
+        with atomic_write(self.out / "training.json") as file:
+            file.write(text + "\n")
+        picture = draw(outcome, self.out / "training.png")
+        if self.json:
+            sys.stdout.write(json.dumps(outcome.to_json()) + "\n")
+        else:
+            console = Console()
+            console.print(trainers_table(outcome))
+            console.print(headline_table(outcome))
+            for line in notes(outcome):
+                console.print(line, highlight=False, markup=False)
+            made = [str(path) for path in (self.out / "training.json", picture) if path is not None]
+            console.print("\n".join(made), highlight=False, markup=False, soft_wrap=True)
+        return int(any(one.status == "failed" for one in outcome.trained.values()))
+
+    def _options(self) -> Options:
+        from xformer.run_config import seconds
+
+        from .bench import Options
+
+        changes = {
+            "budget": None if self.budget is None else seconds(self.budget, "--budget"),
+            "trainers": self.trainer or None,
+            "threads": self.threads,
+        }
+        given = {name: value for name, value in changes.items() if value is not None}
+        try:
+            return Options.quick(**given) if self.quick else Options(**given)
+        except ValueError as error:
+            raise InputError(f"--{error}") from error
+
+    def _settings(self) -> RunConfig:
+        from xformer.run_config import RunConfig
+        from xformer.toml_config import overridden, read_toml
+
+        table = read_toml(self.config) if self.config else {}
+        return overridden(table, self.set, RunConfig, source=str(self.config or "--set"))
+
+
+def main() -> None:
+    """`python -m benchmarks.training`: parse, run, and exit with the status."""
+    command = tyro.cli(
+        TrainingBench,
+        prog="python -m benchmarks.training",
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+    try:
+        sys.exit(command.run_command())
+    except InputError as error:
+        sys.stderr.write(f"xformer: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("xformer: interrupted\n")
+        sys.exit(130)

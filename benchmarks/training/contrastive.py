@@ -1,0 +1,130 @@
+"""The peer that learns by alignment: sentence-transformers' contrastive loss over pairs with the pivot.
+
+Shapes: B pairs, N length with specials, C d_model.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from xformer.data.shards import TokenShards
+from xformer.errors import InputError
+from xformer.run_config import RunConfig
+
+from .bert import bert_config, descend, optimizer_of
+from .clock import Timed, Work, train_by_the_clock
+from .flops import Cost
+from .quality import Bert, Questions, padded
+
+PAIRS = 64
+LR, WARMUP = 5e-4, 0.1
+
+
+class _TokenEmbeddings(nn.Module):
+    """BERT in the shape that sentence-transformers' modules have: features in, features out."""
+
+    def __init__(self, bert: Any) -> None:
+        super().__init__()
+        self.bert = bert
+
+    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Add (B, N, C) `token_embeddings` to `input_ids` and `attention_mask`."""
+        out = self.bert(input_ids=features["input_ids"], attention_mask=features["attention_mask"])
+        return {**features, "token_embeddings": out.last_hidden_state}
+
+
+def pivot_pairs(shards: TokenShards, pivot: str) -> NDArray[np.int64]:
+    """(P, 2) examples that are translations: a whole text, and one of the pivot language.
+
+    Raises:
+        InputError: there is none.
+    """
+    number = shards.languages.index(pivot) if pivot in shards.languages else -1
+    whole = np.flatnonzero(np.asarray(shards.pieces) == 1)
+    ours = whole[shards.language[whole] == number]
+    groups, first = np.unique(shards.group[ours], return_index=True)
+    others = whole[(shards.language[whole] != number) & np.isin(shards.group[whole], groups)]
+    if not len(others):
+        raise InputError(f"data.pivot: expected texts with a translation in {pivot!r}, found none")
+    return np.stack([others, ours[first[np.searchsorted(groups, shards.group[others])]]], axis=1)
+
+
+def pair_batches(
+    pairs: NDArray[np.int64], group: NDArray[np.integer], seed: int
+) -> Iterator[NDArray[np.int64]]:
+    """Batches (B, 2) of pairs in random order, for ever; no two of a batch mean the same."""
+    rng = np.random.default_rng(seed)
+    while True:
+        order = rng.permutation(len(pairs))
+        for start in range(0, len(order), PAIRS):
+            chosen = pairs[order[start : start + PAIRS]]
+            _, first = np.unique(group[chosen[:, 0]], return_index=True)
+            # A single pair has nothing to be told from.
+            if len(first) > 1 or len(np.unique(group[pairs[:, 0]])) < 2:
+                yield chosen[np.sort(first)]
+
+
+def train_contrastive(
+    config: RunConfig, parameters: int, shards: TokenShards, questions: Questions, budget: float, marks: int
+) -> tuple[Timed, int, str]:
+    """Train a BERT with random weights by sentence-transformers' loss and pooling.
+
+    Args:
+        config: model, pivot and seed are taken from here.
+        parameters: how many the whole model with an output layer has; this one has none, and the rest of it.
+        shards: the training split.
+        questions: what it is asked.
+        budget: seconds of training.
+        marks: how many times it is asked after the start.
+
+    Returns:
+        What it came to, its parameters, and what is to be said of its settings.
+    """
+    from transformers import BertModel
+
+    bert = bert_config(config.model, parameters, config.data.max_length + 2, 0.1)
+    torch.manual_seed(config.training.seed)
+    encoder = BertModel(bert, add_pooling_layer=False)
+    pooling = _theirs("modules", "models").Pooling(bert.hidden_size, pooling_mode="mean")
+    model = nn.Sequential(_TokenEmbeddings(encoder), pooling).train()
+    loss = _theirs("losses", "losses").MultipleNegativesRankingLoss(model)
+    optimizer = optimizer_of(model, LR)
+    cost = Cost.of(encoder.encoder.layer, None, bert.hidden_size, bert.vocab_size)
+    batches = pair_batches(
+        pivot_pairs(shards, config.data.pivot), np.asarray(shards.group), config.training.seed
+    )
+
+    def features(examples: NDArray[np.int64]) -> tuple[dict[str, Tensor], list[int]]:
+        texts = [shards[int(example)] for example in examples]
+        lengths = [len(text) for text in texts]
+        rows = torch.arange(len(texts)).repeat_interleave(torch.tensor(lengths))
+        positions = torch.cat([torch.arange(length) for length in lengths])
+        tokens = torch.from_numpy(np.concatenate(texts).astype(np.int64))
+        ids, mask = padded(tokens, rows, positions, tuple(lengths))
+        return {"input_ids": ids, "attention_mask": mask}, lengths
+
+    def step(progress: float) -> Work:
+        sides = [features(side) for side in next(batches).T]
+        value = loss([side for side, _ in sides], torch.empty(0))
+        descend(optimizer, value, LR, progress, WARMUP)
+        lengths = [length for _, side in sides for length in side]
+        return Work(sum(lengths), cost.training(lengths, 0))
+
+    asked = Bert(encoder, None)
+    timed = train_by_the_clock(step, lambda: questions.examine(asked, None), budget, marks)
+    return timed, sum(p.numel() for p in model.parameters()), f"fp32 eager, {PAIRS} pairs a step"
+
+
+def _theirs(here: str, before: str) -> Any:
+    """A part of sentence-transformers, wherever this version keeps it."""
+    try:
+        return importlib.import_module(f"sentence_transformers.sentence_transformer.{here}")
+    except ModuleNotFoundError:
+        return importlib.import_module(f"sentence_transformers.{before}")

@@ -1,0 +1,79 @@
+"""How much arithmetic training asks for, and how much this machine can do.
+
+Shapes: T tokens, S hidden tokens, C d_model, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+TRAINING = 3
+"""Backward takes two products for each one forward."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Operations of matrix products, forward. A product of (M, K) and (K, N) has 2MKN.
+
+    Attributes:
+        token: of one token in all blocks' weights.
+        pair: of one query with one key, in all layers together: scores, and the mean of values.
+        hidden: of one hidden token in the output layer.
+    """
+
+    token: float
+    pair: float
+    hidden: float
+
+    @classmethod
+    def of(cls, blocks: Iterable[nn.Module], head: nn.Module | None, d_model: int, vocabulary: int) -> Cost:
+        """Count a model's weights.
+
+        Args:
+            blocks: every layer; each attends with width `d_model`.
+            head: what stands before the decoder, which is tied or among its weights; None without an output.
+            d_model: C.
+            vocabulary: V.
+        """
+        blocks = list(blocks)
+        token = 2.0 * sum(_matrices(block) for block in blocks)
+        decoder = vocabulary * d_model
+        before = (
+            [p.numel() for p in head.parameters() if p.ndim == 2 and p.numel() != decoder] if head else []
+        )
+        return cls(token, 4.0 * d_model * len(blocks), 2.0 * (sum(before) + decoder) if head else 0.0)
+
+    def training(self, lengths: Iterable[int], hidden: int) -> float:
+        """Operations of a step, forward and backward, over sequences of these lengths with so many hidden
+        tokens.
+        """
+        lengths = list(lengths)
+        forward = self.token * sum(lengths) + self.pair * sum(n * n for n in lengths) + self.hidden * hidden
+        return TRAINING * forward
+
+
+def matrix_rate(precision: Literal["fp32", "bf16"], seconds: float = 0.5, size: int = 1024) -> float:
+    """Operations a second of a square matrix product: the best of as many as fit into the time.
+
+    Args:
+        precision: of its operands.
+        seconds: how long to try, at least three times.
+        size: of the matrices.
+    """
+    a = torch.ones(size, size, dtype=torch.float32 if precision == "fp32" else torch.bfloat16)
+    best, tried, began = float("inf"), 0, time.perf_counter()
+    while tried < 3 or time.perf_counter() - began < seconds:
+        start = time.perf_counter()
+        torch.mm(a, a)
+        best, tried = min(best, time.perf_counter() - start), tried + 1
+    return 2.0 * size**3 / best
+
+
+def _matrices(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.ndim == 2)

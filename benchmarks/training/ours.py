@@ -1,0 +1,164 @@
+"""`xformer.training` by the clock: its own loop with its own settings, looked at when it saves.
+
+Shapes: none here; batches carry their own.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from xformer.data.shards import TokenShards
+from xformer.evaluation.bits_per_byte import model_surprisal
+from xformer.model import MultilingualModel
+from xformer.progress import Progress
+from xformer.run_config import RunConfig
+from xformer.tokenizer import Tokenizer
+from xformer.training.batches import StepBatch, StepBatches
+from xformer.training.checkpoint import TrainingState
+from xformer.training.loop import Training, train
+from xformer.training.metrics import read_metrics
+from xformer.training.optimizer import make_optimizer
+from xformer.training.precision import choose_precision
+from xformer.training.pretrain import build_model
+from xformer.training.run_directory import RunDirectory
+
+from .clock import PeakMemory, Timed, Work
+from .flops import Cost
+from .quality import Quality, Questions
+from .result import Point
+
+_SAMPLED = 8
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What the run came to.
+
+    Attributes:
+        timed: its curve; `work` is that of the steps with blocks.
+        parameters: of the model.
+        precision: of its products.
+        seconds: on the clock in the stage with blocks, in which `timed.work` was done.
+        note: its stages.
+    """
+
+    timed: Timed
+    parameters: int
+    precision: Literal["fp32", "bf16"]
+    seconds: float
+    note: str
+
+
+def train_ours(
+    config: RunConfig,
+    shards: TokenShards,
+    tokenizer: Tokenizer,
+    questions: Questions,
+    dev: Questions,
+    budget: float,
+    marks: int,
+    scratch: Path,
+    progress: Progress,
+) -> Ours:
+    """Train as `xformer pretrain` does.
+
+    Args:
+        config: all settings; length and intervals of the run are replaced.
+        shards: the training split.
+        tokenizer: theirs.
+        questions: what the model is asked.
+        dev: what chooses after how many blocks vectors are taken, as in `xformer evaluate`.
+        budget: seconds of training.
+        marks: how many times the model is asked after the start, about.
+        scratch: an empty folder for the run's own files.
+        progress: where to show what happens.
+    """
+    every = budget / marks
+    options = replace(
+        config.training, budget=f"{budget}s", steps=None, checkpoint_every=every, keep=1, log_every=every / 5
+    )
+    config = replace(config, training=options)
+    device, run = torch.device("cpu"), RunDirectory(scratch)
+    precision = choose_precision(options.precision, device, config.model.d_model)
+    began = time.perf_counter()
+    model = build_model(config, shards)
+    setup = time.perf_counter() - began
+    batches = StepBatches(shards, config, tokenizer.starts_word())
+    training = Training(
+        run=run,
+        config=config,
+        model=model,
+        optimizer=make_optimizer(model, model.encoder.token_embedding, config.optimizer),
+        batches=batches,
+        shards=shards,
+        precision=precision,
+    )
+    memory, points = PeakMemory(), [Point.of(0.0, 0, _examine(model, questions, dev, 0))]
+
+    def look(state: TrainingState) -> None:
+        memory.stop()
+        layers = config.model.n_layers if state.joined else 0
+        points.append(Point.of(setup + state.elapsed, state.tokens, _examine(model, questions, dev, layers)))
+        memory.start()
+
+    # The model of the first point is there once its output layer has been set up.
+    points[0] = replace(points[0], seconds=setup)
+    memory.start()
+    state, _ = train(training, TrainingState(precision=precision), progress, look)
+    steps, seconds = _with_blocks(run, state)
+    work = _work_of_a_step(config, batches, model, state.step)
+    timed = Timed(
+        tuple(points),
+        setup + state.elapsed,
+        Work(round(work.tokens * steps), work.flops * steps),
+        state.step,
+        memory.bytes,
+    )
+    joined = f"blocks joined after {state.joined_at[1]:.0f} s" if state.joined else "blocks never joined"
+    parameters = sum(p.numel() for p in model.parameters())
+    return Ours(timed, parameters, precision, seconds, f"{precision}, {joined}, {steps:,} steps with them")
+
+
+def _examine(model: MultilingualModel, questions: Questions, dev: Questions, layers: int) -> Quality:
+    """What a model knows with so many blocks; vectors come after as many as the dev split likes best."""
+    best = 0
+    if layers:
+        best = int(np.argmax([dev.top1(model, layer) or 0.0 for layer in range(layers + 1)]))
+    return questions.examine(model, model_surprisal(model, n_layers=layers), best)
+
+
+def _with_blocks(run: RunDirectory, state: TrainingState) -> tuple[int, float]:
+    """Steps in which blocks took part, and their seconds: from the first line of that stage to the last."""
+    lines = [line for line in read_metrics(run.metrics) if line["stage"] == "full"]
+    if len(lines) > 1:
+        first, last = lines[0], lines[-1]
+        return last["step"] - first["step"], last["elapsed"] - first["elapsed"]
+    step, elapsed = state.joined_at
+    return (state.step - step, state.elapsed - elapsed) if state.joined else (0, 0.0)
+
+
+def _work_of_a_step(config: RunConfig, batches: StepBatches, model: MultilingualModel, steps: int) -> Work:
+    """The mean over some steps of what goes through the blocks; what a bag alone reads does not count."""
+    head = model.masked_lm.head
+    cost = Cost.of(model.encoder.layers, head, config.model.d_model, config.model.vocab_size)
+    made = [_work(batches.make(int(step)), cost) for step in np.linspace(0, max(steps - 1, 0), _SAMPLED)]
+    tokens = sum(work.tokens for work in made) // _SAMPLED
+    return Work(tokens, sum(work.flops for work in made) / _SAMPLED)
+
+
+def _work(batch: StepBatch, cost: Cost) -> Work:
+    tokens, flops = 0, 0.0
+    for part in (batch.masked_lm, batch.translation_lm):
+        if part is not None:
+            flops += cost.training(part.inputs.lengths, len(part.targets))
+            tokens += part.inputs.n_tokens
+    if batch.alignment is not None:
+        flops += cost.training(batch.alignment.inputs.lengths, 0)
+        tokens += batch.alignment.inputs.n_tokens
+    return Work(tokens, flops)

@@ -1,0 +1,133 @@
+"""The text: a run directory that is prepared already, or one made once and kept in the cache.
+
+Shapes: none here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from itertools import chain
+from pathlib import Path
+
+import xformer
+from xformer.data.download import cache_folder
+from xformer.data.manifest import MANIFEST_NAME, Counts, Manifest, Source, SplitEntry
+from xformer.data.readers import Fields, read_jsonl
+from xformer.data.record import Record
+from xformer.data.record_file import RecordWriter
+from xformer.data.sealed import FileEntry, atomic_folder
+from xformer.data.split import SPLITS
+from xformer.errors import InputError
+from xformer.progress import Progress
+from xformer.run_config import RunConfig
+from xformer.toml_config import from_table, read_toml
+from xformer.training.prepare import GETTEXT, prepare
+from xformer.training.run_directory import RunDirectory
+
+_DRAWING = ("alpha", "max_repeats", "pivot", "pivot_share")
+_DOCUMENTS = re.compile(r"(train|dev|test)\.[A-Za-z_]+\.jsonl(\.gz)?")
+
+
+def prepared(
+    config: RunConfig, corpus: str | None, run: Path | None, progress: Progress
+) -> tuple[RunDirectory, RunConfig]:
+    """A run directory with tokenizer and shards, and the settings that fit it.
+
+    Args:
+        config: the settings.
+        corpus: `gettext`; a corpus made by `xformer data import`; or a folder of documents in several
+            languages, split already: `SPLIT.LANG.jsonl.gz` with the fields `id`, which translations share,
+            and `description`. None: that of the settings.
+        run: a run directory whose tokenizer and shards are to be used; its settings of data and tokenizer are
+            taken.
+        progress: where to show what happens.
+
+    Raises:
+        InputError: the corpus is none of these, or the run is not prepared.
+    """
+    if run is not None:
+        return RunDirectory(run), _of_run(run, config)
+    name = config.data.corpus if corpus is None else corpus
+    cache = cache_folder("training-bench")
+    data = config.data
+    if name != GETTEXT and not (Path(name) / MANIFEST_NAME).is_file():
+        documents = cache / f"documents-{_key(str(Path(name).resolve()))}"
+        if not documents.is_dir():
+            progress.say(f"corpus: reading {name}")
+            _import_documents(Path(name), documents)
+        # Documents are long: what the model can take, it gets.
+        data = replace(data, max_length=config.model.max_length)
+        if config.objectives.translation_lm_tokens and config.model.positions == "learned":
+            data = replace(data, max_length=(config.model.max_length - 1) // 2)
+        name = str(documents)
+    elif name != GETTEXT:
+        name = str(Path(name).resolve())
+    config = replace(config, data=replace(data, corpus=name))
+    made_with = {key: value for key, value in asdict(config.data).items() if key not in _DRAWING}
+    place = RunDirectory(
+        cache / f"run-{_key(json.dumps([made_with, asdict(config.tokenizer)], sort_keys=True))}"
+    )
+    place.path.mkdir(parents=True, exist_ok=True)
+    prepare(place, config, progress)
+    return place, config
+
+
+def _of_run(run: Path, config: RunConfig) -> RunConfig:
+    """The settings, with those that the run's shards were made with."""
+    place = RunDirectory.open(run)
+    for needed in (place.tokenizer, *map(place.shards, SPLITS)):
+        if not needed.exists():
+            raise InputError(f"{needed}: expected a run that is prepared; `xformer pretrain` makes one")
+    table = read_toml(place.config)
+    taken = {name: table[name] for name in ("data", "tokenizer") if name in table}
+    theirs = from_table(taken | {"model": asdict(config.model)}, RunConfig, source=str(place.config))
+    return replace(config, data=theirs.data, tokenizer=theirs.tokenizer)
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _import_documents(folder: Path, out: Path) -> None:
+    """Make a corpus of documents that keeps the splits they come in."""
+    files = sorted(path for path in folder.glob("*.jsonl*") if _DOCUMENTS.fullmatch(path.name))
+    missing = [split for split in SPLITS if not any(path.name.startswith(f"{split}.") for path in files)]
+    if missing:
+        raise InputError(
+            f"{folder}: expected a corpus made by `xformer data import`, or {missing[0]}.LANG.jsonl.gz"
+            " and the other splits; found neither"
+        )
+    with atomic_folder(out) as work:
+        entries = {split: _write_split(split, files, work) for split in SPLITS}
+        Manifest(
+            tool=f"xformer {xformer.__version__}",
+            seed=0,
+            options={},
+            sources=tuple(Source.of(path, "see its own folder") for path in files),
+            languages=tuple(sorted({tag for entry in entries.values() for tag in entry.languages})),
+            splits=entries,
+        ).write(work)
+
+
+def _write_split(split: str, files: list[Path], work: Path) -> SplitEntry:
+    """Copy the records of a split."""
+    path, counts, groups = work / f"{split}.jsonl.gz", dict[str, Counts](), set[str]()
+    with ExitStack() as stack:
+        writer = stack.enter_context(RecordWriter(path, level=1))
+        for record in _records(split, files):
+            writer.write(record)
+            groups.add(record.group)
+            size = Counts(1, len(record.text), len(record.text.encode()))
+            counts[record.language] = counts.get(record.language, Counts()) + size
+    return SplitEntry(FileEntry.of(path), len(groups), dict(sorted(counts.items())))
+
+
+def _records(split: str, files: list[Path]) -> Iterator[Record]:
+    fields = Fields(text="description", group="id")
+    here = (path for path in files if path.name.startswith(f"{split}."))
+    return chain.from_iterable(read_jsonl(path, fields=fields) for path in here)

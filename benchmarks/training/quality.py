@@ -1,0 +1,204 @@
+"""What a model knows: one question for all, asked with the functions of `xformer evaluate`.
+
+Shapes: E texts, T tokens, B sequences, S hidden tokens, C vector width, V vocabulary, N length with specials.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from xformer.data.shards import TokenShards
+from xformer.errors import InputError
+from xformer.evaluation.bits_per_byte import HiddenTokens, Surprisal, bits_per_byte
+from xformer.evaluation.encode import SentenceEncoder, encode_texts, evaluation_mode
+from xformer.evaluation.retrieval import one_text_a_group, retrieval
+from xformer.objectives import MaskedBatch
+from xformer.packed import Packed
+from xformer.tokenizer.special import BOS_ID, EOS_ID, PAD_ID
+
+_BATCH_TOKENS = 4_096
+_ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Bits per byte and retrieval's mean top-1 of one model; None where it cannot be asked."""
+
+    bits_per_byte: float | None
+    mean_top1: float | None
+
+
+@dataclass(frozen=True)
+class QuestionSize:
+    """How much is asked; None for all that there is.
+
+    Attributes:
+        messages: for retrieval, those that exist in most languages first.
+        languages: beside the pivot, those with most messages first.
+        tokens: of texts for bits per byte, about.
+    """
+
+    messages: int | None = None
+    languages: int | None = None
+    tokens: int | None = None
+
+
+class Excerpt(TokenShards):
+    """Some examples of token shards, as if there were no others."""
+
+    def __init__(self, whole: TokenShards, examples: NDArray[np.integer]) -> None:
+        self.info, self.languages, self.n_examples = whole.info, whole.languages, len(examples)
+        self.n_tokens, self.n_bytes = whole.n_tokens[examples], whole.n_bytes[examples]
+        self.language, self.group = whole.language[examples], whole.group[examples]
+        self.record, self.pieces = whole.record[examples], whole.pieces[examples]
+        self._whole, self._examples = whole, examples
+
+    def __getitem__(self, index: int) -> NDArray[np.int32]:  # type: ignore[override]
+        """Token ids (n_tokens[index],) of one example; a copy."""
+        return self._whole[int(self._examples[index])]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What every model is asked.
+
+    Attributes:
+        hidden: texts with hidden tokens.
+        byte_lengths: (V,) bytes of text that a token stands for.
+        texts: for retrieval: whole ones, one a message and language.
+        pivot: number of the language that the others are compared with.
+    """
+
+    hidden: HiddenTokens
+    byte_lengths: NDArray[np.integer]
+    texts: TokenShards
+    pivot: int
+
+    @classmethod
+    def of(
+        cls, held_out: TokenShards, byte_lengths: NDArray[np.integer], pivot: str, size: QuestionSize
+    ) -> Questions:
+        """Draw the question: the same for the same texts and size.
+
+        Raises:
+            InputError: nothing is written in the pivot language.
+        """
+        if pivot not in held_out.languages:
+            raise InputError(f"data.pivot: expected one of {', '.join(held_out.languages)}; got {pivot!r}")
+        number = held_out.languages.index(pivot)
+        order = np.random.default_rng(0).permutation(len(held_out))
+        if size.tokens is not None:
+            upto = np.cumsum(np.asarray(held_out.n_tokens)[order], dtype=np.int64)
+            order = order[: int(np.searchsorted(upto, size.tokens)) + 1]
+        hidden = HiddenTokens(Excerpt(held_out, order), batch_tokens=_BATCH_TOKENS)
+        return cls(hidden, byte_lengths, _texts(held_out, number, size), number)
+
+    def examine(
+        self, encoder: SentenceEncoder, surprisal: Surprisal | None, n_layers: int | None = None
+    ) -> Quality:
+        """What a model knows.
+
+        Args:
+            encoder: makes vectors of texts.
+            surprisal: the bits of hidden tokens, where it can tell.
+            n_layers: of the encoder; None for all.
+        """
+        bits = bits_per_byte(surprisal, self.hidden, self.byte_lengths).overall if surprisal else math.nan
+        return Quality(bits if math.isfinite(bits) else None, self.top1(encoder, n_layers))
+
+    def top1(self, encoder: SentenceEncoder, n_layers: int | None = None) -> float | None:
+        """Retrieval's mean top-1; None where no language has enough messages."""
+        sequences = [self.texts[example] for example in range(len(self.texts))]
+        vectors = encode_texts(encoder, sequences, batch_tokens=_BATCH_TOKENS, n_layers=n_layers)
+        identity: dict[bytes, int] = {}
+        text = np.array([identity.setdefault(one.tobytes(), len(identity)) for one in sequences])
+        group, language = self.texts.group, self.texts.language
+        fewest = max(1, min(100, int((language == self.pivot).sum()) // 2))
+        found = retrieval(vectors, group, language, self.pivot, text=text, min_messages=fewest).mean_top1
+        return found if math.isfinite(found) else None
+
+
+def _texts(held_out: TokenShards, pivot: int, size: QuestionSize) -> Excerpt:
+    """Whole texts of the messages and languages that retrieval is asked of."""
+    whole = np.flatnonzero(np.asarray(held_out.pieces) == 1)
+    rows = whole[one_text_a_group(held_out.group[whole], held_out.language[whole], held_out.record[whole])]
+    rows = rows[np.isin(held_out.group[rows], held_out.group[rows[held_out.language[rows] == pivot]])]
+    if not len(rows):
+        raise InputError("data.pivot: expected held-out texts in the pivot language, found none")
+    groups, counts = np.unique(held_out.group[rows], return_counts=True)
+    chosen = groups[np.argsort(-counts, kind="stable")][: size.messages]
+    rows = rows[np.isin(held_out.group[rows], chosen)]
+    counts = np.bincount(held_out.language[rows], minlength=len(held_out.languages))
+    counts[pivot] = 0
+    languages = np.argsort(-counts, kind="stable")[: size.languages]
+    return Excerpt(held_out, rows[np.isin(held_out.language[rows], [pivot, *languages])])
+
+
+class Bert(nn.Module):
+    """Hugging Face's BERT, asked as it was trained: `<s>` text `</s>`, padded."""
+
+    def __init__(self, encoder: nn.Module, head: nn.Module | None) -> None:
+        """Keep what is asked.
+
+        Args:
+            encoder: a `BertModel`.
+            head: hidden states to logits, if it has one.
+        """
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def hidden(self, batch: Packed) -> tuple[Tensor, Tensor, Tensor]:
+        """Hidden states (B, N, C), mask (B, N), and each token's row (T,)."""
+        rows = batch.sequence_ids()
+        ids, mask = padded(batch.tokens, rows, batch.positions, batch.lengths)
+        return self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state, mask, rows
+
+    def sentence_vectors(self, batch: Packed, *, n_layers: int | None = None) -> Tensor:
+        """Unit vectors (B, C): the mean over all tokens that are not padding."""
+        if n_layers is not None:
+            raise ValueError(f"n_layers: expected None, all of BERT's, got {n_layers}")
+        hidden, mask, _ = self.hidden(batch)
+        weight = mask.to(hidden.dtype)[..., None]
+        return F.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1)
+
+    def surprisal(self, batch: MaskedBatch) -> NDArray[np.float64]:
+        """The bits (S,) of hidden tokens."""
+        if self.head is None:
+            raise ValueError("Bert: expected one with an output layer")
+        losses = []
+        with evaluation_mode(self):
+            hidden, _, rows = self.hidden(batch.inputs)
+            chosen = hidden[rows[batch.selected], batch.inputs.positions[batch.selected] + 1]
+            parts = zip(chosen.split(_ROWS_AT_ONCE), batch.targets.split(_ROWS_AT_ONCE), strict=True)
+            for states, targets in parts:
+                losses.append(F.cross_entropy(self.head(states).float(), targets, reduction="none"))
+        return torch.cat(losses).numpy().astype(np.float64) / math.log(2)
+
+
+def padded(
+    tokens: Tensor, rows: Tensor, positions: Tensor, lengths: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """Sequences as Hugging Face takes them.
+
+    Args:
+        tokens: (T,) of B sequences, without special tokens.
+        rows: (T,) each token's sequence.
+        positions: (T,) its place in there.
+        lengths: the B lengths.
+
+    Returns:
+        Ids (B, N), N = longest + 2, each `<s>` text `</s>` `<pad>` …; and the mask (B, N), 0 at pads.
+    """
+    ends = torch.tensor(lengths, dtype=torch.int64) + 1
+    ids = torch.full((len(lengths), int(ends.max()) + 1), PAD_ID)
+    ids[:, 0] = BOS_ID
+    ids[rows, positions + 1] = tokens
+    ids[torch.arange(len(lengths)), ends] = EOS_ID
+    return ids, (ids != PAD_ID).long()

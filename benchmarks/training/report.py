@@ -1,0 +1,66 @@
+"""An outcome as a table for people."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from .result import Outcome, Trained
+
+_HEADLINE = {
+    "tokens_per_s_over_padded": "tokens/s, times those of padded",
+    "tokens_per_s_over_blocks": "tokens/s, times those of blocks",
+    "matrix_rate_share": "share of the matrix rate",
+    "time_to_bpb_over_blocks": "times sooner at the bits per byte that blocks ends with",
+    "time_to_retrieval_over_sentence_transformers": "times sooner at the retrieval of sentence-transformers",
+    "retrieval_mean_top1": "retrieval, mean top-1",
+}
+
+
+def trainers_table(outcome: Outcome) -> Table:
+    """A row for each trainer."""
+    table = Table(title=f"{outcome.about['budget_s']:g} s of training each", title_justify="left")
+    table.add_column("trainer")
+    columns = ("parameters", "steps", "tokens/s", "bits/byte", "top-1", "s to bpb of blocks")
+    for column in (*columns, "s to top-1 of s.-t.", "memory MB", "of matrix rate"):
+        table.add_column(column, justify="right")
+    to_bits = outcome.times_to("blocks", "bits_per_byte")
+    to_top1 = outcome.times_to("sentence-transformers", "mean_top1")
+    for name, one in outcome.trained.items():
+        cells = _cells(one, to_bits[name], to_top1[name]) if one.status == "ok" else [one.status]
+        table.add_row(name, *cells)
+    return table
+
+
+def headline_table(outcome: Outcome) -> Table:
+    """What is wanted, and what it is."""
+    table = Table("", "", show_header=False)
+    for name, value in outcome.headline().items():
+        table.add_row(_HEADLINE[name], _number(value, ".3g"))
+    return table
+
+
+def notes(outcome: Outcome) -> list[str]:
+    """A line for each trainer: its settings, and the load of the machine as it began and ended."""
+    lines = []
+    for name, one in outcome.trained.items():
+        load = f" (load {' to '.join(f'{value:g}' for value in one.load)})" if one.load else ""
+        lines.append(f"{name}: {one.note}{load}")
+    return lines
+
+
+def _cells(one: Trained, to_bits: float | None, to_top1: float | None) -> list[str]:
+    return [
+        _number(one.parameters, ",d"),
+        _number(one.steps, ",d"),
+        _number(one.tokens_per_s, ",.0f"),
+        _number(one.final("bits_per_byte"), ".3f"),
+        _number(one.final("mean_top1"), ".3f"),
+        _number(to_bits, ".1f"),
+        _number(to_top1, ".1f"),
+        _number(None if one.peak_bytes is None else one.peak_bytes / 1e6, ",.0f"),
+        _number(one.matrix_share, ".1%"),
+    ]
+
+
+def _number(value: float | None, how: str) -> str:
+    return "–" if value is None else format(value, how)

@@ -13,6 +13,7 @@ from xformer.cli.data import Data
 from xformer.cli.demo import Demo
 from xformer.cli.evaluate import Evaluate
 from xformer.cli.pretrain import Pretrain
+from xformer.cli.report import Report
 from xformer.cli.tokenizer import TokenizerCommand
 from xformer.cli.verify_resume import VerifyResume
 from xformer.errors import InputError
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Annotated[Demo, tyro.conf.subcommand("demo")]
         | Annotated[Pretrain, tyro.conf.subcommand("pretrain")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Report, tyro.conf.subcommand("report")]
         | Annotated[VerifyResume, tyro.conf.subcommand("verify-resume")]
         | Annotated[Data, tyro.conf.subcommand("data")]
         | Annotated[TokenizerCommand, tyro.conf.subcommand("tokenizer")]

@@ -1,0 +1,32 @@
+"""`xformer report`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Report:
+    """Draw a run: losses, learning rates, speed, languages, and how they share one space, as one HTML page.
+
+    xformer report runs/demo
+
+    xformer report runs/demo --out demo.html
+    """
+
+    run: tyro.conf.Positional[Path]
+    """Run directory; it may still be training."""
+    out: Path | None = None
+    """The page; left out, `report.html` in the run."""
+
+    def run_command(self) -> int:
+        """Measure, draw and write; the exit status."""
+        from xformer.evaluation.run_page import write_run_page
+        from xformer.progress import Progress
+
+        with Progress() as progress:
+            print(write_run_page(self.run, self.out, progress))
+        return 0

@@ -1,0 +1,334 @@
+"""`xformer report`: a run as one HTML page that opens anywhere, nothing beside it and nothing fetched."""
+
+from __future__ import annotations
+
+import html
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from xformer.errors import InputError
+from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
+from xformer.evaluation.charts import Line, dot_chart, line_chart
+from xformer.evaluation.report import EvaluationReport
+from xformer.evaluation.space import ParallelTexts, Space, layer_vectors, measure_space
+from xformer.files import atomic_write
+from xformer.progress import Progress, duration
+from xformer.run_config import RunConfig
+from xformer.tokenizer import Tokenizer
+from xformer.training.checkpoint import TrainingState
+from xformer.training.metrics import read_metrics
+from xformer.training.prepare import open_shards
+from xformer.training.pretrain import load_run
+from xformer.training.run_directory import RunDirectory
+
+Metrics = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """All that the page shows.
+
+    Attributes:
+        name: of the run.
+        config: its settings.
+        state: how far it is; None before the first checkpoint.
+        parameters: of the model; None likewise.
+        metrics: lines of metrics.jsonl.
+        panel: lines of panel.jsonl, if the run has that.
+        space: how languages lie in the newest checkpoint's space, on the dev split.
+        bits: bits per byte on the dev split, by language.
+        evaluation: what `xformer evaluate` found, if it was asked.
+    """
+
+    name: str
+    config: RunConfig
+    state: TrainingState | None
+    parameters: int | None
+    metrics: Metrics
+    panel: Metrics
+    space: Space | None
+    bits: Mapping[str, float]
+    evaluation: EvaluationReport | None
+
+
+def write_run_page(
+    path: str | os.PathLike[str],
+    out: Path | None,
+    progress: Progress,
+    device: torch.device | None = None,
+) -> Path:
+    """Measure the newest checkpoint on the dev split, and write the page.
+
+    Args:
+        path: the run directory.
+        out: the HTML file; left out, `report.html` in the run.
+        progress: where to show what happens.
+        device: left out, a GPU if there is one.
+
+    Returns:
+        Where the page is.
+
+    Raises:
+        InputError: there is no run, or nothing in it to show.
+    """
+    report = read_run(path, progress, device)
+    target = out or Path(path) / "report.html"
+    with atomic_write(target) as file:
+        file.write(page(report))
+    return target
+
+
+def read_run(
+    path: str | os.PathLike[str], progress: Progress, device: torch.device | None = None
+) -> RunReport:
+    """Read a run's logs, and measure its newest checkpoint if it has one.
+
+    Raises:
+        InputError: there is no run, or nothing in it to show.
+    """
+    run = RunDirectory.open(path)
+    metrics, panel = read_metrics(run.metrics), read_metrics(run.path / "panel.jsonl")
+    if not any(run.checkpoints.glob("step-*")):
+        if not metrics:
+            raise InputError(f"{run.path}: expected a run that has begun to train, found no line of its log")
+        return RunReport(
+            run.path.name, run.load_config(), None, None, metrics, panel, None, {}, _evaluated(run)
+        )
+    _, config, model, state = load_run(run.path)
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    tokenizer = Tokenizer.load(run.tokenizer)
+    dev = open_shards(run, "dev", tokenizer)
+    space = None
+    try:
+        texts = ParallelTexts.of(dev, config.data.pivot)
+        space = measure_space(texts, layer_vectors(model, texts, device=device, progress=progress))
+    except InputError as error:
+        progress.say(f"no picture of the shared space: {error}")
+    bits = bits_per_byte(
+        model_surprisal(model, device=device), HiddenTokens(dev), tokenizer.byte_lengths(), progress=progress
+    )
+    by_language = zip(dev.languages, bits.by_language.tolist(), strict=True)
+    return RunReport(
+        name=run.path.resolve().name,
+        config=config,
+        state=state,
+        parameters=sum(p.numel() for p in model.parameters()),
+        metrics=metrics,
+        panel=panel,
+        space=space,
+        bits={tag: value for tag, value in by_language if math.isfinite(value)},
+        evaluation=_evaluated(run),
+    )
+
+
+def _evaluated(run: RunDirectory) -> EvaluationReport | None:
+    return EvaluationReport.load(run.evaluation) if run.evaluation.is_file() else None
+
+
+def page(report: RunReport) -> str:
+    """The page as text. A picture without anything to draw is left out, and so is a section without any."""
+    sections = [
+        ("training", "Training", "", _training(report)),
+        ("panel", "While training", "A sample of the dev split, every so many seconds.", _panel(report)),
+        ("space", "One space", _SPACE, _space(report)),
+        ("evaluation", "Evaluation", _evaluation_words(report), _evaluation(report)),
+        ("shares", "Languages asked for and seen", _SHARES, _shares(report)),
+    ]
+    shown = [(anchor, title, words, "".join(drawn)) for anchor, title, words, drawn in sections if any(drawn)]
+    parts = {
+        "title": _escape(f"xformer: {report.name}"),
+        "nav": "".join(f'<a href="#{anchor}">{_escape(title)}</a>' for anchor, title, _, _ in shown),
+        "summary": "\n".join(
+            f'<tr><th scope="row">{_escape(name)}</th><td>{_escape(value)}</td></tr>'
+            for name, value in _summary(report)
+        ),
+        "sections": "\n".join(
+            f'<section id="{anchor}"><h2>{_escape(title)}</h2><p>{_escape(words)}</p>'
+            f'<div class="pictures">{drawn}</div></section>'
+            for anchor, title, words, drawn in shown
+        ),
+    }
+    template = (Path(__file__).parent / "run_page.html").read_text(encoding="utf-8")
+    # In one pass, so that text which looks like a place to fill stays text.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
+
+
+_SPACE = (
+    "The newest checkpoint on the dev split. Alignment: mean cosine of translations minus that of texts that"
+    " are not. Anisotropy: mean cosine of any two texts. Centroid gap: how far apart the languages' centres"
+    " lie, in units of the distance between two texts of one language. Hubness: skewness of how often a text"
+    " of the pivot is among the ten nearest of a query. Layer 0 is the embedding."
+)
+_SHARES = "Share of the texts drawn that each language was to have, that it had, and its share of all tokens."
+_OBJECTIVES = {
+    "masked_lm": "Masked LM, nats a token",
+    "translation_lm": "Translation LM, nats a token",
+    "alignment": "Alignment, nats a text",
+    "bag_alignment": "Alignment without blocks, nats a text",
+}
+
+
+def _summary(report: RunReport) -> list[tuple[str, str]]:
+    model, last = report.config.model, report.metrics[-1] if report.metrics else None
+    rows = [
+        (
+            "model",
+            f"{model.n_layers} layers, width {model.d_model}, {model.n_heads} heads, feed-forward"
+            f" {model.d_ff}, vocabulary {model.vocab_size:,}",
+        ),
+        ("corpus", report.config.data.corpus),
+    ]
+    if report.parameters is not None:
+        rows.append(("parameters", f"{report.parameters:,}"))
+    if report.state is not None:
+        state = report.state
+        rows.append(("trained", f"{duration(state.elapsed)}, {state.step:,} steps, {state.tokens:,} tokens"))
+        rows.append(("precision", state.precision or "not settled"))
+        rows.append(("steps left out", f"{state.skipped} not finite"))
+    elif last is not None:
+        rows.append(("trained", f"{duration(last['elapsed'])}, {last['step']:,} steps; no checkpoint yet"))
+    if report.space is not None:
+        space, top1 = report.space, report.space.top1
+        rows += [
+            ("retrieval on dev", f"{sum(top1.values()) / len(top1):.3f} top-1, {len(top1)} languages"),
+            ("alignment", f"{space.alignment_by_layer[-1]:.3f}"),
+            ("centroid gap", f"{space.centroid_gap_by_layer[-1]:.3f}"),
+            ("anisotropy", f"{space.anisotropy_by_layer[-1]:.3f}"),
+            ("hubness", f"{sum(space.hubness.values()) / len(space.hubness):.2f}"),
+        ]
+    if report.bits:
+        rows.append(("bits per byte on dev", f"{sum(report.bits.values()) / len(report.bits):.3f}, mean"))
+    if report.evaluation is not None:
+        found = report.evaluation.retrieval
+        rows.append(
+            (
+                f"retrieval on {report.evaluation.split}",
+                f"{found.mean_top1:.3f} top-1, {len(found.languages)} languages; bag of subwords"
+                f" {found.bag_mean_top1:.3f}, at step {report.evaluation.step:,}",
+            )
+        )
+    return rows
+
+
+def _over_time(lines: Metrics, name: str, value: Callable[[Mapping[str, Any]], float | None]) -> Line:
+    found = ((line["elapsed"] / 60, value(line)) for line in lines)
+    return Line(name, [(minutes, y) for minutes, y in found if y is not None])
+
+
+def _training(report: RunReport) -> list[str]:
+    metrics, across = report.metrics, "minutes of training"
+    charts = [
+        line_chart(title, across, [_over_time(metrics, title, lambda line, n=name: line["loss"].get(n))])
+        for name, title in _OBJECTIVES.items()
+    ]
+    optimizer = report.config.optimizer
+    rates = {"matrices": optimizer.lr, "embedding": optimizer.embedding_lr, "vectors": optimizer.vector_lr}
+    lines = [
+        _over_time(
+            metrics,
+            group,
+            lambda line, g=group, r=rate: r * line["lr_factor"][g] if g in line["lr_factor"] else None,
+        )
+        for group, rate in rates.items()
+    ]
+    charts.append(line_chart("Learning rates", across, lines, log=True))
+    speed = _over_time(metrics, "tokens/s", lambda line: line["tokens_per_s"])
+    charts.append(line_chart("Tokens per second", across, [speed], log=True))
+    norm = _over_time(metrics, "norm", lambda line: line["gradient_norm"])
+    charts.append(line_chart("Gradient norm before clipping", across, [norm], log=True))
+    return charts
+
+
+def _panel(report: RunReport) -> list[str]:
+    panel, across = report.panel, "minutes of training"
+    wanted = {
+        "mean_top1": "Retrieval, mean top-1",
+        "mean_bits_per_byte": "Bits per byte, mean",
+        "centroid_gap": "Centroid gap",
+        "anisotropy": "Anisotropy",
+    }
+    return [
+        line_chart(title, across, [_over_time(panel, title, lambda line, n=name: line.get(n))])
+        for name, title in wanted.items()
+    ]
+
+
+def _space(report: RunReport) -> list[str]:
+    space = report.space
+    if space is None:
+        return []
+
+    def by_layer(title: str, values: Iterable[float]) -> str:
+        points = [(float(layer), value) for layer, value in enumerate(values)]
+        return line_chart(title, "layer", [Line(title, points)])
+
+    return [
+        by_layer("Alignment by layer", space.alignment_by_layer),
+        by_layer("Centroid gap by layer", space.centroid_gap_by_layer),
+        by_layer("Anisotropy by layer", space.anisotropy_by_layer),
+        dot_chart(f"Retrieval with {space.pivot} on dev, top-1", {"top-1": space.top1}),
+        dot_chart("Bits per byte on dev", {"bits per byte": report.bits}),
+        dot_chart(f"Alignment with {space.pivot}", {"alignment": space.alignment}),
+        dot_chart(f"Hubness of {space.pivot}'s texts", {"skewness": space.hubness}),
+    ]
+
+
+def _evaluation_words(report: RunReport) -> str:
+    found = report.evaluation
+    if found is None:
+        return ""
+    return f"What xformer evaluate found on the {found.split} split, at step {found.step:,}."
+
+
+def _evaluation(report: RunReport) -> list[str]:
+    if report.evaluation is None:
+        return []
+    retrieval, mlm = report.evaluation.retrieval, report.evaluation.mlm
+    languages = retrieval.languages
+    return [
+        dot_chart(
+            f"Retrieval with {retrieval.pivot}, top-1",
+            {
+                "model": {tag: one.top1 for tag, one in languages.items()},
+                "bag of subwords": {tag: one.bag_top1 for tag, one in languages.items()},
+                "untrained": {tag: one.untrained_top1 for tag, one in languages.items()},
+            },
+        ),
+        dot_chart(
+            "Masked-LM bits per byte",
+            {
+                "model": mlm.bits_per_byte,
+                "unigram, told the language": mlm.unigram_bits_per_byte,
+                "untrained": mlm.untrained_bits_per_byte,
+            },
+        ),
+    ]
+
+
+def _shares(report: RunReport) -> list[str]:
+    """Means over the log's lines, each weighted by the tokens that were read since the one before."""
+    sums: dict[str, dict[str, float]] = {"asked": {}, "drawn": {}, "tokens": {}}
+    before = total = 0
+    for line in report.metrics:
+        weight = line["tokens"] - before
+        before, total = line["tokens"], total + weight
+        for tag, row in line["languages"].items():
+            for kind, found in sums.items():
+                found[tag] = found.get(tag, 0.0) + weight * row.get(kind, 0.0)
+    if not total:
+        return []
+    names = {"asked": "asked for", "drawn": "drawn", "tokens": "of the tokens"}
+    shares = {names[kind]: {tag: x / total for tag, x in found.items()} for kind, found in sums.items()}
+    return [dot_chart("Shares by language", shares)]
+
+
+def _escape(text: str) -> str:
+    return html.escape(text, quote=True)

@@ -37,7 +37,7 @@ GROUPS: tuple[Group, ...] = (
     *linear_cross_entropy.GROUPS,
 )
 
-Outcome = Literal["caught", "survived", "hangs", "error"]
+Outcome = Literal["caught", "survived", "error"]
 
 _COPIED = ("benchmarks", "kernels", "tests", "tokenizer", "xformer")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) \S*?(\w+\.py::\S+)", re.MULTILINE)
@@ -51,7 +51,7 @@ class Result:
         kernel: whose.
         file: that it changes.
         why: the mistake, in words.
-        outcome: `caught`; `survived`; `hangs`, which counts as caught; `error` if the tests could not run.
+        outcome: `caught`, `survived`, or `error` where the tests could not run, or did not end in time.
         by: the test that failed, or what went wrong.
         seconds: that it took.
     """
@@ -76,7 +76,7 @@ def run_mutant(kernel: str, tests: Sequence[str], mutant: Mutant | None, timeout
         kernel: the group's name.
         tests: what pytest is to run.
         mutant: what to break; nothing if None.
-        timeout: seconds after which a run counts as hanging.
+        timeout: seconds after which a run is given up.
 
     Returns:
         Who caught it.
@@ -181,7 +181,7 @@ def _test(folder: Path, tests: Sequence[str], timeout: float) -> tuple[Outcome, 
     if process.is_alive():
         process.kill()
         process.join()
-        return "hangs", f"more than {timeout:.0f} s"
+        return "error", f"no verdict after {timeout:.0f} s"
     said = log.read_text(encoding="utf-8") if log.exists() else ""
     failed = _FAILED.search(said)
     if process.exitcode == 0:

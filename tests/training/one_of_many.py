@@ -1,0 +1,58 @@
+"""One of several processes that compute a step together; started by test_distributed.py.
+
+python one_of_many.py RANK WORLD FOLDER
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from xformer.data.shards import TokenShards
+from xformer.model import MultilingualModel
+from xformer.tokenizer import Tokenizer
+from xformer.training.batches import StepBatches
+from xformer.training.distributed import Processes, distribute, together
+from xformer.training.distributed_losses import ShareLosses
+from xformer.training.partition import share_of
+from xformer.training.run_directory import RunDirectory
+
+
+def main(rank: int, world: int, folder: Path) -> None:
+    """Compute gradients with DDP and FSDP2, in both stages; process 0 saves them."""
+    torch.set_num_threads(1)
+    with together(f"file://{folder / 'meet'}", rank, world) as processes:
+        for how in ("ddp", "fsdp"):
+            for bag in (False, True):
+                compute(how, bag, folder, processes)
+
+
+def compute(how: str, bag: bool, folder: Path, processes: Processes) -> None:
+    """One step's loss and gradients."""
+    run = RunDirectory(folder)
+    config = run.load_config()
+    model = MultilingualModel(config.model, config.objectives.pooling).double().eval()
+    model.load_state_dict(load_file(folder / "start.safetensors"))
+    starts_word = Tokenizer.load(run.tokenizer).starts_word()
+    batch = StepBatches(TokenShards.open(run.shards("train")), config, starts_word).make(5, bag=bag)
+    losses = ShareLosses(model, config.objectives, processes.gathering)
+    module = distribute(losses, "fsdp" if how == "fsdp" else "ddp", processes)
+    total, parts = module(share_of(batch, processes.rank, processes.world), 0 if bag else None)
+    (total * processes.world).backward()
+    found = {"total": processes.sum(total)}
+    for name, (value, items) in parts.items():
+        found[f"value.{name}"] = processes.sum(value)
+        found[f"items.{name}"] = processes.sum(items.sum())
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            whole = getattr(parameter.grad, "full_tensor", lambda grad=parameter.grad: grad)
+            found[f"grad.{name}"] = whole().contiguous()
+    if processes.is_first:
+        save_file(found, folder / f"{how}-{bag}.safetensors")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,106 @@
+"""Two processes compute what one computes.
+
+Shapes: none here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from xformer.data.shards import TokenShards
+from xformer.model import MultilingualModel
+from xformer.run_config import RunConfig
+from xformer.tokenizer import Tokenizer
+from xformer.toml_config import save_toml
+from xformer.training.batches import StepBatches
+from xformer.training.loop import step_losses, total_loss
+from xformer.training.run_directory import RunDirectory
+
+pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo")
+
+HERE = Path(__file__).parent
+
+
+def _start(command: Sequence[object]) -> subprocess.Popen[str]:
+    root = HERE.parents[1]
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    arguments = [sys.executable, *map(str, command)]
+    return subprocess.Popen(
+        arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def run(prepared: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A run with fp64 weights in start.safetensors that let every part of the model matter."""
+    folder = tmp_path_factory.mktemp("distributed") / "run"
+    shutil.copytree(prepared, folder)
+    objectives = replace(config.objectives, pooling="weighted", translation_lm_tokens=300)
+    config = replace(config, objectives=objectives)
+    save_toml(folder / "config.toml", config)
+    torch.manual_seed(0)
+    model = MultilingualModel(config.model, config.objectives.pooling).double()
+    weights = {name: x + 0.1 * torch.randn_like(x) for name, x in model.state_dict().items()}
+    save_file(weights, folder / "start.safetensors")
+    return RunDirectory(folder)
+
+
+@pytest.fixture(scope="module")
+def by_two(run: RunDirectory) -> RunDirectory:
+    """The run after two processes have saved what they computed."""
+    processes = [_start([HERE / "one_of_many.py", rank, 2, run.path]) for rank in range(2)]
+    try:
+        said = [process.communicate(timeout=240)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
+    return run
+
+
+def _by_one(run: RunDirectory, bag: bool) -> dict[str, Tensor]:
+    config = run.load_config()
+    model = MultilingualModel(config.model, config.objectives.pooling).double().eval()
+    model.load_state_dict(load_file(run.path / "start.safetensors"))
+    starts_word = Tokenizer.load(run.tokenizer).starts_word()
+    batch = StepBatches(TokenShards.open(run.shards("train")), config, starts_word).make(5, bag=bag)
+    losses = step_losses(model, batch, config.objectives, 0 if bag else None)
+    total = total_loss(losses, config.objectives)
+    total.backward()
+    found: dict[str, Any] = {"total": total.detach()}
+    for name, loss in losses.items():
+        found[f"value.{name}"] = loss.value.detach()
+        found[f"items.{name}"] = loss.items.sum()
+    gradients = {f"grad.{name}": x.grad for name, x in model.named_parameters() if x.grad is not None}
+    return found | gradients
+
+
+@pytest.mark.parametrize("bag", [False, True], ids=["full", "bag"])
+@pytest.mark.parametrize("how", ["ddp", "fsdp"])
+def test_two_processes_compute_the_loss_and_every_gradient_of_one(
+    by_two: RunDirectory, how: str, bag: bool
+) -> None:
+    found = load_file(by_two.path / f"{how}-{bag}.safetensors")
+    expected = _by_one(by_two, bag)
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert tensor.dtype == torch.float64
+        assert torch.isfinite(tensor).all()
+        torch.testing.assert_close(
+            found[name], tensor, rtol=1e-10, atol=1e-10, msg=lambda m, n=name: f"{n}: {m}"
+        )
+    # The comparison would mean little if gradients were zero.
+    assert all(tensor.abs().max() > 1e-6 for name, tensor in expected.items() if name.startswith("grad."))

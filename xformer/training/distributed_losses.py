@@ -1,0 +1,141 @@
+"""Losses over many processes, such that everything adds up.
+
+A process's loss is the sum over its own items, divided by the number of all processes' items. So the step's
+loss is the sum of the processes' losses, and its gradient the sum of their gradients: what one process would
+have computed from the whole batch, up to rounding.
+
+The masked objectives need nothing of the others but that number, which each process knows from the step's
+batch. In the alignment a text must find its translation among all the step's: the vectors of all processes
+are gathered, and the gradient of each vector comes back to where it was made.
+
+Shapes: P pairs of the step, p of this process, W processes, C vector width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_gather
+from torch.nn import functional as F
+
+from xformer.model import MultilingualModel
+from xformer.objectives import Loss, masked_lm_loss
+from xformer.objectives.loss import at_least_fp32
+from xformer.run_config import ObjectivesConfig
+from xformer.training.loop import total_loss
+from xformer.training.partition import MaskedShare, PairsShare, StepShare
+
+
+class ShareLosses(nn.Module):
+    """The losses of a process's share as one module, since DDP and FSDP hook into a module's call.
+
+    Attributes:
+        model: what is trained.
+    """
+
+    def __init__(
+        self, model: MultilingualModel, objectives: ObjectivesConfig, group: dist.ProcessGroup | None = None
+    ) -> None:
+        """Wrap a model.
+
+        Args:
+            model: what is trained.
+            objectives: weights, scale and margin.
+            group: over which vectors are gathered: not the one that gradients are summed over, whose own
+                traffic is under way at the same time. None for all processes.
+        """
+        super().__init__()
+        self.model = model
+        self._objectives, self._group = objectives, group
+
+    def forward(
+        self, share: StepShare, n_layers: int | None
+    ) -> tuple[Tensor, dict[str, tuple[Tensor, Tensor]]]:
+        """This process's part of the weighted sum that is descended, and of each objective.
+
+        Args:
+            share: on the model's device.
+            n_layers: how many blocks to run; None for all.
+
+        Returns:
+            A scalar, which alone has a gradient; each objective's value and items, as in `Loss`.
+        """
+        losses = {}
+        for name, part in (("masked_lm", share.masked_lm), ("translation_lm", share.translation_lm)):
+            if part is not None:
+                losses[name] = _masked_loss(self.model, part, n_layers)
+        for name, pairs, depth in (
+            ("alignment", share.alignment, n_layers),
+            ("bag_alignment", share.bag_alignment, 0),
+        ):
+            if pairs is not None:
+                losses[name] = self._alignment_loss(pairs, depth)
+        total = total_loss(losses, self._objectives)
+        return total, {name: (loss.value.detach(), loss.items) for name, loss in losses.items()}
+
+    def _alignment_loss(self, share: PairsShare, n_layers: int | None) -> Loss:
+        inputs = share.batch.inputs
+        vectors = inputs.unsort(self.model.sentence_vectors(inputs, n_layers=n_layers))
+        left, right = vectors.chunk(2)
+        all_left, all_right = gather_rows(torch.stack([left, right], dim=1), share.sizes, self._group).unbind(
+            1
+        )
+        scale, margin = self._objectives.scale, self._objectives.margin
+        items = torch.cat(
+            [
+                ranking_losses(left, all_right, share, scale=scale, margin=margin),
+                ranking_losses(right, all_left, share, scale=scale, margin=margin),
+            ]
+        )
+        return Loss(items.sum() / (2 * sum(share.sizes)), items.detach(), share.batch.language)
+
+
+def _masked_loss(model: MultilingualModel, share: MaskedShare, n_layers: int | None) -> Loss:
+    loss = masked_lm_loss(model, share.batch, n_layers=n_layers)
+    part = len(share.batch.language) / share.targets_in_all
+    return Loss(loss.value * part, loss.items, loss.language)
+
+
+def gather_rows(rows: Tensor, sizes: tuple[int, ...], group: dist.ProcessGroup | None) -> Tensor:
+    """The rows of all processes, in order of process. All gradients for a row add up where it was made.
+
+    Args:
+        rows: (p, …) of this process.
+        sizes: p of each process.
+        group: of the processes; None for all.
+
+    Returns:
+        (Σp, …).
+    """
+    # Collectives want equal shapes.
+    missing = max(sizes) - len(rows)
+    padded = torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows
+    gathered = all_gather(padded.contiguous(), group=group or dist.group.WORLD)
+    return torch.cat([part[:size] for part, size in zip(gathered, sizes, strict=True)])
+
+
+def ranking_losses(
+    queries: Tensor, candidates: Tensor, share: PairsShare, *, scale: float, margin: float
+) -> Tensor:
+    """One direction of `xformer.objectives.contrastive_loss`, for this process's rows of it.
+
+    Args:
+        queries: (p, C) unit vectors of this process.
+        candidates: (P, C) unit vectors of all, on the other side; row `share.first + i` is the translation of
+            query i.
+        share: which pairs these are.
+        scale: inverse temperature.
+        margin: taken off the true pair's cosine.
+
+    Returns:
+        (p,) losses in nats.
+    """
+    own = torch.arange(share.first, share.first + len(queries), device=queries.device)
+    is_own = own[:, None] == torch.arange(len(candidates), device=queries.device)[None, :]
+    says_the_same = (share.batch.group[:, None] == share.group_of_all[None, :]) & ~is_own
+    with torch.autocast(queries.device.type, enabled=False):
+        cosines = at_least_fp32(queries) @ at_least_fp32(candidates).T
+    # In the type of the cosines: a margin in fp32 would be wrong by 1e-8 among numbers in fp64.
+    scores = (scale * (cosines - margin * is_own.to(cosines.dtype))).masked_fill(says_the_same, -torch.inf)
+    return F.cross_entropy(scores, own, reduction="none")

@@ -13,6 +13,7 @@ import pytest
 COMMANDS = [
     "demo",
     "pretrain",
+    "verify-resume",
     "evaluate",
     "data import",
     "data stats",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from xformer.run_config import RunConfig
 from xformer.training import loop
 from xformer.training.batches import StepBatches
 from xformer.training.checkpoint import TrainingState, newest_checkpoint
+from xformer.training.compare_runs import compare_runs
 from xformer.training.metrics import read_metrics
 from xformer.training.optimizer import make_optimizer
 from xformer.training.pretrain import build_model, load_run, pretrain
@@ -132,14 +134,14 @@ def _said_again(run: RunDirectory, config: RunConfig, listening: Listening) -> s
 
 
 def _spoil(monkeypatch: pytest.MonkeyPatch, steps: set[int], kind: str) -> None:
-    """Make the loss, or only its gradient, not finite in the steps of these numbers, from 0."""
+    """Make the loss, or only its gradient, not finite in the steps of these numbers, from 0; or large."""
     losses, calls = loop.step_losses, itertools.count()
 
     def spoilt(*arguments: Any) -> dict[str, Loss]:
         found = losses(*arguments)
         if next(calls) in steps:
             loss = found["bag_alignment"]
-            value = loss.value * float("nan")
+            value = loss.value * (1e4 if kind == "spike" else float("nan"))
             if kind == "gradient":
                 value = loss.value.detach() + torch.sqrt(loss.value - loss.value.detach())
             found["bag_alignment"] = replace(loss, value=value)
@@ -204,6 +206,33 @@ def test_a_skipped_step_changes_nothing(
     start = build_model(skipping, TokenShards.open(run.shards("train")))
     for name, value in load_run(run.path)[2].state_dict().items():
         assert torch.equal(value, start.state_dict()[name]), name
+
+
+def test_spikes_are_left_out_and_said_to_be_and_resuming_keeps_their_measure(
+    begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = _training(config, steps=22, bag_share=0.0, spike_factor=20.0)
+    whole, progress = begin(watching), listening()
+    with monkeypatch.context() as patch:
+        _spoil(patch, {2, 18, 20}, "spike")  # too early to tell, for the first
+        assert pretrain(whole.path, watching, progress)
+    said = progress.console.export_text()
+    assert [f"step {step}: left out, a spike: loss" in said for step in (2, 18, 20)] == [False, True, True]
+    state = load_run(whole.path)[3]
+    assert (state.step, state.spikes, state.skipped) == (22, 2, 0)
+    lines = read_metrics(whole.metrics)
+    assert [line["step"] for line in lines] == [*range(1, 19), 20, 22]
+    assert [line["spikes"] for line in lines[-3:]] == [0, 1, 2]
+
+    stopped = begin(watching)
+    with monkeypatch.context() as patch:
+        _spoil(patch, {2}, "spike")
+        interrupt = listening(lambda step: signal.raise_signal(signal.SIGINT) if step == 17 else None)
+        assert not pretrain(stopped.path, watching, interrupt)
+    with monkeypatch.context() as patch:
+        _spoil(patch, {1, 3}, "spike")
+        assert pretrain(stopped.path, watching, listening())
+    assert [row for row in compare_runs(stopped, whole) if row.differences] == []
 
 
 def test_checkpoints_are_announced_once_they_are_on_disk(

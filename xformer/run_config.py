@@ -173,7 +173,7 @@ class OptimizerConfig:
 
     lr: float = 1.5e-3
     embedding_lr: float = 1e-2
-    joined_embedding_lr: float = 1e-3
+    joined_embedding_lr: float = 5e-4
     vector_lr: float = 5e-3
     weight_decay: float = 0.01
     beta1: float = 0.9
@@ -216,12 +216,14 @@ class TrainingConfig:
             times the median of the last 64 steps; None to take every step that is finite.
         non_finite: a loss or gradient that is not finite stops the run, or the step is skipped. Either way
             the batch is saved.
+        panel_every: seconds between looks at a small sample of the dev split: retrieval and bits per byte by
+            language; 0 for none. What they take is not training time.
         seed: of everything random.
     """
 
     budget: str | None = "10m"
     steps: int | None = None
-    bag_share: float = 0.6
+    bag_share: float = 0.4
     precision: Precision = "auto"
     checkpoint_every: float = 120.0
     keep: int = 2
@@ -229,6 +231,7 @@ class TrainingConfig:
     log_steps: int = 10
     spike_factor: float | None = None
     non_finite: NonFinite = "stop"
+    panel_every: float = 60.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -247,6 +250,7 @@ class TrainingConfig:
         spike = self.spike_factor
         require(spike is None or spike > 1, "training.spike_factor", spike, "none, or a number above 1")
         _require_choice("training.precision", self.precision, Precision)
+        require(self.panel_every >= 0, "training.panel_every", self.panel_every, "seconds from 0")
         _require_choice("training.non_finite", self.non_finite, NonFinite)
         require(self.seed >= 0, "training.seed", self.seed, "a whole number from 0")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
@@ -27,14 +28,14 @@ class Progress:
         """
         self.console = console or Console(stderr=True)
         self._interval = interval
-        self._bars: RichProgress | None = None
+        self._bars: _Bars | None = None
         self._tasks: dict[str, int] = {}
         self._started: dict[str, float] = {}
         self._said: dict[str, float] = {}
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal:
-            self._bars = RichProgress(
+            self._bars = _Bars(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 _Done(),
@@ -83,9 +84,33 @@ class Progress:
         if ends:
             del self._started[what], self._said[what]
 
+    def show(self, picture: RenderableType, line: str) -> None:
+        """Keep something below the bars until the next of it comes; elsewhere print a line instead.
+
+        Args:
+            picture: for a terminal.
+            line: the same in short.
+        """
+        if self._bars is not None:
+            self._bars.below = picture
+            self._bars.refresh()
+        else:
+            self.say(line)
+
     def say(self, message: str) -> None:
         """Print a line above the bars."""
         self.console.print(message, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+class _Bars(RichProgress):
+    """Bars, and what is shown below them."""
+
+    below: RenderableType | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.below is not None:
+            yield self.below
 
 
 class _Done(ProgressColumn):

@@ -69,10 +69,11 @@ class Pretrain:
         config = self.run_config()
         if self.dry_run:
             return self._forecast(config)
+        from xformer.evaluation.panel import watch
         from xformer.training.pretrain import pretrain
 
         with Progress() as progress:
-            complete = pretrain(self.run, config, progress)
+            complete = pretrain(self.run, config, progress, watching=watch)
         return 0 if complete else 130
 
     def _forecast(self, config: RunConfig) -> int:

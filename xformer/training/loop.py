@@ -38,6 +38,9 @@ from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span, group_factors
 from xformer.training.spikes import SpikeWatch
 
+Watch = Callable[[MultilingualModel, TrainingState], None]
+"""Looks at the model and how far the run is, and changes neither."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -52,6 +55,7 @@ class Training:
         shards: the training split.
         precision: settled, not `auto`.
         held_out: the loss on held-out texts, given the model and how many blocks to run; None is no measure.
+        watch: called after each step; what it takes is not training time. None for nobody.
     """
 
     run: RunDirectory
@@ -62,6 +66,7 @@ class Training:
     shards: TokenShards
     precision: Literal["fp32", "bf16"]
     held_out: Callable[[MultilingualModel, int | None], float | None] = lambda model, n_layers: None
+    watch: Watch | None = None
 
 
 def step_losses(
@@ -193,6 +198,10 @@ def train(
                 _show(progress, span, state, rate, tally)
                 tally, tally_start, tally_tokens = Tally(training.shards.languages), now, state.tokens
                 logged = now
+            if training.watch is not None:
+                before = time.monotonic()
+                training.watch(training.model, state)
+                tally_start += time.monotonic() - before
             if now - saved >= options.checkpoint_every and not done:
                 try:
                     state, last_saved = save(), state.step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from xformer.training.batches import StepBatches
 from xformer.training.checkpoint import Checkpoint, TrainingState, best_checkpoint, newest_checkpoint
 from xformer.training.held_out import HeldOut
 from xformer.training.lock import only_one
-from xformer.training.loop import Training, train
+from xformer.training.loop import Training, Watch, train
 from xformer.training.metrics import read_metrics
 from xformer.training.model_card import write_model_card
 from xformer.training.optimizer import make_optimizer
@@ -39,11 +40,19 @@ _MAY_CHANGE = (
     "log_steps",
     "spike_factor",
     "non_finite",
+    "panel_every",
 )
+
+Watching = Callable[[RunDirectory, RunConfig, Progress], Watch | None]
+"""Makes a watch over a run that is prepared, or none."""
 
 
 def pretrain(
-    path: str | os.PathLike[str], config: RunConfig, progress: Progress, device: torch.device | None = None
+    path: str | os.PathLike[str],
+    config: RunConfig,
+    progress: Progress,
+    device: torch.device | None = None,
+    watching: Watching | None = None,
 ) -> bool:
     """Train the run at `path` to the end of its span, from wherever it is.
 
@@ -53,6 +62,7 @@ def pretrain(
         config: the settings.
         progress: where to show what happens.
         device: left out, a GPU if there is one.
+        watching: makes what is called after each step of a process that trains alone.
 
     Returns:
         Whether the run is complete; False after Ctrl-C.
@@ -70,10 +80,16 @@ def pretrain(
     with only_one(run.lock, str(run.path), progress.say):
         run.clear_leftovers()
         _settle_config(run, config)
-        return _pretrain(run, config, progress, device)
+        return _pretrain(run, config, progress, device, watching=watching)
 
 
-def _pretrain(run: RunDirectory, config: RunConfig, progress: Progress, device: torch.device) -> bool:
+def _pretrain(
+    run: RunDirectory,
+    config: RunConfig,
+    progress: Progress,
+    device: torch.device,
+    watching: Watching | None = None,
+) -> bool:
     """Prepare, build, resume, train; whether the run is complete."""
     tokenizer = prepare(run, config, progress)
     shards = open_shards(run, "train", tokenizer)
@@ -109,6 +125,7 @@ def _pretrain(run: RunDirectory, config: RunConfig, progress: Progress, device: 
         shards=shards,
         precision=precision,
         held_out=held_out.loss if held_out is not None else lambda model, n_layers: None,
+        watch=watching(run, config, progress) if watching else None,
     )
     parameters = sum(p.numel() for p in model.parameters())
     progress.say(f"model: {parameters:,} parameters, {precision} on {device}")

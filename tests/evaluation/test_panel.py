@@ -1,0 +1,106 @@
+"""The panel: what it measures, that it changes nothing, and what it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from xformer.data.shards import TokenShards
+from xformer.evaluation.panel import Panel, subset, watch
+from xformer.progress import Progress
+from xformer.run_config import RunConfig
+from xformer.training.checkpoint import newest_checkpoint
+from xformer.training.made_up import made_up_config, made_up_corpus
+from xformer.training.metrics import read_metrics
+from xformer.training.pretrain import load_run, pretrain
+from xformer.training.run_directory import RunDirectory
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, RunConfig, str]]:
+    """The same run with and without a panel that looks after each step; its settings; what was said."""
+    folder = tmp_path_factory.mktemp("panel")
+    config = made_up_config(made_up_corpus(folder / "corpus"), steps=4)
+    config = replace(config, training=replace(config.training, panel_every=1e-9))
+    said = StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr("xformer.training.pretrain.plot_losses", lambda metrics, path: path)
+        with Progress(Console(file=said, width=200)) as progress:
+            assert pretrain(folder / "with", config, progress, watching=watch)
+        with Progress(Console(file=StringIO())) as progress:
+            assert pretrain(folder / "without", config, progress)
+        yield folder / "with", folder / "without", config, said.getvalue()
+
+
+def test_looking_changes_nothing(runs: tuple[Path, Path, RunConfig, str]) -> None:
+    watched, alone = (newest_checkpoint(run / "checkpoints") for run in runs[:2])
+    assert watched is not None
+    assert alone is not None
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        assert (watched.path / name).read_bytes() == (alone.path / name).read_bytes()
+    assert watched.state.data_digest == alone.state.data_digest
+
+
+def test_each_look_is_said_and_written(runs: tuple[Path, Path, RunConfig, str]) -> None:
+    lines = read_metrics(runs[0] / "panel.jsonl")
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    for line in lines:
+        assert set(line["top1"]) == {"de", "el"}
+        assert set(line["bits_per_byte"]) == {"de", "el", "en"}
+        assert line["mean_top1"] == pytest.approx(np.mean(list(line["top1"].values())), abs=1e-4)
+        bits = list(line["bits_per_byte"].values())
+        assert line["mean_bits_per_byte"] == pytest.approx(np.mean(bits), abs=1e-4)
+    assert runs[3].count("panel: step") == 4
+    assert not (runs[1] / "panel.jsonl").exists()
+
+
+def test_a_run_that_goes_on_forgets_steps_that_never_were(runs: tuple[Path, Path, RunConfig, str]) -> None:
+    path = runs[0] / "panel.jsonl"
+    before = path.read_text()
+    run, config, model, state = load_run(runs[0])
+    with Progress(Console(file=StringIO())) as progress:
+        panel = Panel(run, config, progress)
+        mode = [module.training for module in model.modules()]
+        random = torch.get_rng_state()
+        panel(model, replace(state, step=3))
+        assert [module.training for module in model.modules()] == mode
+        assert torch.equal(random, torch.get_rng_state())
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 3]
+    path.write_text(before)
+
+
+def test_no_panel_where_none_is_asked_for(runs: tuple[Path, Path, RunConfig, str]) -> None:
+    config = replace(runs[2], training=replace(runs[2].training, panel_every=0.0))
+    with Progress(Console(file=StringIO())) as progress:
+        assert watch(RunDirectory(runs[0]), config, progress) is None
+        config = replace(runs[2], data=replace(runs[2].data, pivot="xx"))
+        assert watch(RunDirectory(runs[0]), config, progress) is None
+
+
+def test_in_a_terminal_it_stays_below_the_bars(runs: tuple[Path, Path, RunConfig, str]) -> None:
+    output = StringIO()
+    run, config, model, state = load_run(runs[0])
+    with Progress(Console(file=output, force_terminal=True, width=120)) as progress:
+        reading = Panel(run, config, progress).look(model, state)
+        progress.show(reading.table(), "a line that only a log has")
+    assert "dev, step 4" in output.getvalue()
+    assert "a line that only a log has" not in output.getvalue()
+
+
+def test_some_examples_of_a_split(parallel_test: TokenShards) -> None:
+    chosen = np.array([7, 2, 40])
+    some = subset(parallel_test, chosen)
+    assert len(some) == 3
+    for place, example in enumerate(chosen):
+        assert some[place].tolist() == parallel_test[int(example)].tolist()
+        assert some.group[place] == parallel_test.group[example]

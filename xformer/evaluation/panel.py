@@ -1,0 +1,208 @@
+"""The cross-lingual panel: how languages come to share one space, while it happens.
+
+Every so many seconds a small sample of the dev split is measured: retrieval and bits per byte by language,
+centroid gap, anisotropy. It is shown below the bars in a terminal, as a plain line elsewhere, and each time
+adds a line to `panel.jsonl`. The clock decides when, so these lines are in a file of their own: the run's
+metrics stay the same however often it was stopped. What it takes is not training time, and it draws on no
+random state.
+
+Shapes: none here; batches carry their own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xformer.data.shards import TokenShards
+from xformer.errors import InputError
+from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
+from xformer.evaluation.encode import encode_texts
+from xformer.evaluation.geometry import anisotropy, centroid_gap
+from xformer.evaluation.retrieval import retrieval
+from xformer.evaluation.space import ParallelTexts
+from xformer.files import atomic_write
+from xformer.model import MultilingualModel
+from xformer.progress import Progress
+from xformer.run_config import RunConfig
+from xformer.tokenizer import Tokenizer
+from xformer.training.checkpoint import TrainingState
+from xformer.training.metrics import read_metrics
+from xformer.training.prepare import open_shards
+from xformer.training.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_GROUPS = 40
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one look at the sample gave.
+
+    Attributes:
+        step: steps done.
+        elapsed: seconds of training.
+        centroid_gap: of sentence vectors.
+        anisotropy: of sentence vectors.
+        mean_top1: over languages, mean of both directions.
+        mean_bits_per_byte: over languages.
+        top1: by language tag.
+        bits_per_byte: by language tag.
+        seconds: what the look took.
+    """
+
+    step: int
+    elapsed: float
+    centroid_gap: float
+    anisotropy: float
+    mean_top1: float
+    mean_bits_per_byte: float
+    top1: Mapping[str, float]
+    bits_per_byte: Mapping[str, float]
+    seconds: float
+
+    def to_json(self) -> str:
+        """One line."""
+        table = {name: _rounded(value) for name, value in vars(self).items()}
+        return json.dumps(table, ensure_ascii=False)
+
+    def headline(self) -> str:
+        """For people, in one line."""
+        return (
+            f"top-1 {self.mean_top1:.3f}, {self.mean_bits_per_byte:.3f} bits per byte, centroid gap"
+            f" {self.centroid_gap:.2f}, anisotropy {self.anisotropy:.2f}"
+        )
+
+    def table(self) -> RenderableType:
+        """For a terminal: the headline, and each language, the best first."""
+        from rich.columns import Columns
+        from rich.console import Group
+        from rich.text import Text
+
+        cells = []
+        for tag in sorted(self.top1, key=lambda tag: (-self.top1[tag], tag)):
+            bits = self.bits_per_byte.get(tag)
+            cell = Text(f"{tag} ", style="bold")
+            cell.append(f"{self.top1[tag]:.2f}", style="not bold green")
+            cell.append(f" {bits:.2f}" if bits is not None else "", style="not bold cyan")
+            cells.append(cell)
+        title = Text(
+            f"dev, step {self.step:,}: {self.headline()} (language: top-1, bits per byte)", style="dim"
+        )
+        return Group(title, Columns(cells, padding=(0, 2)))
+
+
+class Panel:
+    """Looks at a sample of the dev split now and then."""
+
+    def __init__(self, run: RunDirectory, config: RunConfig, progress: Progress) -> None:
+        """Choose the sample; keep of `panel.jsonl` what came before the newest checkpoint.
+
+        Args:
+            run: prepared.
+            config: its settings.
+            progress: where to show what is found.
+
+        Raises:
+            InputError: the dev split has no texts to compare.
+        """
+        self._every, self._progress = config.training.panel_every, progress
+        self._path = run.path / "panel.jsonl"
+        tokenizer = Tokenizer.load(run.tokenizer)
+        dev = open_shards(run, "dev", tokenizer)
+        chosen = ParallelTexts.of(dev, config.data.pivot, most=_GROUPS)
+        self._texts = ParallelTexts.of(subset(dev, chosen.examples), config.data.pivot)
+        self._question = HiddenTokens(self._texts.shards)
+        self._byte_lengths = tokenizer.byte_lengths()
+        self._last: float | None = None
+
+    def look(self, model: MultilingualModel, state: TrainingState) -> Reading:
+        """Measure the model as it is now."""
+        began, texts = time.monotonic(), self._texts
+        depth, device = None if state.joined else 0, next(model.parameters()).device
+        sequences = [texts.shards[int(example)] for example in texts.examples]
+        vectors = encode_texts(model, sequences, n_layers=depth, device=device)
+        found = retrieval(vectors, texts.group, texts.language, texts.pivot, min_messages=1)
+        surprisal = model_surprisal(model, n_layers=depth, device=device)
+        bits = bits_per_byte(surprisal, self._question, self._byte_lengths).by_language
+        by_tag = {
+            texts.tag(number): float(bits[number])
+            for number in (texts.pivot, *texts.languages)
+            if math.isfinite(bits[number])
+        }
+        return Reading(
+            step=state.step,
+            elapsed=state.elapsed,
+            centroid_gap=centroid_gap(vectors, texts.language),
+            anisotropy=anisotropy(vectors),
+            mean_top1=found.mean_top1,
+            mean_bits_per_byte=sum(by_tag.values()) / len(by_tag) if by_tag else math.nan,
+            top1={texts.tag(one.language): one.top1 for one in found.languages},
+            bits_per_byte=by_tag,
+            seconds=time.monotonic() - began,
+        )
+
+    def __call__(self, model: MultilingualModel, state: TrainingState) -> None:
+        """Look if it is time, show what is found, and write it down."""
+        now = time.monotonic()
+        if self._last is None:
+            self._forget_after(state.step)
+        elif now - self._last < self._every:
+            return
+        reading = self.look(model, state)
+        self._last = time.monotonic()
+        self._progress.show(reading.table(), f"panel: step {reading.step:,}, {reading.headline()}")
+        try:
+            with open(self._path, "a", encoding="utf-8", newline="\n") as file:
+                file.write(reading.to_json() + "\n")
+        except OSError as error:
+            self._progress.say(f"{self._path}: cannot be written ({error.strerror}); training goes on")
+
+    def _forget_after(self, step: int) -> None:
+        """Of a run that goes on from a checkpoint, the later lines are of steps that never were."""
+        kept = [line for line in read_metrics(self._path) if line["step"] < step]
+        with atomic_write(self._path) as file:
+            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
+
+
+def watch(run: RunDirectory, config: RunConfig, progress: Progress) -> Panel | None:
+    """The panel that the settings ask for; None if they ask for none, or there is nothing to compare."""
+    if not config.training.panel_every:
+        return None
+    try:
+        return Panel(run, config, progress)
+    except InputError as error:
+        progress.say(f"no cross-lingual panel: {error}")
+        return None
+
+
+def subset(shards: TokenShards, examples: np.ndarray[Any, np.dtype[np.int64]]) -> TokenShards:
+    """Some examples of a split, in memory, in the order given."""
+    tokens = [shards[int(example)] for example in examples]
+    columns = {
+        name: np.asarray(getattr(shards, name))[examples]
+        for name in ("n_tokens", "n_bytes", "language", "group", "record", "pieces")
+    }
+    columns["start"] = np.cumsum([0, *(len(one) for one in tokens)], dtype=np.int64)[:-1]
+    first = shards.info.shards[0]
+    entry = replace(
+        first, examples=len(examples), tokens=sum(map(len, tokens)), text_bytes=int(columns["n_bytes"].sum())
+    )
+    joined = np.concatenate(tokens).astype(shards.info.dtype)
+    return TokenShards(replace(shards.info, shards=(entry,)), [joined], columns)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _rounded(one) for name, one in value.items()}
+    if isinstance(value, float):
+        return round(value, 5) if math.isfinite(value) else None
+    return value

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -93,14 +93,14 @@ class TrainingBench:
 
         from .bench import Options
 
-        changes = {
+        changes: dict[str, Any] = {
             "budget": None if self.budget is None else seconds(self.budget, "--budget"),
             "trainers": self.trainer or None,
             "threads": self.threads,
         }
         given = {name: value for name, value in changes.items() if value is not None}
         try:
-            return Options.quick(**given) if self.quick else Options(**given)
+            return replace(Options.quick() if self.quick else Options(), **given)
         except ValueError as error:
             raise InputError(f"--{error}") from error
 

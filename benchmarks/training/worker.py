@@ -15,12 +15,12 @@ import torch
 import xformer
 from xformer.errors import InputError
 from xformer.files import atomic_write
+from xformer.model import MultilingualModel
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
 from xformer.tokenizer import Tokenizer
 from xformer.toml_config import load_toml
 from xformer.training.prepare import open_shards
-from xformer.training.pretrain import build_model
 from xformer.training.run_directory import RunDirectory
 
 from .bert import Precision
@@ -79,8 +79,8 @@ def train_one(job: Job, config: RunConfig, progress: Progress) -> Trained:
     shards = open_shards(run, "train", tokenizer)
     lengths, pivot = tokenizer.byte_lengths(), config.data.pivot
     questions = Questions.of(open_shards(run, "test", tokenizer), lengths, pivot, job.size)
-    # Weights of the size that all are to have; drawn and thrown away.
-    parameters = sum(p.numel() for p in build_model(config, shards).parameters())
+    like = MultilingualModel(config.model, config.objectives.pooling)
+    parameters = sum(p.numel() for p in like.parameters())
     # A large bf16 product can take seconds: its rate is measured once it is known to be used.
     before = matrix_rate("fp32")
     precision: Precision = "fp32"

@@ -77,7 +77,7 @@ def _documents(folder: Path) -> Path:
     for language, parts in WORDS.items():
         texts = [" ".join(words) for words in itertools.product(*(part.split() for part in parts))]
         rows = [{"id": f"group {number}", "description": text} for number, text in enumerate(texts)]
-        np.random.default_rng(0).shuffle(rows)  # type: ignore[arg-type]
+        np.random.default_rng(0).shuffle(rows)
         for split, part in {"train": rows[16:], "dev": rows[:8], "test": rows[8:16]}.items():
             with gzip.open(folder / f"{split}.{language}.jsonl.gz", "wt", encoding="utf-8") as file:
                 file.writelines(json.dumps(row) + "\n" for row in part)
@@ -296,7 +296,7 @@ def test_who_is_not_installed_is_absent(
 ) -> None:
     monkeypatch.setattr(bench, "version", lambda name: None)
     run, config = ready
-    options = Options.quick(trainers=("padded", "blocks", "sentence-transformers"))
+    options = Options(trainers=("padded", "blocks", "sentence-transformers"))
     outcome = run_all(run, config, options, _quiet())
     assert {one.status for one in outcome.trained.values()} == {"absent"}
     shown = json.loads(json.dumps(outcome.to_json()))

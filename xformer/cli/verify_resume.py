@@ -90,5 +90,6 @@ class VerifyResume:
             f"{verdict.steps:,} steps, stopped {len(verdict.struck)} times: {struck};"
             f" {half} left a half-written checkpoint. {verdict.seconds:.0f} s.",
             highlight=False,
+            soft_wrap=True,
         )
         console.print("the same in every bit" if verdict.same else "NOT the same", style="bold")

@@ -51,10 +51,10 @@ def compare_runs(one: RunDirectory, other: RunDirectory) -> tuple[Comparison, ..
     lines = [{name: _without(line, CLOCK) for name, line in log.items()} for log in logs]
     return (
         _compare("prepared data", "files", [_prepared(run) for run in runs]),
-        _compare("data order", f"digest, over {saved[0].state.step:,} steps, and numbers", data),
+        _compare("data order", "values: steps, tokens, digest of all batches", data),
         _compare("weights", f"tensors, {_size(weights[0]):,} bytes", weights),
         _compare("optimizer", f"tensors, {_size(optimizers[0]):,} bytes", optimizers),
-        _compare("random state", "generators", chance),
+        _compare("random state", "generator state(s)", chance),
         _compare("other state", "fields, without the clock", states),
         _compare("learning rates", "lines", rates),
         _compare("metrics.jsonl", f"lines, without {' and '.join(CLOCK)}", lines),

@@ -63,5 +63,5 @@ def test_a_perfect_space(parallel_test: TokenShards) -> None:
     _, place = np.unique(texts.group, return_inverse=True)
     space = measure_space(texts, [torch.eye(30)[torch.from_numpy(place)]])
     assert set(space.top1.values()) == {1.0}
-    assert space.alignment_by_layer == (pytest.approx(1.0),)
-    assert space.centroid_gap_by_layer == (pytest.approx(0.0, abs=1e-9),)
+    assert space.alignment_by_layer[0] == pytest.approx(1.0)
+    assert space.centroid_gap_by_layer[0] == pytest.approx(0.0, abs=1e-9)

@@ -6,7 +6,7 @@ import html
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -218,31 +218,31 @@ def _summary(report: RunReport) -> list[tuple[str, str]]:
     return rows
 
 
-def _over_time(lines: Metrics, name: str, value: Callable[[Mapping[str, Any]], float | None]) -> Line:
-    found = ((line["elapsed"] / 60, value(line)) for line in lines)
-    return Line(name, [(minutes, y) for minutes, y in found if y is not None])
+def _over_time(lines: Metrics, name: str, *keys: str, times: float = 1.0) -> Line:
+    """What lies under `keys` in each line that has it, times a factor, against minutes of training."""
+    points = []
+    for line in lines:
+        found: Any = line
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        if found is not None:
+            points.append((line["elapsed"] / 60, times * found))
+    return Line(name, points)
 
 
 def _training(report: RunReport) -> list[str]:
     metrics, across = report.metrics, "minutes of training"
     charts = [
-        line_chart(title, across, [_over_time(metrics, title, lambda line, n=name: line["loss"].get(n))])
+        line_chart(title, across, [_over_time(metrics, title, "loss", name)])
         for name, title in _OBJECTIVES.items()
     ]
     optimizer = report.config.optimizer
     rates = {"matrices": optimizer.lr, "embedding": optimizer.embedding_lr, "vectors": optimizer.vector_lr}
-    lines = [
-        _over_time(
-            metrics,
-            group,
-            lambda line, g=group, r=rate: r * line["lr_factor"][g] if g in line["lr_factor"] else None,
-        )
-        for group, rate in rates.items()
-    ]
+    lines = [_over_time(metrics, group, "lr_factor", group, times=rate) for group, rate in rates.items()]
     charts.append(line_chart("Learning rates", across, lines, log=True))
-    speed = _over_time(metrics, "tokens/s", lambda line: line["tokens_per_s"])
+    speed = _over_time(metrics, "tokens/s", "tokens_per_s")
     charts.append(line_chart("Tokens per second", across, [speed], log=True))
-    norm = _over_time(metrics, "norm", lambda line: line["gradient_norm"])
+    norm = _over_time(metrics, "norm", "gradient_norm")
     charts.append(line_chart("Gradient norm before clipping", across, [norm], log=True))
     return charts
 
@@ -255,10 +255,7 @@ def _panel(report: RunReport) -> list[str]:
         "centroid_gap": "Centroid gap",
         "anisotropy": "Anisotropy",
     }
-    return [
-        line_chart(title, across, [_over_time(panel, title, lambda line, n=name: line.get(n))])
-        for name, title in wanted.items()
-    ]
+    return [line_chart(title, across, [_over_time(panel, title, name)]) for name, title in wanted.items()]
 
 
 def _space(report: RunReport) -> list[str]:

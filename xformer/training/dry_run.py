@@ -326,7 +326,9 @@ def made_up_shards(config: RunConfig) -> TokenShards:
     drawn = np.rint(rng.lognormal(math.log(8), 0.9, size=languages * groups))
     lengths = drawn.clip(1, longest).astype(np.uint32)
     kind = np.uint16 if vocabulary <= 2**16 else np.uint32
-    tokens = rng.integers(FIRST_BYTE_ID, vocabulary, size=int(lengths.sum()), dtype=kind)
+    tokens: NDArray[np.unsignedinteger] = rng.integers(
+        FIRST_BYTE_ID, vocabulary, size=int(lengths.sum()), dtype=kind
+    )
     count = len(lengths)
     names = (config.data.pivot, *(f"x-{number}" for number in range(1, languages)))
     columns: dict[str, NDArray[np.integer]] = {

@@ -76,7 +76,10 @@ def test_shares_are_the_step_and_do_not_overlap(batch: StepBatch, world: int) ->
         assert Counter(text for part in parts for text in _masked_texts(part.batch)) == Counter(
             _masked_texts(whole)
         )
-        assert {part.targets_in_all for part in parts} == {len(whole.targets)}
+        for part in parts:
+            assert part.sizes == tuple(len(other.batch.targets) for other in parts)
+            together = np.concatenate([other.batch.language for other in parts])
+            np.testing.assert_array_equal(part.language_of_all, together)
     for name in ("alignment", "bag_alignment"):
         whole = getattr(batch, name)
         parts = [getattr(share, name) for share in shares]
@@ -88,6 +91,8 @@ def test_shares_are_the_step_and_do_not_overlap(batch: StepBatch, world: int) ->
             assert part.sizes == tuple(len(other.batch.group) for other in parts)
             assert part.first == sum(part.sizes[:rank])
             assert torch.equal(part.group_of_all, torch.cat([other.batch.group for other in parts]))
+            together = np.concatenate([other.batch.language for other in parts])
+            np.testing.assert_array_equal(part.language_of_all, together)
 
 
 def test_shares_are_proper_batches_of_nearly_equal_size(batch: StepBatch) -> None:

@@ -65,14 +65,13 @@ class Processes:
         dist.all_reduce(total)
         return total
 
+    def any(self, here: bool) -> bool:
+        """Whether it is so in any process."""
+        return bool(self.sum(torch.tensor(float(here), device=self.device)))
+
     def wait(self) -> None:
         """Return once all processes are here."""
         self.agree(0.0)
-
-
-def many_processes() -> bool:
-    """Whether `torchrun` started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 @contextmanager

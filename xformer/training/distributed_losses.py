@@ -93,7 +93,7 @@ class ShareLosses(nn.Module):
 
 def _masked_loss(model: MultilingualModel, share: MaskedShare, n_layers: int | None) -> Loss:
     loss = masked_lm_loss(model, share.batch, n_layers=n_layers)
-    part = len(share.batch.language) / share.targets_in_all
+    part = len(share.batch.language) / sum(share.sizes)
     return Loss(loss.value * part, loss.items, loss.language)
 
 

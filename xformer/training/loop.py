@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from safetensors.torch import save
@@ -38,6 +38,10 @@ from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span, group_factors
 from xformer.training.spikes import SpikeWatch
 
+if TYPE_CHECKING:
+    from xformer.training.team import Team
+
+
 Watch = Callable[[MultilingualModel, TrainingState], None]
 """Looks at the model and how far the run is, and changes neither."""
 
@@ -56,6 +60,7 @@ class Training:
         precision: settled, not `auto`.
         held_out: the loss on held-out texts, given the model and how many blocks to run; None is no measure.
         watch: called after each step; what it takes is not training time. None for nobody.
+        team: the other processes that train the same model; None for a process that trains alone.
     """
 
     run: RunDirectory
@@ -67,6 +72,7 @@ class Training:
     precision: Literal["fp32", "bf16"]
     held_out: Callable[[MultilingualModel, int | None], float | None] = lambda model, n_layers: None
     watch: Watch | None = None
+    team: Team | None = None
 
 
 def step_losses(
@@ -124,7 +130,7 @@ def train(
         InputError: a loss or gradient is not finite and the settings say to stop: the batch has been saved.
             Or the log, or the last checkpoint, cannot be written.
     """
-    config, device = training.config, next(training.model.parameters()).device
+    config, device, team = training.config, next(training.model.parameters()).device, training.team
     span, options = Span.of(config.training), config.training
     # The bag learns by alignment alone: without it there is no such stage, and the blocks begin at once.
     bag_share = options.bag_share if training.batches.aligns else 0.0
@@ -142,6 +148,8 @@ def train(
 
         def save() -> TrainingState:
             """Write a checkpoint of now; what is in it."""
+            if team is not None and not team.is_first:
+                return state
             log.flush_to_disk()
             loss = training.held_out(training.model, None if state.joined else 0)
             now = replace(state, tally=tally.state(), recent=spikes.recent, held_out=loss)
@@ -149,7 +157,9 @@ def train(
             on_checkpoint(now)
             return now
 
-        while (share := span.progress(state.step, state.elapsed)) < 1.0 and not interrupted():
+        while (share := span.progress(state.step, state.elapsed)) < 1.0 and not (
+            interrupted() if team is None else team.any(interrupted())
+        ):
             start = time.monotonic()
             # In a run made longer, blocks that have joined stay and keep their schedule.
             joins = min(bag_share, span.progress(*state.joined_at)) if state.joined else bag_share
@@ -158,12 +168,15 @@ def train(
             bag = share < joins
             batch = batches.take(state.step, bag=bag)
             data_digest = _digest(state.data_digest, batch)
-            batch = batch.to(device)
-            with autocast(training.precision, device):
-                losses = step_losses(training.model, batch, config.objectives, 0 if bag else None)
-            loss = total_loss(losses, config.objectives)
             training.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            if team is None:
+                batch = batch.to(device)
+                with autocast(training.precision, device):
+                    losses = step_losses(training.model, batch, config.objectives, 0 if bag else None)
+                loss = total_loss(losses, config.objectives)
+                loss.backward()
+            else:
+                losses, loss = team.backward(batch, state.step, 0 if bag else None, training.precision)
             norm = clip_gradients(training.optimizer, config.optimizer.clip)
             finite, spike = bool(torch.isfinite(loss) & torch.isfinite(norm)), None
             if not (bag or state.joined):
@@ -176,10 +189,13 @@ def train(
                 training.optimizer.step()
                 tally.add(losses, batch, float(norm))
             now = time.monotonic()
+            elapsed = state.elapsed + now - start
+            if team is not None:
+                (elapsed,) = team.agree(elapsed)  # what ends a run must end it for all
             state = replace(
                 state,
                 step=state.step + 1,
-                elapsed=state.elapsed + now - start,
+                elapsed=elapsed,
                 tokens=state.tokens + batch.n_tokens,
                 skipped=state.skipped + (not finite),
                 spikes=state.spikes + (spike is not None),

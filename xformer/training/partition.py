@@ -32,11 +32,13 @@ class MaskedShare:
 
     Attributes:
         batch: this process's.
-        targets_in_all: hidden tokens of all processes together.
+        sizes: how many hidden tokens each process has.
+        language_of_all: of the hidden tokens of all, in order of process, on the host.
     """
 
     batch: MaskedBatch
-    targets_in_all: int
+    sizes: tuple[int, ...]
+    language_of_all: NDArray[np.int64]
 
     def to(self, device: torch.device) -> MaskedShare:
         """The same on another device."""
@@ -52,12 +54,15 @@ class PairsShare:
         sizes: how many pairs each process has.
         first: of this process's pairs among all, put in order of process.
         group_of_all: (P,) what each of all pairs says, in that order.
+        language_of_all: (2P,) each process's left texts, then their translations, in order of process, on the
+            host.
     """
 
     batch: AlignmentBatch
     sizes: tuple[int, ...]
     first: int
     group_of_all: Tensor
+    language_of_all: NDArray[np.int64]
 
     def to(self, device: torch.device) -> PairsShare:
         """The same on another device."""
@@ -117,7 +122,8 @@ def _masked_share(name: str, part: MaskedBatch, rank: int, world: int) -> Masked
     sequence = part.inputs.sequence_ids().numpy()
     owner = sequence[part.selected.numpy()] % world
     # Everybody counts for everybody, so all stop together, before anyone waits for one who stopped.
-    if np.bincount(owner, minlength=world).min() == 0:
+    sizes = tuple(np.bincount(owner, minlength=world).tolist())
+    if min(sizes) == 0:
         raise InputError(
             f"objectives.{name}_tokens: {part.inputs.n_sequences} sequences with {len(owner)} hidden tokens"
             f" leave one of {world} processes without any; expected more tokens, or fewer processes"
@@ -128,7 +134,9 @@ def _masked_share(name: str, part: MaskedBatch, rank: int, world: int) -> Masked
     # `tokens` ascends, so a token's new place is how many of them lie before it.
     selected = np.searchsorted(tokens, part.selected.numpy()[mine])
     return MaskedShare(
-        MaskedBatch(inputs, torch.from_numpy(selected), part.targets[mine], part.language[mine]), len(owner)
+        MaskedBatch(inputs, torch.from_numpy(selected), part.targets[mine], part.language[mine]),
+        sizes,
+        part.language[np.argsort(owner, kind="stable")],
     )
 
 
@@ -153,6 +161,7 @@ def _pairs_share(name: str, part: AlignmentBatch, rank: int, world: int) -> Pair
         sizes,
         sum(sizes[:rank]),
         part.group[np.concatenate(dealt)],
+        part.language[np.concatenate([np.concatenate([pairs, n_pairs + pairs]) for pairs in dealt])],
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from rich.console import Console
 
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
@@ -30,6 +33,9 @@ from xformer.training.precision import choose_precision
 from xformer.training.prepare import open_shards, prepare
 from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span
+
+if TYPE_CHECKING:
+    from xformer.training.distributed import Processes
 
 _MAY_CHANGE = (
     "budget",
@@ -76,6 +82,11 @@ def pretrain(
         raise InputError(f"{run.path}: expected the folder of a run, or a new name, found a file")
     if not run.config.is_file() and not run.is_new():
         raise InputError(f"{run.path}: expected a run or an empty folder, found other files")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun's
+        from xformer.training.distributed import together
+
+        with together() as processes:
+            return _pretrain_together(run, config, progress, processes, watching)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with only_one(run.lock, str(run.path), progress.say):
         run.clear_leftovers()
@@ -83,14 +94,42 @@ def pretrain(
         return _pretrain(run, config, progress, device, watching=watching)
 
 
+def _pretrain_together(
+    run: RunDirectory,
+    config: RunConfig,
+    progress: Progress,
+    processes: Processes,
+    watching: Watching | None,
+) -> bool:
+    """The part of one process among many. The first prepares, writes and speaks; all read its files."""
+    with ExitStack() as stack:
+        if processes.is_first:
+            stack.enter_context(only_one(run.lock, str(run.path), progress.say))
+            run.clear_leftovers()
+            _settle_config(run, config)
+            prepare(run, config, progress)
+        else:
+            # What the others would write is the same, and goes where nobody looks.
+            silence = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            progress = stack.enter_context(Progress(Console(file=silence)))
+            watching = None
+        own = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        processes.wait()
+        output = run if processes.is_first else RunDirectory(own)
+        return _pretrain(run, config, progress, processes.device, processes, output, watching)
+
+
 def _pretrain(
     run: RunDirectory,
     config: RunConfig,
     progress: Progress,
     device: torch.device,
+    processes: Processes | None = None,
+    output: RunDirectory | None = None,
     watching: Watching | None = None,
 ) -> bool:
     """Prepare, build, resume, train; whether the run is complete."""
+    writes = processes is None or processes.is_first
     tokenizer = prepare(run, config, progress)
     shards = open_shards(run, "train", tokenizer)
     progress.say(
@@ -108,16 +147,22 @@ def _pretrain(
         checkpoint.load_optimizer(optimizer)
         if Span.of(config.training).progress(state.step, state.elapsed) >= 1.0:
             progress.say(f"training: complete at step {state.step:,}, reusing {checkpoint.path}")
-            if not run.model_card.is_file():
+            if writes and not run.model_card.is_file():
                 _describe(run, progress)
             return True
         progress.say(f"training: resuming from {checkpoint.path}, {duration(state.elapsed)} in")
     precision = state.precision or choose_precision(config.training.precision, device, config.model.d_model)
+    team = None
+    if processes is not None:
+        from xformer.training.team import Team
+
+        team = Team(processes, model, config)
+        precision = "bf16" if processes.agree(precision == "bf16")[0] else "fp32"
     held_out = HeldOut.of(
         open_shards(run, "dev", tokenizer), config, tokenizer.starts_word(), precision, device
     )
     training = Training(
-        run=run,
+        run=output or run,
         config=config,
         model=model,
         optimizer=optimizer,
@@ -126,6 +171,7 @@ def _pretrain(
         precision=precision,
         held_out=held_out.loss if held_out is not None else lambda model, n_layers: None,
         watch=watching(run, config, progress) if watching else None,
+        team=team,
     )
     parameters = sum(p.numel() for p in model.parameters())
     progress.say(f"model: {parameters:,} parameters, {precision} on {device}")
@@ -133,7 +179,8 @@ def _pretrain(
         state, precision=precision, text=shards.info.split_sha256, tokenizer=shards.info.tokenizer
     )
     state, interrupted = train(training, state, progress)
-    _describe(run, progress)
+    if writes:
+        _describe(run, progress)
     said = "interrupted and saved" if interrupted else "done"
     progress.say(
         f"training: {said} at step {state.step:,}, {duration(state.elapsed)}, {state.tokens:,} tokens"

@@ -12,12 +12,14 @@ from typing import Any, get_args
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from xformer.kernels import glu
+from xformer.kernels import glu, linear_cross_entropy
 from xformer.kernels.accuracy import Inputs, Problem, draw, errors, solve
 from xformer.kernels.agreement import compare
 from xformer.kernels.attention.probe_accuracy import probe_errors, solve_probe
 from xformer.kernels.glu import Activation
+from xformer.kernels.linear_cross_entropy import slices
 
 SMALL = (16, 16)
 BOTH = [torch.float32, torch.float16]
@@ -98,3 +100,16 @@ def test_more_shares_than_are_added_at_once(triton_device: torch.device) -> None
     weight, bias = torch.empty(2, 40, device=triton_device)
     add_shares(shares, weight, bias)
     assert torch.equal(torch.stack((weight, bias)), shares.sum(1))
+
+
+def test_every_entry_of_a_vocabulary_may_be_the_target(
+    triton_device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first and the last of each slice too."""
+    monkeypatch.setattr(slices, "SLICE_ELEMENTS", 128 * 64)
+    monkeypatch.setattr(slices, "MOST_ROWS", 64)
+    rows, weight = torch.randn(260, 8, device=triton_device), torch.randn(260, 8, device=triton_device)
+    targets = torch.arange(260, device=triton_device)
+    found = linear_cross_entropy(rows, weight, targets, reduction="none", backend="triton")
+    expected = F.cross_entropy(rows.double() @ weight.double().T, targets, reduction="none")
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)

@@ -210,8 +210,8 @@ class TrainingConfig:
         checkpoint_every: seconds between checkpoints.
         keep: newest checkpoints to keep; the one with the lowest loss on held-out texts is kept beside them.
         log_every: seconds between lines of metrics.jsonl, in a run that is measured in seconds.
-        log_steps: steps between them, in a run that is measured in steps: so its log, too, is the same however
-            often it was stopped.
+        log_steps: steps between them, in a run that is measured in steps: so its log, too, is the same
+            however often it was stopped.
         spike_factor: a step is left out, and said to be, when its loss or gradient norm is more than so many
             times the median of the last 64 steps; None to take every step that is finite.
         non_finite: a loss or gradient that is not finite stops the run, or the step is skipped. Either way

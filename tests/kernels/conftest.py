@@ -31,7 +31,7 @@ def _loops_of_older_interpreters() -> None:
     triton = importlib.import_module("triton")
     if tuple(map(int, triton.__version__.split(".")[:2])) > (3, 6):
         return
-    interpreter = importlib.import_module("triton.runtime.interpreter")
+    interpreter: Any = importlib.import_module("triton.runtime.interpreter")
     patch = interpreter._patch_lang_tensor
 
     def patched(tensor: Any, *arguments: Any) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from typing import Any
+
 import pytest
 
 from xformer.data.sealed import read_sealed, write_sealed
@@ -108,7 +110,8 @@ def test_weights_of_another_vocabulary_or_text_are_refused(
     checkpoint = newest_checkpoint(run.checkpoints)
     assert checkpoint is not None
     contents = read_sealed(checkpoint.path / "state.json", checkpoint_module._Contents)
-    other = replace(contents, state=replace(contents.state, **{what: "another"}))
+    changed: dict[str, Any] = {what: "another"}
+    other = replace(contents, state=replace(contents.state, **changed))
     write_sealed(checkpoint.path / "state.json", other)
     with pytest.raises(InputError, match=rf"step-00000002: was trained on another {what} \(another\)"):
         pretrain(run.path, config, listening())

@@ -26,11 +26,19 @@ from typing import Literal
 import pytest
 
 from tests.mutation.mutant import Group, Mutant, MutantError
-from tests.mutation.mutants import attention, linear_cross_entropy, norms, pointwise, statistics
+from tests.mutation.mutants import (
+    attention,
+    attention_backward,
+    linear_cross_entropy,
+    norms,
+    pointwise,
+    statistics,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GROUPS: tuple[Group, ...] = (
     *attention.GROUPS,
+    *attention_backward.GROUPS,
     *statistics.GROUPS,
     *norms.GROUPS,
     *pointwise.GROUPS,

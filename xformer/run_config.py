@@ -173,7 +173,7 @@ class OptimizerConfig:
 
     lr: float = 1.5e-3
     embedding_lr: float = 1e-2
-    joined_embedding_lr: float = 5e-4
+    joined_embedding_lr: float = 1e-3
     vector_lr: float = 5e-3
     weight_decay: float = 0.01
     beta1: float = 0.9
@@ -223,7 +223,7 @@ class TrainingConfig:
 
     budget: str | None = "10m"
     steps: int | None = None
-    bag_share: float = 0.4
+    bag_share: float = 0.6
     precision: Precision = "auto"
     checkpoint_every: float = 120.0
     keep: int = 2

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from xformer.kernels import glu, linear_cross_entropy
+from xformer.kernels import attention, glu, linear_cross_entropy
 from xformer.kernels.accuracy import Inputs, Problem, draw, errors, solve
 from xformer.kernels.agreement import compare
 from xformer.kernels.attention.probe_accuracy import probe_errors, solve_probe
@@ -52,6 +52,22 @@ def assert_passes(problem: Problem, device: torch.device, block: tuple[int, int]
 def test_rows_that_see_nothing(triton_device: torch.device) -> None:
     options = {"causal": True, "window": 8}
     assert_passes(Problem((40, 2), (19, 0), 2, 2, 16, options=options), triton_device)
+
+
+def test_a_window_whose_last_key_begins_a_block(triton_device: torch.device) -> None:
+    assert_passes(Problem((20, 3), n_heads=1, n_kv_heads=1, options={"window": 2}), triton_device)
+
+
+def test_the_gradient_of_lse_may_have_any_strides(triton_device: torch.device) -> None:
+    inputs = draw(Problem((9, 4)), triton_device)
+    leaves: list[Tensor] = [leaf.requires_grad_() for leaf in inputs.leaves.values()]
+    options: dict[str, Any] = {**inputs.arguments, "return_lse": True, "backend": "triton"}
+    _, lse = attention(*leaves, **options)
+    dense, strided = (
+        torch.autograd.grad(lse, leaves, grad, retain_graph=True)
+        for grad in (inputs.grad_lse.contiguous(), with_strides(inputs.grad_lse, 1, 0))
+    )
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(dense, strided, strict=True))
 
 
 @pytest.mark.parametrize("dtype", BOTH, ids=["fp32", "fp16"])

@@ -115,7 +115,7 @@ FORWARD = Group(
 
 SHARED = Group(
     "attention_shared",
-    _TESTS,
+    ("tests/kernels/test_keep.py", *_TESTS),
     (
         Mutant(
             _SCORES, "tl.where(distance <= 0, score", "tl.where(distance < 0, score", "causal, itself hidden"

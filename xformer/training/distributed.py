@@ -6,9 +6,8 @@ DDP keeps the whole model in each process, FSDP2 a part of each matrix; both com
 wrappers *average* gradients over processes, and the losses here *add up* to the step's, so each is multiplied
 by the number of processes first.
 
-Checkpoints are those of a single process: the whole model and optimizer, brought together by
-`torch.distributed.checkpoint.state_dict`, written by process 0, and given out again from there. So a run may
-be stopped on 8 processes and go on with 1 or 3, or be evaluated anywhere. The other format of that package,
+Checkpoints are those of a single process: under DDP each has the whole model and optimizer, and process 0
+writes them. `xformer pretrain` uses DDP; FSDP2 is tested for its steps alone. So a run may be stopped on 8 processes and go on with 1 or 3, or be evaluated anywhere. The other format of that package,
 in which each process writes its part, describes itself in a pickle, which nothing here ever reads.
 """
 

@@ -368,14 +368,14 @@ class _PeakMemory:
         else:
             # Linux: 5 forgets the peak so far. Where that is not allowed, the peak is of the whole process.
             with suppress(OSError):
-                Path("/proc/self/clear_refs").write_text("5")
+                Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
     def read(self) -> int | None:
         """In bytes; None where the system does not tell."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         with suppress(OSError):
-            for line in Path("/proc/self/status").read_text().splitlines():
+            for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) * 1024
         return None
@@ -385,6 +385,10 @@ def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     with suppress(OSError, IndexError):
-        models = [x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")]
+        models = [
+            x
+            for x in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if x.startswith("model name")
+        ]
         return models[0].partition(":")[2].strip()
     return "CPU"

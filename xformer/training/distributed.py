@@ -7,8 +7,9 @@ wrappers *average* gradients over processes, and the losses here *add up* to the
 by the number of processes first.
 
 Checkpoints are those of a single process: under DDP each has the whole model and optimizer, and process 0
-writes them. `xformer pretrain` uses DDP; FSDP2 is tested for its steps alone. So a run may be stopped on 8 processes and go on with 1 or 3, or be evaluated anywhere. The other format of that package,
-in which each process writes its part, describes itself in a pickle, which nothing here ever reads.
+writes them. `xformer pretrain` uses DDP; FSDP2 is tested for its steps alone. So a run may be stopped on 8
+processes and go on with 1 or 3, or be evaluated anywhere. The format of `torch.distributed.checkpoint`, in
+which each process writes its part, describes itself in a pickle, which nothing here ever reads.
 """
 
 from __future__ import annotations

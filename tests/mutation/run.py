@@ -17,8 +17,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
@@ -110,21 +110,27 @@ def run_groups(groups: Iterable[Group], jobs: int, timeout: float) -> Iterator[R
     Raises:
         MutantError: one cannot be applied, or tests fail without a mutant.
     """
+    groups = list(groups)
+    for mutant in (mutant for group in groups for mutant in group.mutants):
+        mutant.check(REPOSITORY)
     with ThreadPoolExecutor(jobs) as pool:
-        for group in groups:
-            for mutant in group.mutants:
-                mutant.check(REPOSITORY)
-            healthy = run_mutant(group.kernel, group.tests, None, timeout)
-            if healthy.outcome != "survived":
-                raise MutantError(f"{group.kernel}: tests fail without a mutant: {healthy.by}")
-            yield healthy
-            runs = [pool.submit(run_mutant, group.kernel, group.tests, m, timeout) for m in group.mutants]
-            try:
-                for run in runs:
+
+        def submit(group: Group, mutant: Mutant | None) -> Future[Result]:
+            return pool.submit(run_mutant, group.kernel, group.tests, mutant, timeout)
+
+        # Groups often share their tests, which take the longest where nothing fails.
+        healthy = {group.tests: submit(group, None) for group in groups}
+        runs = [(group, [submit(group, mutant) for mutant in group.mutants]) for group in groups]
+        try:
+            for group, mutants in runs:
+                alone = healthy[group.tests].result()
+                if alone.outcome != "survived":
+                    raise MutantError(f"{group.kernel}: tests fail without a mutant: {alone.by}")
+                yield replace(alone, kernel=group.kernel)
+                for run in mutants:
                     yield run.result()
-            finally:
-                for run in runs:
-                    run.cancel()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -218,7 +224,7 @@ def _in_child(folder: Path, tests: list[str], log: Path) -> None:
         print(f"the tests ran on {used}, not on the copy")
         code = 3
     sys.stdout.flush()
-    os._exit(code)
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":

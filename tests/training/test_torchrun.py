@@ -108,9 +108,6 @@ def test_a_run_on_two_is_the_run_on_one_and_goes_on_with_one_or_three(
     _assert_same(three, one)
 
 
-@pytest.mark.skip(
-    reason="known defect: after a worker is killed, the restarted ones may wait for each other for ever"
-)
 def test_a_killed_worker_is_started_again_and_the_run_goes_on(
     quiet: RunConfig, begin: Callable[[RunConfig], RunDirectory], listening: Any
 ) -> None:

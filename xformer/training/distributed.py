@@ -87,8 +87,16 @@ def together(init_method: str = "env://", rank: int = -1, world: int = -1) -> It
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if gpu else torch.device("cpu")
     if gpu:
         torch.cuda.set_device(device)
+    store, rank, world = next(dist.rendezvous(init_method, rank, world, timeout=_PATIENCE))
+    # The agent keeps one store for all attempts. Without names of its own, one that follows a kill would read
+    # where the processes of the attempt before could be reached.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     dist.init_process_group(
-        "nccl" if gpu else "gloo", init_method, rank=rank, world_size=world, timeout=_PATIENCE
+        "nccl" if gpu else "gloo",
+        store=dist.PrefixStore(f"attempt_{attempt}", store),
+        rank=rank,
+        world_size=world,
+        timeout=_PATIENCE,
     )
     try:
         gathering = dist.new_group()

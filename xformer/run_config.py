@@ -13,6 +13,7 @@ Replacement = Literal["80-10-10", "mask"]
 Pooling = Literal["mean", "weighted"]
 Precision = Literal["auto", "fp32", "bf16"]
 NonFinite = Literal["stop", "skip"]
+Sharding = Literal["none", "full"]
 Together = Literal["one", "mixed"]
 
 
@@ -207,6 +208,9 @@ class TrainingConfig:
             the model is a bag of subwords. With `model.zero_init_residual` the blocks then begin as the
             identity, so nothing jumps when they join.
         precision: `fp32`, `bf16` (autocast), or `auto`: whichever multiplies matrices faster on this device.
+        sharding: what each of many processes holds, under `torchrun`: `none`, all of the model (DDP); `full`, a
+            part of each matrix, of its gradient and of what the optimizer remembers of it (FSDP2). Alone, a
+            process holds everything.
         checkpoint_every: seconds between checkpoints.
         keep: newest checkpoints to keep; the one with the lowest loss on held-out texts is kept beside them.
         log_every: seconds between lines of metrics.jsonl, in a run that is measured in seconds.
@@ -225,6 +229,7 @@ class TrainingConfig:
     steps: int | None = None
     bag_share: float = 0.6
     precision: Precision = "auto"
+    sharding: Sharding = "none"
     checkpoint_every: float = 120.0
     keep: int = 2
     log_every: float = 5.0
@@ -250,6 +255,7 @@ class TrainingConfig:
         spike = self.spike_factor
         require(spike is None or spike > 1, "training.spike_factor", spike, "none, or a number above 1")
         _require_choice("training.precision", self.precision, Precision)
+        _require_choice("training.sharding", self.sharding, Sharding)
         require(self.panel_every >= 0, "training.panel_every", self.panel_every, "seconds from 0")
         _require_choice("training.non_finite", self.non_finite, NonFinite)
         require(self.seed >= 0, "training.seed", self.seed, "a whole number from 0")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
@@ -15,7 +17,8 @@ import torch
 from rich.console import Console
 
 from xformer.data.shards import TokenShards
-from xformer.evaluation.panel import Panel, subset, watch
+from xformer.evaluation.panel import Panel, Reading, subset, watch
+from xformer.evaluation.shares import Shares
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
 from xformer.training.checkpoint import newest_checkpoint
@@ -60,6 +63,17 @@ def test_each_look_is_said_and_written(runs: tuple[Path, Path, RunConfig, str]) 
         assert line["mean_top1"] == pytest.approx(np.mean(list(line["top1"].values())), abs=1e-4)
         bits = list(line["bits_per_byte"].values())
         assert line["mean_bits_per_byte"] == pytest.approx(np.mean(bits), abs=1e-4)
+        assert math.isfinite(line["hubness"])
+    # Three of four steps are the bag's, the last runs both blocks.
+    assert [len(line["alignment_by_layer"]) for line in lines] == [1, 1, 1, 3]
+    # The log has a line at each second step, written before the look.
+    (first, *_, last), log = lines, read_metrics(runs[0] / "metrics.jsonl")
+    assert first["asked"] == first["seen"] == {}
+    shares = Shares()
+    for entry in log:
+        shares.add(entry)
+    assert last["asked"] == pytest.approx(shares.of("asked"), abs=1e-5)
+    assert last["seen"] == pytest.approx(shares.of("drawn"), abs=1e-5)
     assert runs[3].count("panel: step") == 4
     assert not (runs[1] / "panel.jsonl").exists()
 
@@ -93,8 +107,28 @@ def test_in_a_terminal_it_stays_below_the_bars(runs: tuple[Path, Path, RunConfig
     with Progress(Console(file=output, force_terminal=True, width=120)) as progress:
         reading = Panel(run, config, progress).look(model, state)
         progress.show(reading.table(), "a line that only a log has")
-    assert "dev, step 4" in output.getvalue()
+    assert "step 4, dev" in output.getvalue()
     assert "a line that only a log has" not in output.getvalue()
+
+
+def reading(languages: int) -> Reading:
+    tags = [f"x-{number}" for number in range(languages)]
+    values = {tag: number / 100 for number, tag in enumerate(tags)}
+    return Reading(5, 2.0, 0.5, 0.1, 0.7, (0.1, 0.2), 0.5, 3.0, values, values, values, values, 1.0)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 40), (120, 24), (120, 40), (40, 12), (10, 5)])
+def test_the_table_fits_its_terminal(width: int, height: int) -> None:
+    output = StringIO()
+    Console(file=output, width=width, height=height).print(reading(53).table())
+    lines = output.getvalue().splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert len(lines) <= max(height - 4, 9)
+    shown = re.findall(r"x-\d+", output.getvalue())
+    # Where not all have room, it is the ones served worst that are shown, and how many are not is said.
+    assert set(shown) == {f"x-{number}" for number in range(len(shown))}
+    assert len(shown) == 53 or f"and {53 - len(shown)} more"[:width] in output.getvalue()
+    assert ("asked" in output.getvalue()) == (height == 40)
 
 
 def test_some_examples_of_a_split(parallel_test: TokenShards) -> None:

@@ -1,10 +1,11 @@
 """The cross-lingual panel: how languages come to share one space, while it happens.
 
 Every so many seconds a small sample of the dev split is measured: retrieval and bits per byte by language,
-centroid gap, anisotropy. It is shown below the bars in a terminal, as a plain line elsewhere, and each time
-adds a line to `panel.jsonl`. The clock decides when, so these lines are in a file of their own: the run's
-metrics stay the same however often it was stopped. What it takes is not training time, and it draws on no
-random state.
+alignment by layer, centroid gap, anisotropy, hubness; beside them stand the shares of the training texts that
+each language was to have, and had. It is shown below the bars in a terminal, as a plain line elsewhere, and
+each time adds a line to `panel.jsonl`. The clock decides when, so these lines are in a file of their own: the
+run's metrics stay the same however often it was stopped. What it takes is not training time, and it draws on
+no random state.
 
 Shapes: none here; batches carry their own.
 """
@@ -14,7 +15,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +25,9 @@ import numpy as np
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
-from xformer.evaluation.encode import encode_texts
-from xformer.evaluation.geometry import anisotropy, centroid_gap
-from xformer.evaluation.retrieval import retrieval
-from xformer.evaluation.space import ParallelTexts
+from xformer.evaluation.retrieval import mean
+from xformer.evaluation.shares import Shares
+from xformer.evaluation.space import ParallelTexts, layer_vectors, measure_space
 from xformer.files import atomic_write
 from xformer.model import MultilingualModel
 from xformer.progress import Progress
@@ -52,10 +53,14 @@ class Reading:
         elapsed: seconds of training.
         centroid_gap: of sentence vectors.
         anisotropy: of sentence vectors.
+        hubness: of the pivot's sentence vectors, mean over languages.
+        alignment_by_layer: mean over languages, after the embedding and after each block that is run.
         mean_top1: over languages, mean of both directions.
         mean_bits_per_byte: over languages.
         top1: by language tag.
         bits_per_byte: by language tag.
+        asked: share of the training texts that each language was to have so far, by tag.
+        seen: the share that it had.
         seconds: what the look took.
     """
 
@@ -63,10 +68,14 @@ class Reading:
     elapsed: float
     centroid_gap: float
     anisotropy: float
+    hubness: float
+    alignment_by_layer: Sequence[float]
     mean_top1: float
     mean_bits_per_byte: float
     top1: Mapping[str, float]
     bits_per_byte: Mapping[str, float]
+    asked: Mapping[str, float]
+    seen: Mapping[str, float]
     seconds: float
 
     def to_json(self) -> str:
@@ -74,30 +83,21 @@ class Reading:
         table = {name: _rounded(value) for name, value in vars(self).items()}
         return json.dumps(table, ensure_ascii=False)
 
-    def headline(self) -> str:
-        """For people, in one line."""
+    def headlines(self) -> tuple[str, ...]:
+        """For people, in three lines."""
+        bits = f"{self.mean_bits_per_byte:.3f} bits per byte"
         return (
-            f"top-1 {self.mean_top1:.3f}, {self.mean_bits_per_byte:.3f} bits per byte, centroid gap"
-            f" {self.centroid_gap:.2f}, anisotropy {self.anisotropy:.2f}"
+            f"step {self.step:,}, dev: top-1 {self.mean_top1:.3f}, {bits}",
+            f"centroid gap {self.centroid_gap:.2f}, anisotropy {self.anisotropy:.2f},"
+            f" hubness {self.hubness:.2f}",
+            "alignment by layer " + " → ".join(f"{value:.2f}" for value in self.alignment_by_layer),
         )
 
     def table(self) -> RenderableType:
-        """For a terminal: the headline, and each language, the best first."""
-        from rich.columns import Columns
-        from rich.console import Group
-        from rich.text import Text
+        """For a terminal: the headlines, and each language, the best first."""
+        from xformer.evaluation.panel_table import PanelTable
 
-        cells = []
-        for tag in sorted(self.top1, key=lambda tag: (-self.top1[tag], tag)):
-            bits = self.bits_per_byte.get(tag)
-            cell = Text(f"{tag} ", style="bold")
-            cell.append(f"{self.top1[tag]:.2f}", style="not bold green")
-            cell.append(f" {bits:.2f}" if bits is not None else "", style="not bold cyan")
-            cells.append(cell)
-        title = Text(
-            f"dev, step {self.step:,}: {self.headline()} (language: top-1, bits per byte)", style="dim"
-        )
-        return Group(title, Columns(cells, padding=(0, 2)))
+        return PanelTable(self)
 
 
 class Panel:
@@ -123,14 +123,14 @@ class Panel:
         self._question = HiddenTokens(self._texts.shards)
         self._byte_lengths = tokenizer.byte_lengths()
         self._last: float | None = None
+        self._log, self._log_read = run.metrics, 0
+        self._shares = Shares()
 
     def look(self, model: MultilingualModel, state: TrainingState) -> Reading:
         """Measure the model as it is now."""
         began, texts = time.monotonic(), self._texts
         depth, device = None if state.joined else 0, next(model.parameters()).device
-        sequences = [texts.shards[int(example)] for example in texts.examples]
-        vectors = encode_texts(model, sequences, n_layers=depth, device=device)
-        found = retrieval(vectors, texts.group, texts.language, texts.pivot, min_messages=1)
+        space = measure_space(texts, layer_vectors(model, texts, n_layers=depth, device=device))
         surprisal = model_surprisal(model, n_layers=depth, device=device)
         bits = bits_per_byte(surprisal, self._question, self._byte_lengths).by_language
         by_tag = {
@@ -138,15 +138,20 @@ class Panel:
             for number in (texts.pivot, *texts.languages)
             if math.isfinite(bits[number])
         }
+        self._read_log()
         return Reading(
             step=state.step,
             elapsed=state.elapsed,
-            centroid_gap=centroid_gap(vectors, texts.language),
-            anisotropy=anisotropy(vectors),
-            mean_top1=found.mean_top1,
-            mean_bits_per_byte=sum(by_tag.values()) / len(by_tag) if by_tag else math.nan,
-            top1={texts.tag(one.language): one.top1 for one in found.languages},
+            centroid_gap=space.centroid_gap_by_layer[-1],
+            anisotropy=space.anisotropy_by_layer[-1],
+            hubness=mean(space.hubness.values()),
+            alignment_by_layer=space.alignment_by_layer,
+            mean_top1=mean(space.top1.values()),
+            mean_bits_per_byte=mean(by_tag.values()),
+            top1=space.top1,
             bits_per_byte=by_tag,
+            asked=self._shares.of("asked"),
+            seen=self._shares.of("drawn"),
             seconds=time.monotonic() - began,
         )
 
@@ -159,12 +164,20 @@ class Panel:
             return
         reading = self.look(model, state)
         self._last = time.monotonic()
-        self._progress.show(reading.table(), f"panel: step {reading.step:,}, {reading.headline()}")
+        self._progress.show(reading.table(), f"panel: {', '.join(reading.headlines())}")
         try:
             with open(self._path, "a", encoding="utf-8", newline="\n") as file:
                 file.write(reading.to_json() + "\n")
         except OSError as error:
             self._progress.say(f"{self._path}: cannot be written ({error.strerror}); training goes on")
+
+    def _read_log(self) -> None:
+        """Count the lines that the run's log has gained."""
+        with suppress(FileNotFoundError), open(self._log, "rb") as file:
+            file.seek(self._log_read)
+            for line in file.read().split(b"\n")[:-1]:
+                self._shares.add(json.loads(line))
+                self._log_read += len(line) + 1
 
     def _forget_after(self, step: int) -> None:
         """Of a run that goes on from a checkpoint, the later lines are of steps that never were."""
@@ -201,6 +214,8 @@ def subset(shards: TokenShards, examples: np.ndarray[Any, np.dtype[np.int64]]) -
 
 
 def _rounded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_rounded(one) for one in value]
     if isinstance(value, Mapping):
         return {name: _rounded(one) for name, one in value.items()}
     if isinstance(value, float):

@@ -120,6 +120,7 @@ def layer_vectors(
     model: MultilingualModel,
     texts: ParallelTexts,
     *,
+    n_layers: int | None = None,
     batch_tokens: int = 16_384,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
@@ -129,17 +130,18 @@ def layer_vectors(
     Args:
         model: lies on `device`.
         texts: what to encode.
+        n_layers: D, run the first so many blocks; None for all.
         batch_tokens: most tokens in a batch.
         device: where to compute.
         progress: called with ("layers", texts done, texts in all).
     """
-    depth = model.config.n_layers + 1
+    depth = 1 + (model.config.n_layers if n_layers is None else n_layers)
     vectors = [torch.empty(len(texts.examples), model.config.d_model) for _ in range(depth)]
     lengths, done = np.asarray(texts.shards.n_tokens)[texts.examples], 0
     with evaluation_mode(model):
         for rows in length_batches(lengths, batch_tokens):
             batch = pack([texts.shards[int(example)] for example in texts.examples[rows]], device)
-            for layer, hidden in enumerate(model.encoder.hidden_states(batch)):
+            for layer, hidden in enumerate(model.encoder.hidden_states(batch, n_layers=n_layers)):
                 unit = F.normalize(model.pooling(hidden, batch), dim=-1)
                 vectors[layer][torch.from_numpy(rows)] = batch.unsort(unit).float().cpu()
             done += len(rows)

@@ -1,0 +1,65 @@
+"""The panel as a terminal shows it: as many languages, and as much of each, as there is room for.
+
+Three ways, the first that fits: language, retrieval, bits per byte, share asked for and share seen; the first
+three; the first three of the languages that retrieval serves worst.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from xformer.evaluation.panel import Reading
+
+_BETWEEN, _KEPT_FREE = 3, 10
+"""Columns of space between two languages; rows for what lies above and below them."""
+
+
+class PanelTable:
+    """A reading, drawn anew for the width and height of the terminal."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        reading = self._reading
+        for line in reading.headlines():
+            yield Text(line, style="dim", no_wrap=True, overflow="ellipsis")
+        tags = sorted(reading.top1, key=lambda tag: (-reading.top1[tag], tag))
+        if not tags:
+            return
+        name = max(4, *map(len, tags))
+        height = max(4, (options.height or console.height) - _KEPT_FREE)
+        for shares in (True, False):
+            heading = f"{'':{name}} top-1 bits/B" + ("  asked   seen" if shares else "")
+            columns = max(1, (options.max_width + _BETWEEN) // (len(heading) + _BETWEEN))
+            if len(tags) <= columns * height:
+                break
+        left_out = max(0, len(tags) - columns * height)
+        tags = tags[left_out:]
+        rows = -(-len(tags) // columns)
+        columns = -(-len(tags) // rows)
+        between = " " * _BETWEEN
+        yield Text(between.join([heading] * columns), style="dim", no_wrap=True)
+        for row in range(rows):
+            line = Text(no_wrap=True)
+            for place in range(row, len(tags), rows):
+                line.append(between if place > row else "")
+                line.append_text(self._cell(tags[place], name, shares=shares))
+            yield line
+        if left_out:
+            yield Text(f"and {left_out} more with higher top-1", style="dim", no_wrap=True)
+
+    def _cell(self, tag: str, name: int, *, shares: bool) -> Text:
+        reading = self._reading
+        bits = reading.bits_per_byte.get(tag)
+        cell = Text(f"{tag:{name}}", style="bold")
+        cell.append(f" {reading.top1[tag]:5.2f}", style="not bold green")
+        cell.append(f" {bits:6.2f}" if bits is not None else " " * 7, style="not bold cyan")
+        if shares:
+            for found, style in ((reading.asked, "not bold dim"), (reading.seen, "not bold")):
+                cell.append(f" {100 * found[tag]:5.1f}%" if tag in found else " " * 7, style=style)
+        return cell

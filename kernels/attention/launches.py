@@ -76,6 +76,11 @@ class Case:
         return (self.alibi or self.bias) + self.softcap + 2 * self.dropout
 
     @property
+    def biased_mask(self) -> bool:
+        """As in `Rules`."""
+        return self.bias and (self.causal or self.window)
+
+    @property
     def label(self) -> str:
         """Such as `D=64 fp16 causal`."""
         names = ("causal", "window", "alibi", "bias", "softcap", "dropout", "sink", "tf32")
@@ -121,7 +126,9 @@ def launch(kernel: Kernel, target: Target, case: Case, tile: Tile | None = None)
         tile: instead of the device's.
     """
     if tile is None:
-        tile = attention_tile(kernel, target, case.head_size, case.dtype, case.max_length, case.burden)
+        tile = attention_tile(
+            kernel, target, case.head_size, case.dtype, case.max_length, case.burden, case.biased_mask
+        )
     shape = constants(case.head_size, case.tf32, tile)
     flags = {
         "CAUSAL": case.causal, "WINDOW": case.window, "ALIBI": case.alibi, "BIAS": case.bias,

@@ -42,6 +42,11 @@ class Rules:
         biased = self.alibi_slopes is not None or self.bias_table is not None
         return biased + (self.softcap is not None) + 2 * (self.dropout > 0)
 
+    @property
+    def biased_mask(self) -> bool:
+        """Whether there are both a T5 bias and a mask."""
+        return self.bias_table is not None and (self.causal or self.half_window is not None)
+
     def has_blind_rows(self, n_queries: int, n_keys: int) -> bool:
         """Whether some query sees no key: causal or windowed, and more queries than keys."""
         before_first_key = n_queries - n_keys

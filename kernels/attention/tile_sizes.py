@@ -21,6 +21,7 @@ def attention_tile(
     dtype: torch.dtype,
     max_length: int,
     burden: int = 0,
+    biased_mask: bool = False,
 ) -> Tile:
     """The tile of an attention kernel.
 
@@ -37,6 +38,7 @@ def attention_tile(
         max_length: of the sequences along the side that a program owns: queries, or keys for `key_value`. A
             tile is not made larger than that.
         burden: how much shapes scores besides masks, and takes registers; see `Rules.burden`.
+        biased_mask: scores have a T5 bias and a mask, which takes more than the sum of both.
 
     Returns:
         Block sizes, warps and stages.
@@ -47,12 +49,12 @@ def attention_tile(
         return Tile(32, 32, 1, 1)
     longest = max(16, 1 << (max_length - 1).bit_length()) if max_length > 0 else 16
     if kernel == "query_table":
-        small = dtype == torch.float32 or width > 64 or target.arch == 80
+        small = dtype == torch.float32 or width > 64 or target.arch == 80 or target.backend == "hip"
         side = min(32 if small else 64, longest)
         return Tile(side, side, 4 if small and width <= 64 else 8, 1)
     tile = _single(kernel, target, columns) if dtype == torch.float32 else _half(kernel, target, width)
     if burden and target.backend == "cuda" and dtype != torch.float32:
-        tile = _burdened(kernel, target, width, tile, burden)
+        tile = _burdened(kernel, target, width, tile, burden, biased_mask)
     if kernel == "key_value":
         return Tile(tile.block_m, min(tile.block_n, longest), tile.num_warps, tile.num_stages)
     return Tile(min(tile.block_m, longest), tile.block_n, tile.num_warps, tile.num_stages)
@@ -76,11 +78,12 @@ def _half(kernel: Kernel, target: Target, width: int) -> Tile:
     if width <= 64:
         return Tile(16 if target.arch == 80 else 32, 128, 8, 1)
     if width == 128:
-        return Tile(16, 64, 8, 1)
+        # On sm_90 a second stage costs no registers but saves some: copies to shared memory run past them.
+        return Tile(16, 64, 8, 2 if target.arch == 90 else 1)
     return Tile(16, 32, 8, 1)
 
 
-def _burdened(kernel: Kernel, target: Target, width: int, tile: Tile, burden: int) -> Tile:
+def _burdened(kernel: Kernel, target: Target, width: int, tile: Tile, burden: int, biased_mask: bool) -> Tile:
     """fp16 and bf16 where biases, a soft cap or dropout take registers too."""
     if kernel == "forward":
         rows = min(tile.block_m, 64) if width == 128 and target.arch != 90 else tile.block_m
@@ -88,6 +91,12 @@ def _burdened(kernel: Kernel, target: Target, width: int, tile: Tile, burden: in
         return Tile(rows, tile.block_n, 8, 2)
     if kernel == "key_value" and burden > 1 and width <= 64 and target.arch != 100:
         return Tile(16, 32, 4, 1) if burden > 2 and target.arch == 80 else Tile(16, 64, 8, 1)
+    if kernel == "key_value" and width == 128 and target.arch != 100:
+        # 64 keys' two accumulators leave too little for these. 32 keys do without wgmma, which takes 64 rows.
+        if burden > 3:
+            return Tile(16 if target.arch == 80 else 32, 32, 8, 1)
+        if biased_mask and target.arch == 90:
+            return Tile(32, 32, 8, 1)
     return tile
 
 
@@ -115,6 +124,9 @@ def _single(kernel: Kernel, target: Target, columns: int) -> Tile:
         return Tile(16, 16, 4 if target.arch == 80 else 8, 1)
     if width == 256:
         return Tile(16, 32, 8, 1) if target.arch == 80 else Tile(16, 16, 16, 1)
+    if width == 128 and columns <= 80 and target.arch == 80:
+        # With 16 x 32 ptxas holds to 80 registers, for the sake of a third program, and spills.
+        return Tile(32, 16, 8, 1)
     if width == 128:
         return Tile(16, 32 if columns < 128 else 16, 8, 1)
     if width <= 32 and target.arch == 80:

@@ -241,7 +241,8 @@ attention_triton_backward.register_autograd(_no_second_backward)
 
 
 def _tile(kernel: Kernel, q: Tensor, rules: Rules, max_length: int, block: Sequence[int] | None) -> Tile:
-    tile = attention_tile(kernel, target_of(q.device), q.shape[2], q.dtype, max_length, rules.burden)
+    target = target_of(q.device)
+    tile = attention_tile(kernel, target, q.shape[2], q.dtype, max_length, rules.burden, rules.biased_mask)
     if block is None:
         return tile
     n_queries, n_keys = (min(block), min(block)) if kernel == "query_table" else block

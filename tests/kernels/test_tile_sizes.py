@@ -46,11 +46,18 @@ def test_parts_hold_the_head_and_waste_less_than_one_power_of_two(head_size: int
     dtype=st.sampled_from([torch.float32, torch.float16, torch.bfloat16]),
     max_length=st.integers(0, 8192),
     burden=st.integers(0, 4),
+    biased_mask=st.booleans(),
 )
 def test_tiles_are_powers_of_two_and_no_longer_than_they_must_be(
-    kernel: Kernel, target: Target, head_size: int, dtype: torch.dtype, max_length: int, burden: int
+    kernel: Kernel,
+    target: Target,
+    head_size: int,
+    dtype: torch.dtype,
+    max_length: int,
+    burden: int,
+    biased_mask: bool,
 ) -> None:
-    tile = attention_tile(kernel, target, head_size, dtype, max_length, burden)
+    tile = attention_tile(kernel, target, head_size, dtype, max_length, burden, biased_mask)
     sizes = (tile.block_m, tile.block_n, tile.num_warps)
     assert all(map(is_power_of_two, sizes))
     assert min(tile.block_m, tile.block_n) >= 16

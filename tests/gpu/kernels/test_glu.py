@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
 import pytest
 import torch
 
+from tests.gpu.kernels.on_triton import assert_passes, assert_repeats, normal
 from xformer.kernels import glu, squared_relu
-from xformer.kernels.agreement import compare, solve
 
 pytestmark = pytest.mark.gpu
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
-
-
-@pytest.fixture(autouse=True)
-def _compiled_kernels() -> None:
-    if os.environ.get("TRITON_INTERPRET") == "1":
-        pytest.skip("TRITON_INTERPRET=1: the kernels are interpreted, not run on the GPU")
-
-
-def normal(*shape: int, dtype: torch.dtype) -> torch.Tensor:
-    return torch.randn(shape, device="cuda").to(dtype)
-
-
-def assert_passes(function: Any, leaves: Any, arguments: Any, grads: Any) -> None:
-    for name, error in compare(function, leaves, arguments, grads, "triton").items():
-        assert error.passes, f"{name}: {error}, allowed {error.allowed}"
-
-
-def assert_repeats(function: Any, leaves: Any, arguments: Any, grads: Any) -> None:
-    first = solve(function, leaves, arguments, grads, "triton")
-    for _ in range(5):
-        again = solve(function, leaves, arguments, grads, "triton")
-        assert all(torch.equal(first[name], again[name]) for name in first)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 
@@ -16,12 +14,6 @@ pytestmark = pytest.mark.gpu
 
 RUNGS = ("naive", "recurrence", "online_softmax", "exp2", "tiles", "descriptors", "persistent")
 LENGTHS = {"ragged": (*ragged_lengths(300), 0, 0), "long": (2049, 1000, 128, 1), "short": (8,) * 200}
-
-
-@pytest.fixture(autouse=True)
-def _compiled_kernels() -> None:
-    if os.environ.get("TRITON_INTERPRET") == "1":
-        pytest.skip("TRITON_INTERPRET=1: the kernels are interpreted, not run on the GPU")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)

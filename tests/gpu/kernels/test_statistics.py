@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -18,12 +17,6 @@ from xformer.kernels.attention.probe_accuracy import (
 )
 
 pytestmark = pytest.mark.gpu
-
-
-@pytest.fixture(autouse=True)
-def _compiled_kernels() -> None:
-    if os.environ.get("TRITON_INTERPRET") == "1":
-        pytest.skip("TRITON_INTERPRET=1: the kernels are interpreted, not run on the GPU")
 
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]

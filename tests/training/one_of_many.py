@@ -1,18 +1,22 @@
-"""One of several processes that compute a step together; started by test_distributed.py.
+"""Two processes that compute a step together; started by test_distributed.py.
 
-python one_of_many.py RANK WORLD FOLDER
+python one_of_many.py FOLDER
 """
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import torch
+from many import fork  # type: ignore[import-not-found]
 from safetensors.torch import load_file, save_file
 
 from xformer.data.shards import TokenShards
 from xformer.model import MultilingualModel
+from xformer.run_config import Sharding
 from xformer.tokenizer import Tokenizer
 from xformer.training.batches import StepBatches
 from xformer.training.distributed import Processes, distribute, together
@@ -21,16 +25,16 @@ from xformer.training.partition import share_of
 from xformer.training.run_directory import RunDirectory
 
 
-def main(rank: int, world: int, folder: Path) -> None:
+def main(folder: Path) -> int:
     """Compute gradients with DDP and FSDP2, in both stages; process 0 saves them."""
-    torch.set_num_threads(1)
-    with together(f"file://{folder / 'meet'}", rank, world) as processes:
-        for how in ("ddp", "fsdp"):
+    with together() as processes:
+        for sharding in get_args(Sharding):
             for bag in (False, True):
-                compute(how, bag, folder, processes)
+                compute(sharding, bag, folder, processes)
+    return 0
 
 
-def compute(how: str, bag: bool, folder: Path, processes: Processes) -> None:
+def compute(sharding: Sharding, bag: bool, folder: Path, processes: Processes) -> None:
     """One step's loss and gradients."""
     run = RunDirectory(folder)
     config = run.load_config()
@@ -39,7 +43,7 @@ def compute(how: str, bag: bool, folder: Path, processes: Processes) -> None:
     starts_word = Tokenizer.load(run.tokenizer).starts_word()
     batch = StepBatches(TokenShards.open(run.shards("train")), config, starts_word).make(5, bag=bag)
     losses = ShareLosses(model, config.objectives, processes.gathering)
-    module = distribute(losses, "fsdp" if how == "fsdp" else "ddp", processes)
+    module = distribute(losses, sharding, processes)
     total, parts = module(share_of(batch, processes.rank, processes.world), 0 if bag else None)
     (total * processes.world).backward()
     found = {"total": processes.sum(total)}
@@ -51,8 +55,9 @@ def compute(how: str, bag: bool, folder: Path, processes: Processes) -> None:
             whole = getattr(parameter.grad, "full_tensor", lambda grad=parameter.grad: grad)
             found[f"grad.{name}"] = whole().contiguous()
     if processes.is_first:
-        save_file(found, folder / f"{how}-{bag}.safetensors")
+        save_file(found, folder / f"{sharding}-{bag}.safetensors")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    torch.set_num_threads(1)
+    fork(2, partial(main, Path(sys.argv[1])))

@@ -20,6 +20,7 @@ from xformer.model import MultilingualModel
 from xformer.packed import pack
 from xformer.run_config import OptimizerConfig
 from xformer.training import checkpoint as module
+from xformer.training import checkpoint_files as files
 from xformer.training.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -105,7 +106,7 @@ def test_weights_moments_and_random_state_come_back_to_the_bit(tmp_path: Path) -
     assert found is not None
     assert found.state == state
     found.load_model(again.model)
-    found.load_optimizer(again.optimizer)
+    found.load_optimizer(again.model, again.optimizer)
     _assert_same_bits(_bits(again), expected)
     again.train(2)
     _assert_same_bits(_bits(again), later)
@@ -117,7 +118,7 @@ def test_loading_keeps_the_rates_of_the_settings(tmp_path: Path) -> None:
     run.optimizer.param_groups[0]["lr"] = 123.0
     saved = run.save(tmp_path, 1)
     again = Run()
-    saved.load_optimizer(again.optimizer)
+    saved.load_optimizer(again.model, again.optimizer)
     rates = OptimizerConfig()
     wanted = [rates.lr, rates.embedding_lr, rates.vector_lr]
     assert [group["lr"] for group in again.optimizer.param_groups] == wanted
@@ -149,8 +150,8 @@ def test_a_failure_in_the_middle_leaves_nothing(
 
         return call
 
-    for name in ("save_file", "write_sealed"):
-        monkeypatch.setattr(module, name, failing(getattr(module, name)))
+    for place, name in ((files, "save_file"), (module, "write_sealed")):
+        monkeypatch.setattr(place, name, failing(getattr(place, name)))
     raised = CheckpointError if isinstance(error, OSError) else type(error)
     with pytest.raises(raised) as caught:
         run.save(tmp_path, 2, keep=1)
@@ -328,6 +329,11 @@ def test_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
     saved = Run().save(tmp_path, 1)
     deeper = ModelConfig(vocab_size=20, d_model=8, n_heads=2, n_layers=2, d_ff=8)
     wider = ModelConfig(vocab_size=20, d_model=16, n_heads=2, n_layers=1, d_ff=8)
-    for config, named in ((deeper, r"encoder\.layers\.1"), (wider, "size mismatch")):
-        with pytest.raises(InputError, match=rf"(?s)model\.safetensors: expected weights of this .*{named}"):
+    shallower = ModelConfig(vocab_size=20, d_model=8, n_heads=2, n_layers=0, d_ff=8)
+    for config, named in (
+        (deeper, r"encoder\.layers\.1\.\S+ is missing"),
+        (shallower, r"encoder\.layers\.0\.\S+ is too much.*more"),
+        (wider, r"tok_embeddings\.weight is \(20, 8\), expected \(20, 16\)"),
+    ):
+        with pytest.raises(InputError, match=rf"00001: expected weights of this run's model; .*{named}"):
             saved.load_model(MultilingualModel(config))

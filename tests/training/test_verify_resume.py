@@ -95,7 +95,7 @@ def _change_metrics(run: RunDirectory, change: Callable[[dict[str, Any]], None])
 
 CHANGES: dict[str, Callable[[RunDirectory], None]] = {
     "weights": lambda run: _change_tensor(run, "model.safetensors", ""),
-    "optimizer": lambda run: _change_tensor(run, "optimizer.safetensors", "0.exp_avg"),
+    "optimizer": lambda run: _change_tensor(run, "optimizer.safetensors", "exp_avg.encoder"),
     "random state": lambda run: _change_tensor(run, "optimizer.safetensors", "rng"),
     "prepared data": lambda run: (run.shards("dev") / "group.bin").unlink(),
     "metrics.jsonl": lambda run: _change_metrics(run, lambda line: line.update(gradient_norm=-0.0)),

@@ -5,6 +5,9 @@ step-00001200/
     optimizer.safetensors   the optimizer's moments and the random state
     state.json              how far the run is, and hashes; sealed by its own
 
+Where each process has a part of the model, each writes such files of its own (`checkpoint_files`), and the
+first one seals them.
+
 A checkpoint holds all that a run remembers, so a run that goes on from one cannot tell that it ever stopped.
 """
 
@@ -12,21 +15,24 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, write_sealed
 from xformer.errors import InputError
+from xformer.training import checkpoint_files as files
+from xformer.training.checkpoint_files import Kind
 
-_MODEL, _OPTIMIZER, _STATE = "model.safetensors", "optimizer.safetensors", "state.json"
-_RNG, _CUDA_RNG = "rng", "rng.cuda"
+if TYPE_CHECKING:
+    from xformer.training.distributed import Processes
+
+_STATE = "state.json"
 
 
 @dataclass(frozen=True)
@@ -91,37 +97,48 @@ class Checkpoint:
     state: TrainingState
 
     def load_model(self, model: nn.Module) -> None:
-        """Put the weights into a model of the same architecture.
+        """Put the weights into a model of the same architecture: all, or the part of them that is here.
 
         Raises:
             InputError: the names or shapes are others.
         """
-        weights = load_file(self.path / _MODEL)
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise InputError(
-                f"{self.path / _MODEL}: expected weights of this run's model; {error}"
-            ) from error
+        into = files.weights(model)
+        saved = {name: found.shape for name, found in files.names_of(self.path, "model").items()}
+        wanted = {name: tensor.shape for name, tensor in into.items()}
+        wrong = [f"{name} is missing" for name in wanted if name not in saved]
+        wrong += [f"{name} is too much" for name in saved if name not in wanted]
+        wrong += [
+            f"{name} is {tuple(shape)}, expected {tuple(wanted[name])}"
+            for name, shape in saved.items()
+            if name in wanted and shape != wanted[name]
+        ]
+        if wrong:
+            more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+            said = ", ".join(wrong[:3])
+            raise InputError(f"{self.path}: expected weights of this run's model; {said}{more}")
+        files.read_into(self.path, into)
 
-    def load_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
-        """Put back the optimizer's moments and the random state."""
-        tensors = load_file(self.path / _OPTIMIZER)
-        torch.set_rng_state(tensors.pop(_RNG))
-        on_gpu = tensors.pop(_CUDA_RNG, None)
-        if on_gpu is not None and torch.cuda.is_available():
-            torch.cuda.set_rng_state(on_gpu)
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = tensor
-        packed = optimizer.state_dict()
-        packed["state"] = state
-        optimizer.load_state_dict(packed)
+    def load_optimizer(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Put back the moments of the model's parameters, or the part of them that is here, and chance.
+
+        Raises:
+            InputError: they are another model's.
+        """
+        files.restore_moments(self.path, model, optimizer)
+        files.restore_random_state(self.path)
+
+    def whole(self, kind: Kind) -> dict[str, Tensor]:
+        """All tensors of one kind, whole, however many processes wrote them; of `optimizer`, chance too."""
+        return files.read_whole(self.path, kind)
 
 
 def save_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState, keep: int
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: TrainingState,
+    keep: int,
+    processes: Processes | None = None,
 ) -> Checkpoint:
     """Write a checkpoint that appears whole or not at all, then remove what need not be kept.
 
@@ -134,32 +151,72 @@ def save_checkpoint(
         optimizer: whose moments to save.
         state: how far the run is.
         keep: at least 1.
+        processes: those that have a part of the model each, and all call this; None if it is whole here.
 
     Raises:
-        CheckpointError: it cannot be written: the disk is full, or the folder is gone or closed to us.
+        CheckpointError: it cannot be written: the disk is full, or the folder is gone or closed to us. If it
+            fails in one process, it raises in all.
     """
     target = folder / f"step-{state.step:08d}"
     try:
-        _make_room(target)
-        with atomic_folder(target) as work:
-            save_file({k: v.contiguous() for k, v in model.state_dict().items()}, work / _MODEL)
-            tensors = {
-                f"{index}.{key}": value.contiguous()
-                for index, entry in optimizer.state_dict()["state"].items()
-                for key, value in entry.items()
-            }
-            tensors[_RNG] = torch.get_rng_state()
-            if torch.cuda.is_initialized():
-                tensors[_CUDA_RNG] = torch.cuda.get_rng_state()
-            save_file(tensors, work / _OPTIMIZER)
-            files = tuple(FileEntry.of(work / name) for name in (_MODEL, _OPTIMIZER))
-            write_sealed(work / _STATE, _Contents(state, files))
+        if processes is None:
+            _make_room(target)
+            with atomic_folder(target) as work:
+                _seal(work, state, files.write_whole(work, _contents(model, optimizer, chance=True)))
+            _prune(target, keep)
+        else:
+            _save_together(target, model, optimizer, state, keep, processes)
     except (OSError, SafetensorError, InputError) as error:
         intact = next((path for path in _folders(folder) if path != target), None)
         kept = f"{intact} is as it was" if intact else "there is none before it"
         raise CheckpointError(f"{target}: this checkpoint cannot be written ({error}); {kept}") from error
-    _prune(target, keep)
     return Checkpoint(target, state)
+
+
+def _save_together(
+    target: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: TrainingState,
+    keep: int,
+    processes: Processes,
+) -> None:
+    """Each process writes its part into a folder that the first one makes, seals and puts in place.
+
+    No process goes past a point where another may have failed without having heard of it.
+    """
+    first = processes.is_first
+    with ExitStack() as stack:
+        work = target
+        with processes.all_or_none():
+            if first:
+                _make_room(target)
+                work = stack.enter_context(atomic_folder(target))
+        work = target.parent / processes.tell(work.name)
+        with processes.all_or_none():
+            if not work.is_dir():
+                raise OSError(
+                    f"process {processes.rank} does not see {work}; expected a folder that all share"
+                )
+        written = files.write_parts(work, _contents(model, optimizer, chance=first), processes)
+        with processes.all_or_none():
+            if first:
+                _seal(work, state, written)
+                stack.close()
+                _prune(target, keep)
+
+
+def _contents(
+    model: nn.Module, optimizer: torch.optim.Optimizer, chance: bool
+) -> dict[Kind, dict[str, Tensor]]:
+    random = files.random_state() if chance else {}
+    return {"model": files.weights(model), "optimizer": files.moments(model, optimizer) | random}
+
+
+def _seal(work: Path, state: TrainingState, written: tuple[FileEntry, ...]) -> None:
+    for file in written:
+        file.verify(work, content=False)
+    write_sealed(work / _STATE, _Contents(state, written))
 
 
 def best_checkpoint(folder: Path) -> Checkpoint | None:
@@ -170,21 +227,31 @@ def best_checkpoint(folder: Path) -> Checkpoint | None:
     return _best(_folders(folder))
 
 
-def newest_checkpoint(folder: Path) -> Checkpoint | None:
+def newest_checkpoint(folder: Path, processes: Processes | None = None) -> Checkpoint | None:
     """The newest checkpoint that is whole; None if there is none at all.
 
     A damaged one is passed over with a warning.
 
+    Args:
+        folder: the run's checkpoints.
+        processes: those that all call this, and check a part of the files each; None for one alone.
+
     Raises:
         InputError: there are checkpoints, and every one is damaged.
     """
-    folders = _folders(folder)
-    for path in folders:
+    names = [path.name for path in _folders(folder)]
+    if processes is not None:
+        names = processes.tell(" ".join(names)).split()
+    rank, world = (processes.rank, processes.world) if processes is not None else (0, 1)
+    for name in names:
+        found = None
         try:
-            return _open(path)
+            found = _open(folder / name, rank, world)
         except InputError as error:
             warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
-    if folders:
+        if not (found is None if processes is None else processes.any(found is None)):
+            return found
+    if names:
         raise InputError(f"{folder}: every checkpoint is damaged; remove the folder to start again")
     return None
 
@@ -232,10 +299,11 @@ def _best(folders: list[Path]) -> Checkpoint | None:
     return best and best[1]
 
 
-def _open(path: Path) -> Checkpoint:
+def _open(path: Path, rank: int, world: int) -> Checkpoint:
+    """Open a checkpoint; of its files, compare those that fall to process `rank` with their hashes."""
     contents = read_sealed(path / _STATE, _Contents)
-    for file in contents.files:
-        file.verify(path)
+    for number, file in enumerate(contents.files):
+        file.verify(path, content=number % world == rank)
     return Checkpoint(path, contents.state)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from safetensors.torch import load_file
 from torch import Tensor
 
 from xformer.errors import InputError
@@ -41,8 +40,8 @@ def compare_runs(one: RunDirectory, other: RunDirectory) -> tuple[Comparison, ..
     """
     runs = (one, other)
     saved = [_newest(run) for run in runs]
-    weights = [_bits(load_file(found.path / "model.safetensors")) for found in saved]
-    optimizers = [_bits(load_file(found.path / "optimizer.safetensors")) for found in saved]
+    weights = [_bits(found.whole("model")) for found in saved]
+    optimizers = [_bits(found.whole("optimizer")) for found in saved]
     chance = [{k: moments.pop(k) for k in list(moments) if k.startswith("rng")} for moments in optimizers]
     states = [_without_clock(found) for found in saved]
     data = [{key: state.pop(key) for key in ("step", "tokens", "data_digest")} for state in states]

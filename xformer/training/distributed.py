@@ -2,14 +2,14 @@
 
     torchrun --nproc-per-node 8 --max-restarts 3 -m xformer pretrain runs/mine
 
-DDP keeps the whole model in each process, FSDP2 a part of each matrix; both compute the same step. PyTorch's
-wrappers *average* gradients over processes, and the losses here *add up* to the step's, so each is multiplied
-by the number of processes first.
+DDP keeps the whole model in each process; FSDP2 keeps a part of each matrix, of its gradient and of what the
+optimizer remembers of it (`training.sharding`). Both compute the same step. PyTorch's wrappers *average*
+gradients over processes, and the losses here *add up* to the step's, so each is multiplied by the number of
+processes first.
 
-Checkpoints are those of a single process: under DDP each has the whole model and optimizer, and process 0
-writes them. `xformer pretrain` uses DDP; FSDP2 is tested for its steps alone. So a run may be stopped on 8
-processes and go on with 1 or 3, or be evaluated anywhere. The format of `torch.distributed.checkpoint`, in
-which each process writes its part, describes itself in a pickle, which nothing here ever reads.
+Checkpoints are one format, read by any number of processes of either kind: a run may be stopped on 8
+processes and go on with 1 or 3, or be evaluated anywhere. Under DDP process 0 writes them; under FSDP2 each
+process writes its part.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 
 import torch
 import torch.distributed as dist
@@ -27,6 +26,8 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from xformer.errors import InputError
+from xformer.run_config import Sharding
 from xformer.training.distributed_losses import ShareLosses
 
 _PATIENCE = timedelta(hours=4)  # while process 0 prepares the data, the others wait
@@ -69,6 +70,40 @@ class Processes:
         """Whether it is so in any process."""
         return bool(self.sum(torch.tensor(float(here), device=self.device)))
 
+    def tell(self, text: str) -> str:
+        """The text that process 0 has."""
+        raw = text.encode()
+        (size,) = self.agree(float(len(raw)))
+        heard = torch.zeros(int(size), dtype=torch.uint8)
+        if self.is_first:
+            heard = torch.frombuffer(bytearray(raw), dtype=torch.uint8) if raw else heard
+        heard = heard.to(self.device)
+        dist.broadcast(heard, 0)
+        return bytes(heard.tolist()).decode()
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """What each process has, (W, …), on the host; all must have the same shape."""
+        here = tensor.to(self.device)
+        parts = [torch.empty_like(here) for _ in range(self.world)]
+        dist.all_gather(parts, here)
+        return torch.stack(parts).cpu()
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Run a block in which files may fail, and in which nobody waits for others.
+
+        Raises:
+            OSError, InputError: it failed here.
+            OSError: it failed elsewhere.
+        """
+        failure: OSError | InputError | None = None
+        try:
+            yield
+        except (OSError, InputError) as error:
+            failure = error
+        if self.any(failure is not None):
+            raise failure or OSError("another process failed, and says why")
+
     def wait(self) -> None:
         """Return once all processes are here."""
         self.agree(0.0)
@@ -106,23 +141,21 @@ def together(init_method: str = "env://", rank: int = -1, world: int = -1) -> It
         dist.destroy_process_group()
 
 
-def distribute(losses: ShareLosses, how: Literal["ddp", "fsdp"], processes: Processes) -> nn.Module:
+def distribute(losses: ShareLosses, sharding: Sharding, processes: Processes) -> nn.Module:
     """Wrap the losses of a process's share such that backward adds up gradients over processes.
 
-    All processes must have the same weights. FSDP2 splits the model in place, so its optimizer is made after.
+    All processes must have the same weights. `full` splits the model in place: make its optimizer after.
 
     Args:
-        losses: on the process's device.
-        how: `ddp` for whole copies, `fsdp` for a part of each matrix in each process.
+        losses: for DDP on the process's device; FSDP2 moves what each process keeps.
+        sharding: `none` for whole copies (DDP), `full` for a part of each matrix in each process (FSDP2).
         processes: who they are.
     """
-    if how == "fsdp":
+    if sharding == "full":
         for block in losses.model.encoder.layers:
             fully_shard(block)
         fully_shard(losses)
         return losses
     # Blocks take no part in the bag stage.
     ids = [processes.device.index] if processes.device.type == "cuda" else None
-    return DistributedDataParallel(
-        losses, device_ids=ids, find_unused_parameters=True, broadcast_buffers=False
-    )
+    return DistributedDataParallel(losses, device_ids=ids, find_unused_parameters=True)

@@ -13,10 +13,12 @@ Shapes: P pairs of the step, p of this process, W processes, C vector width.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_gather
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from xformer.model import MultilingualModel
@@ -102,17 +104,37 @@ def gather_rows(rows: Tensor, sizes: tuple[int, ...], group: dist.ProcessGroup |
 
     Args:
         rows: (p, …) of this process.
-        sizes: p of each process.
+        sizes: p of each process; of one alone, nothing is asked of the others.
         group: of the processes; None for all.
 
     Returns:
         (Σp, …).
     """
+    if len(sizes) == 1:
+        return rows
     # Collectives want equal shapes.
     missing = max(sizes) - len(rows)
     padded = torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows
-    gathered = all_gather(padded.contiguous(), group=group or dist.group.WORLD)
+    gathered: Tensor = _Gather.apply(padded, group, len(sizes))
     return torch.cat([part[:size] for part, size in zip(gathered, sizes, strict=True)])
+
+
+class _Gather(torch.autograd.Function):
+    """(W, n, …) of all processes from (n, …) of each; the gradient is the sum of all processes' for it."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, group: dist.ProcessGroup | None, world: int) -> Tensor:
+        ctx.group = group
+        gathered = rows.new_empty(world, *rows.shape)
+        dist.all_gather(list(gathered), rows.contiguous(), group=group)
+        return gathered
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        own = grad.new_empty(grad.shape[1:])
+        dist.reduce_scatter(own, list(grad.contiguous()), group=ctx.group)
+        return own, None, None
 
 
 def ranking_losses(

@@ -8,7 +8,7 @@ all objectives, which is what training descends. It costs less than one step of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -22,13 +22,16 @@ from xformer.training.batches import StepBatch, StepBatches
 from xformer.training.loop import step_losses, total_loss
 from xformer.training.precision import autocast
 
+if TYPE_CHECKING:
+    from xformer.training.team import Team
+
 
 @dataclass(frozen=True)
 class HeldOut:
     """One batch of held-out texts.
 
     Attributes:
-        batch: with all objectives of the run, on the model's device.
+        batch: with all objectives of the run, on the model's device; for a team on the host.
         objectives: their weights.
         precision: that of training.
     """
@@ -78,4 +81,9 @@ class HeldOut:
             losses = step_losses(model, self.batch, self.objectives, n_layers)
         loss = total_loss(losses, self.objectives)
         model.train(training)
+        return float(loss) if bool(torch.isfinite(loss)) else None
+
+    def loss_of_team(self, team: Team, n_layers: int | None) -> float | None:
+        """The same where each process has a part of the model; all call this."""
+        loss = team.total_loss(self.batch, n_layers, self.precision)
         return float(loss) if bool(torch.isfinite(loss)) else None

@@ -148,12 +148,17 @@ def train(
 
         def save() -> TrainingState:
             """Write a checkpoint of now; what is in it."""
-            if team is not None and not team.is_first:
+            if team is not None and not team.saves:
                 return state
             log.flush_to_disk()
             loss = training.held_out(training.model, None if state.joined else 0)
             now = replace(state, tally=tally.state(), recent=spikes.recent, held_out=loss)
-            save_checkpoint(training.run.checkpoints, training.model, training.optimizer, now, options.keep)
+            if team is None:
+                save_checkpoint(
+                    training.run.checkpoints, training.model, training.optimizer, now, options.keep
+                )
+            else:
+                team.save(training.optimizer, now, options.keep)
             on_checkpoint(now)
             return now
 
@@ -190,8 +195,9 @@ def train(
                 tally.add(losses, batch, float(norm))
             now = time.monotonic()
             elapsed = state.elapsed + now - start
-            if team is not None:
-                (elapsed,) = team.agree(elapsed)  # what ends a run must end it for all
+            since_saved = now - saved
+            if team is not None:  # what ends a run, or calls for a checkpoint, must do so for all
+                elapsed, since_saved = team.agree(elapsed, since_saved)
             state = replace(
                 state,
                 step=state.step + 1,
@@ -218,7 +224,7 @@ def train(
                 before = time.monotonic()
                 training.watch(training.model, state)
                 tally_start += time.monotonic() - before
-            if now - saved >= options.checkpoint_every and not done:
+            if since_saved >= options.checkpoint_every and not done:
                 try:
                     state, last_saved = save(), state.step
                 except CheckpointError as error:

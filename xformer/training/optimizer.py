@@ -54,4 +54,5 @@ def clip_gradients(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:
         for group in optimizer.param_groups
     ]
     norms = [nn.utils.clip_grad_norm_(group, limit or float("inf")) for group in taking_part if group]
-    return torch.stack(norms).max()
+    # Of gradients that each process has a part of, the norm is still to be put together.
+    return torch.stack([getattr(norm, "full_tensor", norm.clone)() for norm in norms]).max()

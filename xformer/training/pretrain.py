@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _MAY_CHANGE = (
     "budget",
     "steps",
+    "sharding",
     "checkpoint_every",
     "keep",
     "log_every",
@@ -136,15 +137,22 @@ def _pretrain(
         f"data: {len(shards):,} texts, {int(np.sum(shards.n_tokens)):,} tokens,"
         f" {len(shards.languages)} languages"
     )
-    model = build_model(config, shards).to(device)
+    model, team = build_model(config, shards), None
+    sharded = processes is not None and config.training.sharding == "full"
+    if not sharded:  # else each process moves its part, once it has it
+        model.to(device)
+    if processes is not None:
+        from xformer.training.team import Team
+
+        team = Team(processes, model, config, run.checkpoints)
     optimizer = make_optimizer(model, model.encoder.token_embedding, config.optimizer)
-    checkpoint = newest_checkpoint(run.checkpoints)
+    checkpoint = newest_checkpoint(run.checkpoints, processes)
     state = TrainingState()
     if checkpoint is not None:
         state = checkpoint.state
         _require_same_data(checkpoint, shards)
         checkpoint.load_model(model)
-        checkpoint.load_optimizer(optimizer)
+        checkpoint.load_optimizer(model, optimizer)
         if Span.of(config.training).progress(state.step, state.elapsed) >= 1.0:
             progress.say(f"training: complete at step {state.step:,}, reusing {checkpoint.path}")
             if writes and not run.model_card.is_file():
@@ -152,15 +160,24 @@ def _pretrain(
             return True
         progress.say(f"training: resuming from {checkpoint.path}, {duration(state.elapsed)} in")
     precision = state.precision or choose_precision(config.training.precision, device, config.model.d_model)
-    team = None
     if processes is not None:
-        from xformer.training.team import Team
-
-        team = Team(processes, model, config)
         precision = "bf16" if processes.agree(precision == "bf16")[0] else "fp32"
     held_out = HeldOut.of(
-        open_shards(run, "dev", tokenizer), config, tokenizer.starts_word(), precision, device
+        open_shards(run, "dev", tokenizer),
+        config,
+        tokenizer.starts_word(),
+        precision,
+        torch.device("cpu") if sharded else device,
     )
+    if sharded and watching is not None:
+        progress.say("panel: none, since it needs a process that holds the whole model (training.sharding)")
+        watching = None
+
+    def held_out_loss(model: MultilingualModel, n_layers: int | None) -> float | None:
+        if held_out is None:
+            return None
+        return held_out.loss_of_team(team, n_layers) if team and sharded else held_out.loss(model, n_layers)
+
     training = Training(
         run=output or run,
         config=config,
@@ -169,7 +186,7 @@ def _pretrain(
         batches=StepBatches(shards, config, tokenizer.starts_word()),
         shards=shards,
         precision=precision,
-        held_out=held_out.loss if held_out is not None else lambda model, n_layers: None,
+        held_out=held_out_loss,
         watch=watching(run, config, progress) if watching else None,
         team=team,
     )

@@ -161,7 +161,9 @@ class _Child:
     def __init__(self, run: RunDirectory, config: RunConfig, threads: int | None) -> None:
         # A server that has imported everything and begun nothing forks each process in milliseconds.
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__, "torch.utils.tensorboard", "matplotlib.figure"])
+        context.set_forkserver_preload(
+            [__name__, "torch.distributed.checkpoint", "torch.utils.tensorboard", "matplotlib.figure"]
+        )
         self._run = run
         self._log = run.path.with_suffix(".log")
         self._before = self._opened()

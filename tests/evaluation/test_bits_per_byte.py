@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from xformer.config import ModelConfig
 from xformer.data.shards import TokenShards
@@ -117,18 +118,18 @@ def test_special_tokens_are_never_asked_for(make_shards: Callable[..., TokenShar
     assert set(targets.tolist()) == {300}
 
 
-def test_logits_are_formed_some_rows_at_a_time(
-    parallel_test: TokenShards, tiny_model: ModelConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = untied_to_chance(tiny_model)
+def test_without_the_logits_it_is_what_they_say(parallel_test: TokenShards, tiny_model: ModelConfig) -> None:
+    model = untied_to_chance(tiny_model).eval()
+    formed: list[int] = []
     (batch,) = HiddenTokens(parallel_test).batches()
-    whole = model_surprisal(model)(batch)
-    seen: list[int] = []
-    monkeypatch.setattr("xformer.evaluation.bits_per_byte._LOGITS_AT_ONCE", 10 * tiny_model.vocab_size)
-    model.masked_lm.register_forward_hook(lambda module, given, logits: seen.append(len(logits)))
-    np.testing.assert_allclose(model_surprisal(model)(batch), whole, rtol=1e-5)
-    assert max(seen) == 10
-    assert sum(seen) == len(whole) > 30
+    with torch.no_grad():
+        logits = model.masked_lm(model.encoder(batch.inputs), batch.selected, model.encoder.token_embedding)
+    nats = F.cross_entropy(logits.double(), batch.targets, reduction="none")
+    model.masked_lm.register_forward_hook(lambda module, given, logits: formed.append(len(logits)))
+    found = model_surprisal(model)(batch)
+    np.testing.assert_allclose(found, nats.numpy() / math.log(2), rtol=1e-5)
+    assert len(found) > 30
+    assert not formed
 
 
 def test_a_batch_with_nothing_hidden(

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from xformer.data.shards import TokenShards
 from xformer.evaluation.encode import Progress, evaluation_mode, length_batches
@@ -32,8 +31,6 @@ from xformer.tokenizer.special import FIRST_BYTE_ID, MASK_ID
 
 Surprisal = Callable[[MaskedBatch], NDArray[np.float64]]
 """The bits (S,) of a batch's hidden tokens: −log₂ p of each."""
-
-_LOGITS_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -157,7 +154,7 @@ def bits_per_byte(
 def model_surprisal(
     model: MultilingualModel, *, n_layers: int | None = None, device: torch.device | str = "cpu"
 ) -> Surprisal:
-    """A model's own probabilities, with logits formed for some rows at a time: 64 MiB of them at most.
+    """A model's own probabilities. Logits of all hidden tokens are never in memory together.
 
     Args:
         model: lies on `device`.
@@ -167,13 +164,10 @@ def model_surprisal(
 
     def surprisal(batch: MaskedBatch) -> NDArray[np.float64]:
         there = batch.to(device)
-        rows = max(1, _LOGITS_AT_ONCE // model.config.vocab_size)
-        losses = []
         with evaluation_mode(model):
             hidden = model.encoder(there.inputs, n_layers=n_layers)
-            for selected, targets in zip(there.selected.split(rows), there.targets.split(rows), strict=True):
-                logits = model.masked_lm(hidden, selected, model.encoder.token_embedding)
-                losses.append(F.cross_entropy(logits.float(), targets, reduction="none").cpu())
-        return torch.cat(losses).numpy().astype(np.float64) / math.log(2)
+            embedding = model.encoder.token_embedding
+            _, losses = model.masked_lm.loss(hidden, there.selected, embedding, there.targets)
+        return losses.cpu().numpy().astype(np.float64) / math.log(2)
 
     return surprisal

@@ -45,11 +45,11 @@ class PanelTable:
         between = " " * _BETWEEN
         yield Text(between.join([heading] * columns), style="dim", no_wrap=True)
         for row in range(rows):
-            line = Text(no_wrap=True)
+            cells = Text(no_wrap=True)
             for place in range(row, len(tags), rows):
-                line.append(between if place > row else "")
-                line.append_text(self._cell(tags[place], name, shares=shares))
-            yield line
+                cells.append(between if place > row else "")
+                cells.append_text(self._cell(tags[place], name, shares=shares))
+            yield cells
         if left_out:
             yield Text(f"and {left_out} more with higher top-1", style="dim", no_wrap=True)
 

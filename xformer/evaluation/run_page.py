@@ -6,17 +6,25 @@ import html
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
-from xformer.evaluation.charts import Line, dot_chart, line_chart
+from xformer.evaluation.examples import Example, find_examples
 from xformer.evaluation.report import EvaluationReport
+from xformer.evaluation.run_charts import (
+    Metrics,
+    evaluation_charts,
+    example_tables,
+    panel_charts,
+    share_charts,
+    space_charts,
+    training_charts,
+)
 from xformer.evaluation.space import ParallelTexts, Space, layer_vectors, measure_space
 from xformer.files import atomic_write
 from xformer.progress import Progress, duration
@@ -27,8 +35,6 @@ from xformer.training.metrics import read_metrics
 from xformer.training.prepare import open_shards
 from xformer.training.pretrain import load_run
 from xformer.training.run_directory import RunDirectory
-
-Metrics = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class RunReport:
         space: how languages lie in the newest checkpoint's space, on the dev split.
         bits: bits per byte on the dev split, by language.
         evaluation: what `xformer evaluate` found, if it was asked.
+        message: one message of the dev split in many languages, and the nearest text of the pivot to each.
+        mistakes: a text in each language whose nearest is not its translation.
     """
 
     name: str
@@ -56,6 +64,8 @@ class RunReport:
     space: Space | None
     bits: Mapping[str, float]
     evaluation: EvaluationReport | None
+    message: tuple[Example, ...] = ()
+    mistakes: tuple[Example, ...] = ()
 
 
 def write_run_page(
@@ -107,9 +117,13 @@ def read_run(
     tokenizer = Tokenizer.load(run.tokenizer)
     dev = open_shards(run, "dev", tokenizer)
     space = None
+    message: tuple[Example, ...] = ()
+    mistakes: tuple[Example, ...] = ()
     try:
         texts = ParallelTexts.of(dev, config.data.pivot)
-        space = measure_space(texts, layer_vectors(model, texts, device=device, progress=progress))
+        layers = layer_vectors(model, texts, device=device, progress=progress)
+        space = measure_space(texts, layers)
+        message, mistakes = find_examples(texts, layers[-1], tokenizer.decode)
     except InputError as error:
         progress.say(f"no picture of the shared space: {error}")
     bits = bits_per_byte(
@@ -126,6 +140,8 @@ def read_run(
         space=space,
         bits={tag: value for tag, value in by_language if math.isfinite(value)},
         evaluation=_evaluated(run),
+        message=message,
+        mistakes=mistakes,
     )
 
 
@@ -136,11 +152,17 @@ def _evaluated(run: RunDirectory) -> EvaluationReport | None:
 def page(report: RunReport) -> str:
     """The page as text. A picture without anything to draw is left out, and so is a section without any."""
     sections = [
-        ("training", "Training", "", _training(report)),
-        ("panel", "While training", "A sample of the dev split, every so many seconds.", _panel(report)),
-        ("space", "One space", _SPACE, _space(report)),
-        ("evaluation", "Evaluation", _evaluation_words(report), _evaluation(report)),
-        ("shares", "Languages asked for and seen", _SHARES, _shares(report)),
+        ("training", "Training", "", training_charts(report.metrics, report.config.optimizer)),
+        ("panel", "While training", _PANEL, panel_charts(report.panel, report.metrics)),
+        ("space", "One space", _SPACE, space_charts(report.space, report.bits)),
+        ("evaluation", "Evaluation", _evaluation_words(report), evaluation_charts(report.evaluation)),
+        ("shares", "Languages asked for and seen", _SHARES, share_charts(report.metrics)),
+        (
+            "examples",
+            "To read",
+            _EXAMPLES,
+            example_tables(report.message, report.mistakes, report.config.data.pivot),
+        ),
     ]
     shown = [(anchor, title, words, "".join(drawn)) for anchor, title, words, drawn in sections if any(drawn)]
     parts = {
@@ -161,19 +183,15 @@ def page(report: RunReport) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
 
 
+_PANEL = "A small sample of the dev split, every so many seconds."
 _SPACE = (
     "The newest checkpoint on the dev split. Alignment: mean cosine of translations minus that of texts that"
     " are not. Anisotropy: mean cosine of any two texts. Centroid gap: how far apart the languages' centres"
     " lie, in units of the distance between two texts of one language. Hubness: skewness of how often a text"
     " of the pivot is among the ten nearest of a query. Layer 0 is the embedding."
 )
+_EXAMPLES = "Texts of the dev split, and what lies nearest to them in the newest checkpoint's space."
 _SHARES = "Share of the texts drawn that each language was to have, that it had, and its share of all tokens."
-_OBJECTIVES = {
-    "masked_lm": "Masked LM, nats a token",
-    "translation_lm": "Translation LM, nats a token",
-    "alignment": "Alignment, nats a text",
-    "bag_alignment": "Alignment without blocks, nats a text",
-}
 
 
 def _summary(report: RunReport) -> list[tuple[str, str]]:
@@ -192,7 +210,7 @@ def _summary(report: RunReport) -> list[tuple[str, str]]:
         state = report.state
         rows.append(("trained", f"{duration(state.elapsed)}, {state.step:,} steps, {state.tokens:,} tokens"))
         rows.append(("precision", state.precision or "not settled"))
-        rows.append(("steps left out", f"{state.skipped} not finite"))
+        rows.append(("steps left out", f"{state.skipped} not finite, {state.spikes} spikes"))
     elif last is not None:
         rows.append(("trained", f"{duration(last['elapsed'])}, {last['step']:,} steps; no checkpoint yet"))
     if report.space is not None:
@@ -218,113 +236,11 @@ def _summary(report: RunReport) -> list[tuple[str, str]]:
     return rows
 
 
-def _over_time(lines: Metrics, name: str, *keys: str, times: float = 1.0) -> Line:
-    """What lies under `keys` in each line that has it, times a factor, against minutes of training."""
-    points = []
-    for line in lines:
-        found: Any = line
-        for key in keys:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        if found is not None:
-            points.append((line["elapsed"] / 60, times * found))
-    return Line(name, points)
-
-
-def _training(report: RunReport) -> list[str]:
-    metrics, across = report.metrics, "minutes of training"
-    charts = [
-        line_chart(title, across, [_over_time(metrics, title, "loss", name)])
-        for name, title in _OBJECTIVES.items()
-    ]
-    optimizer = report.config.optimizer
-    rates = {"matrices": optimizer.lr, "embedding": optimizer.embedding_lr, "vectors": optimizer.vector_lr}
-    lines = [_over_time(metrics, group, "lr_factor", group, times=rate) for group, rate in rates.items()]
-    charts.append(line_chart("Learning rates", across, lines, log=True))
-    speed = _over_time(metrics, "tokens/s", "tokens_per_s")
-    charts.append(line_chart("Tokens per second", across, [speed], log=True))
-    norm = _over_time(metrics, "norm", "gradient_norm")
-    charts.append(line_chart("Gradient norm before clipping", across, [norm], log=True))
-    return charts
-
-
-def _panel(report: RunReport) -> list[str]:
-    panel, across = report.panel, "minutes of training"
-    wanted = {
-        "mean_top1": "Retrieval, mean top-1",
-        "mean_bits_per_byte": "Bits per byte, mean",
-        "centroid_gap": "Centroid gap",
-        "anisotropy": "Anisotropy",
-    }
-    return [line_chart(title, across, [_over_time(panel, title, name)]) for name, title in wanted.items()]
-
-
-def _space(report: RunReport) -> list[str]:
-    space = report.space
-    if space is None:
-        return []
-
-    def by_layer(title: str, values: Iterable[float]) -> str:
-        points = [(float(layer), value) for layer, value in enumerate(values)]
-        return line_chart(title, "layer", [Line(title, points)])
-
-    return [
-        by_layer("Alignment by layer", space.alignment_by_layer),
-        by_layer("Centroid gap by layer", space.centroid_gap_by_layer),
-        by_layer("Anisotropy by layer", space.anisotropy_by_layer),
-        dot_chart(f"Retrieval with {space.pivot} on dev, top-1", {"top-1": space.top1}),
-        dot_chart("Bits per byte on dev", {"bits per byte": report.bits}),
-        dot_chart(f"Alignment with {space.pivot}", {"alignment": space.alignment}),
-        dot_chart(f"Hubness of {space.pivot}'s texts", {"skewness": space.hubness}),
-    ]
-
-
 def _evaluation_words(report: RunReport) -> str:
     found = report.evaluation
     if found is None:
         return ""
     return f"What xformer evaluate found on the {found.split} split, at step {found.step:,}."
-
-
-def _evaluation(report: RunReport) -> list[str]:
-    if report.evaluation is None:
-        return []
-    retrieval, mlm = report.evaluation.retrieval, report.evaluation.mlm
-    languages = retrieval.languages
-    return [
-        dot_chart(
-            f"Retrieval with {retrieval.pivot}, top-1",
-            {
-                "model": {tag: one.top1 for tag, one in languages.items()},
-                "bag of subwords": {tag: one.bag_top1 for tag, one in languages.items()},
-                "untrained": {tag: one.untrained_top1 for tag, one in languages.items()},
-            },
-        ),
-        dot_chart(
-            "Masked-LM bits per byte",
-            {
-                "model": mlm.bits_per_byte,
-                "unigram, told the language": mlm.unigram_bits_per_byte,
-                "untrained": mlm.untrained_bits_per_byte,
-            },
-        ),
-    ]
-
-
-def _shares(report: RunReport) -> list[str]:
-    """Means over the log's lines, each weighted by the tokens that were read since the one before."""
-    sums: dict[str, dict[str, float]] = {"asked": {}, "drawn": {}, "tokens": {}}
-    before = total = 0
-    for line in report.metrics:
-        weight = line["tokens"] - before
-        before, total = line["tokens"], total + weight
-        for tag, row in line["languages"].items():
-            for kind, found in sums.items():
-                found[tag] = found.get(tag, 0.0) + weight * row.get(kind, 0.0)
-    if not total:
-        return []
-    names = {"asked": "asked for", "drawn": "drawn", "tokens": "of the tokens"}
-    shares = {names[kind]: {tag: x / total for tag, x in found.items()} for kind, found in sums.items()}
-    return [dot_chart("Shares by language", shares)]
 
 
 def _escape(text: str) -> str:

@@ -14,6 +14,7 @@ Pooling = Literal["mean", "weighted"]
 Precision = Literal["auto", "fp32", "bf16"]
 NonFinite = Literal["stop", "skip"]
 Sharding = Literal["none", "full"]
+TrackerName = Literal["tensorboard", "trackio"]
 Together = Literal["one", "mixed"]
 
 
@@ -29,6 +30,11 @@ class DataConfig:
 
     Attributes:
         corpus: a folder made by `xformer data import`, or `gettext`: the embedded default corpus.
+        tokenizer: a SentencePiece model made by `xformer tokenizer train`, to use as it is; None to train one
+            with the settings of `tokenizer`.
+        shards: a folder whose `train`, and `dev` and `test` if they are there, were made by `xformer data
+            shard` from this corpus with this tokenizer, and are linked into the run; None to encode the texts
+            here.
         pivot: the language that the others are compared with in evaluation.
         dev_groups: held-out messages for choices made while training (only when the corpus is made here).
         test_groups: held-out messages that are only ever evaluated on (likewise).
@@ -44,6 +50,8 @@ class DataConfig:
     """
 
     corpus: str = "gettext"
+    tokenizer: str | None = None
+    shards: str | None = None
     pivot: str = "en"
     dev_groups: int = 200
     test_groups: int = 500
@@ -56,6 +64,8 @@ class DataConfig:
     max_length: int = 128
 
     def __post_init__(self) -> None:
+        given = self.shards is None or self.tokenizer is not None
+        require(given, "data.tokenizer", self.tokenizer, "the model that data.shards were made with")
         for name in ("dev_groups", "test_groups"):
             require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "a whole number from 1")
         require(
@@ -208,8 +218,8 @@ class TrainingConfig:
             the model is a bag of subwords. With `model.zero_init_residual` the blocks then begin as the
             identity, so nothing jumps when they join.
         precision: `fp32`, `bf16` (autocast), or `auto`: whichever multiplies matrices faster on this device.
-        sharding: what each of many processes holds, under `torchrun`: `none`, all of the model (DDP); `full`, a
-            part of each matrix, of its gradient and of what the optimizer remembers of it (FSDP2). Alone, a
+        sharding: what each of many processes holds, under `torchrun`: `none`, all of the model (DDP); `full`,
+            a part of each matrix, of its gradient and of what the optimizer remembers of it (FSDP2). Alone, a
             process holds everything.
         checkpoint_every: seconds between checkpoints.
         keep: newest checkpoints to keep; the one with the lowest loss on held-out texts is kept beside them.
@@ -222,6 +232,8 @@ class TrainingConfig:
             the batch is saved.
         panel_every: seconds between looks at a small sample of the dev split: retrieval and bits per byte by
             language; 0 for none. What they take is not training time.
+        trackers: where the numbers of metrics.jsonl go besides: `tensorboard`, `trackio`. One that is not
+            installed, or fails, is said once, and training goes on without it.
         seed: of everything random.
     """
 
@@ -237,6 +249,7 @@ class TrainingConfig:
     spike_factor: float | None = None
     non_finite: NonFinite = "stop"
     panel_every: float = 60.0
+    trackers: tuple[TrackerName, ...] = ("tensorboard",)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -258,6 +271,10 @@ class TrainingConfig:
         _require_choice("training.sharding", self.sharding, Sharding)
         require(self.panel_every >= 0, "training.panel_every", self.panel_every, "seconds from 0")
         _require_choice("training.non_finite", self.non_finite, NonFinite)
+        for name in self.trackers:
+            _require_choice("training.trackers", name, TrackerName)
+        once = len(set(self.trackers)) == len(self.trackers)
+        require(once, "training.trackers", self.trackers, "each name once")
         require(self.seed >= 0, "training.seed", self.seed, "a whole number from 0")
 
 
@@ -282,7 +299,8 @@ class RunConfig:
             )
             require(2 * longest + 1 <= limit, "data.max_length", longest, expected)
         pieces, rows = self.tokenizer.vocabulary_size, self.model.vocab_size
-        require(pieces <= rows, "tokenizer.vocabulary_size", pieces, f"at most model.vocab_size={rows}")
+        fits = pieces <= rows or self.data.tokenizer is not None
+        require(fits, "tokenizer.vocabulary_size", pieces, f"at most model.vocab_size={rows}")
 
 
 def seconds(duration: str, field: str = "duration") -> float:

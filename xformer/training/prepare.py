@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 from xformer.data.corpus import Corpus, import_corpus, open_corpus
 from xformer.data.gettext_corpus import fetch_gettext_corpus, gettext_wheels, read_gettext_corpus
 from xformer.data.manifest import MANIFEST_NAME, Source
 from xformer.data.plan import ImportOptions
-from xformer.data.shards import TokenShards, write_shards
+from xformer.data.sealed import atomic_folder, read_sealed
+from xformer.data.shards import INDEX_NAME, ShardsInfo, TokenShards, shard_settings, write_shards
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 from xformer.files import atomic_write
@@ -45,6 +48,18 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokeniz
         if run.shards(split).is_dir():
             _check_shards(run, split, corpus, tokenizer)
             continue
+        if config.data.shards is not None:
+            made = Path(config.data.shards) / split
+            if made.is_dir():
+                _require_made_for(made, split, corpus, tokenizer, config.data.max_length)
+                _link(made, run.shards(split))
+                progress.say(f"{split}: using {made}")
+                continue
+            if split == "train":
+                raise InputError(
+                    f"{made}: missing; expected what `xformer data shard --out {made}` makes"
+                    " (of many workers: what they made, put together by --join)"
+                )
         write_shards(
             corpus.folder,
             split,
@@ -56,13 +71,19 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokeniz
     return tokenizer
 
 
-def open_shards(run: RunDirectory, split: str, tokenizer: Tokenizer) -> TokenShards:
-    """The shards of a split, every byte checked against its hash.
+def open_shards(run: RunDirectory, split: str, tokenizer: Tokenizer, verify: bool = True) -> TokenShards:
+    """The shards of a split.
+
+    Args:
+        run: where they lie.
+        split: `train`, `dev` or `test`.
+        tokenizer: what they were encoded with.
+        verify: compare every byte with its hash; otherwise sizes only.
 
     Raises:
         InputError: they are missing, damaged, or another tokenizer's.
     """
-    return TokenShards.open(run.shards(split), fingerprint=tokenizer.fingerprint())
+    return TokenShards.open(run.shards(split), fingerprint=tokenizer.fingerprint(), verify=verify)
 
 
 def _corpus(run: RunDirectory, config: DataConfig, progress: Progress) -> Corpus:
@@ -103,6 +124,17 @@ def _tokenizer(run: RunDirectory, config: RunConfig, corpus: Corpus, progress: P
     if run.tokenizer.is_file():
         progress.say(f"tokenizer: reusing {run.tokenizer}")
         return Tokenizer.load(run.tokenizer)
+    if config.data.tokenizer is not None:
+        given = Tokenizer.load(config.data.tokenizer)
+        if given.vocab_size > config.model.vocab_size:
+            raise InputError(
+                f"{config.data.tokenizer}: has {given.vocab_size:,} pieces; expected at most"
+                f" model.vocab_size={config.model.vocab_size:,}"
+            )
+        with atomic_write(run.tokenizer, "wb") as file:
+            file.write(Path(config.data.tokenizer).read_bytes())
+        progress.say(f"tokenizer: using {config.data.tokenizer}")
+        return Tokenizer.load(run.tokenizer)
 
     def texts() -> Iterator[tuple[str, str]]:
         return ((record.language, record.text) for record in corpus.records("train"))
@@ -117,3 +149,25 @@ def _check_shards(run: RunDirectory, split: str, corpus: Corpus, tokenizer: Toke
         raise InputError(
             f"{run.shards(split)}: made from another text than {corpus.folder}; remove the folder"
         )
+
+
+def _require_made_for(made: Path, split: str, corpus: Corpus, tokenizer: Tokenizer, max_length: int) -> None:
+    """Refuse shards that were made of another text, or otherwise, than the run would make them."""
+    info = read_sealed(made / INDEX_NAME, ShardsInfo)
+    expected = shard_settings(corpus.folder, split, tokenizer, max_length, info.bytes_per_shard)
+    known = {"split_sha256": "data.corpus", "tokenizer": "data.tokenizer", "max_length": "data.max_length"}
+    for field in fields(ShardsInfo):
+        found, wanted = getattr(info, field.name), getattr(expected, field.name)
+        if field.name not in ("shards", "columns", "empty_records") and found != wanted:
+            setting = f" (see {known[field.name]})" if field.name in known else ""
+            raise InputError(f"{made}: made with {field.name}={found}, expected {wanted}{setting}")
+
+
+def _link(made: Path, here: Path) -> None:
+    """Give the files of a folder a second name, in a folder that appears whole or not at all."""
+    with atomic_folder(here) as folder:
+        for file in made.iterdir():
+            try:
+                os.link(file, folder / file.name)
+            except OSError:  # on another disk, or one that knows no second names
+                (folder / file.name).symlink_to(file.resolve())

@@ -48,6 +48,7 @@ _MAY_CHANGE = (
     "spike_factor",
     "non_finite",
     "panel_every",
+    "trackers",
 )
 
 Watching = Callable[[RunDirectory, RunConfig, Progress], Watch | None]
@@ -132,7 +133,7 @@ def _pretrain(
     """Prepare, build, resume, train; whether the run is complete."""
     writes = processes is None or processes.is_first
     tokenizer = prepare(run, config, progress)
-    shards = open_shards(run, "train", tokenizer)
+    shards = open_shards(run, "train", tokenizer, verify=writes)
     progress.say(
         f"data: {len(shards):,} texts, {int(np.sum(shards.n_tokens)):,} tokens,"
         f" {len(shards.languages)} languages"
@@ -163,7 +164,7 @@ def _pretrain(
     if processes is not None:
         precision = "bf16" if processes.agree(precision == "bf16")[0] else "fp32"
     held_out = HeldOut.of(
-        open_shards(run, "dev", tokenizer),
+        open_shards(run, "dev", tokenizer, verify=writes),
         config,
         tokenizer.starts_word(),
         precision,

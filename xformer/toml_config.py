@@ -111,6 +111,7 @@ def _converter() -> cattrs.Converter:
     for kind, accepted in ((int, int), (float, (int, float)), (str, str), (bool, bool)):
         converter.register_structure_hook(kind, _strict(kind, accepted))
     converter.register_structure_hook_func(_is_optional, _optional(converter))
+    converter.register_structure_hook_func(_is_list, _list(converter))
     return converter
 
 
@@ -147,6 +148,20 @@ def _optional(converter: cattrs.Converter) -> Any:
             return None
         (inner,) = (option for option in get_args(kind) if option is not type(None))
         return converter.structure(value, inner)
+
+    return structure
+
+
+def _is_list(kind: Any) -> bool:
+    """Whether it is `tuple[X, ...]`, which TOML writes as an array."""
+    return get_origin(kind) is tuple and get_args(kind)[1:] == (...,)
+
+
+def _list(converter: cattrs.Converter) -> Any:
+    def structure(value: Any, kind: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"expected a list, got {value!r}")
+        return tuple(converter.structure(one, get_args(kind)[0]) for one in value)
 
     return structure
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -107,20 +105,20 @@ def _line(step: int, **more: Any) -> dict[str, Any]:
 
 def test_lines_after_the_checkpoint_are_dropped_and_the_rest_stays_to_the_byte(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    with MetricsLog(path, tmp_path / "events", 0, print) as log:
+    with MetricsLog(path, 0) as log:
         for step in range(1, 6):
             log.write(_line(step, odd=1e-7, name="ä"))
     written = path.read_bytes().splitlines(keepends=True)
-    with MetricsLog(path, tmp_path / "events", 3, print) as log:
+    with MetricsLog(path, 3) as log:
         assert path.read_bytes() == b"".join(written[:3])
         log.write(_line(4, odd=2))
     assert [line["step"] for line in read_metrics(path)] == [1, 2, 3, 4]
-    with MetricsLog(path, tmp_path / "events", 0, print):
+    with MetricsLog(path, 0):
         assert read_metrics(path) == []
 
 
 def test_a_line_is_on_disk_once_it_is_written(tmp_path: Path) -> None:
-    with MetricsLog(tmp_path / "metrics.jsonl", tmp_path / "events", 0, print) as log:
+    with MetricsLog(tmp_path / "metrics.jsonl", 0) as log:
         log.write(_line(1))
         assert read_metrics(tmp_path / "metrics.jsonl") == [_line(1)]
 
@@ -135,32 +133,10 @@ def test_a_last_line_that_was_cut_is_no_line(tmp_path: Path) -> None:
         read_metrics(path)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="tensorboard is not installed")
-def test_tensorboard_has_the_numbers(tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = tmp_path / "events"
-    with MetricsLog(tmp_path / "metrics.jsonl", events, 0, print) as log:
-        for step in (1, 2):
-            log.write(_line(step, lr_factor={"matrices": 0.5}))
-    # TensorBoard reads its files by name: the second they were opened in, then a count without zeros
-    # in front, so that of two files of one second number 10 is read before number 9.
-    time.sleep(1.1)
-    with MetricsLog(tmp_path / "metrics.jsonl", events, 1, print) as log:  # step 2 is done again
-        log.write(_line(2, lr_factor={"matrices": 0.25}))
-    board = EventAccumulator(str(events)).Reload()
-    assert [(event.step, event.value) for event in board.Scalars("loss/alignment")] == [(1, 2.0), (2, 1.0)]
-    assert [event.value for event in board.Scalars("lr_factor/matrices")] == [0.5, 0.25]
-    with MetricsLog(tmp_path / "metrics.jsonl", events, 0, print) as log:  # a run that begins again
-        log.write(_line(1))
-    board = EventAccumulator(str(events)).Reload()
-    assert [event.step for event in board.Scalars("loss/alignment")] == [1]
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to stand for a full disk")
 def test_a_full_disk_is_named_and_what_was_written_stays(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    with MetricsLog(path, tmp_path / "events", 0, print) as log:
+    with MetricsLog(path, 0) as log:
         log.write(_line(1))
         whole, log._file = log._file, open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115 - by `log`
         with pytest.raises(
@@ -174,44 +150,7 @@ def test_a_full_disk_is_named_and_what_was_written_stays(tmp_path: Path) -> None
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(InputError, match=r"file/metrics\.jsonl: cannot be written"):
-        MetricsLog(tmp_path / "file" / "metrics.jsonl", tmp_path / "events", 0, print)
-
-
-# Its writer's thread may be about to write just then.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="tensorboard is not installed")
-def test_tensorboard_s_folder_may_vanish(tmp_path: Path) -> None:
-    events, said = tmp_path / "events", list[str]()
-    with MetricsLog(tmp_path / "metrics.jsonl", events, 0, said.append) as log:
-        log.write(_line(1))
-        shutil.rmtree(events)
-        for step in range(2, 50):
-            log.write(_line(step))
-    assert all("TensorBoard's events cannot be written" in message for message in said)
-    assert events.is_dir()
-    assert len(read_metrics(tmp_path / "metrics.jsonl")) == 49
-
-
-@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="tensorboard is not installed")
-@pytest.mark.parametrize("when", ["at the start", "later", "at the end"])
-def test_tensorboard_failing_stops_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
-) -> None:
-    from torch.utils.tensorboard import SummaryWriter
-
-    def fail(*arguments: Any, **options: Any) -> None:
-        raise OSError("no room")
-
-    method = {"at the start": "__init__", "later": "add_scalar", "at the end": "close"}[when]
-    said: list[str] = []
-    with monkeypatch.context() as patch:
-        patch.setattr(SummaryWriter, method, fail)
-        with MetricsLog(tmp_path / "metrics.jsonl", tmp_path / "events", 0, said.append) as log:
-            log.write(_line(1))
-            log.write(_line(2))
-    assert len(said) == 1
-    assert f"{tmp_path / 'events'}: TensorBoard's events cannot be written (no room)" in said[0]
-    assert len(read_metrics(tmp_path / "metrics.jsonl")) == 2
+        MetricsLog(tmp_path / "file" / "metrics.jsonl", 0)
 
 
 def test_curves_are_drawn_of_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -218,6 +218,7 @@ def _for_measuring(config: RunConfig, stage: Literal["bag", "full"], seconds: fl
         checkpoint_every=1e9,
         log_every=0.0,
         log_steps=1,
+        trackers=(),
     )
     return replace(config, training=options)
 

@@ -37,6 +37,7 @@ from xformer.training.precision import autocast
 from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span, group_factors
 from xformer.training.spikes import SpikeWatch
+from xformer.training.trackers import Trackers
 
 if TYPE_CHECKING:
     from xformer.training.team import Team
@@ -140,8 +141,12 @@ def train(
     tally_start, tally_tokens = time.monotonic(), state.tokens
     saved = logged = time.monotonic()
     last_saved = state.step
+    # One process speaks for all.
+    names = options.trackers if team is None or team.is_first else ()
+    name = training.run.path.resolve().name
+    trackers = Trackers(names, training.run.events, name, state.step, progress.say)
     with (
-        MetricsLog(training.run.metrics, training.run.events, state.step, progress.say) as log,
+        MetricsLog(training.run.metrics, state.step, trackers) as log,
         BatchesAhead(training.batches) as batches,
         _interruptible() as interrupted,
     ):

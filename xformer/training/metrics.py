@@ -1,12 +1,10 @@
-"""What a run writes down while it trains: metrics.jsonl, and TensorBoard's events where that is installed."""
+"""What a run writes down while it trains: metrics.jsonl, whose numbers go to the trackers too."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +17,7 @@ from xformer.errors import InputError
 from xformer.files import atomic_write
 from xformer.objectives import Loss
 from xformer.training.batches import StepBatch
+from xformer.training.trackers import Trackers
 
 
 class Tally:
@@ -99,21 +98,20 @@ class Tally:
 
 
 class MetricsLog:
-    """Appends to metrics.jsonl and, if the `plot` extra is installed, to TensorBoard."""
+    """Appends to metrics.jsonl, and tells the trackers."""
 
-    def __init__(self, path: Path, events: Path, step: int, say: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, step: int, trackers: Trackers | None = None) -> None:
         """Open the log of a run that is at `step`; lines of later steps are dropped.
 
         Args:
             path: metrics.jsonl.
-            events: TensorBoard's folder.
             step: of the checkpoint that the run goes on from.
-            say: told when TensorBoard fails, which stops no run.
+            trackers: what else gets each line's numbers; closed with the log.
 
         Raises:
             InputError: metrics.jsonl cannot be written.
         """
-        self._path, self._events, self._say = path, events, say
+        self._path, self._trackers = path, trackers
         try:
             kept = [line for line in read_metrics(path) if line["step"] <= step]
             with atomic_write(path) as file:
@@ -121,16 +119,6 @@ class MetricsLog:
             self._file = open(path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed by __exit__
         except OSError as error:
             raise self._unwritable(error) from error
-        self._board: Any = None
-        if importlib.util.find_spec("tensorboard") is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            try:
-                if not step and events.exists():
-                    shutil.rmtree(events)
-                self._board = SummaryWriter(str(events), purge_step=step + 1)
-            except Exception as error:
-                self._go_on_without_board(error)
 
     def __enter__(self) -> MetricsLog:
         return self
@@ -141,14 +129,11 @@ class MetricsLog:
         # What a full disk did not take was reported when it was written.
         with suppress(OSError):
             self._file.close()
-        if self._board is not None:
-            try:
-                self._board.close()
-            except Exception as failure:
-                self._go_on_without_board(failure)
+        if self._trackers is not None:
+            self._trackers.close()
 
     def write(self, line: dict[str, Any]) -> None:
-        """Write one line; it has `step`. Its numbers, and those one table down, go to TensorBoard too.
+        """Write one line; it has `step`.
 
         Raises:
             InputError: metrics.jsonl cannot be written: the disk is full, say.
@@ -158,14 +143,8 @@ class MetricsLog:
             self._file.flush()
         except OSError as error:
             raise self._unwritable(error) from error
-        if self._board is not None:
-            try:
-                # Someone may have cleared it away: what comes now is worth a new one.
-                self._events.mkdir(parents=True, exist_ok=True)
-                for name, value in _numbers(line):
-                    self._board.add_scalar(name, value, line["step"])
-            except Exception as error:
-                self._go_on_without_board(error)
+        if self._trackers is not None:
+            self._trackers.write(line)
 
     def flush_to_disk(self) -> None:
         """Return once every line is safe from a power cut: before a checkpoint that counts on them.
@@ -184,11 +163,6 @@ class MetricsLog:
             " mended, the same command goes on from the newest"
         )
 
-    def _go_on_without_board(self, error: Exception) -> None:
-        # TensorBoard's writer has a thread, and raises whatever went wrong in it at some later call.
-        self._board = None
-        self._say(f"{self._events}: TensorBoard's events cannot be written ({error}); going on without them")
-
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """All whole lines of metrics.jsonl; a last one that was cut short by a crash is left out.
@@ -205,11 +179,3 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         except (ValueError, TypeError) as error:
             raise InputError(f"{path}:{number}: expected a JSON object, {error}") from error
     return lines
-
-
-def _numbers(line: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    for key, value in line.items():
-        if isinstance(value, int | float) and key != "step":
-            yield key, value
-        if isinstance(value, dict):
-            yield from ((f"{key}/{name}", x) for name, x in value.items() if isinstance(x, int | float))

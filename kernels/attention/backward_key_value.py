@@ -27,14 +27,15 @@ from .scores import final_scores, load_relations
 from .tiles import (
     UNSPECIALIZED,
     add_product,
-    bounds,
     exponential,
     load_parts,
     multiply_rows,
     multiply_thin,
     place,
+    query_bounds,
     span,
     store_parts,
+    stretch,
     zero_parts,
 )
 
@@ -133,22 +134,20 @@ def attention_backward_key_value(
     grad_key, grad_key_rest = zero_parts(BLOCK_N, BLOCK_D, BLOCK_E)
     grad_value, grad_value_rest = zero_parts(BLOCK_N, BLOCK_D, BLOCK_E)
 
-    # Seen from a key, the queries that it must not reach when causal lie behind it.
-    begin, full_begin, full_end, end = bounds(
-        first, n_queries, -shift, half_window, BLOCK_N, BLOCK_M,
-        1 if CAUSAL else (2 if WINDOW else 0), 2 if WINDOW else 0,
-    )  # fmt: skip
+    begin, full_begin, full_end, end = query_bounds(
+        first, n_queries, shift, half_window, BLOCK_N, BLOCK_M, CAUSAL, WINDOW
+    )
     for head in range(kv_head * group, (kv_head + 1) * group):
         query_base = q + start_q * stride_qt + tl.cast(head, tl.int64) * stride_qh
         grad_base = grad_out + start_q * stride_gt + tl.cast(head, tl.int64) * stride_gh
         slope, line = load_relations(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
         for part in tl.static_range(3):
             if CAUSAL or WINDOW or part > 0:
+                low, high = stretch(part, begin, full_begin, full_end, end)
                 grad_key, grad_key_rest, grad_value, grad_value_rest = _walk(
                     grad_key, grad_key_rest, grad_value, grad_value_rest, key, key_rest, value, value_rest,
                     key_base, value_base, query_base, grad_base, lse, delta, start_q * n_heads + head,
-                    begin if part == 0 else (full_begin if part == 1 else full_end),
-                    full_begin if part == 0 else (full_end if part == 1 else end),
+                    low, high,
                     keys, shift, n_queries, n_keys, n_heads,
                     score_scale, cap, slope, line, far, half_window,
                     seed_low, seed_high, threshold, kept_scale,

@@ -21,14 +21,15 @@ from .scores import final_scores, load_relations
 from .tiles import (
     UNSPECIALIZED,
     add_product,
-    bounds,
     exponential,
+    key_bounds,
     load_parts,
     multiply_rows,
     multiply_thin,
     place,
     span,
     store_parts,
+    stretch,
     zero_parts,
 )
 
@@ -138,17 +139,16 @@ def attention_backward_query(
     grad_query, grad_query_rest = zero_parts(BLOCK_M, BLOCK_D, BLOCK_E)
     table = tl.zeros([R], tl.float32)
     carried = tl.zeros([BLOCK_M], tl.float32)
-    begin, full_begin, full_end, end = bounds(
-        first, n_keys, shift, half_window, BLOCK_M, BLOCK_N,
-        2 if WINDOW else 0, 1 if CAUSAL else (2 if WINDOW else 0),
-    )  # fmt: skip
+    begin, full_begin, full_end, end = key_bounds(
+        first, n_keys, shift, half_window, BLOCK_M, BLOCK_N, CAUSAL, WINDOW
+    )
     for part in tl.static_range(3):
         if WINDOW or part > 0:
+            low, high = stretch(part, begin, full_begin, full_end, end)
             grad_query, grad_query_rest, table, carried = _walk(
                 grad_query, grad_query_rest, table, carried, query, query_rest, grad, grad_rest,
                 query_base, grad_base, row_lse, row_delta, key_base, value_base,
-                begin if part == 0 else (full_begin if part == 1 else full_end),
-                full_begin if part == 0 else (full_end if part == 1 else end),
+                low, high,
                 rows, first + shift, shift, state, n_queries, n_keys,
                 score_scale, cap, slope, line, buckets, far, half_window, threshold, kept_scale,
                 stride_qt, stride_qd, stride_gt, stride_gd, stride_kt, stride_kd, stride_vt, stride_vd,

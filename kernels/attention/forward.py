@@ -28,13 +28,14 @@ from .tiles import (
     LOG2_E,
     UNSPECIALIZED,
     add_product,
-    bounds,
     exponential,
+    key_bounds,
     load_parts,
     multiply_rows,
     place,
     span,
     store_parts,
+    stretch,
     zero_parts,
 )
 
@@ -118,16 +119,15 @@ def attention_forward(
     if SINK:
         row_max = tl.zeros([BLOCK_M], tl.float32) + tl.load(sink + head) * (LOG2_E if FOLDED else 1.0)
         row_sum += 1.0
-    begin, full_begin, full_end, end = bounds(
-        first, n_keys, shift, half_window, BLOCK_M, BLOCK_N,
-        2 if WINDOW else 0, 1 if CAUSAL else (2 if WINDOW else 0),
-    )  # fmt: skip
+    begin, full_begin, full_end, end = key_bounds(
+        first, n_keys, shift, half_window, BLOCK_M, BLOCK_N, CAUSAL, WINDOW
+    )
     for part in tl.static_range(3):
         if WINDOW or part > 0:
+            low, high = stretch(part, begin, full_begin, full_end, end)
             acc, acc_rest, row_max, row_sum = _walk(
                 acc, acc_rest, row_max, row_sum, query, query_rest, key_base, value_base,
-                begin if part == 0 else (full_begin if part == 1 else full_end),
-                full_begin if part == 0 else (full_end if part == 1 else end),
+                low, high,
                 rows + shift, state, n_keys, score_scale, cap, slope, line, far, half_window, threshold,
                 stride_kt, stride_kd, stride_vt, stride_vd,
                 CAUSAL, WINDOW, ALIBI, BIAS, SOFTCAP, FOLDED, part != 1, DROPOUT, PRECISION,

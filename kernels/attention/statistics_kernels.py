@@ -25,14 +25,16 @@ from .tiles import (
     LN_2,
     LOG2_E,
     UNSPECIALIZED,
-    bounds,
     exponential,
+    key_bounds,
     load_parts,
     load_tile,
     multiply_rows,
     multiply_thin,
     place,
+    query_bounds,
     span,
+    stretch,
 )
 
 # Far below every score, and yet 0 * HIDDEN is 0, where 0 * -inf would be NaN.
@@ -152,20 +154,19 @@ def attention_row_statistics(
     path = tl.zeros([BLOCK_M, PARTS], tl.float32)
     most = tl.zeros([BLOCK_M, PARTS], tl.float32)
     mass = tl.zeros([BLOCK_M, PARTS], tl.float32)
-    begin, full_begin, full_end, end = bounds(
-        first, n_keys, shift, half_window, BLOCK_M, BLOCK_N,
-        2 if WINDOW else 0, 1 if CAUSAL else (2 if WINDOW else 0),
-    )  # fmt: skip
-    for stretch in tl.static_range(3):
-        if WINDOW or stretch > 0:
+    begin, full_begin, full_end, end = key_bounds(
+        first, n_keys, shift, half_window, BLOCK_M, BLOCK_N, CAUSAL, WINDOW
+    )
+    for part in tl.static_range(3):
+        if WINDOW or part > 0:
+            low, high = stretch(part, begin, full_begin, full_end, end)
             total, product, path, most, mass = _walk_keys(
                 total, product, path, most, mass,
                 query, query_rest, query_base, rows, n_queries, key_base, marks,
-                begin if stretch == 0 else (full_begin if stretch == 1 else full_end),
-                full_begin if stretch == 0 else (full_end if stretch == 1 else end),
+                low, high,
                 anchor, rows + shift, n_keys, score_scale, cap, slope, line, far, half_window,
                 stride_qt, stride_qd, stride_kt, stride_kd,
-                CAUSAL, WINDOW, ALIBI, BIAS, SOFTCAP, FOLDED, stretch != 1, MARKED,
+                CAUSAL, WINDOW, ALIBI, BIAS, SOFTCAP, FOLDED, part != 1, MARKED,
                 THIN, PARTS, PRECISION, D, BLOCK_D, BLOCK_E, BLOCK_M, BLOCK_N,
             )  # fmt: skip
 
@@ -253,20 +254,18 @@ def attention_received(
     slope, line = load_relations(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
 
     total = tl.zeros([BLOCK_N, PARTS], tl.float32)
-    # Seen from a key, the queries that it must not reach when causal lie behind it.
-    begin, full_begin, full_end, end = bounds(
-        first, n_queries, -shift, half_window, BLOCK_N, BLOCK_M,
-        1 if CAUSAL else (2 if WINDOW else 0), 2 if WINDOW else 0,
-    )  # fmt: skip
-    for stretch in tl.static_range(3):
-        if CAUSAL or WINDOW or stretch > 0:
+    begin, full_begin, full_end, end = query_bounds(
+        first, n_queries, shift, half_window, BLOCK_N, BLOCK_M, CAUSAL, WINDOW
+    )
+    for part in tl.static_range(3):
+        if CAUSAL or WINDOW or part > 0:
+            low, high = stretch(part, begin, full_begin, full_end, end)
             total = _walk_queries(
                 total, key, key_rest, key_base, keys, query_base, anchors, share, start_q * n_heads + head,
-                begin if stretch == 0 else (full_begin if stretch == 1 else full_end),
-                full_begin if stretch == 0 else (full_end if stretch == 1 else end),
+                low, high,
                 shift, n_queries, n_keys, n_heads, score_scale, cap, slope, line, far, half_window,
                 stride_qt, stride_qd, stride_kt, stride_kd,
-                CAUSAL, WINDOW, ALIBI, BIAS, SOFTCAP, FOLDED, stretch != 1,
+                CAUSAL, WINDOW, ALIBI, BIAS, SOFTCAP, FOLDED, part != 1,
                 THIN, PARTS, PRECISION, D, BLOCK_D, BLOCK_E, BLOCK_M, BLOCK_N,
             )  # fmt: skip
     tl.store(received + (start_k + keys) * n_heads + head, tl.sum(total, 1), mask=keys < n_keys)

@@ -180,3 +180,33 @@ def bounds(
     full_end = tl.maximum(full_end, 0) // STEP * STEP
     whole = full_begin < full_end
     return begin, tl.where(whole, full_begin, begin), tl.where(whole, full_end, begin), end
+
+
+@triton.jit
+def key_bounds(
+    first, n_keys, shift, half_window,
+    BLOCK: tl.constexpr, STEP: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr,
+):  # fmt: skip
+    """`bounds` of the keys that a block of queries sees."""
+    ahead: tl.constexpr = 1 if CAUSAL else (2 if WINDOW else 0)
+    return bounds(first, n_keys, shift, half_window, BLOCK, STEP, 2 if WINDOW else 0, ahead)
+
+
+@triton.jit
+def query_bounds(
+    first, n_queries, shift, half_window,
+    BLOCK: tl.constexpr, STEP: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr,
+):  # fmt: skip
+    """`bounds` of the queries that see a block of keys: those that may not, when causal, lie behind it."""
+    behind: tl.constexpr = 1 if CAUSAL else (2 if WINDOW else 0)
+    return bounds(first, n_queries, -shift, half_window, BLOCK, STEP, behind, 2 if WINDOW else 0)
+
+
+@triton.jit
+def stretch(PART: tl.constexpr, begin, full_begin, full_end, end):
+    """From where to where part 0, 1 or 2 of a walk goes: only the middle one needs no mask. See `bounds`."""
+    if PART == 0:
+        return begin, full_begin
+    if PART == 1:
+        return full_begin, full_end
+    return full_end, end

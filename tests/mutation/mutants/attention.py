@@ -86,9 +86,9 @@ FORWARD = Group(
             "beginnings aligned instead of ends",
         ),
         Mutant(
-            _FORWARD,
-            "2 if WINDOW else 0, 1 if CAUSAL else (2 if WINDOW else 0),",
-            "0, 1 if CAUSAL else (2 if WINDOW else 0),",
+            _TILES,
+            "BLOCK, STEP, 2 if WINDOW else 0, ahead",
+            "BLOCK, STEP, 0, ahead",
             "no mask at the window's far edge",
         ),
         Mutant(_FORWARD, "row_sum += 1.0", "row_sum += 0.0", "sink left out of the sum"),

@@ -28,8 +28,8 @@ KEY_VALUE = Group(
         ),
         Mutant(
             _KEY_VALUE,
-            "first, n_queries, -shift, half_window",
             "first, n_queries, shift, half_window",
+            "first, n_queries, -shift, half_window",
             "bounds turned the wrong way",
         ),
         Mutant(
@@ -40,8 +40,8 @@ KEY_VALUE = Group(
         ),
         Mutant(
             _KEY_VALUE,
-            "1 if CAUSAL else (2 if WINDOW else 0), 2 if WINDOW else 0,",
-            "2 if WINDOW else 0, 2 if WINDOW else 0,",
+            "BLOCK_N, BLOCK_M, CAUSAL, WINDOW",
+            "BLOCK_N, BLOCK_M, False, WINDOW",
             "no mask at the diagonal",
         ),
         Mutant(
@@ -152,8 +152,8 @@ QUERY = Group(
         ),
         Mutant(
             _QUERY,
-            "2 if WINDOW else 0, 1 if CAUSAL else (2 if WINDOW else 0),",
-            "2 if WINDOW else 0, 2 if WINDOW else 0,",
+            "BLOCK_M, BLOCK_N, CAUSAL, WINDOW",
+            "BLOCK_M, BLOCK_N, False, WINDOW",
             "no mask at the diagonal",
         ),
         Mutant(

@@ -68,8 +68,8 @@ STATISTICS = Group(
         ),
         Mutant(
             _KERNELS,
-            "first, n_queries, -shift, half_window",
             "first, n_queries, shift, half_window",
+            "first, n_queries, -shift, half_window",
             "bounds of what keys receive turned the wrong way",
         ),
         Mutant(

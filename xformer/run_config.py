@@ -65,7 +65,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         given = self.shards is None or self.tokenizer is not None
-        require(given, "data.tokenizer", self.tokenizer, "the model that data.shards were made with")
+        expected = f"the model that data.shards={self.shards!r} were made with"
+        require(given, "data.tokenizer", self.tokenizer, expected)
         for name in ("dev_groups", "test_groups"):
             require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "a whole number from 1")
         require(

@@ -5,7 +5,9 @@ python one_of_many.py FOLDER
 
 from __future__ import annotations
 
+import resource
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -19,10 +21,13 @@ from xformer.model import MultilingualModel
 from xformer.run_config import Sharding
 from xformer.tokenizer import Tokenizer
 from xformer.training.batches import StepBatches
+from xformer.training.checkpoint import CheckpointError, TrainingState, newest_checkpoint
 from xformer.training.distributed import Processes, distribute, together
 from xformer.training.distributed_losses import ShareLosses
+from xformer.training.optimizer import make_optimizer
 from xformer.training.partition import share_of
 from xformer.training.run_directory import RunDirectory
+from xformer.training.team import Team
 
 
 def main(folder: Path) -> int:
@@ -31,6 +36,7 @@ def main(folder: Path) -> int:
         for sharding in get_args(Sharding):
             for bag in (False, True):
                 compute(sharding, bag, folder, processes)
+        save_where_one_has_no_room(folder, processes)
     return 0
 
 
@@ -56,6 +62,33 @@ def compute(sharding: Sharding, bag: bool, folder: Path, processes: Processes) -
             found[f"grad.{name}"] = whole().contiguous()
     if processes.is_first:
         save_file(found, folder / f"{sharding}-{bag}.safetensors")
+
+
+def save_where_one_has_no_room(folder: Path, processes: Processes) -> None:
+    """A checkpoint that one process cannot write is none, for all; what was there stays."""
+    config = RunDirectory(folder).load_config()
+    config = replace(config, training=replace(config.training, sharding="full"))
+    model = MultilingualModel(config.model, config.objectives.pooling)
+    team = Team(processes, model, config, folder / "saved")
+    optimizer = make_optimizer(model, model.encoder.token_embedding, config.optimizer)
+    team.save(optimizer, TrainingState(step=1), keep=1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if not processes.is_first:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+    said = ""
+    try:
+        team.save(optimizer, TrainingState(step=2), keep=1)
+    except CheckpointError as error:
+        said = str(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "step-00000002: this checkpoint cannot be written (process 1: " in said, said
+    assert "step-00000001 is as it was" in said, said
+    found = newest_checkpoint(folder / "saved", processes)
+    assert found is not None
+    assert found.state.step == 1
+    processes.wait()
+    team.save(optimizer, TrainingState(step=2), keep=1)
+    assert [path.name for path in (folder / "saved").iterdir()] == ["step-00000002"]
 
 
 if __name__ == "__main__":

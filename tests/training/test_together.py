@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.usefixtures("_no_picture"),
 ]
 HERE = Path(__file__).parent
-Leg = tuple[int, RunDirectory, str]  # so many processes go on with a run, with a setting
+Leg = tuple[int, RunDirectory, tuple[str, ...]]  # so many processes go on with a run, with settings
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +52,27 @@ def quiet(config: RunConfig) -> RunConfig:
 def runs(
     quiet: RunConfig, begin: Callable[[RunConfig], RunDirectory], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, RunDirectory]:
-    """Four steps on two processes, of either kind; from there eight, on other processes of other kinds."""
+    """Four steps on two processes, of either kind; from there on with others of other kinds."""
     folder = tmp_path_factory.mktemp("together")
     runs = {"none": begin(quiet), "full": begin(quiet)}
-    _together(*((2, run, f"training.sharding={name!r}") for name, run in runs.items()))
+    often = "training.checkpoint_every=1e-9"
+    _together(*((2, run, (f"training.sharding={name!r}", often)) for name, run in runs.items()))
     legs: list[Leg] = []
     for name, first, count, sharding in (
         ("none, then full on 3", "none", 3, "full"),
-        ("full, then none on 2", "full", 2, "none"),
         ("full, then full on 3", "full", 3, "full"),
+        ("full and damaged, then none on 2", "full", 2, "none"),
     ):
         runs[name] = RunDirectory(folder / name)
         shutil.copytree(runs[first].path, runs[name].path)
-        legs.append((count, runs[name], f"training.sharding={sharding!r}"))
-    _together(*legs, steps=8)
+        # Steps that are done again are done with the length that they had.
+        steps = 4 if "damaged" in name else 8
+        legs.append((count, runs[name], (f"training.sharding={sharding!r}", f"training.steps={steps}")))
+    part = _newest(runs[name]).path / "model-00002-of-00002.safetensors"
+    part.write_bytes(part.read_bytes()[:-1] + b"!")
+    said = _together(*legs)
+    assert f"{part}: damaged" in said
+    assert said.count("going back to the checkpoint before it") == 1
     return runs
 
 
@@ -77,10 +84,10 @@ def _fp64() -> Iterator[None]:
     torch.set_default_dtype(before)
 
 
-def _together(*legs: Leg, steps: int = 4) -> None:
+def _together(*legs: Leg) -> str:
     command: list[object] = [sys.executable, HERE / "many.py"]
-    for count, run, setting in legs:
-        command += [count, run.path, setting, f"training.steps={steps}", "--"]
+    for count, run, settings in legs:
+        command += [count, run.path, *settings, "--"]
     environment = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [str(part) for part in command],
@@ -90,7 +97,9 @@ def _together(*legs: Leg, steps: int = 4) -> None:
         timeout=240,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    return said
 
 
 def _newest(run: RunDirectory) -> Checkpoint:
@@ -164,8 +173,10 @@ def test_a_run_on_two_is_the_run_on_one_and_goes_on_with_one(
     _assert_same(run, one[8])
 
 
-@pytest.mark.parametrize("name", ["none, then full on 3", "full, then none on 2", "full, then full on 3"])
+@pytest.mark.parametrize(
+    "name", ["none, then full on 3", "full, then full on 3", "full and damaged, then none on 2"]
+)
 def test_it_goes_on_with_other_processes_of_another_kind(
     name: str, runs: dict[str, RunDirectory], one: dict[int, RunDirectory]
 ) -> None:
-    _assert_same(runs[name], one[8])
+    _assert_same(runs[name], one[4 if "damaged" in name else 8])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import pytest
@@ -104,11 +104,12 @@ def test_texts_fit_the_model() -> None:
 
 def test_joined_pairs_fit_learned_positions() -> None:
     data, short = DataConfig(max_length=64), ModelConfig(max_length=128, positions="learned")
+    joined = ObjectivesConfig(translation_lm_tokens=512)
     with pytest.raises(ValueError, match=r"data\.max_length: expected at most 63"):
-        RunConfig(model=short, data=data)
-    RunConfig(model=short, data=data, objectives=ObjectivesConfig(translation_lm_tokens=0))
-    RunConfig(model=ModelConfig(max_length=129, positions="learned"), data=data)
-    RunConfig(model=ModelConfig(max_length=64), data=data)  # rotary positions have no end
+        RunConfig(model=short, data=data, objectives=joined)
+    RunConfig(model=short, data=data, objectives=replace(joined, translation_lm_tokens=0))
+    RunConfig(model=ModelConfig(max_length=129, positions="learned"), data=data, objectives=joined)
+    RunConfig(model=ModelConfig(max_length=64), data=data, objectives=joined)  # rotary positions have no end
 
 
 def test_the_vocabulary_fits_the_embedding() -> None:

@@ -61,6 +61,9 @@ class ModelConfig:
         zero_init_residual: each block begins as the identity: its two output projections start at zero, so
             that the model starts as a bag of subwords and can only improve on it.
         init_std: standard deviation of the initial weights.
+        sentence_share: share of the residual stream, its first coordinates, that a sentence's vector is made
+            of. What translations must not differ in lies there; the rest may hold what they do differ in, the
+            language itself above all, without which no masked token can be guessed.
     """
 
     vocab_size: int = 32_768
@@ -94,6 +97,7 @@ class ModelConfig:
     attention_dropout: float = 0.0
     zero_init_residual: bool = True
     init_std: float = 0.02
+    sentence_share: float = 0.75
 
     def __post_init__(self) -> None:
         choices = {"positions": Positions, "norm": Norm, "activation": Activation}
@@ -119,6 +123,8 @@ class ModelConfig:
         for name in ("dropout", "attention_dropout"):
             self._require(0 <= getattr(self, name) < 1, name, "a probability in [0, 1)")
         self._require(self.norm_eps > 0, "norm_eps", "a positive number")
+        some = 0 < self.sentence_share <= 1 and self.d_sentence >= 1
+        self._require(some, "sentence_share", "a share in (0, 1], of a coordinate at least")
 
     def _require(self, condition: bool, name: str, expected: str) -> None:
         require(condition, f"model.{name}", getattr(self, name), expected)
@@ -135,7 +141,7 @@ class ModelConfig:
         sizes: dict[str, Any] = dict(vocab_size=250_002, d_model=768, n_layers=12, n_heads=12, d_ff=3072)
         positions = {"positions": "learned", "max_length": 512, "position_offset": 2, "n_segments": 1}
         norms = {"norm_position": "post", "skip_first_norm": False, "final_norm": False, "bias": True}
-        blocks = {"activation": "gelu", "window": None, "zero_init_residual": False}
+        blocks = {"activation": "gelu", "window": None, "zero_init_residual": False, "sentence_share": 1.0}
         rates = {"dropout": 0.1, "attention_dropout": 0.1}
         return cls(**sizes | positions | norms | blocks | rates | overrides)
 
@@ -143,12 +149,18 @@ class ModelConfig:
     def modernbert(cls, **overrides: Any) -> Self:
         """ModernBERT-base, or the same architecture with other fields."""
         sizes: dict[str, Any] = dict(vocab_size=50_368, d_model=768, n_layers=22, n_heads=12, d_ff=1152)
-        return cls(**sizes | {"max_length": 8192, "zero_init_residual": False} | overrides)
+        others = {"max_length": 8192, "zero_init_residual": False, "sentence_share": 1.0}
+        return cls(**sizes | others | overrides)
 
     @property
     def d_head(self) -> int:
         """Width of one attention head."""
         return self.d_model // self.n_heads
+
+    @property
+    def d_sentence(self) -> int:
+        """Width of a sentence's vector: the first coordinates of the residual stream."""
+        return round(self.sentence_share * self.d_model)
 
     @property
     def gated(self) -> bool:

@@ -136,6 +136,22 @@ class Encoder(nn.Module):
             states.append(block(states[-1], batch, relations[self.config.is_global(layer)], backend))
         return states
 
+    @torch.no_grad()
+    def start_with_the_mean(self) -> None:
+        """Make the first block's attention add the mean over the sequence to each of its tokens.
+
+        All keys are zero, so that all tokens weigh the same; values and output are the identity. Behind the
+        embedding's norm the mean over the tokens then keeps its direction: it doubles. Without a block there
+        is nothing to do.
+        """
+        if not self.config.n_layers:
+            return
+        attention, width = self.layers[0].attn, self.config.d_model
+        identity = torch.eye(width)
+        attention.Wqkv.weight[width : 2 * width].zero_()  # type: ignore[union-attr, index]
+        attention.Wqkv.weight[2 * width :].copy_(identity)  # type: ignore[union-attr, index]
+        attention.Wo.weight.copy_(identity)  # type: ignore[union-attr, operator]
+
     def _depth(self, n_layers: int | None) -> int:
         if n_layers is None:
             return self.config.n_layers

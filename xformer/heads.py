@@ -76,7 +76,12 @@ class MaskedLMHead(nn.Module):
         return F.linear(rows, embedding if self.weight is None else self.weight, self.bias)
 
     def loss(
-        self, hidden: Tensor, selected: Tensor, embedding: Tensor, targets: Tensor
+        self,
+        hidden: Tensor,
+        selected: Tensor,
+        embedding: Tensor,
+        targets: Tensor,
+        pieces: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Cross-entropy of some tokens, whose logits are never all in memory.
 
@@ -84,15 +89,22 @@ class MaskedLMHead(nn.Module):
             hidden: (T, C) as in `forward`.
             selected: (S,) as there.
             embedding: (V, C) as there.
-            targets: (S,) int64, the tokens that should be there.
+            targets: (S,) int64, the tokens that should be there; with `pieces` their places among those.
+            pieces: (K,) int64 ids that alone are to be told apart, and (K,) what is added to their logits;
+                None for the whole vocabulary.
 
         Returns:
             The mean in nats, 0 if nothing is selected, and each loss (S,), without a gradient; both in
             at least fp32.
         """
         rows = self.head(hidden.index_select(0, selected))
-        weight = embedding if self.weight is None else self.weight
-        return linear_cross_entropy(rows, weight, targets, bias=self.bias, return_items=True)
+        weight: Tensor = embedding if self.weight is None else self.weight
+        bias: Tensor | None = self.bias
+        if pieces is not None:
+            ids, added = pieces
+            weight, added = F.embedding(ids, weight), added.to(weight.dtype)
+            bias = added if bias is None else bias.index_select(0, ids) + added
+        return linear_cross_entropy(rows, weight, targets, bias=bias, return_items=True)
 
     @torch.no_grad()
     def start_from_unigram(self, log_probs: Tensor) -> None:

@@ -1,6 +1,6 @@
 """What is pretrained: an encoder, its masked-LM head, and its pooling.
 
-Shapes: T tokens, B sequences, S selected tokens, C d_model, V vocabulary.
+Shapes: T tokens, B sequences, S selected tokens, C d_model, D width of a sentence's vector, V vocabulary.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class MultilingualModel(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.masked_lm = MaskedLMHead(config)
-        self.pooling = Pooling(config.d_model, pooling)
+        self.pooling = Pooling(config.d_sentence, pooling)
 
     def token_logits(
         self, batch: Packed, selected: Tensor, *, n_layers: int | None = None, backend: str | None = None
@@ -44,23 +44,29 @@ class MultilingualModel(nn.Module):
         selected: Tensor,
         targets: Tensor,
         *,
+        pieces: tuple[Tensor, Tensor] | None = None,
         n_layers: int | None = None,
         backend: str | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The mean cross-entropy in nats of `targets` (S,) at the tokens `selected` (S,), and each (S,).
 
-        Only the mean has a gradient.
+        Only the mean has a gradient. Arguments as `MaskedLMHead.loss`.
         """
         hidden = self.encoder(batch, n_layers=n_layers, backend=backend)
-        return self.masked_lm.loss(hidden, selected, self.encoder.token_embedding, targets)
+        return self.masked_lm.loss(hidden, selected, self.encoder.token_embedding, targets, pieces)
 
     def sentence_vectors(
         self, batch: Packed, *, n_layers: int | None = None, backend: str | None = None
     ) -> Tensor:
-        """Unit vectors (B, C), one a sequence, in the packed order.
+        """Unit vectors (B, D), one a sequence, in the packed order; D is `config.d_sentence`.
 
-        They are pooled before the final norm, which would erase each token's length in the residual stream:
-        the weight that a bag of subwords gives it.
+        They are pooled from the first D coordinates of each token's state: those that languages share. And
+        before the final norm, which would erase each token's length in the residual stream: the weight that
+        a bag of subwords gives it.
         """
         hidden = self.encoder(batch, n_layers=n_layers, backend=backend, final_norm=False)
-        return F.normalize(self.pooling(hidden, batch), dim=-1)
+        return self.pool(hidden, batch)
+
+    def pool(self, hidden: Tensor, batch: Packed) -> Tensor:
+        """Sentence vectors (B, D) of a residual stream (T, C)."""
+        return F.normalize(self.pooling(hidden[:, : self.config.d_sentence], batch), dim=-1)

@@ -97,7 +97,7 @@ class MaskingConfig:
     unit: Masking = "token"
     span_mean: float = 3.0
     span_max: int = 10
-    replacement: Replacement = "80-10-10"
+    replacement: Replacement = "mask"
 
     def __post_init__(self) -> None:
         table = "objectives.masking"
@@ -117,14 +117,17 @@ class ObjectivesConfig:
     Attributes:
         masking: of the masked and the translation LM.
         masked_lm_tokens: tokens of single texts in a step, about.
+        masked_lm_candidates: pieces that are drawn, beside a step's own targets, for hidden tokens to be told
+            from, here and in the translation LM (`xformer.objectives.candidates`); 0 for the whole
+            vocabulary.
         masked_lm_weight: factor of that loss (nats per predicted token).
         translation_lm_tokens: tokens of concatenated translation pairs in a step, about (Lample and Conneau
             2019).
         translation_lm_weight: factor of that loss.
         alignment_tokens: tokens of translation pairs, encoded apart, in a step, about.
-        bag_tokens: the same for the alignment of the model without its blocks. It is so cheap that it can
-            afford more wrong answers to tell each right one from. Alone in the bag stage, beside the rest
-            afterwards.
+        bag_tokens: the same in the bag stage, which runs no blocks. That is so cheap that it can afford more
+            wrong answers to tell each right one from. Once the blocks have joined, the pairs of
+            `alignment_tokens` are aligned before the blocks as well as after them.
         alignment_languages: `one`: the pairs of a step have one language on one side, so that wrong answers
             are in the language of the right one, as in retrieval; `mixed`: they have all, by their shares.
         alignment_weight: factor of that loss (nats per sequence).
@@ -134,11 +137,12 @@ class ObjectivesConfig:
     """
 
     masking: MaskingConfig = field(default_factory=MaskingConfig)
-    masked_lm_tokens: int = 1_024
-    masked_lm_weight: float = 0.3
-    translation_lm_tokens: int = 512
-    translation_lm_weight: float = 0.3
-    alignment_tokens: int = 2_048
+    masked_lm_tokens: int = 1_536
+    masked_lm_candidates: int = 4_096
+    masked_lm_weight: float = 1.0
+    translation_lm_tokens: int = 0
+    translation_lm_weight: float = 1.0
+    alignment_tokens: int = 1_024
     bag_tokens: int = 12_288
     alignment_languages: Together = "one"
     alignment_weight: float = 1.0
@@ -152,6 +156,12 @@ class ObjectivesConfig:
             require(
                 getattr(self, name) >= 0, f"objectives.{name}", getattr(self, name), "a whole number from 0"
             )
+        require(
+            self.masked_lm_candidates >= 0,
+            "objectives.masked_lm_candidates",
+            self.masked_lm_candidates,
+            "a whole number from 0",
+        )
         require(self.bag_tokens >= 1, "objectives.bag_tokens", self.bag_tokens, "a whole number from 1")
         sizes = tuple(getattr(self, name) for name in tokens)
         fields = ", ".join(f"objectives.{name}" for name in tokens)
@@ -240,7 +250,7 @@ class TrainingConfig:
 
     budget: str | None = "10m"
     steps: int | None = None
-    bag_share: float = 0.6
+    bag_share: float = 0.15
     precision: Precision = "auto"
     sharding: Sharding = "none"
     checkpoint_every: float = 120.0

@@ -6,6 +6,7 @@ Shapes: none here; batches carry their own.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ from xformer.tokenizer import Tokenizer
 from xformer.training.batches import StepBatch, StepBatches
 from xformer.training.checkpoint import TrainingState
 from xformer.training.loop import Training, train
+from xformer.training.memory import keep_freed_memory
 from xformer.training.metrics import read_metrics
 from xformer.training.optimizer import make_optimizer
 from xformer.training.precision import choose_precision
@@ -86,6 +88,7 @@ def train_ours(
     config = replace(config, training=options)
     device, run = torch.device("cpu"), RunDirectory(scratch)
     precision = choose_precision(options.precision, device, config.model.d_model)
+    keep_freed_memory()
     began = time.perf_counter()
     model = build_model(config, shards)
     setup = time.perf_counter() - began
@@ -146,19 +149,25 @@ def _with_blocks(run: RunDirectory, state: TrainingState) -> tuple[int, float]:
 def _work_of_a_step(config: RunConfig, batches: StepBatches, model: MultilingualModel, steps: int) -> Work:
     """The mean over some steps of what goes through the blocks; what a bag alone reads does not count."""
     head = model.masked_lm.head
-    cost = Cost.of(model.encoder.layers, head, config.model.d_model, config.model.vocab_size)
+    d_model, vocabulary = config.model.d_model, config.model.vocab_size
+
+    def cost(pieces: int | None) -> Cost:
+        return Cost.of(model.encoder.layers, head, d_model, vocabulary if pieces is None else pieces)
+
     made = [_work(batches.make(int(step)), cost) for step in np.linspace(0, max(steps - 1, 0), _SAMPLED)]
     tokens = sum(work.tokens for work in made) // _SAMPLED
     return Work(tokens, sum(work.flops for work in made) / _SAMPLED)
 
 
-def _work(batch: StepBatch, cost: Cost) -> Work:
+def _work(batch: StepBatch, cost: Callable[[int | None], Cost]) -> Work:
+    """What a step asks for, given what it costs to tell a hidden token from so many pieces."""
     tokens, flops = 0, 0.0
     for part in (batch.masked_lm, batch.translation_lm):
         if part is not None:
-            flops += cost.training(part.inputs.lengths, len(part.targets))
+            pieces = None if part.candidates is None else len(part.candidates.ids)
+            flops += cost(pieces).training(part.inputs.lengths, len(part.targets))
             tokens += part.inputs.n_tokens
     if batch.alignment is not None:
-        flops += cost.training(batch.alignment.inputs.lengths, 0)
+        flops += cost(None).training(batch.alignment.inputs.lengths, 0)
         tokens += batch.alignment.inputs.n_tokens
     return Work(tokens, flops)

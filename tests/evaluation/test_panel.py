@@ -33,7 +33,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path,
     """The same run with and without a panel that looks after each step; its settings; what was said."""
     folder = tmp_path_factory.mktemp("panel")
     config = made_up_config(made_up_corpus(folder / "corpus"), steps=4)
-    config = replace(config, training=replace(config.training, panel_every=1e-9))
+    config = replace(config, training=replace(config.training, panel_every=1e-9, bag_share=0.6))
     said = StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)

@@ -45,7 +45,7 @@ def test_it_counts_what_is_there(
     )
     whole = Unigram.fit(shards)
     assert {(int(a), int(b)): int(whole.counts[a, b]) for a, b in np.argwhere(whole.counts)} == counts
-    monkeypatch.setattr("xformer.evaluation.unigram._TOKENS_AT_ONCE", 7)
+    monkeypatch.setattr("xformer.data.counts._TOKENS_AT_ONCE", 7)
     in_parts = Unigram.fit(shards)
     np.testing.assert_array_equal(in_parts.counts, whole.counts)
     np.testing.assert_array_equal(in_parts.pseudo_tokens, whole.pseudo_tokens)

@@ -162,7 +162,8 @@ def test_hiding_changes_the_chosen_tokens_only(
 def test_eight_in_ten_are_masked_one_is_random_and_one_is_kept() -> None:
     size = 60_000
     tokens = np.full(size, 20)
-    shown = hide(tokens, np.arange(size), MaskingConfig(), VOCABULARY, np.random.default_rng(0))
+    rule = MaskingConfig(replacement="80-10-10")
+    shown = hide(tokens, np.arange(size), rule, VOCABULARY, np.random.default_rng(0))
     share = np.bincount(shown, minlength=VOCABULARY) / size
     text = VOCABULARY - FIRST_BYTE_ID
     expected = np.zeros(VOCABULARY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -55,6 +56,7 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         tie_embeddings=draw(st.booleans()),
         head_activation_norm=draw(st.booleans()),
         decoder_bias=draw(st.booleans()),
+        sentence_share=draw(st.sampled_from((0.5, 1.0))),
     )
 
 
@@ -124,7 +126,7 @@ def test_local_layers_and_those_left_out_cost_less() -> None:
 
 def test_operations_of_the_alignment() -> None:
     config = ModelConfig(d_model=12, n_layers=0, n_heads=2)
-    left, right = torch.randn(2, 7, 12, requires_grad=True).unbind(0)
+    left, right = torch.randn(2, 7, config.d_sentence, requires_grad=True).unbind(0)
     with FlopCounterMode(display=False) as forward:
         loss = contrastive_loss(left, right, torch.arange(7), scale=20.0, margin=0.3).sum()
     assert forward.get_total_flops() == alignment_flops(config, 7)
@@ -145,7 +147,7 @@ def _batch(vocabulary: int) -> StepBatch:
     masked = MaskedBatch(packed, selected, packed.tokens[selected], language)
     pairs = AlignmentBatch(pack(texts(60)), torch.arange(30), np.zeros(60, dtype=np.int64))
     none = np.zeros(1, dtype=np.int64)
-    return StepBatch(masked, None, pairs, pairs, np.zeros(1), none, none)
+    return StepBatch(masked, None, pairs, None, np.zeros(1), none, none)
 
 
 def test_the_passes_of_a_step() -> None:
@@ -157,6 +159,9 @@ def test_the_passes_of_a_step() -> None:
     blocks, head = encoder_flops(config, masked.lengths), masked_lm_flops(config, masked.selected)
     assert masked.forward_flops(config) == blocks + head
     assert bag.forward_flops(config) == alignment_flops(config, 30)
+    few = replace(masked, candidates=20)
+    assert masked.forward_flops(config) - few.forward_flops(config) == 2 * 8 * 30 * masked.selected
+    assert few.activation_bytes(config, "fp32") == masked.activation_bytes(config, "fp32") - 4 * 8 * 30
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -79,7 +79,8 @@ def test_when_the_blocks_join_nothing_jumps(after_the_bag: Bag) -> None:
         full = loop.step_losses(model, batch, config.objectives, None)
     assert set(bag) == {"masked_lm", "translation_lm", "alignment", "bag_alignment"}
     for name in bag:
-        assert torch.equal(bag[name].items, full[name].items), name
+        # A mean over tokens to each of which the mean was added is twice the mean: the same, up to rounding.
+        torch.testing.assert_close(bag[name].items, full[name].items, rtol=0, atol=1e-4, msg=name)
 
 
 def test_without_alignment_there_is_no_bag(begin: Begin, config: RunConfig, listening: Listening) -> None:
@@ -166,7 +167,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(
     saved = load_file(run.bad_batch)
     assert batch.alignment is not None
     assert torch.equal(saved["alignment.tokens"], batch.alignment.inputs.tokens)
-    parts = {"masked_lm", "translation_lm", "alignment", "bag_alignment"}
+    parts = {"masked_lm", "translation_lm", "alignment"}
     assert {name.split(".")[0] for name in saved} == parts
 
     # What the message advises works.

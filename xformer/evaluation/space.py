@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
@@ -136,14 +135,14 @@ def layer_vectors(
         progress: called with ("layers", texts done, texts in all).
     """
     depth = 1 + (model.config.n_layers if n_layers is None else n_layers)
-    vectors = [torch.empty(len(texts.examples), model.config.d_model) for _ in range(depth)]
+    vectors = [torch.empty(len(texts.examples), model.config.d_sentence) for _ in range(depth)]
     lengths, done = np.asarray(texts.shards.n_tokens)[texts.examples], 0
     with evaluation_mode(model):
         for rows in length_batches(lengths, batch_tokens):
             batch = pack([texts.shards[int(example)] for example in texts.examples[rows]], device)
             for layer, hidden in enumerate(model.encoder.hidden_states(batch, n_layers=n_layers)):
-                unit = F.normalize(model.pooling(hidden, batch), dim=-1)
-                vectors[layer][torch.from_numpy(rows)] = batch.unsort(unit).float().cpu()
+                unit = batch.unsort(model.pool(hidden, batch))
+                vectors[layer][torch.from_numpy(rows)] = unit.float().cpu()
             done += len(rows)
             if progress:
                 progress("layers", done, len(texts.examples))

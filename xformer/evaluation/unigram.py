@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.evaluation.encode import Progress
 from xformer.objectives import MaskedBatch
@@ -17,7 +18,6 @@ from xformer.tokenizer.special import FIRST_BYTE_ID
 
 _GRID = 2.0 ** np.arange(21)
 _HELD_PART = 10
-_TOKENS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Unigram:
             train: the training split.
             progress: called with ("count tokens", texts done, texts in all).
         """
-        counts, held = _count(train, progress)
+        counts = count_tokens(train, progress=progress)
+        held = count_tokens(train, np.asarray(train.group) % _HELD_PART == 0)
         pseudo_tokens = _choose_smoothing(counts - held, held)
         return cls(counts, _shared(counts), pseudo_tokens)
 
@@ -65,28 +66,6 @@ class Unigram:
         return replace(
             self, counts=np.zeros_like(self.counts), pseudo_tokens=np.ones_like(self.pseudo_tokens)
         )
-
-
-def _count(train: TokenShards, progress: Progress | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(L, V) counts of all examples, and of the tenth of groups that is set apart."""
-    size = len(train.languages) * train.info.vocab_size
-    counts, held = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
-    lengths = np.asarray(train.n_tokens)
-    begins = np.cumsum(lengths, dtype=np.int64) - lengths
-    edges = np.searchsorted(begins, np.arange(0, int(lengths.sum(dtype=np.int64)), _TOKENS_AT_ONCE))
-    for start, stop in zip(edges, [*edges[1:], len(train)], strict=True):
-        if start == stop:
-            continue
-        tokens = np.concatenate([train[example] for example in range(start, stop)])
-        offset = train.language[start:stop].astype(np.int64) * train.info.vocab_size
-        keys = tokens + np.repeat(offset, lengths[start:stop])
-        apart = np.repeat(train.group[start:stop] % _HELD_PART == 0, lengths[start:stop])
-        counts += np.bincount(keys, minlength=size)
-        held += np.bincount(keys[apart], minlength=size)
-        if progress:
-            progress("count tokens", int(stop), len(train))
-    shape = len(train.languages), train.info.vocab_size
-    return counts.reshape(shape), held.reshape(shape)
 
 
 def _shared(counts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -66,6 +66,8 @@ def config_to_huggingface(config: ModelConfig) -> dict[str, Any]:
         "initializer_range": config.init_std,
         "tie_word_embeddings": config.tie_embeddings,
         **_SPECIAL_IDS,
+        # Ours alone; their library keeps what it does not know.
+        **({"sentence_share": config.sentence_share} if config.sentence_share < 1 else {}),
     }
     if family != "modernbert":
         if family == "xlm-roberta":
@@ -183,6 +185,7 @@ def _sizes(fields: Mapping[str, Any]) -> dict[str, Any]:
         "n_heads": int(_field(fields, "num_attention_heads")),
         "d_ff": int(_field(fields, "intermediate_size")),
         "init_std": float(fields.get("initializer_range", 0.02)),
+        "sentence_share": float(fields.get("sentence_share", 1.0)),
     }
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from xformer.layers import Backend
 from xformer.model import MultilingualModel
 from xformer.objectives.loss import Loss, at_least_fp32
 from xformer.packed import Packed, pack
@@ -97,7 +98,28 @@ def alignment_loss(
     backend: str | None = None,
 ) -> Loss:
     """Contrastive loss of a batch of pairs, in nats a text."""
-    vectors = batch.inputs.unsort(model.sentence_vectors(batch.inputs, n_layers=n_layers, backend=backend))
-    left, right = vectors.chunk(2)
+    vectors = model.sentence_vectors(batch.inputs, n_layers=n_layers, backend=backend)
+    return _loss(vectors, batch, scale, margin)
+
+
+def alignment_losses(
+    model: MultilingualModel,
+    batch: AlignmentBatch,
+    *,
+    scale: float,
+    margin: float,
+    n_layers: int | None = None,
+    backend: Backend | None = None,
+) -> tuple[Loss, Loss]:
+    """The same of one batch before the blocks, as a bag of subwords, and after them; embedded only once."""
+    states = model.encoder.hidden_states(batch.inputs, n_layers=n_layers, backend=backend)
+    before, after = (
+        _loss(model.pool(state, batch.inputs), batch, scale, margin) for state in (states[0], states[-1])
+    )
+    return before, after
+
+
+def _loss(vectors: Tensor, batch: AlignmentBatch, scale: float, margin: float) -> Loss:
+    left, right = batch.inputs.unsort(vectors).chunk(2)
     items = contrastive_loss(left, right, batch.group, scale=scale, margin=margin)
     return Loss(items.mean(), items.detach(), batch.language)

@@ -6,7 +6,7 @@ Shapes: T tokens, B sequences, S selected tokens, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xformer.model import MultilingualModel
+from xformer.objectives.candidates import Candidates, CandidateSampler
 from xformer.objectives.loss import Loss
 from xformer.objectives.masking import choose, hide
 from xformer.packed import Packed, pack
@@ -29,17 +30,24 @@ class MaskedBatch:
         selected: (S,) int64, the rows to predict at.
         targets: (S,) int64, the ids that were there.
         language: (S,) the language of each target, on the host.
+        candidates: the pieces that targets are told from; None for the whole vocabulary.
     """
 
     inputs: Packed
     selected: Tensor
     targets: Tensor
     language: NDArray[np.int64]
+    candidates: Candidates | None = None
 
     def to(self, device: torch.device | str) -> MaskedBatch:
         """The same batch on another device."""
         selected, targets = self.selected.to(device), self.targets.to(device)
-        return MaskedBatch(self.inputs.to(device), selected, targets, self.language)
+        candidates = self.candidates and self.candidates.to(device)
+        return MaskedBatch(self.inputs.to(device), selected, targets, self.language, candidates)
+
+    def among(self, sampler: CandidateSampler, rng: np.random.Generator) -> MaskedBatch:
+        """The same batch, on the host, with candidates."""
+        return replace(self, candidates=sampler.draw(self.targets.numpy(), rng))
 
 
 def masked_lm_batch(
@@ -93,8 +101,18 @@ def hide_tokens(
 def masked_lm_loss(
     model: MultilingualModel, batch: MaskedBatch, *, n_layers: int | None = None, backend: str | None = None
 ) -> Loss:
-    """Cross-entropy of the hidden tokens, in nats a token. Their logits are never all in memory."""
+    """Cross-entropy of the hidden tokens, in nats a token. Their logits are never all in memory.
+
+    With candidates it is the cross-entropy of telling a token from those: it falls as the other does, and
+    is not of its size.
+    """
+    candidates = batch.candidates
     value, items = model.token_losses(
-        batch.inputs, batch.selected, batch.targets, n_layers=n_layers, backend=backend
+        batch.inputs,
+        batch.selected,
+        batch.targets if candidates is None else candidates.places,
+        pieces=None if candidates is None else (candidates.ids, -candidates.log_chance),
+        n_layers=n_layers,
+        backend=backend,
     )
     return Loss(value, items, batch.language)

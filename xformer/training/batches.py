@@ -14,11 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xformer.data.counts import count_tokens
 from xformer.data.pairs import TranslationPairs
 from xformer.data.sampling import LanguageSampler, language_shares
 from xformer.data.shards import TokenShards
 from xformer.objectives import (
     AlignmentBatch,
+    CandidateSampler,
     MaskedBatch,
     alignment_batch,
     masked_lm_batch,
@@ -35,7 +37,7 @@ class StepBatch:
         masked_lm: single texts with gaps.
         translation_lm: joined pairs with gaps.
         alignment: pairs apart.
-        bag_alignment: more pairs apart, for the model without its blocks.
+        bag_alignment: of the bag stage: more pairs apart, for the model without its blocks.
         asked_by_language: (L,) how many texts of each language the shares ask for, objectives together.
         texts_by_language: (L,) how many were drawn. Partners are not counted: their languages follow from
             the groups.
@@ -113,7 +115,12 @@ class StepBatches:
         self._shards, self._config, self._starts_word = shards, config, starts_word
         objectives, seed = config.objectives, config.training.seed
         self._language, self._group = np.asarray(shards.language), np.asarray(shards.group)
-        self._masked = self._translation = self._alignment = self._bag = None
+        self._masked = self._translation = self._alignment = self._bag = self._candidates = None
+        if objectives.masked_lm_candidates and (
+            objectives.masked_lm_tokens or objectives.translation_lm_tokens
+        ):
+            counts = count_tokens(shards).sum(axis=0)
+            self._candidates = CandidateSampler(counts, objectives.masked_lm_candidates)
         if objectives.masked_lm_tokens:
             everything = np.arange(len(shards))
             self._masked = _Stream(shards, everything, config, objectives.masked_lm_tokens, False, 4 * seed)
@@ -171,13 +178,15 @@ class StepBatches:
             examples = self._masked.of_step(step)
             drawn.append(examples)
             asked += self._masked.asked
+            rng = self._rng(step, 0)
             masked = masked_lm_batch(
                 self._tokens(examples),
                 self._language[examples],
                 self._config.objectives.masking,
                 self._starts_word,
-                self._rng(step, 0),
+                rng,
             )
+            masked = masked if self._candidates is None else masked.among(self._candidates, rng)
         if self._translation and not bag:
             left, right, rng = self._pairs_of(self._translation, step, 1)
             drawn.append(left)
@@ -192,9 +201,12 @@ class StepBatches:
                 self._starts_word,
                 rng,
             )
+            translation = (
+                translation if self._candidates is None else translation.among(self._candidates, rng)
+            )
         if self._alignment and not bag:
             alignment = apart(self._alignment, 2)
-        if self._bag:
+        if self._bag and bag:
             bag_alignment = apart(self._bag, 3)
         texts = np.bincount(self._language[np.concatenate(drawn)], minlength=len(asked))
         everything = np.concatenate(drawn + partners)

@@ -67,19 +67,25 @@ class ShareLosses(nn.Module):
         for name, part in (("masked_lm", share.masked_lm), ("translation_lm", share.translation_lm)):
             if part is not None:
                 losses[name] = _masked_loss(self.model, part, n_layers)
-        for name, pairs, depth in (
-            ("alignment", share.alignment, n_layers),
-            ("bag_alignment", share.bag_alignment, 0),
-        ):
-            if pairs is not None:
-                losses[name] = self._alignment_loss(pairs, depth)
+        if share.alignment is not None:
+            losses["bag_alignment"], losses["alignment"] = self._alignment_losses(share.alignment, n_layers)
+        if share.bag_alignment is not None:
+            vectors = self.model.sentence_vectors(share.bag_alignment.batch.inputs, n_layers=0)
+            losses["bag_alignment"] = self._alignment_loss(vectors, share.bag_alignment)
         total = total_loss(losses, self._objectives)
         return total, {name: (loss.value.detach(), loss.items) for name, loss in losses.items()}
 
-    def _alignment_loss(self, share: PairsShare, n_layers: int | None) -> Loss:
+    def _alignment_losses(self, share: PairsShare, n_layers: int | None) -> tuple[Loss, Loss]:
+        """Before the blocks, and after them."""
         inputs = share.batch.inputs
-        vectors = inputs.unsort(self.model.sentence_vectors(inputs, n_layers=n_layers))
-        left, right = vectors.chunk(2)
+        states = self.model.encoder.hidden_states(inputs, n_layers=n_layers)
+        before, after = (
+            self._alignment_loss(self.model.pool(state, inputs), share) for state in (states[0], states[-1])
+        )
+        return before, after
+
+    def _alignment_loss(self, vectors: Tensor, share: PairsShare) -> Loss:
+        left, right = share.batch.inputs.unsort(vectors).chunk(2)
         all_left, all_right = gather_rows(torch.stack([left, right], dim=1), share.sizes, self._group).unbind(
             1
         )

@@ -9,8 +9,8 @@ vocabulary, K pairs of tokens that attend to each other.
 
 for its projections (queries, keys, values: 6·C²; output: 2·C²), its feed-forward, and its attention (scores
 and mixing, 2·C each a pair of tokens). K is the sum of N² over sequences, or, in a local layer of width w,
-of the pairs no further apart than w/2. The masked-LM head costs 2·C²·S + 2·C·V·S, and the cosines of the
-alignment 2·C·P². Looking up embeddings, norms, activations and softmaxes are left out, as is usual (Kaplan
+of the pairs no further apart than w/2. The masked-LM head costs 2·C²·S + 2·C·V·S, with the number of
+candidates for V where there are any, and the cosines of the alignment 2·D·P². Looking up embeddings, norms, activations and softmaxes are left out, as is usual (Kaplan
 et al. 2020, table 1): they read and write far more than they multiply.
 
 Backward costs twice the forward: each product has two factors, and the gradient of each is one product more.
@@ -51,7 +51,7 @@ def parameter_counts(config: ModelConfig, pooling: Pooling) -> dict[Part, int]:
         embedding += (config.max_length + config.position_offset) * c
     skipped = config.norm_position == "pre" and config.skip_first_norm and layers > 0
     norms = 2 * layers - skipped + config.embedding_norm + config.final_norm
-    rest = norm * norms + (c if pooling == "weighted" else 0)
+    rest = norm * norms + (config.d_sentence if pooling == "weighted" else 0)
     if config.positions == "t5":
         rest += config.t5_buckets * config.n_heads
     return {
@@ -97,15 +97,21 @@ def encoder_flops(config: ModelConfig, lengths: Sequence[int], n_layers: int | N
     return depth * block + 4 * c * pairs
 
 
-def masked_lm_flops(config: ModelConfig, selected: int) -> int:
-    """Forward operations of the masked-LM head at `selected` hidden tokens, S."""
-    c = config.d_model
-    return (2 * c * c * config.head_activation_norm + 2 * c * config.vocab_size) * selected
+def masked_lm_flops(config: ModelConfig, selected: int, candidates: int | None = None) -> int:
+    """Forward operations of the masked-LM head.
+
+    Args:
+        config: the architecture.
+        selected: hidden tokens, S.
+        candidates: pieces that they are told from; None for all V.
+    """
+    c, pieces = config.d_model, config.vocab_size if candidates is None else candidates
+    return (2 * c * c * config.head_activation_norm + 2 * c * pieces) * selected
 
 
 def alignment_flops(config: ModelConfig, pairs: int) -> int:
     """Forward operations of the cosines of `pairs` translation pairs, P, each with each."""
-    return 2 * config.d_model * pairs * pairs
+    return 2 * config.d_sentence * pairs * pairs
 
 
 @dataclass(frozen=True)
@@ -115,19 +121,22 @@ class Pass:
     Attributes:
         lengths: of the sequences, in tokens; joined pairs are one sequence.
         selected: hidden tokens, S.
+        candidates: pieces that they are told from; None for the whole vocabulary.
         pairs: translation pairs that are told apart, P.
         n_layers: how many blocks are run; None for all.
     """
 
     lengths: tuple[int, ...]
     selected: int = 0
+    candidates: int | None = None
     pairs: int = 0
     n_layers: int | None = None
 
     def forward_flops(self, config: ModelConfig) -> int:
         """Operations of the forward pass; with the backward pass they are three times as many."""
         blocks = encoder_flops(config, self.lengths, self.n_layers)
-        return blocks + masked_lm_flops(config, self.selected) + alignment_flops(config, self.pairs)
+        head = masked_lm_flops(config, self.selected, self.candidates)
+        return blocks + head + alignment_flops(config, self.pairs)
 
     def activation_bytes(self, config: ModelConfig, precision: Literal["fp32", "bf16"]) -> int:
         """What autograd keeps between forward and backward, in bytes; dropout, which keeps masks, aside.
@@ -148,7 +157,8 @@ class Pass:
         a_token = 4 * 2 * c + depth * (4 * 2 * c + size * inner)
         if depth and config.norm_position == "pre" and config.skip_first_norm and precision == "fp32":
             a_token -= 4 * c
-        head = size * (4 * c * self.selected + config.vocab_size * c) if self.selected else 0
+        pieces = config.vocab_size if self.candidates is None else self.candidates
+        head = size * (4 * c * self.selected + pieces * c) if self.selected else 0
         return a_token * tokens + head + 3 * 4 * self.pairs * self.pairs
 
 
@@ -160,11 +170,17 @@ def passes_of(batch: StepBatch, n_layers: int | None = None) -> tuple[Pass, ...]
         n_layers: how many blocks are run, but for the alignment of the bag, which runs none.
     """
     passes = [
-        Pass(part.inputs.lengths, selected=len(part.selected), n_layers=n_layers)
+        Pass(
+            part.inputs.lengths,
+            selected=len(part.selected),
+            candidates=None if part.candidates is None else len(part.candidates.ids),
+            n_layers=n_layers,
+        )
         for part in (batch.masked_lm, batch.translation_lm)
         if part is not None
     ]
-    for pairs, depth in ((batch.alignment, n_layers), (batch.bag_alignment, 0)):
+    # Pairs that go through the blocks are aligned before them as well.
+    for pairs, depth in ((batch.alignment, n_layers), (batch.alignment, 0), (batch.bag_alignment, 0)):
         if pairs is not None:
             passes.append(Pass(pairs.inputs.lengths, pairs=len(pairs.group), n_layers=depth))
     return tuple(passes)

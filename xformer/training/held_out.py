@@ -7,7 +7,7 @@ all objectives, which is what training descends. It costs less than one step of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -59,7 +59,7 @@ class HeldOut:
             device: where the model is.
         """
         try:
-            batch = StepBatches(shards, config, starts_word).make(0)
+            batch = StepBatches(shards, _from_all(config), starts_word).make(0)
         except InputError:
             return None
         return cls(batch.to(device), config.objectives, precision)
@@ -87,3 +87,8 @@ class HeldOut:
         """The same where each process has a part of the model; all call this."""
         loss = team.total_loss(self.batch, n_layers, self.precision)
         return float(loss) if bool(torch.isfinite(loss)) else None
+
+
+def _from_all(config: RunConfig) -> RunConfig:
+    """The same settings, but hidden tokens are told from the whole vocabulary."""
+    return replace(config, objectives=replace(config.objectives, masked_lm_candidates=0))

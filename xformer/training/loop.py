@@ -26,7 +26,7 @@ from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.files import atomic_write
 from xformer.model import MultilingualModel
-from xformer.objectives import Loss, alignment_loss, masked_lm_loss
+from xformer.objectives import Loss, alignment_loss, alignment_losses, masked_lm_loss
 from xformer.progress import Progress
 from xformer.run_config import ObjectivesConfig, RunConfig
 from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
@@ -85,14 +85,15 @@ def step_losses(
         losses["masked_lm"] = masked_lm_loss(model, batch.masked_lm, n_layers=n_layers)
     if batch.translation_lm is not None:
         losses["translation_lm"] = masked_lm_loss(model, batch.translation_lm, n_layers=n_layers)
-    for name, pairs, depth in (
-        ("alignment", batch.alignment, n_layers),
-        ("bag_alignment", batch.bag_alignment, 0),
-    ):
-        if pairs is not None:
-            losses[name] = alignment_loss(
-                model, pairs, scale=objectives.scale, margin=objectives.margin, n_layers=depth
-            )
+    scale, margin = objectives.scale, objectives.margin
+    if batch.alignment is not None:
+        losses["bag_alignment"], losses["alignment"] = alignment_losses(
+            model, batch.alignment, scale=scale, margin=margin, n_layers=n_layers
+        )
+    if batch.bag_alignment is not None:
+        losses["bag_alignment"] = alignment_loss(
+            model, batch.bag_alignment, scale=scale, margin=margin, n_layers=0
+        )
     return losses
 
 
@@ -284,6 +285,8 @@ def _tensors(batch: StepBatch) -> dict[str, Tensor]:
         if part is not None:
             tensors |= {f"{name}.tokens": part.inputs.tokens, f"{name}.cu_seqlens": part.inputs.cu_seqlens}
             tensors |= {f"{name}.selected": part.selected, f"{name}.targets": part.targets}
+            if part.candidates is not None:
+                tensors |= {f"{name}.candidates": part.candidates.ids}
     for name, pairs in (("alignment", batch.alignment), ("bag_alignment", batch.bag_alignment)):
         if pairs is not None:
             tensors |= {f"{name}.tokens": pairs.inputs.tokens, f"{name}.cu_seqlens": pairs.inputs.cu_seqlens}

@@ -134,7 +134,13 @@ def _masked_share(name: str, part: MaskedBatch, rank: int, world: int) -> Masked
     # `tokens` ascends, so a token's new place is how many of them lie before it.
     selected = np.searchsorted(tokens, part.selected.numpy()[mine])
     return MaskedShare(
-        MaskedBatch(inputs, torch.from_numpy(selected), part.targets[mine], part.language[mine]),
+        MaskedBatch(
+            inputs,
+            torch.from_numpy(selected),
+            part.targets[mine],
+            part.language[mine],
+            part.candidates and replace(part.candidates, places=part.candidates.places[mine]),
+        ),
         sizes,
         part.language[np.argsort(owner, kind="stable")],
     )

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.model import MultilingualModel
@@ -25,6 +26,7 @@ from xformer.training.checkpoint import Checkpoint, TrainingState, best_checkpoi
 from xformer.training.held_out import HeldOut
 from xformer.training.lock import only_one
 from xformer.training.loop import Training, Watch, train
+from xformer.training.memory import keep_freed_memory
 from xformer.training.metrics import read_metrics
 from xformer.training.model_card import write_model_card
 from xformer.training.optimizer import make_optimizer
@@ -33,6 +35,7 @@ from xformer.training.precision import choose_precision
 from xformer.training.prepare import open_shards, prepare
 from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span
+from xformer.training.start import start_from_counts
 
 if TYPE_CHECKING:
     from xformer.training.distributed import Processes
@@ -132,6 +135,7 @@ def _pretrain(
 ) -> bool:
     """Prepare, build, resume, train; whether the run is complete."""
     writes = processes is None or processes.is_first
+    keep_freed_memory()
     tokenizer = prepare(run, config, progress)
     shards = open_shards(run, "train", tokenizer, verify=writes)
     progress.say(
@@ -231,21 +235,13 @@ def _describe(run: RunDirectory, progress: Progress) -> None:
 
 
 def build_model(config: RunConfig, shards: TokenShards) -> MultilingualModel:
-    """A model with its first weights: seeded, its masked-LM head at the training split's unigram model."""
+    """A model with its first weights: seeded, and what can be counted in the training split."""
     torch.manual_seed(config.training.seed)
     model = MultilingualModel(config.model, config.objectives.pooling)
-    if model.masked_lm.bias is not None:
-        model.masked_lm.start_from_unigram(unigram_log_probs(shards, config.model.vocab_size))
+    counts = count_tokens(shards)
+    rows = config.model.vocab_size - counts.shape[1]  # beyond the tokenizer's pieces
+    start_from_counts(model, np.pad(counts, ((0, 0), (0, rows))))
     return model
-
-
-def unigram_log_probs(shards: TokenShards, vocab_size: int) -> torch.Tensor:
-    """(V,) logarithms of token frequencies in the split, each token counted once more than it occurs."""
-    counts = np.ones(vocab_size)
-    for start in range(0, len(shards), 4096):
-        tokens = np.concatenate([shards[i] for i in range(start, min(start + 4096, len(shards)))])
-        counts += np.bincount(tokens, minlength=vocab_size)
-    return torch.from_numpy(np.log(counts / counts.sum())).float()
 
 
 def load_run(

@@ -124,7 +124,10 @@ class Team:
         sums = processes.sum(torch.stack([total.detach(), *(value for value, _ in parts.values())]))
         losses = {}
         for (name, (_, items)), value in zip(parts.items(), sums[1:], strict=True):
+            # Once the blocks have joined, the bag's loss is of the pairs that go through them.
             part = getattr(share, name)
+            if part is None:
+                part = share.alignment
             # Of a pair each text is an item.
             sizes = tuple(size * len(items) // part.sizes[processes.rank] for size in part.sizes)
             gathered = gather_rows(items, sizes, processes.gathering)

@@ -1,0 +1,114 @@
+"""Telling hidden tokens from a sample of the vocabulary."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xformer.config import ModelConfig
+from xformer.model import MultilingualModel
+from xformer.objectives import CandidateSampler, MaskedBatch, masked_lm_batch, masked_lm_loss
+from xformer.run_config import MaskingConfig
+
+COUNTS = np.arange(60)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 59), min_size=0, max_size=30), st.integers(1, 200), st.integers(0, 10**6))
+def test_all_targets_are_among_them_once(targets: list[int], draws: int, seed: int) -> None:
+    wanted = np.array(targets, dtype=np.int64)
+    sampler = CandidateSampler(COUNTS, draws)
+    found = sampler.draw(wanted, np.random.default_rng(seed))
+    ids = found.ids.numpy()
+    assert (np.diff(ids) > 0).all()
+    assert (ids[found.places.numpy()] == wanted).all()
+    assert len(ids) <= draws + len(set(targets))
+    assert set(ids.tolist()) - set(targets) <= set(range(1, 60))  # a piece that never occurs is never drawn
+    assert (found.log_chance <= 0).all()
+    assert found.log_chance.isfinite().all()
+    again = sampler.draw(wanted, np.random.default_rng(seed))
+    assert torch.equal(again.ids, found.ids)
+
+
+def test_the_chance_is_how_often_a_piece_is_there() -> None:
+    rng = np.random.default_rng(0)
+    sampler, there, said = CandidateSampler(COUNTS, 40), np.zeros(60), np.zeros(60)
+    trials = 3_000
+    for _ in range(trials):
+        targets = rng.choice(60, size=10, p=COUNTS / COUNTS.sum())
+        found = sampler.draw(targets, rng)
+        there[found.ids.numpy()] += 1
+        said[found.ids.numpy()] = found.log_chance.exp().numpy()
+    share = there[1:] / trials
+    assert (np.abs(share - said[1:]) < 0.02 + 4 * np.sqrt(share * (1 - share) / trials)).all()
+
+
+def test_with_all_pieces_it_is_the_whole_softmax() -> None:
+    model, batch = _model(), _batch()
+    sampler = CandidateSampler(COUNTS + 1, 100_000)
+    every = batch.among(sampler, np.random.default_rng(0))
+    assert every.candidates is not None
+    assert len(every.candidates.ids) == 60
+    for exact, sampled in zip(*(_value_and_gradients(model, one) for one in (batch, every)), strict=True):
+        torch.testing.assert_close(sampled, exact, rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_learned_from_candidates_is_the_distribution() -> None:
+    """Logits that descend the sampled loss come to the log frequencies, which the whole softmax has."""
+    rng = np.random.default_rng(0)
+    frequency = (COUNTS + 3) / (COUNTS + 3).sum()
+    sampler = CandidateSampler((1000 * frequency).astype(np.int64), 8)
+    logits = torch.zeros(60, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.03)
+    steps = 3_000
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / (steps + 1))
+    for _ in range(steps):
+        found = sampler.draw(rng.choice(60, size=16, p=frequency), rng)
+        optimizer.zero_grad()
+        scores = logits[found.ids] - found.log_chance
+        torch.nn.functional.cross_entropy(scores.expand(16, -1), found.places).backward()
+        optimizer.step()
+        schedule.step()
+    learned = logits.detach().softmax(0).numpy()
+    assert float((frequency * np.log(frequency / learned)).sum()) < 0.01
+    # Without the correction, frequent pieces would look as if they were rarer than they are.
+    assert learned[50:].sum() == pytest.approx(frequency[50:].sum(), rel=0.05)
+
+
+def test_pieces_that_are_no_candidates_get_no_gradient() -> None:
+    model, batch = _model(), _batch()
+    few = batch.among(CandidateSampler(COUNTS, 3), np.random.default_rng(0))
+    assert few.candidates is not None
+    masked_lm_loss(model, few, n_layers=0).value.backward()
+    gradient = model.get_parameter("masked_lm.bias").grad
+    assert gradient is not None
+    assert set(gradient.nonzero().flatten().tolist()) == set(few.candidates.ids.tolist())
+
+
+def test_nothing_to_draw_from_is_refused() -> None:
+    for counts, draws in ((np.zeros(9, dtype=np.int64), 4), (COUNTS, 0)):
+        with pytest.raises(ValueError, match="expected counts and draws from 1"):
+            CandidateSampler(counts, draws)
+
+
+def _model() -> MultilingualModel:
+    torch.manual_seed(0)
+    config = ModelConfig(vocab_size=60, d_model=8, n_heads=2, d_ff=8, zero_init_residual=False, init_std=0.3)
+    return MultilingualModel(config, "mean")
+
+
+def _batch() -> MaskedBatch:
+    rng = np.random.default_rng(0)
+    rows = [rng.integers(5, 60, size=n).astype(np.int32) for n in (9, 4, 12)]
+    masking = MaskingConfig(rate=0.4)
+    return masked_lm_batch(rows, np.zeros(3, dtype=np.int64), masking, np.ones(60, dtype=bool), rng)
+
+
+def _value_and_gradients(model: MultilingualModel, batch: MaskedBatch) -> list[torch.Tensor]:
+    model.zero_grad()
+    loss = masked_lm_loss(model, batch)
+    loss.value.backward()
+    return [loss.value.detach(), loss.items, *(p.grad for p in model.parameters() if p.grad is not None)]

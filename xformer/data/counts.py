@@ -1,0 +1,48 @@
+"""How often each token occurs in each language.
+
+Shapes: E examples, L languages, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xformer.data.shards import TokenShards
+
+Progress = Callable[[str, int, int | None], None]
+
+_TOKENS_AT_ONCE = 1 << 20
+
+
+def count_tokens(
+    shards: TokenShards, kept: NDArray[np.bool_] | None = None, *, progress: Progress | None = None
+) -> NDArray[np.int64]:
+    """Count the tokens of a split, some million of them at a time.
+
+    Args:
+        shards: the split.
+        kept: (E,) the examples to count; None for all.
+        progress: called with ("count tokens", texts done, texts in all).
+
+    Returns:
+        (L, V).
+    """
+    vocabulary = shards.info.vocab_size
+    counts = np.zeros(len(shards.languages) * vocabulary, dtype=np.int64)
+    examples = np.arange(len(shards)) if kept is None else np.flatnonzero(kept)
+    lengths = np.asarray(shards.n_tokens)[examples]
+    begins = np.cumsum(lengths, dtype=np.int64) - lengths
+    edges = np.searchsorted(begins, np.arange(0, int(lengths.sum(dtype=np.int64)), _TOKENS_AT_ONCE))
+    for start, stop in pairwise([*edges.tolist(), len(examples)]):
+        if start == stop:
+            continue
+        tokens = np.concatenate([shards[int(example)] for example in examples[start:stop]])
+        offset = np.asarray(shards.language)[examples[start:stop]].astype(np.int64) * vocabulary
+        counts += np.bincount(tokens + np.repeat(offset, lengths[start:stop]), minlength=len(counts))
+        if progress:
+            progress("count tokens", stop, len(examples))
+    return counts.reshape(len(shards.languages), vocabulary)

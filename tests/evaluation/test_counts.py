@@ -30,7 +30,7 @@ def test_every_token_is_counted_once(
             if chosen is None or chosen[row]
         )
         seen: list[tuple[str, int, int | None]] = []
-        counts = count_tokens(shards, chosen, progress=lambda *said: seen.append(said))
+        counts = count_tokens(shards, chosen, progress=lambda *said, seen=seen: seen.append(said))
         assert counts.shape == (4, 40)
         assert {(int(a), int(b)): int(counts[a, b]) for a, b in np.argwhere(counts)} == expected
         whole = 50 if chosen is None else int(chosen.sum())

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError

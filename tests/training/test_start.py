@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_the_first_prediction_is_the_frequency_of_all_tokens() -> None:
 
 
 @pytest.mark.parametrize("positions", ["rotary", "none", "sinusoidal"])
-def test_no_sentence_vector_moves_when_the_blocks_join(positions: str) -> None:
+def test_no_sentence_vector_moves_when_the_blocks_join(positions: Any) -> None:
     _, model = _started(replace(CONFIG, positions=positions))
     batch = pack(ROWS)
     bag, full = model.sentence_vectors(batch, n_layers=0), model.sentence_vectors(batch)

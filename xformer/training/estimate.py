@@ -10,8 +10,9 @@ vocabulary, K pairs of tokens that attend to each other.
 for its projections (queries, keys, values: 6·C²; output: 2·C²), its feed-forward, and its attention (scores
 and mixing, 2·C each a pair of tokens). K is the sum of N² over sequences, or, in a local layer of width w,
 of the pairs no further apart than w/2. The masked-LM head costs 2·C²·S + 2·C·V·S, with the number of
-candidates for V where there are any, and the cosines of the alignment 2·D·P². Looking up embeddings, norms, activations and softmaxes are left out, as is usual (Kaplan
-et al. 2020, table 1): they read and write far more than they multiply.
+candidates for V where there are any, and the cosines of the alignment 2·D·P². Looking up embeddings, norms,
+activations and softmaxes are left out, as is usual (Kaplan et al. 2020, table 1): they read and write far
+more than they multiply.
 
 Backward costs twice the forward: each product has two factors, and the gradient of each is one product more.
 That is useful work: what a kernel computes a second time because it did not keep it is not counted.

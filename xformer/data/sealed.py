@@ -8,13 +8,15 @@ the folder is opened.
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +28,9 @@ from xformer.errors import InputError
 from xformer.files import atomic_write, sha256_of
 
 T = TypeVar("T")
+
+_SCRATCH = ".partial"
+"""How names of temporary folders end."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Yields:
         A temporary folder beside `path`, to be filled. When the block ends it is renamed to `path`; when the
-        block raises it is removed.
+        block raises it is removed. A process that is killed leaves it behind, and whoever makes `path` next
+        removes it.
 
     Raises:
         InputError: when `path` exists and is not an empty folder.
@@ -89,7 +95,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise InputError(f"{target}: already exists; expected a new or an empty folder")
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    _remove_abandoned(target)
+    scratch, lock = _scratch(target)
     try:
         yield scratch
         for file in scratch.iterdir():
@@ -104,6 +111,37 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+    finally:
+        os.close(lock)
+
+
+def _scratch(target: Path) -> tuple[Path, int]:
+    """A new folder beside `target`, and a lock on it that the system drops when this process ends."""
+    while True:
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_SCRATCH, dir=target.parent))
+        lock = os.open(scratch, os.O_RDONLY)
+        # Some network file systems lock no folders; there, nobody removes what others left behind either.
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if scratch.is_dir():
+            return scratch, lock
+        os.close(lock)  # another process took it for abandoned before it was locked
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove temporary folders for `target` which no process that lives has locked."""
+    for folder in target.parent.glob(f".{glob.escape(target.name)}.*{_SCRATCH}"):
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+        finally:
+            os.close(lock)
 
 
 def write_sealed(path: Path, value: Any) -> None:

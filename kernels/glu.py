@@ -21,9 +21,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .attention.checks import Backend
-from .operation import Operation, choose
+from .operation import Operation, choose, plain_is_best
 
 Activation = Literal["gelu", "gelu_tanh", "silu", "relu"]
+
+_ACTIVATIONS = get_args(Activation)
 
 
 def glu(x: Tensor, activation: Activation = "gelu", *, backend: Backend | None = None) -> Tensor:
@@ -36,8 +38,9 @@ def glu(x: Tensor, activation: Activation = "gelu", *, backend: Backend | None =
         activation: of the first half.
         backend: `"triton"`: one kernel each way, which keeps x alone, for GPUs (or TRITON_INTERPRET=1).
             `"torch"`: PyTorch's kernels, with the activation kept too, because an error function takes longer
-            than memory on a CPU. `"reference"`: the definition, differentiable any number of times. Left out:
-            `"triton"` on a GPU where it can, otherwise `"torch"`.
+            than memory on a CPU; where x is small there, as the definition has them. `"reference"`: the
+            definition, which alone promises to be differentiable any number of times. Left out: `"triton"` on
+            a GPU where it can, otherwise `"torch"`.
 
     Returns:
         (T, F), contiguous.
@@ -50,8 +53,8 @@ def glu(x: Tensor, activation: Activation = "gelu", *, backend: Backend | None =
         raise ValueError(
             f"x: expected floating point (tokens, an even width), got {x.dtype} {tuple(x.shape)}"
         )
-    if activation not in get_args(Activation):
-        expected = ", ".join(get_args(Activation))
+    if activation not in _ACTIVATIONS:
+        expected = ", ".join(_ACTIVATIONS)
         raise ValueError(f"activation: expected one of {expected}, got {activation!r}")
     chosen = choose(backend, x, "no float64" if x.dtype == torch.float64 else None)
     if chosen == "triton":
@@ -59,11 +62,12 @@ def glu(x: Tensor, activation: Activation = "gelu", *, backend: Backend | None =
 
         out: Tensor = gate(x, activation)
         return out
-    if chosen == "torch":
+    if chosen == "torch" and not plain_is_best(x):
         out = _torch(x, activation)
         return out
     value, factor = x.chunk(2, dim=1)
-    return _activated(value, activation) * factor
+    out = _activated(value, activation) * factor
+    return out.contiguous() if chosen == "torch" else out
 
 
 def squared_relu(x: Tensor, *, backend: Backend | None = None) -> Tensor:
@@ -88,10 +92,11 @@ def squared_relu(x: Tensor, *, backend: Backend | None = None) -> Tensor:
 
         out: Tensor = square(x)
         return out
-    if chosen == "torch":
+    if chosen == "torch" and not plain_is_best(x):
         out = _square_torch(x)
         return out
-    return F.relu(x).square()
+    out = F.relu(x).square()
+    return out.contiguous() if chosen == "torch" else out
 
 
 def _activated(x: Tensor, activation: str) -> Tensor:

@@ -24,6 +24,10 @@ from .launch import Launch
 # a*b + c in one rounding: Triton 3.10 stops doing so unasked.
 FUSED = {"enable_fp_fusion": True}
 
+# Elements from which on a backward pass of our own saves more on a CPU than the two calls into Python, some
+# 40 us, that it costs.
+WORTH_A_CALL = 1 << 18
+
 _NOTHING = nullcontext()
 _PLAIN = (Tensor, torch.nn.Parameter)
 
@@ -98,7 +102,7 @@ class Operation:
 
     def __call__(self, *inputs: Any) -> Any:
         """The visible outputs: a tensor, or a tuple if there are several."""
-        if torch.compiler.is_compiling() or type(inputs[0]) not in _PLAIN or _is_traced():
+        if not is_eager(inputs[0]):
             return self._shown(self.op(*inputs))
         if torch.is_grad_enabled():
             return self._direct.apply(*inputs)
@@ -108,6 +112,16 @@ class Operation:
         if isinstance(outputs, Tensor):
             return outputs
         return outputs[0] if self._visible == 1 else tuple(outputs[: self._visible])
+
+
+def plain_is_best(x: Tensor) -> bool:
+    """Whether PyTorch's own record of a few kernels on x is faster than an `Operation` of the same kernels.
+
+    So it is in eager mode on a CPU where no gradient is wanted, or where x is small.
+    """
+    if not is_eager(x) or x.device.type != "cpu":
+        return False
+    return x.numel() < WORTH_A_CALL or not (x.requires_grad and torch.is_grad_enabled())
 
 
 def choose(backend: Backend | None, x: Tensor, lack: str | None) -> Backend:
@@ -206,6 +220,8 @@ def _triton_absence(device_type: str) -> str | None:
     return f"no Triton for device {device_type!r}{hint}"
 
 
-def _is_traced() -> bool:
-    """Whether a dispatch mode (fake tensors, `make_fx`) wants to see operators."""
-    return bool(torch._C._len_torch_dispatch_stack())
+def is_eager(x: Tensor) -> bool:
+    """Whether nobody wants to see operators: no compiler, no dispatch mode (fake tensors, `make_fx`)."""
+    return not (
+        torch.compiler.is_compiling() or type(x) not in _PLAIN or torch._C._len_torch_dispatch_stack()
+    )

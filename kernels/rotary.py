@@ -109,10 +109,9 @@ def _turn(
         else:
             turns = torch.complex(cos.index_select(0, positions), sin.index_select(0, positions))[:, None]
         return _turn_neighbours(q, turns), _turn_neighbours(k, turns)
-    cos, sin = cos.index_select(0, positions), sin.index_select(0, positions)
-    # The halves swapped beside the whole: long rows vectorise, products of halves do not.
-    both_cos, both_sin = torch.cat((cos, cos), 1)[:, None], torch.cat((-sin, sin), 1)[:, None]
-    return _turn_halves(q, both_cos, both_sin), _turn_halves(k, both_cos, both_sin)
+    cos, sin = cos.index_select(0, positions), sin.index_select(0, positions)[:, None]
+    both_cos = torch.cat((cos, cos), 1)[:, None]
+    return _turn_halves(q, both_cos, sin), _turn_halves(k, both_cos, sin)
 
 
 def _turn_neighbours(x: Tensor, turns: Tensor) -> Tensor:
@@ -124,9 +123,14 @@ def _turn_neighbours(x: Tensor, turns: Tensor) -> Tensor:
 
 
 def _turn_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """One product of whole rows, and what the halves give each other added to it where it lies."""
     wide = x.to(cos.dtype)
     first, second = wide.chunk(2, dim=-1)
-    return (wide * cos).addcmul_(torch.cat((second, first), dim=-1), sin).to(x.dtype).contiguous()
+    turned = wide * cos
+    turned_first, turned_second = turned.chunk(2, dim=-1)
+    turned_first.addcmul_(second, sin, value=-1)
+    turned_second.addcmul_(first, sin)
+    return turned.to(x.dtype).contiguous()
 
 
 def _turn_back(

@@ -5,8 +5,9 @@ Shapes: K rows, C width, V vocabulary; a chunk is R rows with the whole vocabula
 Where the result is one number, a row's share of it is known before anything is computed, so the gradients
 are made in the forward pass, while a chunk's logits are still in the cache: three products, as plain PyTorch
 needs, and none of its first touches of K V elements of fresh memory. The backward pass multiplies by the
-incoming gradient. Where every row's loss is asked for (`reduction="none"`), nothing is known, and the
-backward pass computes the logits again.
+incoming gradient. Where every row's loss is asked for (`reduction="none"`), no share is known. If one chunk
+is all that there is, the gradient of its logits is kept for the backward pass, as much memory as a chunk
+takes anyway; of several, the backward pass computes the logits again.
 
 With p = softmax(z) the gradient of a row's loss is g = (1 + 2 c lse) p - (1 - e) [v = target] - e / V. Half
 precision keeps g as it is, and a row's share goes into the other factor, relative to the largest share: the
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..operation import Operation
+from ..operation import Operation, is_eager
 from .rule import Rule
 
 # 128 MiB of fp32: at V = 16,384 as fast as fewer rows, at V = 250,000 the weight's gradient is read and
@@ -38,6 +39,8 @@ def walk(
     rule: Rule,
     shares: Tensor | None,
     needs: Sequence[bool],
+    kept: Tensor | None = None,
+    known: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Losses of all rows, and gradients of the sum of their shares.
 
@@ -49,6 +52,8 @@ def walk(
         rule: options.
         shares: (K,) what each row's loss is multiplied by, if gradients are needed.
         needs: which gradients to compute, of rows, weight and bias; the others have no elements.
+        kept: (K, V), fp32 or fp64, for the gradients of the logits, if these are one chunk.
+        known: whether they are in `kept` already; the losses are then not computed.
 
     Returns:
         losses (K,), 0 where ignored, in fp32, or fp64 for fp64 inputs; gradients in the inputs' dtypes.
@@ -57,19 +62,22 @@ def walk(
     wide = torch.promote_types(dtype, torch.float32)
     if dtype != wide and not _has_products(rows):
         wider = rows.to(wide), weight.to(wide), None if bias is None else bias.to(wide)
-        items, *grads = walk(*wider, targets, rule, shares, needs)
+        items, *grads = walk(*wider, targets, rule, shares, needs, kept, known)
         return items, grads[0].to(dtype), grads[1].to(dtype), grads[2].to(dtype)
-    kept = targets != rule.ignore_index
+    counts = targets != rule.ignore_index
     items = rows.new_empty(n_rows, dtype=wide)
     grad_rows = rows.new_empty(rows.shape if needs[0] else 0)
-    weight_total = weight.new_zeros(weight.shape if needs[1] else 0, dtype=wide)
+    weight_total = weight.new_empty(weight.shape if needs[1] else 0, dtype=wide)
     bias_total = weight.new_zeros(n_vocabulary if needs[2] else 0, dtype=wide)
+    if n_rows == 0:
+        weight_total.zero_()
     at_once = chunk_rows(n_rows, n_vocabulary)
-    buffer = rows.new_empty(min(at_once, n_rows), n_vocabulary, dtype=wide)
+    buffer = rows.new_empty(min(at_once, n_rows), n_vocabulary, dtype=wide) if kept is None else kept
     narrow = buffer if dtype == wide else torch.empty_like(buffer, dtype=dtype)
+    wants_gradients = kept is not None or shares is not None
     unit = torch.ones((), dtype=wide, device=rows.device)
     if shares is not None and n_rows:
-        shares = torch.where(kept, shares, 0.0).to(wide)
+        shares = torch.where(counts, shares, 0.0).to(wide)
         if dtype != wide:
             unit = shares.abs().amax().clamp_min(torch.finfo(wide).tiny)
             shares = shares / unit
@@ -78,7 +86,10 @@ def walk(
             part = slice(start, start + at_once)
             some = rows[part]
             grad = buffer[: some.shape[0]]
-            items[part] = _chunk(some, weight, bias, targets[part], kept[part], rule, grad, narrow)
+            if not known:
+                items[part] = _chunk(
+                    some, weight, bias, targets[part], counts[part], rule, grad, narrow, wants_gradients
+                )
             if shares is None or not any(needs):
                 continue
             share = shares[part]
@@ -89,7 +100,7 @@ def walk(
             if needs[0]:
                 torch.mul(grad @ weight, (share * unit)[:, None], out=grad_rows[part])
             if needs[1]:
-                _add_product(weight_total, grad.t(), some * share.to(dtype)[:, None])
+                _add_product(weight_total, grad.t(), some * share.to(dtype)[:, None], start == 0)
     if dtype != wide:
         weight_total, bias_total = weight_total * unit, bias_total * unit
     return items, grad_rows, weight_total.to(dtype), bias_total.to(dtype)
@@ -100,12 +111,13 @@ def _chunk(
     weight: Tensor,
     bias: Tensor | None,
     targets: Tensor,
-    kept: Tensor,
+    counts: Tensor,
     rule: Rule,
     grad: Tensor,
     narrow: Tensor,
+    wants_gradients: bool,
 ) -> Tensor:
-    """Losses (R,) of some rows; their logits' gradients are left in `grad` (R, V), of ignored rows too."""
+    """Losses (R,) of some rows; the logits' gradients, of ignored rows too, are left in `grad` (R, V)."""
     logits = grad if narrow.dtype == grad.dtype else narrow[: rows.shape[0]]
     if bias is None:
         torch.mm(rows, weight.t(), out=logits)
@@ -113,23 +125,28 @@ def _chunk(
         torch.addmm(bias, rows, weight.t(), out=logits)
     if logits is not grad:
         grad.copy_(logits)
-    column = torch.where(kept, targets, 0)[:, None]
+    column = torch.where(counts, targets, 0)[:, None]
     smoothing = rule.label_smoothing
-    peak, chosen = grad.amax(1), grad.gather(1, column).squeeze(1)
-    loss = -(1.0 - smoothing) * chosen
-    if smoothing:
-        loss -= smoothing * grad.mean(1)
-    torch.softmax(grad, 1, out=grad)
-    # The largest probability is at least 1/V, so that its logarithm exists where another's may not.
-    lse = peak - grad.amax(1).log()
-    loss += lse
+    needs_lse = bool(smoothing or rule.z_loss)
+    peak = grad.amax(1) if needs_lse else None
+    mean = grad.mean(1) if smoothing else None
+    torch.log_softmax(grad, 1, out=grad)
+    loss = -(1.0 - smoothing) * grad.gather(1, column).squeeze(1)
+    lse = loss
+    if peak is not None:
+        lse = peak - grad.amax(1)
+    if mean is not None:
+        loss += smoothing * (lse - mean)
     if rule.z_loss:
         loss += rule.z_loss * lse.square()
-        grad *= (1.0 + 2.0 * rule.z_loss * lse)[:, None]
-    if smoothing:
-        grad -= smoothing / weight.shape[0]
-    grad.scatter_add_(1, column, grad.new_full((), smoothing - 1.0).expand(column.shape))
-    return torch.where(kept, loss, 0.0)
+    if wants_gradients:
+        grad.exp_()
+        if rule.z_loss:
+            grad *= (1.0 + 2.0 * rule.z_loss * lse)[:, None]
+        if smoothing:
+            grad -= smoothing / weight.shape[0]
+        grad.scatter_add_(1, column, grad.new_full((), smoothing - 1.0).expand(column.shape))
+    return torch.where(counts, loss, 0.0)
 
 
 def _has_products(x: Tensor) -> bool:
@@ -144,9 +161,12 @@ def _has_products(x: Tensor) -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
 
 
-def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+def _add_product(total: Tensor, a: Tensor, b: Tensor, first: bool) -> None:
+    """Add a @ b to `total`; the first of them is written there, whatever it holds."""
     if a.dtype == total.dtype:
-        total.addmm_(a, b)
+        total.addmm_(a, b, beta=0.0 if first else 1.0)
+    elif first:
+        total.copy_(a @ b)
     else:
         total += a @ b
 
@@ -159,10 +179,14 @@ def forward(
     ignore_index: int,
     label_smoothing: float,
     z_loss: float,
-) -> Tensor:
-    """Losses (K,) of rows; arguments as in `walk`."""
+    keeps: bool,
+) -> tuple[Tensor, Tensor]:
+    """Losses (K,) of rows and, if it `keeps` them, which one chunk may, the logits' gradients (K, V)."""
     rule = Rule(ignore_index, label_smoothing, z_loss)
-    return walk(rows, weight, bias, targets, rule, None, (False,) * 3)[0]
+    wide = torch.promote_types(rows.dtype, torch.float32)
+    kept = rows.new_empty((rows.shape[0], weight.shape[0]) if keeps else 0, dtype=wide)
+    items = walk(rows, weight, bias, targets, rule, None, (False,) * 3, kept if keeps else None)[0]
+    return items, kept
 
 
 def backward(
@@ -171,14 +195,16 @@ def backward(
     weight: Tensor,
     bias: Tensor | None,
     targets: Tensor,
+    kept: Tensor,
     ignore_index: int,
     label_smoothing: float,
     z_loss: float,
+    keeps: bool,
     needs: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of rows, weight and bias, from the gradient (K,) of the losses."""
     rule = Rule(ignore_index, label_smoothing, z_loss)
-    return walk(rows, weight, bias, targets, rule, grad_items, needs)[1:]
+    return walk(rows, weight, bias, targets, rule, grad_items, needs, kept if keeps else None, keeps)[1:]
 
 
 def reduced_forward(
@@ -222,7 +248,10 @@ def reduced_backward(
 
 def torch_items(rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule) -> Tensor:
     """Losses (K,), 0 where ignored; arguments as in `walk`."""
-    items: Tensor = items_torch(rows, weight, bias, targets, *rule.flat())
+    wanted = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (rows, weight, bias))
+    # How many chunks there are is not to be compiled in.
+    keeps = wanted and is_eager(rows) and rows.shape[0] <= chunk_rows(rows.shape[0], weight.shape[0])
+    items: Tensor = items_torch(rows, weight, bias, targets, *rule.flat(), keeps)
     return items
 
 
@@ -242,18 +271,18 @@ def chunk_rows(n_rows: int, n_vocabulary: int) -> int:
     return max(-(-n_rows // n_chunks), 1)
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     rows, weight, bias, targets, *options = inputs
-    ctx.save_for_backward(rows, weight, bias, targets)
+    ctx.save_for_backward(rows, weight, bias, targets, output[1])
     ctx.options = options
 
 
 def _differentiate(backward: Any, ctx: Any, grad_items: Tensor | None) -> tuple[Tensor | None, ...]:
     needs = list(ctx.needs_input_grad[:3])
     if grad_items is None or not any(needs):
-        return (None,) * 7
+        return (None,) * 8
     grads = backward(grad_items, *ctx.saved_tensors, *ctx.options, needs)
-    return *(grad if needed else None for grad, needed in zip(grads, needs, strict=True)), *[None] * 4
+    return *(grad if needed else None for grad, needed in zip(grads, needs, strict=True)), *[None] * 5
 
 
 def _save_reduced(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -285,8 +314,13 @@ def _fake_grads(rows: Tensor, weight: Tensor, needs: Sequence[bool]) -> tuple[Te
     )
 
 
-def _fake_items(rows: Tensor, *_: Any) -> Tensor:
+def _fake_items(rows: Tensor) -> Tensor:
     return rows.new_empty(rows.shape[0], dtype=torch.promote_types(rows.dtype, torch.float32))
+
+
+def _fake_forward(rows: Tensor, weight: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    items = _fake_items(rows)
+    return items, items.new_empty((rows.shape[0], weight.shape[0]) if rest[-1] else 0)
 
 
 def _fake_reduced(rows: Tensor, weight: Tensor, *rest: Any) -> tuple[Tensor, ...]:
@@ -298,7 +332,7 @@ items_torch = Operation(
     "linear_cross_entropy_torch",
     forward,
     backward,
-    fake=_fake_items,
+    fake=_fake_forward,
     fake_backward=lambda grad, rows, weight, *rest: _fake_grads(rows, weight, rest[-1]),
     save=_save,
     differentiate=_differentiate,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from xformer.kernels import glu, squared_relu
+from xformer.kernels import glu, operation, squared_relu
 from xformer.kernels.agreement import compare, solve
 from xformer.kernels.attention.checks import Backend
 from xformer.kernels.glu import Activation
@@ -22,6 +22,13 @@ KINDS: tuple[Activation | None, ...] = (*get_args(Activation), None)
 EACH = pytest.mark.parametrize("kind", KINDS, ids=[*get_args(Activation), "squared relu"])
 # In the interpreter, the sigmoid of a very negative number meets e^1000 = inf, from which follows 0.
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in exp:RuntimeWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fused_however_small() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operation, "WORTH_A_CALL", 0)
+        yield
 
 
 def function_of(kind: Activation | None) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -76,6 +83,22 @@ def test_torch_in_double_precision(kind: Activation | None) -> None:
     leaves, grads = problem(kind, dtype=torch.float64)
     found, expected = (solve(function, leaves, arguments, grads, b) for b in ("torch", "reference"))
     torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
+
+
+@EACH
+def test_what_is_small_or_needs_no_gradient_is_the_definition(
+    kind: Activation | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function, arguments = function_of(kind)
+    leaves, grads = problem(kind, layout="transposed")
+    with torch.no_grad():
+        out = function(**leaves, **arguments, backend="torch")
+    assert out.is_contiguous()
+    monkeypatch.setattr(operation, "WORTH_A_CALL", leaves["x"].numel() + 1)
+    found, expected = (solve(function, leaves, arguments, grads, b) for b in ("torch", "reference"))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert torch.equal(out, expected["out0"])
+    assert found["out0"].is_contiguous()
 
 
 def test_the_first_half_is_activated() -> None:
@@ -133,11 +156,11 @@ def test_opcheck_and_direct_call(
 
     leaves, (grad,) = problem(kind, device=triton_device if backend == "triton" else "cpu")
     of_torch, of_triton = (_square_torch, glu_triton.square) if kind is None else (_torch, glu_triton.gate)
-    operation = of_triton if backend == "triton" else of_torch
+    ours = of_triton if backend == "triton" else of_torch
     x = leaves["x"].requires_grad_()
     inputs = (x,) if kind is None else (x, kind)
-    torch.library.opcheck(operation.op, inputs)
-    direct, through_op = operation(*inputs), operation.op(*inputs)
+    torch.library.opcheck(ours.op, inputs)
+    direct, through_op = ours(*inputs), ours.op(*inputs)
     through_op = through_op[0] if isinstance(through_op, tuple) else through_op
     assert torch.equal(direct, through_op)
     by_direct, by_op = (torch.autograd.grad(out, x, grad)[0] for out in (direct, through_op))

@@ -97,7 +97,8 @@ def test_opcheck(triton_device: torch.device) -> None:
     torch.library.opcheck(items_triton.op, (rows, *fresh[1:], arguments["targets"], -100, 0.1, 0.1))
     fresh = [x.detach().cpu().requires_grad_() for x in (rows, *fresh[1:])]
     operands = (*fresh, arguments["targets"].cpu(), -100, 0.1, 0.1)
-    torch.library.opcheck(torch_backend.items_torch.op, operands)
+    for keeps in (False, True):
+        torch.library.opcheck(torch_backend.items_torch.op, (*operands, keeps))
     torch.library.opcheck(torch_backend.reduced_torch.op, (*operands, True, [True, True, True]))
 
 

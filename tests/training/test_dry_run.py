@@ -12,8 +12,9 @@ import pytest
 
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
-from xformer.training.dry_run import forecast, made_up_shards
+from xformer.training.dry_run import forecast
 from xformer.training.estimate import parameter_counts
+from xformer.training.made_up import made_up_shards
 from xformer.training.run_directory import RunDirectory
 
 

@@ -7,41 +7,34 @@ shards where these exist and on made-up texts of the usual lengths where not. Th
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import tempfile
-import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
 
-from xformer.data.sealed import FileEntry
-from xformer.data.shards import ShardEntry, ShardsInfo, TokenShards
+from xformer.data.shards import TokenShards
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
 from xformer.tokenizer import Tokenizer
-from xformer.tokenizer.special import FIRST_BYTE_ID
 from xformer.training.batches import StepBatches
-from xformer.training.checkpoint import TrainingState
 from xformer.training.estimate import parameter_counts, passes_of, weight_bytes
 from xformer.training.held_out import HeldOut
-from xformer.training.loop import Training, train
-from xformer.training.metrics import read_metrics
+from xformer.training.loop import Training
+from xformer.training.machine import PeakMemory, device_name
+from xformer.training.made_up import made_up_shards
+from xformer.training.measure_steps import ENOUGH, Measured, for_measuring, measure
 from xformer.training.optimizer import make_optimizer
 from xformer.training.precision import choose_precision
 from xformer.training.prepare import open_shards
 from xformer.training.pretrain import build_model
 from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span
-
-_WARM_UP, _ENOUGH = 3, 8
 
 
 @dataclass(frozen=True)
@@ -123,16 +116,6 @@ class Forecast:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """A few steps of a stage."""
-
-    steps: int
-    seconds_per_step: float
-    checkpoint_seconds: float
-    checkpoint_bytes: int
-
-
 def forecast(
     run: RunDirectory,
     config: RunConfig,
@@ -162,7 +145,7 @@ def forecast(
     held_out = HeldOut.of(data.dev, config, data.starts_word, precision, device) if data.dev else None
     bag_share = config.training.bag_share if batches.aligns else 0.0
     shares: list[tuple[Literal["bag", "full"], float]] = [("bag", bag_share), ("full", 1.0 - bag_share)]
-    peak = _PeakMemory(device)
+    peak = PeakMemory(device)
     measured, stages = [], []
     for name, share in shares:
         if not share:
@@ -171,7 +154,7 @@ def forecast(
         with tempfile.TemporaryDirectory() as folder:
             training = Training(
                 run=RunDirectory(Path(folder)),
-                config=_for_measuring(config, name, seconds),
+                config=for_measuring(config, name, seconds),
                 model=model,
                 optimizer=optimizer,
                 batches=batches,
@@ -179,7 +162,7 @@ def forecast(
                 precision=precision,
                 held_out=held_out.loss if held_out else lambda model, n_layers: None,
             )
-            found = _measure(training)
+            found = measure(training)
         measured.append(found)
         stages.append(_stage(name, share, found, batches, config, precision))
     parameters = parameter_counts(config.model, config.objectives.pooling)
@@ -187,7 +170,7 @@ def forecast(
     checkpoints = 1 + int(training_seconds // config.training.checkpoint_every)
     flops = sum(stage.flops for stage in stages)
     return Forecast(
-        device=_device_name(device),
+        device=device_name(device),
         threads=torch.get_num_threads(),
         precision=precision,
         data=data.name,
@@ -208,68 +191,17 @@ def forecast(
     )
 
 
-def _for_measuring(config: RunConfig, stage: Literal["bag", "full"], seconds: float) -> RunConfig:
-    """The same run, but so short, of one stage alone, and with a line in the log for each step."""
-    options = replace(
-        config.training,
-        budget=f"{seconds:g}",
-        steps=None,
-        bag_share=1.0 if stage == "bag" else 0.0,
-        checkpoint_every=1e9,
-        log_every=0.0,
-        log_steps=1,
-        trackers=(),
-    )
-    return replace(config, training=options)
-
-
-def _measure(training: Training) -> _Measured:
-    """Run the loop; what a step takes, the first ones aside, and what a checkpoint takes."""
-    clock = _Clock()
-    state, interrupted = train(training, TrainingState(), clock, clock.saved)
-    if not interrupted and state.step < _ENOUGH:
-        options = replace(training.config.training, budget=None, steps=_ENOUGH)
-        longer = replace(training, config=replace(training.config, training=options))
-        state, interrupted = train(longer, state, clock, clock.saved)
-    if interrupted:
-        raise KeyboardInterrupt
-    ends = [line["elapsed"] for line in read_metrics(training.run.metrics)]
-    counted = len(ends) - _WARM_UP
-    newest = max(training.run.checkpoints.glob("step-*"))
-    return _Measured(
-        steps=counted,
-        seconds_per_step=(ends[-1] - ends[_WARM_UP - 1]) / counted,
-        checkpoint_seconds=clock.checkpoint_seconds,
-        checkpoint_bytes=sum(path.stat().st_size for path in newest.iterdir()),
-    )
-
-
-class _Clock(Progress):
-    """Shows nothing, and notes when steps and checkpoints end."""
-
-    def __init__(self) -> None:
-        super().__init__(Console(file=io.StringIO()))
-        self._last = time.monotonic()
-        self.checkpoint_seconds = 0.0
-
-    def __call__(self, what: str, done: int, total: int | None, note: str = "", **how: bool) -> None:
-        self._last = time.monotonic()
-
-    def saved(self, state: TrainingState) -> None:
-        self.checkpoint_seconds = time.monotonic() - self._last
-
-
 def _stage(
     name: Literal["bag", "full"],
     share: float,
-    measured: _Measured,
+    measured: Measured,
     batches: StepBatches,
     config: RunConfig,
     precision: Literal["fp32", "bf16"],
 ) -> StageForecast:
     """The stage in the whole run: so much of its steps or its seconds."""
     depth = 0 if name == "bag" else None
-    examples = [batches.make(step, bag=name == "bag") for step in range(_ENOUGH)]
+    examples = [batches.make(step, bag=name == "bag") for step in range(ENOUGH)]
     passes = [passes_of(batch, depth) for batch in examples]
     flops = np.mean([3 * sum(one.forward_flops(config.model) for one in step) for step in passes])
     tokens = np.mean([batch.n_tokens for batch in examples])
@@ -314,82 +246,3 @@ class _Data:
         tokenizer = Tokenizer.load(run.tokenizer)
         train, dev = (open_shards(run, split, tokenizer) for split in ("train", "dev"))
         return cls(f"the shards of {run.path}", train, dev, tokenizer.starts_word())
-
-
-def made_up_shards(config: RunConfig) -> TokenShards:
-    """Random tokens in 16,000 texts of 8 languages, their lengths as those of the default corpus.
-
-    These have 8 tokens at the median, 12 on average, 65 at the 99th percentile: a log-normal distribution.
-    """
-    languages, groups = 8, 2_000
-    rng = np.random.default_rng(config.training.seed)
-    vocabulary, longest = config.tokenizer.vocabulary_size, config.data.max_length
-    drawn = np.rint(rng.lognormal(math.log(8), 0.9, size=languages * groups))
-    lengths = drawn.clip(1, longest).astype(np.uint32)
-    kind = np.uint16 if vocabulary <= 2**16 else np.uint32
-    tokens: NDArray[np.unsignedinteger] = rng.integers(
-        FIRST_BYTE_ID, vocabulary, size=int(lengths.sum()), dtype=kind
-    )
-    count = len(lengths)
-    names = (config.data.pivot, *(f"x-{number}" for number in range(1, languages)))
-    columns: dict[str, NDArray[np.integer]] = {
-        "start": np.cumsum(lengths, dtype=np.int64) - lengths,
-        "n_tokens": lengths,
-        "n_bytes": 4 * lengths,
-        "language": np.tile(np.arange(languages, dtype=np.uint16), groups),
-        "group": np.repeat(np.arange(groups, dtype=np.int64), languages),
-        "record": np.arange(count, dtype=np.int64),
-        "pieces": np.ones(count, dtype=np.uint32),
-    }
-    file = FileEntry("none", tokens.nbytes, "")
-    entry = ShardEntry(file, count, len(tokens), 4 * len(tokens))
-    info = ShardsInfo(
-        split="train",
-        split_sha256="",
-        tokenizer="",
-        vocab_size=vocabulary,
-        dtype=tokens.dtype.str,
-        max_length=longest,
-        bytes_per_shard=tokens.nbytes,
-        languages=names,
-        empty_records=0,
-        shards=(entry,),
-        columns={},
-    )
-    return TokenShards(info, [tokens], columns)
-
-
-class _PeakMemory:
-    """The most memory in use since it was made."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        else:
-            # Linux: 5 forgets the peak so far. Where that is not allowed, the peak is of the whole process.
-            with suppress(OSError):
-                Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-
-    def read(self) -> int | None:
-        """In bytes; None where the system does not tell."""
-        if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device)
-        with suppress(OSError):
-            for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-        return None
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    with suppress(OSError, IndexError):
-        models = [
-            x
-            for x in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-            if x.startswith("model name")
-        ]
-        return models[0].partition(":")[2].strip()
-    return "CPU"

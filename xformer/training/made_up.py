@@ -1,22 +1,30 @@
-"""A made-up corpus in three languages and settings for a run of seconds on it: nothing is fetched.
+"""Made-up data, for which nothing is fetched: a corpus in three languages, with settings for a run of seconds
+on it, and token shards of the usual lengths.
 
-For commands that prove something about training on any machine, not about what is learned.
+For commands that prove or measure something about training on any machine, not about what is learned.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xformer.config import ModelConfig
 from xformer.data.corpus import import_corpus
 from xformer.data.manifest import Source
 from xformer.data.plan import ImportOptions
 from xformer.data.record import Record
+from xformer.data.sealed import FileEntry
+from xformer.data.shards import ShardEntry, ShardsInfo, TokenShards
 from xformer.data.split import SplitSizes
 from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
 from xformer.tokenizer import TokenizerOptions
+from xformer.tokenizer.special import FIRST_BYTE_ID
 
 
 def made_up_records() -> Iterator[Record]:
@@ -78,3 +86,46 @@ def made_up_config(corpus: Path, steps: int) -> RunConfig:
             budget=None, steps=steps, precision="fp32", log_steps=2, spike_factor=1.5, non_finite="skip"
         ),
     )
+
+
+def made_up_shards(config: RunConfig) -> TokenShards:
+    """Random tokens in 16,000 texts of 8 languages, their lengths as those of the default corpus.
+
+    These have 8 tokens at the median, 12 on average, 65 at the 99th percentile: a log-normal distribution.
+    """
+    languages, groups = 8, 2_000
+    rng = np.random.default_rng(config.training.seed)
+    vocabulary, longest = config.tokenizer.vocabulary_size, config.data.max_length
+    drawn = np.rint(rng.lognormal(math.log(8), 0.9, size=languages * groups))
+    lengths = drawn.clip(1, longest).astype(np.uint32)
+    kind = np.uint16 if vocabulary <= 2**16 else np.uint32
+    tokens: NDArray[np.unsignedinteger] = rng.integers(
+        FIRST_BYTE_ID, vocabulary, size=int(lengths.sum()), dtype=kind
+    )
+    count = len(lengths)
+    names = (config.data.pivot, *(f"x-{number}" for number in range(1, languages)))
+    columns: dict[str, NDArray[np.integer]] = {
+        "start": np.cumsum(lengths, dtype=np.int64) - lengths,
+        "n_tokens": lengths,
+        "n_bytes": 4 * lengths,
+        "language": np.tile(np.arange(languages, dtype=np.uint16), groups),
+        "group": np.repeat(np.arange(groups, dtype=np.int64), languages),
+        "record": np.arange(count, dtype=np.int64),
+        "pieces": np.ones(count, dtype=np.uint32),
+    }
+    file = FileEntry("none", tokens.nbytes, "")
+    entry = ShardEntry(file, count, len(tokens), 4 * len(tokens))
+    info = ShardsInfo(
+        split="train",
+        split_sha256="",
+        tokenizer="",
+        vocab_size=vocabulary,
+        dtype=tokens.dtype.str,
+        max_length=longest,
+        bytes_per_shard=tokens.nbytes,
+        languages=names,
+        empty_records=0,
+        shards=(entry,),
+        columns={},
+    )
+    return TokenShards(info, [tokens], columns)

@@ -1,0 +1,89 @@
+"""A few steps of one stage of training, timed: the training loop itself, in a folder that is removed."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from rich.console import Console
+
+from xformer.progress import Progress
+from xformer.run_config import RunConfig
+from xformer.training.checkpoint import TrainingState
+from xformer.training.loop import Training, train
+from xformer.training.metrics import read_metrics
+
+ENOUGH = 8
+"""Steps that are run, however long they take."""
+
+_WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A few steps of a stage.
+
+    Attributes:
+        steps: how many were timed.
+        seconds_per_step: of training.
+        checkpoint_seconds: to measure the loss on held-out texts and write a checkpoint.
+        checkpoint_bytes: of one.
+    """
+
+    steps: int
+    seconds_per_step: float
+    checkpoint_seconds: float
+    checkpoint_bytes: int
+
+
+def for_measuring(config: RunConfig, stage: Literal["bag", "full"], seconds: float) -> RunConfig:
+    """The same run, but so short, of one stage alone, and with a line in the log for each step."""
+    options = replace(
+        config.training,
+        budget=f"{seconds:g}",
+        steps=None,
+        bag_share=1.0 if stage == "bag" else 0.0,
+        checkpoint_every=1e9,
+        log_every=0.0,
+        log_steps=1,
+        trackers=(),
+    )
+    return replace(config, training=options)
+
+
+def measure(training: Training) -> Measured:
+    """Run the loop; what a step takes, the first ones aside, and what a checkpoint takes."""
+    clock = _Clock()
+    state, interrupted = train(training, TrainingState(), clock, clock.saved)
+    if not interrupted and state.step < ENOUGH:
+        options = replace(training.config.training, budget=None, steps=ENOUGH)
+        longer = replace(training, config=replace(training.config, training=options))
+        state, interrupted = train(longer, state, clock, clock.saved)
+    if interrupted:
+        raise KeyboardInterrupt
+    ends = [line["elapsed"] for line in read_metrics(training.run.metrics)]
+    counted = len(ends) - _WARM_UP
+    newest = max(training.run.checkpoints.glob("step-*"))
+    return Measured(
+        steps=counted,
+        seconds_per_step=(ends[-1] - ends[_WARM_UP - 1]) / counted,
+        checkpoint_seconds=clock.checkpoint_seconds,
+        checkpoint_bytes=sum(path.stat().st_size for path in newest.iterdir()),
+    )
+
+
+class _Clock(Progress):
+    """Shows nothing, and notes when steps and checkpoints end."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(file=io.StringIO()))
+        self._last = time.monotonic()
+        self.checkpoint_seconds = 0.0
+
+    def __call__(self, what: str, done: int, total: int | None, note: str = "", **how: bool) -> None:
+        self._last = time.monotonic()
+
+    def saved(self, state: TrainingState) -> None:
+        self.checkpoint_seconds = time.monotonic() - self._last

@@ -10,26 +10,23 @@ It needs torch, triton, numpy and pytest (with hypothesis), and no installation:
 from __future__ import annotations
 
 import argparse
-import contextlib
-import importlib.util
-import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 import torch
 
 from .catalogue import operations
 from .environment import environment
 from .goals import outcomes
+from .gpu_tests import processes, run_tests
 from .latest import latest, read_file
 from .outcome import Outcome
+from .processes import Setup, run_process
 from .record import Record
 from .worker import DEVICE_LOST
 
@@ -38,8 +35,6 @@ SECONDS = 560.0
 CPU_SECONDS = 240.0
 # Importing torch, and the tables at the end.
 MARGIN = 15.0
-# What a stage that does not stop by itself is given to do so.
-GRACE = 5.0
 
 NO_GPU = 2
 
@@ -57,33 +52,6 @@ class Stage:
     name: str
     what: str
     seconds: float
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What all stages have in common.
-
-    Attributes:
-        out: folder of the results.
-        stem: how this device's files begin.
-        cpu: try everything out without a GPU, small.
-        root: of the checkout.
-    """
-
-    out: Path
-    stem: str
-    cpu: bool
-    root: Path
-
-    @property
-    def records(self) -> Path:
-        """What the bench writes."""
-        return self.out / f"{self.stem}.jsonl"
-
-    @property
-    def tests(self) -> Path:
-        """What pytest prints."""
-        return self.out / f"{self.stem}-tests.txt"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,7 +109,7 @@ def plan(seconds: float, cpu: bool) -> list[Stage]:
         raise ValueError(f"--seconds: expected more than {MARGIN:g}, got {seconds:g}")
     tests, tuning = (0.25, 0.25) if cpu else (0.25, 0.13)
     return [
-        Stage("tests", "tests/gpu by pytest", tests * left),
+        Stage("tests", f"tests/gpu by pytest, in {processes(cpu)} processes", tests * left),
         Stage("tuning", "tiles of attention and norms", tuning * left),
         Stage("bench", "every operation beside its peers", (1 - tests - tuning) * left),
     ]
@@ -158,28 +126,6 @@ def describe(stages: Sequence[Stage], seconds: float) -> list[str]:
         share = stages[-1].seconds * one.gpu_seconds / whole
         lines.append(f"{share:6.0f} s    {one.name} (estimated at {one.gpu_seconds:.0f} s)")
     return lines
-
-
-def run_tests(setup: Setup, seconds: float) -> tuple[bool, str]:
-    """Whether everything is right; whether it is, and a line about it."""
-    missing = [name for name in ("pytest", "hypothesis") if importlib.util.find_spec(name) is None]
-    if missing:
-        return False, f"not run, {' and '.join(missing)} is not installed"
-    command = ["pytest", "tests/gpu", "-q", "-p", "no:cacheprovider", "--maxfail=30", "--tb=short"]
-    # On an unknown machine a warning is no failure.
-    command += ["-W", "default"]
-    if importlib.util.find_spec("xdist") is not None and not setup.cpu:
-        # Compiling is what takes the time.
-        command += ["-n", str(max(1, min(12, (os.cpu_count() or 2) - 2)))]
-    with setup.tests.open("w", encoding="utf-8") as log:
-        status = run_process(["-m", *command], setup, seconds, log)
-    lines = setup.tests.read_text(encoding="utf-8").strip().splitlines()
-    failed = [line for line in lines if re.match(r"(FAILED|ERROR) ", line)]
-    _say("\n".join(line[:200] for line in failed[:15]))
-    last = lines[-1].strip("= ") if lines else "nothing was printed"
-    if status is None:
-        return False, f"did not end in time (see {setup.tests})"
-    return status == 0, last
 
 
 def run_tuning(setup: Setup, seconds: float) -> tuple[bool, str]:
@@ -219,44 +165,6 @@ def run_bench(setup: Setup, seconds: float) -> tuple[bool, str]:
     if lost:
         return False, f"broke down in {', '.join(lost)} (see {log_path})"
     return not left, f"not reached: {', '.join(left)}" if left else "done"
-
-
-def run_process(
-    command: Sequence[str], setup: Setup, seconds: float, log: TextIO | None, grace: float = GRACE
-) -> int | None:
-    """Run a Python command from the root of the checkout, for so long at most.
-
-    Args:
-        command: what follows `python`.
-        setup: what all have in common.
-        seconds: after these it is asked to end, and after `grace` more it is ended, with all that it started.
-        log: where its output goes; to this process's own if left out.
-        grace: see `seconds`.
-
-    Returns:
-        Its exit status; None if it did not end in time.
-    """
-    variables = {**os.environ, "PYTHONPATH": str(setup.root), "PYTHONUNBUFFERED": "1"}
-    if setup.cpu:
-        variables["TRITON_INTERPRET"] = "1"
-    process = subprocess.Popen(
-        [sys.executable, "-P", *command],
-        cwd=setup.root,
-        env=variables,
-        stdout=log,
-        stderr=None if log is None else subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        _signal_group(process, signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(grace)
-        return None
-    finally:
-        _signal_group(process, signal.SIGKILL)
-        process.wait()
 
 
 def summary(records: Path, device: str, since: str) -> list[str]:
@@ -316,14 +224,6 @@ class _Terminated(Exception):
 
 def _terminated(number: int, frame: object) -> None:
     raise _Terminated
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a signal to a process and all that it started; nothing if they are gone."""
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return
 
 
 def _say(text: str) -> None:

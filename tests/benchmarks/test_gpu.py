@@ -10,26 +10,26 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 import torch
 
-from xformer.benchmarks import gpu
+from xformer.benchmarks import gpu, gpu_tests
 from xformer.benchmarks.catalogue import operations
 from xformer.benchmarks.gpu import (
     MARGIN,
     NO_GPU,
     SECONDS,
-    Setup,
     describe,
     plan,
     run_bench,
-    run_process,
-    run_tests,
     summary,
 )
+from xformer.benchmarks.gpu_tests import run_tests
+from xformer.benchmarks.processes import Setup, run_process, run_processes
 from xformer.benchmarks.record import Record, append, read
 from xformer.benchmarks.worker import DEVICE_LOST
 
@@ -66,7 +66,7 @@ def bare(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": ".", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 
@@ -188,23 +188,105 @@ def test_a_bench_without_faults(
     assert note == f"not reached: {', '.join(every[1:])}"
 
 
-def test_failing_tests_are_told(
-    setup: Setup,
-    monkeypatch: pytest.MonkeyPatch,
-    started: list[list[str]],
-    capsys: pytest.CaptureFixture[str],
+class Pretended:
+    """Instead of processes: notes each call's commands, prints what it is given, and says how they ended."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *turns: Sequence[tuple[int | None, str]]) -> None:
+        self.turns = list(turns)
+        self.commands: list[list[str]] = []
+        monkeypatch.setattr(gpu_tests, "run_processes", self)
+
+    def __call__(
+        self, commands: list[list[str]], setup: Setup, seconds: float, logs: list[TextIO]
+    ) -> list[int | None]:
+        self.commands += commands
+        turns = self.turns.pop(0)
+        for log, (_, text) in zip(logs, turns, strict=True):
+            log.write(text)
+        return [status for status, _ in turns]
+
+
+def test_tests_run_in_shares_and_those_of_the_bench_alone(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pretend(
-        monkeypatch, [(1, "..F\nFAILED tests/gpu/a.py::b - wrong\n== 1 failed, 2 passed in 3s ==\n")], started
-    )
-    assert run_tests(setup, 10.0) == (False, "1 failed, 2 passed in 3s")
+    kernels = [(0, "..s\n2 passed, 1 skipped in 3.21s\n"), (5, "3 deselected in 0.10s\n")]
+    pretended = Pretended(monkeypatch, kernels, [(0, ".\n1 passed, 2 warnings in 65.00s (0:01:05)\n")])
+    assert run_tests(setup, 10.0) == (True, "3 passed, 1 skipped in 2 processes")
+    assert [command[2:5] for command in pretended.commands[:2]] == [
+        ["tests/gpu/kernels", "--share", "0/2"],
+        ["tests/gpu/kernels", "--share", "1/2"],
+    ]
+    assert pretended.commands[2][2] == "tests/gpu/benchmarks"
+    text = setup.tests.read_text(encoding="utf-8")
+    assert [text.count(said) for said in ("2 passed, 1 skipped", "3 deselected", "1 passed")] == [1, 1, 1]
+    assert list(setup.out.iterdir()) == [setup.tests]
+
+
+def test_failing_tests_are_told(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = "..F\nFAILED tests/gpu/a.py::b - wrong\n=== 1 failed, 2 passed in 3.00s ===\n"
+    Pretended(monkeypatch, [(0, "2 passed in 3.00s\n"), (1, wrong)], [(0, "1 passed in 1.00s\n")])
+    assert run_tests(setup, 10.0) == (False, "1 failed, 5 passed in 2 processes")
     assert "FAILED tests/gpu/a.py::b - wrong" in capsys.readouterr().out
-    pretend(monkeypatch, [(0, "...\n== 3 passed in 3s ==\n")], started)
-    assert run_tests(setup, 10.0) == (True, "3 passed in 3s")
-    pretend(monkeypatch, [(None, "...\n")], started)
+
+
+def test_what_was_printed_is_kept_when_time_is_up(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    Pretended(monkeypatch, [(0, "2 passed in 3.00s\n"), (None, "...\n")])
     good, note = run_tests(setup, 10.0)
     assert not good
-    assert "did not end in time" in note
+    assert note.startswith("did not end in time, 2 passed")
+    assert "...\n" in setup.tests.read_text(encoding="utf-8")
+
+
+def test_what_was_printed_is_kept_when_interrupted(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(commands: object, setup: Setup, seconds: float, logs: list[TextIO]) -> list[int | None]:
+        logs[1].write("....\n")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gpu_tests, "run_processes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_tests(setup, 10.0)
+    assert "....\n" in setup.tests.read_text(encoding="utf-8")
+
+
+def test_processes_run_side_by_side_and_end_together(setup: Setup, tmp_path: Path) -> None:
+    """Two that wait for each other, one that fails, and one that goes on for too long."""
+    meet = (
+        "import pathlib, sys, time\n"
+        f"here = pathlib.Path({str(tmp_path)!r})\n"
+        "(here / sys.argv[1]).touch()\n"
+        "while not (here / sys.argv[2]).exists(): time.sleep(0.01)\n"
+    )
+    commands = [
+        ["-c", meet, "a", "b"],
+        ["-c", meet, "b", "a"],
+        ["-c", "raise SystemExit(3)"],
+        ["-c", meet, "c", "never"],
+    ]
+    assert run_processes(commands, setup, 8.0, [None] * 4, grace=0.2) == [0, 0, 3, None]
+
+
+SHARED = """
+import sys
+sys.path.insert(0, "tests/gpu")
+from conftest import share_of, shared
+lists = [shared(list(range(20)), share_of(f"{i}/3")) for i in range(3)]
+assert sorted(sum(lists, [])) == list(range(20)), lists
+assert [part[0] for part in lists] == [0, 7, 14], lists
+assert shared([7], (2, 3)) == []
+"""
+
+
+def test_shares_are_all_tests_once(repository: Path) -> None:
+    subprocess.run([sys.executable, "-c", SHARED], cwd=repository, check=True, timeout=600)
+
+
+def test_a_share_that_is_none_is_refused(repository: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "tests/gpu/kernels", "--share", "3/3"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=600)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "expected I/N with I from 0 to N - 1, got '3/3'" in done.stderr
 
 
 def test_the_summary_counts_this_run(make_record: MakeRecord, tmp_path: Path) -> None:
@@ -273,7 +355,7 @@ def test_the_worker_writes_what_it_measures(tmp_path: Path, repository: Path) ->
         "--implementation",
         "eager",
     ]
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=600, check=True)
     assert done.stderr.splitlines()[-1].startswith("glu: ")
     records = read(file)
     assert {record.implementation for record in records} == {"eager"}

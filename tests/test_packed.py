@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xformer.packed import Packed, pack
+from xformer.packed import Packed, join, pack
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=7), max_size=12)
 
@@ -88,3 +88,25 @@ def test_a_batch_moves_whole() -> None:
         devices = {t.device.type for t in (moved.tokens, moved.positions, moved.cu_seqlens, moved.order)}
         assert devices == {"meta"}
         assert moved.lengths == batch.lengths
+
+
+@given(st.lists(SEQUENCES, min_size=1, max_size=4))
+def test_joined_batches_are_one_batch_and_can_be_told_apart(lists: list[list[list[int]]]) -> None:
+    batches = [pack(sequences) for sequences in lists]
+    shifted = [batch.with_positions(batch.positions + 10 * number) for number, batch in enumerate(batches)]
+    joined, rows = join(shifted)
+    every = [ids for sequences in lists for ids in sequences]
+    assert joined.lengths == tuple(sorted(map(len, every), reverse=True))
+    assert sorted(_split(joined)) == sorted(every)
+    assert joined.cu_seqlens.dtype == torch.int32
+    assert sorted(torch.cat(rows).tolist()) == list(range(joined.n_tokens))
+    starts = {0, *joined.cu_seqlens.tolist()}
+    for batch, its in zip(shifted, rows, strict=True):
+        assert torch.equal(joined.tokens[its], batch.tokens)
+        assert torch.equal(joined.positions[its], batch.positions)
+        # Whole sequences, each in one piece.
+        for a, b in pairwise(batch.cu_seqlens.tolist()):
+            if a < b:
+                first = int(its[a])
+                assert first in starts
+                assert its[a:b].tolist() == list(range(first, first + b - a))

@@ -78,7 +78,6 @@ class MaskedLMHead(nn.Module):
     def loss(
         self,
         hidden: Tensor,
-        selected: Tensor,
         embedding: Tensor,
         targets: Tensor,
         pieces: tuple[Tensor, Tensor] | None = None,
@@ -86,9 +85,8 @@ class MaskedLMHead(nn.Module):
         """Cross-entropy of some tokens, whose logits are never all in memory.
 
         Args:
-            hidden: (T, C) as in `forward`.
-            selected: (S,) as there.
-            embedding: (V, C) as there.
+            hidden: (S, C) of these tokens alone, final norm included.
+            embedding: (V, C) as in `forward`.
             targets: (S,) int64, the tokens that should be there; with `pieces` their places among those.
             pieces: (K,) int64 ids that alone are to be told apart, and (K,) what is added to their logits;
                 None for the whole vocabulary.
@@ -97,7 +95,7 @@ class MaskedLMHead(nn.Module):
             The mean in nats, 0 if nothing is selected, and each loss (S,), without a gradient; both in
             at least fp32.
         """
-        rows = self.head(hidden.index_select(0, selected))
+        rows = self.head(hidden)
         weight: Tensor = embedding if self.weight is None else self.weight
         bias: Tensor | None = self.bias
         if pieces is not None:

@@ -5,13 +5,16 @@ Shapes: T tokens, B sequences, S selected tokens, C d_model, D width of a senten
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xformer.config import ModelConfig
 from xformer.encoder import Encoder
 from xformer.heads import MaskedLMHead, Pooling, PoolingKind
-from xformer.packed import Packed
+from xformer.layers import Backend
+from xformer.packed import Packed, join
 
 
 class MultilingualModel(nn.Module):
@@ -38,22 +41,20 @@ class MultilingualModel(nn.Module):
         hidden = self.encoder(batch, n_layers=n_layers, backend=backend)
         return self.masked_lm(hidden, selected, self.encoder.token_embedding)
 
-    def token_losses(
-        self,
-        batch: Packed,
-        selected: Tensor,
-        targets: Tensor,
-        *,
-        pieces: tuple[Tensor, Tensor] | None = None,
-        n_layers: int | None = None,
-        backend: str | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """The mean cross-entropy in nats of `targets` (S,) at the tokens `selected` (S,), and each (S,).
+    def residual_streams(
+        self, batches: Sequence[Packed], *, n_layers: int | None = None, backend: Backend | None = None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Each batch's residual stream (T, C) before the first block and after the last, from one pass.
 
-        Only the mean has a gradient. Arguments as `MaskedLMHead.loss`.
+        Many small passes cost more than a large one: each looks up embeddings, whose gradient is as large as
+        the vocabulary, and each calls attention for its own lengths.
         """
-        hidden = self.encoder(batch, n_layers=n_layers, backend=backend)
-        return self.masked_lm.loss(hidden, selected, self.encoder.token_embedding, targets, pieces)
+        if not batches:
+            return []
+        joined, rows = join(batches)
+        states = self.encoder.hidden_states(joined, n_layers=n_layers, backend=backend)
+        before, after = states[0], states[-1]
+        return [(before.index_select(0, its), after.index_select(0, its)) for its in rows]
 
     def sentence_vectors(
         self, batch: Packed, *, n_layers: int | None = None, backend: str | None = None

@@ -139,9 +139,9 @@ class ObjectivesConfig:
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     masked_lm_tokens: int = 1_536
     masked_lm_candidates: int = 4_096
-    masked_lm_weight: float = 1.0
+    masked_lm_weight: float = 3.0
     translation_lm_tokens: int = 0
-    translation_lm_weight: float = 1.0
+    translation_lm_weight: float = 3.0
     alignment_tokens: int = 1_024
     bag_tokens: int = 12_288
     alignment_languages: Together = "one"

@@ -167,7 +167,7 @@ def model_surprisal(
         with evaluation_mode(model):
             hidden = model.encoder(there.inputs, n_layers=n_layers)
             embedding = model.encoder.token_embedding
-            _, losses = model.masked_lm.loss(hidden, there.selected, embedding, there.targets)
+            _, losses = model.masked_lm.loss(hidden.index_select(0, there.selected), embedding, there.targets)
         return losses.cpu().numpy().astype(np.float64) / math.log(2)
 
     return surprisal

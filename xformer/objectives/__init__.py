@@ -4,12 +4,12 @@ from xformer.objectives.alignment import (
     AlignmentBatch,
     alignment_batch,
     alignment_loss,
-    alignment_losses,
+    alignment_loss_of,
     contrastive_loss,
 )
 from xformer.objectives.candidates import Candidates, CandidateSampler
 from xformer.objectives.loss import Loss
-from xformer.objectives.masked_lm import MaskedBatch, masked_lm_batch, masked_lm_loss
+from xformer.objectives.masked_lm import MaskedBatch, masked_lm_batch, masked_lm_loss, masked_lm_loss_of
 from xformer.objectives.translation_lm import translation_lm_batch
 
 __all__ = [
@@ -20,9 +20,10 @@ __all__ = [
     "MaskedBatch",
     "alignment_batch",
     "alignment_loss",
-    "alignment_losses",
+    "alignment_loss_of",
     "contrastive_loss",
     "masked_lm_batch",
     "masked_lm_loss",
+    "masked_lm_loss_of",
     "translation_lm_batch",
 ]

@@ -95,31 +95,17 @@ def alignment_loss(
     scale: float,
     margin: float,
     n_layers: int | None = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Loss:
     """Contrastive loss of a batch of pairs, in nats a text."""
-    vectors = model.sentence_vectors(batch.inputs, n_layers=n_layers, backend=backend)
-    return _loss(vectors, batch, scale, margin)
+    stream = model.encoder(batch.inputs, n_layers=n_layers, backend=backend, final_norm=False)
+    return alignment_loss_of(model, stream, batch, scale=scale, margin=margin)
 
 
-def alignment_losses(
-    model: MultilingualModel,
-    batch: AlignmentBatch,
-    *,
-    scale: float,
-    margin: float,
-    n_layers: int | None = None,
-    backend: Backend | None = None,
-) -> tuple[Loss, Loss]:
-    """The same of one batch before the blocks, as a bag of subwords, and after them; embedded only once."""
-    states = model.encoder.hidden_states(batch.inputs, n_layers=n_layers, backend=backend)
-    before, after = (
-        _loss(model.pool(state, batch.inputs), batch, scale, margin) for state in (states[0], states[-1])
-    )
-    return before, after
-
-
-def _loss(vectors: Tensor, batch: AlignmentBatch, scale: float, margin: float) -> Loss:
-    left, right = batch.inputs.unsort(vectors).chunk(2)
+def alignment_loss_of(
+    model: MultilingualModel, stream: Tensor, batch: AlignmentBatch, *, scale: float, margin: float
+) -> Loss:
+    """The same from the batch's residual stream (T, C), before or after whatever block."""
+    left, right = batch.inputs.unsort(model.pool(stream, batch.inputs)).chunk(2)
     items = contrastive_loss(left, right, batch.group, scale=scale, margin=margin)
     return Loss(items.mean(), items.detach(), batch.language)

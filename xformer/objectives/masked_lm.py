@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xformer.layers import Backend
 from xformer.model import MultilingualModel
 from xformer.objectives.candidates import Candidates, CandidateSampler
 from xformer.objectives.loss import Loss
@@ -99,20 +100,28 @@ def hide_tokens(
 
 
 def masked_lm_loss(
-    model: MultilingualModel, batch: MaskedBatch, *, n_layers: int | None = None, backend: str | None = None
+    model: MultilingualModel,
+    batch: MaskedBatch,
+    *,
+    n_layers: int | None = None,
+    backend: Backend | None = None,
 ) -> Loss:
     """Cross-entropy of the hidden tokens, in nats a token. Their logits are never all in memory.
 
     With candidates it is the cross-entropy of telling a token from those: it falls as the other does, and
     is not of its size.
     """
-    candidates = batch.candidates
-    value, items = model.token_losses(
-        batch.inputs,
-        batch.selected,
-        batch.targets if candidates is None else candidates.places,
-        pieces=None if candidates is None else (candidates.ids, -candidates.log_chance),
-        n_layers=n_layers,
-        backend=backend,
-    )
+    stream = model.encoder(batch.inputs, n_layers=n_layers, backend=backend, final_norm=False)
+    return masked_lm_loss_of(model, stream, batch)
+
+
+def masked_lm_loss_of(model: MultilingualModel, stream: Tensor, batch: MaskedBatch) -> Loss:
+    """The same from the batch's residual stream (T, C) after the last block."""
+    hidden = model.encoder.final_norm(stream.index_select(0, batch.selected))
+    embedding, among = model.encoder.token_embedding, batch.candidates
+    if among is None:
+        value, items = model.masked_lm.loss(hidden, embedding, batch.targets)
+    else:
+        pieces = among.ids, -among.log_chance
+        value, items = model.masked_lm.loss(hidden, embedding, among.places, pieces)
     return Loss(value, items, batch.language)

@@ -22,7 +22,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from xformer.model import MultilingualModel
-from xformer.objectives import Loss, masked_lm_loss
+from xformer.objectives import Loss, masked_lm_loss_of
 from xformer.objectives.loss import at_least_fp32
 from xformer.run_config import ObjectivesConfig
 from xformer.training.loop import total_loss
@@ -64,28 +64,24 @@ class ShareLosses(nn.Module):
             A scalar, which alone has a gradient; each objective's value and items, as in `Loss`.
         """
         losses = {}
-        for name, part in (("masked_lm", share.masked_lm), ("translation_lm", share.translation_lm)):
-            if part is not None:
-                losses[name] = _masked_loss(self.model, part, n_layers)
-        if share.alignment is not None:
-            losses["bag_alignment"], losses["alignment"] = self._alignment_losses(share.alignment, n_layers)
-        if share.bag_alignment is not None:
-            vectors = self.model.sentence_vectors(share.bag_alignment.batch.inputs, n_layers=0)
-            losses["bag_alignment"] = self._alignment_loss(vectors, share.bag_alignment)
+        masked = {"masked_lm": share.masked_lm, "translation_lm": share.translation_lm}
+        gaps = {name: part for name, part in masked.items() if part is not None}
+        pairs = [] if share.alignment is None else [share.alignment]
+        batches = [part.batch.inputs for part in (*gaps.values(), *pairs)]
+        streams = self.model.residual_streams(batches, n_layers=n_layers)
+        for (name, part), (_, after) in zip(gaps.items(), streams, strict=False):
+            losses[name] = _masked_loss(self.model, after, part)
+        for its, (before, after) in zip(pairs, streams[len(gaps) :], strict=True):
+            losses["alignment"] = self._alignment_loss(after, its)
+            losses["bag_alignment"] = self._alignment_loss(before, its)
+        if (bag := share.bag_alignment) is not None:
+            losses["bag_alignment"] = self._alignment_loss(self.model.encoder.embed(bag.batch.inputs), bag)
         total = total_loss(losses, self._objectives)
         return total, {name: (loss.value.detach(), loss.items) for name, loss in losses.items()}
 
-    def _alignment_losses(self, share: PairsShare, n_layers: int | None) -> tuple[Loss, Loss]:
-        """Before the blocks, and after them."""
+    def _alignment_loss(self, stream: Tensor, share: PairsShare) -> Loss:
         inputs = share.batch.inputs
-        states = self.model.encoder.hidden_states(inputs, n_layers=n_layers)
-        before, after = (
-            self._alignment_loss(self.model.pool(state, inputs), share) for state in (states[0], states[-1])
-        )
-        return before, after
-
-    def _alignment_loss(self, vectors: Tensor, share: PairsShare) -> Loss:
-        left, right = share.batch.inputs.unsort(vectors).chunk(2)
+        left, right = inputs.unsort(self.model.pool(stream, inputs)).chunk(2)
         all_left, all_right = gather_rows(torch.stack([left, right], dim=1), share.sizes, self._group).unbind(
             1
         )
@@ -99,8 +95,8 @@ class ShareLosses(nn.Module):
         return Loss(items.sum() / (2 * sum(share.sizes)), items.detach(), share.batch.language)
 
 
-def _masked_loss(model: MultilingualModel, share: MaskedShare, n_layers: int | None) -> Loss:
-    loss = masked_lm_loss(model, share.batch, n_layers=n_layers)
+def _masked_loss(model: MultilingualModel, stream: Tensor, share: MaskedShare) -> Loss:
+    loss = masked_lm_loss_of(model, stream, share.batch)
     part = len(share.batch.language) / sum(share.sizes)
     return Loss(loss.value * part, loss.items, loss.language)
 

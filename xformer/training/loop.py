@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,7 +27,7 @@ from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.files import atomic_write
 from xformer.model import MultilingualModel
-from xformer.objectives import Loss, alignment_loss, alignment_losses, masked_lm_loss
+from xformer.objectives import Loss, alignment_loss_of, masked_lm_loss_of
 from xformer.progress import Progress
 from xformer.run_config import ObjectivesConfig, RunConfig
 from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
@@ -79,21 +80,22 @@ class Training:
 def step_losses(
     model: MultilingualModel, batch: StepBatch, objectives: ObjectivesConfig, n_layers: int | None
 ) -> dict[str, Loss]:
-    """Each objective's loss on its part of the batch, by name."""
+    """Each objective's loss on its part of the batch, by name.
+
+    Pairs are aligned after the blocks, and before them, where the model is a bag of subwords.
+    """
+    rank = partial(alignment_loss_of, model, scale=objectives.scale, margin=objectives.margin)
     losses = {}
-    if batch.masked_lm is not None:
-        losses["masked_lm"] = masked_lm_loss(model, batch.masked_lm, n_layers=n_layers)
-    if batch.translation_lm is not None:
-        losses["translation_lm"] = masked_lm_loss(model, batch.translation_lm, n_layers=n_layers)
-    scale, margin = objectives.scale, objectives.margin
-    if batch.alignment is not None:
-        losses["bag_alignment"], losses["alignment"] = alignment_losses(
-            model, batch.alignment, scale=scale, margin=margin, n_layers=n_layers
-        )
+    masked = {"masked_lm": batch.masked_lm, "translation_lm": batch.translation_lm}
+    gaps = {name: part for name, part in masked.items() if part is not None}
+    pairs = [] if batch.alignment is None else [batch.alignment]
+    streams = model.residual_streams([part.inputs for part in (*gaps.values(), *pairs)], n_layers=n_layers)
+    for (name, part), (_, after) in zip(gaps.items(), streams, strict=False):
+        losses[name] = masked_lm_loss_of(model, after, part)
+    for part, (before, after) in zip(pairs, streams[len(gaps) :], strict=True):
+        losses["alignment"], losses["bag_alignment"] = rank(after, part), rank(before, part)
     if batch.bag_alignment is not None:
-        losses["bag_alignment"] = alignment_loss(
-            model, batch.bag_alignment, scale=scale, margin=margin, n_layers=0
-        )
+        losses["bag_alignment"] = rank(model.encoder.embed(batch.bag_alignment.inputs), batch.bag_alignment)
     return losses
 
 

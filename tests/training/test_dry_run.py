@@ -44,6 +44,8 @@ def test_a_run_that_is_prepared(
     assert found.wall_seconds == pytest.approx(found.seconds + found.checkpoint_seconds)
     weights = 4 * sum(found.parameters.values())
     assert 3 * weights <= found.checkpoint_bytes <= 3 * weights + 100_000
+    assert found.processor_share is not None
+    assert 0 < found.processor_share < 50  # one thread a processor, and helpers beside it
     assert json.loads(found.to_json())["stages"][1]["steps"] == 6
 
 

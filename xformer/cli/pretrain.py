@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from xformer.training.dry_run import Forecast
 
 
+_QUIET = 0.7
+"""Share of the processor that a process has on a machine of its own, at least."""
+
+
 @dataclass(frozen=True)
 class Pretrain:
     """Train a multilingual encoder; the same command again resumes it.
@@ -102,6 +106,9 @@ def _table(found: Forecast) -> RenderableType:
     table.add_column()
     table.add_column(justify="right")
     table.add_row("measured on", found.data)
+    if found.processor_share is not None and found.processor_share < _QUIET:
+        busy = f"others use it: this process had {found.processor_share:.0%} of its processor time"
+        table.add_row("the machine", f"{busy}; times hold while that lasts")
     table.add_section()
     table.add_row("parameters", f"{sum(found.parameters.values()):,}")
     for part, count in found.parameters.items():

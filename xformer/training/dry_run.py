@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -73,6 +74,9 @@ class Forecast:
     Attributes:
         device: where it was measured.
         threads: of the CPU.
+        processor_share: of the processor time that its threads could have had, how much they had
+            while steps were measured; None on a GPU. On a machine that others use it is low, and the seconds
+            hold for as long as they do.
         precision: of the products.
         data: which texts it was measured on.
         parameters: by part.
@@ -94,6 +98,7 @@ class Forecast:
 
     device: str
     threads: int
+    processor_share: float | None
     precision: Literal["fp32", "bf16"]
     data: str
     parameters: dict[str, int]
@@ -172,6 +177,7 @@ def forecast(
     return Forecast(
         device=device_name(device),
         threads=torch.get_num_threads(),
+        processor_share=_processor_share(measured) if device.type == "cpu" else None,
         precision=precision,
         data=data.name,
         parameters={str(part): count for part, count in parameters.items()},
@@ -189,6 +195,11 @@ def forecast(
         seconds=training_seconds,
         wall_seconds=training_seconds + checkpoints * measured[-1].checkpoint_seconds,
     )
+
+
+def _processor_share(measured: Sequence[Measured]) -> float:
+    had = sum(one.processor_seconds for one in measured)
+    return had / (torch.get_num_threads() * sum(one.wall_seconds for one in measured))
 
 
 def _stage(

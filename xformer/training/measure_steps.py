@@ -30,12 +30,16 @@ class Measured:
         seconds_per_step: of training.
         checkpoint_seconds: to measure the loss on held-out texts and write a checkpoint.
         checkpoint_bytes: of one.
+        processor_seconds: of all threads, while the steps were run.
+        wall_seconds: by the clock, for the same.
     """
 
     steps: int
     seconds_per_step: float
     checkpoint_seconds: float
     checkpoint_bytes: int
+    processor_seconds: float
+    wall_seconds: float
 
 
 def for_measuring(config: RunConfig, stage: Literal["bag", "full"], seconds: float) -> RunConfig:
@@ -56,6 +60,7 @@ def for_measuring(config: RunConfig, stage: Literal["bag", "full"], seconds: flo
 def measure(training: Training) -> Measured:
     """Run the loop; what a step takes, the first ones aside, and what a checkpoint takes."""
     clock = _Clock()
+    processor, wall = time.process_time(), time.monotonic()
     state, interrupted = train(training, TrainingState(), clock, clock.saved)
     if not interrupted and state.step < ENOUGH:
         options = replace(training.config.training, budget=None, steps=ENOUGH)
@@ -71,6 +76,8 @@ def measure(training: Training) -> Measured:
         seconds_per_step=(ends[-1] - ends[_WARM_UP - 1]) / counted,
         checkpoint_seconds=clock.checkpoint_seconds,
         checkpoint_bytes=sum(path.stat().st_size for path in newest.iterdir()),
+        processor_seconds=time.process_time() - processor,
+        wall_seconds=time.monotonic() - wall,
     )
 
 

@@ -22,7 +22,7 @@ from .tile_sizes import Kernel, attention_tile
 from .tiles import UNSPECIALIZED
 from .triton_backend import DELTA_ROWS, FUSED, constants
 
-# A power of two and a sum of two; 72 and 96 have the tiles of 80.
+# Powers of two and a sum of two; in half precision 72 and 96 have the tiles of 80.
 HEAD_SIZES = (32, 64, 80, 128, 256)
 
 _FUNCTIONS: dict[Kernel, tuple[str, Any]] = {

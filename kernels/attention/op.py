@@ -1,14 +1,13 @@
 """`attention`: the one public function over every backend.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head
-    size, R rows
-of the bias table; in one sequence M queries and N keys.
+size, R rows of the bias table; in one sequence M queries and N keys.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal, overload
+from typing import Literal, TypedDict, Unpack, overload
 
 from torch import Tensor
 
@@ -16,6 +15,25 @@ from .checks import Backend, check_differentiation, check_inputs, check_options,
 from .reference import reference_attention
 from .rules import Rules
 from .torch_backend import attention_torch
+
+
+class _Options(TypedDict, total=False):
+    """What `attention` takes by name; `return_lse` apart, which decides what it returns."""
+
+    max_length_q: int | None
+    max_length_k: int | None
+    causal: bool
+    window: int | None
+    alibi_slopes: Tensor | None
+    bias_table: Tensor | None
+    bias_max_distance: int
+    softcap: float | None
+    scale: float | None
+    dropout: float
+    seed: int | None
+    sink: Tensor | None
+    allow_tf32: bool
+    backend: Backend | None
 
 
 @overload
@@ -26,21 +44,8 @@ def attention(
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor | None = None,
     *,
-    max_length_q: int | None = None,
-    max_length_k: int | None = None,
-    causal: bool = False,
-    window: int | None = None,
-    alibi_slopes: Tensor | None = None,
-    bias_table: Tensor | None = None,
-    bias_max_distance: int = 128,
-    softcap: float | None = None,
-    scale: float | None = None,
-    dropout: float = 0.0,
-    seed: int | None = None,
-    sink: Tensor | None = None,
-    allow_tf32: bool = False,
-    backend: Backend | None = None,
     return_lse: Literal[False] = False,
+    **options: Unpack[_Options],
 ) -> Tensor: ...
 
 
@@ -52,21 +57,8 @@ def attention(
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor | None = None,
     *,
-    max_length_q: int | None = None,
-    max_length_k: int | None = None,
-    causal: bool = False,
-    window: int | None = None,
-    alibi_slopes: Tensor | None = None,
-    bias_table: Tensor | None = None,
-    bias_max_distance: int = 128,
-    softcap: float | None = None,
-    scale: float | None = None,
-    dropout: float = 0.0,
-    seed: int | None = None,
-    sink: Tensor | None = None,
-    allow_tf32: bool = False,
-    backend: Backend | None = None,
     return_lse: Literal[True],
+    **options: Unpack[_Options],
 ) -> tuple[Tensor, Tensor]: ...
 
 

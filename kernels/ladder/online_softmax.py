@@ -23,9 +23,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..device import Target, padded_head_size
+from ..device import Target
 from ..launch import Launch
-from .shared import check_inputs, describe
+from .shared import attend_by_row, describe
 
 BLOCK_N = 64
 
@@ -82,17 +82,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
     Raises:
         ValueError: q, k and v are not what `check_inputs` asks for.
     """
-    check_inputs(q, k, v, cu_seqlens, max_length)
-    out = torch.empty_like(q)
-    grid = (max_length, q.shape[1], cu_seqlens.shape[0] - 1)
-    if 0 in grid:
-        return out
-    ladder_online_softmax[grid](
-        q, k, v, out, cu_seqlens.to(torch.int32), q.shape[1], q.shape[2] ** -0.5,
-        D=q.shape[2], BLOCK_D=padded_head_size(q.shape[2]), BLOCK_N=BLOCK_N, num_warps=4,
-        enable_fp_fusion=True,
-    )  # fmt: skip
-    return out
+    return attend_by_row(ladder_online_softmax, q, k, v, cu_seqlens, max_length, q.shape[2] ** -0.5, BLOCK_N)
 
 
 def launches(target: Target) -> Iterator[Launch]:

@@ -42,6 +42,47 @@ def check_inputs(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length
         raise ValueError(f"max_length: expected a length from 0, got {max_length}")
 
 
+def attend_by_row(
+    kernel: Any,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    cu_seqlens: Tensor,
+    max_length: int,
+    scale: float,
+    block_n: int,
+) -> Tensor:
+    """Attend by a kernel that takes one query of one head.
+
+    Args:
+        kernel: the `triton.jit` function.
+        q: (T, H, D).
+        k: (T, H, D).
+        v: (T, H, D).
+        cu_seqlens: (B+1,).
+        max_length: no sequence is longer.
+        scale: factor of q·k, in whatever unit the kernel wants.
+        block_n: keys a step.
+
+    Returns:
+        (T, H, D) in q's dtype.
+
+    Raises:
+        ValueError: q, k and v are not what `check_inputs` asks for.
+    """
+    check_inputs(q, k, v, cu_seqlens, max_length)
+    out = torch.empty_like(q)
+    head_size = q.shape[2]
+    grid = (max_length, q.shape[1], cu_seqlens.shape[0] - 1)
+    if 0 not in grid:
+        kernel[grid](
+            q, k, v, out, cu_seqlens.to(torch.int32), q.shape[1], scale,
+            D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_N=block_n, num_warps=4,
+            enable_fp_fusion=True,
+        )  # fmt: skip
+    return out
+
+
 def tile_for(target: Target, head_size: int, dtype: torch.dtype) -> Tile:
     """Block sizes from the tiles rung on; all later rungs have the same, so that their steps can be compared.
 

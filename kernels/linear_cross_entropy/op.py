@@ -6,7 +6,7 @@ Shapes: T tokens, K selected tokens, C width, V vocabulary.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 import torch
 from torch import Tensor
@@ -22,20 +22,26 @@ Reduction = Literal["mean", "sum", "none"]
 _DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
+class _Options(TypedDict, total=False):
+    """What `linear_cross_entropy` takes by name; `return_items` apart, which decides what it returns."""
+
+    bias: Tensor | None
+    selected: Tensor | None
+    ignore_index: int
+    label_smoothing: float
+    z_loss: float
+    reduction: Reduction
+    backend: Backend | None
+
+
 @overload
 def linear_cross_entropy(
     hidden: Tensor,
     weight: Tensor,
     targets: Tensor,
     *,
-    bias: Tensor | None = None,
-    selected: Tensor | None = None,
-    ignore_index: int = -100,
-    label_smoothing: float = 0.0,
-    z_loss: float = 0.0,
-    reduction: Reduction = "mean",
     return_items: Literal[False] = False,
-    backend: Backend | None = None,
+    **options: Unpack[_Options],
 ) -> Tensor: ...
 
 
@@ -45,14 +51,8 @@ def linear_cross_entropy(
     weight: Tensor,
     targets: Tensor,
     *,
-    bias: Tensor | None = None,
-    selected: Tensor | None = None,
-    ignore_index: int = -100,
-    label_smoothing: float = 0.0,
-    z_loss: float = 0.0,
-    reduction: Reduction = "mean",
     return_items: Literal[True],
-    backend: Backend | None = None,
+    **options: Unpack[_Options],
 ) -> tuple[Tensor, Tensor]: ...
 
 

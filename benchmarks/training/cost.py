@@ -1,0 +1,115 @@
+"""`python -m benchmarks.training.cost`: what a token costs, by the size of the model.
+
+Masked LM alone, on one thread, in seconds of that thread's processor time: a busy machine changes little.
+Costs are fitted as a + b·P, P the parameters of the blocks: a is what a token costs however small the blocks
+are (embedding, head, loss, batch's overhead), b what each of their parameters adds.
+
+Shapes: none here.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from xformer.config import ModelConfig
+from xformer.model import MultilingualModel
+from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
+from xformer.tokenizer import TokenizerOptions
+from xformer.training.batches import StepBatches
+from xformer.training.dry_run import made_up_shards
+from xformer.training.estimate import parameter_counts, passes_of
+from xformer.training.loop import step_losses, total_loss
+from xformer.training.optimizer import clip_gradients, make_optimizer
+
+_SIZES = ((64, 2), (128, 4), (256, 6), (384, 8))  # width, blocks
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Measure the cost of a token for models of four sizes.
+
+    python -m benchmarks.training.cost
+    """
+
+    tokens: int = 4_096
+    """Text tokens of a step, about."""
+    steps: int = 6
+    """Steps to measure, after two that are not counted; the median is taken."""
+
+    def run(self) -> None:
+        """Measure and print."""
+        torch.set_num_threads(1)
+        table = Table(title="masked LM, fp32, one thread")
+        for name in (
+            "blocks' parameters",
+            "all",
+            "µs a token",
+            "ps a token and parameter",
+            "operations a token",
+        ):
+            table.add_column(name, justify="right")
+        table.add_column("billion/s", justify="right")
+        blocks, costs = [], []
+        for width, depth in _SIZES:
+            model = ModelConfig(
+                vocab_size=8_192, d_model=width, n_layers=depth, n_heads=width // 32, d_ff=3 * width // 2
+            )
+            counts = parameter_counts(model, "mean")
+            inner = counts["attention"] + counts["feed-forward"]
+            seconds, operations = self._measure(model)
+            blocks.append(inner)
+            costs.append(seconds)
+            table.add_row(
+                f"{inner:,}",
+                f"{sum(counts.values()):,}",
+                f"{1e6 * seconds:.1f}",
+                f"{1e12 * seconds / inner:.1f}",
+                f"{operations:.3g}",
+                f"{operations / seconds / 1e9:.1f}",
+            )
+        slope, start = np.polyfit(blocks, costs, 1)
+        table.caption = (
+            f"a token: {1e6 * start:.1f} µs + {1e12 * slope:.1f} ps for each parameter of the blocks"
+        )
+        Console().print(table)
+
+    def _measure(self, model: ModelConfig) -> tuple[float, float]:
+        """Seconds and operations a token."""
+        config = RunConfig(
+            model=model,
+            tokenizer=TokenizerOptions(vocabulary_size=model.vocab_size),
+            data=DataConfig(max_length=128),
+            objectives=ObjectivesConfig(
+                masked_lm_tokens=self.tokens, translation_lm_tokens=0, alignment_tokens=0
+            ),
+            training=TrainingConfig(budget=None, steps=self.steps, precision="fp32"),
+        )
+        starts = np.random.default_rng(0).random(model.vocab_size) < 0.5
+        batches = StepBatches(made_up_shards(config), config, starts)
+        torch.manual_seed(0)
+        learner = MultilingualModel(model, config.objectives.pooling)
+        optimizer = make_optimizer(learner, learner.encoder.token_embedding, config.optimizer)
+        seconds, operations = [], []
+        for number in range(self.steps + 2):
+            begin = time.thread_time()
+            batch = batches.make(number, bag=False)
+            optimizer.zero_grad(set_to_none=True)
+            total_loss(step_losses(learner, batch, config.objectives, None), config.objectives).backward()
+            clip_gradients(optimizer, config.optimizer.clip)
+            optimizer.step()
+            # One thread: autograd's, for the backward pass on the CPU, is this one.
+            seconds.append((time.thread_time() - begin) / batch.n_tokens)
+            forward = sum(one.forward_flops(model) for one in passes_of(batch))
+            operations.append(3 * forward / batch.n_tokens)
+        return float(np.median(seconds[2:])), float(np.median(operations[2:]))
+
+
+if __name__ == "__main__":
+    tyro.cli(Cost).run()

@@ -1,0 +1,187 @@
+"""`python -m benchmarks.training.memory`: memory of a step, as docs/scaling.md derives it and as it is.
+
+Measured is the most that PyTorch's allocator on the CPU has handed out at once, from before the first weights
+to the end of the last step: weights, gradients, moments, activations, buckets, gathered blocks and all else.
+
+Shapes: none here.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+import tyro
+from rich.console import Console
+
+from xformer.config import ModelConfig
+from xformer.model import MultilingualModel
+from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, Sharding, TrainingConfig
+from xformer.tokenizer import TokenizerOptions
+from xformer.training.batches import StepBatch, StepBatches
+from xformer.training.distributed import together
+from xformer.training.dry_run import made_up_shards
+from xformer.training.estimate import Pass
+from xformer.training.loop import step_losses, total_loss
+from xformer.training.optimizer import clip_gradients, make_optimizer
+from xformer.training.partition import StepShare, share_of
+from xformer.training.team import Team
+
+STEPS = 3
+_CPU = torch.profiler.ProfilerActivity.CPU
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Compare the memory model of docs/scaling.md with what training takes, for two sizes of model.
+
+    python -m benchmarks.training.memory --processes 2
+    """
+
+    processes: int = 1
+    """How many train together; for more than one both kinds of sharding are shown."""
+    tokens: int = 4_096
+    """Text tokens of a step, about: a quarter each for the masked and the translation LM, half in pairs."""
+
+    def run(self) -> None:
+        """Measure and print."""
+        kinds: tuple[Sharding, ...] = get_args(Sharding) if self.processes > 1 else ("none",)
+        console = Console(width=110, highlight=False)
+        console.print(f"MiB, process 0 of {self.processes}")
+        names = ("parameters", "sharding", "weights", "activations", "buckets", "model", "measured", "ratio")
+        console.print(" ".join(f"{name:>12}" for name in names))
+        for model in _MODELS:
+            for sharding in kinds:
+                count, parts, peak = _in_processes(self.processes, _config(model, self.tokens, sharding))
+                shown = [f"{part / 2**20:,.1f}" for part in (*parts, sum(parts), peak)]
+                row = (f"{count:,}", sharding, *shown, f"{sum(parts) / peak:.2f}")
+                console.print(" ".join(f"{cell:>12}" for cell in row))
+
+
+_MODELS = (
+    ModelConfig(vocab_size=8_192, d_model=128, n_layers=4, n_heads=4, d_ff=192),
+    ModelConfig(vocab_size=16_384, d_model=384, n_layers=8, n_heads=6, d_ff=576),
+)
+
+
+def _config(model: ModelConfig, tokens: int, sharding: Sharding) -> RunConfig:
+    quarter = tokens // 4
+    objectives = ObjectivesConfig(
+        masked_lm_tokens=quarter, translation_lm_tokens=quarter, alignment_tokens=quarter, bag_tokens=quarter
+    )
+    return RunConfig(
+        model=replace(model, dropout=0.0, attention_dropout=0.0),
+        tokenizer=TokenizerOptions(vocabulary_size=model.vocab_size),
+        data=DataConfig(max_length=128),
+        objectives=objectives,
+        training=TrainingConfig(budget=None, steps=STEPS, precision="fp32", sharding=sharding),
+    )
+
+
+def _in_processes(count: int, config: RunConfig) -> tuple[int, tuple[int, int, int], int]:
+    """Parameters, the model's three parts, and the peak of process 0, in bytes."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    environments = [
+        {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        for rank in range(count)
+    ]
+    workers = [context.Process(target=_work, args=(env, config, there)) for env in environments]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        if worker.exitcode:
+            raise SystemExit(f"a process ended with {worker.exitcode}")
+    found: tuple[int, tuple[int, int, int], int] = here.recv()
+    return found
+
+
+def _work(environment: dict[str, str], config: RunConfig, answer: Connection) -> None:
+    """What each process does; the first one answers."""
+    torch.set_num_threads(1)
+    os.environ.update(environment)
+    rank, count = int(environment["RANK"]), int(environment["WORLD_SIZE"])
+    starts = np.random.default_rng(0).random(config.model.vocab_size) < 0.5
+    batches = StepBatches(made_up_shards(config), config, starts)
+    steps = [batches.make(step, bag=False) for step in range(STEPS)]
+    with ExitStack() as stack:
+        processes = stack.enter_context(together()) if count > 1 else None
+        seen = stack.enter_context(torch.profiler.profile(activities=[_CPU], profile_memory=True))
+        torch.manual_seed(0)
+        model = MultilingualModel(config.model, config.objectives.pooling)
+        sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+        team = Team(processes, model, config, Path()) if processes is not None else None
+        optimizer = make_optimizer(model, model.encoder.token_embedding, config.optimizer)
+        for number, batch in enumerate(steps):
+            optimizer.zero_grad(set_to_none=True)
+            _backward(model, config, batch, number, team)
+            clip_gradients(optimizer, config.optimizer.clip)
+            optimizer.step()
+    if rank == 0:
+        shares = [share_of(step, 0, count) for step in steps]
+        activations = max(_activation_bytes(share, config.model) for share in shares)
+        weights, rest = _weight_bytes(sizes, count, config.training.sharding)
+        answer.send((sum(sizes.values()), (weights, activations, rest), _peak(seen)))
+
+
+def _backward(
+    model: MultilingualModel, config: RunConfig, batch: StepBatch, number: int, team: Team | None
+) -> None:
+    if team is not None:
+        team.backward(batch, number, None, "fp32")
+    else:
+        total_loss(step_losses(model, batch, config.objectives, None), config.objectives).backward()
+
+
+def _activation_bytes(share: StepShare, config: ModelConfig) -> int:
+    """What autograd keeps of a process's share of a step."""
+    passes = [
+        Pass(part.batch.inputs.lengths, selected=len(part.batch.selected))
+        for part in (share.masked_lm, share.translation_lm)
+        if part is not None
+    ]
+    for pairs, depth in ((share.alignment, None), (share.bag_alignment, 0)):
+        if pairs is not None:
+            # Of P pairs, a process has the rows of its own p: p times P cosines.
+            seen = round((len(pairs.batch.group) * sum(pairs.sizes)) ** 0.5)
+            passes.append(Pass(pairs.batch.inputs.lengths, pairs=seen, n_layers=depth))
+    return sum(one.activation_bytes(config, "fp32") for one in passes)
+
+
+def _weight_bytes(sizes: dict[str, int], world: int, sharding: Sharding) -> tuple[int, int]:
+    """Of weights, gradients and moments; and of DDP's buckets, or what FSDP2 brings together for a while."""
+    total = sum(sizes.values())
+    if world == 1 or sharding == "none":
+        buckets = 4 * total if world > 1 else 0
+        return 16 * total, buckets
+    block = sum(size for name, size in sizes.items() if name.startswith("encoder.layers.0."))
+    outside = sum(size for name, size in sizes.items() if not name.startswith("encoder.layers."))
+    return 16 * total // world, 8 * (block + outside)
+
+
+def _peak(seen: torch.profiler.profile) -> int:
+    """The most that the allocator had handed out at once, in bytes."""
+    profiler: Any = seen.profiler
+    events, peak = list(profiler.kineto_results.experimental_event_tree()), 0
+    while events:
+        event = events.pop()
+        events.extend(event.children)
+        if event.tag.name == "Allocation":
+            peak = max(peak, event.extra_fields.total_allocated)
+    return peak
+
+
+if __name__ == "__main__":
+    tyro.cli(Memory).run()

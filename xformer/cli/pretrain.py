@@ -102,7 +102,8 @@ def _table(found: Forecast) -> RenderableType:
 
     from xformer.progress import duration
 
-    table = Table(title=f"{found.device}, {found.threads} threads, {found.precision}", show_header=False)
+    threads = "1 thread" if found.threads == 1 else f"{found.threads} threads"
+    table = Table(title=f"{found.device}, {threads}, {found.precision}", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_row("measured on", found.data)
@@ -139,4 +140,7 @@ def _table(found: Forecast) -> RenderableType:
 
 
 def _bytes(size: int) -> str:
-    return f"{size / 2**20:,.0f} MiB" if size < 10 * 2**30 else f"{size / 2**30:,.1f} GiB"
+    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size >= 10 << power:
+            return f"{size / 2**power:,.0f} {unit}"
+    return f"{size:,} bytes"

@@ -67,7 +67,7 @@ class ShareLosses(nn.Module):
         masked = {"masked_lm": share.masked_lm, "translation_lm": share.translation_lm}
         gaps = {name: part for name, part in masked.items() if part is not None}
         pairs = [] if share.alignment is None else [share.alignment]
-        batches = [part.batch.inputs for part in (*gaps.values(), *pairs)]
+        batches = [part.batch.inputs for part in gaps.values()] + [its.batch.inputs for its in pairs]
         streams = self.model.residual_streams(batches, n_layers=n_layers)
         for (name, part), (_, after) in zip(gaps.items(), streams, strict=False):
             losses[name] = _masked_loss(self.model, after, part)

@@ -89,11 +89,12 @@ def step_losses(
     masked = {"masked_lm": batch.masked_lm, "translation_lm": batch.translation_lm}
     gaps = {name: part for name, part in masked.items() if part is not None}
     pairs = [] if batch.alignment is None else [batch.alignment]
-    streams = model.residual_streams([part.inputs for part in (*gaps.values(), *pairs)], n_layers=n_layers)
+    inputs = [part.inputs for part in gaps.values()] + [its.inputs for its in pairs]
+    streams = model.residual_streams(inputs, n_layers=n_layers)
     for (name, part), (_, after) in zip(gaps.items(), streams, strict=False):
         losses[name] = masked_lm_loss_of(model, after, part)
-    for part, (before, after) in zip(pairs, streams[len(gaps) :], strict=True):
-        losses["alignment"], losses["bag_alignment"] = rank(after, part), rank(before, part)
+    for its, (before, after) in zip(pairs, streams[len(gaps) :], strict=True):
+        losses["alignment"], losses["bag_alignment"] = rank(after, its), rank(before, its)
     if batch.bag_alignment is not None:
         losses["bag_alignment"] = rank(model.encoder.embed(batch.bag_alignment.inputs), batch.bag_alignment)
     return losses

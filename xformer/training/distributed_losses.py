@@ -71,9 +71,10 @@ class ShareLosses(nn.Module):
         streams = self.model.residual_streams(batches, n_layers=n_layers)
         for (name, part), (_, after) in zip(gaps.items(), streams, strict=False):
             losses[name] = _masked_loss(self.model, after, part)
-        for its, (before, after) in zip(pairs, streams[len(gaps) :], strict=True):
-            losses["alignment"] = self._alignment_loss(after, its)
-            losses["bag_alignment"] = self._alignment_loss(before, its)
+        if share.alignment is not None:
+            before, after = streams[-1]
+            losses["alignment"] = self._alignment_loss(after, share.alignment)
+            losses["bag_alignment"] = self._alignment_loss(before, share.alignment)
         if (bag := share.bag_alignment) is not None:
             losses["bag_alignment"] = self._alignment_loss(self.model.encoder.embed(bag.batch.inputs), bag)
         total = total_loss(losses, self._objectives)

@@ -235,6 +235,7 @@ def test_numbers_are_written_as_people_write_them() -> None:
     assert tick_texts([0.1142, 0.1143, 0.1144]) == ["0.1142", "0.1143", "0.1144"]
     assert tick_texts([1000.0, 1000.5]) == ["1,000.0", "1,000.5"]
     assert tick_texts(log_ticks(-1.0, 1.0)) == ["0.1", "0.2", "0.5", "1", "2", "5", "10"]
+    assert tick_texts(log_ticks(1.4, 1.6)) == ["30", "35"]
 
 
 @pytest.fixture(scope="module")

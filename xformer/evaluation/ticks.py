@@ -22,11 +22,14 @@ def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers between 10^low and 10^high: 1, 2, 5, 10, …, or powers of ten where these are many."""
+    """Round numbers between 10^low and 10^high: 1, 2, 5, 10, …, powers of ten where these are many, and
+    those of a plain axis where they are too few.
+    """
     powers = range(math.floor(low), math.ceil(high) + 1)
     leading = (1, 2, 5) if high - low <= 2 else (1,)
     numbers = [digit * 10.0**power for power in powers for digit in leading]
-    return [number for number in numbers if low <= math.log10(number) <= high]
+    found = [number for number in numbers if low <= math.log10(number) <= high]
+    return found if len(found) > 1 else ticks(10.0**low, 10.0**high)
 
 
 def tick_texts(values: Sequence[float]) -> list[str]:

@@ -55,6 +55,9 @@ def attention_tile(
     tile = _single(kernel, target, columns) if dtype == torch.float32 else _half(kernel, target, width)
     if burden and target.backend == "cuda" and dtype != torch.float32:
         tile = _burdened(kernel, target, width, tile, burden, biased_mask)
+    if burden > 3 and target.backend == "hip" and kernel == "key_value" and dtype != torch.float32:
+        # All options at once take more than the 512 registers that a thread has, by four.
+        tile = Tile(tile.block_m, min(tile.block_n, 64), tile.num_warps, tile.num_stages)
     if kernel == "key_value":
         return Tile(tile.block_m, min(tile.block_n, longest), tile.num_warps, tile.num_stages)
     return Tile(min(tile.block_m, longest), tile.block_n, tile.num_warps, tile.num_stages)

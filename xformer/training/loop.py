@@ -32,6 +32,7 @@ from xformer.progress import Progress
 from xformer.run_config import ObjectivesConfig, RunConfig
 from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
 from xformer.training.checkpoint import CheckpointError, TrainingState, save_checkpoint
+from xformer.training.machine import give_back_memory
 from xformer.training.metrics import MetricsLog, Tally
 from xformer.training.optimizer import clip_gradients, set_learning_rates
 from xformer.training.precision import autocast
@@ -227,6 +228,7 @@ def train(
                 rate = (state.tokens - tally_tokens) / (now - tally_start)
                 log.write(_line(state, tally, rate, factors, bag))
                 _show(progress, span, state, rate, tally)
+                give_back_memory()
                 tally, tally_start, tally_tokens = Tally(training.shards.languages), now, state.tokens
                 logged = now
             if training.watch is not None:

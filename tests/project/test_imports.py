@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "encoder": {"config", "packed", "positions", "layers", "kernels"},
     "decoder": {"config", "packed", "positions", "layers"},
     "heads": {"config", "packed", "positions", "layers", "encoder", "decoder", "kernels"},
-    "model": {"config", "packed", "encoder", "decoder", "heads"},
+    "model": {"config", "packed", "layers", "encoder", "decoder", "heads"},
     # The padded twin shares the settings and nothing else: what defines "correct" borrows from nobody.
     "reference": {"config"},
     "run_config": {"config", "tokenizer"},

@@ -32,7 +32,7 @@ from xformer.progress import Progress
 from xformer.run_config import ObjectivesConfig, RunConfig
 from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
 from xformer.training.checkpoint import CheckpointError, TrainingState, save_checkpoint
-from xformer.training.machine import give_back_memory
+from xformer.training.memory import give_back_memory
 from xformer.training.metrics import MetricsLog, Tally
 from xformer.training.optimizer import clip_gradients, set_learning_rates
 from xformer.training.precision import autocast

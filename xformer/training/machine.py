@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,13 +43,3 @@ def device_name(device: torch.device) -> str:
         ]
         return models[0].partition(":")[2].strip()
     return "CPU"
-
-
-def give_back_memory() -> None:
-    """Return to the system what the C library keeps of freed memory, where it can (glibc).
-
-    Steps are of many sizes, and what is freed between blocks that are in use stays with the process: it grew
-    by a GiB in 175 steps of a small model.
-    """
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+from contextlib import suppress
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 """Numbers of glibc's `mallopt` options (malloc.h)."""
@@ -28,3 +29,13 @@ def keep_freed_memory() -> bool:
         mallopt(option, value) == 1
         for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, most), (_TOP_PAD, 64 << 20))
     )
+
+
+def give_back_memory() -> None:
+    """Return to the system what the C library keeps of freed memory, where it can (glibc): now and then.
+
+    Steps are of many sizes, and what is freed between blocks that are in use stays with the process: it grew
+    by a GiB in 175 steps of a small model.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

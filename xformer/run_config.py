@@ -226,8 +226,8 @@ class TrainingConfig:
             evaluating.
         steps: number of optimizer steps instead; exactly one of the two is set.
         bag_share: share of the run, at its start, in which only the alignment is trained and no block is run:
-            the model is a bag of subwords. With `model.zero_init_residual` the blocks then begin as the
-            identity, so nothing jumps when they join.
+            the model is a bag of subwords. With `model.zero_init_residual` the blocks begin such that no
+            sentence's vector moves when they join (`xformer.training.start`).
         precision: `fp32`, `bf16` (autocast), or `auto`: whichever multiplies matrices faster on this device.
         sharding: what each of many processes holds, under `torchrun`: `none`, all of the model (DDP); `full`,
             a part of each matrix, of its gradient and of what the optimizer remembers of it (FSDP2). Alone, a

@@ -250,7 +250,7 @@ class TrainingConfig:
 
     budget: str | None = "10m"
     steps: int | None = None
-    bag_share: float = 0.15
+    bag_share: float = 0.3
     precision: Precision = "auto"
     sharding: Sharding = "none"
     checkpoint_every: float = 120.0

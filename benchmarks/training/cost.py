@@ -23,9 +23,9 @@ from xformer.model import MultilingualModel
 from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
 from xformer.tokenizer import TokenizerOptions
 from xformer.training.batches import StepBatches
-from xformer.training.dry_run import made_up_shards
 from xformer.training.estimate import parameter_counts, passes_of
 from xformer.training.loop import step_losses, total_loss
+from xformer.training.made_up import made_up_shards
 from xformer.training.optimizer import clip_gradients, make_optimizer
 
 _SIZES = ((64, 2), (128, 4), (256, 6), (384, 8))  # width, blocks

@@ -28,9 +28,9 @@ from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, Sharding
 from xformer.tokenizer import TokenizerOptions
 from xformer.training.batches import StepBatch, StepBatches
 from xformer.training.distributed import together
-from xformer.training.dry_run import made_up_shards
 from xformer.training.estimate import Pass
 from xformer.training.loop import step_losses, total_loss
+from xformer.training.made_up import made_up_shards
 from xformer.training.optimizer import clip_gradients, make_optimizer
 from xformer.training.partition import StepShare, share_of
 from xformer.training.team import Team

@@ -8,12 +8,13 @@ from typing import Any
 
 from xformer.files import atomic_write
 
-_TITLES = {
-    "masked_lm": "masked LM (nats per token)",
-    "translation_lm": "translation LM (nats per token)",
-    "alignment": "alignment (nats per text)",
-    "bag_alignment": "alignment without blocks (nats per text)",
+_CURVES = {
+    "masked_lm": ("masked LM", "nats per hidden token, among candidates"),
+    "translation_lm": ("translation LM", "nats per hidden token, among candidates"),
+    "alignment": ("alignment", "nats per text, among its step's"),
+    "bag_alignment": ("alignment without blocks", "nats per text, among its step's"),
 }
+"""What each objective's curve is called, and what it counts: both depend on how much a step holds."""
 
 
 def plot_losses(metrics: list[dict[str, Any]], path: Path) -> Path | None:
@@ -29,15 +30,18 @@ def plot_losses(metrics: list[dict[str, Any]], path: Path) -> Path | None:
     if importlib.util.find_spec("matplotlib") is None or not metrics:
         return None
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
-    names = [name for name in _TITLES if any(name in line["loss"] for line in metrics)]
+    names = [name for name in _CURVES if any(name in line["loss"] for line in metrics)]
     figure = Figure(figsize=(4.2 * (len(names) + 1), 3.4), layout="constrained")
     axes = figure.subplots(1, len(names) + 1, squeeze=False)[0]
     switch = next((line["elapsed"] / 60 for line in metrics if line["stage"] == "full"), 0.0)
     for axis, name in zip(axes, names, strict=False):
         lines = [line for line in metrics if name in line["loss"]]
         axis.plot([line["elapsed"] / 60 for line in lines], [line["loss"][name] for line in lines], lw=1.2)
-        axis.set_title(_TITLES[name], fontsize=10)
+        title, unit = _CURVES[name]
+        axis.set_title(title, fontsize=10)
+        axis.set_ylabel(unit, fontsize=8)
     speed = axes[-1]
     speed.plot(
         [x["elapsed"] / 60 for x in metrics], [x["tokens_per_s"] / 1000 for x in metrics], lw=1.2, c="C2"
@@ -45,15 +49,31 @@ def plot_losses(metrics: list[dict[str, Any]], path: Path) -> Path | None:
     speed.set_title("thousand tokens per second", fontsize=10)
     # A bag is tens of times faster than blocks.
     speed.set_yscale("log")
+    speed.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    speed.yaxis.set_major_formatter("{x:g}")
+    speed.yaxis.set_minor_formatter(NullFormatter())
+    joins = metrics[0]["stage"] == "bag" and switch > 0
     for axis in axes:
         axis.set_xlabel("minutes of training")
+        # One time axis for all, though the blocks' objectives begin later.
+        axis.set_xlim(0, max(metrics[-1]["elapsed"] / 60, 1e-3))
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-        if metrics[0]["stage"] == "bag" and switch:
+        if joins:
             axis.axvline(switch, color="0.6", lw=0.8, ls=":")
-    if metrics[0]["stage"] == "bag" and switch:
-        speed.annotate(
-            "blocks join", (switch, speed.get_ylim()[1]), fontsize=8, color="0.4", va="top", rotation=90
+    if joins:
+        # The first curve is one of the blocks': there is room before them.
+        place = (switch, axes[0].get_ylim()[1])
+        axes[0].annotate(
+            "blocks join",
+            place,
+            (-3, 0),
+            textcoords="offset points",
+            fontsize=8,
+            color="0.4",
+            rotation=90,
+            ha="right",
+            va="top",
         )
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png", dpi=150)

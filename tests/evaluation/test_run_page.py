@@ -106,7 +106,7 @@ def titles(text: str) -> list[str]:
 def test_everything_that_there_is_has_its_picture() -> None:
     text = page(report())
     assert titles(text) == [
-        "Masked LM, nats a token",
+        "Masked LM, nats a hidden token",
         "Alignment, nats a text",
         "Learning rates",
         "Tokens per second",

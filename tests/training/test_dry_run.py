@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from xformer.model import MultilingualModel
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
+from xformer.training.checkpoint import TrainingState
 from xformer.training.dry_run import forecast
 from xformer.training.estimate import parameter_counts
 from xformer.training.made_up import made_up_shards
@@ -63,6 +66,36 @@ def test_a_budget_is_divided_between_the_stages(
     assert full.seconds == pytest.approx(75, abs=full.seconds_per_step)
     assert found.checkpoints == 4
     assert found.flops_per_second == pytest.approx(found.flops / found.seconds)
+
+
+def test_looks_of_the_panel_are_counted(
+    begin: Callable[[RunConfig], RunDirectory], config: RunConfig, listening: type[Progress], tmp_path: Path
+) -> None:
+    looked: list[bool] = []
+
+    def look(model: MultilingualModel, state: TrainingState) -> None:
+        looked.append(state.joined)
+        time.sleep(0.05)
+
+    training = replace(config.training, steps=None, budget="100s", checkpoint_every=1e4, panel_every=10.0)
+    config = replace(config, training=training)
+    found = forecast(begin(config), config, listening(), seconds=0.1, looking=lambda *_: look)
+    assert looked == [True]
+    assert found.look_seconds is not None
+    assert found.look_seconds >= 0.05
+    before = found.seconds + found.checkpoint_seconds
+    assert found.looks == 1 + before // 10
+    assert found.wall_seconds == pytest.approx(before + found.looks * found.look_seconds)
+    # Without texts of its own there is nothing to look at: how often is known, and nothing is added.
+    found = forecast(
+        RunDirectory(tmp_path / "none"), config, listening(), seconds=0.1, looking=lambda *_: look
+    )
+    assert (len(looked), found.look_seconds) == (1, None)
+    assert found.looks > 1
+    assert found.wall_seconds == pytest.approx(found.seconds + found.checkpoint_seconds)
+    off = replace(config, training=replace(training, panel_every=0.0))
+    found = forecast(RunDirectory(tmp_path / "none"), off, listening(), seconds=0.1, looking=lambda *_: look)
+    assert (len(looked), found.looks) == (1, 0)
 
 
 def test_without_alignment_there_is_no_bag_stage(

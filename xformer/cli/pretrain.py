@@ -51,9 +51,18 @@ class Pretrain:
 
     def run_config(self) -> RunConfig:
         """The settings: defaults, under the run's own or the file's, under the single ones."""
-        from xformer.run_config import RunConfig
+        from xformer.run_config import RunConfig, seconds
         from xformer.toml_config import overridden, read_toml
 
+        if self.budget is not None and self.steps is not None:
+            raise InputError("--budget, --steps: expected one of the two, got both")
+        if self.steps is not None and self.steps < 1:
+            raise InputError(f"--steps: expected a whole number from 1, got {self.steps}")
+        if self.budget is not None:
+            try:
+                seconds(self.budget, "--budget")
+            except ValueError as error:
+                raise InputError(str(error)) from error
         run_file = self.run / "config.toml"
         source = self.config or (run_file if run_file.is_file() else None)
         table = read_toml(source) if source else {}
@@ -84,12 +93,13 @@ class Pretrain:
         """Print what training would take; the exit status."""
         from rich.console import Console
 
+        from xformer.evaluation.panel import looking
         from xformer.progress import Progress
         from xformer.training.dry_run import forecast
         from xformer.training.run_directory import RunDirectory
 
         with Progress() as progress:
-            found = forecast(RunDirectory(self.run), config, progress)
+            found = forecast(RunDirectory(self.run), config, progress, looking=looking)
         if self.json:
             print(found.to_json())
         else:
@@ -134,8 +144,14 @@ def _table(found: Forecast) -> RenderableType:
     table.add_row("tokens/s", f"{found.tokens / found.seconds:,.0f}")
     table.add_row("operations", f"{found.flops:.3g}, {found.flops_per_second / 1e9:,.1f} billion/s")
     table.add_row("time of training", duration(found.seconds))
-    checkpoints = f"with {found.checkpoints} checkpoints" if found.checkpoints > 1 else "with the checkpoint"
-    table.add_row(checkpoints, duration(found.wall_seconds))
+    beside = f"{found.checkpoints} checkpoints" if found.checkpoints > 1 else "the checkpoint"
+    if found.look_seconds is not None:
+        beside += f" and {found.looks} looks of the panel" if found.looks > 1 else " and a look of the panel"
+    table.add_row(f"with {beside}", duration(found.wall_seconds))
+    if found.looks and found.look_seconds is None:
+        table.add_row(
+            "looks of the panel, not in it", f"{found.looks}, to be measured on the run's own texts"
+        )
     return table
 
 

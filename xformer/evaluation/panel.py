@@ -34,6 +34,7 @@ from xformer.progress import Progress
 from xformer.run_config import RunConfig
 from xformer.tokenizer import Tokenizer
 from xformer.training.checkpoint import TrainingState
+from xformer.training.dry_run import Look
 from xformer.training.metrics import read_metrics
 from xformer.training.prepare import open_shards
 from xformer.training.run_directory import RunDirectory
@@ -41,7 +42,8 @@ from xformer.training.run_directory import RunDirectory
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_GROUPS = 40
+SAMPLE = 40
+"""Messages that a look compares, at most."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Panel:
         self._path = run.path / "panel.jsonl"
         tokenizer = Tokenizer.load(run.tokenizer)
         dev = open_shards(run, "dev", tokenizer)
-        chosen = ParallelTexts.of(dev, config.data.pivot, most=_GROUPS)
+        chosen = ParallelTexts.of(dev, config.data.pivot, most=SAMPLE)
         self._texts = ParallelTexts.of(subset(dev, chosen.examples), config.data.pivot)
         self._question = HiddenTokens(self._texts.shards)
         self._byte_lengths = tokenizer.byte_lengths()
@@ -169,7 +171,7 @@ class Panel:
             with open(self._path, "a", encoding="utf-8", newline="\n") as file:
                 file.write(reading.to_json() + "\n")
         except OSError as error:
-            self._progress.say(f"{self._path}: cannot be written ({error.strerror}); training goes on")
+            self._unwritable(error)
 
     def _read_log(self) -> None:
         """Count the lines that the run's log has gained."""
@@ -181,9 +183,17 @@ class Panel:
 
     def _forget_after(self, step: int) -> None:
         """Of a run that goes on from a checkpoint, the later lines are of steps that never were."""
-        kept = [line for line in read_metrics(self._path) if line["step"] < step]
-        with atomic_write(self._path) as file:
-            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
+        try:
+            kept = [line for line in read_metrics(self._path) if line.get("step", step) < step]
+            with atomic_write(self._path) as file:
+                file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
+        except InputError as error:
+            self._progress.say(f"{error}; earlier looks are left as they are")
+        except OSError as error:
+            self._unwritable(error)
+
+    def _unwritable(self, error: OSError) -> None:
+        self._progress.say(f"{self._path}: cannot be written ({error.strerror}); training goes on")
 
 
 def watch(run: RunDirectory, config: RunConfig, progress: Progress) -> Panel | None:
@@ -195,6 +205,12 @@ def watch(run: RunDirectory, config: RunConfig, progress: Progress) -> Panel | N
     except InputError as error:
         progress.say(f"no cross-lingual panel: {error}")
         return None
+
+
+def looking(run: RunDirectory, config: RunConfig, progress: Progress) -> Look | None:
+    """What `watch` would do each time, for a forecast: it shows nothing and writes nothing."""
+    panel = watch(run, config, progress)
+    return panel.look if panel else None
 
 
 def subset(shards: TokenShards, examples: np.ndarray[Any, np.dtype[np.int64]]) -> TokenShards:

@@ -17,8 +17,8 @@ from xformer.run_config import OptimizerConfig
 Metrics = Sequence[Mapping[str, Any]]
 
 _OBJECTIVES = {
-    "masked_lm": "Masked LM, nats a token",
-    "translation_lm": "Translation LM, nats a token",
+    "masked_lm": "Masked LM, nats a hidden token",
+    "translation_lm": "Translation LM, nats a hidden token",
     "alignment": "Alignment, nats a text",
     "bag_alignment": "Alignment without blocks, nats a text",
 }

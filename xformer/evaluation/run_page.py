@@ -15,6 +15,7 @@ import torch
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
 from xformer.evaluation.examples import Example, find_examples
+from xformer.evaluation.panel import SAMPLE
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.run_charts import (
     Metrics,
@@ -152,8 +153,13 @@ def _evaluated(run: RunDirectory) -> EvaluationReport | None:
 def page(report: RunReport) -> str:
     """The page as text. A picture without anything to draw is left out, and so is a section without any."""
     sections = [
-        ("training", "Training", "", training_charts(report.metrics, report.config.optimizer)),
-        ("panel", "While training", _PANEL, panel_charts(report.panel, report.metrics)),
+        (
+            "training",
+            "Training",
+            _training_words(report),
+            training_charts(report.metrics, report.config.optimizer),
+        ),
+        ("panel", "While training", _panel_words(report), panel_charts(report.panel, report.metrics)),
         ("space", "One space", _SPACE, space_charts(report.space, report.bits)),
         ("evaluation", "Evaluation", _evaluation_words(report), evaluation_charts(report.evaluation)),
         ("shares", "Languages asked for and seen", _SHARES, share_charts(report.metrics)),
@@ -183,7 +189,6 @@ def page(report: RunReport) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
 
 
-_PANEL = "A small sample of the dev split, every so many seconds."
 _SPACE = (
     "The newest checkpoint on the dev split. Alignment: mean cosine of translations minus that of texts that"
     " are not. Anisotropy: mean cosine of any two texts. Centroid gap: how far apart the languages' centres"
@@ -234,6 +239,24 @@ def _summary(report: RunReport) -> list[tuple[str, str]]:
             )
         )
     return rows
+
+
+def _training_words(report: RunReport) -> str:
+    drawn = report.config.objectives.masked_lm_candidates
+    candidates = f"the step's own and {drawn:,} drawn candidates" if drawn else "the whole vocabulary"
+    return (
+        f"Losses of the training batches: hidden tokens are told from {candidates}, so these are not the bits"
+        " per byte below; a text's translation is told from the others of its step, which are fewer once the"
+        " blocks have joined."
+    )
+
+
+def _panel_words(report: RunReport) -> str:
+    every = report.config.training.panel_every
+    return (
+        f"At most {SAMPLE} messages of the dev split, every {every:g} s of the run: fewer to choose from than"
+        " below, so that more are found."
+    )
 
 
 def _evaluation_words(report: RunReport) -> str:

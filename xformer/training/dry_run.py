@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,10 +21,12 @@ import torch
 from numpy.typing import NDArray
 
 from xformer.data.shards import TokenShards
+from xformer.model import MultilingualModel
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
 from xformer.tokenizer import Tokenizer
 from xformer.training.batches import StepBatches
+from xformer.training.checkpoint import TrainingState
 from xformer.training.estimate import parameter_counts, passes_of, weight_bytes
 from xformer.training.held_out import HeldOut
 from xformer.training.loop import Training
@@ -87,13 +90,15 @@ class Forecast:
         checkpoint_bytes: of one checkpoint.
         checkpoint_seconds: to measure the loss on held-out texts and write it.
         checkpoints: how many are written.
+        look_seconds: of the panel, at the run's full depth; None where there is nothing to look at yet.
+        looks: how many it takes.
         stages: in their order.
         steps: of all stages.
         tokens: of all stages.
         flops: of all stages.
         flops_per_second: while training.
         seconds: of training, which is what a budget counts.
-        wall_seconds: with checkpoints.
+        wall_seconds: with checkpoints and, where they were measured, looks.
     """
 
     device: str
@@ -108,6 +113,8 @@ class Forecast:
     checkpoint_bytes: int
     checkpoint_seconds: float
     checkpoints: int
+    look_seconds: float | None
+    looks: int
     stages: tuple[StageForecast, ...]
     steps: int
     tokens: int
@@ -121,6 +128,12 @@ class Forecast:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
 
 
+Look = Callable[[MultilingualModel, TrainingState], object]
+
+Looking = Callable[[RunDirectory, RunConfig, Progress], Look | None]
+"""Makes what a run that is prepared is looked at with, or nothing. It only reads."""
+
+
 def forecast(
     run: RunDirectory,
     config: RunConfig,
@@ -128,6 +141,7 @@ def forecast(
     *,
     device: torch.device | None = None,
     seconds: float = 12.0,
+    looking: Looking | None = None,
 ) -> Forecast:
     """Measure a few steps of each stage, and work out the rest.
 
@@ -137,6 +151,7 @@ def forecast(
         progress: where to say what is measured.
         device: left out, a GPU if there is one.
         seconds: to spend on each stage, about; eight steps are measured, however long they take.
+        looking: makes what the panel does; left out, nobody looks.
 
     Raises:
         InputError: the run's shards are damaged, or a loss is not finite.
@@ -144,7 +159,7 @@ def forecast(
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     data = _Data.of(run, config)
     model = build_model(config, data.train).to(device)
-    optimizer = make_optimizer(model, model.encoder.token_embedding, config.optimizer)
+    optimizer = make_optimizer(model, config.optimizer)
     precision = choose_precision(config.training.precision, device, config.model.d_model)
     batches = StepBatches(data.train, config, data.starts_word)
     held_out = HeldOut.of(data.dev, config, data.starts_word, precision, device) if data.dev else None
@@ -174,6 +189,12 @@ def forecast(
     training_seconds = sum(stage.seconds for stage in stages)
     checkpoints = 1 + int(training_seconds // config.training.checkpoint_every)
     flops = sum(stage.flops for stage in stages)
+    every = config.training.panel_every if looking else 0.0
+    look = looking(run, config, progress) if looking and every and data.dev else None
+    look_seconds = _seconds_of(look, model) if look else None
+    wall_seconds = training_seconds + checkpoints * measured[-1].checkpoint_seconds
+    # The first after the first step; what a look takes does not count towards the next.
+    looks = 1 + int(wall_seconds // every) if every and (look or not data.dev) else 0
     return Forecast(
         device=device_name(device),
         threads=torch.get_num_threads(),
@@ -187,14 +208,22 @@ def forecast(
         checkpoint_bytes=measured[-1].checkpoint_bytes,
         checkpoint_seconds=measured[-1].checkpoint_seconds,
         checkpoints=checkpoints,
+        look_seconds=look_seconds,
+        looks=looks,
         stages=tuple(stages),
         steps=sum(stage.steps for stage in stages),
         tokens=sum(stage.tokens for stage in stages),
         flops=flops,
         flops_per_second=flops / training_seconds,
         seconds=training_seconds,
-        wall_seconds=training_seconds + checkpoints * measured[-1].checkpoint_seconds,
+        wall_seconds=wall_seconds + looks * (look_seconds or 0.0),
     )
+
+
+def _seconds_of(look: Look, model: MultilingualModel) -> float:
+    began = time.monotonic()
+    look(model, TrainingState(joined=True))
+    return time.monotonic() - began
 
 
 def _processor_share(measured: Sequence[Measured]) -> float:

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.compiler import is_dynamo_compiling
 
 from .attention.checks import Backend
 from .launch import Launch
@@ -114,14 +115,23 @@ class Operation:
         return outputs[0] if self._visible == 1 else tuple(outputs[: self._visible])
 
 
-def plain_is_best(x: Tensor) -> bool:
-    """Whether PyTorch's own record of a few kernels on x is faster than an `Operation` of the same kernels.
+def plain_is_best(backend: Backend | None, x: Tensor) -> bool:
+    """Whether `torch` is the backend, and a few kernels that PyTorch records beat an `Operation` of them.
 
-    So it is in eager mode on a CPU where no gradient is wanted, or where x is small.
+    So it is in eager mode on a CPU where no gradient is wanted, or where x is small. The answer is to cost
+    less than it saves: what takes long to ask (`x.device.type`, a string that is made for each caller) is not
+    asked.
+
+    Args:
+        backend: as the caller of an operation gave it.
+        x: the operation's input.
     """
-    if not is_eager(x) or x.device.type != "cpu":
-        return False
-    return x.numel() < WORTH_A_CALL or not (x.requires_grad and torch.is_grad_enabled())
+    return (
+        (backend is None or backend == "torch")
+        and is_eager(x)
+        and x.is_cpu
+        and (x.numel() < WORTH_A_CALL or not (x.requires_grad and torch.is_grad_enabled()))
+    )
 
 
 def choose(backend: Backend | None, x: Tensor, lack: str | None) -> Backend:
@@ -158,6 +168,13 @@ def on(device: torch.device) -> AbstractContextManager[Any]:
     if device.type != "cuda" or device.index == torch.cuda.current_device():
         return _NOTHING
     return torch.cuda.device(device)
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[Any]:
+    """Products in the dtype of their operands, whatever autocast is on outside."""
+    kind = x.device.type
+    # Where none is, there is nothing to turn off, which takes up to 200 us.
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 @cache
@@ -222,6 +239,5 @@ def _triton_absence(device_type: str) -> str | None:
 
 def is_eager(x: Tensor) -> bool:
     """Whether nobody wants to see operators: no compiler, no dispatch mode (fake tensors, `make_fx`)."""
-    return not (
-        torch.compiler.is_compiling() or type(x) not in _PLAIN or torch._C._len_torch_dispatch_stack()
-    )
+    # What a compiler other than Dynamo traces with is a mode, or a tensor of another type.
+    return not is_dynamo_compiling() and type(x) in _PLAIN and not torch._C._len_torch_dispatch_stack()

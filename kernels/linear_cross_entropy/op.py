@@ -5,14 +5,13 @@ Shapes: T tokens, K selected tokens, C width, V vocabulary.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, TypedDict, Unpack, overload
+from typing import Literal, TypedDict, Unpack, overload
 
 import torch
 from torch import Tensor
 
 from ..attention.checks import Backend
-from ..operation import choose
+from ..operation import choose, full_precision
 from .reference import reference_items
 from .rule import Rule
 from .torch_backend import torch_items, torch_reduced
@@ -110,7 +109,7 @@ def linear_cross_entropy(
     _check_tensors(hidden, weight, bias)
     _check_targets(hidden, weight, targets, selected, ignore_index)
     chosen = choose(backend, hidden, "no float64" if hidden.dtype == torch.float64 else None)
-    with _no_autocast(hidden):
+    with full_precision(hidden):
         rows = hidden if selected is None else _select(hidden, selected)
         if chosen == "torch" and reduction != "none":
             loss, items = torch_reduced(rows, weight, bias, targets, rule, reduction == "mean")
@@ -142,11 +141,6 @@ def _as_autocast(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[T
         return hidden, weight, bias
     dtype = torch.get_autocast_dtype(kind)
     return hidden.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-
-
-def _no_autocast(x: Tensor) -> AbstractContextManager[Any]:
-    kind = x.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def _check_tensors(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> None:
@@ -183,6 +177,9 @@ def _check_targets(
         )
     if hidden.device.type != "cpu" or torch.compiler.is_compiling() or targets.numel() == 0:
         return  # looking at the values would wait for the device, or break the graph
+    least, greatest = targets.aminmax()
+    if least.item() >= 0 and greatest.item() < weight.shape[0]:
+        return  # most often so, and quick to see; ignored ones may be of either sign
     wrong = (targets != ignore_index) & ((targets < 0) | (targets >= weight.shape[0]))
     if wrong.any():
         raise ValueError(

@@ -21,8 +21,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from ..operation import Operation, is_eager
+from ..operation import Operation, full_precision, is_eager
 from .rule import Rule
 
 # 128 MiB of fp32: at V = 16,384 as fast as fewer rows, at V = 250,000 the weight's gradient is read and
@@ -74,14 +75,14 @@ def walk(
     at_once = chunk_rows(n_rows, n_vocabulary)
     buffer = rows.new_empty(min(at_once, n_rows), n_vocabulary, dtype=wide) if kept is None else kept
     narrow = buffer if dtype == wide else torch.empty_like(buffer, dtype=dtype)
-    wants_gradients = kept is not None or shares is not None
-    unit = torch.ones((), dtype=wide, device=rows.device)
+    wants_gradients = kept is not None or (shares is not None and any(needs))
+    unit = None
     if shares is not None and n_rows:
         shares = torch.where(counts, shares, 0.0).to(wide)
         if dtype != wide:
             unit = shares.abs().amax().clamp_min(torch.finfo(wide).tiny)
             shares = shares / unit
-    with torch.autocast(rows.device.type, enabled=False):
+    with full_precision(rows):
         for start in range(0, n_rows, at_once):
             part = slice(start, start + at_once)
             some = rows[part]
@@ -98,10 +99,11 @@ def walk(
             if dtype != wide:
                 grad = narrow[: some.shape[0]].copy_(grad)
             if needs[0]:
-                torch.mul(grad @ weight, (share * unit)[:, None], out=grad_rows[part])
+                factor = share if unit is None else share * unit
+                torch.mul(grad @ weight, factor[:, None], out=grad_rows[part])
             if needs[1]:
                 _add_product(weight_total, grad.t(), some * share.to(dtype)[:, None], start == 0)
-    if dtype != wide:
+    if unit is not None:
         weight_total, bias_total = weight_total * unit, bias_total * unit
     return items, grad_rows, weight_total.to(dtype), bias_total.to(dtype)
 
@@ -126,27 +128,29 @@ def _chunk(
     if logits is not grad:
         grad.copy_(logits)
     column = torch.where(counts, targets, 0)[:, None]
-    smoothing = rule.label_smoothing
-    needs_lse = bool(smoothing or rule.z_loss)
-    peak = grad.amax(1) if needs_lse else None
+    smoothing, z_loss = rule.label_smoothing, rule.z_loss
+    peak = grad.amax(1) if smoothing or z_loss else None
     mean = grad.mean(1) if smoothing else None
     torch.log_softmax(grad, 1, out=grad)
-    loss = -(1.0 - smoothing) * grad.gather(1, column).squeeze(1)
-    lse = loss
+    loss = F.nll_loss(grad, targets, ignore_index=rule.ignore_index, reduction="none")
+    factor = None
     if peak is not None:
         lse = peak - grad.amax(1)
-    if mean is not None:
-        loss += smoothing * (lse - mean)
-    if rule.z_loss:
-        loss += rule.z_loss * lse.square()
+        if mean is not None:
+            loss = (1.0 - smoothing) * loss + smoothing * (lse - mean)
+        if z_loss:
+            loss += z_loss * lse.square()
+            factor = 1.0 + 2.0 * z_loss * lse
+        loss = torch.where(counts, loss, 0.0)
     if wants_gradients:
         grad.exp_()
-        if rule.z_loss:
-            grad *= (1.0 + 2.0 * rule.z_loss * lse)[:, None]
+        if factor is not None:
+            grad *= factor[:, None]
         if smoothing:
             grad -= smoothing / weight.shape[0]
+        column = torch.where(counts, targets, 0)[:, None]
         grad.scatter_add_(1, column, grad.new_full((), smoothing - 1.0).expand(column.shape))
-    return torch.where(counts, loss, 0.0)
+    return loss
 
 
 def _has_products(x: Tensor) -> bool:

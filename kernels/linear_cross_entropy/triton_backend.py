@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..device import Target
 from ..launch import Launch
-from ..operation import FUSED, Operation, launch_of, on
+from ..operation import FUSED, Operation, full_precision, launch_of, on
 from .kernels import logit_gradients, row_losses, slice_statistics
 from .rule import Rule
 from .slices import Slicing, slicing
@@ -67,7 +67,7 @@ def forward(
         return items.clone(), lse.clone()
     plan = slicing(n_rows, n_vocabulary)
     buffer = _buffer(plan, rows)
-    with on(rows.device), _full_precision(rows):
+    with on(rows.device), full_precision(rows):
         for columns in plan.over_vocabulary():
             for part in plan.over_rows():
                 logits = _of_slice(buffer, part, columns)
@@ -133,7 +133,7 @@ def backward(
     scale = _largest(grad_items, targets, lse, ignore_index, z_loss)
     gain = GAINS.get(rows.dtype, 1.0)
     unit = scale / gain
-    with on(rows.device), _full_precision(rows):
+    with on(rows.device), full_precision(rows):
         for columns in plan.over_vocabulary():
             vocabulary = weight[columns]
             for part in plan.over_rows():
@@ -289,8 +289,3 @@ def _add_product(total: Tensor, a: Tensor, b: Tensor, more: bool) -> None:
     else:
         # Neither ROCm nor the CPU has a product of halves with fp32 sums to hand out.
         torch.addmm(total, a.float(), b.float(), beta=float(more), out=total)
-
-
-def _full_precision(rows: Tensor) -> torch.autocast:
-    """Products in the dtype of their operands, whatever autocast is on outside."""
-    return torch.autocast(rows.device.type, enabled=False)

@@ -91,9 +91,11 @@ def test_what_is_small_or_needs_no_gradient_is_the_definition(
 ) -> None:
     function, arguments = function_of(kind)
     leaves, grads = problem(kind, layout="transposed")
+    before = leaves["x"].clone()
     with torch.no_grad():
         out = function(**leaves, **arguments, backend="torch")
     assert out.is_contiguous()
+    assert torch.equal(leaves["x"], before)
     monkeypatch.setattr(operation, "WORTH_A_CALL", leaves["x"].numel() + 1)
     found, expected = (solve(function, leaves, arguments, grads, b) for b in ("torch", "reference"))
     assert all(torch.equal(found[name], expected[name]) for name in expected)

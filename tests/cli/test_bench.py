@@ -19,7 +19,7 @@ from xformer.benchmarks import base, catalogue, worker
 from xformer.benchmarks import run as run_module
 from xformer.benchmarks.environment import environment
 from xformer.benchmarks.record import Record, append, read
-from xformer.cli.bench import OperationName
+from xformer.cli.bench_measure import OperationName
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -2,13 +2,16 @@
 
 Shapes: D head size; a tile is BLOCK_M queries by BLOCK_N keys.
 
-Everything here is a pure function of a `Target`, so that kernels can be compiled and checked for machines
-that are not at hand.
+Block sizes are pure functions of a `Target`, so that kernels can be compiled and checked for machines that
+are not at hand.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import torch
@@ -72,6 +75,25 @@ def target_of(device: torch.device) -> Target:
     if torch.version.hip:
         return Target("hip", properties.gcnArchName.split(":")[0], properties.warp_size)
     return Target("cuda", properties.major * 10 + properties.minor, 32)
+
+
+@torch.compiler.assume_constant_result
+def triton_absence(device_type: str) -> str | None:
+    """Why Triton cannot be used on a kind of device, in words; None if it can."""
+    return _triton_absence(device_type)
+
+
+@cache
+def _triton_absence(device_type: str) -> str | None:
+    if importlib.util.find_spec("triton") is None:
+        return "triton is not installed"
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    if device_type == "cuda" or (device_type == "cpu" and interpreted):
+        return None
+    hint = (
+        "; on a CPU, its interpreter needs TRITON_INTERPRET=1 from the start" if device_type == "cpu" else ""
+    )
+    return f"no Triton for device {device_type!r}{hint}"
 
 
 def padded_head_size(head_size: int) -> int:

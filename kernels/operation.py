@@ -8,8 +8,6 @@ kernels directly, at less than half of the cost.
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
@@ -20,6 +18,7 @@ from torch import Tensor
 from torch.compiler import is_dynamo_compiling
 
 from .attention.checks import Backend
+from .device import triton_absence
 from .launch import Launch
 
 # a*b + c in one rounding: Triton 3.10 stops doing so unasked.
@@ -157,12 +156,6 @@ def choose(backend: Backend | None, x: Tensor, lack: str | None) -> Backend:
     return backend
 
 
-@torch.compiler.assume_constant_result
-def triton_absence(device_type: str) -> str | None:
-    """Why Triton cannot be used on a kind of device; None if it can."""
-    return _triton_absence(device_type)
-
-
 def on(device: torch.device) -> AbstractContextManager[Any]:
     """Make a GPU current for a launch; nothing where it is already, because a guard takes time."""
     if device.type != "cuda" or device.index == torch.cuda.current_device():
@@ -223,18 +216,6 @@ def launch_of(
     types = {name: kind for name, kind in types.items() if name not in constants}
     aligned = frozenset(name for name in types if types[name].startswith("*") or name.startswith("stride"))
     return Launch(kernel, configuration, function, types, constants, aligned, warps, 3, FUSED)
-
-
-@cache
-def _triton_absence(device_type: str) -> str | None:
-    if importlib.util.find_spec("triton") is None:
-        return "triton is not installed"
-    if device_type == "cuda" or (device_type == "cpu" and os.environ.get("TRITON_INTERPRET") == "1"):
-        return None
-    hint = (
-        "; on a CPU, its interpreter needs TRITON_INTERPRET=1 from the start" if device_type == "cpu" else ""
-    )
-    return f"no Triton for device {device_type!r}{hint}"
 
 
 def is_eager(x: Tensor) -> bool:

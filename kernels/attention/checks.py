@@ -1,20 +1,18 @@
 """What `attention` refuses, and why; and which backend can do what.
 
-Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows of
-    the bias
-table.
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows
+of the bias table.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
+from ..device import triton_absence
 from .rules import Rules
 
 Backend = Literal["triton", "torch", "reference"]
@@ -168,7 +166,7 @@ def check_differentiation(backend: Backend, *tensors: Tensor | None) -> None:
 
 def triton_lacks(q: Tensor, rules: Rules) -> str | None:
     """What keeps the `triton` backend from doing this, in words; None if nothing does."""
-    absent = _triton_absence(q.device.type)
+    absent = triton_absence(q.device.type)
     if absent is not None:
         return absent
     if q.dtype == torch.float64:
@@ -178,20 +176,6 @@ def triton_lacks(q: Tensor, rules: Rules) -> str | None:
     if q.shape[2] > MAX_TRITON_HEAD_SIZE:
         return f"no head size over {MAX_TRITON_HEAD_SIZE}, got {q.shape[2]}"
     return torch_lacks(rules)
-
-
-@torch.compiler.assume_constant_result
-def _triton_absence(device_type: str) -> str | None:
-    """Why Triton cannot be used on a kind of device; None if it can."""
-    if importlib.util.find_spec("triton") is None:
-        return "triton is not installed"
-    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
-    if device_type == "cuda" or (device_type == "cpu" and interpreted):
-        return None
-    hint = (
-        "; on a CPU, its interpreter needs TRITON_INTERPRET=1 from the start" if device_type == "cpu" else ""
-    )
-    return f"no Triton for device {device_type!r}{hint}"
 
 
 def torch_lacks(rules: Rules) -> str | None:

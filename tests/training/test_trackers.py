@@ -113,6 +113,10 @@ class FakeRun:
     def log(self, numbers: dict[str, float], step: int) -> None:
         self.logged.append((step, numbers))
 
+    def get_logs(self, project: str, name: str) -> list[dict[str, float]]:
+        assert (project, name) == ("xformer", "first")
+        return [{"step": step, **numbers} for step, numbers in self.logged]
+
     def finish(self) -> None:
         print("* a farewell")
         self.finished += 1
@@ -123,7 +127,10 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeRun:
     """A module in trackio's place."""
     run, module = FakeRun(), ModuleType("trackio")
     module.init, module.finish = run.init, run.finish  # type: ignore[attr-defined]
+    storage = ModuleType("trackio.sqlite_storage")
+    storage.SQLiteStorage = run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "trackio", module)
+    monkeypatch.setitem(sys.modules, "trackio.sqlite_storage", storage)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     return run
 
@@ -142,6 +149,19 @@ def test_trackio_is_told_each_line_and_goes_on(
     ]
     assert fake.finished == 2
     assert capsys.readouterr().out == ""
+
+
+def test_trackio_is_told_no_step_twice(fake: FakeRun, tmp_path: Path) -> None:
+    with _log(tmp_path, 0, "trackio") as log:
+        for step in (1, 2, 3):
+            log.write(_line(step))
+    with _log(tmp_path, 1, "trackio") as log:  # steps 2 and 3 are done again
+        for step in (2, 3, 4):
+            log.write(_line(step))
+    assert [step for step, _ in fake.logged] == [1, 2, 3, 4]
+    with _log(tmp_path, 0, "trackio") as log:  # a run that begins again is another one
+        log.write(_line(1))
+    assert [step for step, _ in fake.logged] == [1, 2, 3, 4, 1]
 
 
 @pytest.mark.parametrize("when", ["init", "log", "finish"])
@@ -177,7 +197,7 @@ def test_trackio_itself_keeps_the_numbers(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
         "from test_trackers import _line, _log; folder = Path(sys.argv[1])\n"
         "with _log(folder, 0, 'trackio') as log: log.write(_line(1)); log.write(_line(2))\n"
-        "with _log(folder, 2, 'trackio') as log: log.write(_line(3))\n"
+        "with _log(folder, 1, 'trackio') as log: log.write(_line(2)); log.write(_line(3))\n"
         "from trackio.sqlite_storage import SQLiteStorage\n"
         "import json; found = SQLiteStorage.get_logs('xformer', 'first')\n"
         "print(json.dumps([[one['step'], one['loss/alignment']] for one in found]))\n"

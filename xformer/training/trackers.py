@@ -18,6 +18,8 @@ from xformer.run_config import TrackerName
 
 Say = Callable[[str], None]
 
+_PROJECT = "xformer"
+
 
 class Tracker(Protocol):
     """What a tracker has to do; each of the three may raise anything."""
@@ -61,7 +63,9 @@ class TensorBoard:
 class Trackio:
     """A run of the project `xformer` where trackio keeps its projects: `trackio show --project xformer`.
 
-    A run that goes on from a checkpoint goes on there too. Steps after the checkpoint are then there twice.
+    A run that goes on from a checkpoint goes on there too. trackio can take nothing back: steps that it has
+    seen keep the numbers that it was told first, and are not told again. It is asked for its last step where
+    it keeps runs on this machine; on another's, steps after the checkpoint are there twice.
     """
 
     def __init__(self, name: str, step: int) -> None:
@@ -76,17 +80,26 @@ class Trackio:
         resume = "allow" if step else "never"
         # It greets on standard output, which belongs to commands' results.
         with redirect_stdout(io.StringIO()):
-            self._run: Any = trackio.init(project="xformer", name=name, resume=resume, embed=False)
+            self._run: Any = trackio.init(project=_PROJECT, name=name, resume=resume, embed=False)
         self._finish: Callable[[], None] = trackio.finish
+        self._seen = _last_step(name) if step else 0
 
     def write(self, numbers: Mapping[str, float], step: int) -> None:
-        """Take the numbers of a step."""
-        self._run.log(dict(numbers), step=step)
+        """Take the numbers of a step, unless it has been told that step."""
+        if step > self._seen:
+            self._run.log(dict(numbers), step=step)
 
     def close(self) -> None:
         """Write down what was taken."""
         with redirect_stdout(io.StringIO()):
             self._finish()
+
+
+def _last_step(name: str) -> int:
+    """The last step that trackio keeps of a run on this machine; 0 if it keeps none."""
+    from trackio.sqlite_storage import SQLiteStorage
+
+    return max((int(one["step"]) for one in SQLiteStorage.get_logs(_PROJECT, name)), default=0)
 
 
 class Trackers:

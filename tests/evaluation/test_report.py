@@ -109,6 +109,17 @@ def test_it_can_be_read_back(report: EvaluationReport, tmp_path: Path) -> None:
     assert EvaluationReport.load(tmp_path / "evaluation.json") == report
 
 
+def test_a_field_that_is_missing_or_wrong_is_named(report: EvaluationReport) -> None:
+    data = json.loads(report.to_json())
+    del data["retrieval"]["pivot"]
+    data["mlm"]["rate"] = "much"
+    with pytest.raises(ValueError, match="pivot") as found:
+        EvaluationReport.from_json(json.dumps(data))
+    assert "rate" in str(found.value)
+    with pytest.raises(ValueError, match=r"format 2, got 1; `xformer evaluate` makes one"):
+        EvaluationReport.from_json('{"format": 1, "other": "fields"}')
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{}", "[1]", '{"split": "test"}', made_up(1).to_json().replace('"format": 2', '"format": 99')],

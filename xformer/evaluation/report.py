@@ -170,13 +170,17 @@ class EvaluationReport:
         data = json.loads(text)
         if not isinstance(data, dict):
             raise ValueError(f"expected an evaluation report, got a JSON {type(data).__name__}")
+        version = data.get("format")
+        if version != FORMAT:
+            raise ValueError(
+                f"expected an evaluation report of format {FORMAT}, got {version};"
+                " `xformer evaluate` makes one"
+            )
         try:
-            report = cattrs.Converter(forbid_extra_keys=True).structure(data, cls)
-        except (cattrs.BaseValidationError, TypeError) as error:
-            raise ValueError(f"expected an evaluation report: {error}") from error
-        if report.format != FORMAT:
-            raise ValueError(f"expected an evaluation report of format {FORMAT}, got {report.format}")
-        return report
+            return cattrs.Converter(forbid_extra_keys=True).structure(data, cls)
+        except cattrs.BaseValidationError as error:
+            problems = "; ".join(cattrs.transform_error(error, path="report"))
+            raise ValueError(f"expected an evaluation report: {problems}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON, whole or not at all."""

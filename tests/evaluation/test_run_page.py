@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -264,3 +266,19 @@ def test_a_run_as_it_is_on_disk(trained: Path, tmp_path: Path) -> None:
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with Progress(Console(file=StringIO())) as progress, pytest.raises(InputError, match=r"config\.toml"):
         write_run_page(tmp_path, None, progress)
+
+
+def test_a_line_of_a_log_without_a_field_is_named(trained: Path, tmp_path: Path) -> None:
+    for name, field in (("metrics.jsonl", "stage"), ("panel.jsonl", "elapsed")):
+        run = tmp_path / name / "run"
+        shutil.copytree(trained, run)
+        if name == "panel.jsonl":
+            (run / name).write_text('{"step": 1, "elapsed": 0.5}\n', encoding="utf-8")
+        lines = [json.loads(line) for line in (run / name).read_text(encoding="utf-8").splitlines()]
+        del lines[0][field]
+        (run / name).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        with (
+            Progress(Console(file=StringIO())) as progress,
+            pytest.raises(InputError, match=rf"{name}:1: expected the field\(s\) {field}"),
+        ):
+            write_run_page(run, None, progress)

@@ -6,9 +6,10 @@ import html
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -105,7 +106,8 @@ def read_run(
         InputError: there is no run, or nothing in it to show.
     """
     run = RunDirectory.open(path)
-    metrics, panel = read_metrics(run.metrics), read_metrics(run.path / "panel.jsonl")
+    metrics = _lines(run.metrics, ("step", "elapsed", "stage", "loss", "tokens", "languages"))
+    panel = _lines(run.path / "panel.jsonl", ("step", "elapsed"))
     if not any(run.checkpoints.glob("step-*")):
         if not metrics:
             raise InputError(f"{run.path}: expected a run that has begun to train, found no line of its log")
@@ -144,6 +146,15 @@ def read_run(
         message=message,
         mistakes=mistakes,
     )
+
+
+def _lines(path: Path, fields: Sequence[str]) -> list[dict[str, Any]]:
+    """The lines of a log, each with what the pictures cannot do without."""
+    lines = read_metrics(path)
+    for number, line in enumerate(lines, start=1):
+        if missing := [name for name in fields if name not in line]:
+            raise InputError(f"{path}:{number}: expected the field(s) {', '.join(missing)}")
+    return lines
 
 
 def _evaluated(run: RunDirectory) -> EvaluationReport | None:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
@@ -99,6 +100,22 @@ def test_no_panel_where_none_is_asked_for(runs: tuple[Path, Path, RunConfig, str
         assert watch(RunDirectory(runs[0]), config, progress) is None
         config = replace(runs[2], data=replace(runs[2].data, pivot="xx"))
         assert watch(RunDirectory(runs[0]), config, progress) is None
+
+
+def test_earlier_looks_that_cannot_be_read_stop_nothing(
+    runs: tuple[Path, Path, RunConfig, str], tmp_path: Path
+) -> None:
+    shutil.copytree(runs[0], tmp_path / "run")
+    log = tmp_path / "run" / "panel.jsonl"
+    log.write_text("no JSON\n", encoding="utf-8")
+    output = StringIO()
+    run, config, model, state = load_run(tmp_path / "run")
+    with Progress(Console(file=output, width=500)) as progress:
+        Panel(run, config, progress)(model, state)
+    assert "panel.jsonl:1: expected a JSON object" in output.getvalue()
+    assert "earlier looks are left as they are" in output.getvalue()
+    first, second = log.read_text(encoding="utf-8").splitlines()
+    assert (first, json.loads(second)["step"]) == ("no JSON", 4)
 
 
 def test_in_a_terminal_it_stays_below_the_bars(runs: tuple[Path, Path, RunConfig, str]) -> None:

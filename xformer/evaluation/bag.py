@@ -151,8 +151,9 @@ def train_bag(
     with BatchesAhead(making) as batches:
         while (share := span.progress(len(losses), time.monotonic() - started)) < 1:
             asked = time.monotonic()
-            batch = batches.take(len(losses), bag=True).to(torch.device(device)).bag_alignment
+            batch = batches.take(len(losses), bag=True).bag_alignment
             assert batch is not None
+            batch = batch.to(device)
             waited += time.monotonic() - asked
             for group in optimizer.param_groups:
                 group["lr"] = OPTIMIZER.embedding_lr * learning_rate_factor(share, OPTIMIZER)

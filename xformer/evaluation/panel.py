@@ -117,7 +117,7 @@ class Panel:
             InputError: the dev split has no texts to compare.
         """
         self._every, self._progress = config.training.panel_every, progress
-        self._path = run.path / "panel.jsonl"
+        self._path = run.panel
         tokenizer = Tokenizer.load(run.tokenizer)
         dev = open_shards(run, "dev", tokenizer)
         chosen = ParallelTexts.of(dev, config.data.pivot, most=SAMPLE)

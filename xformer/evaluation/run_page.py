@@ -107,7 +107,7 @@ def read_run(
     """
     run = RunDirectory.open(path)
     metrics = _lines(run.metrics, ("step", "elapsed", "stage", "loss", "tokens", "languages"))
-    panel = _lines(run.path / "panel.jsonl", ("step", "elapsed"))
+    panel = _lines(run.panel, ("step", "elapsed"))
     if not any(run.checkpoints.glob("step-*")):
         if not metrics:
             raise InputError(f"{run.path}: expected a run that has begun to train, found no line of its log")

@@ -76,6 +76,11 @@ class RunDirectory:
         return self.path / "metrics.jsonl"
 
     @property
+    def panel(self) -> Path:
+        """What the live panel saw, one JSON object a line."""
+        return self.path / "panel.jsonl"
+
+    @property
     def events(self) -> Path:
         """TensorBoard's files."""
         return self.path / "tensorboard"
@@ -125,9 +130,9 @@ class RunDirectory:
 
         Whole things appear by being renamed, so what has a temporary name is half a thing.
         """
-        begun = (self.config, self.corpus, self.manifest, self.tokenizer, self.metrics, self.bad_batch)
+        begun = (self.config, self.corpus, self.manifest, self.tokenizer, self.metrics, self.panel)
         splits = [self.shards(split) for split in ("train", "dev", "test")]
-        for path in (*begun, self.loss_plot, *splits, self.checkpoints / "step-"):
+        for path in (*begun, self.bad_batch, self.loss_plot, *splits, self.checkpoints / "step-"):
             # Of a name with the random letters that `tempfile` puts after it.
             end = "*" if path.name.endswith("-") else ".*"
             for leftover in path.parent.glob(f".{path.name}{end}"):

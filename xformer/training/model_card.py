@@ -64,13 +64,14 @@ def _training(run: RunDirectory) -> str:
     picture = f"![loss curves]({run.loss_plot.name})\n\n" if run.loss_plot.is_file() else ""
     return (
         f"{picture}{last['step']:,} steps, {last['tokens']:,} tokens, {duration(last['elapsed'])}."
-        f" Last losses: {losses}.\n"
+        f" Last losses of training, in nats an item: {losses}. Hidden tokens are told from a step's"
+        " candidates there, and texts from the others of a step: they are no measure of the model.\n"
     )
 
 
 def _data(manifest: Manifest) -> str:
     train = manifest.split("train")
-    sources = "\n".join(f"| {source.name} | {source.licence} |" for source in manifest.sources)
+    sources = "\n".join(f"| {_cell(source.name)} | {_cell(source.licence)} |" for source in manifest.sources)
     rows = "\n".join(
         f"| {language} | {counts.records:,} | {counts.chars:,} |"
         for language, counts in sorted(train.languages.items())
@@ -81,3 +82,8 @@ def _data(manifest: Manifest) -> str:
         f"| source | licence |\n|---|---|\n{sources}\n\n"
         f"| language | texts | characters |\n|---|---:|---:|\n{rows}\n"
     )
+
+
+def _cell(text: str) -> str:
+    """Text from outside, as it stands in a table."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -8,7 +8,6 @@ look at the clock, run alone afterwards.
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import sys
 import time
@@ -17,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from .processes import Setup, run_processes
+from .processes import Setup, cores, run_processes
 
 KERNELS, BENCH = "tests/gpu/kernels", "tests/gpu/benchmarks"
 
@@ -55,7 +54,7 @@ def run_tests(setup: Setup, seconds: float) -> tuple[bool, str]:
 
 def processes(cpu: bool) -> int:
     """How many to run side by side; two cores are left to the device's driver and to this process."""
-    return 2 if cpu else max(1, min(_MOST_PROCESSES, len(os.sched_getaffinity(0)) - 2))
+    return 2 if cpu else max(1, min(_MOST_PROCESSES, cores() - 2))
 
 
 def counted(text: str) -> str:

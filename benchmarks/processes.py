@@ -44,6 +44,14 @@ class Setup:
         return self.out / f"{self.stem}-tests.txt"
 
 
+def cores() -> int:
+    """How many this process may use, which in a container are fewer than there are."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+
+
 def run_process(
     command: Sequence[str], setup: Setup, seconds: float, log: TextIO | None, grace: float = GRACE
 ) -> int | None:

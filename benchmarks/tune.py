@@ -23,6 +23,7 @@ from torch import Tensor
 
 from .environment import environment
 from .measure import Timing, measure, quantiles
+from .processes import cores
 from .stopwatch import Stopwatch, Work, stopwatch
 from .trials import Results, Trial, trials
 
@@ -69,9 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     compiling = time.perf_counter()
     if device.type == "cuda":
         # Compiling takes a core a second or more a tile, timing milliseconds.
-        compile_ahead(
-            chosen.budget * 0.6, chosen.only, chosen.jobs or max(1, min(12, (os.cpu_count() or 2) - 2))
-        )
+        compile_ahead(chosen.budget * 0.6, chosen.only, chosen.jobs or max(1, min(12, cores() - 2)))
         sys.stderr.write(f"tune: compiled for {time.perf_counter() - compiling:.0f} s\n")
     watch = stopwatch(device)
     for number, trial in enumerate(wanted):

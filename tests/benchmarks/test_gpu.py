@@ -88,6 +88,12 @@ def test_a_dry_run_needs_no_gpu_and_no_packages(repository: Path) -> None:
         assert any(f" {operation.name} (estimated at" in line for line in expected)
 
 
+def test_a_plan_needs_no_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 10)
+    assert "in 8 processes" in plan(SECONDS, cpu=False)[0].what
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_it_says_so(repository: Path, tmp_path: Path) -> None:
     done = bare(repository, "--out", str(tmp_path / "results"))

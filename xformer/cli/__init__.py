@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -42,10 +45,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
     try:
-        sys.exit(command.run_command())
+        with _warnings_for_people():
+            sys.exit(command.run_command())
     except InputError as error:
         print(f"xformer: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("xformer: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+@contextmanager
+def _warnings_for_people() -> Iterator[None]:
+    """What this package warns of is said like its errors, without the line of code that noticed it."""
+    usual, ours = warnings.formatwarning, Path(__file__).parents[1]
+
+    def worded(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if category is UserWarning and Path(filename).is_relative_to(ours):
+            return f"xformer: {message}\n"
+        return usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = worded
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual

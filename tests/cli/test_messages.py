@@ -1,0 +1,36 @@
+"""What commands say beside their results."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from xformer import cli
+from xformer.cli.report import Report
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_our_warnings_are_said_like_our_errors(
+    xformer: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = Path(cli.__file__).with_name("report.py")
+
+    def warn(self: Report) -> int:
+        for name in (ours, tmp_path / "other.py"):
+            sys.stderr.write(warnings.formatwarning("a checkpoint is odd", UserWarning, str(name), 7))
+        return 0
+
+    monkeypatch.setattr(Report, "run_command", warn)
+    usual = warnings.formatwarning
+    status, out, err = xformer("report", tmp_path)
+    first, second = err.splitlines()
+    assert (status, out) == (0, "")
+    assert first == "xformer: a checkpoint is odd"
+    # Whoever else warns is named with the line, as always.
+    assert second == f"{tmp_path / 'other.py'}:7: UserWarning: a checkpoint is odd"
+    assert warnings.formatwarning is usual

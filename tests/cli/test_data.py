@@ -96,10 +96,10 @@ WRONG: list[tuple[list[str], str]] = [
     (["pretrain", "full"], "full: expected a run or an empty folder"),
     (["pretrain", "new", "--config", "gone.toml"], "gone.toml: No such file"),
     (["pretrain", "new", "--set", "model.size=3"], "model.size: unknown key"),
-    (["pretrain", "new", "--budget", "soon"], "training.budget: expected something like 90s, 10m or 1.5h"),
+    (["pretrain", "new", "--budget", "soon"], "--budget: expected something like 90s, 10m or 1.5h"),
     (
         ["pretrain", "new", "--budget", "1m", "--steps", "3"],
-        "training.budget, training.steps: expected exactly",
+        "--budget, --steps: expected one of the two, got both",
     ),
     (["pretrain", "new", "--set", "data.corpus=nowhere"], "nowhere: expected the folder of a corpus"),
 ]

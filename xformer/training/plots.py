@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xformer.files import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _CURVES = {
     "masked_lm": ("masked LM", "nats per hidden token, among candidates"),
@@ -30,22 +34,28 @@ def plot_losses(metrics: list[dict[str, Any]], path: Path) -> Path | None:
     if importlib.util.find_spec("matplotlib") is None or not metrics:
         return None
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     names = [name for name in _CURVES if any(name in line["loss"] for line in metrics)]
     figure = Figure(figsize=(4.2 * (len(names) + 1), 3.4), layout="constrained")
     axes = figure.subplots(1, len(names) + 1, squeeze=False)[0]
-    switch = next((line["elapsed"] / 60 for line in metrics if line["stage"] == "full"), 0.0)
+    end = metrics[-1]["elapsed"]
+    clock, a_unit = ("minutes", 60.0) if end >= 120 else ("seconds", 1.0)
+    switch = next((line["elapsed"] / a_unit for line in metrics if line["stage"] == "full"), 0.0)
+
+    def draw(axis: Axes, lines: Sequence[Mapping[str, Any]], values: Sequence[float], colour: str) -> None:
+        # One point is no line.
+        marker = "o" if len(lines) == 1 else ""
+        axis.plot([x["elapsed"] / a_unit for x in lines], values, lw=1.2, c=colour, marker=marker, ms=4)
+
     for axis, name in zip(axes, names, strict=False):
         lines = [line for line in metrics if name in line["loss"]]
-        axis.plot([line["elapsed"] / 60 for line in lines], [line["loss"][name] for line in lines], lw=1.2)
+        draw(axis, lines, [line["loss"][name] for line in lines], "C0")
         title, unit = _CURVES[name]
         axis.set_title(title, fontsize=10)
         axis.set_ylabel(unit, fontsize=8)
     speed = axes[-1]
-    speed.plot(
-        [x["elapsed"] / 60 for x in metrics], [x["tokens_per_s"] / 1000 for x in metrics], lw=1.2, c="C2"
-    )
+    draw(speed, metrics, [line["tokens_per_s"] / 1000 for line in metrics], "C2")
     speed.set_title("thousand tokens per second", fontsize=10)
     # A bag is tens of times faster than blocks.
     speed.set_yscale("log")
@@ -54,9 +64,10 @@ def plot_losses(metrics: list[dict[str, Any]], path: Path) -> Path | None:
     speed.yaxis.set_minor_formatter(NullFormatter())
     joins = metrics[0]["stage"] == "bag" and switch > 0
     for axis in axes:
-        axis.set_xlabel("minutes of training")
+        axis.set_xlabel(f"{clock} of training")
         # One time axis for all, though the blocks' objectives begin later.
-        axis.set_xlim(0, max(metrics[-1]["elapsed"] / 60, 1e-3))
+        axis.set_xlim(0, 1.01 * max(end / a_unit, 1e-3))
+        axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
         if joins:

@@ -71,7 +71,7 @@ def _check_starts(
         raise ValueError(f"{name}: expected q's device {device}, got {starts.device}")
     if longest is not None and longest < 0:
         raise ValueError(f"{max_name}: expected a length from 0, got {longest}")
-    if device.type != "cpu" or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or not starts.is_cpu:
         return  # looking at the values would wait for the device, or break the graph
     lengths = starts.diff()
     if starts[0] != 0 or starts[-1] != tokens or (lengths < 0).any():
@@ -132,7 +132,7 @@ def choose_backend(backend: Backend | None, q: Tensor, rules: Rules) -> Backend:
         NotImplementedError: the one asked for cannot do this.
     """
     if backend is None:
-        return "triton" if q.device.type == "cuda" and triton_lacks(q, rules) is None else "torch"
+        return "triton" if q.is_cuda and triton_lacks(q, rules) is None else "torch"
     if backend not in ("triton", "torch", "reference"):
         raise ValueError(f"backend: expected 'triton', 'torch', 'reference' or None, got {backend!r}")
     if backend == "reference":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -131,3 +131,25 @@ def test_compiles_whole_and_with_any_size(
             assert torch.allclose(ours, theirs, atol=1e-6)
         n_frames.append(counter.frame_count)
     assert n_frames[0] == n_frames[-1]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_gradients_are_made_where_they_are_wanted_alone(
+    reduction: Literal["mean", "none"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = []
+    chunk = torch_backend._chunk
+
+    def watched(*arguments: Any) -> Tensor:
+        wanted.append(arguments[-1])
+        return chunk(*arguments)
+
+    monkeypatch.setattr(torch_backend, "_chunk", watched)
+    leaves, rest = problem()
+    found = linear_cross_entropy(**leaves, **rest, reduction=reduction, backend="torch")
+    leaves["weight"].requires_grad_()
+    trained = linear_cross_entropy(**leaves, **rest, reduction=reduction, backend="torch")
+    assert torch.equal(found, trained)
+    with torch.no_grad():
+        linear_cross_entropy(**leaves, **rest, reduction=reduction, backend="torch")
+    assert wanted == [False, True, False]

@@ -159,7 +159,7 @@ def forecast(
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     data = _Data.of(run, config)
     model = build_model(config, data.train).to(device)
-    optimizer = make_optimizer(model, config.optimizer)
+    optimizer = make_optimizer(model, model.encoder.token_embedding, config.optimizer)
     precision = choose_precision(config.training.precision, device, config.model.d_model)
     batches = StepBatches(data.train, config, data.starts_word)
     held_out = HeldOut.of(data.dev, config, data.starts_word, precision, device) if data.dev else None

@@ -43,6 +43,8 @@ class ModelConfig:
         norm_position: before each sublayer, or after each residual sum.
         norm_eps: added to the variance.
         embedding_norm: normalise the embeddings' sum.
+        bigrams: rows of a table of embeddings for pairs of neighbouring tokens, for each row of the
+            vocabulary (`xformer.bigrams`); 0 for no such table.
         skip_first_norm: leave out the first block's attention norm, since the embedding norm came just before
             (pre-norm models).
         final_norm: normalise the last block's output (pre-norm models).
@@ -83,6 +85,7 @@ class ModelConfig:
     norm_position: NormPosition = "pre"
     norm_eps: float = 1e-5
     embedding_norm: bool = True
+    bigrams: int = 4
     skip_first_norm: bool = True
     final_norm: bool = True
     activation: Activation = "geglu"
@@ -107,7 +110,7 @@ class ModelConfig:
             )
         for name in ("vocab_size", "d_model", "n_heads", "d_ff", "max_length", "global_every"):
             self._require(getattr(self, name) >= 1, name, "a whole number from 1")
-        for name in ("n_layers", "position_offset", "n_segments"):
+        for name in ("n_layers", "position_offset", "n_segments", "bigrams"):
             self._require(getattr(self, name) >= 0, name, "a whole number from 0")
         self._require(self.d_model % self.n_heads == 0, "d_model", f"a multiple of n_heads={self.n_heads}")
         even = self.positions != "rotary" or self.d_head % 2 == 0
@@ -142,14 +145,14 @@ class ModelConfig:
         positions = {"positions": "learned", "max_length": 512, "position_offset": 2, "n_segments": 1}
         norms = {"norm_position": "post", "skip_first_norm": False, "final_norm": False, "bias": True}
         blocks = {"activation": "gelu", "window": None, "zero_init_residual": False, "sentence_share": 1.0}
-        rates = {"dropout": 0.1, "attention_dropout": 0.1}
+        rates = {"dropout": 0.1, "attention_dropout": 0.1, "bigrams": 0}
         return cls(**sizes | positions | norms | blocks | rates | overrides)
 
     @classmethod
     def modernbert(cls, **overrides: Any) -> Self:
         """ModernBERT-base, or the same architecture with other fields."""
         sizes: dict[str, Any] = dict(vocab_size=50_368, d_model=768, n_layers=22, n_heads=12, d_ff=1152)
-        others = {"max_length": 8192, "zero_init_residual": False, "sentence_share": 1.0}
+        others = {"max_length": 8192, "zero_init_residual": False, "sentence_share": 1.0, "bigrams": 0}
         return cls(**sizes | others | overrides)
 
     @property
@@ -161,6 +164,11 @@ class ModelConfig:
     def d_sentence(self) -> int:
         """Width of a sentence's vector: the first coordinates of the residual stream."""
         return round(self.sentence_share * self.d_model)
+
+    @property
+    def bigram_rows(self) -> int:
+        """Rows of the table of bigrams; 0 where there is none."""
+        return self.bigrams * self.vocab_size
 
     @property
     def gated(self) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from xformer.bigrams import BigramEmbeddings
 from xformer.config import ModelConfig
 from xformer.kernels import embedding_norm
 from xformer.layers import Backend, Block, LayerNorm, Relations, norm
@@ -23,7 +24,7 @@ from xformer.positions import (
 
 
 class Embeddings(nn.Module):
-    """What enters the residual stream: token + position + segment, then norm and dropout."""
+    """What enters the residual stream: token + position + segment, normalised, + bigram, with dropout."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -36,6 +37,10 @@ class Embeddings(nn.Module):
         if config.n_segments:
             self.segment_embeddings = nn.Embedding(config.n_segments, config.d_model)
         self.norm = norm(config) if config.embedding_norm else nn.Identity()
+        # Behind the norm, so that a bigram can weigh as much or as little as it should.
+        self.bigram_embeddings = (
+            BigramEmbeddings(config.bigram_rows, config.d_model) if config.bigrams else None
+        )
 
     def forward(self, batch: Packed) -> Tensor:
         """(T, C)."""
@@ -45,7 +50,14 @@ class Embeddings(nn.Module):
             x = embedding_norm(batch.tokens, table, norm.weight, norm.bias, eps=norm.eps)
         else:
             x = self.norm(self._sum(batch))
+        if self.bigram_embeddings is not None:
+            x = x + self.bigram_embeddings(batch)
         return F.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
+
+    def use_sparse_gradients(self) -> None:
+        """Give the gradients of bigrams as the rows that were used (`BigramEmbeddings.sparse`)."""
+        if self.bigram_embeddings is not None:
+            self.bigram_embeddings.sparse = True
 
     def _sum(self, batch: Packed) -> Tensor:
         x = self.tok_embeddings(batch.tokens)

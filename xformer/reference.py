@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from xformer.config import ModelConfig
 
@@ -42,7 +44,7 @@ def reference_forward(
     Returns:
         (B, N, C), zero at padding.
     """
-    x = _embed(config, parameters, tokens)
+    x = _embed(config, parameters, tokens, mask)
     for layer in range(config.n_layers if n_layers is None else n_layers):
         visible = _visible(config, layer, mask)
         attend = f"layers.{layer}.attn"
@@ -97,8 +99,8 @@ def reference_pooling(hidden: Tensor, mask: Tensor, weight: Tensor | None = None
     return (share[..., None] * hidden).sum(dim=1)  # Σ_n a_n h_n
 
 
-def _embed(config: ModelConfig, parameters: Parameters, tokens: Tensor) -> Tensor:
-    """E[token] + P[position] + S[0], normalised."""
+def _embed(config: ModelConfig, parameters: Parameters, tokens: Tensor, mask: Tensor) -> Tensor:
+    """E[token] + P[position] + S[0], normalised; + G[pair with the token before] + G[pair with the next]."""
     table = parameters["embeddings.tok_embeddings.weight"]
     position = torch.arange(tokens.shape[1], device=tokens.device)
     x = table[tokens]
@@ -111,7 +113,24 @@ def _embed(config: ModelConfig, parameters: Parameters, tokens: Tensor) -> Tenso
         x = x + torch.where(column % 2 == 0, angle.sin(), angle.cos()).to(x.dtype)
     if config.n_segments:
         x = x + parameters["embeddings.segment_embeddings.weight"][0]
-    return _norm(config, parameters, "embeddings.norm", x) if config.embedding_norm else x
+    x = _norm(config, parameters, "embeddings.norm", x) if config.embedding_norm else x
+    if config.bigrams:
+        pairs = parameters["embeddings.bigram_embeddings.weight"][_bigram_rows(config, tokens)]  # (B, N-1, C)
+        whole = (mask[:, 1:] & mask[:, :-1])[..., None].to(x.dtype)
+        x = x + F.pad(whole * pairs, (0, 0, 1, 0)) + F.pad(whole * pairs, (0, 0, 0, 1))
+    return x
+
+
+def _bigram_rows(config: ModelConfig, tokens: Tensor) -> Tensor:
+    """(B, N-1), the row of each token and the next: of h = a·x + b·y in 64 bits, both halves mixed."""
+    rows = [
+        [
+            1 + (h ^ h >> 32) % 2**31 % (config.bigram_rows - 1)
+            for h in ((0x2545F4914F6CDD1D * x + 0x1B873593CC9E2D51 * y) % 2**64 for x, y in pairwise(text))
+        ]
+        for text in tokens.tolist()
+    ]
+    return torch.tensor(rows, dtype=torch.int64, device=tokens.device).view(len(tokens), -1)
 
 
 def _attention(config: ModelConfig, parameters: Parameters, layer: int, x: Tensor, visible: Tensor) -> Tensor:

@@ -183,6 +183,9 @@ class OptimizerConfig:
         embedding_lr: learning rate of the embedding matrix. Its rows see few gradients, so it wants a larger
             one.
         joined_embedding_lr: the same once the blocks have joined.
+        bigram_lr: learning rate of the table of bigrams, which AdaGrad divides by the root of the sum of all
+            squared gradients of a row.
+        joined_bigram_lr: the same once the blocks have joined.
         vector_lr: learning rate of norms, biases and pooling.
         weight_decay: decoupled decay of the blocks' matrices; embeddings, norms and biases have none.
         beta1: decay of the gradient's running mean.
@@ -196,6 +199,8 @@ class OptimizerConfig:
     lr: float = 1.5e-3
     embedding_lr: float = 1e-2
     joined_embedding_lr: float = 1e-3
+    bigram_lr: float = 0.03
+    joined_bigram_lr: float = 0.1
     vector_lr: float = 5e-3
     weight_decay: float = 0.01
     beta1: float = 0.9
@@ -206,7 +211,8 @@ class OptimizerConfig:
     final_lr: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("lr", "embedding_lr", "joined_embedding_lr", "vector_lr"):
+        rates = ("lr", "embedding_lr", "joined_embedding_lr", "bigram_lr", "joined_bigram_lr", "vector_lr")
+        for name in rates:
             require(getattr(self, name) > 0, f"optimizer.{name}", getattr(self, name), "a positive number")
         for name in ("weight_decay", "clip", "warmup", "decay", "final_lr"):
             require(getattr(self, name) >= 0, f"optimizer.{name}", getattr(self, name), "a number from 0")

@@ -24,9 +24,10 @@ from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, Training
 from xformer.tokenizer import TokenizerOptions
 from xformer.training.batches import StepBatches
 from xformer.training.estimate import parameter_counts, passes_of
-from xformer.training.loop import step_losses, total_loss
 from xformer.training.made_up import made_up_shards
 from xformer.training.optimizer import clip_gradients, make_optimizer
+from xformer.training.partition import share_of
+from xformer.training.step_losses import StepLosses
 
 _SIZES = ((64, 2), (128, 4), (256, 6), (384, 8))  # width, blocks
 
@@ -59,7 +60,12 @@ class Cost:
         blocks, costs = [], []
         for width, depth in _SIZES:
             model = ModelConfig(
-                vocab_size=8_192, d_model=width, n_layers=depth, n_heads=width // 32, d_ff=3 * width // 2
+                vocab_size=8_192,
+                d_model=width,
+                n_layers=depth,
+                n_heads=width // 32,
+                d_ff=3 * width // 2,
+                bigrams=0,
             )
             counts = parameter_counts(model, "mean")
             inner = counts["attention"] + counts["feed-forward"]
@@ -95,13 +101,15 @@ class Cost:
         batches = StepBatches(made_up_shards(config), config, starts)
         torch.manual_seed(0)
         learner = MultilingualModel(model, config.objectives.pooling)
-        optimizer = make_optimizer(learner, learner.encoder.token_embedding, config.optimizer)
+        losses = StepLosses(learner, config.objectives)
+        optimizer = make_optimizer(learner, config.optimizer)
         seconds, operations = [], []
         for number in range(self.steps + 2):
             begin = time.thread_time()
             batch = batches.make(number, bag=False)
             optimizer.zero_grad(set_to_none=True)
-            total_loss(step_losses(learner, batch, config.objectives, None), config.objectives).backward()
+            loss, _ = losses(share_of(batch, 0, 1), None)
+            loss.backward()
             clip_gradients(optimizer, config.optimizer.clip)
             optimizer.step()
             # One thread: autograd's, for the backward pass on the CPU, is this one.

@@ -29,10 +29,10 @@ from xformer.tokenizer import TokenizerOptions
 from xformer.training.batches import StepBatch, StepBatches
 from xformer.training.distributed import together
 from xformer.training.estimate import Pass
-from xformer.training.loop import step_losses, total_loss
 from xformer.training.made_up import made_up_shards
 from xformer.training.optimizer import clip_gradients, make_optimizer
 from xformer.training.partition import StepShare, share_of
+from xformer.training.step_losses import StepLosses
 from xformer.training.team import Team
 
 STEPS = 3
@@ -67,8 +67,8 @@ class Memory:
 
 
 _MODELS = (
-    ModelConfig(vocab_size=8_192, d_model=128, n_layers=4, n_heads=4, d_ff=192),
-    ModelConfig(vocab_size=16_384, d_model=384, n_layers=8, n_heads=6, d_ff=576),
+    ModelConfig(vocab_size=8_192, d_model=128, n_layers=4, n_heads=4, d_ff=192, bigrams=0),
+    ModelConfig(vocab_size=16_384, d_model=384, n_layers=8, n_heads=6, d_ff=576, bigrams=0),
 )
 
 
@@ -123,7 +123,7 @@ def _work(environment: dict[str, str], config: RunConfig, answer: Connection) ->
         model = MultilingualModel(config.model, config.objectives.pooling)
         sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
         team = Team(processes, model, config, Path()) if processes is not None else None
-        optimizer = make_optimizer(model, model.encoder.token_embedding, config.optimizer)
+        optimizer = make_optimizer(model, config.optimizer)
         for number, batch in enumerate(steps):
             optimizer.zero_grad(set_to_none=True)
             _backward(model, config, batch, number, team)
@@ -142,7 +142,8 @@ def _backward(
     if team is not None:
         team.backward(batch, number, None, "fp32")
     else:
-        total_loss(step_losses(model, batch, config.objectives, None), config.objectives).backward()
+        loss, _ = StepLosses(model, config.objectives)(share_of(batch, 0, 1), None)
+        loss.backward()
 
 
 def _activation_bytes(share: StepShare, config: ModelConfig) -> int:

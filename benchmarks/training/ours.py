@@ -97,7 +97,7 @@ def train_ours(
         run=run,
         config=config,
         model=model,
-        optimizer=make_optimizer(model, model.encoder.token_embedding, config.optimizer),
+        optimizer=make_optimizer(model, config.optimizer),
         batches=batches,
         shards=shards,
         precision=precision,

@@ -175,7 +175,9 @@ OURS = {
     ),
     "bert": ModelConfig.bert(vocab_size=61, d_model=24, n_heads=3, n_layers=2, d_ff=20, max_length=30),
     "xlm-r": ModelConfig.xlm_r(vocab_size=61, d_model=24, n_heads=3, n_layers=2, d_ff=20, max_length=30),
-    "default": ModelConfig(vocab_size=61, d_model=24, n_heads=3, d_ff=20, zero_init_residual=False),
+    "default": ModelConfig(
+        bigrams=0, vocab_size=61, d_model=24, n_heads=3, d_ff=20, zero_init_residual=False
+    ),
 }
 
 

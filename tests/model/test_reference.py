@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from xformer.bigrams import BigramEmbeddings
 from xformer.config import ModelConfig
 from xformer.encoder import Encoder
 from xformer.heads import MaskedLMHead, Pooling
@@ -39,6 +40,7 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         norm_position=draw(st.sampled_from(("pre", "post"))),
         norm_eps=draw(st.sampled_from((1e-12, 1e-5))),
         embedding_norm=draw(st.booleans()),
+        bigrams=draw(st.integers(0, 3)),
         skip_first_norm=draw(st.booleans()),
         final_norm=draw(st.booleans()),
         activation=draw(st.sampled_from(("geglu", "swiglu", "gelu", "relu2"))),
@@ -59,6 +61,9 @@ def randomise(module: torch.nn.Module, seed: int) -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype) * 0.5)
+        for table in module.modules():
+            if isinstance(table, BigramEmbeddings):
+                table.weight[0] = 0.0  # the row that stands for none
 
 
 def padded(batch: Packed) -> tuple[Tensor, Tensor]:

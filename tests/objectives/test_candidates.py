@@ -82,7 +82,7 @@ def test_pieces_that_are_no_candidates_get_no_gradient() -> None:
     model, batch = _model(), _batch()
     few = batch.among(CandidateSampler(COUNTS, 3), np.random.default_rng(0))
     assert few.candidates is not None
-    masked_lm_loss(model, few, n_layers=0).value.backward()
+    masked_lm_loss(model, model.encoder.embed(few.inputs), few).value.backward()
     gradient = model.get_parameter("masked_lm.bias").grad
     assert gradient is not None
     assert set(gradient.nonzero().flatten().tolist()) == set(few.candidates.ids.tolist())
@@ -109,6 +109,6 @@ def _batch() -> MaskedBatch:
 
 def _value_and_gradients(model: MultilingualModel, batch: MaskedBatch) -> list[torch.Tensor]:
     model.zero_grad()
-    loss = masked_lm_loss(model, batch)
+    loss = masked_lm_loss(model, model.encoder(batch.inputs, final_norm=False), batch)
     loss.value.backward()
     return [loss.value.detach(), loss.items, *(p.grad for p in model.parameters() if p.grad is not None)]

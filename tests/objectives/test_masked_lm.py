@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from xformer.config import ModelConfig
 from xformer.model import MultilingualModel
-from xformer.objectives import MaskedBatch, masked_lm_batch, masked_lm_loss, translation_lm_batch
+from xformer.objectives import Loss, MaskedBatch, masked_lm_batch, masked_lm_loss, translation_lm_batch
 from xformer.run_config import Masking, MaskingConfig
 from xformer.tokenizer.special import EOS_ID, FIRST_BYTE_ID
 
@@ -121,7 +121,8 @@ def test_the_loss_is_that_of_all_positions_with_the_rest_ignored(
     batch = masked_lm_batch(
         _arrays(texts), languages, MaskingConfig(rate=0.4), starts_word, np.random.default_rng(seed)
     )
-    loss = masked_lm_loss(model, batch, n_layers=n_layers)
+    stream = model.encoder(batch.inputs, n_layers=n_layers, final_norm=False)
+    loss = masked_lm_loss(model, stream, batch)
     everywhere = torch.arange(batch.inputs.n_tokens)
     logits = model.token_logits(batch.inputs, everywhere, n_layers=n_layers)
     labels = torch.full((batch.inputs.n_tokens,), -100)
@@ -141,6 +142,10 @@ def test_the_loss_is_that_of_all_positions_with_the_rest_ignored(
     torch.testing.assert_close(loss.items.mean(), dense.detach(), rtol=1e-12, atol=0)
 
 
+def _loss(model: MultilingualModel, batch: MaskedBatch) -> Loss:
+    return masked_lm_loss(model, model.encoder(batch.inputs, final_norm=False), batch)
+
+
 def test_under_autocast_the_cross_entropy_is_in_fp32() -> None:
     model = MultilingualModel(SMALL)
     batch = masked_lm_batch(
@@ -151,7 +156,7 @@ def test_under_autocast_the_cross_entropy_is_in_fp32() -> None:
         np.random.default_rng(0),
     )
     with torch.autocast("cpu", torch.bfloat16):
-        loss = masked_lm_loss(model, batch)
+        loss = _loss(model, batch)
     assert loss.items.dtype == loss.value.dtype == torch.float32
-    exact = masked_lm_loss(model, batch)
+    exact = _loss(model, batch)
     torch.testing.assert_close(loss.value, exact.value, rtol=0.02, atol=0)

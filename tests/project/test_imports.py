@@ -17,7 +17,7 @@ PACKAGE = ROOT / "xformer"
 # What each part of the package may import from the rest of it. A new part needs a line here: that is the
 # moment to ask where it belongs.
 BASE = {"__init__", "errors", "files", "progress", "toml_config"}
-MODEL = {"config", "packed", "positions", "layers", "encoder", "decoder", "heads", "model"}
+MODEL = {"config", "packed", "positions", "bigrams", "layers", "encoder", "decoder", "heads", "model"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "kernels": set(),
@@ -29,8 +29,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors"},
     "packed": set(),
     "positions": {"config", "packed"},
+    "bigrams": {"packed"},
     "layers": {"config", "packed", "positions", "kernels"},
-    "encoder": {"config", "packed", "positions", "layers", "kernels"},
+    "encoder": {"config", "packed", "positions", "bigrams", "layers", "kernels"},
     "decoder": {"config", "packed", "positions", "layers"},
     "heads": {"config", "packed", "positions", "layers", "encoder", "decoder", "kernels"},
     "model": {"config", "packed", "layers", "encoder", "decoder", "heads"},

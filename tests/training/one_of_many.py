@@ -23,10 +23,10 @@ from xformer.tokenizer import Tokenizer
 from xformer.training.batches import StepBatches
 from xformer.training.checkpoint import CheckpointError, TrainingState, newest_checkpoint
 from xformer.training.distributed import Processes, distribute, together
-from xformer.training.distributed_losses import ShareLosses
 from xformer.training.optimizer import make_optimizer
 from xformer.training.partition import share_of
 from xformer.training.run_directory import RunDirectory
+from xformer.training.step_losses import StepLosses
 from xformer.training.team import Team
 
 
@@ -48,14 +48,14 @@ def compute(sharding: Sharding, bag: bool, folder: Path, processes: Processes) -
     model.load_state_dict(load_file(folder / "start.safetensors"))
     starts_word = Tokenizer.load(run.tokenizer).starts_word()
     batch = StepBatches(TokenShards.open(run.shards("train")), config, starts_word).make(5, bag=bag)
-    losses = ShareLosses(model, config.objectives, processes.gathering)
+    losses = StepLosses(model, config.objectives, processes.gathering)
     module = distribute(losses, sharding, processes)
     total, parts = module(share_of(batch, processes.rank, processes.world), 0 if bag else None)
     (total * processes.world).backward()
     found = {"total": processes.sum(total)}
-    for name, (value, items) in parts.items():
-        found[f"value.{name}"] = processes.sum(value)
-        found[f"items.{name}"] = processes.sum(items.sum())
+    for name, loss in parts.items():
+        found[f"value.{name}"] = processes.sum(loss.value)
+        found[f"items.{name}"] = processes.sum(loss.items.sum())
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             whole = getattr(parameter.grad, "full_tensor", lambda grad=parameter.grad: grad)
@@ -70,7 +70,7 @@ def save_where_one_has_no_room(folder: Path, processes: Processes) -> None:
     config = replace(config, training=replace(config.training, sharding="full"))
     model = MultilingualModel(config.model, config.objectives.pooling)
     team = Team(processes, model, config, folder / "saved")
-    optimizer = make_optimizer(model, model.encoder.token_embedding, config.optimizer)
+    optimizer = make_optimizer(model, config.optimizer)
     team.save(optimizer, TrainingState(step=1), keep=1)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     if not processes.is_first:

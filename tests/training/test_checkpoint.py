@@ -40,8 +40,7 @@ class Run:
 
     def __init__(self, config: ModelConfig = CONFIG) -> None:
         self.model = MultilingualModel(config)
-        embedding = self.model.encoder.token_embedding
-        self.optimizer = make_optimizer(self.model, embedding, OptimizerConfig())
+        self.optimizer = make_optimizer(self.model, OptimizerConfig())
 
     def train(self, steps: int) -> None:
         batch = pack([[5, 6, 7], [8, 9]])
@@ -120,7 +119,7 @@ def test_loading_keeps_the_rates_of_the_settings(tmp_path: Path) -> None:
     again = Run()
     saved.load_optimizer(again.model, again.optimizer)
     rates = OptimizerConfig()
-    wanted = [rates.lr, rates.embedding_lr, rates.vector_lr]
+    wanted = [rates.lr, rates.embedding_lr, rates.vector_lr, rates.bigram_lr]
     assert [group["lr"] for group in again.optimizer.param_groups] == wanted
 
 
@@ -286,7 +285,7 @@ def test_what_is_removed_is_never_seen_half_removed(tmp_path: Path, monkeypatch:
     assert _names(tmp_path) == ["step-00000002", "step-00000003"]
 
 
-@pytest.mark.parametrize("limit", [500, 5000])
+@pytest.mark.parametrize("limit", [500, 8000])
 def test_where_there_is_no_room_the_older_ones_stay(tmp_path: Path, limit: int) -> None:
     """A file may not grow beyond so many bytes: the first does not fit, or only the second does not."""
     run = Run()

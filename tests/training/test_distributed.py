@@ -25,8 +25,9 @@ from xformer.run_config import RunConfig
 from xformer.tokenizer import Tokenizer
 from xformer.toml_config import save_toml
 from xformer.training.batches import StepBatches
-from xformer.training.loop import step_losses, total_loss
+from xformer.training.partition import share_of
 from xformer.training.run_directory import RunDirectory
+from xformer.training.step_losses import StepLosses
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo")
 
@@ -70,8 +71,7 @@ def _by_one(run: RunDirectory, bag: bool) -> dict[str, Tensor]:
     model.load_state_dict(load_file(run.path / "start.safetensors"))
     starts_word = Tokenizer.load(run.tokenizer).starts_word()
     batch = StepBatches(TokenShards.open(run.shards("train")), config, starts_word).make(5, bag=bag)
-    losses = step_losses(model, batch, config.objectives, 0 if bag else None)
-    total = total_loss(losses, config.objectives)
+    total, losses = StepLosses(model, config.objectives)(share_of(batch, 0, 1), 0 if bag else None)
     total.backward()
     found: dict[str, Any] = {"total": total.detach()}
     for name, loss in losses.items():

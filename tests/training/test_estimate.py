@@ -14,9 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from xformer.config import ModelConfig
 from xformer.model import MultilingualModel
-from xformer.objectives import AlignmentBatch, MaskedBatch, alignment_loss, contrastive_loss, masked_lm_loss
+from xformer.objectives import AlignmentBatch, MaskedBatch, contrastive_loss
 from xformer.packed import pack
 from xformer.reference import reference_forward, reference_masked_lm
+from xformer.run_config import ObjectivesConfig
 from xformer.training.batches import StepBatch
 from xformer.training.estimate import (
     Pass,
@@ -28,7 +29,9 @@ from xformer.training.estimate import (
     passes_of,
     weight_bytes,
 )
+from xformer.training.partition import share_of
 from xformer.training.precision import autocast
+from xformer.training.step_losses import StepLosses
 
 
 @st.composite
@@ -184,22 +187,19 @@ def test_activations_are_what_autograd_keeps(
             kept[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    assert batch.masked_lm is not None
-    assert batch.alignment is not None
+    share = share_of(batch, 0, 1)
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
     with hooks, autocast(precision, torch.device("cpu")):
-        losses = (
-            masked_lm_loss(model, batch.masked_lm),
-            alignment_loss(model, batch.alignment, scale=20.0, margin=0.3),
-        )
+        total, _ = StepLosses(model, ObjectivesConfig())(share, None)
     for parameter in model.parameters():
         kept.pop(parameter.untyped_storage().data_ptr(), None)
     measured = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
-    assert len(losses) == 2  # both graphs are still there
-    estimated = sum(one.activation_bytes(config, precision) for one in passes_of(batch)[:2])
+    assert total.requires_grad  # the graph is still there
+    estimated = sum(one.activation_bytes(config, precision) for one in passes_of(batch))
     assert estimated == pytest.approx(measured, rel=0.15)
 
 
 def test_a_parameter_takes_sixteen_bytes() -> None:
     assert sum(weight_bytes(100, "fp32").values()) == 1600
     assert sum(weight_bytes(100, "bf16").values()) == 1800
+    assert sum(weight_bytes(100, "fp32", by_row=60).values()) == 1600 - 60 * 12

@@ -26,8 +26,10 @@ from xformer.training.checkpoint import TrainingState, newest_checkpoint
 from xformer.training.compare_runs import compare_runs
 from xformer.training.metrics import read_metrics
 from xformer.training.optimizer import make_optimizer
+from xformer.training.partition import share_of
 from xformer.training.pretrain import build_model, load_run, pretrain
 from xformer.training.run_directory import RunDirectory
+from xformer.training.step_losses import StepLosses, total_loss
 
 pytestmark = pytest.mark.usefixtures("_no_picture")
 
@@ -68,15 +70,17 @@ def test_the_bag_stage_trains_the_embedding_and_no_block(after_the_bag: Bag) -> 
     _, start, end, _ = after_the_bag
     before, after = dict(start.named_parameters()), dict(end.named_parameters())
     changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed == {"encoder.embeddings.tok_embeddings.weight", "encoder.embeddings.norm.weight"}
+    embeddings = ("tok_embeddings", "bigram_embeddings", "norm")
+    assert changed == {f"encoder.embeddings.{name}.weight" for name in embeddings}
 
 
 def test_when_the_blocks_join_nothing_jumps(after_the_bag: Bag) -> None:
     config, _, model, batches = after_the_bag
     batch = batches.make(50)
     with torch.no_grad():
-        bag = loop.step_losses(model, batch, config.objectives, 0)
-        full = loop.step_losses(model, batch, config.objectives, None)
+        (_, bag), (_, full) = (
+            StepLosses(model, config.objectives)(share_of(batch, 0, 1), n_layers) for n_layers in (0, None)
+        )
     assert set(bag) == {"masked_lm", "translation_lm", "alignment", "bag_alignment"}
     for name in bag:
         # A mean over tokens to each of which the mean was added is twice the mean: the same, up to rounding.
@@ -101,8 +105,8 @@ def test_the_total_is_the_weighted_sum(config: RunConfig) -> None:
         return Loss(torch.tensor(value), torch.tensor([value]), torch.zeros(1, dtype=torch.int64).numpy())
 
     losses = {"masked_lm": loss(1.0), "translation_lm": loss(10.0), "alignment": loss(100.0)}
-    assert float(loop.total_loss(losses, objectives)) == 0.5 + 20.0 + 300.0
-    assert float(loop.total_loss({"alignment": loss(1.0)}, objectives)) == 3.0
+    assert float(total_loss(losses, objectives)) == 0.5 + 20.0 + 300.0
+    assert float(total_loss({"alignment": loss(1.0)}, objectives)) == 3.0
 
 
 @pytest.fixture
@@ -136,19 +140,20 @@ def _said_again(run: RunDirectory, config: RunConfig, listening: Listening) -> s
 
 def _spoil(monkeypatch: pytest.MonkeyPatch, steps: set[int], kind: str) -> None:
     """Make the loss, or only its gradient, not finite in the steps of these numbers, from 0; or large."""
-    losses, calls = loop.step_losses, itertools.count()
+    calls = itertools.count()
 
-    def spoilt(*arguments: Any) -> dict[str, Loss]:
-        found = losses(*arguments)
-        if next(calls) in steps:
-            loss = found["bag_alignment"]
-            value = loss.value * (1e4 if kind == "spike" else float("nan"))
-            if kind == "gradient":
-                value = loss.value.detach() + torch.sqrt(loss.value - loss.value.detach())
-            found["bag_alignment"] = replace(loss, value=value)
-        return found
+    class Spoilt(StepLosses):
+        def forward(self, *arguments: Any) -> tuple[torch.Tensor, dict[str, Loss]]:
+            total, losses = super().forward(*arguments)
+            if next(calls) in steps:
+                if kind == "gradient":
+                    return total.detach() + torch.sqrt(total - total.detach()), losses
+                factor = 1e4 if kind == "spike" else float("nan")
+                loss = losses["bag_alignment"]
+                return total * factor, losses | {"bag_alignment": replace(loss, value=loss.value * factor)}
+            return total, losses
 
-    monkeypatch.setattr(loop, "step_losses", spoilt)
+    monkeypatch.setattr(loop, "StepLosses", Spoilt)
 
 
 @pytest.mark.parametrize("kind", ["loss", "gradient"])
@@ -243,7 +248,7 @@ def test_checkpoints_are_announced_once_they_are_on_disk(
     run = begin(often)
     shards = TokenShards.open(run.shards("train"))
     model = build_model(often, shards)
-    optimizer = make_optimizer(model, model.encoder.token_embedding, often.optimizer)
+    optimizer = make_optimizer(model, often.optimizer)
     batches = StepBatches(shards, often, torch.zeros(360, dtype=torch.bool).numpy())
     announced: list[TrainingState] = []
 

@@ -8,7 +8,7 @@ import torch
 from xformer.config import ModelConfig
 from xformer.model import MultilingualModel
 from xformer.run_config import OptimizerConfig
-from xformer.training.optimizer import clip_gradients, make_optimizer, set_learning_rates
+from xformer.training.optimizer import AdamWithTables, clip_gradients, make_optimizer, set_learning_rates
 
 MODELS = {
     "default": ModelConfig(vocab_size=50, d_model=8, n_heads=2, n_layers=2, d_ff=8),
@@ -17,7 +17,7 @@ MODELS = {
         vocab_size=50, d_model=8, n_heads=2, n_layers=1, d_ff=8, tie_embeddings=False, positions="learned"
     ),
 }
-RATES = OptimizerConfig(lr=0.01, embedding_lr=0.1, vector_lr=0.02, weight_decay=0.5)
+RATES = OptimizerConfig(lr=0.01, embedding_lr=0.1, vector_lr=0.02, bigram_lr=0.3, weight_decay=0.5)
 
 
 @pytest.fixture(params=MODELS)
@@ -25,8 +25,8 @@ def model(request: pytest.FixtureRequest) -> MultilingualModel:
     return MultilingualModel(MODELS[request.param])
 
 
-def _optimizer(model: MultilingualModel, config: OptimizerConfig = RATES) -> torch.optim.AdamW:
-    return make_optimizer(model, model.encoder.token_embedding, config)
+def _optimizer(model: MultilingualModel, config: OptimizerConfig = RATES) -> AdamWithTables:
+    return make_optimizer(model, config)
 
 
 def test_every_parameter_is_in_one_group(model: MultilingualModel) -> None:
@@ -36,12 +36,16 @@ def test_every_parameter_is_in_one_group(model: MultilingualModel) -> None:
 
 def test_matrices_decay_and_the_embedding_has_its_own_rate(model: MultilingualModel) -> None:
     names = {id(p): name for name, p in model.named_parameters()}
-    embedding = "encoder.embeddings.tok_embeddings.weight"
+    embedding, bigrams = (
+        f"encoder.embeddings.{name}.weight" for name in ("tok_embeddings", "bigram_embeddings")
+    )
+    rates = {embedding: 0.1, bigrams: 0.3}
     for group in _optimizer(model).param_groups:
         for parameter in group["params"]:
             name = names[id(parameter)]
-            assert group["lr"] == (0.1 if name == embedding else 0.01 if parameter.ndim == 2 else 0.02)
-            assert group["weight_decay"] == (0.5 if parameter.ndim == 2 and name != embedding else 0.0)
+            assert group["lr"] == rates.get(name, 0.01 if parameter.ndim == 2 else 0.02)
+            assert group["weight_decay"] == (0.5 if parameter.ndim == 2 and name not in rates else 0.0)
+            assert group["by_row"] == (name == bigrams)
 
 
 def test_what_is_frozen_is_left_out() -> None:
@@ -55,13 +59,14 @@ def test_what_is_frozen_is_left_out() -> None:
 def test_rates_are_set_relative_to_their_own(model: MultilingualModel) -> None:
     optimizer = _optimizer(model)
     for factor in (0.5, 0.25, 1.0):  # not one upon the other
-        set_learning_rates(optimizer, {"matrices": factor, "embedding": 0.3, "vectors": 0.7})
-        assert [g["lr"] for g in optimizer.param_groups] == [0.01 * factor, 0.1 * 0.3, 0.02 * 0.7]
+        set_learning_rates(optimizer, {"matrices": factor, "embedding": 0.3, "vectors": 0.7, "bigrams": 0.5})
+        rates = [0.01 * factor, 0.1 * 0.3, 0.02 * 0.7, 0.3 * 0.5]
+        assert [g["lr"] for g in optimizer.param_groups] == rates
 
 
 def _with_gradients(norms: list[float]) -> torch.optim.AdamW:
     optimizer = _optimizer(MultilingualModel(MODELS["default"]))
-    for group, norm in zip(optimizer.param_groups, norms, strict=True):
+    for group, norm in zip(optimizer.param_groups[:3], norms, strict=True):
         size = sum(p.numel() for p in group["params"])
         for parameter in group["params"]:
             parameter.grad = torch.full_like(parameter, norm / size**0.5)
@@ -71,7 +76,7 @@ def _with_gradients(norms: list[float]) -> torch.optim.AdamW:
 def _norms(optimizer: torch.optim.Optimizer) -> list[float]:
     return [
         float(torch.cat([p.grad.flatten() for p in group["params"]]).norm())
-        for group in optimizer.param_groups
+        for group in optimizer.param_groups[:3]
     ]
 
 
@@ -100,6 +105,53 @@ def test_a_gradient_that_is_not_finite_shows_in_the_norm(group: int, bad: float)
     optimizer = _with_gradients([1.0, 1.0, 1.0])
     optimizer.param_groups[group]["params"][0].grad.view(-1)[0] = bad
     assert not torch.isfinite(clip_gradients(optimizer, 1.0))
+
+
+def _bigrams(sparse: bool, gradients: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The table after steps with these gradients, and what is remembered of each row."""
+    model = MultilingualModel(MODELS["default"])
+    optimizer, table = _optimizer(model), model.get_parameter("encoder.embeddings.bigram_embeddings.weight")
+    for gradient in gradients:
+        table.grad = gradient.to_sparse(1) if sparse else gradient
+        optimizer.step()
+    return table.detach(), optimizer.state[table]["square_sum"]
+
+
+def _two_rows() -> list[torch.Tensor]:
+    gradients = torch.zeros(3, 200, 8)
+    gradients[0, 7], gradients[1, 7], gradients[2, 100] = 2.0, 1.0, torch.arange(8.0)
+    return list(gradients)
+
+
+def test_bigrams_take_the_steps_of_adagrad_by_row() -> None:
+    """Each row: w ← w - lr·g/√s with s the sum over steps of each row's mean square."""
+    table, remembered = _bigrams(False, _two_rows())
+    seen = OptimizerConfig(bigram_lr=0.3).bigram_lr
+    expected = torch.zeros(200, 8)
+    expected[7] = -seen * (2.0 / 4.0**0.5 + 1.0 / 5.0**0.5)
+    expected[100] = -seen * torch.arange(8.0) / 17.5**0.5
+    torch.testing.assert_close(table, expected)
+    assert remembered.shape == (200, 1)
+    assert remembered.nonzero()[:, 0].tolist() == [7, 100]
+
+
+def test_a_gradient_of_used_rows_comes_to_the_same() -> None:
+    for one, other in zip(_bigrams(False, _two_rows()), _bigrams(True, _two_rows()), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=0)
+
+
+def test_rows_that_occur_twice_in_a_gradient_add_up() -> None:
+    twice = torch.sparse_coo_tensor(
+        torch.tensor([[3, 3]]), torch.tensor([[1.0] * 8, [2.0] * 8]), (200, 8), check_invariants=True
+    )
+    once = torch.zeros(200, 8)
+    once[3] = 3.0
+    model = MultilingualModel(MODELS["default"])
+    optimizer, table = _optimizer(model), model.get_parameter("encoder.embeddings.bigram_embeddings.weight")
+    table.grad = twice
+    optimizer.step()
+    assert table.grad is twice
+    torch.testing.assert_close(table.detach(), _bigrams(False, [once])[0])
 
 
 @pytest.mark.gpu

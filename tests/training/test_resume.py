@@ -21,6 +21,7 @@ from xformer.training.metrics import MetricsLog, read_metrics
 from xformer.training.prepare import open_shards
 from xformer.training.pretrain import load_run, pretrain
 from xformer.training.run_directory import RunDirectory
+from xformer.training.step_losses import StepLosses
 
 pytestmark = pytest.mark.usefixtures("_no_picture")
 
@@ -163,9 +164,13 @@ def test_a_run_may_be_made_longer_and_the_blocks_stay(
     lines = _metrics(run)
     assert [line["stage"] for line in lines] == ["bag"] * 2 + ["full"] * 10
     # A fifth of 40 steps is over: blocks are past their warm-up, the embedding stays as slow as they need it.
-    settled = longer.optimizer.joined_embedding_lr / longer.optimizer.embedding_lr
+    rates = longer.optimizer
+    settled = {
+        "embedding": rates.joined_embedding_lr / rates.embedding_lr,
+        "bigrams": rates.joined_bigram_lr / rates.bigram_lr,
+    }
     for line in lines[8:]:
-        assert line["lr_factor"] == pytest.approx({"matrices": 1, "vectors": 1, "embedding": settled})
+        assert line["lr_factor"] == pytest.approx({"matrices": 1, "vectors": 1} | settled)
     assert run.load_config() == longer
 
 
@@ -189,16 +194,17 @@ def test_what_was_not_logged_yet_is_logged_when_the_run_goes_on(
     rarely = _training(config, log_steps=3)
     whole = begin(rarely)
     assert pretrain(whole.path, rarely, listening())
-    losses, calls = loop.step_losses, 0
+    calls = 0
 
-    def interrupting(*arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 5:
-            signal.raise_signal(signal.SIGINT)
-        return losses(*arguments)
+    class Interrupting(StepLosses):
+        def forward(self, *arguments: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == 5:
+                signal.raise_signal(signal.SIGINT)
+            return super().forward(*arguments)
 
-    monkeypatch.setattr(loop, "step_losses", interrupting)
+    monkeypatch.setattr(loop, "StepLosses", Interrupting)
     run = begin(rarely)
     assert not pretrain(run.path, rarely, listening())
     assert [line["step"] for line in _metrics(run)] == [3]
@@ -288,7 +294,7 @@ def test_measuring_held_out_texts_leaves_no_trace(
     """Dropout goes on where it was, and is not part of the measure."""
     tokenizer = Tokenizer.load(unbroken.tokenizer)
     shards = open_shards(unbroken, "dev", tokenizer)
-    held_out = HeldOut.of(shards, config, tokenizer.starts_word(), "fp32", torch.device("cpu"))
+    held_out = HeldOut.of(shards, config, tokenizer.starts_word(), "fp32")
     assert held_out is not None
     model = load_run(unbroken.path)[2].train()
     before = torch.get_rng_state()

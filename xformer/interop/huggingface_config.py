@@ -27,6 +27,10 @@ def family_of(config: ModelConfig) -> Family:
     Raises:
         InputError: none can; the message names the first field in the way.
     """
+    if config.bigrams:
+        raise InputError(
+            f"model.bigrams: no architecture of theirs has bigrams, so 0 is needed, got {config.bigrams}"
+        )
     if config.norm_position == "pre":
         needed: dict[str, Any] = {"positions": "rotary", "n_segments": 0, "norm": "layernorm"}
         needed |= {"embedding_norm": True, "skip_first_norm": True, "final_norm": True}

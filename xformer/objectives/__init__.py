@@ -3,13 +3,13 @@
 from xformer.objectives.alignment import (
     AlignmentBatch,
     alignment_batch,
-    alignment_loss,
-    alignment_loss_of,
     contrastive_loss,
+    cosines_of,
+    ranking_losses,
 )
 from xformer.objectives.candidates import Candidates, CandidateSampler
 from xformer.objectives.loss import Loss
-from xformer.objectives.masked_lm import MaskedBatch, masked_lm_batch, masked_lm_loss, masked_lm_loss_of
+from xformer.objectives.masked_lm import MaskedBatch, masked_lm_batch, masked_lm_loss
 from xformer.objectives.translation_lm import translation_lm_batch
 
 __all__ = [
@@ -19,11 +19,10 @@ __all__ = [
     "Loss",
     "MaskedBatch",
     "alignment_batch",
-    "alignment_loss",
-    "alignment_loss_of",
     "contrastive_loss",
+    "cosines_of",
     "masked_lm_batch",
     "masked_lm_loss",
-    "masked_lm_loss_of",
+    "ranking_losses",
     "translation_lm_batch",
 ]

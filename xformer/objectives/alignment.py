@@ -1,6 +1,6 @@
 """Alignment: a text's vector is nearer its translation's than any other text's in the batch.
 
-Shapes: P pairs, C vector width, B = 2P sequences.
+Shapes: P pairs, of which p are queries, C vector width, B = 2P sequences.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from xformer.layers import Backend
-from xformer.model import MultilingualModel
-from xformer.objectives.loss import Loss, at_least_fp32
+from xformer.objectives.loss import at_least_fp32
 from xformer.packed import Packed, pack
 
 
@@ -59,11 +57,44 @@ def alignment_batch(
     return AlignmentBatch(pack([*left, *right]), torch.from_numpy(group.astype(np.int64)), language)
 
 
-def contrastive_loss(left: Tensor, right: Tensor, group: Tensor, *, scale: float, margin: float) -> Tensor:
-    """Translation ranking both ways with an additive margin (Yang et al. 2019; LaBSE, Feng et al. 2022).
+def cosines_of(queries: Tensor, candidates: Tensor) -> Tensor:
+    """Of unit vectors (p, C) and (P, C), the (p, P) cosines, in at least fp32.
 
-    For a pair i: −log of softmax over j of scale·(cos(left_i, right_j) − margin·[i = j]) at j = i, and the
-    same from right to left. Another pair that says the same is no wrong answer, and is left out of the sum.
+    Autocast would multiply in bf16: at a scale of 20, its rounding of a cosine is worth 0.08 nats.
+    """
+    with torch.autocast(queries.device.type, enabled=False):
+        return at_least_fp32(queries) @ at_least_fp32(candidates).T
+
+
+def ranking_losses(
+    cosines: Tensor, group: Tensor, group_of_all: Tensor, *, first: int, scale: float, margin: float
+) -> Tensor:
+    """Translation ranking in one direction, with a margin (Yang et al. 2019; LaBSE, Feng et al. 2022).
+
+    For a query i: −log of softmax over candidates j of scale·(cos(i, j) − margin·[j translates i]) at the
+    translation. Another candidate that says the same is no wrong answer, and is left out of the sum.
+
+    Args:
+        cosines: (p, P) of p queries with all P candidates; number `first + i` is the translation of query i.
+        group: (p,) what each query says.
+        group_of_all: (P,) what each candidate says.
+        first: place of the first query's translation.
+        scale: inverse temperature.
+        margin: taken off the true pair's cosine.
+
+    Returns:
+        (p,) losses in nats.
+    """
+    own = torch.arange(first, first + len(cosines), device=cosines.device)
+    is_own = own[:, None] == torch.arange(cosines.shape[1], device=cosines.device)[None, :]
+    says_the_same = (group[:, None] == group_of_all[None, :]) & ~is_own
+    # In the type of the cosines: a margin in fp32 would be wrong by 1e-8 among numbers in fp64.
+    scores = (scale * (cosines - margin * is_own.to(cosines.dtype))).masked_fill(says_the_same, -torch.inf)
+    return F.cross_entropy(scores, own, reduction="none")
+
+
+def contrastive_loss(left: Tensor, right: Tensor, group: Tensor, *, scale: float, margin: float) -> Tensor:
+    """Translation ranking both ways.
 
     Args:
         left: (P, C) unit vectors.
@@ -75,37 +106,10 @@ def contrastive_loss(left: Tensor, right: Tensor, group: Tensor, *, scale: float
     Returns:
         (2P,) losses in nats, in at least fp32: left to right, then right to left.
     """
-    rows = torch.arange(len(left), device=left.device)
-    same = group[:, None] == group[None, :]
-    same.fill_diagonal_(False)
-    # Autocast would multiply in bf16: at a scale of 20, its rounding of a cosine is worth 0.08 nats.
-    with torch.autocast(left.device.type, enabled=False):
-        cosines = at_least_fp32(left) @ at_least_fp32(right).T
-    scores = scale * (cosines - margin * torch.eye(len(left), dtype=cosines.dtype, device=left.device))
-    scores = scores.masked_fill(same, -torch.inf)
+    there = cosines_of(left, right)
     return torch.cat(
-        [F.cross_entropy(scores, rows, reduction="none"), F.cross_entropy(scores.T, rows, reduction="none")]
+        [
+            ranking_losses(direction, group, group, first=0, scale=scale, margin=margin)
+            for direction in (there, there.T)
+        ]
     )
-
-
-def alignment_loss(
-    model: MultilingualModel,
-    batch: AlignmentBatch,
-    *,
-    scale: float,
-    margin: float,
-    n_layers: int | None = None,
-    backend: Backend | None = None,
-) -> Loss:
-    """Contrastive loss of a batch of pairs, in nats a text."""
-    stream = model.encoder(batch.inputs, n_layers=n_layers, backend=backend, final_norm=False)
-    return alignment_loss_of(model, stream, batch, scale=scale, margin=margin)
-
-
-def alignment_loss_of(
-    model: MultilingualModel, stream: Tensor, batch: AlignmentBatch, *, scale: float, margin: float
-) -> Loss:
-    """The same from the batch's residual stream (T, C), before or after whatever block."""
-    left, right = batch.inputs.unsort(model.pool(stream, batch.inputs)).chunk(2)
-    items = contrastive_loss(left, right, batch.group, scale=scale, margin=margin)
-    return Loss(items.mean(), items.detach(), batch.language)

@@ -1,6 +1,6 @@
 """Masked language modelling (Devlin et al. 2019): predict hidden tokens, and nothing else.
 
-Shapes: T tokens, B sequences, S selected tokens, V vocabulary.
+Shapes: T tokens, B sequences, S selected tokens, C d_model, V vocabulary.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xformer.layers import Backend
 from xformer.model import MultilingualModel
 from xformer.objectives.candidates import Candidates, CandidateSampler
 from xformer.objectives.loss import Loss
@@ -99,24 +98,17 @@ def hide_tokens(
     )
 
 
-def masked_lm_loss(
-    model: MultilingualModel,
-    batch: MaskedBatch,
-    *,
-    n_layers: int | None = None,
-    backend: Backend | None = None,
-) -> Loss:
+def masked_lm_loss(model: MultilingualModel, stream: Tensor, batch: MaskedBatch) -> Loss:
     """Cross-entropy of the hidden tokens, in nats a token. Their logits are never all in memory.
 
     With candidates it is the cross-entropy of telling a token from those: it falls as the other does, and
     is not of its size.
+
+    Args:
+        model: whose head predicts.
+        stream: (T, C), the batch's residual stream after the last block.
+        batch: what was hidden.
     """
-    stream = model.encoder(batch.inputs, n_layers=n_layers, backend=backend, final_norm=False)
-    return masked_lm_loss_of(model, stream, batch)
-
-
-def masked_lm_loss_of(model: MultilingualModel, stream: Tensor, batch: MaskedBatch) -> Loss:
-    """The same from the batch's residual stream (T, C) after the last block."""
     hidden = model.encoder.final_norm(stream.index_select(0, batch.selected))
     embedding, among = model.encoder.token_embedding, batch.candidates
     if among is None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from xformer.data.counts import count_tokens
@@ -56,18 +55,6 @@ class StepBatch:
     def n_tokens(self) -> int:
         """Text tokens in the step."""
         return int(self.tokens_by_language.sum())
-
-    def to(self, device: torch.device) -> StepBatch:
-        """The same on another device."""
-        if device.type == "cpu":
-            return self
-        return replace(
-            self,
-            masked_lm=self.masked_lm and self.masked_lm.to(device),
-            translation_lm=self.translation_lm and self.translation_lm.to(device),
-            alignment=self.alignment and self.alignment.to(device),
-            bag_alignment=self.bag_alignment and self.bag_alignment.to(device),
-        )
 
 
 class _Stream:

@@ -96,9 +96,7 @@ def restore_moments(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
                 f"{path}: the optimizer's {kind} is of {parameter}, which this run's model lacks"
             )
         index, like = places[parameter]
-        # What is not of the parameter's shape, as a count of steps, is whole in each process.
-        same = saved.shape == like.shape
-        found[name] = torch.empty_like(like, dtype=saved.dtype) if same else _empty(saved)
+        found[name] = _empty_beside(like.detach(), saved)
         state.setdefault(index, {})[kind] = found[name]
     read_into(path, found)
     optimizer.load_state_dict(packed | {"state": state})
@@ -233,6 +231,14 @@ def _name(kind: Kind, rank: int, world: int) -> str:
 
 def _empty(saved: Saved) -> Tensor:
     return torch.empty(saved.shape, dtype=saved.dtype)
+
+
+def _empty_beside(parameter: Tensor, saved: Saved) -> Tensor:
+    """Room for what an optimizer remembers: where the parameter's rows are, or whole in each process."""
+    for like in (parameter, parameter[:, :1] if parameter.ndim == 2 else parameter):
+        if saved.shape == like.shape:
+            return torch.empty_like(like, dtype=saved.dtype)
+    return _empty(saved)  # a count of steps
 
 
 def _places(

@@ -28,7 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from xformer.errors import InputError
 from xformer.run_config import Sharding
-from xformer.training.distributed_losses import ShareLosses
+from xformer.training.step_losses import StepLosses
 
 _PATIENCE = timedelta(hours=4)  # while process 0 prepares the data, the others wait
 
@@ -141,7 +141,7 @@ def together(init_method: str = "env://", rank: int = -1, world: int = -1) -> It
         dist.destroy_process_group()
 
 
-def distribute(losses: ShareLosses, sharding: Sharding, processes: Processes) -> nn.Module:
+def distribute(losses: StepLosses, sharding: Sharding, processes: Processes) -> nn.Module:
     """Wrap the losses of a process's share such that backward adds up gradients over processes.
 
     All processes must have the same weights. `full` splits the model in place: make its optimizer after.

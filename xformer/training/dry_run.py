@@ -159,10 +159,10 @@ def forecast(
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     data = _Data.of(run, config)
     model = build_model(config, data.train).to(device)
-    optimizer = make_optimizer(model, model.encoder.token_embedding, config.optimizer)
+    optimizer = make_optimizer(model, config.optimizer)
     precision = choose_precision(config.training.precision, device, config.model.d_model)
     batches = StepBatches(data.train, config, data.starts_word)
-    held_out = HeldOut.of(data.dev, config, data.starts_word, precision, device) if data.dev else None
+    held_out = HeldOut.of(data.dev, config, data.starts_word, precision) if data.dev else None
     bag_share = config.training.bag_share if batches.aligns else 0.0
     shares: list[tuple[Literal["bag", "full"], float]] = [("bag", bag_share), ("full", 1.0 - bag_share)]
     peak = PeakMemory(device)
@@ -202,7 +202,7 @@ def forecast(
         precision=precision,
         data=data.name,
         parameters={str(part): count for part, count in parameters.items()},
-        weight_bytes=weight_bytes(sum(parameters.values()), precision),
+        weight_bytes=weight_bytes(sum(parameters.values()), precision, by_row=parameters["bigrams"]),
         activation_bytes=max(stage.activation_bytes for stage in stages),
         process_bytes=peak.read(),
         checkpoint_bytes=measured[-1].checkpoint_bytes,

@@ -31,7 +31,7 @@ from xformer.config import ModelConfig
 from xformer.run_config import Pooling
 from xformer.training.batches import StepBatch
 
-Part = Literal["embedding", "attention", "feed-forward", "masked-LM head", "norms and the rest"]
+Part = Literal["embedding", "bigrams", "attention", "feed-forward", "masked-LM head", "norms and the rest"]
 
 
 def parameter_counts(config: ModelConfig, pooling: Pooling) -> dict[Part, int]:
@@ -57,6 +57,7 @@ def parameter_counts(config: ModelConfig, pooling: Pooling) -> dict[Part, int]:
         rest += config.t5_buckets * config.n_heads
     return {
         "embedding": embedding,
+        "bigrams": config.bigram_rows * c,
         "attention": layers * (4 * c * c + bias * 4 * c),
         "feed-forward": layers * (c * wide + f * c + bias * (wide + c)),
         "masked-LM head": head,
@@ -187,12 +188,15 @@ def passes_of(batch: StepBatch, n_layers: int | None = None) -> tuple[Pass, ...]
     return tuple(passes)
 
 
-def weight_bytes(parameters: int, precision: Literal["fp32", "bf16"]) -> dict[str, int]:
-    """What the parameters take while they are trained with AdamW, in bytes, by what for.
+def weight_bytes(parameters: int, precision: Literal["fp32", "bf16"], by_row: int = 0) -> dict[str, int]:
+    """What the parameters take while one process trains them, in bytes, by what for.
 
     Args:
         parameters: how many.
+        by_row: how many of them are trained with row-wise AdaGrad, whose gradients and memory of the past
+            are so small beside the weights that they are left out.
         precision: of the products; `bf16` keeps a copy of the matrices in it during a step.
     """
-    kinds = {"weights": 4 * parameters, "gradients": 4 * parameters, "optimizer": 8 * parameters}
-    return kinds | ({"bf16 copies": 2 * parameters} if precision == "bf16" else {})
+    with_adam = parameters - by_row
+    kinds = {"weights": 4 * parameters, "gradients": 4 * with_adam, "optimizer": 8 * with_adam}
+    return kinds | ({"bf16 copies": 2 * with_adam} if precision == "bf16" else {})

@@ -19,8 +19,9 @@ from xformer.errors import InputError
 from xformer.model import MultilingualModel
 from xformer.run_config import ObjectivesConfig, RunConfig
 from xformer.training.batches import StepBatch, StepBatches
-from xformer.training.loop import step_losses, total_loss
+from xformer.training.partition import share_of
 from xformer.training.precision import autocast
+from xformer.training.step_losses import StepLosses
 
 if TYPE_CHECKING:
     from xformer.training.team import Team
@@ -31,7 +32,7 @@ class HeldOut:
     """One batch of held-out texts.
 
     Attributes:
-        batch: with all objectives of the run, on the model's device; for a team on the host.
+        batch: with all objectives of the run, on the host.
         objectives: their weights.
         precision: that of training.
     """
@@ -47,7 +48,6 @@ class HeldOut:
         config: RunConfig,
         starts_word: NDArray[np.bool_],
         precision: Literal["fp32", "bf16"],
-        device: torch.device,
     ) -> HeldOut | None:
         """Draw the batch as a step's is drawn; None where the split has too little for each objective.
 
@@ -56,13 +56,12 @@ class HeldOut:
             config: the run's settings.
             starts_word: (V,) whether a token begins a word.
             precision: that of training.
-            device: where the model is.
         """
         try:
             batch = StepBatches(shards, _from_all(config), starts_word).make(0)
         except InputError:
             return None
-        return cls(batch.to(device), config.objectives, precision)
+        return cls(batch, config.objectives, precision)
 
     @torch.no_grad()
     def loss(self, model: MultilingualModel, n_layers: int | None) -> float | None:
@@ -77,9 +76,9 @@ class HeldOut:
         """
         training = model.training
         model.eval()
-        with autocast(self.precision, next(model.parameters()).device):
-            losses = step_losses(model, self.batch, self.objectives, n_layers)
-        loss = total_loss(losses, self.objectives)
+        device = next(model.parameters()).device
+        with autocast(self.precision, device):
+            loss, _ = StepLosses(model, self.objectives)(share_of(self.batch, 0, 1).to(device), n_layers)
         model.train(training)
         return float(loss) if bool(torch.isfinite(loss)) else None
 

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,18 +26,20 @@ from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.files import atomic_write
 from xformer.model import MultilingualModel
-from xformer.objectives import Loss, alignment_loss_of, masked_lm_loss_of
+from xformer.objectives import Loss
 from xformer.progress import Progress
-from xformer.run_config import ObjectivesConfig, RunConfig
+from xformer.run_config import RunConfig
 from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
 from xformer.training.checkpoint import CheckpointError, TrainingState, save_checkpoint
 from xformer.training.memory import give_back_memory
 from xformer.training.metrics import MetricsLog, Tally
 from xformer.training.optimizer import clip_gradients, set_learning_rates
+from xformer.training.partition import share_of
 from xformer.training.precision import autocast
 from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span, group_factors
 from xformer.training.spikes import SpikeWatch
+from xformer.training.step_losses import StepLosses
 from xformer.training.trackers import Trackers
 
 if TYPE_CHECKING:
@@ -78,40 +79,6 @@ class Training:
     team: Team | None = None
 
 
-def step_losses(
-    model: MultilingualModel, batch: StepBatch, objectives: ObjectivesConfig, n_layers: int | None
-) -> dict[str, Loss]:
-    """Each objective's loss on its part of the batch, by name.
-
-    Pairs are aligned after the blocks, and before them, where the model is a bag of subwords.
-    """
-    rank = partial(alignment_loss_of, model, scale=objectives.scale, margin=objectives.margin)
-    losses = {}
-    masked = {"masked_lm": batch.masked_lm, "translation_lm": batch.translation_lm}
-    gaps = {name: part for name, part in masked.items() if part is not None}
-    pairs = [] if batch.alignment is None else [batch.alignment]
-    inputs = [part.inputs for part in gaps.values()] + [its.inputs for its in pairs]
-    streams = model.residual_streams(inputs, n_layers=n_layers)
-    for (name, part), (_, after) in zip(gaps.items(), streams, strict=False):
-        losses[name] = masked_lm_loss_of(model, after, part)
-    for its, (before, after) in zip(pairs, streams[len(gaps) :], strict=True):
-        losses["alignment"], losses["bag_alignment"] = rank(after, its), rank(before, its)
-    if batch.bag_alignment is not None:
-        losses["bag_alignment"] = rank(model.encoder.embed(batch.bag_alignment.inputs), batch.bag_alignment)
-    return losses
-
-
-def total_loss(losses: dict[str, Loss], objectives: ObjectivesConfig) -> Tensor:
-    """The weighted sum that is descended."""
-    weights = {
-        "masked_lm": objectives.masked_lm_weight,
-        "translation_lm": objectives.translation_lm_weight,
-        "alignment": objectives.alignment_weight,
-        "bag_alignment": objectives.alignment_weight,
-    }
-    return torch.stack([weights[name] * loss.value for name, loss in losses.items()]).sum()
-
-
 def train(
     training: Training,
     state: TrainingState,
@@ -141,6 +108,9 @@ def train(
     # The bag learns by alignment alone: without it there is no such stage, and the blocks begin at once.
     bag_share = options.bag_share if training.batches.aligns else 0.0
     training.model.train()
+    step_losses = StepLosses(training.model, config.objectives)
+    if team is None and device.type == "cpu":  # many add up dense ones; a GPU would wait for the host
+        training.model.encoder.embeddings.use_sparse_gradients()
     tally = Tally(training.shards.languages, state.tally)
     spikes = SpikeWatch(options.spike_factor, state.recent)
     tally_start, tally_tokens = time.monotonic(), state.tokens
@@ -185,10 +155,8 @@ def train(
             data_digest = _digest(state.data_digest, batch)
             training.optimizer.zero_grad(set_to_none=True)
             if team is None:
-                batch = batch.to(device)
                 with autocast(training.precision, device):
-                    losses = step_losses(training.model, batch, config.objectives, 0 if bag else None)
-                loss = total_loss(losses, config.objectives)
+                    loss, losses = step_losses(share_of(batch, 0, 1).to(device), 0 if bag else None)
                 loss.backward()
             else:
                 losses, loss = team.backward(batch, state.step, 0 if bag else None, training.precision)

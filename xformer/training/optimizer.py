@@ -1,39 +1,94 @@
-"""AdamW in three groups: matrices, the embedding, and all that is a vector."""
+"""How gradients become steps: AdamW in groups, and AdaGrad by rows for a table of which a step uses little.
+
+Shapes: R rows of such a table, C its width.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from xformer.model import MultilingualModel
 from xformer.run_config import OptimizerConfig
 
+_EPS = 1e-10
+"""Of AdaGrad: what is divided by is zero only where the gradient is."""
 
-def make_optimizer(model: nn.Module, embedding: Tensor, config: OptimizerConfig) -> torch.optim.AdamW:
+
+class AdamWithTables(torch.optim.AdamW):
+    """AdamW; groups with `by_row` take row-wise AdaGrad (Duchi et al. 2011; Mudigere et al. 2022).
+
+    Such a table (R, C) remembers one number a row, `square_sum`: s ← s + mean(g²), then w ← w - lr·g/√s. A
+    row without a gradient stays as it is, which AdamW cannot promise: there a row goes on moving by what it
+    remembers. So a gradient may say which rows it has (`torch.sparse_coo`), and that comes to the same as a
+    dense one.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Take a step; there is no closure."""
+        by_row = [
+            (group["lr"], table, table.grad)
+            for group in self.param_groups
+            if group["by_row"]
+            for table in group["params"]
+            if table.grad is not None
+        ]
+        for _, table, _ in by_row:
+            table.grad = None  # not AdamW's
+        super().step(closure)
+        for lr, table, gradient in by_row:
+            table.grad = gradient
+            self._step_by_row(lr, table, gradient)
+
+    def _step_by_row(self, lr: float, table: Tensor, gradient: Tensor) -> None:
+        state = self.state[table]
+        if not state:
+            state["step"] = torch.zeros((), dtype=torch.float32)  # AdamW asks for it when it is loaded
+            state["square_sum"] = torch.zeros_like(table[:, :1])
+        state["step"] += 1
+        total = state["square_sum"]
+        if not gradient.is_sparse:
+            total += gradient.square().mean(dim=1, keepdim=True)
+            table -= lr * gradient / (total.sqrt() + _EPS)
+            return
+        gradient = gradient.coalesce()
+        rows, values = gradient.indices()[0], gradient.values()
+        total.index_add_(0, rows, values.square().mean(dim=1, keepdim=True))
+        table.index_add_(0, rows, values / (total[rows].sqrt() + _EPS), alpha=-lr)
+
+
+def make_optimizer(model: MultilingualModel, config: OptimizerConfig) -> AdamWithTables:
     """Group the parameters and build the optimizer.
 
     Matrices decay. The embedding does not, and learns faster: a row sees a gradient only when its subword
-    occurs. Vectors (norms, biases, pooling) do not decay either.
+    occurs. Vectors (norms, biases, pooling) do not decay either. Bigrams, of which a step sees few of many,
+    are left to AdaGrad.
 
     Args:
         model: whose parameters to train.
-        embedding: the embedding matrix, one of them.
         config: rates and decay.
     """
+    embedding, bigrams = model.encoder.token_embedding, model.encoder.embeddings.bigram_embeddings
+    tables = [] if bigrams is None else [bigrams.weight]
     matrices: list[Tensor] = []
     vectors: list[Tensor] = []
     for parameter in model.parameters():
-        if parameter is not embedding and parameter.requires_grad:
+        of_its_own = any(parameter is one for one in (embedding, *tables))
+        if parameter.requires_grad and not of_its_own:
             (matrices if parameter.ndim >= 2 else vectors).append(parameter)
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"name": "matrices", "params": matrices, "lr": config.lr, "weight_decay": config.weight_decay},
         {"name": "embedding", "params": [embedding], "lr": config.embedding_lr, "weight_decay": 0.0},
         {"name": "vectors", "params": vectors, "lr": config.vector_lr, "weight_decay": 0.0},
+        {"name": "bigrams", "params": tables, "lr": config.bigram_lr, "weight_decay": 0.0},
     ]
     for group in groups:
-        group["base_lr"] = group["lr"]
-    return torch.optim.AdamW(groups, betas=(config.beta1, config.beta2), eps=1e-8, fused=True)
+        group |= {"base_lr": group["lr"], "by_row": group["name"] == "bigrams"}
+    return AdamWithTables(groups, betas=(config.beta1, config.beta2), eps=1e-8, fused=True)
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, factors: Mapping[str, float]) -> None:
@@ -45,6 +100,8 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, factors: Mapping[str, f
 def clip_gradients(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:
     """Scale each group's gradient down to the norm `limit`; 0 leaves them as they are.
 
+    AdaGrad's steps do not depend on the gradient's size, so its groups are left out.
+
     Returns:
         The largest norm of a group's gradient before: not finite if any gradient is not.
     """
@@ -52,6 +109,7 @@ def clip_gradients(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:
     taking_part = [
         [parameter for parameter in group["params"] if parameter.grad is not None]
         for group in optimizer.param_groups
+        if not group["by_row"]
     ]
     norms = [nn.utils.clip_grad_norm_(group, limit or float("inf")) for group in taking_part if group]
     # Of gradients that each process has a part of, the norm is still to be put together.

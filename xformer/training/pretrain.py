@@ -150,7 +150,7 @@ def _pretrain(
         from xformer.training.team import Team
 
         team = Team(processes, model, config, run.checkpoints)
-    optimizer = make_optimizer(model, model.encoder.token_embedding, config.optimizer)
+    optimizer = make_optimizer(model, config.optimizer)
     checkpoint = newest_checkpoint(run.checkpoints, processes)
     state = TrainingState()
     if checkpoint is not None:
@@ -172,7 +172,6 @@ def _pretrain(
         config,
         tokenizer.starts_word(),
         precision,
-        torch.device("cpu") if sharded else device,
     )
     if sharded and watching is not None:
         progress.say("panel: none, since it needs a process that holds the whole model (training.sharding)")

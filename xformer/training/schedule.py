@@ -49,9 +49,9 @@ def learning_rate_factor(progress: float, config: OptimizerConfig) -> float:
 def group_factors(progress: float, bag_share: float, config: OptimizerConfig) -> dict[str, float]:
     """What each of the optimizer's groups multiplies its learning rate with.
 
-    The blocks' schedule begins where they join. The embedding's rate is flat at first, falls over the second
-    half of the bag stage to what it has beside the blocks, and then goes with theirs: a bag needs that fall
-    to settle, and blocks need an input that does not run away from under them.
+    The blocks' schedule begins where they join. The rates of the embedding and of bigrams are flat at first,
+    fall over the second half of the bag stage to what they have beside the blocks, and then go with theirs: a
+    bag needs that fall to settle, and blocks need an input that does not run away from under them.
 
     Args:
         progress: share of the run that is over.
@@ -60,9 +60,15 @@ def group_factors(progress: float, bag_share: float, config: OptimizerConfig) ->
     """
     joined = max(0.0, (progress - bag_share) / (1.0 - bag_share)) if bag_share < 1.0 else 0.0
     blocks = learning_rate_factor(joined, config)
-    settled = config.joined_embedding_lr / config.embedding_lr
-    if progress < bag_share:
-        embedding = settled + (1.0 - settled) * min(1.0, 2.0 * (1.0 - progress / bag_share))
-    else:
-        embedding = settled * blocks
-    return {"matrices": blocks, "vectors": blocks, "embedding": embedding}
+    falling = min(1.0, 2.0 * (1.0 - progress / bag_share)) if progress < bag_share else 0.0
+
+    def of_a_table(first: float, beside_blocks: float) -> float:
+        settled = beside_blocks / first
+        return settled + (1.0 - settled) * falling if progress < bag_share else settled * blocks
+
+    return {
+        "matrices": blocks,
+        "vectors": blocks,
+        "embedding": of_a_table(config.embedding_lr, config.joined_embedding_lr),
+        "bigrams": of_a_table(config.bigram_lr, config.joined_bigram_lr),
+    }

@@ -19,9 +19,10 @@ from xformer.run_config import RunConfig
 from xformer.training.batches import StepBatch
 from xformer.training.checkpoint import TrainingState, save_checkpoint
 from xformer.training.distributed import Processes, distribute
-from xformer.training.distributed_losses import ShareLosses, gather_rows
+from xformer.training.gather import gather_rows
 from xformer.training.partition import share_of
 from xformer.training.precision import autocast
+from xformer.training.step_losses import StepLosses
 
 
 class Team:
@@ -44,7 +45,7 @@ class Team:
         """
         self._processes, self._seed = processes, config.training.seed
         self._model, self._checkpoints = model, checkpoints
-        losses = ShareLosses(model, config.objectives, processes.gathering)
+        losses = StepLosses(model, config.objectives, processes.gathering)
         self._sharded = config.training.sharding == "full"
         self._module = distribute(losses, config.training.sharding, processes)
 
@@ -121,15 +122,15 @@ class Team:
         with autocast(precision, processes.device):
             total, parts = self._module(share, n_layers)
         (total * processes.world).backward()
-        sums = processes.sum(torch.stack([total.detach(), *(value for value, _ in parts.values())]))
+        sums = processes.sum(torch.stack([total.detach(), *(loss.value for loss in parts.values())]))
         losses = {}
-        for (name, (_, items)), value in zip(parts.items(), sums[1:], strict=True):
+        for (name, loss), value in zip(parts.items(), sums[1:], strict=True):
             # Once the blocks have joined, the bag's loss is of the pairs that go through them.
             part = getattr(share, name)
             if part is None:
                 part = share.alignment
             # Of a pair each text is an item.
-            sizes = tuple(size * len(items) // part.sizes[processes.rank] for size in part.sizes)
-            gathered = gather_rows(items, sizes, processes.gathering)
+            sizes = tuple(size * len(loss.items) // part.sizes[processes.rank] for size in part.sizes)
+            gathered = gather_rows(loss.items, sizes, processes.gathering)
             losses[name] = Loss(value, gathered, part.language_of_all)
         return losses, sums[0]

@@ -1,0 +1,65 @@
+"""Bigrams: two neighbouring tokens have an embedding of their own, which both of them get.
+
+A bag of subwords cannot tell "not found" from "found not". Attention can learn to, slowly; a table that has a
+row for each pair of neighbours knows it after it has seen the pair. A hidden token gets the pairs of its
+neighbours and the mask: what is counted after the one, and before the other. There are too many pairs for a
+row each, so a hash tells which they share (Joulin et al. 2017, "Bag of Tricks for Efficient Text
+Classification"; Weinberger et al. 2009).
+
+Shapes: T tokens, R rows, C d_model.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from xformer.packed import Packed
+
+_FIRST, _SECOND = 0x2545F4914F6CDD1D, 0x1B873593CC9E2D51
+"""Odd, so that multiplying by them loses nothing modulo 2⁶⁴; without any pattern in their bits."""
+
+
+class BigramEmbeddings(nn.Module):
+    """What each token gets for standing between its neighbours.
+
+    The table starts at zero: a new model is as it would be without.
+
+    Attributes:
+        weight: (R, C). Row 0 is that of no neighbour: it is zero, and has no gradient.
+        sparse: give the gradient as rows that were used and what each gets (`torch.sparse_coo`): what an
+            optimizer needs of it that leaves the others alone. It is much smaller, and needs the host to know
+            how many there are.
+    """
+
+    def __init__(self, rows: int, d_model: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(rows, d_model))
+        self.sparse = False
+
+    def forward(self, batch: Packed) -> Tensor:
+        """(T, C)."""
+        before = bigram_rows(batch.tokens, batch.positions, len(self.weight))
+        # A token's pair with the next one is the next one's with it; behind the last there is no pair.
+        after = torch.cat([before[1:], before.new_zeros(min(1, len(before)))])
+        rows = torch.cat([before, after])
+        left, right = F.embedding(rows, self.weight, padding_idx=0, sparse=self.sparse).chunk(2)
+        return left + right
+
+
+def bigram_rows(tokens: Tensor, positions: Tensor, rows: int) -> Tensor:
+    """The row of each token and the one before it: 0 for the first of a text, else 1 to R-1 by a hash.
+
+    Args:
+        tokens: (T,) int64.
+        positions: (T,) int64, 0 where a text begins.
+        rows: R, at least 2.
+
+    Returns:
+        (T,) int64. h = a·x + b·y modulo 2⁶⁴ for x before y; 1 + (h ⊕ h·2⁻³²) modulo 2³¹ modulo R-1.
+    """
+    before = torch.roll(tokens, 1)  # what is wrong at the first of a text is not used there
+    mixed = before * _FIRST + tokens * _SECOND
+    mixed = (mixed ^ (mixed >> 32)) & 0x7FFFFFFF
+    return torch.where(positions > 0, 1 + mixed % (rows - 1), 0)

@@ -1,0 +1,116 @@
+"""The losses of a step, or of a process's share of it, such that everything adds up.
+
+A process's loss is the sum over its own items, divided by the number of all processes' items. So the step's
+loss is the sum of the processes' losses, and its gradient the sum of their gradients: what one process would
+have computed from the whole batch, up to rounding. One that trains alone has the whole step as its share.
+
+The masked objectives need nothing of the others but that number, which each process knows from the step's
+batch. In the alignment a text must find its translation among all the step's: the vectors of all processes
+are gathered, and the gradient of each vector comes back to where it was made.
+
+Shapes: T tokens, C d_model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from xformer.model import MultilingualModel
+from xformer.objectives import Loss, cosines_of, masked_lm_loss, ranking_losses
+from xformer.run_config import ObjectivesConfig
+from xformer.training.gather import gather_rows
+from xformer.training.partition import MaskedShare, PairsShare, StepShare
+
+
+class StepLosses(nn.Module):
+    """The objectives as one module, since DDP and FSDP hook into a module's call.
+
+    Attributes:
+        model: what is trained.
+    """
+
+    def __init__(
+        self, model: MultilingualModel, objectives: ObjectivesConfig, group: dist.ProcessGroup | None = None
+    ) -> None:
+        """Wrap a model.
+
+        Args:
+            model: what is trained.
+            objectives: weights, scale and margin.
+            group: over which vectors are gathered: not the one that gradients are summed over, whose own
+                traffic is under way at the same time. None for all processes.
+        """
+        super().__init__()
+        self.model = model
+        self._objectives, self._group = objectives, group
+
+    def forward(self, share: StepShare, n_layers: int | None) -> tuple[Tensor, dict[str, Loss]]:
+        """This process's part of the weighted sum that is descended, and of each objective.
+
+        Pairs are aligned after the blocks, and before them, where the model is a bag of subwords.
+
+        Args:
+            share: on the model's device.
+            n_layers: how many blocks to run; None for all.
+
+        Returns:
+            A scalar, which alone has a gradient; each objective's loss by name, of this process's items.
+        """
+        losses = {}
+        masked = {"masked_lm": share.masked_lm, "translation_lm": share.translation_lm}
+        gaps = {name: part for name, part in masked.items() if part is not None}
+        pairs = [] if share.alignment is None else [share.alignment]
+        batches = [part.batch.inputs for part in gaps.values()] + [its.batch.inputs for its in pairs]
+        streams = self.model.residual_streams(batches, n_layers=n_layers)
+        for (name, part), (_, after) in zip(gaps.items(), streams, strict=False):
+            losses[name] = self._masked_loss(after, part)
+        for its, (before, after) in zip(pairs, streams[len(gaps) :], strict=True):
+            losses["alignment"] = self._alignment_loss(after, its)
+            losses["bag_alignment"] = self._alignment_loss(before, its)
+        if (bag := share.bag_alignment) is not None:
+            losses["bag_alignment"] = self._alignment_loss(self.model.encoder.embed(bag.batch.inputs), bag)
+        total = total_loss(losses, self._objectives)
+        return total, {name: replace(loss, value=loss.value.detach()) for name, loss in losses.items()}
+
+    def _masked_loss(self, stream: Tensor, share: MaskedShare) -> Loss:
+        loss = masked_lm_loss(self.model, stream, share.batch)
+        part = len(share.batch.language) / sum(share.sizes)
+        return replace(loss, value=loss.value * part)
+
+    def _alignment_loss(self, stream: Tensor, share: PairsShare) -> Loss:
+        inputs = share.batch.inputs
+        left, right = inputs.unsort(self.model.pool(stream, inputs)).chunk(2)
+        sides = gather_rows(torch.stack([left, right], dim=1), share.sizes, self._group)
+        all_left, all_right = sides.unbind(1)
+        there = cosines_of(left, all_right)
+        back = there.T if len(share.sizes) == 1 else cosines_of(right, all_left)
+        scale, margin = self._objectives.scale, self._objectives.margin
+        items = torch.cat(
+            [
+                ranking_losses(
+                    direction,
+                    share.batch.group,
+                    share.group_of_all,
+                    first=share.first,
+                    scale=scale,
+                    margin=margin,
+                )
+                for direction in (there, back)
+            ]
+        )
+        return Loss(items.sum() / (2 * sum(share.sizes)), items.detach(), share.batch.language)
+
+
+def total_loss(losses: dict[str, Loss], objectives: ObjectivesConfig) -> Tensor:
+    """The weighted sum that is descended."""
+    weights = {
+        "masked_lm": objectives.masked_lm_weight,
+        "translation_lm": objectives.translation_lm_weight,
+        "alignment": objectives.alignment_weight,
+        "bag_alignment": objectives.alignment_weight,
+    }
+    return torch.stack([weights[name] * loss.value for name, loss in losses.items()]).sum()

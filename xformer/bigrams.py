@@ -40,12 +40,10 @@ class BigramEmbeddings(nn.Module):
 
     def forward(self, batch: Packed) -> Tensor:
         """(T, C)."""
-        before = bigram_rows(batch.tokens, batch.positions, len(self.weight))
-        # A token's pair with the next one is the next one's with it; behind the last there is no pair.
-        after = torch.cat([before[1:], before.new_zeros(min(1, len(before)))])
-        rows = torch.cat([before, after])
-        left, right = F.embedding(rows, self.weight, padding_idx=0, sparse=self.sparse).chunk(2)
-        return left + right
+        rows = bigram_rows(batch.tokens, batch.positions, len(self.weight))
+        before = F.embedding(rows, self.weight, padding_idx=0, sparse=self.sparse)
+        # A token's pair with the next one is the next one's with it: zero where a text begins.
+        return before + F.pad(before[1:], (0, 0, 0, min(1, len(before))))
 
 
 def bigram_rows(tokens: Tensor, positions: Tensor, rows: int) -> Tensor:

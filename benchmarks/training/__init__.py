@@ -18,7 +18,9 @@ sentence-transformers: its loss (MultipleNegativesRankingLoss) and its mean pool
 random weights. 64 pairs of a text with its translation in the pivot language, no two of a step with the
 same meaning.
 
-xformer: `xformer.training` with its default settings.
+xformer: `xformer.training` with its default settings, but for its table of bigrams (`model.bigrams`): those
+parameters are looked up, and at equal numbers the others would have to multiply with as many. With
+`--set model.bigrams=4` they do.
 
 All peers have AdamW, a warm-up, a decay that ends with the time, clipping at 1, and a learning rate that
 suits a small model from random weights (1e-3; 5e-4 for the contrastive loss) where their own defaults

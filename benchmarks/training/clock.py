@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import resource
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+
+import torch
+
+from xformer.training.machine import PeakMemory
 
 from .quality import Quality
 from .result import Point
-
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -44,28 +41,25 @@ class Timed:
     peak_bytes: int
 
 
-class PeakMemory:
-    """The largest memory of this process, over stretches of its life.
+class PeakOfStretches:
+    """The largest memory of this process over stretches of its life; 0 where the system does not tell.
 
-    Where the system cannot forget an earlier peak (only Linux can), it is that of the whole life.
+    Attributes:
+        bytes: so far.
     """
 
     def __init__(self) -> None:
         self.bytes = 0
+        self._now: PeakMemory | None = None
 
     def start(self) -> None:
         """Begin a stretch that counts."""
-        with suppress(OSError):
-            _CLEAR.write_text("5", encoding="ascii")
+        self._now = PeakMemory(torch.device("cpu"))
 
     def stop(self) -> None:
         """End it."""
-        found = None
-        if _STATUS.exists():
-            found = re.search(r"^VmHWM:\s*(\d+) kB$", _STATUS.read_text(encoding="utf-8"), re.MULTILINE)
-        unit = 1 if sys.platform == "darwin" else 1024
-        now = int(found[1]) * 1024 if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        self.bytes = max(self.bytes, now)
+        if self._now is not None:
+            self.bytes = max(self.bytes, self._now.read() or 0)
 
 
 def train_by_the_clock(
@@ -79,7 +73,7 @@ def train_by_the_clock(
         budget: seconds for all steps.
         marks: how many times to look after the start, evenly spaced.
     """
-    memory = PeakMemory()
+    memory = PeakOfStretches()
     elapsed, tokens, flops, steps = 0.0, 0, 0.0, 0
     points = [Point.of(0.0, 0, examine())]
     for mark in range(1, marks + 1):

@@ -30,7 +30,7 @@ from xformer.training.precision import choose_precision
 from xformer.training.pretrain import build_model
 from xformer.training.run_directory import RunDirectory
 
-from .clock import PeakMemory, Timed, Work
+from .clock import PeakOfStretches, Timed, Work
 from .flops import Cost
 from .quality import Quality, Questions
 from .result import Point
@@ -102,7 +102,7 @@ def train_ours(
         shards=shards,
         precision=precision,
     )
-    memory, points = PeakMemory(), [Point.of(0.0, 0, _examine(model, questions, dev, 0))]
+    memory, points = PeakOfStretches(), [Point.of(0.0, 0, _examine(model, questions, dev, 0))]
 
     def look(state: TrainingState) -> None:
         memory.stop()

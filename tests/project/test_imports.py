@@ -42,7 +42,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "objectives": BASE | MODEL | {"data", "kernels", "tokenizer", "run_config"},
     "training": BASE | MODEL | {"data", "tokenizer", "run_config", "objectives"},
     "evaluation": BASE | MODEL | {"data", "tokenizer", "run_config", "objectives", "training"},
-    "inspect": BASE | MODEL | {"data", "tokenizer", "run_config", "kernels", "objectives", "training"},
     "interop": BASE | MODEL | {"data", "tokenizer", "run_config", "training"},
     "benchmarks": BASE
     | MODEL

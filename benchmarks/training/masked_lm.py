@@ -50,7 +50,7 @@ def padded_batches(shards: TokenShards, seed: int) -> Batches:
     while True:
         order = rng.permutation(len(shards))
         for start in range(0, len(order), TEXTS):
-            texts = [shards[int(example)] for example in order[start : start + TEXTS]]
+            texts = shards.take(order[start : start + TEXTS])
             lengths = [len(text) for text in texts]
             rows = torch.arange(len(texts)).repeat_interleave(torch.tensor(lengths))
             positions = torch.cat([torch.arange(length) for length in lengths])

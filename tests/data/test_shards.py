@@ -123,6 +123,10 @@ def test_examples_are_numbered_like_a_sequence(tmp_path: Path) -> None:
     shards = TokenShards.open(tmp_path / "s")
     assert len(shards.info.shards) == 3
     assert shards[-1].tolist() == shards[2].tolist() == list(b"def")
+    taken = shards.take(np.array([2, 0, 2]))
+    assert [bytes(ids.tolist()) for ids in taken] == [b"def", b"a", b"def"]
+    assert shards.take(np.array([], dtype=np.int64)) == []
+    taken[0][0] = 7  # a copy as well
     for number in (3, -4):
         with pytest.raises(IndexError, match=f"example {number}: expected less than 3"):
             shards[number]

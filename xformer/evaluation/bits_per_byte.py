@@ -61,7 +61,7 @@ class HiddenTokens:
             yield self._batch(examples)
 
     def _batch(self, examples: NDArray[np.int64]) -> MaskedBatch:
-        batch = pack([self.shards[int(example)] for example in examples])
+        batch = pack(self.shards.take(examples))
         examples = examples[batch.order.numpy()]
         group, language = self.shards.group[examples], self.shards.language[examples]
         chance = [

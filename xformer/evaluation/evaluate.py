@@ -83,7 +83,7 @@ def evaluate_model(
     ) -> Retrieval:
         vectors = encode_texts(
             encoder,
-            [shards[int(example)] for example in texts.examples],
+            shards.take(texts.examples),
             batch_tokens=batch_tokens,
             n_layers=n_layers,
             device=device,

@@ -215,7 +215,7 @@ def looking(run: RunDirectory, config: RunConfig, progress: Progress) -> Look | 
 
 def subset(shards: TokenShards, examples: np.ndarray[Any, np.dtype[np.int64]]) -> TokenShards:
     """Some examples of a split, in memory, in the order given."""
-    tokens = [shards[int(example)] for example in examples]
+    tokens = shards.take(examples)
     columns = {
         name: np.asarray(getattr(shards, name))[examples]
         for name in ("n_tokens", "n_bytes", "language", "group", "record", "pieces")

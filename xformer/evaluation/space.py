@@ -139,7 +139,7 @@ def layer_vectors(
     lengths, done = np.asarray(texts.shards.n_tokens)[texts.examples], 0
     with evaluation_mode(model):
         for rows in length_batches(lengths, batch_tokens):
-            batch = pack([texts.shards[int(example)] for example in texts.examples[rows]], device)
+            batch = pack(texts.shards.take(texts.examples[rows]), device)
             for layer, hidden in enumerate(model.encoder.hidden_states(batch, n_layers=n_layers)):
                 unit = batch.unsort(model.pool(hidden, batch))
                 vectors[layer][torch.from_numpy(rows)] = unit.float().cpu()

@@ -209,7 +209,7 @@ class StepBatches:
         return left, self._pairs.partners(left, rng), rng
 
     def _tokens(self, examples: NDArray[np.integer]) -> Sequence[NDArray[np.int32]]:
-        return [self._shards[int(example)] for example in examples]
+        return self._shards.take(examples)
 
     def _rng(self, step: int, objective: int) -> np.random.Generator:
         return np.random.default_rng((self._config.training.seed, objective, step))

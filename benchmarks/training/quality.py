@@ -50,21 +50,6 @@ class QuestionSize:
     tokens: int | None = None
 
 
-class Excerpt(TokenShards):
-    """Some examples of token shards, as if there were no others."""
-
-    def __init__(self, whole: TokenShards, examples: NDArray[np.integer]) -> None:
-        self.info, self.languages, self.n_examples = whole.info, whole.languages, len(examples)
-        self.n_tokens, self.n_bytes = whole.n_tokens[examples], whole.n_bytes[examples]
-        self.language, self.group = whole.language[examples], whole.group[examples]
-        self.record, self.pieces = whole.record[examples], whole.pieces[examples]
-        self._whole, self._examples = whole, examples
-
-    def __getitem__(self, index: int) -> NDArray[np.int32]:  # type: ignore[override]
-        """Token ids (n_tokens[index],) of one example; a copy."""
-        return self._whole[int(self._examples[index])]
-
-
 @dataclass(frozen=True)
 class Questions:
     """What every model is asked.
@@ -97,7 +82,7 @@ class Questions:
         if size.tokens is not None:
             upto = np.cumsum(np.asarray(held_out.n_tokens)[order], dtype=np.int64)
             order = order[: int(np.searchsorted(upto, size.tokens)) + 1]
-        hidden = HiddenTokens(Excerpt(held_out, order), batch_tokens=_BATCH_TOKENS)
+        hidden = HiddenTokens(held_out.subset(order), batch_tokens=_BATCH_TOKENS)
         return cls(hidden, byte_lengths, _texts(held_out, number, size), number)
 
     def examine(
@@ -125,7 +110,7 @@ class Questions:
         return found if math.isfinite(found) else None
 
 
-def _texts(held_out: TokenShards, pivot: int, size: QuestionSize) -> Excerpt:
+def _texts(held_out: TokenShards, pivot: int, size: QuestionSize) -> TokenShards:
     """Whole texts of the messages and languages that retrieval is asked of."""
     whole = np.flatnonzero(np.asarray(held_out.pieces) == 1)
     rows = whole[one_text_a_group(held_out.group[whole], held_out.language[whole], held_out.record[whole])]
@@ -138,7 +123,7 @@ def _texts(held_out: TokenShards, pivot: int, size: QuestionSize) -> Excerpt:
     counts = np.bincount(held_out.language[rows], minlength=len(held_out.languages))
     counts[pivot] = 0
     languages = np.argsort(-counts, kind="stable")[: size.languages]
-    return Excerpt(held_out, rows[np.isin(held_out.language[rows], [pivot, *languages])])
+    return held_out.subset(rows[np.isin(held_out.language[rows], [pivot, *languages])])
 
 
 class Bert(nn.Module):

@@ -26,7 +26,7 @@ from xformer.benchmarks.training.clock import Work, train_by_the_clock
 from xformer.benchmarks.training.flops import Cost
 from xformer.benchmarks.training.picture import draw
 from xformer.benchmarks.training.prepared import prepared
-from xformer.benchmarks.training.quality import Bert, Excerpt, Quality, Questions, QuestionSize, padded
+from xformer.benchmarks.training.quality import Bert, Quality, Questions, QuestionSize, padded
 from xformer.benchmarks.training.report import headline_table, notes, trainers_table
 from xformer.benchmarks.training.result import Outcome, Point, Trained, TrainerName, time_to
 from xformer.benchmarks.training.worker import Job, train_one
@@ -224,7 +224,7 @@ def test_what_is_asked(shards: TokenShards, ready: tuple[RunDirectory, RunConfig
 
 def test_an_excerpt_is_its_examples(shards: TokenShards) -> None:
     some = np.array([5, 2])
-    excerpt = Excerpt(shards, some)
+    excerpt = shards.subset(some)
     assert len(excerpt) == 2
     assert excerpt[1].tolist() == shards[2].tolist()
     assert excerpt.group.tolist() == shards.group[some].tolist()

@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 
 from xformer.data.shards import TokenShards
-from xformer.evaluation.panel import Panel, Reading, subset, watch
+from xformer.evaluation.panel import Panel, Reading, watch
 from xformer.evaluation.shares import Shares
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
@@ -150,7 +150,7 @@ def test_the_table_fits_its_terminal(width: int, height: int) -> None:
 
 def test_some_examples_of_a_split(parallel_test: TokenShards) -> None:
     chosen = np.array([7, 2, 40])
-    some = subset(parallel_test, chosen)
+    some = parallel_test.subset(chosen)
     assert len(some) == 3
     for place, example in enumerate(chosen):
         assert some[place].tolist() == parallel_test[int(example)].tolist()

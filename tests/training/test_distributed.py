@@ -45,6 +45,7 @@ def run(prepared: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFact
     torch.manual_seed(0)
     model = MultilingualModel(config.model, config.objectives.pooling).double()
     weights = {name: x + 0.1 * torch.randn_like(x) for name, x in model.state_dict().items()}
+    weights["encoder.embeddings.bigram_embeddings.weight"][0] = 0.0  # that of no neighbour
     save_file(weights, folder / "start.safetensors")
     return RunDirectory(folder)
 

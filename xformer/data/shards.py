@@ -252,6 +252,20 @@ class TokenShards(Sequence[NDArray[np.int32]]):
         places = zip(shards.tolist(), starts.tolist(), stops.tolist(), strict=True)
         return [self._tokens[shard][start:stop].astype(np.int32) for shard, start, stop in places]
 
+    def subset(self, examples: NDArray[np.integer]) -> TokenShards:
+        """Some examples as if there were no others, in memory, in the order given."""
+        tokens = self.take(examples)
+        columns = {name: np.asarray(getattr(self, name))[examples] for name in COLUMNS if name != "start"}
+        columns["start"] = np.cumsum([0, *(len(one) for one in tokens)], dtype=np.int64)[:-1]
+        entry = replace(
+            self.info.shards[0],
+            examples=len(examples),
+            tokens=sum(map(len, tokens)),
+            text_bytes=int(columns["n_bytes"].sum()),
+        )
+        joined = np.concatenate(tokens).astype(self.info.dtype)
+        return TokenShards(replace(self.info, shards=(entry,)), [joined], columns)
+
 
 def _map(path: Path, dtype: str) -> NDArray[np.unsignedinteger]:
     if not path.stat().st_size:  # an empty file cannot be mapped

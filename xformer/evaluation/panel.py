@@ -17,12 +17,9 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
 from xformer.evaluation.retrieval import mean
@@ -121,7 +118,7 @@ class Panel:
         tokenizer = Tokenizer.load(run.tokenizer)
         dev = open_shards(run, "dev", tokenizer)
         chosen = ParallelTexts.of(dev, config.data.pivot, most=SAMPLE)
-        self._texts = ParallelTexts.of(subset(dev, chosen.examples), config.data.pivot)
+        self._texts = ParallelTexts.of(dev.subset(chosen.examples), config.data.pivot)
         self._question = HiddenTokens(self._texts.shards)
         self._byte_lengths = tokenizer.byte_lengths()
         self._last: float | None = None
@@ -211,22 +208,6 @@ def looking(run: RunDirectory, config: RunConfig, progress: Progress) -> Look | 
     """What `watch` would do each time, for a forecast: it shows nothing and writes nothing."""
     panel = watch(run, config, progress)
     return panel.look if panel else None
-
-
-def subset(shards: TokenShards, examples: np.ndarray[Any, np.dtype[np.int64]]) -> TokenShards:
-    """Some examples of a split, in memory, in the order given."""
-    tokens = shards.take(examples)
-    columns = {
-        name: np.asarray(getattr(shards, name))[examples]
-        for name in ("n_tokens", "n_bytes", "language", "group", "record", "pieces")
-    }
-    columns["start"] = np.cumsum([0, *(len(one) for one in tokens)], dtype=np.int64)[:-1]
-    first = shards.info.shards[0]
-    entry = replace(
-        first, examples=len(examples), tokens=sum(map(len, tokens)), text_bytes=int(columns["n_bytes"].sum())
-    )
-    joined = np.concatenate(tokens).astype(shards.info.dtype)
-    return TokenShards(replace(shards.info, shards=(entry,)), [joined], columns)
 
 
 def _rounded(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xformer.bigrams import RowGradient
 from xformer.model import MultilingualModel
 from xformer.run_config import OptimizerConfig
 
@@ -23,9 +24,19 @@ class AdamWithTables(torch.optim.AdamW):
 
     Such a table (R, C) remembers one number a row, `square_sum`: s ← s + mean(g²), then w ← w - lr·g/√s. A
     row without a gradient stays as it is, which AdamW cannot promise: there a row goes on moving by what it
-    remembers. So a gradient may say which rows it has (`torch.sparse_coo`), and that comes to the same as a
-    dense one.
+    remembers. So the gradient may be of the rows that were used alone (`RowGradient`), and that comes to the
+    same as a dense one.
+
+    Attributes:
+        row_gradients: of the one table with `by_row`, where they are not in its `grad`.
     """
+
+    row_gradients: list[RowGradient]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients."""
+        super().zero_grad(set_to_none)
+        self.row_gradients.clear()
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -42,23 +53,35 @@ class AdamWithTables(torch.optim.AdamW):
         super().step(closure)
         for lr, table, gradient in by_row:
             table.grad = gradient
-            self._step_by_row(lr, table, gradient)
+            total = self._remembered(table)
+            total += gradient.square().mean(dim=1, keepdim=True)
+            table -= lr * gradient / (total.sqrt() + _EPS)
+        for group in self.param_groups:
+            if group["by_row"] and self.row_gradients:
+                self._step_of_rows(group["lr"], group["params"][0], _added_up(self.row_gradients))
 
-    def _step_by_row(self, lr: float, table: Tensor, gradient: Tensor) -> None:
+    def _step_of_rows(self, lr: float, table: Tensor, gradient: RowGradient) -> None:
+        total, rows = self._remembered(table), gradient.rows
+        seen = total[rows] + gradient.values.square().mean(dim=1, keepdim=True)
+        total[rows] = seen
+        table.index_add_(0, rows, gradient.values / (seen.sqrt() + _EPS), alpha=-lr)
+
+    def _remembered(self, table: Tensor) -> Tensor:
         state = self.state[table]
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float32)  # AdamW asks for it when it is loaded
             state["square_sum"] = torch.zeros_like(table[:, :1])
         state["step"] += 1
-        total = state["square_sum"]
-        if not gradient.is_sparse:
-            total += gradient.square().mean(dim=1, keepdim=True)
-            table -= lr * gradient / (total.sqrt() + _EPS)
-            return
-        gradient = gradient.coalesce()
-        rows, values = gradient.indices()[0], gradient.values()
-        total.index_add_(0, rows, values.square().mean(dim=1, keepdim=True))
-        table.index_add_(0, rows, values / (total[rows].sqrt() + _EPS), alpha=-lr)
+        total: Tensor = state["square_sum"]
+        return total
+
+
+def _added_up(gradients: list[RowGradient]) -> RowGradient:
+    if len(gradients) == 1:
+        return gradients[0]
+    rows, place = torch.unique(torch.cat([one.rows for one in gradients]), return_inverse=True)
+    values = torch.cat([one.values for one in gradients])
+    return RowGradient(rows, values.new_zeros(len(rows), values.shape[1]).index_add_(0, place, values))
 
 
 def make_optimizer(model: MultilingualModel, config: OptimizerConfig) -> AdamWithTables:
@@ -88,7 +111,9 @@ def make_optimizer(model: MultilingualModel, config: OptimizerConfig) -> AdamWit
     ]
     for group in groups:
         group |= {"base_lr": group["lr"], "by_row": group["name"] == "bigrams"}
-    return AdamWithTables(groups, betas=(config.beta1, config.beta2), eps=1e-8, fused=True)
+    optimizer = AdamWithTables(groups, betas=(config.beta1, config.beta2), eps=1e-8, fused=True)
+    optimizer.row_gradients = [] if bigrams is None else bigrams.row_gradients
+    return optimizer
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, factors: Mapping[str, float]) -> None:

@@ -21,6 +21,7 @@ from xformer.positions import (
     rotary_table,
     sinusoidal,
 )
+from xformer.tables import Table
 
 
 class Embeddings(nn.Module):
@@ -29,7 +30,7 @@ class Embeddings(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.tok_embeddings = nn.Embedding(config.vocab_size, config.d_model)
+        self.tok_embeddings = Table(config.vocab_size, config.d_model)
         if config.positions == "learned":
             self.position_embeddings = LearnedPositions(
                 config.max_length, config.d_model, config.position_offset
@@ -45,19 +46,19 @@ class Embeddings(nn.Module):
     def forward(self, batch: Packed) -> Tensor:
         """(T, C)."""
         tokens_alone = self.config.positions not in ("learned", "sinusoidal") and not self.config.n_segments
-        if tokens_alone and isinstance(self.norm, LayerNorm):
-            table, norm = self.tok_embeddings.weight, self.norm
-            x = embedding_norm(batch.tokens, table, norm.weight, norm.bias, eps=norm.eps)
+        table, norm = self.tok_embeddings, self.norm
+        if tokens_alone and isinstance(norm, LayerNorm) and not table.sparse:
+            x = embedding_norm(batch.tokens, table.weight, norm.weight, norm.bias, eps=norm.eps)
         else:
-            x = self.norm(self._sum(batch))
+            x = norm(self._sum(batch))
         if self.bigram_embeddings is not None:
             x = x + self.bigram_embeddings(batch)
         return F.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
 
-    def use_sparse_gradients(self) -> None:
-        """Give the gradients of bigrams as the rows that were used (`BigramEmbeddings.sparse`)."""
-        if self.bigram_embeddings is not None:
-            self.bigram_embeddings.sparse = True
+    @property
+    def tables(self) -> list[Table]:
+        """The tables that tokens, or pairs of them, are looked up in."""
+        return [self.tok_embeddings] + ([self.bigram_embeddings] if self.bigram_embeddings else [])
 
     def _sum(self, batch: Packed) -> Tensor:
         x = self.tok_embeddings(batch.tokens)
@@ -190,6 +191,7 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def _initialise(self) -> None:
+        self.token_embedding.normal_(std=self.config.init_std)
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 module.weight.normal_(std=self.config.init_std)

@@ -16,6 +16,7 @@ from xformer.config import ModelConfig
 from xformer.kernels import linear_cross_entropy
 from xformer.layers import norm
 from xformer.packed import Packed
+from xformer.tables import Table
 
 PoolingKind = Literal["mean", "first", "weighted"]
 
@@ -78,7 +79,7 @@ class MaskedLMHead(nn.Module):
     def loss(
         self,
         hidden: Tensor,
-        embedding: Tensor,
+        embedding: Table,
         targets: Tensor,
         pieces: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
@@ -86,7 +87,7 @@ class MaskedLMHead(nn.Module):
 
         Args:
             hidden: (S, C) of these tokens alone, final norm included.
-            embedding: (V, C) as in `forward`.
+            embedding: `encoder.embeddings.tok_embeddings`; unused if the config does not tie.
             targets: (S,) int64, the tokens that should be there; with `pieces` their places among those.
             pieces: (K,) int64 ids that alone are to be told apart, and (K,) what is added to their logits;
                 None for the whole vocabulary.
@@ -96,11 +97,12 @@ class MaskedLMHead(nn.Module):
             at least fp32.
         """
         rows = self.head(hidden)
-        weight: Tensor = embedding if self.weight is None else self.weight
+        weight: Tensor = embedding.weight if self.weight is None else self.weight
         bias: Tensor | None = self.bias
         if pieces is not None:
             ids, added = pieces
-            weight, added = F.embedding(ids, weight), added.to(weight.dtype)
+            weight = embedding(ids) if self.weight is None else F.embedding(ids, self.weight)
+            added = added.to(weight.dtype)
             bias = added if bias is None else bias.index_select(0, ids) + added
         return linear_cross_entropy(rows, weight, targets, bias=bias, return_items=True)
 

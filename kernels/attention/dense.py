@@ -2,7 +2,7 @@
 
 Shapes: b sequences of M queries and N keys each, H heads, D head size, R rows of the bias table.
 
-Blocks are laid out (b, M, H, D), as the packed tensor is, and have as many key/value heads as query heads.
+Blocks are (b, H, M, D), as PyTorch's kernels take them, and have as many key/value heads as query heads.
 """
 
 from __future__ import annotations
@@ -52,31 +52,29 @@ def block_forward(
     """Attention of b sequences at once.
 
     Args:
-        query: (b, M, H, D).
-        key: (b, N, H, D).
-        value: (b, N, H, D).
+        query: (b, H, M, D).
+        key: (b, H, N, D).
+        value: (b, H, N, D).
         rules: what shapes the scores.
         first_token: index of the block's first query in the packed batch; names its dropout mask.
 
     Returns:
-        out (b, M, H, D) and lse (b, M, H).
+        out (b, H, M, D) and lse (b, H, M).
     """
-    n_queries, n_keys = query.shape[1], key.shape[1]
+    n_queries, n_keys = query.shape[2], key.shape[2]
     if _is_fusable(rules, n_queries, n_keys, query.device):
         simple_causal = _is_simple_causal(rules, n_queries, n_keys)
         mask = None if simple_causal else additive_mask(rules, n_queries, n_keys, query)
-        out, lse = _fused_forward(
-            *(x.transpose(1, 2) for x in (query, key, value)),
-            0.0, simple_causal, attn_mask=mask, scale=rules.scale,
-        )  # fmt: skip
-        return out.transpose(1, 2), lse.transpose(1, 2)
+        fused: tuple[Tensor, Tensor] = _fused_forward(
+            query, key, value, 0.0, simple_causal, attn_mask=mask, scale=rules.scale
+        )
+        return fused
     score, _ = _scores(query, key, rules)
     lse = torch.logsumexp(score, dim=-1)
     weight = _weights(score, lse)
     if rules.dropout > 0:
         weight = weight * _keep(weight, rules, first_token)
-    out = weight.to(value.dtype) @ value.transpose(1, 2)
-    return out.transpose(1, 2), lse.transpose(1, 2)
+    return weight.to(value.dtype) @ value, lse
 
 
 def block_backward(
@@ -94,13 +92,13 @@ def block_backward(
     """Gradients of `block_forward`.
 
     Args:
-        grad_out: (b, M, H, D).
-        grad_lse: (b, M, H), or None where it is zero.
-        query: (b, M, H, D).
-        key: (b, N, H, D).
-        value: (b, N, H, D).
-        out: (b, M, H, D), of the forward pass.
-        lse: (b, M, H), of the forward pass.
+        grad_out: (b, H, M, D).
+        grad_lse: (b, H, M), or None where it is zero.
+        query: (b, H, M, D).
+        key: (b, H, N, D).
+        value: (b, H, N, D).
+        out: (b, H, M, D), of the forward pass.
+        lse: (b, H, M), of the forward pass.
         rules: as in the forward pass.
         first_token: as in the forward pass.
         grad_table: (R, H) that the bias table's gradient is added to, or None where it is not wanted.
@@ -108,26 +106,24 @@ def block_backward(
     Returns:
         Gradients of query, key and value, in their layout.
     """
-    n_queries, n_keys = query.shape[1], key.shape[1]
+    n_queries, n_keys = query.shape[2], key.shape[2]
     if grad_table is None and grad_lse is None and _is_fusable(rules, n_queries, n_keys, query.device):
         simple_causal = _is_simple_causal(rules, n_queries, n_keys)
         mask = None if simple_causal else additive_mask(rules, n_queries, n_keys, query)
-        grads = _fused_backward(
-            *(x.transpose(1, 2) for x in (grad_out, query, key, value, out, lse)),
-            0.0, simple_causal, attn_mask=mask, scale=rules.scale,
-        )  # fmt: skip
-        return tuple(grad.transpose(1, 2) for grad in grads)
+        fused: tuple[Tensor, Tensor, Tensor] = _fused_backward(
+            grad_out, query, key, value, out, lse, 0.0, simple_causal, attn_mask=mask, scale=rules.scale
+        )
+        return fused
     score, slope = _scores(query, key, rules)
-    weight = _weights(score, lse.transpose(1, 2))
-    grad_rows = grad_out.transpose(1, 2)
-    grad_weight = grad_rows @ value.permute(0, 2, 3, 1)
+    weight = _weights(score, lse)
+    grad_weight = grad_out @ value.transpose(2, 3)
     kept = weight
     if rules.dropout > 0:
         keep = _keep(weight, rules, first_token)
         kept, grad_weight = weight * keep, grad_weight * keep
-    inner = (grad_out.to(weight.dtype) * out.to(weight.dtype)).sum(-1).transpose(1, 2)
+    inner = (grad_out.to(weight.dtype) * out.to(weight.dtype)).sum(-1)
     if grad_lse is not None:
-        inner = inner - grad_lse.transpose(1, 2)
+        inner = inner - grad_lse
     grad_score = weight * (grad_weight.to(weight.dtype) - inner[..., None])
     if grad_table is not None:
         distance = distances(n_queries, n_keys, query.device)
@@ -136,10 +132,8 @@ def block_backward(
     if slope is not None:
         grad_score = grad_score * slope
     grad_score = (grad_score * rules.scale).to(query.dtype)
-    grad_query = grad_score @ key.transpose(1, 2)
-    grad_key = grad_score.transpose(2, 3) @ query.transpose(1, 2)
-    grad_value = kept.to(value.dtype).transpose(2, 3) @ grad_rows
-    return grad_query.transpose(1, 2), grad_key.transpose(1, 2), grad_value.transpose(1, 2)
+    grad_value = kept.to(value.dtype).transpose(2, 3) @ grad_out
+    return grad_score @ key, grad_score.transpose(2, 3) @ query, grad_value
 
 
 def _is_simple_causal(rules: Rules, n_queries: int, n_keys: int) -> bool:
@@ -151,8 +145,8 @@ def _is_simple_causal(rules: Rules, n_queries: int, n_keys: int) -> bool:
 
 def _scores(query: Tensor, key: Tensor, rules: Rules) -> tuple[Tensor, Tensor | None]:
     """Scores (b, H, M, N) in at least fp32, -inf where not visible; and the soft cap's slope, or None."""
-    n_queries, n_keys = query.shape[1], key.shape[1]
-    score = query.transpose(1, 2) @ key.permute(0, 2, 3, 1)
+    n_queries, n_keys = query.shape[2], key.shape[2]
+    score = query @ key.transpose(2, 3)
     score = score.to(torch.promote_types(score.dtype, torch.float32)) * rules.scale
     slope = None
     if rules.softcap is not None:

@@ -10,7 +10,7 @@ result put back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, groupby, pairwise
 from typing import NamedTuple
 
@@ -63,6 +63,28 @@ class Layout(NamedTuple):
         """Bring a (S, …) tensor into the runs' order."""
         return packed if self.rows_k is None else packed.index_select(0, self.rows_k)
 
+    def query_blocks(self, packed: Tensor) -> list[Tensor]:
+        """For each run a (b, H, M, …) view of a tensor (T, H, …)."""
+        return _blocks(packed, [(run.start_q, run.size, run.n_queries) for run in self.runs])
+
+    def key_blocks(self, packed: Tensor) -> list[Tensor]:
+        """For each run a (b, G, N, …) view of a tensor (S, G, …)."""
+        return _blocks(packed, [(run.start_k, run.size, run.n_keys) for run in self.runs])
+
+    def join_queries(self, blocks: Sequence[Tensor], like: Tensor, elsewhere: float = 0.0) -> Tensor:
+        """The (T, H, …) tensor of the runs' blocks (b, H, M, …), in the blocks' dtype.
+
+        Args:
+            blocks: one a run.
+            like: (T, H, …), of the result's shape.
+            elsewhere: what stands where no run is.
+        """
+        return _joined(blocks, [run.start_q for run in self.runs], like, self.covers_q, elsewhere)
+
+    def join_keys(self, blocks: Sequence[Tensor], like: Tensor) -> Tensor:
+        """The same of keys: (S, G, …) of blocks (b, G, N, …), and zero where no run is."""
+        return _joined(blocks, [run.start_k for run in self.runs], like, self.covers_k, 0.0)
+
     def unsort_queries(self, packed: Tensor) -> Tensor:
         """Undo `sort_queries`."""
         return packed if self.rows_q is None else torch.empty_like(packed).index_copy_(0, self.rows_q, packed)
@@ -94,6 +116,30 @@ def layout(cu_seqlens_q: Tensor, cu_seqlens_k: Tensor, may_reorder: bool) -> Lay
     rows_q = _rows(starts_q, order).to(cu_seqlens_q.device)
     rows_k = rows_q if starts_k == starts_q else _rows(starts_k, order).to(cu_seqlens_k.device)
     return Layout(_runs(pairs[b] for b in order), rows_q, rows_k, covers_q, covers_k)
+
+
+def _blocks(packed: Tensor, places: Sequence[tuple[int, int, int]]) -> list[Tensor]:
+    # A batch of short texts has dozens of runs: what takes a microsecond is done once, not for each.
+    token, head, *rest = packed.stride()
+    first, n_heads, tail = packed.storage_offset(), packed.shape[1], packed.shape[2:]
+    return [
+        packed.as_strided(
+            (size, n_heads, length, *tail), (length * token, head, token, *rest), first + start * token
+        )
+        for start, size, length in places
+    ]
+
+
+def _joined(
+    blocks: Sequence[Tensor], starts: Sequence[int], like: Tensor, covered: bool, elsewhere: float
+) -> Tensor:
+    parts = [block.transpose(1, 2).flatten(0, 1) for block in blocks]
+    if covered and parts:
+        return torch.cat(parts) if len(parts) > 1 else parts[0].contiguous()
+    out = like.new_full(like.shape, elsewhere, dtype=parts[0].dtype if parts else None)
+    for start, part in zip(starts, parts, strict=True):
+        out.narrow(0, start, len(part)).copy_(part)
+    return out
 
 
 def _runs(pairs: Iterable[tuple[int, int]]) -> list[Run]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .dense import block_backward, block_forward
 from .rules import Rules
-from .runs import Run, layout
+from .runs import layout
 
 
 @torch.library.custom_op("xformer::attention_torch", mutates_args=())
@@ -43,18 +43,19 @@ def attention_torch(
         causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, dropout, seed
     )
     batch = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=dropout == 0)
-    out = _blank(q, 0.0, batch.covers_q)
-    lse = _blank(q[..., 0], float("-inf"), batch.covers_q, _stat_dtype(q))
-    if sink is not None and not batch.covers_q:
-        lse.copy_(sink)
-    q, k, v = batch.sort_queries(_prepare(q)), batch.sort_keys(_prepare(k)), batch.sort_keys(_prepare(v))
-    for run in batch.runs:
-        block_out, block_lse = block_forward(*_block(run, q, k, v), rules, run.start_q)
-        if sink is not None:
-            block_out, block_lse = _add_sink(block_out, block_lse, sink)
-        run.queries(out).copy_(block_out)
-        run.queries(lse).copy_(block_lse)
-    return batch.unsort_queries(out), batch.unsort_queries(lse)
+    dtype, stat_dtype = q.dtype, _stat_dtype(q)
+    q = batch.sort_queries(_prepare(q))
+    k, v = (_repeated(batch.sort_keys(_prepare(x)), q.shape[1]) for x in (k, v))
+    operands = batch.query_blocks(q), batch.key_blocks(k), batch.key_blocks(v)
+    blocks = [
+        block_forward(query, key, value, rules, run.start_q)
+        for run, query, key, value in zip(batch.runs, *operands, strict=True)
+    ]
+    out = batch.join_queries([block[0] for block in blocks], q)
+    lse = batch.join_queries([block[1] for block in blocks], q[..., 0], float("-inf"))
+    if sink is not None:
+        out, lse = _add_sink(out, lse, sink)
+    return batch.unsort_queries(out).to(dtype), batch.unsort_queries(lse).to(stat_dtype)
 
 
 @attention_torch.register_fake
@@ -97,34 +98,30 @@ def attention_torch_backward(
     batch = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=dropout == 0)
     grad_sink = lse.new_empty(0) if sink is None else _sink_gradient(grad_out, grad_lse, out, lse, sink)
     lse_matters = bool(grad_lse.any())
-    if lse_matters:
-        grad_lse = batch.sort_queries(grad_lse)
-    grad_q = _blank(q, 0.0, batch.covers_q)
-    grad_k, grad_v = _blank(k, 0.0, batch.covers_k), _blank(v, 0.0, batch.covers_k)
+    dtype, n_kv_heads = q.dtype, k.shape[1]
     grad_table = None
     if needs_table and bias_table is not None:
         grad_table = torch.zeros_like(bias_table)
     q, out, lse, grad_out = (batch.sort_queries(_prepare(x)) for x in (q, out, lse, grad_out))
-    k, v = batch.sort_keys(_prepare(k)), batch.sort_keys(_prepare(v))
-    for run in batch.runs:
-        block = block_backward(
-            run.queries(grad_out),
-            run.queries(grad_lse) if lse_matters else None,
-            *_block(run, q, k, v),
-            run.queries(out),
-            run.queries(lse),
-            rules,
-            run.start_q,
-            grad_table,
+    k, v = (_repeated(batch.sort_keys(_prepare(x)), q.shape[1]) for x in (k, v))
+    rows = [batch.query_blocks(x) for x in (grad_out, q, out, lse)]
+    grad_lses: list[Tensor] | list[None] = [None] * len(batch.runs)
+    if lse_matters:
+        grad_lses = batch.query_blocks(batch.sort_queries(grad_lse))
+    blocks = [
+        block_backward(grad, grad_of_lse, query, key, value, its_out, its_lse, rules, run.start_q, grad_table)
+        for run, grad_of_lse, grad, query, its_out, its_lse, key, value in zip(
+            batch.runs, grad_lses, *rows, batch.key_blocks(k), batch.key_blocks(v), strict=True
         )
-        run.queries(grad_q).copy_(block[0])
-        run.keys(grad_k).copy_(_sum_groups(block[1], k.shape[1]))
-        run.keys(grad_v).copy_(_sum_groups(block[2], v.shape[1]))
+    ]
+    grad_q = batch.join_queries([block[0] for block in blocks], q)
+    grad_k = _sum_groups(batch.join_keys([block[1] for block in blocks], k), n_kv_heads)
+    grad_v = _sum_groups(batch.join_keys([block[2] for block in blocks], v), n_kv_heads)
     table = lse.new_empty(0) if grad_table is None else grad_table
     return (
-        batch.unsort_queries(grad_q),
-        batch.unsort_keys(grad_k),
-        batch.unsort_keys(grad_v),
+        batch.unsort_queries(grad_q).to(dtype),
+        batch.unsort_keys(grad_k).to(dtype),
+        batch.unsort_keys(grad_v).to(dtype),
         grad_sink,
         table,
     )
@@ -178,17 +175,13 @@ attention_torch.register_autograd(_backward, setup_context=_save)
 attention_torch_backward.register_autograd(_no_second_backward)
 
 
-def _block(run: Run, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """A run's (b, M, H, D) queries, and keys and values (b, N, H, D), repeated for grouped heads."""
-    key, value = run.keys(k), run.keys(v)
-    group = q.shape[1] // k.shape[1]
-    if group > 1:
-        key, value = key.repeat_interleave(group, dim=2), value.repeat_interleave(group, dim=2)
-    return run.queries(q), key, value
+def _repeated(x: Tensor, n_heads: int) -> Tensor:
+    """(S, G, D) → (S, H, D): each key/value head once for each query head that uses it."""
+    return x if x.shape[1] == n_heads else x.repeat_interleave(n_heads // x.shape[1], dim=1)
 
 
 def _add_sink(out: Tensor, lse: Tensor, sink: Tensor) -> tuple[Tensor, Tensor]:
-    """A run's out (b, M, H, D) and lse (b, M, H) when a key with score `sink` and no value joins in."""
+    """What out (T, H, D) and lse (T, H) become when a key with score `sink` and no value joins in."""
     joint = torch.logaddexp(lse, sink.to(lse.dtype))
     share = torch.exp(lse - joint).masked_fill(lse.isneginf(), 0.0)
     return out * share[..., None].to(out.dtype), joint
@@ -202,17 +195,10 @@ def _sink_gradient(grad_out: Tensor, grad_lse: Tensor, out: Tensor, lse: Tensor,
 
 
 def _sum_groups(grad: Tensor, n_kv_heads: int) -> Tensor:
-    """(b, N, H, D) → (b, N, G, D): the sum over the query heads that share a key/value head."""
-    if grad.shape[2] == n_kv_heads:
+    """(S, H, D) → (S, G, D): the sum over the query heads that share a key/value head."""
+    if grad.shape[1] == n_kv_heads:
         return grad
-    return grad.unflatten(2, (n_kv_heads, -1)).sum(dim=3)
-
-
-def _blank(like: Tensor, value: float, covered: bool, dtype: torch.dtype | None = None) -> Tensor:
-    """A contiguous tensor for runs to fill; filled beforehand only if they leave rows out."""
-    if covered:
-        return like.new_empty(like.shape, dtype=dtype)
-    return like.new_full(like.shape, value, dtype=dtype)
+    return grad.unflatten(1, (n_kv_heads, -1)).sum(dim=2)
 
 
 def _prepare(x: Tensor) -> Tensor:

@@ -121,7 +121,7 @@ def test_inputs_and_gradients_stay_as_they_were(backend: Backend, triton_device:
 
 
 def test_torch_writes_every_element(poisoned_memory: list[int]) -> None:
-    problem = Problem((5, 3, 3, 4), (2, 4, 3, 4), bias_buckets=4, sink=True, options={"causal": True})
+    problem = Problem((5, 3, 4, 3), (2, 4, 3, 4), bias_buckets=4, sink=True, options={"causal": True})
     solution = solve(draw(problem), "torch")
     assert poisoned_memory[0] >= 5  # out, lse and three gradients were indeed poisoned
     assert not any(x.isnan().any() for x in solution.values())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from xformer.bigrams import RowGradient
 from xformer.config import ModelConfig
 from xformer.model import MultilingualModel
+from xformer.packed import pack
 from xformer.run_config import OptimizerConfig
+from xformer.tables import RowGradient, Table
 from xformer.training.optimizer import AdamWithTables, clip_gradients, make_optimizer, set_learning_rates
 
 MODELS = {
@@ -65,7 +66,7 @@ def test_rates_are_set_relative_to_their_own(model: MultilingualModel) -> None:
         assert [g["lr"] for g in optimizer.param_groups] == rates
 
 
-def _with_gradients(norms: list[float]) -> torch.optim.AdamW:
+def _with_gradients(norms: list[float]) -> AdamWithTables:
     optimizer = _optimizer(MultilingualModel(MODELS["default"]))
     for group, norm in zip(optimizer.param_groups[:3], norms, strict=True):
         size = sum(p.numel() for p in group["params"])
@@ -108,30 +109,43 @@ def test_a_gradient_that_is_not_finite_shows_in_the_norm(group: int, bad: float)
     assert not torch.isfinite(clip_gradients(optimizer, 1.0))
 
 
-def _bigrams(sparse: bool, gradients: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The table after steps with these gradients, and what is remembered of each row."""
+def _table(model: MultilingualModel, name: str) -> Table:
+    table = getattr(model.encoder.embeddings, f"{name}_embeddings")
+    assert isinstance(table, Table)
+    return table
+
+
+def _after(
+    name: str, sparse: bool, gradients: list[torch.Tensor], clip: float = 0.0
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """What steps with these gradients add to a table, and what is remembered of it."""
+    torch.manual_seed(0)
     model = MultilingualModel(MODELS["default"])
-    optimizer, table = _optimizer(model), model.get_parameter("encoder.embeddings.bigram_embeddings.weight")
+    optimizer, table = _optimizer(model), _table(model, name)
+    before = table.weight.detach().clone()
     for gradient in gradients:
         optimizer.zero_grad()
         if sparse:
             rows = gradient.any(dim=1).nonzero()[:, 0]
-            optimizer.row_gradients.append(RowGradient(rows, gradient[rows]))
+            table.row_gradients.append(RowGradient(rows, gradient[rows]))
         else:
-            table.grad = gradient
+            table.weight.grad = gradient.clone()
+        if name == "tok":
+            clip_gradients(optimizer, clip)
         optimizer.step()
-    return table.detach(), optimizer.state[table]["square_sum"]
+    return table.weight.detach() - before, optimizer.state[table.weight]
 
 
-def _two_rows() -> list[torch.Tensor]:
-    gradients = torch.zeros(3, 200, 8)
-    gradients[0, 7], gradients[1, 7], gradients[2, 100] = 2.0, 1.0, torch.arange(8.0)
+def _two_rows(rows: int = 200) -> list[torch.Tensor]:
+    gradients = torch.zeros(3, rows, 8)
+    gradients[0, 7], gradients[1, 7], gradients[2, rows // 2] = 2.0, 1.0, torch.arange(8.0)
     return list(gradients)
 
 
 def test_bigrams_take_the_steps_of_adagrad_by_row() -> None:
     """Each row: w ← w - lr·g/√s with s the sum over steps of each row's mean square."""
-    table, remembered = _bigrams(False, _two_rows())
+    table, state = _after("bigram", False, _two_rows())
+    remembered = state["square_sum"]
     seen = OptimizerConfig(bigram_lr=0.3).bigram_lr
     expected = torch.zeros(200, 8)
     expected[7] = -seen * (2.0 / 4.0**0.5 + 1.0 / 5.0**0.5)
@@ -141,24 +155,55 @@ def test_bigrams_take_the_steps_of_adagrad_by_row() -> None:
     assert remembered.nonzero()[:, 0].tolist() == [7, 100]
 
 
-def test_a_gradient_of_used_rows_comes_to_the_same() -> None:
-    for one, other in zip(_bigrams(False, _two_rows()), _bigrams(True, _two_rows()), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-6, atol=0)
+@pytest.mark.parametrize(("name", "rows"), [("bigram", 200), ("tok", 50)])
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_a_gradient_of_used_rows_comes_to_the_same(name: str, rows: int, clip: float) -> None:
+    dense, dense_state = _after(name, False, _two_rows(rows), clip)
+    found, state = _after(name, True, _two_rows(rows), clip)
+    assert dense.any()
+    torch.testing.assert_close(found, dense, rtol=1e-6, atol=0)
+    assert state.keys() == dense_state.keys()
+    for key, value in dense_state.items():
+        torch.testing.assert_close(state[key], value, rtol=1e-6, atol=0)
 
 
-def test_two_passes_add_up() -> None:
-    once = torch.zeros(200, 8)
+@pytest.mark.parametrize(("name", "rows"), [("bigram", 200), ("tok", 50)])
+@pytest.mark.parametrize("whole", [False, True])
+def test_several_passes_add_up(name: str, rows: int, whole: bool) -> None:
+    """Also where one of them used the whole table, whose gradient is then dense."""
+    once = torch.zeros(rows, 8)
     once[3], once[5] = 3.0, 1.0
+    torch.manual_seed(0)
     model = MultilingualModel(MODELS["default"])
-    optimizer, table = _optimizer(model), model.get_parameter("encoder.embeddings.bigram_embeddings.weight")
-    optimizer.row_gradients += [
-        RowGradient(torch.tensor([3]), torch.ones(1, 8)),
-        RowGradient(torch.tensor([3, 5]), torch.tensor([[2.0] * 8, [1.0] * 8])),
-    ]
+    optimizer, table = _optimizer(model), _table(model, name)
+    before = table.weight.detach().clone()
+    if whole:
+        table.weight.grad = torch.zeros(rows, 8).index_fill(0, torch.tensor([3]), 1.0)
+    else:
+        table.row_gradients.append(RowGradient(torch.tensor([3]), torch.ones(1, 8)))
+    used = torch.tensor([3, 5])
+    table.row_gradients.append(RowGradient(used, torch.tensor([[2.0] * 8, [1.0] * 8])))
     optimizer.step()
-    torch.testing.assert_close(table.detach(), _bigrams(False, [once])[0])
+    torch.testing.assert_close(table.weight.detach() - before, _after(name, False, [once])[0])
     optimizer.zero_grad()
-    assert not model.encoder.embeddings.bigram_embeddings.row_gradients  # type: ignore[union-attr]
+    assert not table.row_gradients
+
+
+def test_gradients_of_used_rows_are_those_of_autograd() -> None:
+    model = MultilingualModel(MODELS["default"])
+    table = model.encoder.embeddings.tok_embeddings
+    batch = pack([[7, 8, 9, 7], [7, 8], [5]])
+    weights = torch.randn(batch.n_tokens, 8)
+    (model.encoder.embed(batch) * weights).sum().backward()
+    dense, table.weight.grad = table.weight.grad, None
+    table.sparse = True
+    (model.encoder.embed(batch) * weights).sum().backward()
+    found = table.row_gradient()
+    assert found is not None
+    assert dense is not None
+    assert table.weight.grad is None
+    assert found.rows.tolist() == [5, 7, 8, 9]
+    torch.testing.assert_close(torch.zeros(50, 8).index_copy(0, found.rows, found.values), dense)
 
 
 @pytest.mark.gpu

@@ -166,7 +166,7 @@ def model_surprisal(
         there = batch.to(device)
         with evaluation_mode(model):
             hidden = model.encoder(there.inputs, n_layers=n_layers)
-            embedding = model.encoder.token_embedding
+            embedding = model.encoder.embeddings.tok_embeddings
             _, losses = model.masked_lm.loss(hidden.index_select(0, there.selected), embedding, there.targets)
         return losses.cpu().numpy().astype(np.float64) / math.log(2)
 

@@ -110,7 +110,7 @@ def masked_lm_loss(model: MultilingualModel, stream: Tensor, batch: MaskedBatch)
         batch: what was hidden.
     """
     hidden = model.encoder.final_norm(stream.index_select(0, batch.selected))
-    embedding, among = model.encoder.token_embedding, batch.candidates
+    embedding, among = model.encoder.embeddings.tok_embeddings, batch.candidates
     if among is None:
         value, items = model.masked_lm.loss(hidden, embedding, batch.targets)
     else:

@@ -33,7 +33,7 @@ from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
 from xformer.training.checkpoint import CheckpointError, TrainingState, save_checkpoint
 from xformer.training.memory import give_back_memory
 from xformer.training.metrics import MetricsLog, Tally
-from xformer.training.optimizer import clip_gradients, set_learning_rates
+from xformer.training.optimizer import AdamWithTables, clip_gradients, set_learning_rates
 from xformer.training.partition import share_of
 from xformer.training.precision import autocast
 from xformer.training.run_directory import RunDirectory
@@ -70,7 +70,7 @@ class Training:
     run: RunDirectory
     config: RunConfig
     model: MultilingualModel
-    optimizer: torch.optim.Optimizer
+    optimizer: AdamWithTables
     batches: StepBatches
     shards: TokenShards
     precision: Literal["fp32", "bf16"]
@@ -109,8 +109,9 @@ def train(
     bag_share = options.bag_share if training.batches.aligns else 0.0
     training.model.train()
     step_losses = StepLosses(training.model, config.objectives)
-    if team is None and device.type == "cpu":  # many add up dense ones; a GPU would wait for the host
-        training.model.encoder.embeddings.use_sparse_gradients()
+    for table in training.model.encoder.embeddings.tables:
+        # Many processes add up dense gradients; a GPU would wait for the host.
+        table.sparse = team is None and device.type == "cpu"
     tally = Tally(training.shards.languages, state.tally)
     spikes = SpikeWatch(options.spike_factor, state.recent)
     tally_start, tally_tokens = time.monotonic(), state.tokens

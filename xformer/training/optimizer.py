@@ -1,6 +1,6 @@
 """How gradients become steps: AdamW in groups, and AdaGrad by rows for a table of which a step uses little.
 
-Shapes: R rows of such a table, C its width.
+Shapes: V rows of a table, C its width.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xformer.bigrams import RowGradient
 from xformer.model import MultilingualModel
 from xformer.run_config import OptimizerConfig
+from xformer.tables import RowGradient, Table
 
 _EPS = 1e-10
 """Of AdaGrad: what is divided by is zero only where the gradient is."""
@@ -22,66 +22,80 @@ _EPS = 1e-10
 class AdamWithTables(torch.optim.AdamW):
     """AdamW; groups with `by_row` take row-wise AdaGrad (Duchi et al. 2011; Mudigere et al. 2022).
 
-    Such a table (R, C) remembers one number a row, `square_sum`: s ← s + mean(g²), then w ← w - lr·g/√s. A
+    Such a table (V, C) remembers one number a row, `square_sum`: s ← s + mean(g²), then w ← w - lr·g/√s. A
     row without a gradient stays as it is, which AdamW cannot promise: there a row goes on moving by what it
-    remembers. So the gradient may be of the rows that were used alone (`RowGradient`), and that comes to the
-    same as a dense one.
+    remembers.
+
+    Gradients may lie in `Table.row_gradients`, and come to the same as dense ones.
 
     Attributes:
-        row_gradients: of the one table with `by_row`, where they are not in its `grad`.
+        tables: whose gradients may lie there, by their weight.
     """
 
-    row_gradients: list[RowGradient]
+    def __init__(
+        self, groups: list[dict[str, Any]], tables: dict[Tensor, Table], betas: tuple[float, float]
+    ) -> None:
+        """Take groups with `name`, `params`, `lr`, `weight_decay` and `by_row`."""
+        super().__init__(groups, betas=betas, eps=1e-8, fused=True)
+        self.tables = tables
+        self._blank: dict[Tensor, Tensor] = {}
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients."""
         super().zero_grad(set_to_none)
-        self.row_gradients.clear()
+        for table in self.tables.values():
+            table.row_gradients.clear()
+
+    def row_gradient(self, parameter: Tensor) -> RowGradient | None:
+        """The gradient of the rows that were used, where that is all there is."""
+        table = self.tables.get(parameter)
+        return None if table is None else table.row_gradient()
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Take a step; there is no closure."""
-        by_row = [
-            (group["lr"], table, table.grad)
-            for group in self.param_groups
-            if group["by_row"]
-            for table in group["params"]
-            if table.grad is not None
-        ]
-        for _, table, _ in by_row:
-            table.grad = None  # not AdamW's
+        """Take a step; there is no closure. Gradients of tables are gone after it."""
+        mine = {parameter: group for group in self.param_groups for parameter in group["params"]}
+        spread = []
+        for weight, table in self.tables.items():
+            by_row, lr, few = mine[weight]["by_row"], mine[weight]["lr"], table.row_gradient()
+            if few is not None and by_row:
+                self._step_of_rows(lr, weight, few)
+            elif few is not None:
+                weight.grad = self._spread(weight, few)
+                spread.append((weight, few))
+            elif weight.grad is not None and by_row:
+                self._step_of_all(lr, weight, weight.grad)
+                weight.grad = None
         super().step(closure)
-        for lr, table, gradient in by_row:
-            table.grad = gradient
-            total = self._remembered(table)
-            total += gradient.square().mean(dim=1, keepdim=True)
-            table -= lr * gradient / (total.sqrt() + _EPS)
-        for group in self.param_groups:
-            if group["by_row"] and self.row_gradients:
-                self._step_of_rows(group["lr"], group["params"][0], _added_up(self.row_gradients))
+        for weight, few in spread:
+            self._blank[weight].index_fill_(0, few.rows, 0.0)
+            weight.grad = None
 
-    def _step_of_rows(self, lr: float, table: Tensor, gradient: RowGradient) -> None:
-        total, rows = self._remembered(table), gradient.rows
+    def _spread(self, weight: Tensor, gradient: RowGradient) -> Tensor:
+        """The same gradient with all rows; those without one are zero in it already."""
+        if weight not in self._blank:
+            self._blank[weight] = torch.zeros_like(weight)
+        return self._blank[weight].index_copy_(0, gradient.rows, gradient.values)
+
+    def _step_of_rows(self, lr: float, weight: Tensor, gradient: RowGradient) -> None:
+        total, rows = self._remembered(weight), gradient.rows
         seen = total[rows] + gradient.values.square().mean(dim=1, keepdim=True)
         total[rows] = seen
-        table.index_add_(0, rows, gradient.values / (seen.sqrt() + _EPS), alpha=-lr)
+        weight.index_add_(0, rows, gradient.values / (seen.sqrt() + _EPS), alpha=-lr)
 
-    def _remembered(self, table: Tensor) -> Tensor:
-        state = self.state[table]
+    def _step_of_all(self, lr: float, weight: Tensor, gradient: Tensor) -> None:
+        total = self._remembered(weight)
+        total += gradient.square().mean(dim=1, keepdim=True)
+        weight -= lr * gradient / (total.sqrt() + _EPS)
+
+    def _remembered(self, weight: Tensor) -> Tensor:
+        state = self.state[weight]
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float32)  # AdamW asks for it when it is loaded
-            state["square_sum"] = torch.zeros_like(table[:, :1])
+            state["square_sum"] = torch.zeros_like(weight[:, :1])
         state["step"] += 1
         total: Tensor = state["square_sum"]
         return total
-
-
-def _added_up(gradients: list[RowGradient]) -> RowGradient:
-    if len(gradients) == 1:
-        return gradients[0]
-    rows, place = torch.unique(torch.cat([one.rows for one in gradients]), return_inverse=True)
-    values = torch.cat([one.values for one in gradients])
-    return RowGradient(rows, values.new_zeros(len(rows), values.shape[1]).index_add_(0, place, values))
 
 
 def make_optimizer(model: MultilingualModel, config: OptimizerConfig) -> AdamWithTables:
@@ -95,25 +109,22 @@ def make_optimizer(model: MultilingualModel, config: OptimizerConfig) -> AdamWit
         model: whose parameters to train.
         config: rates and decay.
     """
-    embedding, bigrams = model.encoder.token_embedding, model.encoder.embeddings.bigram_embeddings
-    tables = [] if bigrams is None else [bigrams.weight]
+    tables: dict[Tensor, Table] = {table.weight: table for table in model.encoder.embeddings.tables}
+    embedding, *bigrams = tables
     matrices: list[Tensor] = []
     vectors: list[Tensor] = []
     for parameter in model.parameters():
-        of_its_own = any(parameter is one for one in (embedding, *tables))
-        if parameter.requires_grad and not of_its_own:
+        if parameter.requires_grad and parameter not in tables:
             (matrices if parameter.ndim >= 2 else vectors).append(parameter)
     groups: list[dict[str, Any]] = [
         {"name": "matrices", "params": matrices, "lr": config.lr, "weight_decay": config.weight_decay},
         {"name": "embedding", "params": [embedding], "lr": config.embedding_lr, "weight_decay": 0.0},
         {"name": "vectors", "params": vectors, "lr": config.vector_lr, "weight_decay": 0.0},
-        {"name": "bigrams", "params": tables, "lr": config.bigram_lr, "weight_decay": 0.0},
+        {"name": "bigrams", "params": bigrams, "lr": config.bigram_lr, "weight_decay": 0.0},
     ]
     for group in groups:
         group |= {"base_lr": group["lr"], "by_row": group["name"] == "bigrams"}
-    optimizer = AdamWithTables(groups, betas=(config.beta1, config.beta2), eps=1e-8, fused=True)
-    optimizer.row_gradients = [] if bigrams is None else bigrams.row_gradients
-    return optimizer
+    return AdamWithTables(groups, tables, (config.beta1, config.beta2))
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, factors: Mapping[str, float]) -> None:
@@ -122,7 +133,7 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, factors: Mapping[str, f
         group["lr"] = group["base_lr"] * factors[group["name"]]
 
 
-def clip_gradients(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:
+def clip_gradients(optimizer: AdamWithTables, limit: float) -> Tensor:
     """Scale each group's gradient down to the norm `limit`; 0 leaves them as they are.
 
     AdaGrad's steps do not depend on the gradient's size, so its groups are left out.
@@ -130,12 +141,20 @@ def clip_gradients(optimizer: torch.optim.Optimizer, limit: float) -> Tensor:
     Returns:
         The largest norm of a group's gradient before: not finite if any gradient is not.
     """
-    # Of a group that took no part, PyTorch's norm is a zero on the CPU, wherever the others are.
-    taking_part = [
-        [parameter for parameter in group["params"] if parameter.grad is not None]
-        for group in optimizer.param_groups
-        if not group["by_row"]
-    ]
-    norms = [nn.utils.clip_grad_norm_(group, limit or float("inf")) for group in taking_part if group]
+    norms = []
+    for group in optimizer.param_groups:
+        if group["by_row"]:
+            continue
+        few = [gradient.values for p in group["params"] if (gradient := optimizer.row_gradient(p))]
+        whole = [parameter for parameter in group["params"] if parameter.grad is not None]
+        # Of a group that took no part, PyTorch's norm is a zero on the CPU, wherever the others are.
+        if not few and not whole:
+            continue
+        norm = nn.utils.get_total_norm([*few, *(parameter.grad for parameter in whole)])
+        if limit:
+            nn.utils.clip_grads_with_norm_(whole, limit, norm)
+            for values in few:
+                values.mul_((limit / (norm + 1e-6)).clamp(max=1.0))
+        norms.append(norm)
     # Of gradients that each process has a part of, the norm is still to be put together.
     return torch.stack([getattr(norm, "full_tensor", norm.clone)() for norm in norms]).max()

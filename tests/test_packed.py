@@ -90,16 +90,21 @@ def test_a_batch_moves_whole() -> None:
         assert moved.lengths == batch.lengths
 
 
-@given(st.lists(SEQUENCES, min_size=1, max_size=4))
-def test_joined_batches_are_one_batch_and_can_be_told_apart(lists: list[list[list[int]]]) -> None:
+@given(st.lists(SEQUENCES, min_size=1, max_size=4), st.integers(0, 3))
+def test_joined_batches_are_one_batch_and_can_be_told_apart(
+    lists: list[list[list[int]]], filler: int
+) -> None:
     batches = [pack(sequences) for sequences in lists]
     shifted = [batch.with_positions(batch.positions + 10 * number) for number, batch in enumerate(batches)]
-    joined, rows = join(shifted)
-    every = [ids for sequences in lists for ids in sequences]
+    joined, rows = join(shifted, filler)
+    every = [ids for sequences in lists for ids in sequences] + [[0]] * filler
     assert joined.lengths == tuple(sorted(map(len, every), reverse=True))
     assert sorted(_split(joined)) == sorted(every)
     assert joined.cu_seqlens.dtype == torch.int32
-    assert sorted(torch.cat(rows).tolist()) == list(range(joined.n_tokens))
+    used = torch.cat(rows).tolist()
+    assert len(used) == len(set(used)) == joined.n_tokens - filler
+    unused = sorted(set(range(joined.n_tokens)) - set(used))
+    assert joined.tokens[unused].tolist() == joined.positions[unused].tolist() == [0] * filler
     starts = {0, *joined.cu_seqlens.tolist()}
     for batch, its in zip(shifted, rows, strict=True):
         assert torch.equal(joined.tokens[its], batch.tokens)

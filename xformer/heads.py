@@ -16,9 +16,12 @@ from xformer.config import ModelConfig
 from xformer.kernels import linear_cross_entropy
 from xformer.layers import norm
 from xformer.packed import Packed
+from xformer.shapes import rows_to_add
 from xformer.tables import Table
 
 PoolingKind = Literal["mean", "first", "weighted"]
+_IGNORED = -100
+"""Target of a row that has no loss."""
 
 
 class PredictionHead(nn.Module):
@@ -96,15 +99,24 @@ class MaskedLMHead(nn.Module):
             The mean in nats, 0 if nothing is selected, and each loss (S,), without a gradient; both in
             at least fp32.
         """
+        n_rows = len(hidden)
+        if more := rows_to_add(n_rows, hidden.device):
+            hidden = F.pad(hidden, (0, 0, 0, more))
+            targets = F.pad(targets, (0, more), value=_IGNORED)
         rows = self.head(hidden)
         weight: Tensor = embedding.weight if self.weight is None else self.weight
         bias: Tensor | None = self.bias
         if pieces is not None:
             ids, added = pieces
+            if more := rows_to_add(len(ids), ids.device):
+                ids, added = F.pad(ids, (0, more)), F.pad(added, (0, more), value=-torch.inf)
             weight = embedding(ids) if self.weight is None else F.embedding(ids, self.weight)
             added = added.to(weight.dtype)
             bias = added if bias is None else bias.index_select(0, ids) + added
-        return linear_cross_entropy(rows, weight, targets, bias=bias, return_items=True)
+        loss, items = linear_cross_entropy(
+            rows, weight, targets, bias=bias, ignore_index=_IGNORED, return_items=True
+        )
+        return loss, items[:n_rows]
 
     @torch.no_grad()
     def start_from_unigram(self, log_probs: Tensor) -> None:

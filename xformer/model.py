@@ -15,6 +15,7 @@ from xformer.encoder import Encoder
 from xformer.heads import MaskedLMHead, Pooling, PoolingKind
 from xformer.layers import Backend
 from xformer.packed import Packed, join
+from xformer.shapes import rows_to_add
 
 
 class MultilingualModel(nn.Module):
@@ -51,7 +52,8 @@ class MultilingualModel(nn.Module):
         """
         if not batches:
             return []
-        joined, rows = join(batches)
+        n_tokens, device = sum(batch.n_tokens for batch in batches), batches[0].tokens.device
+        joined, rows = join(batches, filler=rows_to_add(n_tokens, device))
         states = self.encoder.hidden_states(joined, n_layers=n_layers, backend=backend)
         before, after = states[0], states[-1]
         return [(before.index_select(0, its), after.index_select(0, its)) for its in rows]

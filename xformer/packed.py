@@ -116,17 +116,19 @@ def pack(sequences: Sequence[np.ndarray | Sequence[int]], device: torch.device |
     return batch if torch.device(device).type == "cpu" else batch.to(device)
 
 
-def join(batches: Sequence[Packed]) -> tuple[Packed, tuple[Tensor, ...]]:
+def join(batches: Sequence[Packed], filler: int = 0) -> tuple[Packed, tuple[Tensor, ...]]:
     """Several batches as one, longest first: what goes through a model in one pass.
 
     Args:
         batches: at least one, all on one device.
+        filler: how many sequences of one token (number 0) to add, which belong to none of them.
 
     Returns:
         The batch, and for each one given the rows (T,) int64 that its tokens have in it, in their order.
     """
     device = batches[0].tokens.device
-    lengths = np.concatenate([np.array(batch.lengths, dtype=np.int64) for batch in batches])
+    ones = np.ones(filler, dtype=np.int64)
+    lengths = np.concatenate([*(np.array(batch.lengths, dtype=np.int64) for batch in batches), ones])
     starts = np.cumsum(lengths) - lengths
     order = np.argsort(-lengths, kind="stable")
     cu_seqlens = np.concatenate([[0], np.cumsum(lengths[order])])
@@ -136,12 +138,13 @@ def join(batches: Sequence[Packed]) -> tuple[Packed, tuple[Tensor, ...]]:
     place = np.empty(total, dtype=np.int64)
     place[source] = np.arange(total)
     rows = torch.from_numpy(source).to(device, non_blocking=True)
+    nothing = batches[0].tokens.new_zeros(filler)
     joined = Packed(
-        tokens=torch.cat([batch.tokens for batch in batches])[rows],
-        positions=torch.cat([batch.positions for batch in batches])[rows],
+        tokens=torch.cat([*(batch.tokens for batch in batches), nothing])[rows],
+        positions=torch.cat([*(batch.positions for batch in batches), nothing])[rows],
         cu_seqlens=torch.from_numpy(cu_seqlens.astype(np.int32)).to(device, non_blocking=True),
         lengths=tuple(lengths[order].tolist()),
         order=torch.from_numpy(order).to(device, non_blocking=True),
     )
     places = torch.from_numpy(place).to(device, non_blocking=True)
-    return joined, places.split([batch.n_tokens for batch in batches])
+    return joined, places[: total - filler].split([batch.n_tokens for batch in batches])

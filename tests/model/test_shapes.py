@@ -1,0 +1,70 @@
+"""Sizes that come back: a batch is filled up where that saves compiling, and nothing else moves."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from xformer.config import ModelConfig
+from xformer.heads import MaskedLMHead
+from xformer.model import MultilingualModel
+from xformer.packed import pack
+from xformer.shapes import STEP, rows_to_add
+from xformer.tables import Table
+
+CPU = torch.device("cpu")
+MODEL = ModelConfig(vocab_size=60, d_model=16, n_heads=2, n_layers=2, d_ff=24, zero_init_residual=False)
+
+
+@pytest.mark.parametrize(("rows", "added"), [(0, 0), (1, STEP - 1), (STEP, 0), (STEP + 1, STEP - 1)])
+def test_rows_are_added_where_products_are_compiled_for_each_shape(rows: int, added: int) -> None:
+    assert rows_to_add(rows, CPU) == 0
+    with torch.autocast("cpu", torch.bfloat16):
+        assert rows_to_add(rows, CPU) == added
+        assert rows_to_add(rows, torch.device("cuda")) == 0
+
+
+def test_products_of_a_step_have_sizes_that_come_back() -> None:
+    model = MultilingualModel(MODEL)
+    batches = [pack([[1, 2, 3], [4]]), pack([[5, 6], [7, 8, 9, 10], []])]
+    sizes: set[int] = set()
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        sizes.add(len(output))
+
+    exact = model.residual_streams(batches)
+    for module in model.encoder.modules():
+        if isinstance(module, nn.Linear):
+            module.register_forward_hook(note)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model.residual_streams(batches)
+    assert sizes == {STEP}  # the attention's first product is no module's, and 10 tokens are filled up
+    for batch, wanted, got in zip(batches, exact, found, strict=True):
+        for one, other in zip(wanted, got, strict=True):
+            assert other.shape == (batch.n_tokens, 16)
+            torch.testing.assert_close(other.float(), one, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("among_all", [False, True])
+def test_what_fills_up_has_no_loss_and_no_gradient(among_all: bool) -> None:
+    torch.manual_seed(0)
+    head, table = MaskedLMHead(MODEL), Table(60, 16)
+    nn.init.normal_(table.weight)
+    hidden, targets = torch.randn(5, 16, requires_grad=True), torch.tensor([0, 1, 2, 0, 2])
+    pieces = None if among_all else (torch.tensor([7, 9, 11]), torch.tensor([0.5, 0.0, -0.5]))
+    leaves = [hidden, table.weight, *head.parameters()]
+    exact, items = head.loss(hidden, table, targets, pieces)
+    wanted = torch.autograd.grad(exact, leaves)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, found = head.loss(hidden, table, targets, pieces)
+    gradients = torch.autograd.grad(loss, leaves)
+    assert found.shape == items.shape == (5,)
+    torch.testing.assert_close(loss, exact, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(found, items, rtol=0.05, atol=0.05)
+    for one, other in zip(wanted, gradients, strict=True):
+        assert other.isfinite().all()
+        torch.testing.assert_close(other, one, rtol=0.1, atol=0.05)
+    if not among_all:
+        unused = [row for row in range(60) if row not in (7, 9, 11)]
+        assert not gradients[1][unused].any()

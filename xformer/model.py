@@ -47,8 +47,8 @@ class MultilingualModel(nn.Module):
     ) -> list[tuple[Tensor, Tensor]]:
         """Each batch's residual stream (T, C) before the first block and after the last, from one pass.
 
-        Many small passes cost more than a large one: each looks up embeddings, whose gradient is as large as
-        the vocabulary, and each calls attention for its own lengths.
+        Many small passes cost more than a large one: each calls attention for its own lengths, and has
+        products of its own, of few rows.
         """
         if not batches:
             return []

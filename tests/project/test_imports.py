@@ -17,7 +17,8 @@ PACKAGE = ROOT / "xformer"
 # What each part of the package may import from the rest of it. A new part needs a line here: that is the
 # moment to ask where it belongs.
 BASE = {"__init__", "errors", "files", "progress", "toml_config"}
-MODEL = {"config", "packed", "positions", "bigrams", "layers", "encoder", "decoder", "heads", "model"}
+MODEL = {"config", "packed", "positions", "tables", "bigrams", "shapes", "layers", "encoder", "decoder"}
+MODEL |= {"heads", "model"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "kernels": set(),
@@ -29,12 +30,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors"},
     "packed": set(),
     "positions": {"config", "packed"},
-    "bigrams": {"packed"},
+    "tables": set(),
+    "shapes": set(),
+    "bigrams": {"packed", "tables"},
     "layers": {"config", "packed", "positions", "kernels"},
-    "encoder": {"config", "packed", "positions", "bigrams", "layers", "kernels"},
+    "encoder": {"config", "packed", "positions", "tables", "bigrams", "layers", "kernels"},
     "decoder": {"config", "packed", "positions", "layers"},
-    "heads": {"config", "packed", "positions", "layers", "encoder", "decoder", "kernels"},
-    "model": {"config", "packed", "layers", "encoder", "decoder", "heads"},
+    "heads": {"config", "packed", "positions", "tables", "shapes", "layers", "encoder", "decoder", "kernels"},
+    "model": {"config", "packed", "shapes", "layers", "encoder", "decoder", "heads"},
     # The padded twin shares the settings and nothing else: what defines "correct" borrows from nobody.
     "reference": {"config"},
     "run_config": {"config", "tokenizer"},

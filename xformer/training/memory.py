@@ -14,9 +14,8 @@ def keep_freed_memory() -> bool:
     """Have the C library keep what large tensors give back, for the next ones.
 
     By default glibc returns each tensor of more than 32 MiB to the system, which hands it out again a page
-    and a page fault at a time, zeroed: the gradient of a vocabulary's embedding is such a tensor, several
-    times a step. The process then holds on to the most it ever needed, which in training is what every step
-    needs.
+    and a page fault at a time, zeroed: a dense gradient of a vocabulary's embedding is such a tensor. The
+    process then holds on to the most it ever needed, which in training is what every step needs.
 
     Returns:
         Whether the C library is one that can be asked.

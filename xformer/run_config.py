@@ -131,6 +131,9 @@ class ObjectivesConfig:
         alignment_languages: `one`: the pairs of a step have one language on one side, so that wrong answers
             are in the language of the right one, as in retrieval; `mixed`: they have all, by their shares.
         alignment_weight: factor of that loss (nats per sequence).
+        distillation_weight: factor of 1 - cosine between a text's vector after the blocks and the one before
+            them, which learns nothing from it: blocks see fewer pairs than the bag before them has seen, and
+            shall not forget what it knows.
         scale: inverse temperature of the alignment's cosines.
         margin: taken off the true pair's cosine before the softmax (Yang et al. 2019, LaBSE).
         pooling: how a sequence becomes one vector.
@@ -146,6 +149,7 @@ class ObjectivesConfig:
     bag_tokens: int = 12_288
     alignment_languages: Together = "one"
     alignment_weight: float = 1.0
+    distillation_weight: float = 20.0
     scale: float = 20.0
     margin: float = 0.3
     pooling: Pooling = "mean"
@@ -166,7 +170,8 @@ class ObjectivesConfig:
         sizes = tuple(getattr(self, name) for name in tokens)
         fields = ", ".join(f"objectives.{name}" for name in tokens)
         require(any(sizes), fields, sizes, "at least one objective with tokens")
-        for name in ("masked_lm_weight", "translation_lm_weight", "alignment_weight"):
+        factors = ("masked_lm_weight", "translation_lm_weight", "alignment_weight", "distillation_weight")
+        for name in factors:
             require(getattr(self, name) >= 0, f"objectives.{name}", getattr(self, name), "a number from 0")
         require(self.scale > 0, "objectives.scale", self.scale, "a positive number")
         require(0 <= self.margin < 1, "objectives.margin", self.margin, "a cosine in [0, 1)")

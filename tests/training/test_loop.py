@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import signal
@@ -81,7 +82,7 @@ def test_when_the_blocks_join_nothing_jumps(after_the_bag: Bag) -> None:
         (_, bag), (_, full) = (
             StepLosses(model, config.objectives)(share_of(batch, 0, 1), n_layers) for n_layers in (0, None)
         )
-    assert set(bag) == {"masked_lm", "translation_lm", "alignment", "bag_alignment"}
+    assert set(bag) == {"masked_lm", "translation_lm", "alignment", "bag_alignment", "distillation"}
     for name in bag:
         # A mean over tokens to each of which the mean was added is twice the mean: the same, up to rounding.
         torch.testing.assert_close(bag[name].items, full[name].items, rtol=0, atol=1e-4, msg=name)
@@ -107,6 +108,37 @@ def test_the_total_is_the_weighted_sum(config: RunConfig) -> None:
     losses = {"masked_lm": loss(1.0), "translation_lm": loss(10.0), "alignment": loss(100.0)}
     assert float(total_loss(losses, objectives)) == 0.5 + 20.0 + 300.0
     assert float(total_loss({"alignment": loss(1.0)}, objectives)) == 3.0
+
+
+def test_vectors_after_the_blocks_are_held_near_those_before(after_the_bag: Bag) -> None:
+    """And those before learn nothing from it: with a block's output at zero there is nothing to learn."""
+    config, _, model, batches = after_the_bag
+    model = copy.deepcopy(model)
+    objectives = replace(config.objectives, masked_lm_weight=0.0, translation_lm_weight=0.0)
+    objectives = replace(objectives, alignment_weight=0.0, distillation_weight=2.0)
+    share = share_of(batches.make(50), 0, 1)
+    assert share.alignment is not None
+    inputs = share.alignment.batch.inputs
+    with torch.no_grad():
+        for block in model.encoder.layers:
+            block.mlp.Wo.weight.normal_(std=20.0)  # type: ignore[union-attr, operator]
+        before = model.sentence_vectors(inputs, n_layers=0)
+        after = model.sentence_vectors(inputs)
+    total, losses = StepLosses(model, objectives)(share, None)
+    expected = 1.0 - (before * after).sum(dim=-1)
+    assert expected.min() > 0.01
+    torch.testing.assert_close(losses["distillation"].items.sort().values, expected.sort().values)
+    torch.testing.assert_close(total.detach(), 2.0 * expected.mean())
+    for block in model.encoder.layers:
+        torch.nn.init.zeros_(block.mlp.Wo.weight)  # type: ignore[union-attr, arg-type]
+    # The vector after such blocks is the one before: both are held to what it is, and neither is moved.
+    total, _ = StepLosses(model, objectives)(share, None)
+    total.backward()
+    assert total.detach().abs() < 1e-5
+    assert model.encoder.token_embedding.grad is not None
+    assert model.encoder.token_embedding.grad.abs().max() < 1e-4
+    off = StepLosses(model, replace(objectives, distillation_weight=0.0))(share, None)[1]
+    assert "distillation" not in off
 
 
 @pytest.fixture

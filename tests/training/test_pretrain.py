@@ -66,7 +66,8 @@ def test_the_log_has_every_step_and_each_language(
     assert [line["step"] for line in lines] == list(range(1, 151))
     assert [line["stage"] for line in lines] == ["bag"] * 15 + ["full"] * 135
     assert set(lines[0]["loss"]) == {"bag_alignment"}
-    assert set(lines[-1]["loss"]) == {"masked_lm", "translation_lm", "alignment", "bag_alignment"}
+    blocks = {"masked_lm", "translation_lm", "alignment", "bag_alignment", "distillation"}
+    assert set(lines[-1]["loss"]) == blocks
     assert all(line["gradient_norm"] > 0 and line["skipped"] == 0 for line in lines)
     assert np.all(np.diff([line["tokens"] for line in lines]) > 0)
     assert np.all(np.diff([line["elapsed"] for line in lines]) >= 0)

@@ -21,6 +21,7 @@ _OBJECTIVES = {
     "translation_lm": "Translation LM, nats a hidden token",
     "alignment": "Alignment, nats a text",
     "bag_alignment": "Alignment without blocks, nats a text",
+    "distillation": "Vectors after the blocks from those before, 1 − cosine",
 }
 
 

@@ -15,7 +15,7 @@ class Loss:
     """A loss, whole and by item.
 
     Attributes:
-        value: scalar, the mean over items, with a gradient; in nats.
+        value: scalar, the mean over items, with a gradient; in nats, or in what the objective counts.
         items: (S,) each item's loss, without one.
         language: (S,) the language of each item, on the host.
     """

@@ -17,6 +17,7 @@ _CURVES = {
     "translation_lm": ("translation LM", "nats per hidden token, among candidates"),
     "alignment": ("alignment", "nats per text, among its step's"),
     "bag_alignment": ("alignment without blocks", "nats per text, among its step's"),
+    "distillation": ("from before to after the blocks", "1 - cosine per text"),
 }
 """What each objective's curve is called, and what it counts: both depend on how much a step holds."""
 

@@ -8,7 +8,7 @@ The masked objectives need nothing of the others but that number, which each pro
 batch. In the alignment a text must find its translation among all the step's: the vectors of all processes
 are gathered, and the gradient of each vector comes back to where it was made.
 
-Shapes: T tokens, C d_model.
+Shapes: T tokens, C d_model, P pairs, D width of a sentence's vector.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from xformer.model import MultilingualModel
 from xformer.objectives import Loss, cosines_of, masked_lm_loss, ranking_losses
+from xformer.objectives.loss import at_least_fp32
 from xformer.run_config import ObjectivesConfig
 from xformer.training.gather import gather_rows
 from xformer.training.partition import MaskedShare, PairsShare, StepShare
@@ -51,7 +52,8 @@ class StepLosses(nn.Module):
     def forward(self, share: StepShare, n_layers: int | None) -> tuple[Tensor, dict[str, Loss]]:
         """This process's part of the weighted sum that is descended, and of each objective.
 
-        Pairs are aligned after the blocks, and before them, where the model is a bag of subwords.
+        Pairs are aligned after the blocks, and before them, where the model is a bag of subwords; and their
+        vectors after the blocks are held near those before.
 
         Args:
             share: on the model's device.
@@ -68,11 +70,15 @@ class StepLosses(nn.Module):
         streams = self.model.residual_streams(batches, n_layers=n_layers)
         for (name, part), (_, after) in zip(gaps.items(), streams, strict=False):
             losses[name] = self._masked_loss(after, part)
-        for its, (before, after) in zip(pairs, streams[len(gaps) :], strict=True):
+        for its, both in zip(pairs, streams[len(gaps) :], strict=True):
+            before, after = (self._vectors(stream, its) for stream in both)
             losses["alignment"] = self._alignment_loss(after, its)
             losses["bag_alignment"] = self._alignment_loss(before, its)
+            if self._objectives.distillation_weight:
+                losses["distillation"] = self._distillation_loss(before.detach(), after, its)
         if (bag := share.bag_alignment) is not None:
-            losses["bag_alignment"] = self._alignment_loss(self.model.encoder.embed(bag.batch.inputs), bag)
+            vectors = self._vectors(self.model.encoder.embed(bag.batch.inputs), bag)
+            losses["bag_alignment"] = self._alignment_loss(vectors, bag)
         total = total_loss(losses, self._objectives)
         return total, {name: replace(loss, value=loss.value.detach()) for name, loss in losses.items()}
 
@@ -81,9 +87,13 @@ class StepLosses(nn.Module):
         part = len(share.batch.language) / sum(share.sizes)
         return replace(loss, value=loss.value * part)
 
-    def _alignment_loss(self, stream: Tensor, share: PairsShare) -> Loss:
+    def _vectors(self, stream: Tensor, share: PairsShare) -> Tensor:
+        """(2P, D): first the left texts', then their translations'."""
         inputs = share.batch.inputs
-        left, right = inputs.unsort(self.model.pool(stream, inputs)).chunk(2)
+        return inputs.unsort(self.model.pool(stream, inputs))
+
+    def _alignment_loss(self, vectors: Tensor, share: PairsShare) -> Loss:
+        left, right = vectors.chunk(2)
         sides = gather_rows(torch.stack([left, right], dim=1), share.sizes, self._group)
         all_left, all_right = sides.unbind(1)
         there = cosines_of(left, all_right)
@@ -104,6 +114,10 @@ class StepLosses(nn.Module):
         )
         return Loss(items.sum() / (2 * sum(share.sizes)), items.detach(), share.batch.language)
 
+    def _distillation_loss(self, teacher: Tensor, student: Tensor, share: PairsShare) -> Loss:
+        apart = 1.0 - at_least_fp32(teacher * student).sum(dim=-1)
+        return Loss(apart.sum() / (2 * sum(share.sizes)), apart.detach(), share.batch.language)
+
 
 def total_loss(losses: dict[str, Loss], objectives: ObjectivesConfig) -> Tensor:
     """The weighted sum that is descended."""
@@ -112,5 +126,6 @@ def total_loss(losses: dict[str, Loss], objectives: ObjectivesConfig) -> Tensor:
         "translation_lm": objectives.translation_lm_weight,
         "alignment": objectives.alignment_weight,
         "bag_alignment": objectives.alignment_weight,
+        "distillation": objectives.distillation_weight,
     }
     return torch.stack([weights[name] * loss.value for name, loss in losses.items()]).sum()

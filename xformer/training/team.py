@@ -125,10 +125,10 @@ class Team:
         sums = processes.sum(torch.stack([total.detach(), *(loss.value for loss in parts.values())]))
         losses = {}
         for (name, loss), value in zip(parts.items(), sums[1:], strict=True):
-            # Once the blocks have joined, the bag's loss is of the pairs that go through them.
-            part = getattr(share, name)
-            if part is None:
-                part = share.alignment
+            # Once the blocks have joined, the bag's loss is of the pairs that go through them; and what is
+            # distilled are theirs.
+            part = getattr(share, name, None) or share.alignment
+            assert part is not None
             # Of a pair each text is an item.
             sizes = tuple(size * len(loss.items) // part.sizes[processes.rank] for size in part.sizes)
             gathered = gather_rows(loss.items, sizes, processes.gathering)

@@ -18,8 +18,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from .attention.checks import Backend
 from .attention.op import attention
+from .backend import Backend
 
 RATIO = 2.0
 FORGIVEN = 8 * torch.finfo(torch.float32).eps

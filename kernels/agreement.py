@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .accuracy import Error
-from .attention.checks import Backend
+from .backend import Backend
 
 
 def solve(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .attention.checks import Backend
+from .backend import Backend
 from .layer_norm import check_norm, layer_norm, triton_lacks
 from .operation import choose
 

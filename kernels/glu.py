@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .attention.checks import Backend
+from .backend import Backend
 from .operation import Operation, choose, plain_is_best
 
 Activation = Literal["gelu", "gelu_tanh", "silu", "relu"]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .attention.checks import Backend
+from .backend import Backend
 from .operation import choose
 
 MAX_TRITON_WIDTH = 8192

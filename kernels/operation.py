@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.compiler import is_dynamo_compiling
 
-from .attention.checks import Backend
+from .backend import Backend
 from .device import triton_absence
 from .launch import Launch
 

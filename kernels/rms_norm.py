@@ -14,7 +14,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from .attention.checks import Backend
+from .backend import Backend
 from .layer_norm import check_norm, triton_lacks
 from .operation import Operation, choose
 

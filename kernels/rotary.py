@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .attention.checks import Backend
+from .backend import Backend
 from .operation import Operation, choose
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from xformer.config import ModelConfig
 from xformer.kernels import attention, glu, layer_norm, rms_norm, rotary, squared_relu
-from xformer.kernels.attention.op import Backend
+from xformer.kernels.backend import Backend
 from xformer.packed import Packed
 from xformer.positions import interleave_halves
 

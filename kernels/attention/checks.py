@@ -6,16 +6,13 @@ of the bias table.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
+from ..backend import Backend
 from ..device import triton_absence
 from .rules import Rules
-
-Backend = Literal["triton", "torch", "reference"]
 
 MAX_TRITON_HEAD_SIZE = 256
 _DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)

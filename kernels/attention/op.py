@@ -11,7 +11,8 @@ from typing import Literal, TypedDict, Unpack, overload
 
 from torch import Tensor
 
-from .checks import Backend, check_differentiation, check_inputs, check_options, choose_backend
+from ..backend import Backend
+from .checks import check_differentiation, check_inputs, check_options, choose_backend
 from .reference import reference_attention
 from .rules import Rules
 from .torch_backend import attention_torch

@@ -23,7 +23,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import Backend, check_inputs, check_options, choose_backend
+from ..backend import Backend
+from .checks import check_inputs, check_options, choose_backend
 from .rules import Rules
 
 Options = tuple[bool, int | None, Tensor | None, Tensor | None, int, float | None, float, Tensor | None]

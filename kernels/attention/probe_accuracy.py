@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..accuracy import FORGIVEN, Error, Inputs
-from .checks import Backend
+from ..backend import Backend
 from .op import attention
 from .probe import prepare
 from .rows import attention_rows

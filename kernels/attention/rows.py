@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .checks import Backend
+from ..backend import Backend
 from .probe import prepare
 from .probe_reference import reference_rows
 from .rows_torch import rows_torch

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import Backend
+from ..backend import Backend
 from .probe import prepare
 from .probe_reference import reference_statistics
 from .statistics_torch import statistics_torch

@@ -10,7 +10,7 @@ from typing import Literal, TypedDict, Unpack, overload
 import torch
 from torch import Tensor
 
-from ..attention.checks import Backend
+from ..backend import Backend
 from ..operation import choose, full_precision
 from .reference import reference_items
 from .rule import Rule

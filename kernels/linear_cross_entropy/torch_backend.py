@@ -127,7 +127,6 @@ def _chunk(
         torch.addmm(bias, rows, weight.t(), out=logits)
     if logits is not grad:
         grad.copy_(logits)
-    column = torch.where(counts, targets, 0)[:, None]
     smoothing, z_loss = rule.label_smoothing, rule.z_loss
     peak = grad.amax(1) if smoothing or z_loss else None
     mean = grad.mean(1) if smoothing else None

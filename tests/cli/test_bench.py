@@ -185,6 +185,16 @@ def test_goals(xformer: Run, tmp_path: Path) -> None:
     assert "0 of 18 met, 18 not measured" in out
 
 
+def test_who_has_read_enough_may_stop(tmp_path: Path) -> None:
+    """As `| head` does: no traceback, and the status that shells know."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "xformer", "bench", "goals", "--json", "--results", str(tmp_path)]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_a_broken_record_is_named(xformer: Run, tmp_path: Path) -> None:
     (tmp_path / "some.jsonl").write_text("{}\n", encoding="utf-8")
     for command in ("goals", "report"):

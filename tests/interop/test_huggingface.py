@@ -198,6 +198,10 @@ def test_ours_out_and_in(config: ModelConfig) -> None:
     [
         ({"model_type": "gpt2"}, "model_type"),
         ({"model_type": "bert", "vocab_size": None}, "vocab_size"),
+        ({"model_type": "bert", "hidden_size": "x"}, "hidden_size"),
+        ({"model_type": "bert", "vocab_size": 3.5}, "vocab_size"),
+        ({"model_type": "bert", "layer_norm_eps": "small"}, "layer_norm_eps"),
+        ({"model_type": "modernbert", "global_attn_every_n_layers": "all"}, "global_attn_every_n_layers"),
         ({"model_type": "bert", "hidden_act": "relu"}, "hidden_act"),
         ({"model_type": "bert", "is_decoder": True}, "is_decoder"),
         ({"model_type": "bert", "tie_word_embeddings": False}, "tie_word_embeddings"),

@@ -15,8 +15,8 @@ from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 
 from xformer.kernels import attention
 from xformer.kernels.accuracy import Problem, draw, errors, solve
-from xformer.kernels.attention.checks import Backend
 from xformer.kernels.attention.runs import layout as cut_into_runs
+from xformer.kernels.backend import Backend
 
 FP64 = torch.float64
 BACKENDS: list[Backend] = ["triton", "torch", "reference"]

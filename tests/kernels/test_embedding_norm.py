@@ -13,7 +13,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from xformer.kernels import embedding_norm
 from xformer.kernels.agreement import compare, solve
-from xformer.kernels.attention.checks import Backend
+from xformer.kernels.backend import Backend
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from xformer import kernels
-from xformer.kernels.attention.checks import Backend
+from xformer.kernels.backend import Backend
 
 WIDTH, HEADS, SIZE, VOCABULARY = 24, 2, 8, 11
 BACKENDS: list[Backend] = ["triton", "torch", "reference"]

@@ -14,7 +14,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from xformer.kernels import glu, operation, squared_relu
 from xformer.kernels.agreement import compare, solve
-from xformer.kernels.attention.checks import Backend
+from xformer.kernels.backend import Backend
 from xformer.kernels.glu import Activation
 
 FUSED = pytest.mark.parametrize("backend", ["triton", "torch"])

@@ -14,7 +14,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from xformer.kernels import layer_norm, rms_norm
 from xformer.kernels.agreement import compare, solve
-from xformer.kernels.attention.checks import Backend
+from xformer.kernels.backend import Backend
 
 Norm = Callable[..., Any]
 NORMS: dict[str, Norm] = {"layer": layer_norm, "rms": rms_norm}

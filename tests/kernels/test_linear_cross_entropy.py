@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from xformer.kernels import linear_cross_entropy
 from xformer.kernels.agreement import compare, solve
-from xformer.kernels.attention.checks import Backend
+from xformer.kernels.backend import Backend
 from xformer.kernels.linear_cross_entropy import slices, torch_backend
 from xformer.kernels.linear_cross_entropy.rule import Rule
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from xformer.kernels import linear_cross_entropy
-from xformer.kernels.attention.checks import Backend
+from xformer.kernels.backend import Backend
 from xformer.kernels.linear_cross_entropy import torch_backend
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from xformer.kernels import attention
 from xformer.kernels.accuracy import Problem, draw, solve
-from xformer.kernels.attention.checks import Backend
+from xformer.kernels.backend import Backend
 
 
 def good() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from xformer.kernels import rotary
 from xformer.kernels.agreement import compare, solve
-from xformer.kernels.attention.checks import Backend
+from xformer.kernels.backend import Backend
 
 FUSED = pytest.mark.parametrize("backend", ["triton", "torch"])
 PAIRS = pytest.mark.parametrize("interleaved", [False, True], ids=["halves", "neighbours"])

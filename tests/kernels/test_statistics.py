@@ -16,7 +16,6 @@ from torch.utils._pytree import tree_leaves
 from xformer.kernels import attention, attention_rows, attention_statistics
 from xformer.kernels.accuracy import Inputs, Problem, draw
 from xformer.kernels.attention import probe_blocks, statistics, statistics_torch
-from xformer.kernels.attention.checks import Backend
 from xformer.kernels.attention.probe_accuracy import (
     chosen_rows,
     exact_lse,
@@ -24,6 +23,7 @@ from xformer.kernels.attention.probe_accuracy import (
     score_arguments,
     solve_probe,
 )
+from xformer.kernels.backend import Backend
 
 FP64 = torch.float64
 BACKENDS: list[Backend] = ["triton", "torch", "reference"]

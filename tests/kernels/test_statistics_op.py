@@ -12,8 +12,8 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from xformer.kernels import attention_rows, attention_statistics
 from xformer.kernels.accuracy import Problem, draw
-from xformer.kernels.attention.checks import Backend
 from xformer.kernels.attention.probe_accuracy import exact_lse, score_arguments
+from xformer.kernels.backend import Backend
 
 
 def good(device: torch.device | str = "cpu") -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -21,10 +22,12 @@ from xformer.cli.tokenizer import TokenizerCommand
 from xformer.cli.verify_resume import VerifyResume
 from xformer.errors import InputError
 
+_SIGPIPE = 128 + 13
+
 _DESCRIPTION = """Understand, measure and train small multilingual Transformers.
 
 `xformer COMMAND --help` says more about each command. Exit status: 0 done, 1 failed, 2 input that cannot be
-used, 130 interrupted (what was done is saved).
+used, 130 interrupted (what was done is saved), 141 nobody read on.
 """
 
 
@@ -46,10 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     try:
         with _warnings_for_people():
-            sys.exit(command.run_command())
+            status = command.run_command()
+            sys.stdout.flush()
+            sys.exit(status)
     except InputError as error:
         print(f"xformer: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        # Whoever reads has had enough (`| head`); nor can Python write what is left when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_SIGPIPE)
     except KeyboardInterrupt:
         print("xformer: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -140,10 +140,10 @@ def _from_modernbert(fields: Mapping[str, Any]) -> ModelConfig:
     window, global_every = _layer_pattern(fields)
     return ModelConfig.modernbert(
         **_sizes(fields),
-        max_length=int(fields.get("max_position_embeddings", 8192)),
+        max_length=_whole(fields, "max_position_embeddings", 8192),
         rotary_base=_rotary_base(fields, "full_attention", fields.get("global_rope_theta", 160_000.0)),
         rotary_base_local=_rotary_base(fields, "sliding_attention", fields.get("local_rope_theta", 10_000.0)),
-        norm_eps=float(fields.get("norm_eps", 1e-5)),
+        norm_eps=_number(fields, "norm_eps", 1e-5),
         activation="swiglu" if activation == "silu" else "geglu",
         gelu=gelu,
         bias=bias,
@@ -151,8 +151,8 @@ def _from_modernbert(fields: Mapping[str, Any]) -> ModelConfig:
         global_every=global_every,
         tie_embeddings=bool(fields.get("tie_word_embeddings", True)),
         decoder_bias=bool(fields.get("decoder_bias", True)),
-        dropout=float(fields.get("embedding_dropout", 0.0)),
-        attention_dropout=float(fields.get("attention_dropout", 0.0)),
+        dropout=_number(fields, "embedding_dropout", 0.0),
+        attention_dropout=_number(fields, "attention_dropout", 0.0),
     )
 
 
@@ -168,29 +168,43 @@ def _from_bert(fields: Mapping[str, Any], family: str) -> ModelConfig:
     gelu = _gelu(fields, "hidden_act")
     if family == "xlm-roberta" and gelu != "erf":
         raise InputError(f"hidden_act: expected 'gelu', which XLM-R's head has, got {fields['hidden_act']!r}")
-    offset = int(fields.get("pad_token_id", 1)) + 1 if family == "xlm-roberta" else 0
+    offset = _whole(fields, "pad_token_id", 1) + 1 if family == "xlm-roberta" else 0
     return ModelConfig.bert(
         **_sizes(fields),
-        max_length=int(fields.get("max_position_embeddings", 512)) - offset,
+        max_length=_whole(fields, "max_position_embeddings", 512) - offset,
         position_offset=offset,
-        n_segments=int(fields.get("type_vocab_size", 2)),
-        norm_eps=float(fields.get("layer_norm_eps", 1e-12)),
+        n_segments=_whole(fields, "type_vocab_size", 2),
+        norm_eps=_number(fields, "layer_norm_eps", 1e-12),
         gelu=gelu,
-        dropout=float(fields.get("hidden_dropout_prob", 0.1)),
-        attention_dropout=float(fields.get("attention_probs_dropout_prob", 0.1)),
+        dropout=_number(fields, "hidden_dropout_prob", 0.1),
+        attention_dropout=_number(fields, "attention_probs_dropout_prob", 0.1),
     )
 
 
 def _sizes(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "vocab_size": int(_field(fields, "vocab_size")),
-        "d_model": int(_field(fields, "hidden_size")),
-        "n_layers": int(_field(fields, "num_hidden_layers")),
-        "n_heads": int(_field(fields, "num_attention_heads")),
-        "d_ff": int(_field(fields, "intermediate_size")),
-        "init_std": float(fields.get("initializer_range", 0.02)),
-        "sentence_share": float(fields.get("sentence_share", 1.0)),
+        "vocab_size": _whole(fields, "vocab_size"),
+        "d_model": _whole(fields, "hidden_size"),
+        "n_layers": _whole(fields, "num_hidden_layers"),
+        "n_heads": _whole(fields, "num_attention_heads"),
+        "d_ff": _whole(fields, "intermediate_size"),
+        "init_std": _number(fields, "initializer_range", 0.02),
+        "sentence_share": _number(fields, "sentence_share", 1.0),
     }
+
+
+def _whole(fields: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    value = _field(fields, name) if default is None else fields.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InputError(f"{name}: expected a whole number, got {value!r}")
+    return value
+
+
+def _number(fields: Mapping[str, Any], name: str, default: float) -> float:
+    value = fields.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InputError(f"{name}: expected a number, got {value!r}")
+    return float(value)
 
 
 def _rotary_base(fields: Mapping[str, Any], kind: str, default: float) -> float:
@@ -203,15 +217,16 @@ def _rotary_base(fields: Mapping[str, Any], kind: str, default: float) -> float:
 
 def _layer_pattern(fields: Mapping[str, Any]) -> tuple[int | None, int]:
     """`window` and `global_every`."""
-    window = int(fields.get("local_attention", 128))
+    window = _whole(fields, "local_attention", 128)
     every = fields.get("global_attn_every_n_layers")
+    every = None if every is None else _whole(fields, "global_attn_every_n_layers")
     types = fields.get("layer_types")
     if types is None:
-        return window, int(3 if every is None else every)
+        return window, 3 if every is None else every
     full = [kind == "full_attention" for kind in types]
     if all(full):
         return None, 1
-    distance = int(every) if every else (full[1:].index(True) + 1 if any(full[1:]) else len(full))
+    distance = every if every else (full[1:].index(True) + 1 if any(full[1:]) else len(full))
     if full != [layer % distance == 0 for layer in range(len(full))]:
         raise InputError(f"layer_types: expected 'full_attention' at layers 0, k, 2k, …, got {list(types)}")
     return window, distance

@@ -227,6 +227,16 @@ class OptimizerConfig:
             )
         require(self.warmup + self.decay <= 1, "optimizer.decay", self.decay, "warmup + decay of at most 1")
 
+    @property
+    def rates(self) -> dict[str, float]:
+        """The full learning rate of each group of parameters, by the group's name."""
+        return {
+            "matrices": self.lr,
+            "embedding": self.embedding_lr,
+            "vectors": self.vector_lr,
+            "bigrams": self.bigram_lr,
+        }
+
 
 @dataclass(frozen=True)
 class TrainingConfig:

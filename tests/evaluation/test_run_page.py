@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -19,6 +20,7 @@ from rich.console import Console
 from xformer.errors import InputError
 from xformer.evaluation.charts import Across, Line, dot_chart, line_chart
 from xformer.evaluation.examples import Example
+from xformer.evaluation.run_charts import training_charts
 from xformer.evaluation.run_page import RunReport, page, write_run_page
 from xformer.evaluation.space import Space
 from xformer.evaluation.ticks import log_ticks, number_text, tick_texts, ticks
@@ -54,7 +56,7 @@ def line(step: int, **more: Any) -> dict[str, Any]:
         "elapsed": 6.0 * step,
         "tokens": 100 * step,
         "tokens_per_s": 1000.0,
-        "lr_factor": {"matrices": 0.5, "embedding": 1.0, "vectors": 0.5},
+        "lr_factor": {"matrices": 0.5, "embedding": 1.0, "vectors": 0.5, "bigrams": 0.25},
         "stage": "full",
         "gradient_norm": 0.3,
         "skipped": 0,
@@ -103,6 +105,19 @@ def report(**changes: Any) -> RunReport:
 
 def titles(text: str) -> list[str]:
     return re.findall(r"<figcaption[^>]*>(.*?)</figcaption>", text)
+
+
+@pytest.mark.parametrize("bigrams", [0, 4])
+def test_every_group_that_is_trained_has_its_learning_rate(bigrams: int) -> None:
+    config = RunConfig(model=replace(RunConfig().model, bigrams=bigrams))
+    charts = training_charts([line(1), line(2)], config)
+    (rates,) = [chart for chart in charts if "Learning rates" in chart]
+    groups = ["matrices", "embedding", "vectors"] + ["bigrams"] * bool(bigrams)
+    # Each is named with its last rate.
+    lasts = {name: config.optimizer.rates[name] * line(2)["lr_factor"][name] for name in groups}
+    for name, last in lasts.items():
+        assert f"{name} {last:.3g}" in rates
+    assert ("bigrams" in rates) == bool(bigrams)
 
 
 def test_everything_that_there_is_has_its_picture() -> None:

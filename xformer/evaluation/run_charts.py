@@ -12,7 +12,7 @@ from xformer.evaluation.examples import Example
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.shares import Kind, Shares
 from xformer.evaluation.space import Space
-from xformer.run_config import OptimizerConfig
+from xformer.run_config import RunConfig
 
 Metrics = Sequence[Mapping[str, Any]]
 
@@ -54,15 +54,18 @@ class Clock:
         return Across(name, (0.0, self.end) if self.end else None, marks=marks)
 
 
-def training_charts(metrics: Metrics, optimizer: OptimizerConfig) -> list[str]:
+def training_charts(metrics: Metrics, config: RunConfig) -> list[str]:
     """Losses, learning rates, throughput, gradient norm."""
     across = Clock.of(metrics).across()
     charts = [
         line_chart(title, across, [_over_time(metrics, "last", "loss", name)])
         for name, title in _OBJECTIVES.items()
     ]
-    rates = {"matrices": optimizer.lr, "embedding": optimizer.embedding_lr, "vectors": optimizer.vector_lr}
-    lines = [_over_time(metrics, group, "lr_factor", group, times=rate) for group, rate in rates.items()]
+    lines = [
+        _over_time(metrics, group, "lr_factor", group, times=rate)
+        for group, rate in config.optimizer.rates.items()
+        if group != "bigrams" or config.model.bigrams
+    ]
     charts.append(line_chart("Learning rates", across, lines, log=True))
     speed = _over_time(metrics, "last", "tokens_per_s")
     charts.append(line_chart("Tokens per second", across, [speed], log=True))

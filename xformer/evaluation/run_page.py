@@ -168,7 +168,7 @@ def page(report: RunReport) -> str:
             "training",
             "Training",
             _training_words(report),
-            training_charts(report.metrics, report.config.optimizer),
+            training_charts(report.metrics, report.config),
         ),
         ("panel", "While training", _panel_words(report), panel_charts(report.panel, report.metrics)),
         ("space", "One space", _SPACE, space_charts(report.space, report.bits)),

@@ -116,14 +116,18 @@ def make_optimizer(model: MultilingualModel, config: OptimizerConfig) -> AdamWit
     for parameter in model.parameters():
         if parameter.requires_grad and parameter not in tables:
             (matrices if parameter.ndim >= 2 else vectors).append(parameter)
+    members = {"matrices": matrices, "embedding": [embedding], "vectors": vectors, "bigrams": bigrams}
     groups: list[dict[str, Any]] = [
-        {"name": "matrices", "params": matrices, "lr": config.lr, "weight_decay": config.weight_decay},
-        {"name": "embedding", "params": [embedding], "lr": config.embedding_lr, "weight_decay": 0.0},
-        {"name": "vectors", "params": vectors, "lr": config.vector_lr, "weight_decay": 0.0},
-        {"name": "bigrams", "params": bigrams, "lr": config.bigram_lr, "weight_decay": 0.0},
+        {
+            "name": name,
+            "params": members[name],
+            "lr": rate,
+            "base_lr": rate,
+            "weight_decay": config.weight_decay if name == "matrices" else 0.0,
+            "by_row": name == "bigrams",
+        }
+        for name, rate in config.rates.items()
     ]
-    for group in groups:
-        group |= {"base_lr": group["lr"], "by_row": group["name"] == "bigrams"}
     return AdamWithTables(groups, tables, (config.beta1, config.beta2))
 
 

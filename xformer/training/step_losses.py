@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from xformer.model import MultilingualModel
 from xformer.objectives import Loss, cosines_of, masked_lm_loss, ranking_losses
-from xformer.objectives.loss import at_least_fp32
 from xformer.run_config import ObjectivesConfig
 from xformer.training.gather import gather_rows
 from xformer.training.partition import MaskedShare, PairsShare, StepShare
@@ -115,7 +114,7 @@ class StepLosses(nn.Module):
         return Loss(items.sum() / (2 * sum(share.sizes)), items.detach(), share.batch.language)
 
     def _distillation_loss(self, teacher: Tensor, student: Tensor, share: PairsShare) -> Loss:
-        apart = 1.0 - at_least_fp32(teacher * student).sum(dim=-1)
+        apart = 1.0 - (teacher * student).sum(dim=-1)
         return Loss(apart.sum() / (2 * sum(share.sizes)), apart.detach(), share.batch.language)
 
 

@@ -18,7 +18,8 @@ from xformer.training.metrics import read_metrics
 ENOUGH = 8
 """Steps that are run, however long they take."""
 
-_WARM_UP = 3
+_LINES = 6
+"""Of the log, in the time that a stage is given, about."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,17 @@ class Measured:
 
 
 def for_measuring(config: RunConfig, stage: Literal["bag", "full"], seconds: float) -> RunConfig:
-    """The same run, but so short, of one stage alone, and with a line in the log for each step."""
+    """The same run, but so short, of one stage alone.
+
+    A line of the log also gives memory back, after which steps are slow for a while: so there are few.
+    """
     options = replace(
         config.training,
         budget=f"{seconds:g}",
         steps=None,
         bag_share=1.0 if stage == "bag" else 0.0,
         checkpoint_every=1e9,
-        log_every=0.0,
+        log_every=seconds / _LINES,
         log_steps=1,
         trackers=(),
     )
@@ -58,7 +62,11 @@ def for_measuring(config: RunConfig, stage: Literal["bag", "full"], seconds: flo
 
 
 def measure(training: Training) -> Measured:
-    """Run the loop; what a step takes, the first ones aside, and what a checkpoint takes."""
+    """Run the loop; what a step takes in the second half of it, and what a checkpoint takes.
+
+    Early steps are slower: memory is touched for the first time, and in half precision on a CPU products are
+    compiled for each shape that has not come yet.
+    """
     clock = _Clock()
     processor, wall = time.process_time(), time.monotonic()
     state, interrupted = train(training, TrainingState(), clock, clock.saved)
@@ -68,12 +76,13 @@ def measure(training: Training) -> Measured:
         state, interrupted = train(longer, state, clock, clock.saved)
     if interrupted:
         raise KeyboardInterrupt
-    ends = [line["elapsed"] for line in read_metrics(training.run.metrics)]
-    counted = len(ends) - _WARM_UP
+    *before, last = read_metrics(training.run.metrics)
+    begin = next((line for line in before if 2 * line["step"] >= last["step"]), {"step": 0, "elapsed": 0.0})
+    counted = last["step"] - begin["step"]
     newest = max(training.run.checkpoints.glob("step-*"))
     return Measured(
         steps=counted,
-        seconds_per_step=(ends[-1] - ends[_WARM_UP - 1]) / counted,
+        seconds_per_step=(last["elapsed"] - begin["elapsed"]) / counted,
         checkpoint_seconds=clock.checkpoint_seconds,
         checkpoint_bytes=sum(path.stat().st_size for path in newest.iterdir()),
         processor_seconds=time.process_time() - processor,

@@ -150,7 +150,7 @@ def forecast(
         config: the settings.
         progress: where to say what is measured.
         device: left out, a GPU if there is one.
-        seconds: to spend on each stage, about; eight steps are measured, however long they take.
+        seconds: to spend on each stage, about; ten steps are run, however long they take.
         looking: makes what the panel does; left out, nobody looks.
 
     Raises:

@@ -15,7 +15,7 @@ from xformer.training.checkpoint import TrainingState
 from xformer.training.loop import Training, train
 from xformer.training.metrics import read_metrics
 
-ENOUGH = 8
+ENOUGH = 10
 """Steps that are run, however long they take."""
 
 _LINES = 6

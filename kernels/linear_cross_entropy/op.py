@@ -5,6 +5,7 @@ Shapes: T tokens, K selected tokens, C width, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypedDict, Unpack, overload
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from ..backend import Backend
 from ..operation import choose, full_precision
+from .few_rows import are_few, composed_items, composed_sum
 from .reference import reference_items
 from .rule import Rule
 from .torch_backend import torch_items, torch_reduced
@@ -89,7 +91,8 @@ def linear_cross_entropy(
             `"sum"`; or `"none"`, (K,).
         return_items: also return each row's loss, without a gradient.
         backend: `"triton"`: slices of the vocabulary between the library's products, for GPUs (or
-            TRITON_INTERPRET=1). `"torch"`: chunks of rows in PyTorch's kernels, made for the CPU.
+            TRITON_INTERPRET=1). `"torch"`: chunks of rows in PyTorch's kernels, made for the CPU; where they
+            are few there, PyTorch's own loss.
             `"reference"`: the definition, all logits at once, differentiable any number of times. Left out:
             `"triton"` on a GPU where it can, otherwise `"torch"`.
 
@@ -111,21 +114,29 @@ def linear_cross_entropy(
     chosen = choose(backend, hidden, "no float64" if hidden.dtype == torch.float64 else None)
     with full_precision(hidden):
         rows = hidden if selected is None else _select(hidden, selected)
-        if chosen == "torch" and reduction != "none":
+        few = chosen == "torch" and are_few(rows, rule)
+        if chosen == "torch" and not few and reduction != "none":
             loss, items = torch_reduced(rows, weight, bias, targets, rule, reduction == "mean")
             return (loss, items) if return_items else loss
-        if chosen == "triton":
-            from .triton_backend import triton_items  # triton exists only on some machines
-
-            items = triton_items(rows, weight, bias, targets, rule)
-        elif chosen == "torch":
-            items = torch_items(rows, weight, bias, targets, rule)
+        if few and reduction != "none" and not return_items:
+            loss = composed_sum(rows, weight, bias, targets, rule)
         else:
-            items = reference_items(rows, weight, bias, targets, rule)
-        loss = items if reduction == "none" else items.sum()
+            items = _items(chosen, few)(rows, weight, bias, targets, rule)
+            loss = items if reduction == "none" else items.sum()
         if reduction == "mean":
             loss = loss / (targets != ignore_index).sum().clamp_min(1)
     return (loss, items.detach()) if return_items else loss
+
+
+def _items(backend: Backend, few: bool) -> Callable[[Tensor, Tensor, Tensor | None, Tensor, Rule], Tensor]:
+    """What computes each row's loss."""
+    if backend == "triton":
+        from .triton_backend import triton_items  # triton exists only on some machines
+
+        return triton_items
+    if backend == "torch":
+        return composed_items if few else torch_items
+    return reference_items
 
 
 def _select(hidden: Tensor, selected: Tensor) -> Tensor:

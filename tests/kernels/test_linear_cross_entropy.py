@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from xformer.kernels import linear_cross_entropy
 from xformer.kernels.agreement import compare, solve
 from xformer.kernels.backend import Backend
-from xformer.kernels.linear_cross_entropy import slices, torch_backend
+from xformer.kernels.linear_cross_entropy import few_rows, slices, torch_backend
 from xformer.kernels.linear_cross_entropy.rule import Rule
 
 N_ROWS = 21
@@ -34,6 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def _small_pieces() -> Iterator[None]:
     """Several slices and chunks in problems that an interpreter can walk through."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(few_rows, "FEW_ROWS", 0)
         patch.setattr(slices, "SLICE_ELEMENTS", 2048)
         patch.setattr(slices, "MOST_ROWS", 16)
         patch.setattr(torch_backend, "MOST_ROWS", 16)

@@ -1,0 +1,49 @@
+"""Few rows on a CPU: PyTorch's own linear layer and loss.
+
+What the `torch` backend saves grows with the rows; what it costs, some 100 us of calls from Python, does not.
+
+Shapes: K rows, C width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..operation import is_eager
+from .rule import Rule
+
+FEW_ROWS = 64
+"""From here on the `torch` backend is as fast at V = 16,384, and soon faster."""
+
+
+def are_few(rows: Tensor, rule: Rule) -> bool:
+    """Whether PyTorch's composition of these rows (K, C) is both exact enough and the faster one.
+
+    It has no z-loss, its softmax has the logits' dtype, and a compiler shall see operators.
+    """
+    exact = rows.dtype in (torch.float32, torch.float64) and not rule.z_loss
+    return exact and rows.is_cpu and rows.shape[0] < FEW_ROWS and is_eager(rows)
+
+
+def composed_items(rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule) -> Tensor:
+    """Losses (K,), 0 where ignored; arguments as in `torch_backend.walk`."""
+    return _cross_entropy(rows, weight, bias, targets, rule, "none")
+
+
+def composed_sum(rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule) -> Tensor:
+    """The sum of the losses, for callers who do not ask for each."""
+    return _cross_entropy(rows, weight, bias, targets, rule, "sum")
+
+
+def _cross_entropy(
+    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule, reduction: str
+) -> Tensor:
+    return F.cross_entropy(
+        F.linear(rows, weight, bias),
+        targets,
+        ignore_index=rule.ignore_index,
+        label_smoothing=rule.label_smoothing,
+        reduction=reduction,
+    )

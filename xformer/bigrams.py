@@ -51,8 +51,8 @@ class BigramEmbeddings(Table):
         rows = bigram_rows(batch.tokens, batch.positions, n_rows)
         if self.mask_id is None:
             return _with_the_next(super().forward(rows))
-        # Where nobody waits for the answer, as for a GPU, it is asked which tokens are hidden. Elsewhere all
-        # look something up, and those that are not get the blank row.
+        # On a CPU it costs nothing to ask which tokens are hidden. For a GPU's answer the host would wait, and
+        # a compiler has none: there all tokens look something up, the blank row if they are not hidden.
         hidden = batch.tokens == self.mask_id
         asks = batch.tokens.is_cpu and is_eager(batch.tokens)
         at = hidden.nonzero().squeeze(1) if asks else torch.arange(n_tokens, device=hidden.device)

@@ -45,8 +45,6 @@ class ModelConfig:
         embedding_norm: normalise the embeddings' sum.
         bigrams: rows of a table of embeddings for pairs of neighbouring tokens, for each row of the
             vocabulary (`xformer.bigrams`); 0 for no such table.
-        mask_id: the token that stands for a hidden one, which finds rows there for more of what stands around
-            it; None if it does not.
         skip_first_norm: leave out the first block's attention norm, since the embedding norm came just before
             (pre-norm models).
         final_norm: normalise the last block's output (pre-norm models).
@@ -88,7 +86,6 @@ class ModelConfig:
     norm_eps: float = 1e-5
     embedding_norm: bool = True
     bigrams: int = 4
-    mask_id: int | None = 4
     skip_first_norm: bool = True
     final_norm: bool = True
     activation: Activation = "geglu"
@@ -128,7 +125,6 @@ class ModelConfig:
         self._require(wide, "window", "a width of at least 2 tokens, or none")
         for name in ("dropout", "attention_dropout"):
             self._require(0 <= getattr(self, name) < 1, name, "a probability in [0, 1)")
-        self._require(self.mask_id is None or self.mask_id >= 0, "mask_id", "a token's id, or none")
         self._require(self.norm_eps > 0, "norm_eps", "a positive number")
         some = 0 < self.sentence_share <= 1 and self.d_sentence >= 1
         self._require(some, "sentence_share", "a share in (0, 1], of a coordinate at least")

@@ -40,7 +40,7 @@ class Embeddings(nn.Module):
         self.norm = norm(config) if config.embedding_norm else nn.Identity()
         # Behind the norm, so that a bigram can weigh as much or as little as it should.
         self.bigram_embeddings = (
-            BigramEmbeddings(config.bigram_rows, config.d_model, config.mask_id) if config.bigrams else None
+            BigramEmbeddings(config.bigram_rows, config.d_model) if config.bigrams else None
         )
 
     def forward(self, batch: Packed) -> Tensor:

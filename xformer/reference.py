@@ -100,10 +100,7 @@ def reference_pooling(hidden: Tensor, mask: Tensor, weight: Tensor | None = None
 
 
 def _embed(config: ModelConfig, parameters: Parameters, tokens: Tensor, mask: Tensor) -> Tensor:
-    """E[token] + P[position] + S[0], normalised; + G[pair with the token before] + G[pair with the next].
-
-    And at hidden tokens + Σ_k G[context k].
-    """
+    """E[token] + P[position] + S[0], normalised; + G[pair with the token before] + G[pair with the next]."""
     table = parameters["embeddings.tok_embeddings.weight"]
     position = torch.arange(tokens.shape[1], device=tokens.device)
     x = table[tokens]
@@ -121,41 +118,19 @@ def _embed(config: ModelConfig, parameters: Parameters, tokens: Tensor, mask: Te
         pairs = parameters["embeddings.bigram_embeddings.weight"][_bigram_rows(config, tokens)]  # (B, N-1, C)
         whole = (mask[:, 1:] & mask[:, :-1])[..., None].to(x.dtype)
         x = x + F.pad(whole * pairs, (0, 0, 1, 0)) + F.pad(whole * pairs, (0, 0, 0, 1))
-    if config.bigrams and config.mask_id is not None:
-        contexts = parameters["embeddings.bigram_embeddings.weight"][_context_rows(config, tokens, mask)]
-        hidden = (tokens == config.mask_id)[..., None].to(x.dtype)
-        x = x + hidden * contexts.sum(dim=2)
     return x
 
 
 def _bigram_rows(config: ModelConfig, tokens: Tensor) -> Tensor:
     """(B, N-1), the row of each token and the next: of h = a·x + b·y in 64 bits, both halves mixed."""
     rows = [
-        [_row(config, 0x2545F4914F6CDD1D * x + 0x1B873593CC9E2D51 * y) for x, y in pairwise(text)]
+        [
+            1 + (h ^ h >> 32) % 2**31 % (config.bigram_rows - 1)
+            for h in ((0x2545F4914F6CDD1D * x + 0x1B873593CC9E2D51 * y) % 2**64 for x, y in pairwise(text))
+        ]
         for text in tokens.tolist()
     ]
     return torch.tensor(rows, dtype=torch.int64, device=tokens.device).view(len(tokens), -1)
-
-
-def _context_rows(config: ModelConfig, tokens: Tensor, mask: Tensor) -> Tensor:
-    """(B, N, K), the row of h = k·c + Σ a_d·x_d over the places d of context k; x is -1 outside of a text."""
-    factors = {-2: 0x1E3779B97F4A7C15, -1: 0x632BE59BD9B4E019, 1: 0x1D8E4E27C47D124F, 2: 0x5851F42D4C957F2D}
-    contexts = ((-2, -1), (1, 2), (-1, 1), (-2,), (2,))
-    rows = []
-    for padded, length in zip(tokens.tolist(), mask.sum(dim=1).tolist(), strict=True):
-        beside = [-1, -1, *padded[:length], *[-1] * (2 + len(padded) - length)]  # token n is at n + 2
-        sums = [
-            [sum(factors[d] * beside[n + 2 + d] for d in context) for context in contexts]
-            for n in range(len(padded))
-        ]
-        rows.append([[_row(config, h + k * 0x0F27599BF4325C37) for k, h in enumerate(its)] for its in sums])
-    return torch.tensor(rows, dtype=torch.int64, device=tokens.device).view(*tokens.shape, len(contexts))
-
-
-def _row(config: ModelConfig, h: int) -> int:
-    """1 + (h ⊕ h·2⁻³²) modulo 2³¹ modulo R-1, with h modulo 2⁶⁴."""
-    h %= 2**64
-    return 1 + (h ^ h >> 32) % 2**31 % (config.bigram_rows - 1)
 
 
 def _attention(config: ModelConfig, parameters: Parameters, layer: int, x: Tensor, visible: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from typing import Literal, get_args
 
 from xformer.config import ModelConfig, require
 from xformer.tokenizer import TokenizerOptions
-from xformer.tokenizer.special import MASK_ID
 
 Masking = Literal["token", "word", "span"]
 Replacement = Literal["80-10-10", "mask"]
@@ -332,8 +331,6 @@ class RunConfig:
             )
             require(2 * longest + 1 <= limit, "data.max_length", longest, expected)
         pieces, rows = self.tokenizer.vocabulary_size, self.model.vocab_size
-        mask = self.model.mask_id
-        require(mask in (None, MASK_ID), "model.mask_id", mask, f"{MASK_ID}, the tokenizer's, or none")
         fits = pieces <= rows or self.data.tokenizer is not None
         require(fits, "tokenizer.vocabulary_size", pieces, f"at most model.vocab_size={rows}")
 

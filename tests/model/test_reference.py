@@ -41,7 +41,6 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         norm_eps=draw(st.sampled_from((1e-12, 1e-5))),
         embedding_norm=draw(st.booleans()),
         bigrams=draw(st.integers(0, 3)),
-        mask_id=draw(st.sampled_from((None, 4))),
         skip_first_norm=draw(st.booleans()),
         final_norm=draw(st.booleans()),
         activation=draw(st.sampled_from(("geglu", "swiglu", "gelu", "relu2"))),

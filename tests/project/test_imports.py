@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "positions": {"config", "packed"},
     "tables": set(),
     "shapes": set(),
-    "bigrams": {"packed", "tables", "kernels"},
+    "bigrams": {"packed", "tables"},
     "layers": {"config", "packed", "positions", "kernels"},
     "encoder": {"config", "packed", "positions", "tables", "bigrams", "layers", "kernels"},
     "decoder": {"config", "packed", "positions", "layers"},

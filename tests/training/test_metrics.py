@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from xformer.errors import InputError
 from xformer.objectives import Loss
 from xformer.training.batches import StepBatch
-from xformer.training.metrics import MetricsLog, Tally, read_metrics
+from xformer.training.metrics import MetricsLog, Tally, read_metrics, without_remnant
 from xformer.training.plots import plot_losses
 
 LANGUAGES = ("de", "el", "en")
@@ -151,6 +151,24 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(InputError, match=r"file/metrics\.jsonl: cannot be written"):
         MetricsLog(tmp_path / "file" / "metrics.jsonl", 0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "stages", "kept"),
+    [
+        ((100, 200, 224), ("full", "full", "full"), 2),
+        ((100, 200, 225), ("full", "full", "full"), 3),
+        ((100, 200, 201), ("bag", "bag", "full"), 3),
+        ((100, 101), ("full", "full"), 2),
+        ((), (), 0),
+    ],
+    ids=["less than a quarter", "a quarter", "the first of its stage", "two lines", "none"],
+)
+def test_what_covers_few_steps_at_the_end_is_not_drawn(
+    steps: tuple[int, ...], stages: tuple[str, ...], kept: int
+) -> None:
+    lines = [_line(step) | {"stage": stage} for step, stage in zip(steps, stages, strict=True)]
+    assert without_remnant(lines) == lines[:kept]
 
 
 def test_curves_are_drawn_of_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

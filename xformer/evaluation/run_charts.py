@@ -13,6 +13,7 @@ from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.shares import Kind, Shares
 from xformer.evaluation.space import Space
 from xformer.run_config import RunConfig
+from xformer.training.metrics import without_remnant
 
 Metrics = Sequence[Mapping[str, Any]]
 
@@ -56,9 +57,9 @@ class Clock:
 
 def training_charts(metrics: Metrics, config: RunConfig) -> list[str]:
     """Losses, learning rates, throughput, gradient norm."""
-    across = Clock.of(metrics).across()
+    across, means = Clock.of(metrics).across(), without_remnant(metrics)
     charts = [
-        line_chart(title, across, [_over_time(metrics, "last", "loss", name)])
+        line_chart(title, across, [_over_time(means, "last", "loss", name)])
         for name, title in _OBJECTIVES.items()
     ]
     lines = [
@@ -67,7 +68,7 @@ def training_charts(metrics: Metrics, config: RunConfig) -> list[str]:
         if group != "bigrams" or config.model.bigrams
     ]
     charts.append(line_chart("Learning rates", across, lines, log=True))
-    speed = _over_time(metrics, "last", "tokens_per_s")
+    speed = _over_time(means, "last", "tokens_per_s")
     charts.append(line_chart("Tokens per second", across, [speed], log=True))
     norm = _over_time(metrics, "last", "gradient_norm")
     charts.append(line_chart("Gradient norm before clipping", across, [norm], log=True))

@@ -179,3 +179,20 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         except (ValueError, TypeError) as error:
             raise InputError(f"{path}:{number}: expected a JSON object, {error}") from error
     return lines
+
+
+def without_remnant(lines: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The lines of a log, but for a last one whose means say little beside the others'.
+
+    A run's last line covers what was left: often a step or two, where others cover hundreds.
+
+    Args:
+        lines: of metrics.jsonl.
+
+    Returns:
+        All, or all but the last, if that covers less than a quarter of the steps of the one before.
+    """
+    if len(lines) < 3 or lines[-1]["stage"] != lines[-2]["stage"]:
+        return lines
+    earlier, before, last = (line["step"] for line in lines[-3:])
+    return lines[:-1] if 4 * (last - before) < before - earlier else lines

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xformer.files import atomic_write
+from xformer.training.metrics import without_remnant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +42,7 @@ def plot_losses(metrics: list[dict[str, Any]], path: Path) -> Path | None:
     figure = Figure(figsize=(4.2 * (len(names) + 1), 3.4), layout="constrained")
     axes = figure.subplots(1, len(names) + 1, squeeze=False)[0]
     end = metrics[-1]["elapsed"]
+    drawn = without_remnant(metrics)
     clock, a_unit = ("minutes", 60.0) if end >= 120 else ("seconds", 1.0)
     switch = next((line["elapsed"] / a_unit for line in metrics if line["stage"] == "full"), 0.0)
 
@@ -50,13 +52,13 @@ def plot_losses(metrics: list[dict[str, Any]], path: Path) -> Path | None:
         axis.plot([x["elapsed"] / a_unit for x in lines], values, lw=1.2, c=colour, marker=marker, ms=4)
 
     for axis, name in zip(axes, names, strict=False):
-        lines = [line for line in metrics if name in line["loss"]]
+        lines = [line for line in drawn if name in line["loss"]]
         draw(axis, lines, [line["loss"][name] for line in lines], "C0")
         title, unit = _CURVES[name]
         axis.set_title(title, fontsize=10)
         axis.set_ylabel(unit, fontsize=8)
     speed = axes[-1]
-    draw(speed, metrics, [line["tokens_per_s"] / 1000 for line in metrics], "C2")
+    draw(speed, drawn, [line["tokens_per_s"] / 1000 for line in drawn], "C2")
     speed.set_title("thousand tokens per second", fontsize=10)
     # A bag is tens of times faster than blocks.
     speed.set_yscale("log")

@@ -229,7 +229,9 @@ def test_one_graph_holds_them_all(backend: Backend, triton_device: torch.device)
         )
         found, expected = compiled(*arguments), step(*arguments)
         torch.testing.assert_close(found, expected)
-        torch.testing.assert_close(torch.autograd.grad(found, leaves), torch.autograd.grad(expected, leaves))
+        # Of few rows the loss is another composition in eager mode, whose sums round otherwise.
+        grads = torch.autograd.grad(found, leaves), torch.autograd.grad(expected, leaves)
+        torch.testing.assert_close(*grads, rtol=1e-5, atol=5e-5)
         # A graph whose tracing was taken up again is left behind empty.
         graphs.append(sum(len(graph.graph.nodes) > 0 for graph in counter.graphs))
     # The second batch may show what the first was too special for; from then on nothing is compiled again.

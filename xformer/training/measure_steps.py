@@ -77,7 +77,8 @@ def measure(training: Training) -> Measured:
     if interrupted:
         raise KeyboardInterrupt
     *before, last = read_metrics(training.run.metrics)
-    begin = next((line for line in before if 2 * line["step"] >= last["step"]), {"step": 0, "elapsed": 0.0})
+    earlier = [line for line in before if 2 * line["step"] <= last["step"]]
+    begin = earlier[-1] if earlier else {"step": 0, "elapsed": 0.0}
     counted = last["step"] - begin["step"]
     newest = max(training.run.checkpoints.glob("step-*"))
     return Measured(

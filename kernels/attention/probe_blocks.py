@@ -81,7 +81,7 @@ def blocks(run: Run, q: Tensor, k: Tensor, anchor: Tensor, rules: Rules) -> Iter
         for kv_heads in _slices(n_kv_heads, n_kv):
             heads = slice(kv_heads.start * group, kv_heads.stop * group)
             for queries in _slices(n_queries, n_rows):
-                keys = _seen(rules, queries.start + shift, queries.stop - 1 + shift, n_keys)
+                keys = rules.seen(queries.start + shift, queries.stop - 1 + shift, n_keys)
                 if keys.start >= keys.stop:
                     continue
                 query = run.queries(q)[sequences, queries, heads].flip(1) * rules.scale
@@ -107,21 +107,11 @@ def _slices(end: int, step: int) -> list[slice]:
 def _bias(rules: Rules, distance: Tensor, run: Run, dtype: torch.dtype) -> Tensor | None:
     """(H or 1, L) what is added to a score at each distance; None where that is nothing."""
     bias = added_bias(rules, distance[None], dtype)
-    if rules.hides(run.n_queries, run.n_keys):
+    if rules.hides(run.n_queries, run.n_keys, run.n_keys - run.n_queries):
         if bias is None:
             bias = torch.zeros(1, 1, distance.shape[0], dtype=dtype, device=distance.device)
         bias = bias.masked_fill(~visible(distance, rules.causal, rules.half_window), HIDDEN)
     return None if bias is None else bias[:, 0].clamp(min=HIDDEN)
-
-
-def _seen(rules: Rules, first: int, last: int, n_keys: int) -> slice:
-    """Which keys are visible to a query that stands at one of the key positions `first` to `last`."""
-    begin, end = 0, n_keys
-    if rules.causal:
-        end = min(end, last + 1)
-    if rules.half_window is not None:
-        begin, end = max(begin, first - rules.half_window), min(end, last + rules.half_window + 1)
-    return slice(begin, end)
 
 
 def _products(query: Tensor, key: Tensor) -> Tensor:

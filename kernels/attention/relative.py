@@ -16,9 +16,16 @@ import torch
 from torch import Tensor
 
 
-def distances(n_queries: int, n_keys: int, device: torch.device) -> Tensor:
-    """(M, N) int64: the signed distance from each query to each key, ends aligned."""
-    query = torch.arange(n_queries, device=device) + (n_keys - n_queries)
+def distances(n_queries: int, n_keys: int, device: torch.device, shift: int | None = None) -> Tensor:
+    """(M, N) int64: the signed distance from each query to each key.
+
+    Args:
+        n_queries: M.
+        n_keys: N.
+        device: where to put them.
+        shift: the key position at which the first query stands; left out, N - M, which aligns the ends.
+    """
+    query = torch.arange(n_queries, device=device) + (n_keys - n_queries if shift is None else shift)
     return torch.arange(n_keys, device=device) - query[:, None]
 
 

@@ -47,21 +47,27 @@ class Rules:
         """Whether there are both a T5 bias and a mask."""
         return self.bias_table is not None and (self.causal or self.half_window is not None)
 
-    def has_blind_rows(self, n_queries: int, n_keys: int) -> bool:
-        """Whether some query sees no key: causal or windowed, and more queries than keys."""
-        before_first_key = n_queries - n_keys
+    def has_blind_rows(self, shift: int) -> bool:
+        """Whether some query sees no key; the first stands at key position `shift`, the last at a key."""
         if self.causal:
-            return before_first_key > 0
-        return self.half_window is not None and before_first_key > self.half_window
+            return shift < 0
+        return self.half_window is not None and -shift > self.half_window
 
-    def hides(self, n_queries: int, n_keys: int) -> bool:
-        """Whether some pair in the block is not visible."""
-        if self.causal and n_keys > 1:
+    def hides(self, n_queries: int, n_keys: int, shift: int) -> bool:
+        """Whether some pair is not visible, where the first query stands at key position `shift`."""
+        ahead, behind = n_keys - 1 - shift, shift + n_queries - 1  # the farthest keys, either way
+        if self.causal and ahead > 0:
             return True
-        farthest = max(n_queries, n_keys) - 1
-        return self.has_blind_rows(n_queries, n_keys) or (
-            self.half_window is not None and farthest > self.half_window
-        )
+        return self.half_window is not None and max(ahead, behind) > self.half_window
+
+    def seen(self, first: int, last: int, n_keys: int) -> slice:
+        """Which keys are visible to a query that stands at one of the key positions `first` to `last`."""
+        begin, end = 0, n_keys
+        if self.causal:
+            end = min(end, last + 1)
+        if self.half_window is not None:
+            begin, end = max(begin, first - self.half_window), min(end, last + self.half_window + 1)
+        return slice(begin, max(begin, end))
 
     def flat(
         self,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .dense import block_backward, block_forward
+from .pieces import block_backward, block_forward
 from .rules import Rules
 from .runs import layout
 
@@ -190,6 +190,7 @@ def _add_sink(out: Tensor, lse: Tensor, sink: Tensor) -> tuple[Tensor, Tensor]:
 def _sink_gradient(grad_out: Tensor, grad_lse: Tensor, out: Tensor, lse: Tensor, sink: Tensor) -> Tensor:
     """(H,): a sink is a key without a value: minus the sum of its weight times delta (see `delta`)."""
     delta = (grad_out.to(lse.dtype) * out.to(lse.dtype)).sum(-1) - grad_lse
+    delta = delta.masked_fill(lse.isneginf(), 0.0)
     weight = torch.exp(sink.to(lse.dtype) - lse).masked_fill(lse.isneginf(), 0.0)
     return -(weight * delta).sum(0).to(sink.dtype)
 

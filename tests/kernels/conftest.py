@@ -9,6 +9,31 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers the most elements that any tensor had which an operation returned.
+
+    What happens inside a custom operator is hidden from it.
+
+    Attributes:
+        numel: how many.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numel = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call the operation, and look at what it returns."""
+        result = function(*args, **(kwargs or {}))
+        for x in tree_leaves(result):
+            if isinstance(x, Tensor) and x.untyped_storage().nbytes() > 0:
+                self.numel = max(self.numel, x.untyped_storage().nbytes() // x.element_size())
+        return result
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +64,12 @@ def _loops_of_older_interpreters() -> None:
         tensor.__index__ = lambda self: int(self.handle.data.item())
 
     interpreter._patch_lang_tensor = patched
+
+
+@pytest.fixture
+def largest() -> LargestTensor:
+    """A dispatch mode that tells how large a tensor operations made."""
+    return LargestTensor()
 
 
 @pytest.fixture

@@ -15,11 +15,17 @@ from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 
 from xformer.kernels import attention
 from xformer.kernels.accuracy import Problem, draw, errors, solve
+from xformer.kernels.attention import pieces
+from xformer.kernels.attention.rules import Rules
 from xformer.kernels.attention.runs import layout as cut_into_runs
 from xformer.kernels.backend import Backend
 
 FP64 = torch.float64
 BACKENDS: list[Backend] = ["triton", "torch", "reference"]
+NO_RULES: dict[str, Any] = {
+    "causal": False, "half_window": None, "alibi_slopes": None, "bias_table": None, "bias_max_distance": 128,
+    "softcap": None, "scale": 0.3, "dropout": 0.0, "seed": 0,
+}  # fmt: skip
 
 
 @st.composite
@@ -28,6 +34,8 @@ def problems(draw: st.DrawFn) -> Problem:
     lengths_q = tuple(draw(st.lists(st.integers(0, 9), max_size=6)))
     n_kv_heads = draw(st.integers(1, 2))
     options: dict[str, Any] = {"causal": draw(st.booleans()), "bias_max_distance": draw(st.integers(5, 20))}
+    if draw(st.booleans()):
+        options["scale"] = draw(st.floats(-1.0, 1.0))
     if draw(st.booleans()):
         options["window"] = draw(st.integers(0, 12))
     if draw(st.booleans()):
@@ -51,12 +59,59 @@ def problems(draw: st.DrawFn) -> Problem:
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(problem=problems(), seed=st.integers(0, 2**32 - 1))
-def test_torch_is_the_reference(problem: Problem, seed: int) -> None:
+@given(problem=problems(), seed=st.integers(0, 2**32 - 1), cut=st.booleans())
+def test_torch_is_the_reference(problem: Problem, seed: int, cut: bool) -> None:
+    """Whether blocks are whole, or cut into pieces of two queries."""
     inputs = draw(problem, seed=seed)
-    ours, exact = solve(inputs, "torch"), solve(inputs, "reference")
+    with pytest.MonkeyPatch.context() as patch:
+        if cut:
+            patch.setattr(pieces, "LEAST_QUERIES", 2)
+            patch.setattr(pieces, "PIECE_SCORES", 0)
+        ours, exact = solve(inputs, "torch"), solve(inputs, "reference")
     for name in exact:
         assert torch.allclose(ours[name], exact[name], rtol=1e-10, atol=1e-10), name
+
+
+LONG: dict[str, tuple[dict[str, Any], int]] = {
+    "plain": ({}, 0),
+    "causal": ({"causal": True}, 0),
+    "window": ({"half_window": 64}, 128 * 256),
+    "window, causal": ({"half_window": 64, "causal": True}, 128 * 192),
+    "soft cap": ({"softcap": 5.0}, pieces.PIECE_SCORES),
+    "dropout": ({"dropout": 0.1}, pieces.PIECE_SCORES),
+    "alibi": ({"alibi_slopes": torch.ones(4)}, pieces.PIECE_SCORES),
+    "t5": ({"bias_table": torch.zeros(8, 4)}, pieces.PIECE_SCORES),
+}
+
+
+@pytest.mark.parametrize("case", LONG)
+def test_no_matrix_of_a_long_sequence_is_whole(case: str, largest: Any) -> None:
+    """4 heads of 2,048 tokens have 2²⁴ scores. What is hidden costs nothing, what is not comes in pieces."""
+    options, n_scores = LONG[case]
+    rules = Rules(**NO_RULES | options)
+    random = torch.Generator().manual_seed(0)
+    q, k, v, grad = (torch.randn(1, 4, 2048, 8, generator=random) for _ in range(4))
+    table = None if rules.bias_table is None else torch.zeros_like(rules.bias_table)
+    with largest:
+        out, lse = pieces.block_forward(q, k, v, rules, 0)
+        pieces.block_backward(grad, None, q, k, v, out, lse, rules, 0, table)
+    assert largest.numel == max(n_scores, out.numel())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_table_may_hide_distances(backend: Backend, causal: bool, triton_device: torch.device) -> None:
+    """A whole tile of keys may have -inf then, though no mask hides it."""
+    options = {"causal": causal, "bias_max_distance": 8}
+    inputs = draw(Problem((70,), bias_buckets=8, options=options))
+    inputs.leaves["bias_table"][[3, 7]] = float("-inf")  # far behind, far ahead
+    exact = solve(inputs.to(FP64), "reference")
+    inputs = draw(Problem((70,), bias_buckets=8, options=options), triton_device)
+    inputs.leaves["bias_table"][[3, 7]] = float("-inf")
+    found = solve(inputs, backend, (16, 16) if backend == "triton" else None)
+    for name, value in exact.items():
+        assert torch.isfinite(value).all(), name
+        assert torch.allclose(found[name].cpu().double(), value, atol=1e-5), name
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)

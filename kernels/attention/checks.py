@@ -6,6 +6,8 @@ of the bias table.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
@@ -29,6 +31,7 @@ def check_inputs(
 ) -> None:
     """Raise a TypeError or ValueError that names the tensor, what it is, and what was expected."""
     for name, x in (("q", q), ("k", k), ("v", v)):
+        check_tensor(name, x)
         if x.dtype not in _DTYPES:
             raise TypeError(f"{name}: expected float64, float32, float16 or bfloat16, got {x.dtype}")
         if x.dtype != q.dtype:
@@ -60,14 +63,17 @@ def check_inputs(
 def _check_starts(
     name: str, starts: Tensor, max_name: str, longest: int | None, tokens: int, device: torch.device
 ) -> None:
+    check_tensor(name, starts)
     if starts.dtype not in (torch.int32, torch.int64):
         raise TypeError(f"{name}: expected int32 or int64, got {starts.dtype}")
     if starts.dim() != 1 or starts.shape[0] < 1:
         raise ValueError(f"{name}: expected shape (sequences + 1,), got {tuple(starts.shape)}")
     if starts.device != device:
         raise ValueError(f"{name}: expected q's device {device}, got {starts.device}")
-    if longest is not None and longest < 0:
-        raise ValueError(f"{max_name}: expected a length from 0, got {longest}")
+    if longest is not None:
+        _check_integer(max_name, longest)
+        if longest < 0:
+            raise ValueError(f"{max_name}: expected a length from 0, got {longest}")
     if torch.compiler.is_compiling() or not starts.is_cpu:
         return  # looking at the values would wait for the device, or break the graph
     lengths = starts.diff()
@@ -86,9 +92,18 @@ def check_options(
 ) -> None:
     """Raise a TypeError or ValueError that names the option, its value, and what was expected."""
     n_heads = q.shape[1]
+    slopes, table = rules.alibi_slopes, rules.bias_table
+    for name, number in (("scale", rules.scale), ("softcap", rules.softcap), ("dropout", rules.dropout)):
+        if number is not None and not isinstance(number, (int, float)):
+            raise TypeError(f"{name}: expected a number, got {number!r}")
+    for name, integer in (("window", window), ("bias_max_distance", rules.bias_max_distance), ("seed", seed)):
+        if integer is not None:
+            _check_integer(name, integer)
+    for name, x in (("alibi_slopes", slopes), ("bias_table", table), ("sink", sink)):
+        if x is not None:
+            check_tensor(name, x)
     if window is not None and window < 0:
         raise ValueError(f"window: expected a width in tokens from 0, got {window}")
-    slopes, table = rules.alibi_slopes, rules.bias_table
     if slopes is not None and slopes.shape != (n_heads,):
         raise ValueError(
             f"alibi_slopes: expected shape ({n_heads},), one slope a head, got {tuple(slopes.shape)}"
@@ -113,12 +128,27 @@ def check_options(
                 f"bias_max_distance: expected more than {exact}, the distances with buckets of their own, "
                 f"got {rules.bias_max_distance}"
             )
-    if rules.softcap is not None and not rules.softcap > 0:
-        raise ValueError(f"softcap: expected a positive bound, got {rules.softcap}")
+    if not -math.inf < rules.scale < math.inf:
+        raise ValueError(f"scale: expected a finite factor, got {rules.scale}")
+    if rules.softcap is not None and not 0 < rules.softcap < math.inf:
+        raise ValueError(f"softcap: expected a positive, finite bound, got {rules.softcap}")
     if not 0 <= rules.dropout < 1:
         raise ValueError(f"dropout: expected a probability in [0, 1), got {rules.dropout}")
     if rules.dropout > 0 and seed is None:
         raise ValueError("seed: expected an integer, since dropout is more than 0; got None")
+    if seed is not None and not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed: expected an int64, got {seed}")
+
+
+def check_tensor(name: str, x: object) -> None:
+    """Raise a TypeError if it is none."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}: expected a tensor, got {type(x).__name__}")
+
+
+def _check_integer(name: str, x: object) -> None:
+    if not isinstance(x, int):
+        raise TypeError(f"{name}: expected an integer, got {x!r}")
 
 
 def choose_backend(backend: Backend | None, q: Tensor, rules: Rules) -> Backend:
@@ -129,7 +159,7 @@ def choose_backend(backend: Backend | None, q: Tensor, rules: Rules) -> Backend:
         NotImplementedError: the one asked for cannot do this.
     """
     if backend is None:
-        return "triton" if q.is_cuda and triton_lacks(q, rules) is None else "torch"
+        backend = "triton" if q.is_cuda and triton_lacks(q, rules) is None else "torch"
     if backend not in ("triton", "torch", "reference"):
         raise ValueError(f"backend: expected 'triton', 'torch', 'reference' or None, got {backend!r}")
     if backend == "reference":
@@ -177,7 +207,7 @@ def triton_lacks(q: Tensor, rules: Rules) -> str | None:
 
 def torch_lacks(rules: Rules) -> str | None:
     """What keeps the `torch` backend from doing this, in words; None if nothing does."""
-    if rules.alibi_slopes is not None and rules.alibi_slopes.requires_grad:
+    if rules.alibi_slopes is not None and rules.alibi_slopes.requires_grad and torch.is_grad_enabled():
         return "no gradient for alibi_slopes"
     return None
 

@@ -4,7 +4,8 @@ Shapes: T query tokens, H query heads, D head size, rounded up to a power of two
 
 With P = exp(s - lse) and dP = dO V', the gradient of a score is dS = P * (dP - sum_j P dP), and the sum is
 dO . O (Dao 2023): one number a row, dropout included, since O is made of the weights that it left. The
-log-sum-exp's own gradient adds P dlse.
+log-sum-exp's own gradient adds P dlse. Where lse is -inf there is no key: P is 0, and delta is made 0 too,
+since the gradient of, say, lse² is infinite there, and 0 times that would be NaN.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -20,7 +21,8 @@ from .tiles import LOG2_E
 
 @triton.jit(do_not_specialize=["n_rows", "n_heads"])
 def attention_delta(
-    out, grad_out, grad_lse, delta, stride_gt, stride_gh, stride_gd, stride_lt, stride_lh, n_rows, n_heads,
+    out, lse, grad_out, grad_lse, delta, stride_gt, stride_gh, stride_gd, stride_lt, stride_lh,
+    n_rows, n_heads,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr,
 ):  # fmt: skip
     """Compute delta of BLOCK_M rows of (T * H). Grid: (cdiv(T * H, BLOCK_M),)."""
@@ -33,7 +35,9 @@ def attention_delta(
     grad = tl.load(at, mask=inside, other=0.0).to(tl.float32)
     output = tl.load(out + row[:, None] * D + columns[None, :], mask=inside, other=0.0).to(tl.float32)
     from_lse = tl.load(grad_lse + token * stride_lt + head * stride_lh, mask=row < n_rows, other=0.0)
-    tl.store(delta + row, tl.sum(grad * output, 1) - from_lse, mask=row < n_rows)
+    found = tl.sum(grad * output, 1) - from_lse
+    blind = tl.load(lse + row, mask=row < n_rows, other=0.0) == float("-inf")
+    tl.store(delta + row, tl.where(blind, 0.0, found), mask=row < n_rows)
 
 
 @triton.jit

@@ -63,7 +63,7 @@ def _walk(
         )  # fmt: skip
         new_max = tl.maximum(row_max, tl.max(score, 1))
         anchor = new_max
-        if MASKED:
+        if MASKED or BIAS:  # a table too may hold -inf
             # A row that has seen no key yet: -inf - -inf would be NaN.
             anchor = tl.where(new_max == float("-inf"), 0.0, new_max)
         weight = exponential(score - anchor[:, None], FOLDED)

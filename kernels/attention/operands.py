@@ -54,7 +54,7 @@ def score_operands(rules: Rules, dtype: torch.dtype, max_length: int) -> ScoreOp
         if folded:
             bias.mul_(unit)
     arguments = {
-        "slopes": rules.alibi_slopes,
+        "slopes": in_a_row(rules.alibi_slopes),
         "bias": bias,
         "far": far,
         "score_scale": rules.scale * unit,
@@ -70,6 +70,11 @@ def score_operands(rules: Rules, dtype: torch.dtype, max_length: int) -> ScoreOp
         "FOLDED": folded,
     }
     return ScoreOperands(arguments, constants)
+
+
+def in_a_row(x: Tensor | None) -> Tensor | None:
+    """The same values side by side in memory, where kernels look for them; a view may have them elsewhere."""
+    return None if x is None else x.contiguous()
 
 
 def dropout_operands(rules: Rules) -> dict[str, Any]:

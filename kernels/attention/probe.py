@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from ..backend import Backend
-from .checks import check_inputs, check_options, choose_backend
+from .checks import check_inputs, check_options, check_tensor, choose_backend
 from .rules import Rules
 
 Options = tuple[bool, int | None, Tensor | None, Tensor | None, int, float | None, float, Tensor | None]
@@ -128,6 +128,7 @@ def prepare(
         cu_seqlens_k = cu_seqlens_q
         max_length_k = max_length_q if max_length_k is None else max_length_k
     check_inputs(q, k, k, cu_seqlens_q, cu_seqlens_k, max_length_q, max_length_k)
+    check_tensor("lse", lse)
     if lse.shape != q.shape[:2]:
         raise ValueError(f"lse: expected shape {tuple(q.shape[:2])}, one a row, got {tuple(lse.shape)}")
     stat_dtype = torch.promote_types(q.dtype, torch.float32)

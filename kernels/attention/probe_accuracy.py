@@ -41,15 +41,16 @@ def score_arguments(inputs: Inputs) -> dict[str, Any]:
 
 
 def marked_keys(inputs: Inputs) -> Tensor:
-    """(S,) every third key."""
-    return torch.arange(inputs.leaves["k"].shape[0], device=inputs.leaves["k"].device) % 3 == 0
+    """(S,) every third key; a column of something wider."""
+    third = torch.arange(inputs.leaves["k"].shape[0], device=inputs.leaves["k"].device) % 3 == 0
+    return torch.stack([third, ~third], -1)[:, 0]
 
 
 def chosen_rows(inputs: Inputs) -> Tensor:
-    """(n,) every fifth row, last one first, and the last one again."""
+    """(n,) every other row, last one first, and the last one again; a column of something wider."""
     tokens = inputs.leaves["q"].shape[0]
     rows = torch.arange(tokens - 1, -1, -2, device=inputs.leaves["q"].device)
-    return torch.cat([rows, rows[:1]])
+    return torch.stack([torch.cat([rows, rows[:1]])] * 2, -1)[:, 0]
 
 
 def solve_probe(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..backend import Backend
+from .checks import check_tensor
 from .probe import prepare
 from .probe_reference import reference_rows
 from .rows_torch import rows_torch
@@ -86,6 +87,7 @@ def attention_rows(
 
 
 def _check_rows(rows: Tensor, q: Tensor) -> None:
+    check_tensor("rows", rows)
     if rows.dtype not in (torch.int32, torch.int64):
         raise TypeError(f"rows: expected int32 or int64, got {rows.dtype}")
     if rows.dim() != 1:

@@ -64,7 +64,8 @@ def _(q: Tensor, k: Tensor, anchor: Tensor, rows: Tensor, *rest: Any) -> Tensor:
 
 def sequences_of(rows: Tensor, cu_seqlens: Tensor) -> Tensor:
     """(n,) which sequence each packed row belongs to; an empty one has none."""
-    return torch.searchsorted(cu_seqlens, rows.to(cu_seqlens.dtype), right=True) - 1
+    starts, rows = cu_seqlens.contiguous(), rows.to(cu_seqlens.dtype).contiguous()
+    return torch.searchsorted(starts, rows, right=True) - 1
 
 
 def normalise_rows(parts: Tensor, anchor: Tensor, sink: Tensor | None) -> Tensor:

@@ -53,7 +53,8 @@ def rows_triton(
         return found.zero_()
     tile = rows_tile(head_size)
     n_blocks = triton.cdiv(max_length_k, tile.block_n)
-    anchor = anchor.contiguous()
+    anchor, rows = anchor.contiguous(), rows.contiguous()
+    cu_seqlens_q, cu_seqlens_k = cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
     with torch.cuda.device_of(q):
         # Queries may be farther from their keys than max_length_k, so that the bias line is made in full.
         scores = score_operands(rules, q.dtype, farthest_bucketed(bias_max_distance))

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from ..backend import Backend
+from .checks import check_tensor
 from .probe import prepare
 from .probe_reference import reference_statistics
 from .statistics_torch import statistics_torch
@@ -132,6 +133,7 @@ def attention_statistics(
 
 
 def _check_marked(marked: Tensor, k: Tensor) -> None:
+    check_tensor("marked", marked)
     if marked.dtype != torch.bool:
         raise TypeError(f"marked: expected bool, got {marked.dtype}")
     if marked.shape != k.shape[:1]:

@@ -95,7 +95,7 @@ def _walk_keys(
         )  # fmt: skip
         exponent = score - anchor[:, None]
         if MASKED or BIAS:  # a table too may hold -inf
-            exponent = tl.maximum(exponent, HIDDEN)
+            exponent = tl.where(exponent < HIDDEN, HIDDEN, exponent)  # NaN stays, which a maximum may lose
         part = exponential(exponent, FOLDED)
         total += partial_sums(part, PARTS)
         product += partial_sums(part * exponent, PARTS)
@@ -176,7 +176,7 @@ def attention_row_statistics(
     mean = tl.sum(product, 1) / total
     nats = (tl.log2(total) - mean) * LN_2 if FOLDED else tl.log2(total) * LN_2 - mean
     # Where one key is all that there is, the difference of two roundings is not its entropy.
-    nats = tl.where(peak == total, 0.0, tl.maximum(nats, 0.0))
+    nats = tl.where((peak == total) | (nats < 0.0), 0.0, nats)
     tl.store(entropy + row, nats, mask=inside)
     tl.store(distance + row, tl.sum(path, 1) / total, mask=inside)
     if SINK:

@@ -14,7 +14,7 @@ import triton
 from torch import Tensor
 
 from ..device import Tile, target_of
-from .operands import score_operands
+from .operands import in_a_row, score_operands
 from .probe import score_rules
 from .statistics_kernels import attention_received, attention_row_statistics
 from .statistics_tiles import StatisticsKernel, is_thin, partial_sums_a_row, statistics_tile
@@ -73,6 +73,8 @@ def statistics_triton(
     """
     rules = score_rules(causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale)
     n_heads = q.shape[1]
+    sink, marked = in_a_row(sink), in_a_row(marked)
+    cu_seqlens_q, cu_seqlens_k = cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
     n_sequences = cu_seqlens_q.shape[0] - 1
     shapes = _shapes(q, k, marked, received)
     found = [torch.empty(shape, dtype=torch.float32, device=q.device) for shape in shapes]

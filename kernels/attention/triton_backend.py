@@ -18,7 +18,7 @@ from .backward_key_value import attention_backward_key_value
 from .backward_query import attention_backward_query
 from .delta import attention_delta
 from .forward import attention_forward
-from .operands import bucket_line, dropout_operands, score_operands
+from .operands import bucket_line, dropout_operands, in_a_row, score_operands
 from .rules import Rules
 from .tile_sizes import Kernel, attention_tile
 
@@ -80,6 +80,7 @@ def attention_triton(
         causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, dropout, seed
     )
     n_heads, head_size = q.shape[1:]
+    sink, cu_seqlens_q, cu_seqlens_k = in_a_row(sink), cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
     out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     lse = torch.empty(q.shape[:2], dtype=torch.float32, device=q.device)
     n_sequences = cu_seqlens_q.shape[0] - 1
@@ -141,6 +142,7 @@ def attention_triton_backward(
     )
     n_heads, head_size = q.shape[1:]
     n_kv_heads = k.shape[1]
+    cu_seqlens_q, cu_seqlens_k = cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
     n_sequences = cu_seqlens_q.shape[0] - 1
     grad_q, grad_k, grad_v = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
     grad_sink = q.new_empty(0) if sink is None else torch.zeros_like(sink)
@@ -170,7 +172,7 @@ def attention_triton_backward(
             **scores.arguments, **scores.constants, **dropout_operands(rules),
         }  # fmt: skip
         attention_delta[(triton.cdiv(lse.numel(), DELTA_ROWS),)](
-            out, grad_out, grad_lse, delta, *grad_out.stride(), *grad_lse.stride(), lse.numel(), n_heads,
+            out, lse, grad_out, grad_lse, delta, *grad_out.stride(), *grad_lse.stride(), lse.numel(), n_heads,
             D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_M=DELTA_ROWS,
             num_warps=4, num_stages=1, **FUSED,
         )  # fmt: skip

@@ -69,7 +69,23 @@ REFUSED: dict[str, tuple[type[Exception], str, Callable[[dict[str, Any]], dict[s
     ),
     "sink of another shape": (ValueError, r"sink: .*\(4,\).*got \(2,\)", lambda a: {"sink": torch.ones(2)}),
     "integer sink": (TypeError, r"sink: expected floating", lambda a: {"sink": torch.ones(4).long()}),
-    "no cap": (ValueError, r"softcap: expected a positive bound, got 0", lambda a: {"softcap": 0.0}),
+    "no cap": (ValueError, r"softcap: expected a positive, finite bound, got 0", lambda a: {"softcap": 0.0}),
+    "a cap that caps nothing": (ValueError, r"softcap: .*got inf", lambda a: {"softcap": float("inf")}),
+    "no number to scale by": (ValueError, r"scale: .*got nan", lambda a: {"scale": float("nan")}),
+    "a word": (TypeError, r"scale: expected a number, got 'x'", lambda a: {"scale": "x"}),
+    "half a token": (TypeError, r"window: expected an integer, got 8\.5", lambda a: {"window": 8.5}),
+    "half a distance": (
+        TypeError,
+        r"bias_max_distance: expected an int",
+        lambda a: {"bias_max_distance": 9.5},
+    ),
+    "half a length": (TypeError, r"max_length_q: expected an integer", lambda a: {"max_length_q": 9.5}),
+    "half a seed": (TypeError, r"seed: expected an integer", lambda a: {"dropout": 0.1, "seed": 1.5}),
+    "too great a seed": (ValueError, r"seed: expected an int64", lambda a: {"dropout": 0.1, "seed": 2**63}),
+    "a number for a sink": (TypeError, r"sink: expected a tensor, got float", lambda a: {"sink": 1.0}),
+    "a list of slopes": (TypeError, r"alibi_slopes: .*got list", lambda a: {"alibi_slopes": [1, 2, 3, 4]}),
+    "a list of starts": (TypeError, r"cu_seqlens_q: .*got list", lambda a: {"cu_seqlens_q": [0, 3, 5]}),
+    "no queries": (TypeError, r"q: expected a tensor, got NoneType", lambda a: {"q": None}),
     "certain dropout": (ValueError, r"dropout: .*got 1", lambda a: {"dropout": 1.0, "seed": 0}),
     "dropout without seed": (ValueError, r"seed: expected an integer", lambda a: {"dropout": 0.1}),
     "unknown backend": (ValueError, r"backend: expected 'triton'.*'cuda'", lambda a: {"backend": "cuda"}),
@@ -98,6 +114,10 @@ def test_a_backend_says_what_it_cannot_do_and_who_can(triton_device: torch.devic
         with pytest.raises(NotImplementedError, match=message):
             attention(**on(device, good()), alibi_slopes=slopes, backend=backend)
     slopes = torch.ones(4, requires_grad=True)
+    with pytest.raises(NotImplementedError, match="no gradient for alibi_slopes; use 'reference'"):
+        attention(**good(), alibi_slopes=slopes)
+    with torch.no_grad():
+        attention(**good(), alibi_slopes=slopes)
     attention(**good(), alibi_slopes=slopes, backend="reference").sum().backward()
     assert slopes.grad is not None
 

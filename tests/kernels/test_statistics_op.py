@@ -31,12 +31,14 @@ REFUSED: dict[str, tuple[type[Exception], str, Change]] = {
     "sink of another shape": (ValueError, r"sink: .*4", lambda a: {"sink": torch.ones(3)}),
     "unknown backend": (ValueError, r"backend: expected 'triton'.*'cuda'", lambda a: {"backend": "cuda"}),
 }
-REFUSED_MARKS: dict[str, tuple[type[Exception], str, Tensor]] = {
+REFUSED_MARKS: dict[str, tuple[type[Exception], str, Any]] = {
     "numbers": (TypeError, r"marked: expected bool, got torch\.float32", torch.ones(5)),
+    "a list": (TypeError, r"marked: expected a tensor, got list", [True] * 5),
     "too few": (ValueError, r"marked: expected shape \(5,\), one a key", torch.ones(4, dtype=torch.bool)),
 }
-REFUSED_ROWS: dict[str, tuple[type[Exception], str, Tensor]] = {
+REFUSED_ROWS: dict[str, tuple[type[Exception], str, Any]] = {
     "reals": (TypeError, r"rows: expected int32 or int64", torch.ones(2)),
+    "a list": (TypeError, r"rows: expected a tensor, got list", [0]),
     "a matrix": (ValueError, r"rows: expected shape \(rows,\)", torch.ones(2, 2, dtype=torch.int64)),
     "one too many": (ValueError, r"rows: expected rows of q from 0 to 4, got 5", torch.tensor([1, 5])),
     "a negative one": (ValueError, r"rows: expected rows of q from 0 to 4, got -1", torch.tensor([1, -1])),

@@ -113,7 +113,7 @@ def problems(draw: st.DrawFn) -> Problem:
     if draw(st.booleans()):
         options["window"] = draw(st.integers(0, 50))
     if draw(st.booleans()):
-        options["scale"] = draw(st.floats(0.05, 1.0))
+        options["scale"] = draw(st.floats(-1.0, 1.0))
     if draw(st.booleans()):
         options["softcap"] = draw(st.floats(0.5, 60.0))
     if draw(st.booleans()):

@@ -179,7 +179,7 @@ class GpuStopwatch(Stopwatch):
     """
 
     cold_rounds = 30
-    _LONGEST_HOLD = 20e-3
+    _LONGEST_HOLD = 0.1
 
     def __init__(self, device: torch.device, shortest: float = 50e-6) -> None:
         self._device = device

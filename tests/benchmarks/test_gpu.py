@@ -75,6 +75,7 @@ def test_the_plan_is_under_ten_minutes_and_adds_up() -> None:
     assert [stage.name for stage in stages] == ["tests", "tuning", "bench"]
     assert sum(stage.seconds for stage in stages) + MARGIN == pytest.approx(SECONDS)
     assert SECONDS < 600
+    assert sum(operation.gpu_seconds for operation in operations()) <= stages[-1].seconds
     with pytest.raises(ValueError, match="seconds"):
         plan(MARGIN, cpu=False)
 

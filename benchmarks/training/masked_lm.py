@@ -17,7 +17,7 @@ from torch import Tensor
 
 from xformer.data.shards import TokenShards
 from xformer.run_config import RunConfig
-from xformer.tokenizer.special import EOS_ID, FIRST_BYTE_ID
+from xformer.tokenizer.special import BOS_ID, EOS_ID, FIRST_BYTE_ID
 from xformer.training.precision import autocast, choose_precision
 
 from .bert import IGNORED, Precision, bert_config, descend, hide, masked_lm_model, optimizer_of
@@ -59,7 +59,10 @@ def padded_batches(shards: TokenShards, seed: int) -> Batches:
 
 
 def block_batches(shards: TokenShards, seed: int) -> Batches:
-    """Texts in random order end to end, `</s>` after each, cut into blocks, `BLOCKS` a step, for ever."""
+    """Texts in random order end to end, each `<s>` text `</s>`, cut into blocks, `BLOCKS` a step, for ever.
+
+    So does Hugging Face's example of pretraining (run_mlm.py), and so is the model asked afterwards.
+    """
     rng = np.random.default_rng(seed)
     blocks = _blocks(shards, rng)
     while True:
@@ -70,8 +73,8 @@ def block_batches(shards: TokenShards, seed: int) -> Batches:
 
 
 def _blocks(shards: TokenShards, rng: np.random.Generator) -> NDArray[np.int32]:
-    end = np.array([EOS_ID], dtype=np.int32)
-    parts = [part for example in rng.permutation(len(shards)) for part in (shards[int(example)], end)]
+    begin, end = (np.array([special], dtype=np.int32) for special in (BOS_ID, EOS_ID))
+    parts = [part for number in rng.permutation(len(shards)) for part in (begin, shards[int(number)], end)]
     stream = np.concatenate(parts)
     # A corpus of less than a block is repeated until it is one.
     stream = np.tile(stream, -(-BLOCK // len(stream))) if len(stream) < BLOCK else stream

@@ -24,6 +24,7 @@ from xformer.benchmarks.training.bench import Options, run_all
 from xformer.benchmarks.training.bert import IGNORED, RATE, bert_config, hide
 from xformer.benchmarks.training.clock import Work, train_by_the_clock
 from xformer.benchmarks.training.flops import Cost
+from xformer.benchmarks.training.masked_lm import BLOCK, block_batches
 from xformer.benchmarks.training.picture import draw
 from xformer.benchmarks.training.prepared import prepared
 from xformer.benchmarks.training.quality import Bert, Quality, Questions, QuestionSize, padded
@@ -208,6 +209,23 @@ def test_padding() -> None:
     expected = [[BOS_ID, 7, 8, 9, EOS_ID], [BOS_ID, 11, 12, EOS_ID, PAD_ID]]
     assert ids.tolist() == [*expected, [BOS_ID, 10, EOS_ID, PAD_ID, PAD_ID]]
     assert mask.sum(1).tolist() == [5, 4, 3]
+
+
+def test_blocks_hold_every_text_as_it_is_asked_later(shards: TokenShards) -> None:
+    texts = {tuple(shards[number].tolist()) for number in range(len(shards))}
+    batches = block_batches(shards, seed=0)
+    blocks = torch.cat([next(batches)[0] for _ in range(4)]).tolist()
+    found = 0
+    for block in blocks:
+        assert len(block) == BLOCK
+        for begin, end in itertools.pairwise(
+            [*[i for i, token in enumerate(block) if token == BOS_ID], BLOCK]
+        ):
+            text = block[begin + 1 : end]
+            if text and text[-1] == EOS_ID:  # not cut off where the block ends
+                assert tuple(text[:-1]) in texts
+                found += 1
+    assert found > len(blocks)
 
 
 def test_what_is_asked(shards: TokenShards, ready: tuple[RunDirectory, RunConfig]) -> None:

@@ -7,6 +7,8 @@ Shapes: K rows, C width, V vocabulary.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,17 +31,18 @@ def are_few(rows: Tensor, rule: Rule) -> bool:
 
 def composed_items(rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule) -> Tensor:
     """Losses (K,), 0 where ignored; arguments as in `torch_backend.walk`."""
-    return _cross_entropy(rows, weight, bias, targets, rule, "none")
+    return composed(rows, weight, bias, targets, rule, "none")
 
 
-def composed_sum(rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule) -> Tensor:
-    """The sum of the losses, for callers who do not ask for each."""
-    return _cross_entropy(rows, weight, bias, targets, rule, "sum")
-
-
-def _cross_entropy(
-    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule, reduction: str
+def composed(
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    rule: Rule,
+    reduction: Literal["mean", "sum", "none"],
 ) -> Tensor:
+    """The losses, or their sum or mean, for callers who do not ask for each; a mean of none is NaN."""
     return F.cross_entropy(
         F.linear(rows, weight, bias),
         targets,

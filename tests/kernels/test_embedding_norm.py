@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from xformer.kernels import embedding_norm
+from xformer.kernels import embedding_norm, layer_norm
 from xformer.kernels.agreement import compare, solve
 from xformer.kernels.backend import Backend
 
@@ -92,6 +92,25 @@ def test_runs_of_a_token(runs: str, short_chunks: None, triton_device: torch.dev
     rows = torch.randint(-50, 50, (len(index), 6)).float().to(triton_device)
     expected = torch.zeros(6, 6, device=triton_device).index_add(0, index, rows)
     assert torch.equal(table_gradient(index, rows, torch.empty(6, 6, device=triton_device)), expected)
+
+
+def test_runs_of_rows_that_are_wider_than_a_program(short_chunks: None, triton_device: torch.device) -> None:
+    from xformer.kernels.embedding_norm_triton import table_gradient
+
+    index = torch.tensor([1, 0, 1, 1, 2, 1, 1], device=triton_device)
+    rows = torch.randint(-50, 50, (7, 1030)).float().to(triton_device)
+    expected = torch.zeros(3, 1030, device=triton_device).index_add(0, index, rows)
+    assert torch.equal(table_gradient(index, rows, torch.empty_like(expected)), expected)
+
+
+@pytest.mark.parametrize("backend", ["triton", "torch", "reference"])
+def test_a_sum_is_rounded_before_it_is_normalised(backend: Backend, triton_device: torch.device) -> None:
+    device = triton_device if backend == "triton" else "cpu"
+    leaves, arguments, _ = problem(dtype=torch.float16, device=device)
+    found = embedding_norm(**{**leaves, **arguments}, backend=backend)
+    total = leaves["table"][arguments["tokens"]] + leaves["position_table"][arguments["positions"]]
+    expected = layer_norm(total, leaves["weight"], leaves["bias"], eps=1e-5, backend=backend)
+    assert torch.equal(found, expected)
 
 
 def test_chunks_of_the_usual_length(triton_device: torch.device) -> None:

@@ -127,6 +127,19 @@ def test_the_reference_is_the_known_definition() -> None:
     )
 
 
+@pytest.mark.parametrize("backend", ["triton", "torch", "reference"])
+@EACH
+def test_a_sum_is_rounded_before_it_is_normalised(
+    norm: Norm, backend: Backend, triton_device: torch.device
+) -> None:
+    """What is normalised is the sum that is returned, and that the backward pass will normalise again."""
+    device = triton_device if backend == "triton" else torch.device("cpu")
+    leaves, _ = problem(norm, 9, 40, torch.float16, residual=torch.float16, device=device)
+    out, total = norm(**leaves, eps=1e-5, backend=backend)
+    assert not torch.equal(total.float(), leaves["x"].float() + leaves["residual"].float())
+    assert torch.equal(out, norm(total, *_rest(leaves), eps=1e-5, backend=backend))
+
+
 @EACH
 def test_weights_may_be_wider_than_tokens(norm: Norm, triton_device: torch.device) -> None:
     leaves, grads = problem(norm, 6, 20, torch.float16, device=triton_device)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from xformer.kernels import attention, glu, linear_cross_entropy
+from xformer.kernels import attention, glu, linear_cross_entropy, squared_relu
 from xformer.kernels.accuracy import Inputs, Problem, draw, errors, solve
 from xformer.kernels.agreement import compare
 from xformer.kernels.attention.probe_accuracy import probe_errors, solve_probe
@@ -100,6 +100,15 @@ def test_statistics(dtype: torch.dtype, triton_device: torch.device) -> None:
         assert error.kernel <= 2 * error.allowed, f"{name}: {error}, allowed {error.allowed}"
 
 
+def test_statistics_of_wide_heads(triton_device: torch.device) -> None:
+    """In fp32 these are multiplied from memory, 64 columns at a time. Here in blocks that are no squares."""
+    problem = Problem((40, 3), (60, 6), 2, 2, 72, layout="transposed", options={"causal": True})
+    inputs = mixed(draw(problem, triton_device))
+    assert inputs.leaves["q"].stride(2) > 1 < inputs.leaves["k"].stride(2)
+    for name, error in probe_errors(inputs, solve_probe(inputs, "triton", block=(16, 32))).items():
+        assert error.kernel <= 2 * error.allowed, f"{name}: {error}, allowed {error.allowed}"
+
+
 @pytest.mark.parametrize("activation", get_args(Activation))
 def test_every_activation_and_its_derivative(activation: Activation, triton_device: torch.device) -> None:
     # 0 too, where some derivatives jump; gradients of a width that is no power of two, heads innermost.
@@ -110,10 +119,17 @@ def test_every_activation_and_its_derivative(activation: Activation, triton_devi
     assert all(error.passes for error in found.values()), found
 
 
+def test_the_squared_relu_of_any_strides(triton_device: torch.device) -> None:
+    x, grad = (with_strides(torch.randn(7, 70, device=triton_device), 1, 0) for _ in range(2))
+    found = compare(squared_relu, {"x": x}, {}, (grad,), "triton")
+    assert all(error.passes for error in found.values()), found
+
+
 def test_more_shares_than_are_added_at_once(triton_device: torch.device) -> None:
     from xformer.kernels.norm_triton import REDUCED_ROWS, add_shares
 
-    shares = torch.randint(-9, 9, (2, 2 * REDUCED_ROWS + 3, 40), device=triton_device).float()
+    # Whole numbers, whose sums are exact in fp32, in any order, and too great for fp16.
+    shares = torch.randint(-60_000, 60_000, (2, 2 * REDUCED_ROWS + 3, 40), device=triton_device).float()
     weight, bias = torch.empty(2, 40, device=triton_device)
     add_shares(shares, weight, bias)
     assert torch.equal(torch.stack((weight, bias)), shares.sum(1))
@@ -130,3 +146,48 @@ def test_every_entry_of_a_vocabulary_may_be_the_target(
     found = linear_cross_entropy(rows, weight, targets, reduction="none", backend="triton")
     expected = F.cross_entropy(rows.double() @ weight.double().T, targets, reduction="none")
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", BOTH, ids=["fp32", "fp16"])
+def test_a_slice_of_several_blocks(dtype: torch.dtype, triton_device: torch.device) -> None:
+    """Of rows and columns, in every kernel; sizes as usual, so that all is one slice."""
+    from xformer.kernels.linear_cross_entropy.triton_backend import GRADIENT_BLOCK, STATISTICS_BLOCK
+
+    n_rows, vocabulary = 2 * GRADIENT_BLOCK[0] + 5, STATISTICS_BLOCK + 52
+    leaves = {
+        "hidden": torch.randn(n_rows, 4, dtype=dtype, device=triton_device),
+        "weight": torch.randn(vocabulary, 4, dtype=dtype, device=triton_device),
+        "bias": torch.randn(vocabulary, dtype=dtype, device=triton_device),
+    }
+    targets = torch.arange(n_rows, device=triton_device) * (vocabulary // n_rows)
+    arguments = {"targets": targets, "label_smoothing": 0.2, "reduction": "none"}
+    grads = (torch.linspace(-1, 2, n_rows, device=triton_device),)
+    found = compare(linear_cross_entropy, leaves, arguments, grads, "triton")
+    assert all(error.passes for error in found.values()), found
+
+
+@pytest.mark.parametrize("height", [80.0, -60.0], ids=["great", "small"])
+def test_a_steep_z_loss_does_not_overflow_fp16(height: float, triton_device: torch.device) -> None:
+    """Its gradient is 2 lse times that of the softmax, here over a hundred times, and fp16 ends at 65,504."""
+    leaves = {
+        "hidden": torch.randn(6, 8, dtype=torch.float16, device=triton_device),
+        "weight": torch.randn(20, 8, dtype=torch.float16, device=triton_device),
+        "bias": torch.full((20,), height - 20, dtype=torch.float16, device=triton_device),
+    }
+    leaves["bias"][19] = height  # nearly all of every row's weight
+    arguments = {"targets": torch.arange(6, device=triton_device), "z_loss": 1.0, "reduction": "none"}
+    grads = (torch.linspace(-1.0, -0.5, 6, device=triton_device),)
+    found = compare(linear_cross_entropy, leaves, arguments, grads, "triton")
+    assert all(error.passes for error in found.values()), found
+
+
+def test_the_gradient_of_a_rare_token_survives_fp16(triton_device: torch.device) -> None:
+    """A probability of 1 in 10 million, which fp16 would round by a fifth, counts where rows are many."""
+    logits = torch.tensor([0.0, -16.0, -16.25, -16.5], dtype=torch.float16, device=triton_device)
+    rows = torch.full((1, 16), 64.0, dtype=torch.float16, device=triton_device)
+    weight = torch.zeros(4, 16, dtype=torch.float16, device=triton_device, requires_grad=True)
+    targets = torch.zeros(1, dtype=torch.int64, device=triton_device)
+    loss = linear_cross_entropy(rows, weight, targets, bias=logits, backend="triton")
+    (grad,) = torch.autograd.grad(loss, weight, torch.tensor(2.0**14, device=triton_device))
+    expected = logits.double().softmax(0)[1:, None] * 64 * 2**14
+    torch.testing.assert_close(grad[1:].double(), expected.expand(3, 16), rtol=2e-3, atol=0.0)

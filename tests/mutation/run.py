@@ -29,6 +29,7 @@ from tests.mutation.mutant import Group, Mutant, MutantError
 from tests.mutation.mutants import (
     attention,
     attention_backward,
+    embedding_norm,
     linear_cross_entropy,
     norms,
     pointwise,
@@ -41,6 +42,7 @@ GROUPS: tuple[Group, ...] = (
     *attention_backward.GROUPS,
     *statistics.GROUPS,
     *norms.GROUPS,
+    *embedding_norm.GROUPS,
     *pointwise.GROUPS,
     *linear_cross_entropy.GROUPS,
 )

@@ -6,7 +6,6 @@ from tests.mutation.mutant import Group, Mutant
 
 _FOLDER = "kernels/attention"
 _FORWARD = f"{_FOLDER}/forward.py"
-_DELTA = f"{_FOLDER}/delta.py"
 _SCORES = f"{_FOLDER}/scores.py"
 _TILES = f"{_FOLDER}/tiles.py"
 _KEEP = f"{_FOLDER}/keep.py"
@@ -182,6 +181,18 @@ SHARED = Group(
             "BLOCK_D, BLOCK_D, MASK_ROWS",
             "columns beyond the head read",
         ),
+        Mutant(
+            _TILES,
+            "left = load_tile(a, a_rows, columns, stride_at, stride_ad, n_a,",
+            "left = load_tile(a, a_rows, columns, stride_at, 1, n_a,",
+            "products by parts expect dense columns",
+        ),
+        Mutant(
+            _TILES,
+            "right = load_tile(b, b_rows, columns, stride_bt, stride_bd, n_b,",
+            "right = load_tile(b, b_rows, columns, stride_bt, 1, n_b,",
+            "the same of their second factor",
+        ),
         Mutant(_KEEP, ">= threshold.to(", "< threshold.to(", "dropped and kept exchanged"),
         Mutant(_KEEP, "high = (row >> 32)", "high = (row >> 31)", "upper word of a row"),
         Mutant(_OPERANDS, "bias.mul_(unit)", "bias.mul_(1.0)", "table to another base"),
@@ -190,25 +201,6 @@ SHARED = Group(
             '"seed_high": (rules.seed >> 32) & WORD',
             '"seed_high": (rules.seed >> 33) & WORD',
             "upper word of the seed",
-        ),
-        Mutant(_DELTA, "- from_lse, mask", "+ from_lse, mask", "sign of the log-sum-exp's gradient"),
-        Mutant(
-            _DELTA,
-            "token * stride_lt + head * stride_lh",
-            "token * stride_lt + head",
-            "a dense log-sum-exp gradient expected",
-        ),
-        Mutant(
-            _DELTA,
-            "token[:, None] * stride_gt + head[:, None] * stride_gh",
-            "token[:, None] * stride_gt + head[:, None] * D",
-            "a dense gradient expected",
-        ),
-        Mutant(
-            _DELTA,
-            'float("inf"), value * LOG2_E if FOLDED',
-            'float("-inf"), value * LOG2_E if FOLDED',
-            "-inf - -inf in a row that sees nothing",
         ),
         Mutant(
             _LAUNCH,
@@ -221,12 +213,6 @@ SHARED = Group(
             "blocks_kv = triton.cdiv(max_length_k",
             "blocks_kv = triton.cdiv(max_length_q",
             "as many blocks of keys as of queries",
-        ),
-        Mutant(
-            _LAUNCH,
-            "partial.sum((0, 2))",
-            "partial[:, :, :1].sum((0, 2))",
-            "table's gradient from first blocks alone",
         ),
     ),
 )

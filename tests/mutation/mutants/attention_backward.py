@@ -1,4 +1,4 @@
-"""Ways to break attention's backward kernels."""
+"""Ways to break attention's backward kernels: of keys and values, of queries, of a table, and delta."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ _FOLDER = "kernels/attention"
 _KEY_VALUE = f"{_FOLDER}/backward_key_value.py"
 _QUERY = f"{_FOLDER}/backward_query.py"
 _BIAS = f"{_FOLDER}/bias_gradient.py"
+_DELTA = f"{_FOLDER}/delta.py"
+_LAUNCH = f"{_FOLDER}/triton_backend.py"
 
 _TESTS = (
     "tests/kernels/test_mutation_guards.py",
@@ -162,6 +164,17 @@ QUERY = Group(
             "grad_base = grad_out + start_q * stride_qt",
             "gradient found by the queries' stride",
         ),
+    ),
+)
+
+TABLE = Group(
+    "attention_bias_gradient",
+    (
+        "tests/kernels/test_mutation_guards.py::test_every_option_at_once",
+        "tests/kernels/test_triton.py::test_each_option",
+        "tests/kernels/test_triton.py::test_tables_of_any_size",
+    ),
+    (
         Mutant(
             _QUERY,
             "table = add_to_buckets(table, carried + behind,",
@@ -192,7 +205,147 @@ QUERY = Group(
             "distance = nearest + 1 + tl.arange(0, SIZE)",
             "buckets one distance off",
         ),
+        Mutant(
+            _BIAS,
+            "tl.where(column < diagonal, turned, 0.0)",
+            "tl.where(column <= diagonal, turned, 0.0)",
+            "a diagonal's first element counted twice",
+        ),
+        Mutant(
+            _BIAS,
+            "return ahead, behind",
+            "return behind, ahead",
+            "sums ahead and behind exchanged",
+        ),
+        Mutant(
+            _BIAS,
+            "buckets + far + tl.minimum(tl.maximum(distance, -far), far)",
+            "buckets + far - tl.minimum(tl.maximum(distance, -far), far)",
+            "buckets of the opposite direction",
+        ),
+        Mutant(
+            _BIAS,
+            "tl.minimum(tl.maximum(distance, -far), far)",
+            "tl.minimum(tl.maximum(distance, -(far // 2)), far // 2)",
+            "what is far counted as if it were near",
+        ),
+        Mutant(_BIAS, "return table + tl.sum(", "return tl.sum(", "only the last sums kept"),
+        Mutant(_QUERY, "carried = ahead\n", "carried += ahead\n", "carried sums carried on"),
+        Mutant(
+            _QUERY,
+            "nearest = start - origin",
+            "nearest = start - origin + 1",
+            "sums one distance off inside the walk",
+        ),
+        Mutant(
+            _LAUNCH,
+            "partial.sum((0, 2))",
+            "partial[:, :, :1].sum((0, 2))",
+            "gradient from first blocks alone",
+        ),
+        Mutant(
+            _LAUNCH,
+            "partial.sum((0, 2))",
+            "partial[:1].sum((0, 2))",
+            "gradient from the first sequence alone",
+        ),
+        Mutant(
+            _LAUNCH,
+            "bucket_line(table.shape[0], bias_max_distance, not causal,",
+            "bucket_line(table.shape[0], bias_max_distance, causal,",
+            "buckets of the other kind of attention",
+        ),
     ),
 )
 
-GROUPS = (KEY_VALUE, QUERY)
+DELTA = Group(
+    "attention_delta",
+    (
+        "tests/kernels/test_mutation_guards.py::test_the_gradient_of_lse_may_have_any_strides",
+        "tests/kernels/test_mutation_guards.py::test_rows_that_see_nothing",
+        "tests/kernels/test_mutation_guards.py::test_every_option_at_once",
+    ),
+    (
+        Mutant(
+            _DELTA,
+            "tl.sum(grad * output, 1) - from_lse",
+            "tl.sum(grad * output, 1) + from_lse",
+            "sign of the log-sum-exp's gradient",
+        ),
+        Mutant(
+            _DELTA,
+            "tl.sum(grad * output, 1) - from_lse",
+            "tl.sum(grad * output, 1)",
+            "gradient of the log-sum-exp dropped",
+        ),
+        Mutant(
+            _DELTA,
+            "tl.sum(grad * output, 1) - from_lse",
+            "tl.max(grad * output, 1) - from_lse",
+            "largest product instead of their sum",
+        ),
+        Mutant(
+            _DELTA,
+            "token * stride_lt + head * stride_lh",
+            "token * stride_lt + head",
+            "a dense log-sum-exp gradient expected",
+        ),
+        Mutant(
+            _DELTA,
+            "token * stride_lt + head * stride_lh",
+            "token * n_heads + head * stride_lh",
+            "the same of its tokens",
+        ),
+        Mutant(
+            _DELTA,
+            "token[:, None] * stride_gt + head[:, None] * stride_gh",
+            "token[:, None] * stride_gt + head[:, None] * D",
+            "dense heads of the gradient expected",
+        ),
+        Mutant(
+            _DELTA,
+            "token[:, None] * stride_gt + head[:, None] * stride_gh",
+            "token[:, None] * (n_heads * D) + head[:, None] * stride_gh",
+            "dense tokens of the gradient expected",
+        ),
+        Mutant(
+            _DELTA,
+            "columns[None, :] * stride_gd",
+            "columns[None, :]",
+            "dense columns of the gradient expected",
+        ),
+        Mutant(_DELTA, "head = row % n_heads", "head = row * 0", "gradient of the first head"),
+        Mutant(
+            _DELTA,
+            "tl.load(out + row[:, None] * D",
+            "tl.load(out + token[:, None] * D",
+            "output of another row",
+        ),
+        Mutant(
+            _DELTA,
+            "(columns[None, :] < D)",
+            "(columns[None, :] < D - 1)",
+            "last column left out",
+        ),
+        Mutant(
+            _DELTA,
+            "row = tl.program_id(0).to(tl.int64) * BLOCK_M + tl.arange(0, BLOCK_M)",
+            "row = tl.arange(0, BLOCK_M)",
+            "the first block's rows in every block",
+        ),
+        Mutant(
+            _DELTA,
+            'float("inf"), value * LOG2_E if FOLDED',
+            'float("-inf"), value * LOG2_E if FOLDED',
+            "-inf - -inf in a row that sees nothing",
+        ),
+        Mutant(
+            _DELTA,
+            "value * LOG2_E if FOLDED else value",
+            "value",
+            "log-sum-exp to another base, half precision",
+        ),
+    ),
+)
+
+GROUPS = (KEY_VALUE, QUERY, TABLE, DELTA)

@@ -1,18 +1,19 @@
-"""Ways to break the norms, and the embedding with a norm."""
+"""Ways to break the norms."""
 
 from __future__ import annotations
 
 from tests.mutation.mutant import Group, Mutant
 
 _NORM = "kernels/norm_triton.py"
-_EMBEDDING = "kernels/embedding_norm_triton.py"
+
+_TESTS = (
+    "tests/kernels/test_mutation_guards.py::test_more_shares_than_are_added_at_once",
+    "tests/kernels/test_layer_norm.py",
+)
 
 NORM = Group(
     "norm",
-    (
-        "tests/kernels/test_mutation_guards.py::test_more_shares_than_are_added_at_once",
-        "tests/kernels/test_layer_norm.py",
-    ),
+    _TESTS,
     (
         Mutant(
             _NORM,
@@ -70,91 +71,114 @@ NORM = Group(
         ),
         Mutant(
             _NORM,
+            "slope = tl.load(grad + row * stride_g + columns",
+            "slope = tl.load(grad + row * C + columns",
+            "a dense gradient expected",
+        ),
+        Mutant(
+            _NORM,
+            "value = rounded.to(tl.float32)",
+            "value = value + 0.0",
+            "the sum normalised before it is rounded",
+        ),
+        Mutant(
+            _NORM,
+            "tl.load(residual + row * stride_r",
+            "tl.load(residual + row * C",
+            "a dense residual expected",
+        ),
+        Mutant(
+            _NORM,
+            "at = grad_total + row * stride_t",
+            "at = grad_total + row * C",
+            "a dense gradient of the sum expected",
+        ),
+        Mutant(
+            _NORM,
+            "tl.store(at + step * C, tl.sum(share_b, 0)",
+            "tl.store(at + step * C, tl.sum(share_w, 0)",
+            "weight's share stored for the bias",
+        ),
+    ),
+)
+
+ADD_SHARES = Group(
+    "norm_add_shares",
+    _TESTS,
+    (
+        Mutant(
+            _NORM,
             "acc += tl.load(shares",
             "acc = tl.load(shares",
             "only the last shares added up",
         ),
         Mutant(
             _NORM,
-            "slope = tl.load(grad + row * stride_g + columns",
-            "slope = tl.load(grad + row * C + columns",
-            "a dense gradient expected",
+            "shares += tl.program_id(1) * n_shares * C",
+            "shares += 0 * n_shares * C",
+            "weight's shares for the bias too",
+        ),
+        Mutant(
+            _NORM,
+            "shares += tl.program_id(1) * n_shares * C",
+            "shares += tl.program_id(1) * (n_shares - 1) * C",
+            "bias' shares one program off",
+        ),
+        Mutant(
+            _NORM,
+            "columns = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)",
+            "columns = tl.arange(0, BLOCK_C)",
+            "first columns alone",
+        ),
+        Mutant(
+            _NORM,
+            "for start in range(0, n_shares, BLOCK_P)",
+            "for start in range(0, n_shares - BLOCK_P, BLOCK_P)",
+            "last shares left out",
+        ),
+        Mutant(
+            _NORM,
+            "rows = start + tl.arange(0, BLOCK_P)",
+            "rows = tl.arange(0, BLOCK_P)",
+            "first shares again and again",
+        ),
+        Mutant(
+            _NORM,
+            "inside = (rows < n_shares)[:, None]",
+            "inside = (rows < n_shares - 1)[:, None]",
+            "last program left out",
+        ),
+        Mutant(
+            _NORM,
+            "rows[:, None] * C + columns[None, :], mask=inside, other=0.0)\n    result",
+            "rows[:, None] * BLOCK_C + columns[None, :], mask=inside, other=0.0)\n    result",
+            "as many columns as a block has",
+        ),
+        Mutant(
+            _NORM,
+            "result = tl.sum(acc, 0)",
+            "result = tl.sum(acc.to(tl.float16), 0)",
+            "summed in half precision",
+        ),
+        Mutant(
+            _NORM,
+            "tl.program_id(1) == 0",
+            "tl.program_id(1) == 1",
+            "weight and bias exchanged",
+        ),
+        Mutant(
+            _NORM,
+            "result.to(grad_weight.dtype.element_ty), mask=columns < C)",
+            "result.to(grad_weight.dtype.element_ty), mask=columns < C - 1)",
+            "last column of the weight left out",
+        ),
+        Mutant(
+            _NORM,
+            "norm_add_shares[(triton.cdiv(width, REDUCED_COLUMNS),",
+            "norm_add_shares[(max(1, width // REDUCED_COLUMNS),",
+            "columns that fill no block left out",
         ),
     ),
 )
 
-EMBEDDING_NORM = Group(
-    "embedding_norm",
-    ("tests/kernels/test_embedding_norm.py::test_runs_of_a_token", "tests/kernels/test_embedding_norm.py"),
-    (
-        Mutant(_EMBEDDING, "(which < n_known)", "(which < n_known - 1)", "last row of a table unknown"),
-        Mutant(
-            _EMBEDDING,
-            "value += _gather(position_table",
-            "value -= _gather(position_table",
-            "sign of positions",
-        ),
-        Mutant(
-            _EMBEDDING,
-            "slope = tl.load(grad + row * stride_gt + columns[None, :] * stride_gc",
-            "slope = tl.load(grad + row * C + columns[None, :]",
-            "a dense gradient expected",
-        ),
-        Mutant(
-            _EMBEDDING,
-            "share_w += slope * normal",
-            "share_w = slope * normal",
-            "weight's gradient of the last tile",
-        ),
-        Mutant(
-            _EMBEDDING,
-            "is_head = (begin > 0) & (before == token)",
-            "is_head = (begin < 0) & (before == token)",
-            "a run's later chunks stored as if whole",
-        ),
-        Mutant(
-            _EMBEDDING,
-            "            acc = tl.zeros([BLOCK_C], tl.float32)\n            is_head = False",
-            "            is_head = False",
-            "a run begins with the sum of the one before",
-        ),
-        Mutant(
-            _EMBEDDING,
-            "            is_head = False\n",
-            "            is_head = is_head\n",
-            "every run a later part",
-        ),
-        Mutant(
-            _EMBEDDING,
-            "end = tl.minimum(begin + CHUNK, n)",
-            "end = tl.minimum(begin + CHUNK - 1, n)",
-            "a chunk's last token left out",
-        ),
-        Mutant(
-            _EMBEDDING,
-            "acc = tl.load(tails + chunk.to(tl.int64) * C + columns, mask=inside, other=0.0)",
-            "acc = tl.zeros([BLOCK_C], tl.float32)",
-            "beginning of a long run dropped",
-        ),
-        Mutant(
-            _EMBEDDING,
-            "goes_on = tl.sum(mine.to(tl.int32), 0) == CHUNKS_AT_ONCE",
-            "goes_on = tl.sum(mine.to(tl.int32), 0) > CHUNKS_AT_ONCE",
-            "a long run cut off",
-        ),
-        Mutant(
-            _EMBEDDING,
-            "goes_on & ((begin == 0) | (began_before == 0))",
-            "goes_on & (begin == 0)",
-            "long runs joined in the first chunk alone",
-        ),
-        Mutant(
-            _EMBEDDING,
-            "grad_positions = table_gradient(positions, rows, position_table)",
-            "grad_positions = table_gradient(positions.flip(0), rows, position_table)",
-            "gradients of other positions",
-        ),
-    ),
-)
-
-GROUPS = (NORM, EMBEDDING_NORM)
+GROUPS = (NORM, ADD_SHARES)

@@ -110,10 +110,6 @@ GLU = Group(
         Mutant(_GLU, "(slope * factor * steepness)", "(slope * factor)", "derivative left out"),
         Mutant(_GLU, "(slope * active).to(", "(slope * value).to(", "activation left out backward"),
         Mutant(
-            _GLU, "(2.0 * slope * _positive(value))", "(slope * _positive(value))", "derivative of a square"
-        ),
-        Mutant(_GLU, "(value * value).to(", "(value * 1.0).to(", "square left out"),
-        Mutant(
             _GLU,
             "return x if x.stride(1) == 1 else x.contiguous()",
             "return x",
@@ -122,4 +118,78 @@ GLU = Group(
     ),
 )
 
-GROUPS = (ROTARY, GLU)
+SQUARED_RELU = Group(
+    "squared_relu",
+    (
+        "tests/kernels/test_mutation_guards.py::test_the_squared_relu_of_any_strides",
+        "tests/kernels/test_glu.py",
+    ),
+    (
+        Mutant(_GLU, "(value * value).to(", "(value * 1.0).to(", "square left out"),
+        Mutant(
+            _GLU, "(2.0 * slope * _positive(value))", "(slope * _positive(value))", "derivative of a square"
+        ),
+        Mutant(
+            _GLU,
+            "value = _positive(\n        tl.load(",
+            "value = (\n        tl.load(",
+            "negative numbers squared",
+        ),
+        Mutant(
+            _GLU,
+            "(2.0 * slope * _positive(value))",
+            "(2.0 * slope * value)",
+            "gradient of negative numbers",
+        ),
+        Mutant(
+            _GLU,
+            "tl.load(x + row * stride_xt + column * stride_xf, mask=inside, other=0.0).to(tl.float32)\n    )",
+            "tl.load(x + row * stride_xt + column, mask=inside, other=0.0).to(tl.float32)\n    )",
+            "dense columns expected",
+        ),
+        Mutant(
+            _GLU,
+            "tl.load(x + row * stride_xt + column * stride_xf, mask=inside, other=0.0).to(tl.float32)\n    )",
+            "tl.load(x + row * F + column * stride_xf, mask=inside, other=0.0).to(tl.float32)\n    )",
+            "dense rows expected",
+        ),
+        Mutant(
+            _GLU,
+            "x + row * stride_xt + column * stride_xf, mask=inside, other=0.0).to(tl.float32)\n    slope",
+            "x + row * stride_xt + column, mask=inside, other=0.0).to(tl.float32)\n    slope",
+            "dense columns expected backward",
+        ),
+        Mutant(
+            _GLU,
+            "x + row * stride_xt + column * stride_xf, mask=inside, other=0.0).to(tl.float32)\n    slope",
+            "x + row * F + column * stride_xf, mask=inside, other=0.0).to(tl.float32)\n    slope",
+            "dense rows expected backward",
+        ),
+        Mutant(
+            _GLU,
+            "row * stride_gt + column * stride_gf, mask=inside, other=0.0).to(tl.float32)\n    tl.store",
+            "row * stride_gt + column, mask=inside, other=0.0).to(tl.float32)\n    tl.store",
+            "dense columns of the gradient expected",
+        ),
+        Mutant(
+            _GLU,
+            "row * stride_gt + column * stride_gf, mask=inside, other=0.0).to(tl.float32)\n    tl.store",
+            "row * F + column * stride_gf, mask=inside, other=0.0).to(tl.float32)\n    tl.store",
+            "dense rows of the gradient expected",
+        ),
+        Mutant(
+            _GLU,
+            "squared_relu_forward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))]",
+            "squared_relu_forward[(triton.cdiv(n_rows, rows), max(1, width // block))]",
+            "columns that fill no block left out",
+        ),
+        Mutant(
+            _GLU,
+            "squared_relu_backward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))]",
+            "squared_relu_backward[(max(1, n_rows // rows), triton.cdiv(width, block))]",
+            "rows that fill no block without a gradient",
+        ),
+    ),
+)
+
+GROUPS = (ROTARY, GLU, SQUARED_RELU)

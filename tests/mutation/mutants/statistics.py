@@ -5,7 +5,12 @@ from __future__ import annotations
 from tests.mutation.mutant import Group, Mutant
 
 _KERNELS = "kernels/attention/statistics_kernels.py"
-_TESTS = ("tests/kernels/test_mutation_guards.py::test_statistics", "tests/kernels/test_statistics.py")
+_TESTS = (
+    "tests/kernels/test_mutation_guards.py::test_statistics",
+    "tests/kernels/test_mutation_guards.py::test_statistics_of_wide_heads",
+    "tests/kernels/test_statistics.py",
+)
+_OTHER_HEAD = "(head % (n_heads // group)).to(tl.int64)"
 
 STATISTICS = Group(
     "attention_statistics",
@@ -50,8 +55,8 @@ STATISTICS = Group(
         ),
         Mutant(
             _KERNELS,
-            "exponent = tl.maximum(exponent, HIDDEN)",
-            "exponent = exponent * 1.0",
+            "if MASKED or BIAS:  # a table",
+            "if BIAS and not MASKED:  # a table",
             "0 * -inf at a hidden key",
         ),
         Mutant(
@@ -68,35 +73,199 @@ STATISTICS = Group(
         ),
         Mutant(
             _KERNELS,
+            "query_base, rows, stride_qt, stride_qd, n_rows,",
+            "query_base, rows, stride_qt, 1, n_rows,",
+            "products by parts expect dense columns of queries",
+        ),
+        Mutant(
+            _KERNELS,
+            "key_base, keys, stride_kt, stride_kd, n_keys,\n                D, BLOCK_M",
+            "key_base, keys, stride_kt, 1, n_keys,\n                D, BLOCK_M",
+            "products by parts expect dense columns of keys",
+        ),
+        Mutant(
+            _KERNELS,
+            "first, n_keys, shift, half_window, BLOCK_M, BLOCK_N",
+            "first, n_keys, shift, half_window, BLOCK_N, BLOCK_M",
+            "sides of a block exchanged",
+        ),
+        Mutant(
+            _KERNELS,
+            "tl.store(share + row, 1.0 / total",
+            "tl.store(share + row, total",
+            "share of a weight turned over",
+        ),
+    ),
+)
+
+RECEIVED = Group(
+    "attention_received",
+    _TESTS,
+    (
+        Mutant(
+            _KERNELS,
             "first, n_queries, shift, half_window",
             "first, n_queries, -shift, half_window",
-            "bounds of what keys receive turned the wrong way",
+            "bounds turned the wrong way",
         ),
         Mutant(
             _KERNELS,
             "anchors, share, start_q * n_heads + head,",
             "anchors, share, start_q * n_heads + head // group,",
-            "what keys receive by another head's log-sum-exp",
+            "log-sum-exp of another head",
         ),
         Mutant(
             _KERNELS,
             "(rows + shift)[None, :], n_keys",
             "rows[None, :], n_keys",
-            "what keys receive with beginnings aligned",
+            "beginnings aligned instead of ends",
         ),
+        Mutant(
+            _KERNELS,
+            "key_base, keys, stride_kt, stride_kd, n_rows,",
+            "key_base, keys, stride_kt, 1, n_rows,",
+            "products by parts expect dense columns of keys",
+        ),
+        Mutant(
+            _KERNELS,
+            "query_base, rows, stride_qt, stride_qd, n_queries, D, BLOCK_N",
+            "query_base, rows, stride_qt, 1, n_queries, D, BLOCK_N",
+            "products by parts expect dense columns of queries",
+        ),
+        Mutant(
+            _KERNELS,
+            "part *= tl.load(share + row, mask=inside, other=0.0)[None, :]",
+            "part *= 1.0",
+            "weights not divided by their sum",
+        ),
+        Mutant(
+            _KERNELS,
+            "total += partial_sums(part, PARTS)\n    return total",
+            "total = partial_sums(part, PARTS)\n    return total",
+            "only the last block of queries counts",
+        ),
+        Mutant(
+            _KERNELS,
+            "row = row_base + rows.to(tl.int64) * n_heads",
+            "row = row_base + rows.to(tl.int64)",
+            "rows of one head expected side by side",
+        ),
+        Mutant(
+            _KERNELS,
+            "MASKED and (CAUSAL or WINDOW)",
+            "MASKED and WINDOW",
+            "no mask at the diagonal",
+        ),
+        Mutant(
+            _KERNELS,
+            "if CAUSAL or WINDOW or part > 0:",
+            "if WINDOW or part > 0:",
+            "blocks at the diagonal left out",
+        ),
+        Mutant(
+            _KERNELS,
+            "first, n_queries, shift, half_window, BLOCK_N, BLOCK_M",
+            "first, n_queries, shift, half_window, BLOCK_M, BLOCK_N",
+            "sides of a block exchanged",
+        ),
+        Mutant(
+            _KERNELS,
+            "(head // group).to(tl.int64) * stride_kh\n    key, key_rest",
+            f"{_OTHER_HEAD} * stride_kh\n    key, key_rest",
+            "keys of another group's head",
+        ),
+        Mutant(
+            _KERNELS,
+            "+ head, tl.sum(total, 1), mask=keys < n_keys)",
+            "+ head, tl.sum(total, 1), mask=keys < n_keys - 1)",
+            "last key of a sequence left out",
+        ),
+    ),
+)
+
+ROWS = Group(
+    "attention_rows",
+    _TESTS,
+    (
         Mutant(
             _KERNELS,
             "position = (token - start_q).to(tl.int32) + n_keys - n_queries",
             "position = (token - start_q).to(tl.int32)",
-            "chosen rows with beginnings aligned",
+            "beginnings aligned instead of ends",
         ),
         Mutant(
             _KERNELS,
             "mask=columns < D, other=0.0).to(tl.float32)",
             "mask=columns < D - 1, other=0.0).to(tl.float32)",
-            "chosen rows without a head's last column",
+            "last column of a head left out",
+        ),
+        Mutant(
+            _KERNELS,
+            "head.to(tl.int64) * stride_qh + columns * stride_qd",
+            "head.to(tl.int64) * stride_qh + columns",
+            "dense columns of queries expected",
+        ),
+        Mutant(
+            _KERNELS,
+            "load_tile(key_base, keys, columns, stride_kt, stride_kd, n_keys",
+            "load_tile(key_base, keys, columns, stride_kt, 1, n_keys",
+            "dense columns of keys expected",
+        ),
+        Mutant(
+            _KERNELS,
+            "(head // group).to(tl.int64) * stride_kh\n    key = load_tile",
+            f"{_OTHER_HEAD} * stride_kh\n    key = load_tile",
+            "keys of another group's head",
+        ),
+        Mutant(
+            _KERNELS,
+            "load_anchor(anchors, token * n_heads + head, there, FOLDED)",
+            "load_anchor(anchors, chosen * n_heads + head, there, FOLDED)",
+            "log-sum-exp of another row",
+        ),
+        Mutant(
+            _KERNELS,
+            "there = (token >= 0) &",
+            "there = (token > 0) &",
+            "first row taken for one that is not there",
+        ),
+        Mutant(
+            _KERNELS,
+            "(token < n_tokens)",
+            "(token < n_tokens - 1)",
+            "last row taken for one that is not there",
+        ),
+        Mutant(
+            _KERNELS,
+            "(chosen.to(tl.int64) * n_heads + head) * width + keys",
+            "(chosen.to(tl.int64) * n_heads + head) * n_keys + keys",
+            "as many columns as the sequence has keys",
+        ),
+        Mutant(
+            _KERNELS,
+            "exponential(score - anchor, FOLDED), mask=keys < width)",
+            "exponential(score - anchor, FOLDED), mask=keys < n_keys)",
+            "nothing written beyond a sequence's keys",
+        ),
+        Mutant(
+            _KERNELS,
+            "keys = block * BLOCK_N + tl.arange(0, BLOCK_N)",
+            "keys = tl.arange(0, BLOCK_N)",
+            "the first block's keys in every block",
+        ),
+        Mutant(
+            _KERNELS,
+            "FOLDED, True,\n    )  # fmt: skip\n    anchor",
+            "FOLDED, False,\n    )  # fmt: skip\n    anchor",
+            "nothing hidden",
+        ),
+        Mutant(
+            _KERNELS,
+            "start_k, n_keys = span(cu_seqlens_k, sequence)\n    n_keys = tl.where",
+            "start_k, n_keys = span(cu_seqlens_q, sequence)\n    n_keys = tl.where",
+            "keys found by the queries' boundaries",
         ),
     ),
 )
 
-GROUPS = (STATISTICS,)
+GROUPS = (STATISTICS, RECEIVED, ROWS)

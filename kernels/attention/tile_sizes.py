@@ -25,8 +25,10 @@ def attention_tile(
 ) -> Tile:
     """The tile of an attention kernel.
 
-    Found by compiling (`compile_check`): near the largest that keeps its accumulators in registers, with
-    nothing spilled on sm_80, sm_90 and sm_100, and its operands in shared memory. Not yet tuned by running.
+    Found by compiling (`compile_check`) with Triton 3.6.0 and 3.9.0: near the largest that keeps its
+    accumulators in registers, with nothing spilled on sm_80, sm_90 and sm_100, and its operands in shared
+    memory. Not yet tuned by running.
+
     Tensor cores of sm_90 and sm_100 read operands from shared memory, so larger tiles fit there; fp32 runs on
     ordinary arithmetic units, from registers, and needs smaller ones.
 
@@ -54,7 +56,7 @@ def attention_tile(
         return Tile(side, side, 4 if small and width <= 64 else 8, 1)
     tile = _single(kernel, target, columns) if dtype == torch.float32 else _half(kernel, target, width)
     if burden and target.backend == "cuda" and dtype != torch.float32:
-        tile = _burdened(kernel, target, width, tile, burden, biased_mask)
+        tile = _burdened(kernel, target, columns, tile, burden, biased_mask)
     if burden > 3 and target.backend == "hip" and kernel == "key_value" and dtype != torch.float32:
         # All options at once take more than the 512 registers that a thread has, by four.
         tile = Tile(tile.block_m, min(tile.block_n, 64), tile.num_warps, tile.num_stages)
@@ -73,21 +75,23 @@ def _half(kernel: Kernel, target: Target, width: int) -> Tile:
         return Tile(128, 64, 8, 2 if target.arch == 100 else 3) if width == 128 else Tile(64, 32, 8, 2)
     if kernel == "query":
         if width <= 64:
-            return Tile(128, 64, 8, 2)
+            # On sm_80 64 keys of 32 columns leave not one of 128 registers, with which two programs fit.
+            return Tile(128, 32 if width <= 32 and target.arch == 80 else 64, 8, 2)
         return Tile(64, 64, 8, 2) if width == 128 else Tile(32, 32, 4 if target.arch == 100 else 8, 1)
     # Two accumulators and four products: the kernel that registers bind.
     if width <= 64 and target.arch == 100:
         return Tile(32, 64, 4 if width <= 32 else 8, 1)
     if width <= 64:
         return Tile(16 if target.arch == 80 else 32, 128, 8, 1)
-    if width == 128:
-        # On sm_90 a second stage costs no registers but saves some: copies to shared memory run past them.
-        return Tile(16, 64, 8, 2 if target.arch == 90 else 1)
-    return Tile(16, 32, 8, 1)
+    # On sm_90 a second stage saves registers under Triton 3.9, but costs more of them under 3.6.
+    return Tile(16, 64 if width == 128 else 32, 8, 1)
 
 
-def _burdened(kernel: Kernel, target: Target, width: int, tile: Tile, burden: int, biased_mask: bool) -> Tile:
+def _burdened(
+    kernel: Kernel, target: Target, columns: int, tile: Tile, burden: int, biased_mask: bool
+) -> Tile:
     """fp16 and bf16 where biases, a soft cap or dropout take registers too."""
+    width = 1 << (columns - 1).bit_length()
     if kernel == "forward":
         rows = min(tile.block_m, 64) if width == 128 and target.arch != 90 else tile.block_m
         # A bias is fetched ahead with the keys, and takes more shared memory than they.
@@ -98,7 +102,7 @@ def _burdened(kernel: Kernel, target: Target, width: int, tile: Tile, burden: in
         # 64 keys' two accumulators leave too little for these. 32 keys do without wgmma, which takes 64 rows.
         if burden > 3:
             return Tile(16 if target.arch == 80 else 32, 32, 8, 1)
-        if biased_mask and target.arch == 90:
+        if target.arch == 90 and (biased_mask or columns == 128):
             return Tile(32, 32, 8, 1)
     return tile
 
@@ -115,23 +119,31 @@ def _half_hip(kernel: Kernel, width: int) -> Tile:
 def _single(kernel: Kernel, target: Target, columns: int) -> Tile:
     """fp32, whose products run from registers."""
     width = 1 << (columns - 1).bit_length()
-    if target.backend == "hip" and width == 256 and kernel != "query":
-        return Tile(16, 16, 4, 1)
+    if target.backend == "hip":
+        return _single_hip(kernel, columns)
     if kernel == "forward":
-        if width <= 64:
-            return Tile(32, 32, 4, 1)
-        return Tile(16, 16 if width == 256 and target.arch == 100 else 32, 8, 1)
+        return Tile(32, 32, 4, 1) if width <= 64 else Tile(16, 16 if width == 256 else 32, 8, 1)
     if kernel == "query":
-        if width <= 64:
-            return Tile(32, 32, 8, 1)
-        return Tile(16, 16, 4 if target.arch == 80 else 8, 1)
+        return Tile(32 if columns < 128 else 16, 32, 8, 1)
     if width == 256:
         return Tile(16, 32, 8, 1) if target.arch == 80 else Tile(16, 16, 16, 1)
     if width == 128 and columns <= 80 and target.arch == 80:
-        # With 16 x 32 ptxas holds to 80 registers, for the sake of a third program, and spills.
-        return Tile(32, 16, 8, 1)
+        # With 16 x 32, or without a second stage, ptxas holds to too few registers or needs too many.
+        return Tile(32, 16, 8, 2)
     if width == 128:
         return Tile(16, 32 if columns < 128 else 16, 8, 1)
-    if width <= 32 and target.arch == 80:
-        return Tile(16, 16, 8, 1)
-    return Tile(16, 32, 8, 1) if target.arch == 90 else Tile(32, 16, 4, 1)
+    if width <= 32:
+        return Tile(16, 64, 8, 1)
+    return Tile(16, 16 if target.arch == 100 else 32, 8, 1)
+
+
+def _single_hip(kernel: Kernel, columns: int) -> Tile:
+    """fp32 on AMD."""
+    width = 1 << (columns - 1).bit_length()
+    if kernel == "query":
+        return Tile(32, 32, 8, 1) if width <= 64 else Tile(16, 16, 8, 1)
+    if width == 256:
+        return Tile(16, 16, 4, 1)
+    if kernel == "forward":
+        return Tile(32, 32, 4, 1) if width <= 64 else Tile(16, 32, 8, 1)
+    return Tile(32, 16, 4, 1) if width <= 64 else Tile(16, 32 if columns < 128 else 16, 8, 1)

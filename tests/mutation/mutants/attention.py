@@ -44,6 +44,12 @@ FORWARD = Group(
         ),
         Mutant(
             _FORWARD,
+            "if MASKED or BIAS:  # a table too may hold -inf",
+            "if MASKED:",
+            "no anchor in a tile that the table hides",
+        ),
+        Mutant(
+            _FORWARD,
             'anchor = tl.where(new_max == float("-inf"), 0.0, new_max)',
             "anchor = new_max",
             "-inf - -inf in a row that has seen nothing yet",
@@ -133,6 +139,15 @@ SHARED = Group(
             "ALiBi rewards keys ahead",
         ),
         Mutant(_SCORES, "slope = slope * LOG2_E", "slope = slope * 1.0", "slopes to another base"),
+        Mutant(
+            _OPERANDS, "None if x is None else x.contiguous()", "x", "slopes and sinks expected side by side"
+        ),
+        Mutant(
+            _LAUNCH,
+            "= in_a_row(sink), cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()",
+            "= in_a_row(sink), cu_seqlens_q, cu_seqlens_k",
+            "starts of sequences expected side by side",
+        ),
         Mutant(
             _SCORES,
             "line = bias + head * (2 * far + 1) + far",

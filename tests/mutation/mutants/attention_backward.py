@@ -286,6 +286,12 @@ DELTA = Group(
         ),
         Mutant(
             _DELTA,
+            "tl.where(blind, 0.0, found)",
+            "found",
+            "an infinite gradient in a row that sees nothing",
+        ),
+        Mutant(
+            _DELTA,
             "token * stride_lt + head * stride_lh",
             "token * stride_lt + head",
             "a dense log-sum-exp gradient expected",

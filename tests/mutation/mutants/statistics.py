@@ -18,6 +18,12 @@ STATISTICS = Group(
     (
         Mutant(
             _KERNELS,
+            "tl.where(exponent < HIDDEN, HIDDEN, exponent)",
+            "tl.maximum(exponent, HIDDEN)",
+            "a score that is no number counts as hidden",
+        ),
+        Mutant(
+            _KERNELS,
             "nats = (tl.log2(total) - mean) * LN_2 if FOLDED",
             "nats = (tl.log2(total) - mean) if FOLDED",
             "entropy in bits, half precision",

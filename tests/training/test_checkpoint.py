@@ -26,6 +26,8 @@ from xformer.training.checkpoint import (
     CheckpointError,
     TrainingState,
     best_checkpoint,
+    checkpoint_folders,
+    half_written,
     newest_checkpoint,
     save_checkpoint,
 )
@@ -317,11 +319,48 @@ def test_a_damaged_one_is_written_anew(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
-    (tmp_path / ".step-00000003.abc").mkdir()
-    (tmp_path / ".step-00000003.abc" / "model.safetensors").write_bytes(b"half")
+    half = tmp_path / ".step-00000003.abc_0123.partial"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"half")
+    (tmp_path / ".step-00000002.removed").mkdir()
+    assert half_written(tmp_path) == [half]
     assert newest_checkpoint(tmp_path) is None
     Run().save(tmp_path, 4)
     assert _names(tmp_path) == ["step-00000004"]
+
+
+OTHERS = [
+    "step-00000060.mine",
+    "step-00000060-copy",
+    "step-00000001.removed",
+    "step-0000000x",
+    "step-9",
+    "step-best",
+    ".step-00000060",
+    ".step-00000060.mine",
+    ".step-00000001.partial",
+]
+
+
+def test_what_has_another_name_is_neither_read_nor_removed(tmp_path: Path) -> None:
+    run = Run()
+    saved = run.save(tmp_path, 60)
+    for name in OTHERS:
+        shutil.copytree(saved.path, tmp_path / name)
+    (tmp_path / "step-00000070").write_text("a file")
+    assert checkpoint_folders(tmp_path) == [saved.path]
+    assert newest_checkpoint(tmp_path) == saved
+    run.save(tmp_path, 61, keep=1)
+    assert _names(tmp_path) == sorted([*OTHERS, "step-00000061", "step-00000070"])
+    shutil.rmtree(tmp_path / "step-00000061")
+    assert newest_checkpoint(tmp_path) is None
+
+
+def test_more_digits_are_later(tmp_path: Path) -> None:
+    run = Run()
+    for step in (99_999_999, 100_000_000):
+        run.save(tmp_path, step)
+    assert [path.name for path in checkpoint_folders(tmp_path)] == ["step-100000000", "step-99999999"]
 
 
 def test_another_architecture_is_refused_by_name(tmp_path: Path) -> None:

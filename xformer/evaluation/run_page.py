@@ -32,7 +32,7 @@ from xformer.files import atomic_write
 from xformer.progress import Progress, duration
 from xformer.run_config import RunConfig
 from xformer.tokenizer import Tokenizer
-from xformer.training.checkpoint import TrainingState
+from xformer.training.checkpoint import TrainingState, checkpoint_folders
 from xformer.training.metrics import read_metrics
 from xformer.training.prepare import open_shards
 from xformer.training.pretrain import load_run
@@ -108,7 +108,7 @@ def read_run(
     run = RunDirectory.open(path)
     metrics = _lines(run.metrics, ("step", "elapsed", "stage", "loss", "tokens", "languages"))
     panel = _lines(run.panel, ("step", "elapsed"))
-    if not any(run.checkpoints.glob("step-*")):
+    if not checkpoint_folders(run.checkpoints):
         if not metrics:
             raise InputError(f"{run.path}: expected a run that has begun to train, found no line of its log")
         return RunReport(

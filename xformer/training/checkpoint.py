@@ -13,6 +13,7 @@ A checkpoint holds all that a run remembers, so a run that goes on from one cann
 
 from __future__ import annotations
 
+import re
 import shutil
 import warnings
 from contextlib import ExitStack, suppress
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from xformer.training.distributed import Processes
 
 _STATE = "state.json"
+_NAME = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})")
+_SCRATCH = re.compile(rf"\.{_NAME.pattern}\.([a-z0-9_]{{8}}\.partial|removed)")
+"""Of what is being written (`atomic_folder`), and of what is being removed."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ def save_checkpoint(
         else:
             _save_together(target, model, optimizer, state, keep, processes)
     except (OSError, SafetensorError, InputError) as error:
-        intact = next((path for path in _folders(folder) if path != target), None)
+        intact = next((path for path in checkpoint_folders(folder) if path != target), None)
         kept = f"{intact} is as it was" if intact else "there is none before it"
         raise CheckpointError(f"{target}: this checkpoint cannot be written ({error}); {kept}") from error
     return Checkpoint(target, state)
@@ -219,12 +223,30 @@ def _seal(work: Path, state: TrainingState, written: tuple[FileEntry, ...]) -> N
     write_sealed(work / _STATE, _Contents(state, written))
 
 
+def checkpoint_folders(folder: Path) -> list[Path]:
+    """The folders that have the name of a checkpoint, newest first; whether they are whole is not checked.
+
+    What else lies there is somebody else's: a copy under another name is neither read nor removed.
+    """
+    return sorted(_named(folder, _NAME), key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+
+
+def half_written(folder: Path) -> list[Path]:
+    """The temporary folders of checkpoints that are being written, or were when a process was killed."""
+    return [path for path in _named(folder, _SCRATCH) if path.suffix == ".partial"]
+
+
+def _named(folder: Path, name: re.Pattern[str]) -> list[Path]:
+    found = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in found if name.fullmatch(path.name) and path.is_dir()]
+
+
 def best_checkpoint(folder: Path) -> Checkpoint | None:
     """The checkpoint whose loss on held-out texts is the lowest, the later of equals; None if none has one.
 
     Only the descriptions are read, and those that are damaged are passed over.
     """
-    return _best(_folders(folder))
+    return _best(checkpoint_folders(folder))
 
 
 def newest_checkpoint(folder: Path, processes: Processes | None = None) -> Checkpoint | None:
@@ -239,7 +261,7 @@ def newest_checkpoint(folder: Path, processes: Processes | None = None) -> Check
     Raises:
         InputError: there are checkpoints, and every one is damaged.
     """
-    names = [path.name for path in _folders(folder)]
+    names = [path.name for path in checkpoint_folders(folder)]
     if processes is not None:
         names = processes.tell(" ".join(names)).split()
     rank, world = (processes.rank, processes.world) if processes is not None else (0, 1)
@@ -258,7 +280,7 @@ def newest_checkpoint(folder: Path, processes: Processes | None = None) -> Check
 
 def _make_room(target: Path) -> None:
     """Remove what a process that was killed left half-written, and what stands where `target` is to go."""
-    for leftover in target.parent.glob(".step-*"):
+    for leftover in _named(target.parent, _SCRATCH):
         shutil.rmtree(leftover, ignore_errors=True)
     if target.exists():
         # Damaged, or of a run without a step: nothing is lost.
@@ -267,7 +289,7 @@ def _make_room(target: Path) -> None:
 
 def _prune(target: Path, keep: int) -> None:
     """Remove all but the newest `keep` up to `target`, and the best."""
-    folders = _folders(target.parent)
+    folders = checkpoint_folders(target.parent)
     reached = folders[folders.index(target) :]
     kept = set(reached[:keep])
     if (best := _best(reached)) is not None:
@@ -305,8 +327,3 @@ def _open(path: Path, rank: int, world: int) -> Checkpoint:
     for number, file in enumerate(contents.files):
         file.verify(path, content=number % world == rank)
     return Checkpoint(path, contents.state)
-
-
-def _folders(folder: Path) -> list[Path]:
-    """Newest first."""
-    return sorted(folder.glob("step-*"), reverse=True) if folder.is_dir() else []

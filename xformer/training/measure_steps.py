@@ -11,7 +11,7 @@ from rich.console import Console
 
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
-from xformer.training.checkpoint import TrainingState
+from xformer.training.checkpoint import TrainingState, checkpoint_folders
 from xformer.training.loop import Training, train
 from xformer.training.metrics import read_metrics
 
@@ -80,7 +80,7 @@ def measure(training: Training) -> Measured:
     earlier = [line for line in before if 2 * line["step"] <= last["step"]]
     begin = earlier[-1] if earlier else {"step": 0, "elapsed": 0.0}
     counted = last["step"] - begin["step"]
-    newest = max(training.run.checkpoints.glob("step-*"))
+    newest = checkpoint_folders(training.run.checkpoints)[0]
     return Measured(
         steps=counted,
         seconds_per_step=(last["elapsed"] - begin["elapsed"]) / counted,

@@ -22,7 +22,13 @@ from xformer.progress import Progress, duration
 from xformer.run_config import RunConfig
 from xformer.toml_config import load_toml, save_toml
 from xformer.training.batches import StepBatches
-from xformer.training.checkpoint import Checkpoint, TrainingState, best_checkpoint, newest_checkpoint
+from xformer.training.checkpoint import (
+    Checkpoint,
+    TrainingState,
+    best_checkpoint,
+    checkpoint_folders,
+    newest_checkpoint,
+)
 from xformer.training.held_out import HeldOut
 from xformer.training.lock import only_one
 from xformer.training.loop import Training, Watch, train
@@ -266,7 +272,7 @@ def _settle_config(run: RunDirectory, config: RunConfig) -> None:
     if run.config.is_file():
         # Settings bind once something was made with them: a first call that failed needs no new folder.
         binds = {"data": run.manifest.is_file() or run.corpus.is_dir(), "tokenizer": run.tokenizer.is_file()}
-        trained = any(run.checkpoints.glob("step-*"))
+        trained = bool(checkpoint_folders(run.checkpoints))
         old = load_toml(run.config, RunConfig)
         kept = replace(config.training, **{name: getattr(old.training, name) for name in _MAY_CHANGE})
         changed = [

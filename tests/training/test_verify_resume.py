@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +42,8 @@ STRIKES = [
     Strike("asked", 0.5, 0.2, ""),
     Strike("checkpoint", 0.6, 0.5, ""),
 ]
+LIMIT = 240  # seconds
+COMMAND = "from xformer.cli import main; main()"
 
 
 pytestmark = pytest.mark.usefixtures("_no_picture")
@@ -208,6 +216,56 @@ def test_the_command_takes_settings_of_one_s_own(
     assert (seen[1].training.budget, seen[1].training.steps) == (None, 60)
 
 
+def test_the_command_proves_it_for_settings_of_one_s_own(
+    tmp_path: Path, config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_toml(tmp_path / "mine.toml", config)
+    out = tmp_path / "deep" / "new"
+    command = VerifyResume(config=tmp_path / "mine.toml", steps=4, kills=1, out=out, json=True)
+    assert command.run_command() == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 4
+    assert {path.name for path in out.iterdir()} == {"whole", "whole.log", "stopped", "stopped.log"}
+    assert RunDirectory(out / "stopped").load_config().model == config.model
+
+
+def test_ctrl_c_in_a_terminal_ends_it_without_a_traceback() -> None:
+    """It reaches every process of the group; the one that imports for the others has just begun."""
+    if not Path("/proc/self/maps").is_file():
+        pytest.skip("needs /proc to see that it has begun")
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "verify-resume"],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + LIMIT
+        while not _server_of(process.pid):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        # Everything that may print has ended once nobody holds the pipe any more.
+        out, err = process.communicate(timeout=LIMIT)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    assert err.endswith("xformer: interrupted\n")
+
+
+def _server_of(parent: int) -> bool:
+    """Whether the process that forks the others has begun to import what they need."""
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        with suppress(OSError):
+            if b"forkserver" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return "libtorch" in Path(f"/proc/{child}/maps").read_text()
+    return False
+
+
 def test_the_command_refuses_what_makes_no_sense(tmp_path: Path) -> None:
     for wrong in (VerifyResume(kills=0), VerifyResume(steps=0)):
         with pytest.raises(InputError, match="expected whole numbers from 1"):
@@ -215,3 +273,7 @@ def test_the_command_refuses_what_makes_no_sense(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine", encoding="utf-8")
     with pytest.raises(InputError, match="expected a new or an empty folder"):
         VerifyResume(out=tmp_path).run_command()
+    for file in (tmp_path / "mine", tmp_path / "mine" / "deeper"):
+        with pytest.raises(InputError, match=rf"{file}: .*; expected a new or an empty folder"):
+            VerifyResume(out=file).run_command()
+    assert (tmp_path / "mine").read_text(encoding="utf-8") == "mine"

@@ -50,19 +50,19 @@ class VerifyResume:
 
         if self.kills < 1 or (self.steps is not None and self.steps < 1):
             raise InputError("--kills, --steps: expected whole numbers from 1")
-        if self.out is not None and self.out.exists() and any(self.out.iterdir()):
-            raise InputError(f"{self.out}: expected a new or an empty folder")
+        mine = None if self.config is None else load_toml(self.config, RunConfig)
+        if self.out is not None:
+            _make_empty(self.out)
         folder = nullcontext(self.out) if self.out is not None else tempfile.TemporaryDirectory()
         with folder as place, Progress() as progress:
             where = Path(place)
-            if self.config is None:
+            if mine is None:
                 config = made_up_config(made_up_corpus(where / "corpus"), self.steps or 60)
             else:
-                config = load_toml(self.config, RunConfig)
-                steps = self.steps or config.training.steps or 60
-                config = replace(config, training=replace(config.training, budget=None, steps=steps))
+                steps = self.steps or mine.training.steps or 60
+                config = replace(mine, training=replace(mine.training, budget=None, steps=steps))
             # Matrices this small are slower on more threads.
-            threads = 1 if self.config is None else None
+            threads = 1 if mine is None else None
             strikes = plan_strikes(self.kills, self.seed)
             verdict = verify_resume(where, config, strikes, progress, threads)
         self._show(verdict)
@@ -93,3 +93,20 @@ class VerifyResume:
             soft_wrap=True,
         )
         console.print("the same in every bit" if verdict.same else "NOT the same", style="bold")
+
+
+def _make_empty(folder: Path) -> None:
+    """Make a folder, or see that it is empty.
+
+    Raises:
+        InputError: there is something in it, it is a file, or it cannot be made.
+    """
+    from xformer.errors import InputError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = sum(1 for _ in folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; expected a new or an empty folder") from error
+    if found:
+        raise InputError(f"{folder}: expected a new or an empty folder")

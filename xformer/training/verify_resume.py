@@ -17,6 +17,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +28,7 @@ from rich.console import Console
 from xformer.errors import InputError
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
+from xformer.training.checkpoint import half_written
 from xformer.training.compare_runs import Comparison, compare_runs
 from xformer.training.metrics import read_metrics
 from xformer.training.pretrain import pretrain
@@ -113,14 +116,16 @@ def verify_resume(
     """Train twice, once without stopping and once struck, and compare.
 
     Args:
-        folder: where the two runs go: `whole` and `stopped`, and what they said, in `.log` files.
+        folder: where the two runs go: `whole` and `stopped`, and what they said, in `.log` files. It is made
+            if it is missing.
         config: settings of a run that is measured in steps.
         strikes: when to stop the second, in order.
         progress: where to show what happens.
         threads: threads of each process; None for PyTorch's choice.
 
     Raises:
-        InputError: the settings are measured in time, or a run ended by itself with an error.
+        InputError: the settings are measured in time, the folder cannot be written to, or a run ended by
+            itself with an error.
     """
     steps = config.training.steps
     if steps is None:
@@ -133,6 +138,9 @@ def verify_resume(
 
     start = time.monotonic()
     whole, stopped = RunDirectory(folder / "whole"), RunDirectory(folder / "stopped")
+    for run in (whole, stopped):
+        _begin_log(run)
+    _start_server()
     progress.say(f"a run of {steps:,} steps that never stops")
     with _Child(whole, with_checkpoints(1e9), threads) as child:
         prepared = child.wait_for(lambda: child.step() is not None)
@@ -159,24 +167,31 @@ class _Child:
     """A process that trains a run, watched through its files alone. Use it as a context manager."""
 
     def __init__(self, run: RunDirectory, config: RunConfig, threads: int | None) -> None:
-        # A server that has imported everything and begun nothing forks each process in milliseconds.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(
-            [__name__, "torch.distributed.checkpoint", "torch.utils.tensorboard", "matplotlib.figure"]
-        )
         self._run = run
-        self._log = run.path.with_suffix(".log")
+        self._log = _log_of(run)
         self._before = self._opened()
         self._read = (0, 0)  # size of the log, step of its last line
-        self._process = context.Process(target=_train, args=(run.path, config, self._log, threads))
+        context = multiprocessing.get_context("forkserver")
+        self._wait, self._go = context.Pipe(duplex=False)
+        arguments = (self._wait, run.path, config, self._log, threads)
+        self._process = context.Process(target=_train, args=arguments)
 
     def __enter__(self) -> _Child:
-        self._process.start()
+        try:
+            # Interrupted here, nobody knows of the process; it will find that there is nobody to say go.
+            self._process.start()
+            self._go.send(True)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.join()
+        self._wait.close()
+        self._go.close()
+        if self._process.pid is not None:
+            self._process.kill()
+            self._process.join()
         self._process.close()
 
     def step(self) -> int | None:
@@ -248,7 +263,7 @@ class _Child:
     def _writing(self, part: str) -> bool:
         """Whether a half-written checkpoint lies there, with this file already in it."""
         try:
-            return any(True for _ in self._run.checkpoints.glob(f".step-*[!d]/{part}"))
+            return any((path / part).exists() for path in half_written(self._run.checkpoints))
         except OSError:  # it was renamed while one looked
             return False
 
@@ -259,8 +274,49 @@ class _Child:
             return None
 
 
-def _train(path: Path, config: RunConfig, log: Path, threads: int | None) -> None:
-    """What the process does: all that it says, tracebacks too, goes to a file."""
+def _log_of(run: RunDirectory) -> Path:
+    """What a run's processes say goes there; the run's folder is theirs to make."""
+    return run.path.with_suffix(".log")
+
+
+def _begin_log(run: RunDirectory) -> None:
+    """Begin the file of what a run's processes say.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    log = _log_of(run)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+    except OSError as error:
+        raise InputError(
+            f"{log.parent}: {error.strerror}; expected a folder that can be written to"
+        ) from error
+
+
+def _start_server() -> None:
+    """Start the process that has imported everything and begun nothing: it forks each other in milliseconds.
+
+    A terminal sends Ctrl-C to all of them. It is heard here alone, and here they are ended.
+    """
+    forkserver.set_forkserver_preload(
+        [__name__, "torch.distributed.checkpoint", "torch.utils.tensorboard", "matplotlib.figure"]
+    )
+    resource_tracker.ensure_running()  # the server would, and let signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()  # what is blocked here is blocked in it, and in what it forks
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _train(wait: Connection, path: Path, config: RunConfig, log: Path, threads: int | None) -> None:
+    """What the process does, once it is told to: all that it says, tracebacks too, goes to a file."""
+    try:
+        wait.recv()
+    except EOFError:
+        os._exit(1)
     with open(log, "a", encoding="utf-8") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)

@@ -1,8 +1,9 @@
-"""Processes that train together in fp64, forked from one that has imported everything; started by tests.
+"""Processes that train together, forked from one that has imported everything; started by tests.
 
-python many.py PROCESSES RUN [TABLE.KEY=VALUE ...] [-- PROCESSES RUN [TABLE.KEY=VALUE ...]] ...
+python many.py DTYPE PROCESSES RUN [OPTION ...] [-- PROCESSES RUN [OPTION ...]] ...
 
-Each group of processes goes on with a run, one group after the other.
+Each group of processes goes on with a run, one group after the other. Options are --dry-run, and settings as
+TABLE.KEY=VALUE. After each group its exit statuses are printed; this one's is 1 if one of them is not 0.
 """
 
 from __future__ import annotations
@@ -23,15 +24,18 @@ from xformer.cli.pretrain import Pretrain
 from xformer.training import pretrain
 
 
-def fork(count: int, work: Callable[[], int]) -> None:
-    """Run `work` in so many processes that can meet, as `torchrun` would start them; exit if one fails."""
+def fork(count: int, work: Callable[[], int]) -> list[int]:
+    """Run `work` in so many processes that can meet, as `torchrun` would start them; their exit statuses.
+
+    Exit if one ends with another status than 0, or 2 as where it is told something that cannot be used.
+    """
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
-    children = []
+    children: dict[int, int] = {}
     for rank in range(count):
         if child := os.fork():
-            children.append(child)
+            children[child] = rank
             continue
         os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count))
         os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
@@ -43,26 +47,33 @@ def fork(count: int, work: Callable[[], int]) -> None:
         finally:
             sys.stdout.flush()
             os._exit(status)
+    statuses = [0] * count
     while children:
         child, status = os.wait()
-        children.remove(child)
-        if status:
+        statuses[children.pop(child)] = os.waitstatus_to_exitcode(status)
+        if os.waitstatus_to_exitcode(status) not in (0, 2):
             for other in children:
                 os.kill(other, signal.SIGKILL)
             sys.exit(f"a process of {count} failed")
+    return statuses
 
 
-def train(run: str, settings: tuple[str, ...]) -> int:
+def train(dtype: torch.dtype, run: str, options: list[str]) -> int:
     """Go on with a run; the exit status. The picture is left out: it takes longer than the training."""
-    torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(dtype)
     pretrain.plot_losses = lambda metrics, path: path
-    return Pretrain(Path(run), set=settings).run_command()
+    settings = tuple(option for option in options if "=" in option)
+    return Pretrain(Path(run), set=settings, dry_run="--dry-run" in options).run_command()
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    rest = sys.argv[1:]
+    dtype, rest = getattr(torch, sys.argv[1]), sys.argv[2:]
+    failed = False
     while rest:
         end = rest.index("--") if "--" in rest else len(rest)
-        (count, run, *settings), rest = rest[:end], rest[end + 1 :]
-        fork(int(count), partial(train, run, tuple(settings)))
+        (count, run, *options), rest = rest[:end], rest[end + 1 :]
+        statuses = fork(int(count), partial(train, dtype, run, options))
+        print(f"exit statuses {statuses}", flush=True)
+        failed |= any(statuses)
+    sys.exit(int(failed))

@@ -17,6 +17,7 @@ from many import fork  # type: ignore[import-not-found]
 from safetensors.torch import load_file, save_file
 
 from xformer.data.shards import TokenShards
+from xformer.errors import InputError, SaidError
 from xformer.model import MultilingualModel
 from xformer.run_config import Sharding
 from xformer.tokenizer import Tokenizer
@@ -37,6 +38,7 @@ def main(folder: Path) -> int:
             for bag in (False, True):
                 compute(sharding, bag, folder, processes)
         save_where_one_has_no_room(folder, processes)
+        one_says_why(processes)
     return 0
 
 
@@ -91,6 +93,21 @@ def save_where_one_has_no_room(folder: Path, processes: Processes) -> None:
     assert [path.name for path in (folder / "saved").iterdir()] == ["step-00000002"]
 
 
+def one_says_why(processes: Processes) -> None:
+    """Where another process fails, the first names it; it alone speaks."""
+    said: list[str] = []
+    ended = False
+    try:
+        with processes.one_says_why(said.append), processes.all_or_none():
+            if not processes.is_first:
+                raise InputError("mine.bin: damaged")
+    except SaidError:
+        ended = True
+    assert ended
+    assert said == (["xformer: process 1: mine.bin: damaged"] if processes.is_first else [])
+    processes.wait()
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    fork(2, partial(main, Path(sys.argv[1])))
+    sys.exit(max(fork(2, partial(main, Path(sys.argv[1])))))

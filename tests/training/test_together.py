@@ -85,7 +85,7 @@ def _fp64() -> Iterator[None]:
 
 
 def _together(*legs: Leg) -> str:
-    command: list[object] = [sys.executable, HERE / "many.py"]
+    command: list[object] = [sys.executable, HERE / "many.py", "float64"]
     for count, run, settings in legs:
         command += [count, run.path, *settings, "--"]
     environment = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}

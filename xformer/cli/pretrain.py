@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from xformer.errors import InputError
+from xformer.errors import InputError, SaidError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from xformer.run_config import RunConfig
     from xformer.training.dry_run import Forecast
 
+
+_REFUSED = 2
+"""Exit status after input that cannot be used."""
 
 _QUIET = 0.7
 """Share of the processor that a process has on a machine of its own, at least."""
@@ -44,8 +47,9 @@ class Pretrain:
     set: tuple[str, ...] = ()
     """Single settings, as TABLE.KEY=VALUE with a TOML value: model.d_model=128 training.precision=bf16."""
     dry_run: bool = False
-    """Train nothing: print parameters, memory, operations, tokens and time, from a few steps of each stage on
-    the run's shards, or on made-up texts where it has none yet. The run directory is only read."""
+    """Train nothing: print what one process would take, in parameters, memory, operations, tokens and time,
+    from a few steps of each stage on the run's shards, or on made-up texts where it has none yet. The run
+    directory is only read."""
     json: bool = False
     """With --dry-run: print one JSON object and nothing else on standard output."""
 
@@ -75,14 +79,40 @@ class Pretrain:
 
     def run_command(self) -> int:
         """Train; the exit status."""
-        from xformer.progress import Progress
+        from xformer.training.launch import Launch
 
+        try:
+            if Launch.of_environment().world > 1:
+                return self._run_together()
+            config = self._checked()
+            return self._forecast(config) if self.dry_run else self._train(config)
+        except SaidError:
+            return _REFUSED
+
+    def _run_together(self) -> int:
+        """Train as one of many processes; what is wrong before they meet is said by one of them, too."""
+        try:
+            if self.dry_run:
+                raise InputError(
+                    "--dry-run: forecasts what one process takes that trains alone; call it without torchrun"
+                )
+            config = self._checked()
+        except InputError as error:
+            from xformer.progress import Progress
+            from xformer.training.distributed import together
+
+            with together() as processes, processes.one_says_why(Progress().say):
+                raise error
+        return self._train(config)
+
+    def _checked(self) -> RunConfig:
         if self.json and not self.dry_run:
             raise InputError("--json: expected --dry-run beside it; training prints nothing else as JSON")
-        config = self.run_config()
-        if self.dry_run:
-            return self._forecast(config)
+        return self.run_config()
+
+    def _train(self, config: RunConfig) -> int:
         from xformer.evaluation.panel import watch
+        from xformer.progress import Progress
         from xformer.training.pretrain import pretrain
 
         with Progress() as progress:

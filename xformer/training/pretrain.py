@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from xformer.training.checkpoint import (
     newest_checkpoint,
 )
 from xformer.training.held_out import HeldOut
+from xformer.training.launch import Launch
 from xformer.training.lock import only_one
 from xformer.training.loop import Training, Watch, train
 from xformer.training.memory import keep_freed_memory
@@ -86,18 +87,15 @@ def pretrain(
 
     Raises:
         InputError: the settings or the data do not fit the run, another process is training it, or training
-            cannot go on.
+            cannot go on. Of many processes one says so, and it is a `SaidError` in all of them.
     """
     run = RunDirectory(Path(path))
-    if run.path.exists() and not run.path.is_dir():
-        raise InputError(f"{run.path}: expected the folder of a run, or a new name, found a file")
-    if not run.config.is_file() and not run.is_new():
-        raise InputError(f"{run.path}: expected a run or an empty folder, found other files")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun's
+    if Launch.of_environment().world > 1:
         from xformer.training.distributed import together
 
-        with together() as processes:
+        with together() as processes, processes.one_says_why(progress.say):
             return _pretrain_together(run, config, progress, processes, watching)
+    _require_run(run)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with only_one(run.lock, str(run.path), progress.say):
         run.clear_leftovers()
@@ -114,18 +112,19 @@ def _pretrain_together(
 ) -> bool:
     """The part of one process among many. The first prepares, writes and speaks; all read its files."""
     with ExitStack() as stack:
-        if processes.is_first:
-            stack.enter_context(only_one(run.lock, str(run.path), progress.say))
-            run.clear_leftovers()
-            _settle_config(run, config)
-            prepare(run, config, progress)
-        else:
+        if not processes.is_first:
             # What the others would write is the same, and goes where nobody looks.
             silence = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
             progress = stack.enter_context(Progress(Console(file=silence)))
             watching = None
         own = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        processes.wait()
+        with processes.all_or_none():
+            if processes.is_first:
+                _require_run(run)
+                stack.enter_context(only_one(run.lock, str(run.path), progress.say))
+                run.clear_leftovers()
+                _settle_config(run, config)
+                prepare(run, config, progress)
         output = run if processes.is_first else RunDirectory(own)
         return _pretrain(run, config, progress, processes.device, processes, output, watching)
 
@@ -141,9 +140,12 @@ def _pretrain(
 ) -> bool:
     """Prepare, build, resume, train; whether the run is complete."""
     writes = processes is None or processes.is_first
+    # Where one process cannot go on, none does.
+    all_or_none = nullcontext if processes is None else processes.all_or_none
     keep_freed_memory()
-    tokenizer = prepare(run, config, progress)
-    shards = open_shards(run, "train", tokenizer, verify=writes)
+    with all_or_none():
+        tokenizer = prepare(run, config, progress)
+        shards = open_shards(run, "train", tokenizer, verify=writes)
     progress.say(
         f"data: {len(shards):,} texts, {int(np.sum(shards.n_tokens)):,} tokens,"
         f" {len(shards.languages)} languages"
@@ -161,9 +163,10 @@ def _pretrain(
     state = TrainingState()
     if checkpoint is not None:
         state = checkpoint.state
-        _require_same_data(checkpoint, shards)
-        checkpoint.load_model(model)
-        checkpoint.load_optimizer(model, optimizer)
+        with all_or_none():
+            _require_same_data(checkpoint, shards)
+            checkpoint.load_model(model)
+            checkpoint.load_optimizer(model, optimizer)
         if Span.of(config.training).progress(state.step, state.elapsed) >= 1.0:
             progress.say(f"training: complete at step {state.step:,}, reusing {checkpoint.path}")
             if writes and not run.model_card.is_file():
@@ -173,12 +176,9 @@ def _pretrain(
     precision = state.precision or choose_precision(config.training.precision, device, config.model.d_model)
     if processes is not None:
         precision = "bf16" if processes.agree(precision == "bf16")[0] else "fp32"
-    held_out = HeldOut.of(
-        open_shards(run, "dev", tokenizer, verify=writes),
-        config,
-        tokenizer.starts_word(),
-        precision,
-    )
+    with all_or_none():
+        dev = open_shards(run, "dev", tokenizer, verify=writes)
+        held_out = HeldOut.of(dev, config, tokenizer.starts_word(), precision)
     if sharded and watching is not None:
         progress.say("panel: none, since it needs a process that holds the whole model (training.sharding)")
         watching = None
@@ -218,6 +218,14 @@ def _pretrain(
             f"the lowest loss on held-out texts was at step {best.state.step:,}: {best.path} is kept"
         )
     return not interrupted
+
+
+def _require_run(run: RunDirectory) -> None:
+    """Refuse a folder of something else."""
+    if run.path.exists() and not run.path.is_dir():
+        raise InputError(f"{run.path}: expected the folder of a run, or a new name, found a file")
+    if not run.config.is_file() and not run.is_new():
+        raise InputError(f"{run.path}: expected a run or an empty folder, found other files")
 
 
 def _require_same_data(checkpoint: Checkpoint, shards: TokenShards) -> None:

@@ -15,7 +15,7 @@ from xformer.model import MultilingualModel
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
 from xformer.training.checkpoint import TrainingState
-from xformer.training.dry_run import forecast
+from xformer.training.dry_run import StageForecast, count_checkpoints, forecast
 from xformer.training.estimate import parameter_counts
 from xformer.training.made_up import made_up_shards
 from xformer.training.run_directory import RunDirectory
@@ -67,6 +67,32 @@ def test_a_budget_is_divided_between_the_stages(
     assert full.seconds == pytest.approx(75, abs=full.seconds_per_step)
     assert found.checkpoints == 4
     assert found.flops_per_second == pytest.approx(found.flops / found.seconds)
+
+
+@pytest.mark.parametrize("every", [1e-3, 0.5, 1.0, 1.5, 2.0, 4.0, 7.0, 12.0, 1e6])
+@pytest.mark.parametrize("steps", [(8,), (1,), (3, 6), (2, 1)])
+def test_checkpoints_are_counted_as_the_loop_writes_them(every: float, steps: tuple[int, ...]) -> None:
+    """Steps of one second, then of a half: one is written at most once a step, and one at the end."""
+    stage = StageForecast("bag", 5, 1.0, 1.0, 1.0, 1, 0, 0.0, 0, 0.0)
+    stages = [
+        replace(stage, steps=count, seconds_per_step=seconds)
+        for count, seconds in zip(steps, (1.0, 0.5), strict=False)
+    ]
+    written, since, done = 0, 0.0, 0
+    for seconds in (stage.seconds_per_step for stage in stages for _ in range(stage.steps)):
+        since, done = since + seconds, done + 1
+        if since >= every or done == sum(steps):
+            written, since = written + 1, 0.0
+    assert count_checkpoints(stages, every) == written
+
+
+def test_there_are_no_more_checkpoints_than_steps(
+    tmp_path: Path, config: RunConfig, listening: type[Progress]
+) -> None:
+    often = replace(config, training=replace(config.training, checkpoint_every=1e-6))
+    found = forecast(RunDirectory(tmp_path / "none"), often, listening(), seconds=0.1)
+    assert found.checkpoints == found.steps == 8
+    assert found.wall_seconds == pytest.approx(found.seconds + 8 * found.checkpoint_seconds)
 
 
 def test_looks_of_the_panel_are_counted(

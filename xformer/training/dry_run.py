@@ -187,7 +187,7 @@ def forecast(
         stages.append(_stage(name, share, found, batches, config, precision))
     parameters = parameter_counts(config.model, config.objectives.pooling)
     training_seconds = sum(stage.seconds for stage in stages)
-    checkpoints = 1 + int(training_seconds // config.training.checkpoint_every)
+    checkpoints = count_checkpoints(stages, config.training.checkpoint_every)
     flops = sum(stage.flops for stage in stages)
     every = config.training.panel_every if looking else 0.0
     look = looking(run, config, progress) if looking and every and data.dev else None
@@ -218,6 +218,30 @@ def forecast(
         seconds=training_seconds,
         wall_seconds=wall_seconds + looks * (look_seconds or 0.0),
     )
+
+
+def count_checkpoints(stages: Sequence[StageForecast], every: float) -> int:
+    """How many a run writes: one after each step that ends late enough after the last, and one at its end.
+
+    Args:
+        stages: of the run, in order.
+        every: seconds from one to the next; what writing one takes does not count.
+    """
+    written, since = 0, 0.0
+    for stage in stages:
+        apart = _steps_in(every, stage.seconds_per_step)
+        first = _steps_in(every - since, stage.seconds_per_step)
+        if stage.steps < first:
+            since += stage.steps * stage.seconds_per_step
+            continue
+        more, left = divmod(stage.steps - first, apart)
+        written, since = written + 1 + more, left * stage.seconds_per_step
+    return written + (since > 0)
+
+
+def _steps_in(seconds: float, a_step: float) -> int:
+    """Steps after which so many seconds have passed."""
+    return max(1, math.ceil(round(seconds / a_step, 9)))
 
 
 def _seconds_of(look: Look, model: MultilingualModel) -> float:

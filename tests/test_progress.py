@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import time
 from collections.abc import Callable
@@ -122,3 +123,49 @@ def test_it_writes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None
 )
 def test_durations_are_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+class _Gone(io.StringIO):
+    """Takes so many writes, then raises."""
+
+    def __init__(self, error: OSError, takes: int = 0) -> None:
+        super().__init__()
+        self._error, self._takes = error, takes
+
+    def write(self, text: str) -> int:
+        self._takes -= 1
+        if self._takes < 0:
+            raise self._error
+        return super().write(text)
+
+
+@pytest.mark.parametrize("takes", [0, 2])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_that_is_gone_stops_no_work(terminal: bool, takes: int) -> None:
+    gone = _Gone(OSError(errno.EIO, "Input/output error"), takes)
+    with Progress(Console(file=gone, force_terminal=terminal)) as progress:
+        progress.say("one")
+        progress("read", 10, 10)
+        progress.show("picture", "line")
+    assert progress.console.quiet
+
+
+def test_where_nobody_reads_work_stops_or_comes_to_its_end_first() -> None:
+    broken = BrokenPipeError(errno.EPIPE, "Broken pipe")
+    progress = Progress()
+    progress.console.file = _Gone(broken)
+    with pytest.raises(BrokenPipeError):
+        progress.say("one")
+
+    progress, done = Progress(), []
+    progress.console.file = _Gone(broken, takes=1)
+
+    def work() -> None:
+        with progress.to_the_end() as unread:
+            for number in range(3):
+                progress.say(str(number))
+                done.append(unread())
+
+    with pytest.raises(BrokenPipeError):
+        work()
+    assert done == [False, True, True]

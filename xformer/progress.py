@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console, RenderableType
@@ -14,6 +17,9 @@ from rich.text import Text
 
 class Progress:
     """Shows how far each piece of work is. Call it with what is done, how much, and of how much.
+
+    What cannot be shown, because the terminal is gone or the disk under a log is full, stops no work: from
+    then on nothing is shown. Where nobody reads on (`| head`), the work is not wanted: BrokenPipeError.
 
     Attributes:
         console: where it writes; what else is printed while a bar is shown goes through it too.
@@ -26,12 +32,14 @@ class Progress:
             console: where to write; standard error if left out.
             interval: seconds between plain lines where there is no terminal.
         """
-        self.console = console or Console(stderr=True)
+        self.console = console or _Console(stderr=True)
         self._interval = interval
         self._bars: _Bars | None = None
         self._tasks: dict[str, int] = {}
         self._started: dict[str, float] = {}
         self._said: dict[str, float] = {}
+        self._to_the_end = False
+        self._unread: BrokenPipeError | None = None
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal:
@@ -42,14 +50,18 @@ class Progress:
                 TextColumn("{task.fields[note]}", style="dim", markup=False),
                 console=self.console,
             )
-            self._bars.start()
+            with self._showing():
+                self._bars.start()
+            if self.console.quiet:
+                self._bars = None
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bars is not None:
-            self._bars.stop()
+            with self._showing():
+                self._bars.stop()
             self._bars = None
             self._tasks.clear()
 
@@ -69,7 +81,8 @@ class Progress:
             if what not in self._tasks:
                 self._tasks[what] = self._bars.add_task(what, total=total, note=note, seconds=seconds)
             bar = self._tasks[what]
-            self._bars.update(bar, completed=done, total=total, note=note)  # type: ignore[arg-type]
+            with self._showing():
+                self._bars.update(bar, completed=done, total=total, note=note)  # type: ignore[arg-type]
             return
         now = time.monotonic()
         started = self._started.setdefault(what, now)
@@ -93,13 +106,52 @@ class Progress:
         """
         if self._bars is not None:
             self._bars.below = picture
-            self._bars.refresh()
+            with self._showing():
+                self._bars.refresh()
         else:
             self.say(line)
 
     def say(self, message: str) -> None:
         """Print a line above the bars."""
-        self.console.print(message, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        with self._showing():
+            self.console.print(message, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    @contextmanager
+    def to_the_end(self) -> Iterator[Callable[[], bool]]:
+        """In the block, whether somebody reads on can be asked: work that must be saved first is.
+
+        Yields:
+            Tells whether nobody does.
+
+        Raises:
+            BrokenPipeError: at the end, if nobody does.
+        """
+        self._to_the_end = True
+        try:
+            yield lambda: self._unread is not None
+        finally:
+            self._to_the_end = False
+        if self._unread is not None:
+            raise self._unread
+
+    @contextmanager
+    def _showing(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError as error:
+            self.console.quiet = True
+            if not self._to_the_end:
+                raise
+            self._unread = error
+        except OSError:
+            self.console.quiet = True
+
+
+class _Console(Console):
+    """Where nobody reads on, `rich` ends the process with a status of its own; this one raises."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class _Bars(RichProgress):

@@ -87,8 +87,9 @@ def train(
 ) -> tuple[TrainingState, bool]:
     """Train from `state` to the end of the run's span.
 
-    Ctrl-C (or SIGTERM) lets the step in hand finish and saves; a second Ctrl-C breaks off at once. In the
-    middle of a run, a checkpoint that cannot be written is reported, and tried again when the next is due.
+    Ctrl-C (or SIGTERM, or SIGHUP where it is not ignored) lets the step in hand finish and saves; a second
+    Ctrl-C breaks off at once. Where nobody reads on, the same. In the middle of a run, a checkpoint that
+    cannot be written is reported, and tried again when the next is due.
 
     Args:
         training: model, data and settings.
@@ -105,6 +106,7 @@ def train(
     """
     config, device, team = training.config, next(training.model.parameters()).device, training.team
     span, options = Span.of(config.training), config.training
+        BrokenPipeError: nobody reads on; what was done is saved.
     # The bag learns by alignment alone: without it there is no such stage, and the blocks begin at once.
     bag_share = options.bag_share if training.batches.aligns else 0.0
     training.model.train()
@@ -121,6 +123,7 @@ def train(
     names = options.trackers if team is None or team.is_first else ()
     name = training.run.path.resolve().name
     trackers = Trackers(names, training.run.events, name, state.step, progress.say)
+        progress.to_the_end() as unread,
     with (
         MetricsLog(training.run.metrics, state.step, trackers) as log,
         BatchesAhead(training.batches) as batches,
@@ -144,7 +147,7 @@ def train(
             return now
 
         while (share := span.progress(state.step, state.elapsed)) < 1.0 and not (
-            interrupted() if team is None else team.any(interrupted())
+            interrupted() or unread() if team is None else team.any(interrupted() or unread())
         ):
             start = time.monotonic()
             # In a run made longer, blocks that have joined stay and keep their schedule.
@@ -285,7 +288,10 @@ def _save_bad_batch(
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Catch the first Ctrl-C or SIGTERM and tell that it came; the next one acts as ever."""
+    """Catch the first Ctrl-C, SIGTERM or SIGHUP and tell that it came; the next one acts as ever.
+
+    A terminal that closes may send several SIGHUP, by way of the system and of the shell: all are one.
+    """
     came = False
     previous: dict[signal.Signals, Any] = {}
 
@@ -295,10 +301,14 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         for signum, handler in previous.items():
             signal.signal(signum, handler)
 
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` wants it
+        heard.append(signal.SIGHUP)
+    for signum in heard:
         previous[signum] = signal.signal(signum, note)
     try:
         yield lambda: came
     finally:
         for signum, handler in previous.items():
-            signal.signal(signum, handler)
+            if signum != signal.SIGHUP:
+                signal.signal(signum, handler)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from xformer.files import atomic_write, sha256_of
+from xformer.files import atomic_write, naming, sha256_of, try_to_write
+
+FullDisk = Callable[..., AbstractContextManager[None]]
 
 
 def test_text_is_utf8_with_plain_line_ends_in_a_folder_made_on_the_way(tmp_path: Path) -> None:
@@ -82,3 +87,43 @@ def test_other_modes_are_refused(tmp_path: Path) -> None:
 def test_hashes_are_sha256(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"x" * 300_000)
     assert sha256_of(tmp_path / "x") == hashlib.sha256(b"x" * 300_000).hexdigest()
+
+
+def test_an_error_of_the_system_names_the_file(tmp_path: Path, full_disk: FullDisk) -> None:
+    path = tmp_path / "text"
+
+    def write() -> None:
+        with atomic_write(path) as file:
+            file.write("x" * 100)
+
+    with full_disk(), pytest.raises(OSError, match=r"File too large: .*/text'$"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+    path.mkdir()
+    with pytest.raises(IsADirectoryError) as error:
+        write()
+    assert str(path) in (error.value.filename, error.value.filename2)
+
+
+def test_a_temporary_name_is_given_as_the_one_to_come(tmp_path: Path) -> None:
+    def fail(name: str | None) -> str | None:
+        with pytest.raises(OSError, match="no room") as error, naming(tmp_path / "folder"):
+            raise OSError(errno.ENOSPC, "no room", name)
+        found: str | None = error.value.filename
+        return found
+
+    assert fail(None) == str(tmp_path / "folder")
+    assert fail(str(tmp_path / ".folder.ab12.partial" / "x.bin")) == str(tmp_path / "folder" / "x.bin")
+    assert fail(str(tmp_path / "other")) == str(tmp_path / "other")
+    assert fail(str(tmp_path)) == str(tmp_path)
+    with pytest.raises(OSError, match="which disk") as error, naming(tmp_path / "folder"):
+        raise OSError(errno.EIO, "which disk it was is not known")
+    assert error.value.filename is None
+
+
+def test_room_can_be_asked_for_beforehand(tmp_path: Path, full_disk: FullDisk) -> None:
+    path = tmp_path / "a" / "text"
+    try_to_write(path)
+    assert list((tmp_path / "a").iterdir()) == []
+    with full_disk(), pytest.raises(OSError, match=r"File too large: .*/a/text'$"):
+        try_to_write(path)

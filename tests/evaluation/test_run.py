@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from io import StringIO
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from xformer.data.record import Record
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 from xformer.evaluation.report import EvaluationReport
-from xformer.evaluation.run import evaluate_run
+from xformer.evaluation.run import UnsavedError, evaluate_run
 from xformer.progress import Progress
 from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
 from xformer.tokenizer import TokenizerOptions
@@ -127,3 +130,23 @@ def test_it_leaves_everything_in_the_run_and_reuses_it(run: Path) -> None:
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a run"):
         evaluated(tmp_path)
+
+
+def test_a_run_that_cannot_be_written_to_is_measured_and_that_is_said_first(
+    run: Path, tmp_path: Path, full_disk: Callable[..., AbstractContextManager[None]]
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("evaluation.*", "baselines"))
+    before, output = sorted(copy.rglob("*")), StringIO()
+    with (
+        full_disk(),
+        Progress(Console(file=output)) as progress,
+        pytest.raises(
+            UnsavedError, match=r"evaluation\.json: cannot be written \(File too large\)"
+        ) as raised,
+    ):
+        evaluate_run(copy, progress, bag_seconds=0.3)
+    assert raised.value.report.step == 3
+    first = output.getvalue().splitlines()[0]
+    assert first.startswith(f"{copy / 'evaluation.json'}: cannot be written (File too large): ")
+    assert [path for path in sorted(copy.rglob("*")) if path.name != "baselines"] == before

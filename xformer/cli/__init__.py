@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TextIO, cast
 
 import tyro
 
@@ -21,14 +22,20 @@ from xformer.cli.report import Report
 from xformer.cli.tokenizer import TokenizerCommand
 from xformer.cli.verify_resume import VerifyResume
 from xformer.errors import InputError
+from xformer.files import naming
 
 _SIGPIPE = 128 + 13
 
 _DESCRIPTION = """Understand, measure and train small multilingual Transformers.
 
-`xformer COMMAND --help` says more about each command. Exit status: 0 done, 1 failed, 2 input that cannot be
-used, 130 interrupted (what was done is saved), 141 nobody read on.
+`xformer COMMAND --help` says more about each command. Exit status: 0 done, 1 failed, 2 input, or a place to
+write to, that cannot be used, 130 interrupted, 141 nobody read on (what was trained is saved, in both cases).
 """
+
+_MACHINE = {"EDQUOT", "EFBIG", "EIO", "EMFILE", "ENOSPC", "ESTALE"}
+_MACHINE |= {"EACCES", "EEXIST", "EISDIR", "ENAMETOOLONG", "ENOTDIR", "EPERM", "EROFS"}
+"""What a full disk, a closed folder or a path that was given may lead to. Another error of the system is a
+mistake of the program's, and where that is must be seen."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,20 +55,85 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
     try:
-        with _warnings_for_people():
+        with _warnings_for_people(), _standard_output():
             status = command.run_command()
-            sys.stdout.flush()
-            sys.exit(status)
     except InputError as error:
-        print(f"xformer: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:
-        # Whoever reads has had enough (`| head`); nor can Python write what is left when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_SIGPIPE)
+        status = _say(str(error), 2)
+    except BrokenPipeError:  # whoever reads has had enough (`| head`)
+        status = _SIGPIPE
+    except OSError as error:
+        if (said := _of_the_machine(error)) is None:
+            raise
+        status = _say(said, 2)
+    except SystemExit as exit:
+        # A console of `rich` ends the process itself where a pipe breaks.
+        if not isinstance(exit.__context__, BrokenPipeError):
+            raise
+        status = _SIGPIPE
     except KeyboardInterrupt:
-        print("xformer: interrupted", file=sys.stderr)
-        sys.exit(130)
+        status = _say("interrupted", 130)
+    for stream in (sys.stdout, sys.stderr):
+        if not _takes(stream):
+            # Nor can Python write what is left when it ends, which would be another status.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(status)
+
+
+def _say(message: str, status: int) -> int:
+    with suppress(OSError):
+        print(f"xformer: {message}", file=sys.stderr)
+    return status
+
+
+def _of_the_machine(error: OSError) -> str | None:
+    """What to say of a full disk or a closed folder; None for what looks like a mistake in the program."""
+    name = error.filename if error.filename2 is None else error.filename2
+    if name is None and error.errno == errno.ENOENT:
+        # `tempfile`, which torch asks, tries a few folders, and says so: all are on the disk that is full.
+        return error.strerror
+    if name is None or errno.errorcode.get(error.errno or 0) not in _MACHINE:
+        return None
+    return f"{os.fsdecode(name) if isinstance(name, bytes) else name}: {error.strerror}"
+
+
+def _takes(stream: TextIO | None) -> bool:
+    """Whether a stream takes what was written to it; one that was closed before the start takes all."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    """Standard output that is named where it cannot be written: what the system raises names nothing."""
+    stream = sys.stdout
+    if stream is None:  # it was closed before the start
+        yield
+        return
+    with redirect_stdout(cast(TextIO, _Named(stream))):
+        yield
+        sys.stdout.flush()
+
+
+class _Named:
+    """A stream whose errors name it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with naming("standard output"):
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with naming("standard output"):
+            self._stream.flush()
 
 
 @contextmanager

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
+
+if TYPE_CHECKING:
+    from xformer.evaluation.report import EvaluationReport
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,22 @@ class Evaluate:
 
     def run_command(self) -> int:
         """Evaluate; the exit status."""
-        from rich.console import Console
-
-        from xformer.evaluation.run import evaluate_run
+        from xformer.evaluation.run import UnsavedError, evaluate_run
         from xformer.progress import Progress
 
-        with Progress() as progress:
-            report = evaluate_run(self.run, progress, split=self.split, again=self.again)
+        try:
+            with Progress() as progress:
+                report = evaluate_run(self.run, progress, split=self.split, again=self.again)
+        except UnsavedError as error:
+            self._show(error.report)
+            raise
+        self._show(report)
+        return 0
+
+    def _show(self, report: EvaluationReport) -> None:
+        from rich.console import Console
+
         if self.json:
             print(report.to_json())
         else:
             Console().print(report.table())
-        return 0

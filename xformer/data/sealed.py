@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import cattrs
 
 from xformer.errors import InputError
-from xformer.files import atomic_write, sha256_of
+from xformer.files import atomic_write, naming, sha256_of
 
 T = TypeVar("T")
 
@@ -90,29 +90,32 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         InputError: when `path` exists and is not an empty folder.
+        OSError: the system does not take it; the error names `path`, or what was to be in it.
     """
     target = Path(path)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise InputError(f"{target}: already exists; expected a new or an empty folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(target)
-    scratch, lock = _scratch(target)
-    try:
-        yield scratch
-        for file in scratch.iterdir():
-            _flush_to_disk(file)
-        _flush_to_disk(scratch)
-        scratch.chmod(0o755)
+    with naming(path):
+        scratch, lock = _scratch(target)
         try:
-            os.rename(scratch, target)
-        except OSError as error:
-            raise InputError(f"{target}: cannot be put in place ({error}); was it made meanwhile?") from error
-        _flush_to_disk(target.parent)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    finally:
-        os.close(lock)
+            yield scratch
+            for file in scratch.iterdir():
+                _flush_to_disk(file)
+            _flush_to_disk(scratch)
+            scratch.chmod(0o755)
+            try:
+                os.rename(scratch, target)
+            except OSError as error:
+                reason = f"cannot be put in place ({error}); was it made meanwhile?"
+                raise InputError(f"{target}: {reason}") from error
+            _flush_to_disk(target.parent)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        finally:
+            os.close(lock)
 
 
 def _scratch(target: Path) -> tuple[Path, int]:
@@ -159,10 +162,11 @@ def read_sealed(path: Path, kind: type[T]) -> T:
         kind: the dataclass to make of it; every field must be there and no other.
 
     Raises:
-        InputError: when the file is missing, is not JSON, was changed in any byte, or does not hold a `kind`.
+        InputError: when the file is missing, is not JSON, was changed in any byte, or has other fields than
+            `kind`.
     """
     if not path.is_file():
-        raise InputError(f"{path}: missing; expected a {kind.__name__}")
+        raise InputError(f"{path}: missing; it says what the files beside it are")
     raw = path.read_bytes()
     try:
         content = json.loads(raw.decode("utf-8"))
@@ -180,7 +184,7 @@ def read_sealed(path: Path, kind: type[T]) -> T:
         return _converter().structure(content, kind)
     except Exception as error:  # cattrs raises groups of whatever the fields' constructors raise
         reasons = "; ".join(cattrs.transform_error(error))
-        raise InputError(f"{path}: not a {kind.__name__} of this version: {reasons}") from error
+        raise InputError(f"{path}: expected the fields that this version writes: {reasons}") from error
 
 
 @cache

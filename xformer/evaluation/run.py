@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -11,13 +13,25 @@ from xformer.evaluation.bag import TrainedBag, train_bag
 from xformer.evaluation.evaluate import evaluate_model
 from xformer.evaluation.picture import plot_retrieval
 from xformer.evaluation.report import EvaluationReport
-from xformer.files import atomic_write
+from xformer.files import atomic_write, try_to_write
 from xformer.progress import Progress, duration
 from xformer.tokenizer import Tokenizer
 from xformer.training.model_card import write_model_card
 from xformer.training.prepare import open_shards
 from xformer.training.pretrain import load_run
 from xformer.training.run_directory import RunDirectory
+
+
+class UnsavedError(InputError):
+    """What was measured is whole, and could not be written into the run.
+
+    Attributes:
+        report: what was measured.
+    """
+
+    def __init__(self, message: str, report: EvaluationReport) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 def evaluate_run(
@@ -44,6 +58,8 @@ def evaluate_run(
 
     Raises:
         InputError: the run is missing, not yet trained, or damaged.
+        UnsavedError: all is measured, but the run cannot be written to. That is said before the work begins,
+            where it can be known.
     """
     run, config, model, state = load_run(path)
     tokenizer = Tokenizer.load(run.tokenizer)
@@ -53,13 +69,16 @@ def evaluate_run(
         if (report.split, report.split_sha256, report.step) == asked:
             progress.say(f"evaluation: reusing {run.evaluation}")
             return report
+    if (problem := _problem(partial(try_to_write, run.evaluation))) is not None:
+        progress.say(f"{problem}: what is measured will be shown, and not kept")
     train = open_shards(run, "train", tokenizer)
     bag = None if again else _kept_bag(run, bag_seconds)
     if bag is not None:
         progress.say(f"bag of subwords: reusing {run.bag}, {duration(bag.record.seconds)} of training")
     else:
         bag = train_bag(train, config, seconds=bag_seconds, progress=progress)
-        bag.save(run.bag)
+        if (problem := _problem(partial(bag.save, run.bag))) is not None:
+            progress.say(f"{problem}; measuring goes on")
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     report = evaluate_model(
         model.to(device),
@@ -74,14 +93,29 @@ def evaluate_run(
         device=device,
         progress=progress,
     )
+    if (problem := _problem(partial(_write, run, report, progress))) is not None:
+        raise UnsavedError(f"{problem}: what was measured is shown, and not in the run", report)
+    progress.say(f"evaluation: {duration(sum(report.seconds.values()))}, written to {run.evaluation}")
+    return report
+
+
+def _write(run: RunDirectory, report: EvaluationReport, progress: Progress) -> None:
+    """All that an evaluation leaves in a run but the baseline."""
     report.save(run.evaluation)
     with atomic_write(run.evaluation_table) as file:
         file.write(report.markdown())
     if plot_retrieval(report, run.retrieval_plot) is None:
         progress.say("no picture of retrieval: matplotlib is not installed (extra `plot`)")
     write_model_card(run)
-    progress.say(f"evaluation: {duration(sum(report.seconds.values()))}, written to {run.evaluation}")
-    return report
+
+
+def _problem(write: Callable[[], object]) -> str | None:
+    """What keeps the system from writing; None if it has written."""
+    try:
+        write()
+    except OSError as error:
+        return f"{error.filename}: cannot be written ({error.strerror})"
+    return None
 
 
 def _measured(run: RunDirectory) -> EvaluationReport | None:

@@ -297,3 +297,19 @@ def test_a_line_of_a_log_without_a_field_is_named(trained: Path, tmp_path: Path)
             pytest.raises(InputError, match=rf"{name}:1: expected the field\(s\) {field}"),
         ):
             write_run_page(run, None, progress)
+
+
+def test_a_page_without_a_place_is_refused_before_anything_is_measured(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "xformer.evaluation.run_page.read_run", lambda *arguments: pytest.fail("it was measured")
+    )
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with (
+        Progress(Console(file=StringIO())) as progress,
+        pytest.raises(
+            InputError, match=r"page\.html: cannot be written \(.*\); --out puts the page elsewhere"
+        ),
+    ):
+        write_run_page(trained, tmp_path / "file" / "page.html", progress)

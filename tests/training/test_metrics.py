@@ -100,7 +100,8 @@ def test_a_tally_that_goes_on_from_another_counts_the_same(
 
 
 def _line(step: int, **more: Any) -> dict[str, Any]:
-    return {"step": step, "elapsed": step / 2, "stage": "full", "loss": {"alignment": 2.0 / step}, **more}
+    line = {"step": step, "elapsed": step / 2, "tokens": 9 * step, "tokens_per_s": 18.0, "stage": "full"}
+    return line | {"loss": {"alignment": 2.0 / step}, "languages": {}, **more}
 
 
 def test_lines_after_the_checkpoint_are_dropped_and_the_rest_stays_to_the_byte(tmp_path: Path) -> None:
@@ -183,3 +184,56 @@ def test_curves_are_drawn_of_what_there_is(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert plot_losses(lines, tmp_path / "none.png") is None
     assert [file.name for file in tmp_path.iterdir()] == ["loss.png"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ({}, r"metrics\.jsonl:2: expected the field\(s\) step, elapsed, "),
+        (_line(2) | {"step": "two"}, r"metrics\.jsonl:2: step: expected a whole number, found 'two'"),
+    ],
+)
+def test_a_line_that_is_none_of_a_log_s_is_named(tmp_path: Path, line: dict[str, Any], said: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    text = "".join(json.dumps(one) + "\n" for one in (_line(1), line, _line(3)))
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        MetricsLog(path, 3)
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_lines_that_were_lost_are_said_until_they_are_back(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsLog(path, 0, before={}) as log:
+        for step in (1, 2, 3):
+            log.write(_line(step))
+        saved = log.state()
+    whole = path.read_bytes()
+    with MetricsLog(path, 3, before=saved) as log:
+        assert log.state() == saved
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[1:]))
+    with pytest.warns(UserWarning, match=r"lost: expected 3 up to step 3, .*, found 2, of steps 2 to 3\."):
+        log = MetricsLog(path, 3, before=saved)
+    with log:
+        log.write(_line(4))
+        later = log.state()
+    path.unlink()
+    with pytest.warns(UserWarning, match=r"lost: expected 4 up to step 4, where the run goes on, found 0\."):
+        log = MetricsLog(path, 4, before=later)
+    with log:
+        assert log.state() == later
+    path.write_bytes(whole + json.dumps(_line(4)).encode() + b"\n")
+    with MetricsLog(path, 4, before=later) as log:
+        assert log.state() == later
+
+
+def test_a_checkpoint_that_did_not_count_lines_misses_a_log_that_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with pytest.warns(UserWarning, match="lost: expected at least 1 up to step 3, .*, found 0"):
+        log = MetricsLog(path, 3, before={})
+    with log:
+        assert log.state() == {"lines": (1.0,)}
+    with MetricsLog(path, 3, before={"norm": (1.0,)}) as log:  # it may be that no line was due yet
+        log.write(_line(4))
+    with MetricsLog(path, 4, before={}) as log:
+        assert log.state() == {"lines": (1.0,)}

@@ -6,10 +6,9 @@ import html
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -28,12 +27,12 @@ from xformer.evaluation.run_charts import (
     training_charts,
 )
 from xformer.evaluation.space import ParallelTexts, Space, layer_vectors, measure_space
-from xformer.files import atomic_write
+from xformer.files import atomic_write, try_to_write
 from xformer.progress import Progress, duration
 from xformer.run_config import RunConfig
 from xformer.tokenizer import Tokenizer
 from xformer.training.checkpoint import TrainingState, checkpoint_folders
-from xformer.training.metrics import read_metrics
+from xformer.training.metrics import FIELDS, read_metrics
 from xformer.training.prepare import open_shards
 from xformer.training.pretrain import load_run
 from xformer.training.run_directory import RunDirectory
@@ -88,10 +87,17 @@ def write_run_page(
         Where the page is.
 
     Raises:
-        InputError: there is no run, or nothing in it to show.
+        InputError: there is no run, nothing in it to show, or no page can be written there.
     """
-    report = read_run(path, progress, device)
+    RunDirectory.open(path)
     target = out or Path(path) / "report.html"
+    try:
+        try_to_write(target)
+    except OSError as error:
+        raise InputError(
+            f"{target}: cannot be written ({error.strerror}); --out puts the page elsewhere"
+        ) from error
+    report = read_run(path, progress, device)
     with atomic_write(target) as file:
         file.write(page(report))
     return target
@@ -106,8 +112,8 @@ def read_run(
         InputError: there is no run, or nothing in it to show.
     """
     run = RunDirectory.open(path)
-    metrics = _lines(run.metrics, ("step", "elapsed", "stage", "loss", "tokens", "languages"))
-    panel = _lines(run.panel, ("step", "elapsed"))
+    metrics = read_metrics(run.metrics, FIELDS)
+    panel = read_metrics(run.panel, ("step", "elapsed"))
     if not checkpoint_folders(run.checkpoints):
         if not metrics:
             raise InputError(f"{run.path}: expected a run that has begun to train, found no line of its log")
@@ -146,15 +152,6 @@ def read_run(
         message=message,
         mistakes=mistakes,
     )
-
-
-def _lines(path: Path, fields: Sequence[str]) -> list[dict[str, Any]]:
-    """The lines of a log, each with what the pictures cannot do without."""
-    lines = read_metrics(path)
-    for number, line in enumerate(lines, start=1):
-        if missing := [name for name in fields if name not in line]:
-            raise InputError(f"{path}:{number}: expected the field(s) {', '.join(missing)}")
-    return lines
 
 
 def _evaluated(run: RunDirectory) -> EvaluationReport | None:

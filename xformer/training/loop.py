@@ -123,9 +123,10 @@ def train(
     names = options.trackers if team is None or team.is_first else ()
     name = training.run.path.resolve().name
     trackers = Trackers(names, training.run.events, name, state.step, progress.say)
-        progress.to_the_end() as unread,
+    noted = state.tally if team is None or team.is_first else None
     with (
-        MetricsLog(training.run.metrics, state.step, trackers) as log,
+        progress.to_the_end() as unread,
+        MetricsLog(training.run.metrics, state.step, trackers, noted) as log,
         BatchesAhead(training.batches) as batches,
         _interruptible() as interrupted,
     ):
@@ -136,7 +137,8 @@ def train(
                 return state
             log.flush_to_disk()
             loss = training.held_out(training.model, None if state.joined else 0)
-            now = replace(state, tally=tally.state(), recent=spikes.recent, held_out=loss)
+            counted = tally.state() | log.state()
+            now = replace(state, tally=counted, recent=spikes.recent, held_out=loss)
             if team is None:
                 save_checkpoint(
                     training.run.checkpoints, training.model, training.optimizer, now, options.keep

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,9 @@ from xformer.files import atomic_write
 from xformer.objectives import Loss
 from xformer.training.batches import StepBatch
 from xformer.training.trackers import Trackers
+
+FIELDS = ("step", "elapsed", "tokens", "tokens_per_s", "stage", "loss", "languages")
+"""What pictures, panel and model card cannot do without in a line of metrics.jsonl."""
 
 
 class Tally:
@@ -48,7 +52,7 @@ class Tally:
                 self._sums[objective] = values
             elif part == "counts":
                 self._counts[objective] = values.astype(np.int64)
-        self.norm = float(kept["norm"][0]) if kept else 0.0
+        self.norm = float(kept["norm"][0]) if "norm" in kept else 0.0
 
     def state(self) -> dict[str, tuple[float, ...]]:
         """All that it remembers, exactly; empty when nothing was counted yet."""
@@ -100,25 +104,58 @@ class Tally:
 class MetricsLog:
     """Appends to metrics.jsonl, and tells the trackers."""
 
-    def __init__(self, path: Path, step: int, trackers: Trackers | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        step: int,
+        trackers: Trackers | None = None,
+        before: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
         """Open the log of a run that is at `step`; lines of later steps are dropped.
+
+        Where lines up to that step are missing, a warning says so: they cannot be made again.
 
         Args:
             path: metrics.jsonl.
             step: of the checkpoint that the run goes on from.
             trackers: what else gets each line's numbers; closed with the log.
+            before: what the checkpoint has of `state`, beside what the tally counted; None not to compare.
 
         Raises:
-            InputError: metrics.jsonl cannot be written.
+            InputError: metrics.jsonl cannot be written, or a line has not what a line has; it is named.
         """
         self._path, self._trackers = path, trackers
         try:
-            kept = [line for line in read_metrics(path) if line["step"] <= step]
+            kept = [line for line in read_metrics(path, FIELDS) if line["step"] <= step]
+            self._lines = len(kept)
+            if before is not None:
+                self._compare(kept, step, before)
             with atomic_write(path) as file:
                 file.writelines(json.dumps(line) + "\n" for line in kept)
             self._file = open(path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed by __exit__
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def _compare(self, kept: list[dict[str, Any]], step: int, before: Mapping[str, Sequence[float]]) -> None:
+        """Warn of lines that were lost. They count as written, so that this is said until they are back."""
+        if "lines" in before:
+            self._lines = int(before["lines"][0])
+        elif step and not before and not kept:
+            # Earlier versions did not count; but what was counted last had gone into a line.
+            self._lines = 1
+        if len(kept) != self._lines:
+            least = "" if "lines" in before else "at least "
+            those = f", of steps {kept[0]['step']:,} to {kept[-1]['step']:,}" if kept else ""
+            warnings.warn(
+                f"{self._path}: lines are lost: expected {least}{self._lines:,} up to step {step:,}, where"
+                f" the run goes on, found {len(kept):,}{those}. Training does not need them, and goes on; but"
+                " curves lack them, unless they are put back before the next call",
+                stacklevel=3,
+            )
+
+    def state(self) -> dict[str, tuple[float, ...]]:
+        """What a checkpoint keeps of it: how many lines the run has written."""
+        return {"lines": (float(self._lines),)}
 
     def __enter__(self) -> MetricsLog:
         return self
@@ -143,6 +180,7 @@ class MetricsLog:
             self._file.flush()
         except OSError as error:
             raise self._unwritable(error) from error
+        self._lines += 1
         if self._trackers is not None:
             self._trackers.write(line)
 
@@ -164,11 +202,15 @@ class MetricsLog:
         )
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
+def read_metrics(path: Path, fields: Sequence[str] = ()) -> list[dict[str, Any]]:
     """All whole lines of metrics.jsonl; a last one that was cut short by a crash is left out.
 
+    Args:
+        path: metrics.jsonl, or another log that is made likewise.
+        fields: what each line must have.
+
     Raises:
-        InputError: another line is no JSON object; it is named.
+        InputError: another line is no JSON object, or lacks a field; it is named.
     """
     if not path.is_file():
         return []
@@ -178,6 +220,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             lines.append(dict(json.loads(text)))
         except (ValueError, TypeError) as error:
             raise InputError(f"{path}:{number}: expected a JSON object, {error}") from error
+        if missing := [name for name in fields if name not in lines[-1]]:
+            raise InputError(f"{path}:{number}: expected the field(s) {', '.join(missing)}")
+        if "step" in fields and not isinstance(step := lines[-1]["step"], int):
+            raise InputError(f"{path}:{number}: step: expected a whole number, found {step!r}")
     return lines
 
 

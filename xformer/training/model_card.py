@@ -7,7 +7,7 @@ from xformer.data.manifest import Manifest
 from xformer.files import atomic_write
 from xformer.progress import duration
 from xformer.run_config import RunConfig
-from xformer.training.metrics import read_metrics
+from xformer.training.metrics import FIELDS, read_metrics
 from xformer.training.run_directory import RunDirectory
 
 
@@ -56,7 +56,7 @@ def _results(run: RunDirectory) -> str:
 
 
 def _training(run: RunDirectory) -> str:
-    lines = read_metrics(run.metrics)
+    lines = read_metrics(run.metrics, FIELDS)
     if not lines:
         return "Not trained yet.\n"
     last = lines[-1]

@@ -34,7 +34,7 @@ from xformer.training.launch import Launch
 from xformer.training.lock import only_one
 from xformer.training.loop import Training, Watch, train
 from xformer.training.memory import keep_freed_memory
-from xformer.training.metrics import read_metrics
+from xformer.training.metrics import FIELDS, read_metrics
 from xformer.training.model_card import write_model_card
 from xformer.training.optimizer import make_optimizer
 from xformer.training.plots import plot_losses
@@ -242,7 +242,7 @@ def _require_same_data(checkpoint: Checkpoint, shards: TokenShards) -> None:
 
 def _describe(run: RunDirectory, progress: Progress) -> None:
     """Draw the loss curves and write the model card."""
-    if plot_losses(read_metrics(run.metrics), run.loss_plot) is None:
+    if plot_losses(read_metrics(run.metrics, FIELDS), run.loss_plot) is None:
         progress.say("no loss plot: matplotlib (extra `plot`) is not installed, or there is nothing to draw")
     write_model_card(run)
 

@@ -250,3 +250,16 @@ def test_a_batch_moves_whole(make: Callable[..., StepBatches]) -> None:
         moved = part.to("meta")
         assert {tensor.device.type for tensor in vars(moved).values() if torch.is_tensor(tensor)} == {"meta"}
         assert moved.inputs.lengths == part.inputs.lengths
+
+
+def test_without_translations_the_settings_that_do_without_are_named(
+    shards: TokenShards, starts_word: Any, config: RunConfig
+) -> None:
+    one_language = shards.subset(np.flatnonzero(np.asarray(shards.language) == 0))
+    said = (
+        r"found none\. To train without translations: objectives\.translation_lm_tokens=0 and objectives\.al"
+    )
+    with pytest.raises(InputError, match=said):
+        StepBatches(one_language, config, starts_word)
+    objectives = replace(config.objectives, translation_lm_tokens=0, alignment_tokens=0)
+    assert StepBatches(one_language, replace(config, objectives=objectives), starts_word).make(0).masked_lm

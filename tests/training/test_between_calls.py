@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from xformer.cli.pretrain import Pretrain
 from xformer.data.sealed import read_sealed, write_sealed
 from xformer.errors import InputError
 from xformer.progress import Progress
@@ -114,3 +117,85 @@ def test_weights_of_another_vocabulary_or_text_are_refused(
     write_sealed(checkpoint.path / "state.json", other)
     with pytest.raises(InputError, match=rf"step-00000002: was trained on another {what} \(another\)"):
         pretrain(run.path, config, listening())
+
+
+def test_a_connection_that_drops_is_an_interruption(
+    begin: Begin, config: RunConfig, listening: Listening, unbroken: RunDirectory
+) -> None:
+    """It may be told several times: by the system, and by the shell."""
+    run, usual = begin(config), signal.getsignal(signal.SIGHUP)
+
+    def drop(step: int) -> None:
+        if step == 2:
+            for _ in range(3):
+                signal.raise_signal(signal.SIGHUP)
+
+    assert not pretrain(run.path, config, listening(drop))
+    assert signal.getsignal(signal.SIGHUP) == usual
+    checkpoint = newest_checkpoint(run.checkpoints)
+    assert checkpoint is not None
+    assert checkpoint.state.step == 2
+    assert pretrain(run.path, config, listening())
+    _assert_same(run, unbroken)
+
+
+def test_what_is_to_outlive_its_terminal_does(begin: Begin, config: RunConfig, listening: Listening) -> None:
+    run = begin(config)
+    usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does
+    try:
+        drop = listening(lambda step: signal.raise_signal(signal.SIGHUP) if step == 2 else None)
+        assert pretrain(run.path, config, drop)
+    finally:
+        assert signal.signal(signal.SIGHUP, usual) == signal.SIG_IGN
+
+
+class _ReaderLeaves(io.StringIO):
+    """A pipe whose reader goes away once step 3 is shown."""
+
+    def write(self, text: str) -> int:
+        if "step 3" in text:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        return super().write(text)
+
+
+def test_where_nobody_reads_on_what_was_done_is_saved(
+    begin: Begin, config: RunConfig, listening: Listening, unbroken: RunDirectory
+) -> None:
+    run, progress = begin(config), Progress(interval=0.0)
+    progress.console.file = _ReaderLeaves()
+    with pytest.raises(BrokenPipeError):
+        pretrain(run.path, config, progress)
+    checkpoint = newest_checkpoint(run.checkpoints)
+    assert checkpoint is not None
+    assert checkpoint.state.step == 3
+    assert pretrain(run.path, config, listening())
+    _assert_same(run, unbroken)
+
+
+def test_a_log_that_is_lost_is_said_and_can_be_put_back(
+    begin: Begin, config: RunConfig, listening: Listening, unbroken: RunDirectory
+) -> None:
+    run = _stopped(begin, config, listening)
+    lines = run.metrics.read_bytes()
+    run.metrics.unlink()
+    with pytest.warns(
+        UserWarning, match=r"metrics\.jsonl: lines are lost: expected 2 up to step 2, .*found 0"
+    ):
+        assert pretrain(run.path, config, listening())
+    run.metrics.write_bytes(lines + run.metrics.read_bytes())
+    _assert_same(run, unbroken)
+
+
+def test_settings_that_were_emptied_are_not_the_defaults(
+    begin: Begin, config: RunConfig, listening: Listening
+) -> None:
+    run = _stopped(begin, config, listening)
+    whole = run.config.read_text(encoding="utf-8")
+    for left in ("", whole[: whole.index("[optimizer]")]):
+        run.config.write_text(left, encoding="utf-8")
+        said = r"config\.toml: expected the settings that this run began with, .* it has no .*\[optimizer\]"
+        with pytest.raises(InputError, match=said):
+            Pretrain(run.path).run_config()
+        with pytest.raises(InputError, match=said):
+            pretrain(run.path, config, listening())
+    assert not run.corpus.exists()

@@ -57,6 +57,7 @@ class Pretrain:
         """The settings: defaults, under the run's own or the file's, under the single ones."""
         from xformer.run_config import RunConfig, seconds
         from xformer.toml_config import overridden, read_toml
+        from xformer.training.run_directory import RunDirectory
 
         if self.budget is not None and self.steps is not None:
             raise InputError("--budget, --steps: expected one of the two, got both")
@@ -67,9 +68,9 @@ class Pretrain:
                 seconds(self.budget, "--budget")
             except ValueError as error:
                 raise InputError(str(error)) from error
-        run_file = self.run / "config.toml"
-        source = self.config or (run_file if run_file.is_file() else None)
-        table = read_toml(source) if source else {}
+        run = RunDirectory(self.run)
+        source = self.config or (run.config if run.config.is_file() else None)
+        table = read_toml(self.config) if self.config else run.read_config() if source else {}
         changes = list(self.set)
         if self.budget is not None or self.steps is not None:
             # Quoted, since plain seconds would be read as a number.

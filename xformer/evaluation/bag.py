@@ -136,9 +136,12 @@ def train_bag(
     objectives = replace(
         config.objectives, masked_lm_tokens=0, translation_lm_tokens=0, alignment_tokens=tokens
     )
-    making = StepBatches(
-        train, replace(config, objectives=objectives), np.ones(train.info.vocab_size, dtype=bool)
-    )
+    try:
+        making = StepBatches(
+            train, replace(config, objectives=objectives), np.ones(train.info.vocab_size, dtype=bool)
+        )
+    except InputError as error:  # it advises other objectives, and a bag has but one
+        raise InputError(f"bag of subwords, the baseline: {error.__cause__}") from error
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         bag = BagOfSubwords(train.info.vocab_size, config.model.d_model).to(device)

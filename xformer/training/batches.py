@@ -17,6 +17,7 @@ from xformer.data.counts import count_tokens
 from xformer.data.pairs import TranslationPairs
 from xformer.data.sampling import LanguageSampler, language_shares
 from xformer.data.shards import TokenShards
+from xformer.errors import InputError
 from xformer.objectives import (
     AlignmentBatch,
     CandidateSampler,
@@ -98,6 +99,9 @@ class StepBatches:
             shards: the training split.
             config: the run's settings.
             starts_word: (V,) whether a token begins a word.
+
+        Raises:
+            InputError: objectives ask for translations, and there are none.
         """
         self._shards, self._config, self._starts_word = shards, config, starts_word
         objectives, seed = config.objectives, config.training.seed
@@ -113,13 +117,19 @@ class StepBatches:
             self._masked = _Stream(shards, everything, config, objectives.masked_lm_tokens, False, 4 * seed)
         if objectives.translation_lm_tokens or objectives.alignment_tokens:
             pivot, languages = config.data.pivot, shards.languages
-            self._pairs = TranslationPairs(
-                self._group,
-                self._language,
-                np.asarray(shards.pieces) == 1,
-                pivot=languages.index(pivot) if pivot in languages else None,
-                pivot_share=config.data.pivot_share,
-            )
+            try:
+                self._pairs = TranslationPairs(
+                    self._group,
+                    self._language,
+                    np.asarray(shards.pieces) == 1,
+                    pivot=languages.index(pivot) if pivot in languages else None,
+                    pivot_share=config.data.pivot_share,
+                )
+            except InputError as error:
+                raise InputError(
+                    f"{error}. To train without translations: objectives.translation_lm_tokens=0 and"
+                    " objectives.alignment_tokens=0"
+                ) from error
             paired = self._pairs.examples
             if tokens := objectives.translation_lm_tokens:
                 self._translation = _Stream(shards, paired, config, tokens, True, 4 * seed + 1)

@@ -20,7 +20,7 @@ from xformer.errors import InputError
 from xformer.model import MultilingualModel
 from xformer.progress import Progress, duration
 from xformer.run_config import RunConfig
-from xformer.toml_config import load_toml, save_toml
+from xformer.toml_config import save_toml
 from xformer.training.batches import StepBatches
 from xformer.training.checkpoint import (
     Checkpoint,
@@ -281,7 +281,7 @@ def _settle_config(run: RunDirectory, config: RunConfig) -> None:
         # Settings bind once something was made with them: a first call that failed needs no new folder.
         binds = {"data": run.manifest.is_file() or run.corpus.is_dir(), "tokenizer": run.tokenizer.is_file()}
         trained = bool(checkpoint_folders(run.checkpoints))
-        old = load_toml(run.config, RunConfig)
+        old = run.load_config()
         kept = replace(config.training, **{name: getattr(old.training, name) for name in _MAY_CHANGE})
         changed = [
             difference

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from xformer.errors import InputError
 from xformer.run_config import RunConfig
-from xformer.toml_config import load_toml
+from xformer.toml_config import from_table, read_toml
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,26 @@ class RunDirectory:
                 else:
                     leftover.unlink(missing_ok=True)
 
+    def read_config(self) -> dict[str, Any]:
+        """The tables of its settings, as they stand there.
+
+        Raises:
+            InputError: they cannot be read, or tables are missing in a run that has made something by them:
+                defaults are not what it was made with.
+        """
+        tables = read_toml(self.config)
+        missing = [f"[{table.name}]" for table in fields(RunConfig) if table.name not in tables]
+        if missing and (self.manifest.is_file() or self.corpus.is_dir()):
+            raise InputError(
+                f"{self.config}: expected the settings that this run began with, all of them; it has no"
+                f" {', '.join(missing)}. Put the file back, or begin another run"
+            )
+        return tables
+
     def load_config(self) -> RunConfig:
         """Read the settings back.
 
         Raises:
-            InputError: they cannot be read.
+            InputError: as `read_config`.
         """
-        return load_toml(self.config, RunConfig)
+        return from_table(self.read_config(), RunConfig, source=str(self.config))

@@ -103,10 +103,10 @@ def train(
     Raises:
         InputError: a loss or gradient is not finite and the settings say to stop: the batch has been saved.
             Or the log, or the last checkpoint, cannot be written.
+        BrokenPipeError: nobody reads on; what was done is saved.
     """
     config, device, team = training.config, next(training.model.parameters()).device, training.team
     span, options = Span.of(config.training), config.training
-        BrokenPipeError: nobody reads on; what was done is saved.
     # The bag learns by alignment alone: without it there is no such stage, and the blocks begin at once.
     bag_share = options.bag_share if training.batches.aligns else 0.0
     training.model.train()
@@ -301,7 +301,8 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         nonlocal came
         came = True
         for signum, handler in previous.items():
-            signal.signal(signum, handler)
+            if signum != signal.SIGHUP:
+                signal.signal(signum, handler)
 
     heard = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` wants it
@@ -312,5 +313,4 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         yield lambda: came
     finally:
         for signum, handler in previous.items():
-            if signum != signal.SIGHUP:
-                signal.signal(signum, handler)
+            signal.signal(signum, handler)

@@ -20,7 +20,7 @@ from .forward import attention_forward
 from .operands import is_folded
 from .tile_sizes import Kernel, attention_tile
 from .tiles import UNSPECIALIZED
-from .triton_backend import DELTA_ROWS, FUSED, constants
+from .triton_backend import DELTA_ELEMENTS, FUSED, constants
 
 # Powers of two and a sum of two. In half precision 72 and 96 have the tiles of 80 and 128, which take more.
 HEAD_SIZES = (32, 64, 80, 128, 256)
@@ -111,7 +111,8 @@ def launches(target: Target) -> Iterator[Launch]:
         yield launch("key_value", target, case)
         yield launch("query_table" if case.bias else "query", target, case)
     for size in HEAD_SIZES:
-        shape = {"D": size, "BLOCK_D": padded_head_size(size), "BLOCK_M": DELTA_ROWS}
+        padded = padded_head_size(size)
+        shape = {"D": size, "BLOCK_D": padded, "BLOCK_M": DELTA_ELEMENTS // padded}
         yield _launch("attention_delta", f"D={size} fp16", attention_delta, torch.float16, shape, 4, 1)
 
 

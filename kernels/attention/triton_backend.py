@@ -22,7 +22,8 @@ from .operands import bucket_line, dropout_operands, in_a_row, score_operands
 from .rules import Rules
 from .tile_sizes import Kernel, attention_tile
 
-DELTA_ROWS = 64
+DELTA_ELEMENTS = 2048
+"""Of a tile of delta: a wider one spills on some compiler."""
 # a*b + c in one rounding: Triton 3.10 stops doing so unasked.
 FUSED = {"enable_fp_fusion": True}
 
@@ -171,9 +172,10 @@ def attention_triton_backward(
             "n_heads": n_heads, "group": n_heads // n_kv_heads, "scale": scale,
             **scores.arguments, **scores.constants, **dropout_operands(rules),
         }  # fmt: skip
-        attention_delta[(triton.cdiv(lse.numel(), DELTA_ROWS),)](
+        delta_rows = DELTA_ELEMENTS // padded_head_size(head_size)
+        attention_delta[(triton.cdiv(lse.numel(), delta_rows),)](
             out, lse, grad_out, grad_lse, delta, *grad_out.stride(), *grad_lse.stride(), lse.numel(), n_heads,
-            D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_M=DELTA_ROWS,
+            D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_M=delta_rows,
             num_warps=4, num_stages=1, **FUSED,
         )  # fmt: skip
         if k.numel() > 0:

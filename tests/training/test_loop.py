@@ -234,6 +234,36 @@ def test_a_step_that_is_not_finite_may_be_skipped(
     assert all(value > 0 for value in line["loss"].values())
 
 
+def test_steps_that_are_skipped_are_said_and_too_many_in_a_row_end_the_run(
+    begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "HOPELESS", 3)
+    calls, bad = itertools.count(), {1, 3, 4, 6, 7, 8}
+
+    class Spoilt(StepLosses):
+        def forward(self, *arguments: Any) -> tuple[torch.Tensor, dict[str, Loss]]:
+            total, losses = super().forward(*arguments)
+            number = next(calls)
+            if number == 6:
+                signal.raise_signal(signal.SIGINT)
+            return (total * float("nan") if number in bad else total), losses
+
+    monkeypatch.setattr(loop, "StepLosses", Spoilt)
+    skipping = _training(config, steps=12, non_finite="skip", checkpoint_every=1e-9, keep=9)
+    run, progress = begin(skipping), listening()
+    assert not pretrain(run.path, skipping, progress)
+    said = progress.console.export_text()
+    for step in range(8):
+        assert (f"step {step}: left out, loss or gradient is not finite (" in said) == (step in {1, 3, 4, 6})
+    # How many there were in a row is not forgotten; and what such a step leaves is no checkpoint.
+    with pytest.raises(InputError, match=r"step 8: .*nor was it in the 2 steps before.*Checkpoints"):
+        pretrain(run.path, skipping, listening())
+    assert {path.name for path in run.checkpoints.iterdir()} == {
+        f"step-{step:08}"
+        for step in (1, 3, 6, 7)  # the last is that of the interruption
+    }
+
+
 def test_a_skipped_step_changes_nothing(
     begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ class TrainingState:
         elapsed: seconds spent training.
         tokens: text tokens read.
         skipped: steps left out because a loss or gradient was not finite.
+        skipped_in_a_row: those of them that were the last.
         spikes: steps left out because a loss or gradient jumped.
         joined: whether the blocks have joined; a run that is made longer does not send them away again.
         joined_at: at which step, and how many seconds in.
@@ -64,6 +65,7 @@ class TrainingState:
     elapsed: float = 0.0
     tokens: int = 0
     skipped: int = 0
+    skipped_in_a_row: int = 0
     spikes: int = 0
     joined: bool = False
     joined_at: tuple[int, float] = (0, 0.0)

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from xformer.training.team import Team
 
 
+HOPELESS = 50
+"""Steps in a row that are not finite end a run, whatever its settings."""
+
 Watch = Callable[[MultilingualModel, TrainingState], None]
 """Looks at the model and how far the run is, and changes neither."""
 
@@ -171,7 +174,7 @@ def train(
             if not (bag or state.joined):
                 spikes.forget()
             if not finite:
-                _save_bad_batch(training, batch, state.step, losses, float(norm))
+                progress.say(_bad_step(training, batch, state, losses, float(norm)))
             elif spike := spikes.check(loss.item(), norm.item()):
                 progress.say(f"step {state.step}: left out, a spike: {spike}")
             else:
@@ -188,6 +191,7 @@ def train(
                 elapsed=elapsed,
                 tokens=state.tokens + batch.n_tokens,
                 skipped=state.skipped + (not finite),
+                skipped_in_a_row=0 if finite else state.skipped_in_a_row + 1,
                 spikes=state.spikes + (spike is not None),
                 data_digest=data_digest,
                 joined=not bag,
@@ -209,7 +213,8 @@ def train(
                 before = time.monotonic()
                 training.watch(training.model, state)
                 tally_start += time.monotonic() - before
-            if since_saved >= options.checkpoint_every and not done:
+            # Weights that make nothing finite any more would take the place of some that do.
+            if since_saved >= options.checkpoint_every and not done and finite:
                 try:
                     state, last_saved = save(), state.step
                 except CheckpointError as error:
@@ -273,19 +278,30 @@ def _tensors(batch: StepBatch) -> dict[str, Tensor]:
     return tensors
 
 
-def _save_bad_batch(
-    training: Training, batch: StepBatch, step: int, losses: dict[str, Loss], norm: float
-) -> None:
-    """Save the batch of a step that is not finite; stop if the settings say so."""
-    with atomic_write(training.run.bad_batch, "wb") as file:
+def _bad_step(
+    training: Training, batch: StepBatch, state: TrainingState, losses: dict[str, Loss], norm: float
+) -> str:
+    """Save the batch of a step that is not finite, and say so; or stop, as set, or where it is hopeless.
+
+    Raises:
+        InputError: the run is to stop.
+    """
+    path = training.run.bad_batch
+    with atomic_write(path, "wb") as file:
         file.write(save({k: v.cpu().contiguous() for k, v in _tensors(batch).items()}))
     values = ", ".join(f"{name} {loss.value.item():g}" for name, loss in losses.items())
+    what = f"loss or gradient is not finite ({values}; gradient norm {norm:g})"
+    advice = f"The batch is in {path}. Begin a new run with a lower optimizer.lr"
     if training.config.training.non_finite == "stop":
         raise InputError(
-            f"step {step}: loss or gradient is not finite ({values}; gradient norm {norm:g}). The batch is in"
-            f" {training.run.bad_batch}. Go on with training.non_finite=skip, or begin a new run with a lower"
-            " optimizer.lr"
+            f"step {state.step}: {what}. {advice}, or go on without this step with training.non_finite=skip"
         )
+    if state.skipped_in_a_row + 1 >= HOPELESS:
+        raise InputError(
+            f"step {state.step}: {what}, nor was it in the {HOPELESS - 1} steps before, so the weights must"
+            f" be spoilt. {advice}. Checkpoints from before are in {training.run.checkpoints}"
+        )
+    return f"step {state.step}: left out, {what}"
 
 
 @contextmanager

@@ -260,7 +260,7 @@ class TrainingConfig:
             however often it was stopped.
         spike_factor: a step is left out, and said to be, when its loss or gradient norm is more than so many
             times the median of the last 64 steps; None to take every step that is finite.
-        non_finite: a loss or gradient that is not finite stops the run, or the step is skipped, which is said:
+        non_finite: a loss or gradient that is not finite stops the run, or the step is skipped and named;
             50 in a row stop the run all the same. The batch is saved.
         panel_every: seconds between looks at a small sample of the dev split: retrieval and bits per byte by
             language; 0 for none. What they take is not training time.

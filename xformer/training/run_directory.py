@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -133,10 +134,14 @@ class RunDirectory:
         """
         begun = (self.config, self.corpus, self.manifest, self.tokenizer, self.metrics, self.panel)
         splits = [self.shards(split) for split in ("train", "dev", "test")]
-        for path in (*begun, self.bad_batch, self.loss_plot, *splits, self.checkpoints / "step-"):
-            # Of a name with the random letters that `tempfile` puts after it.
-            end = "*" if path.name.endswith("-") else ".*"
-            for leftover in path.parent.glob(f".{path.name}{end}"):
+        made = (*begun, self.bad_batch, self.loss_plot, *splits)
+        names = [(path.parent, re.escape(path.name)) for path in made]
+        for folder, name in (*names, (self.checkpoints, r"step-\d{8,}")):
+            # With the letters that `tempfile` puts after it, and nothing else: editors hide files, too.
+            temporary = re.compile(rf"\.{name}\.([a-z0-9_]{{8}}(\.partial)?|removed)")
+            for leftover in folder.iterdir() if folder.is_dir() else ():
+                if not temporary.fullmatch(leftover.name):
+                    continue
                 if leftover.is_dir():
                     shutil.rmtree(leftover, ignore_errors=True)
                 else:

@@ -5,6 +5,7 @@ So a run that resumes sees what it would have seen, and nothing about the data n
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from xformer.data.counts import count_tokens
 from xformer.data.pairs import TranslationPairs
@@ -56,6 +58,35 @@ class StepBatch:
     def n_tokens(self) -> int:
         """Text tokens in the step."""
         return int(self.tokens_by_language.sum())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What the objectives read, by name."""
+        tensors: dict[str, Tensor] = {}
+        for name, part in (("masked_lm", self.masked_lm), ("translation_lm", self.translation_lm)):
+            if part is not None:
+                tensors |= {
+                    f"{name}.tokens": part.inputs.tokens,
+                    f"{name}.cu_seqlens": part.inputs.cu_seqlens,
+                }
+                tensors |= {f"{name}.selected": part.selected, f"{name}.targets": part.targets}
+                if part.candidates is not None:
+                    tensors |= {f"{name}.candidates": part.candidates.ids}
+        for name, pairs in (("alignment", self.alignment), ("bag_alignment", self.bag_alignment)):
+            if pairs is not None:
+                tensors |= {
+                    f"{name}.tokens": pairs.inputs.tokens,
+                    f"{name}.cu_seqlens": pairs.inputs.cu_seqlens,
+                }
+                tensors |= {f"{name}.group": pairs.group}
+        return tensors
+
+    def digest(self, before: str) -> str:
+        """The digest of all batches up to this one, from that of those before: equal for the same data alone."""
+        digest = hashlib.sha256(before.encode())
+        for name, tensor in sorted(self.tensors().items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
+            digest.update(tensor.contiguous().numpy().data)
+        return digest.hexdigest()
 
 
 class _Stream:

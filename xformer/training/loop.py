@@ -9,7 +9,6 @@ Shapes: none here; batches carry their own.
 
 from __future__ import annotations
 
-import hashlib
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
 
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
@@ -161,7 +159,7 @@ def train(
             set_learning_rates(training.optimizer, factors)
             bag = share < joins
             batch = batches.take(state.step, bag=bag)
-            data_digest = _digest(state.data_digest, batch)
+            data_digest = batch.digest(state.data_digest)
             training.optimizer.zero_grad(set_to_none=True)
             if team is None:
                 with autocast(training.precision, device):
@@ -225,15 +223,6 @@ def train(
         return state, span.progress(state.step, state.elapsed) < 1.0
 
 
-def _digest(before: str, batch: StepBatch) -> str:
-    """The digest of all batches up to this one, from that of those before: equal only for the same data."""
-    digest = hashlib.sha256(before.encode())
-    for name, tensor in sorted(_tensors(batch).items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
-        digest.update(tensor.contiguous().numpy().data)
-    return digest.hexdigest()
-
-
 def _line(
     state: TrainingState, tally: Tally, rate: float, factors: dict[str, float], bag: bool
 ) -> dict[str, Any]:
@@ -262,22 +251,6 @@ def _show(progress: Progress, span: Span, state: TrainingState, rate: float, tal
         progress("train", min(round(state.elapsed), budget), budget, note, seconds=True)
 
 
-def _tensors(batch: StepBatch) -> dict[str, Tensor]:
-    """What the objectives read of a batch, by name."""
-    tensors: dict[str, Tensor] = {}
-    for name, part in (("masked_lm", batch.masked_lm), ("translation_lm", batch.translation_lm)):
-        if part is not None:
-            tensors |= {f"{name}.tokens": part.inputs.tokens, f"{name}.cu_seqlens": part.inputs.cu_seqlens}
-            tensors |= {f"{name}.selected": part.selected, f"{name}.targets": part.targets}
-            if part.candidates is not None:
-                tensors |= {f"{name}.candidates": part.candidates.ids}
-    for name, pairs in (("alignment", batch.alignment), ("bag_alignment", batch.bag_alignment)):
-        if pairs is not None:
-            tensors |= {f"{name}.tokens": pairs.inputs.tokens, f"{name}.cu_seqlens": pairs.inputs.cu_seqlens}
-            tensors |= {f"{name}.group": pairs.group}
-    return tensors
-
-
 def _bad_step(
     training: Training, batch: StepBatch, state: TrainingState, losses: dict[str, Loss], norm: float
 ) -> str:
@@ -288,7 +261,7 @@ def _bad_step(
     """
     path = training.run.bad_batch
     with atomic_write(path, "wb") as file:
-        file.write(save({k: v.cpu().contiguous() for k, v in _tensors(batch).items()}))
+        file.write(save({k: v.cpu().contiguous() for k, v in batch.tensors().items()}))
     values = ", ".join(f"{name} {loss.value.item():g}" for name, loss in losses.items())
     what = f"loss or gradient is not finite ({values}; gradient norm {norm:g})"
     advice = f"The batch is in {path}. Begin a new run with a lower optimizer.lr"

@@ -81,7 +81,7 @@ class StepBatch:
         return tensors
 
     def digest(self, before: str) -> str:
-        """The digest of all batches up to this one, from that of those before: equal for the same data alone."""
+        """The digest of all batches up to this one, from that of those before: equal only for equal data."""
         digest = hashlib.sha256(before.encode())
         for name, tensor in sorted(self.tensors().items()):
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())

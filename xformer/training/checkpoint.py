@@ -55,6 +55,7 @@ class TrainingState:
         precision: what `auto` came to when the run began: another measurement might come to something else.
         data_digest: of every batch so far, in order, hexadecimal.
         tally: what was counted since the last line of the log (`Tally.state`).
+        lines: how many the log has up to here; None in checkpoints of versions that did not count.
         recent: loss and gradient norm of the last steps, where spikes are watched for.
         held_out: loss on held-out texts when this was saved, if there are any.
         text: hash of the text that is learned from; None before the first checkpoint.
@@ -72,6 +73,7 @@ class TrainingState:
     precision: Literal["fp32", "bf16"] | None = None
     data_digest: str = ""
     tally: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    lines: int | None = None
     recent: tuple[tuple[float, float], ...] = ()
     held_out: float | None = None
     text: str | None = None

@@ -124,10 +124,10 @@ def train(
     names = options.trackers if team is None or team.is_first else ()
     name = training.run.path.resolve().name
     trackers = Trackers(names, training.run.events, name, state.step, progress.say)
-    noted = state.tally if team is None or team.is_first else None
+    expected = state.lines if team is None or team.is_first else None
     with (
         progress.to_the_end() as unread,
-        MetricsLog(training.run.metrics, state.step, trackers, noted) as log,
+        MetricsLog(training.run.metrics, state.step, trackers, expected) as log,
         BatchesAhead(training.batches) as batches,
         _interruptible() as interrupted,
     ):
@@ -138,8 +138,7 @@ def train(
                 return state
             log.flush_to_disk()
             loss = training.held_out(training.model, None if state.joined else 0)
-            counted = tally.state() | log.state()
-            now = replace(state, tally=counted, recent=spikes.recent, held_out=loss)
+            now = replace(state, tally=tally.state(), lines=log.lines, recent=spikes.recent, held_out=loss)
             if team is None:
                 save_checkpoint(
                     training.run.checkpoints, training.model, training.optimizer, now, options.keep

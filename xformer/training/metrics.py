@@ -52,7 +52,7 @@ class Tally:
                 self._sums[objective] = values
             elif part == "counts":
                 self._counts[objective] = values.astype(np.int64)
-        self.norm = float(kept["norm"][0]) if "norm" in kept else 0.0
+        self.norm = float(kept["norm"][0]) if kept else 0.0
 
     def state(self) -> dict[str, tuple[float, ...]]:
         """All that it remembers, exactly; empty when nothing was counted yet."""
@@ -102,14 +102,20 @@ class Tally:
 
 
 class MetricsLog:
-    """Appends to metrics.jsonl, and tells the trackers."""
+    """Appends to metrics.jsonl, and tells the trackers.
+
+    Attributes:
+        lines: how many the run has written up to now.
+    """
+
+    lines: int
 
     def __init__(
         self,
         path: Path,
         step: int,
         trackers: Trackers | None = None,
-        before: Mapping[str, Sequence[float]] | None = None,
+        expected: int | None = None,
     ) -> None:
         """Open the log of a run that is at `step`; lines of later steps are dropped.
 
@@ -119,7 +125,7 @@ class MetricsLog:
             path: metrics.jsonl.
             step: of the checkpoint that the run goes on from.
             trackers: what else gets each line's numbers; closed with the log.
-            before: what the checkpoint has of `state`, beside what the tally counted; None not to compare.
+            expected: how many lines there were up to that step; None if that is not known.
 
         Raises:
             InputError: metrics.jsonl cannot be written, or a line has not what a line has; it is named.
@@ -127,35 +133,24 @@ class MetricsLog:
         self._path, self._trackers = path, trackers
         try:
             kept = [line for line in read_metrics(path, FIELDS) if line["step"] <= step]
-            self._lines = len(kept)
-            if before is not None:
-                self._compare(kept, step, before)
+            if expected is not None and len(kept) != expected:
+                self._miss(kept, step, expected)
+            self.lines = len(kept) if expected is None else expected
             with atomic_write(path) as file:
                 file.writelines(json.dumps(line) + "\n" for line in kept)
             self._file = open(path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed by __exit__
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def _compare(self, kept: list[dict[str, Any]], step: int, before: Mapping[str, Sequence[float]]) -> None:
+    def _miss(self, kept: list[dict[str, Any]], step: int, expected: int) -> None:
         """Warn of lines that were lost. They count as written, so that this is said until they are back."""
-        if "lines" in before:
-            self._lines = int(before["lines"][0])
-        elif step and not before and not kept:
-            # Earlier versions did not count; but what was counted last had gone into a line.
-            self._lines = 1
-        if len(kept) != self._lines:
-            least = "" if "lines" in before else "at least "
-            those = f", of steps {kept[0]['step']:,} to {kept[-1]['step']:,}" if kept else ""
-            warnings.warn(
-                f"{self._path}: lines are lost: expected {least}{self._lines:,} up to step {step:,}, where"
-                f" the run goes on, found {len(kept):,}{those}. Training does not need them, and goes on; but"
-                " curves lack them, unless they are put back before the next call",
-                stacklevel=3,
-            )
-
-    def state(self) -> dict[str, tuple[float, ...]]:
-        """What a checkpoint keeps of it: how many lines the run has written."""
-        return {"lines": (float(self._lines),)}
+        those = f", of steps {kept[0]['step']:,} to {kept[-1]['step']:,}" if kept else ""
+        warnings.warn(
+            f"{self._path}: lines are lost: expected {expected:,} up to step {step:,}, where the run goes on,"
+            f" found {len(kept):,}{those}. Training does not need them, and goes on; but curves lack them,"
+            " unless they are put back before the next call",
+            stacklevel=3,
+        )
 
     def __enter__(self) -> MetricsLog:
         return self
@@ -180,7 +175,7 @@ class MetricsLog:
             self._file.flush()
         except OSError as error:
             raise self._unwritable(error) from error
-        self._lines += 1
+        self.lines += 1
         if self._trackers is not None:
             self._trackers.write(line)
 

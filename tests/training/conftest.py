@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -73,11 +74,16 @@ class Listening(Progress):
 
 
 @pytest.fixture(autouse=True)
-def _ctrl_c_is_heard() -> Iterator[None]:
-    """A shell starts what it runs in the background deaf to Ctrl-C; these tests send it all the same."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def _signals_are_heard() -> Iterator[None]:
+    """What a shell runs in the background is deaf to Ctrl-C, and under `nohup` to hanging up; tests send both."""
+    heard: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {signum: signal.signal(signum, handler) for signum, handler in heard.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -75,7 +75,7 @@ class Listening(Progress):
 
 @pytest.fixture(autouse=True)
 def _signals_are_heard() -> Iterator[None]:
-    """What a shell runs in the background is deaf to Ctrl-C, and under `nohup` to hanging up; tests send both."""
+    """What a shell runs in the background is deaf to Ctrl-C, and what `nohup` runs to hanging up."""
     heard: dict[signal.Signals, Any] = {
         signal.SIGINT: signal.default_int_handler,
         signal.SIGHUP: signal.SIG_DFL,

@@ -50,8 +50,7 @@ def block_forward(
     Returns:
         out (b, H, M, D) and lse (b, H, M).
     """
-    fused = is_fusable(rules, key.shape[2] - query.shape[2], query.device)
-    cut = pieces(query, key, rules, first_token, fused)
+    cut = pieces(query, key, rules, first_token, may_fuse=True)
     if len(cut) == 1:
         return dense_forward(query, key, value, rules, cut[0].place)
     outs, lses = [], []
@@ -79,9 +78,7 @@ def block_backward(
     Returns:
         Gradients of query, key and value, in their layout.
     """
-    fused = grad_table is None and grad_lse is None
-    fused = fused and is_fusable(rules, key.shape[2] - query.shape[2], query.device)
-    cut = pieces(query, key, rules, first_token, fused)
+    cut = pieces(query, key, rules, first_token, may_fuse=grad_table is None and grad_lse is None)
     if len(cut) == 1:
         place = cut[0].place
         return dense_backward(grad_out, grad_lse, query, key, value, out, lse, rules, place, grad_table)
@@ -98,7 +95,7 @@ def block_backward(
     return torch.cat(grad_queries, dim=2), grad_key, grad_value
 
 
-def pieces(query: Tensor, key: Tensor, rules: Rules, first_token: int, fused: bool) -> list[Piece]:
+def pieces(query: Tensor, key: Tensor, rules: Rules, first_token: int, may_fuse: bool) -> list[Piece]:
     """Cut a block.
 
     Args:
@@ -106,19 +103,21 @@ def pieces(query: Tensor, key: Tensor, rules: Rules, first_token: int, fused: bo
         key: (b, H, N, D).
         rules: what shapes the scores.
         first_token: index of the block's first query in the packed batch.
-        fused: whether scores are never in memory, but at most a mask.
+        may_fuse: whether PyTorch's fused kernel gives all that is asked, if it knows the rules. It has no
+            scores in memory, but a mask.
     """
     size, n_heads, n_queries, _ = query.shape
     n_keys = key.shape[2]
     shift, rows = n_keys - n_queries, n_queries
     if n_queries > LEAST_QUERIES:
+        fused = may_fuse and is_fusable(rules, shift, query.device)
         matrices = n_masks(rules, n_heads, n_queries, n_keys) if fused else size * n_heads
         if rules.half_window is not None:
             rows = min(rows, max(LEAST_QUERIES, 2 * rules.half_window))
         if matrices * rows * n_keys > PIECE_SCORES:
             rows = min(rows, max(LEAST_QUERIES, PIECE_SCORES // (matrices * n_keys)))
     if rows >= n_queries:
-        return [Piece(slice(0, n_queries), slice(0, n_keys), Place(shift, 0, first_token, n_queries))]
+        return [Piece(slice(n_queries), slice(n_keys), Place(shift, 0, first_token, n_queries))]
     found = []
     for start in range(0, n_queries, rows):
         queries = slice(start, min(start + rows, n_queries))

@@ -124,8 +124,9 @@ def attention(
             tensor cores multiply. Other backends go by PyTorch's own settings.
         backend: `"triton"`: fused kernels for GPUs (or TRITON_INTERPRET=1). `"torch"`: PyTorch's own kernels,
             made for the CPU. `"reference"`: the definition, slow, differentiable any number of times. Each
-            raises for what it cannot do. Left out: `"torch"`, except on a GPU where `"triton"` does all that
-            is asked. Never `"reference"`.
+            raises for what it cannot do; but a compiler hides forward-mode tangents from the first two, which
+            then give zeros. Left out: `"torch"`, except on a GPU where `"triton"` does all that is asked.
+            Never `"reference"`.
         return_lse: also return the log of each row's sum of exponentiated scores.
 
     Returns:

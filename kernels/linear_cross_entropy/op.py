@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..backend import Backend
 from ..operation import choose, full_precision
-from .few_rows import are_few, composed, composed_items
+from .few_rows import are_few, composed, composed_items, composed_unchecked
 from .reference import reference_items
 from .rule import Rule
 from .torch_backend import torch_items, torch_reduced
@@ -105,12 +105,16 @@ def linear_cross_entropy(
         ValueError: shapes, targets or options do not fit.
         NotImplementedError: the backend asked for cannot do this; the message names one that can.
     """
-    hidden, weight, bias = _as_autocast(hidden, weight, bias)
     rule = Rule(ignore_index, label_smoothing, z_loss)
+    if selected is None and not return_items and (backend is None or backend == "torch"):
+        loss = composed_unchecked(hidden, weight, bias, targets, rule, reduction)
+        if loss is not None:
+            return loss
+    hidden, weight, bias = _as_autocast(hidden, weight, bias)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction: expected 'mean', 'sum' or 'none', got {reduction!r}")
     _check_tensors(hidden, weight, bias)
-    all_count = _check_targets(hidden, weight, targets, selected, ignore_index)
+    _check_targets(hidden, weight, targets, selected, ignore_index)
     chosen = choose(backend, hidden, "no float64" if hidden.dtype == torch.float64 else None)
     with full_precision(hidden):
         rows = hidden if selected is None else _select(hidden, selected)
@@ -118,8 +122,6 @@ def linear_cross_entropy(
         if chosen == "torch" and not few and reduction != "none":
             loss, items = torch_reduced(rows, weight, bias, targets, rule, reduction == "mean")
             return (loss, items) if return_items else loss
-        if few and all_count and not return_items:
-            return composed(rows, weight, bias, targets, rule, reduction)
         if few and reduction != "none" and not return_items:
             loss = composed(rows, weight, bias, targets, rule, "sum")
         else:
@@ -174,8 +176,7 @@ def _check_tensors(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> None:
 
 def _check_targets(
     hidden: Tensor, weight: Tensor, targets: Tensor, selected: Tensor | None, ignore_index: int
-) -> bool:
-    """Refuse what does not fit; whether there are rows and none is ignored, as far as could be seen."""
+) -> None:
     for name, x in (("targets", targets), ("selected", selected)):
         if x is not None and x.dtype != torch.int64:
             raise TypeError(f"{name}: expected int64, got {x.dtype}")
@@ -190,14 +191,12 @@ def _check_targets(
             f"targets: expected {wanted.shape[0]}, one for each of {whose}, got {targets.shape[0]}"
         )
     if hidden.device.type != "cpu" or torch.compiler.is_compiling() or targets.numel() == 0:
-        return False  # looking at the values would wait for the device, or break the graph
-    least, greatest = (int(x) for x in targets.aminmax())
-    if least >= 0 and greatest < weight.shape[0]:
-        # Most often so, and quick to see; ignored ones may be of either sign.
-        return not least <= ignore_index <= greatest
+        return  # looking at the values would wait for the device, or break the graph
+    least, greatest = targets.aminmax()
+    if least.item() >= 0 and greatest.item() < weight.shape[0]:
+        return  # most often so, and quick to see; ignored ones may be of either sign
     wrong = (targets != ignore_index) & ((targets < 0) | (targets >= weight.shape[0]))
     if wrong.any():
         raise ValueError(
             f"targets: expected ids in [0, {weight.shape[0]}) or {ignore_index}, got {int(targets[wrong][0])}"
         )
-    return False

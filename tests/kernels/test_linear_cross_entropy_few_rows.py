@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -106,3 +107,57 @@ def test_is_off_where_the_backend_is_the_reference(composed: list[int]) -> None:
     leaves, arguments = problem()
     linear_cross_entropy(**leaves, **arguments, backend="reference")
     assert not composed
+
+
+WRONG: dict[str, tuple[type[Exception], str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    "probabilities": (TypeError, "targets: expected int64", lambda a: {"targets": torch.ones(21, 200)}),
+    "one bias for all": (ValueError, r"bias: expected shape \(200,\)", lambda a: {"bias": a["bias"][:1]}),
+    "a row of weights": (ValueError, r"weight: expected \(voc", lambda a: {"weight": a["weight"][0]}),
+    "no width": (
+        ValueError,
+        r"hidden: expected \(tokens, width\)",
+        lambda a: {"hidden": a["hidden"][:, :0], "weight": a["weight"][:, :0]},
+    ),
+    "another width": (
+        ValueError,
+        r"weight: expected \(voc.*, 24\)",
+        lambda a: {"weight": a["weight"][:, 1:]},
+    ),
+    "another dtype": (TypeError, "weight: expected hidden's", lambda a: {"weight": a["weight"].double()}),
+    "few targets": (ValueError, "targets: expected 21.*, got 20", lambda a: {"targets": a["targets"][1:]}),
+    "int32": (TypeError, "targets: expected int64", lambda a: {"targets": a["targets"].int()}),
+    "too large": (
+        ValueError,
+        r"ids in \[0, 200\) or -100, got 200",
+        lambda a: {"targets": a["targets"] * 0 + 200},
+    ),
+    "below": (ValueError, "ids in .* or -100, got -7", lambda a: {"targets": a["targets"] * 0 - 7}),
+    "smoothing": (ValueError, r"label_smoothing: .*got 1\.5", lambda a: {"label_smoothing": 1.5}),
+    "reduction": (ValueError, "reduction: expected 'mean'", lambda a: {"reduction": "max"}),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_not_looked_at_first_is_refused_all_the_same(case: str) -> None:
+    error, message, change = WRONG[case]
+    leaves, arguments = problem(21, 24, 200, None, ignored=0.0)
+    everything: dict[str, Any] = {**leaves, **arguments}
+    with pytest.raises(error, match=message):
+        linear_cross_entropy(**{**everything, **change(everything)})
+
+
+def test_a_mean_of_no_row_is_zero_and_of_nan_is_nan() -> None:
+    leaves, arguments = problem(21, 24, 200, None, ignored=1.0)
+    assert float(linear_cross_entropy(**leaves, **arguments)) == 0.0
+    leaves, arguments = problem(21, 24, 200, None, ignored=0.0)
+    leaves["hidden"][3] = float("nan")
+    assert linear_cross_entropy(**leaves, **arguments).isnan()
+
+
+def test_under_autocast_the_products_run_in_its_dtype(composed: list[int]) -> None:
+    leaves, arguments = problem(21, 24, 200, None, ignored=0.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = linear_cross_entropy(**leaves, **arguments)
+    assert composed == []
+    rounded = {name: leaf.to(torch.bfloat16) for name, leaf in leaves.items()}
+    assert torch.equal(found, linear_cross_entropy(**rounded, **arguments))

@@ -31,6 +31,27 @@ def test_auto_takes_bf16_where_it_is_clearly_faster(
     assert choose_precision("auto", CPU, 64) == chosen
 
 
+def test_what_else_the_machine_does_for_a_moment_settles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    full, half = iter([9.0, 1.0, 9.0, 9.0, 9.0, 9.0, 9.0]), iter([0.9] * 7)
+    monkeypatch.setattr(
+        precision, "_seconds", lambda dtype, device, width: next(full if dtype == torch.float32 else half)
+    )
+    assert choose_precision("auto", CPU, 64) == "fp32"
+    assert next(full, None) is None
+
+
+def test_what_is_hopeless_is_not_measured_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def measure(dtype: torch.dtype, device: torch.device, width: int) -> float:
+        asked.append(dtype)
+        return 1.0 if dtype == torch.float32 else 50.0
+
+    monkeypatch.setattr(precision, "_seconds", measure)
+    assert choose_precision("auto", CPU, 64) == "fp32"
+    assert len(asked) == 4
+
+
 def test_measuring_leaves_the_random_state_alone() -> None:
     before = torch.get_rng_state()
     assert choose_precision("auto", CPU, 16) in ("fp32", "bf16")

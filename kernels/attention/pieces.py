@@ -38,17 +38,9 @@ class Piece(NamedTuple):
 def block_forward(
     query: Tensor, key: Tensor, value: Tensor, rules: Rules, first_token: int
 ) -> tuple[Tensor, Tensor]:
-    """Attention of b sequences at once.
+    """Attention of b sequences at once, as `dense_forward`.
 
-    Args:
-        query: (b, H, M, D).
-        key: (b, H, N, D).
-        value: (b, H, N, D).
-        rules: what shapes the scores.
-        first_token: index of the block's first query in the packed batch; names its dropout mask.
-
-    Returns:
-        out (b, H, M, D) and lse (b, H, M).
+    `first_token` is the index of the block's first query in the packed batch: it names its dropout mask.
     """
     cut = pieces(query, key, rules, first_token, may_fuse=True)
     if len(cut) == 1:

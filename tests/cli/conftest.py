@@ -17,6 +17,28 @@ NUMBERS = {
 }
 
 
+_SETTINGS = """
+[model]
+vocab_size = 300
+d_model = 16
+n_layers = 1
+n_heads = 2
+d_ff = 16
+[tokenizer]
+vocabulary_size = 300
+threads = 1
+[objectives]
+masked_lm_tokens = 64
+translation_lm_tokens = 64
+alignment_tokens = 64
+bag_tokens = 64
+[training]
+bag_share = 0.0
+precision = "fp32"
+log_every = 0
+"""
+
+
 @pytest.fixture
 def xformer(capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command; its exit status, standard output and standard error."""
@@ -42,3 +64,9 @@ def moses(tmp_path: Path) -> dict[str, Path]:
         lines = [f"{a} {b} {a}\n" for a in words for b in words]
         paths[language].write_text("".join(lines), encoding="utf-8")
     return paths
+
+
+@pytest.fixture
+def settings() -> str:
+    """Settings of a run of seconds, in TOML."""
+    return _SETTINGS

@@ -13,29 +13,12 @@ from xformer.training import dry_run
 
 Run = Callable[..., tuple[int, str, str]]
 
-SETTINGS = """
-[model]
-vocab_size = 300
-d_model = 16
-n_layers = 1
-n_heads = 2
-d_ff = 16
-[tokenizer]
-vocabulary_size = 300
-[objectives]
-masked_lm_tokens = 64
-translation_lm_tokens = 64
-alignment_tokens = 64
-bag_tokens = 64
-[training]
-bag_share = 0.0
-precision = "fp32"
-"""
 
-
-def test_what_is_printed(xformer: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_printed(
+    xformer: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str
+) -> None:
     monkeypatch.setattr(dry_run, "forecast", partial(dry_run.forecast, seconds=0.1))
-    (tmp_path / "mine.toml").write_text(SETTINGS)
+    (tmp_path / "mine.toml").write_text(settings)
     options = ("--config", tmp_path / "mine.toml", "--steps", 1000, "--dry-run")
     status, out, err = xformer("pretrain", tmp_path / "run", *options)
     assert status == 0

@@ -23,27 +23,6 @@ from xformer.training.checkpoint import newest_checkpoint
 
 Run = Callable[..., tuple[int, str, str]]
 
-SETTINGS = """
-[model]
-vocab_size = 300
-d_model = 16
-n_layers = 1
-n_heads = 2
-d_ff = 16
-[tokenizer]
-vocabulary_size = 300
-threads = 1
-[objectives]
-masked_lm_tokens = 64
-translation_lm_tokens = 64
-alignment_tokens = 64
-bag_tokens = 64
-[training]
-bag_share = 0.0
-precision = "fp32"
-log_every = 0
-"""
-
 
 def test_left_alone_it_takes_the_defaults(tmp_path: Path) -> None:
     assert Pretrain(tmp_path / "new").run_config() == RunConfig()
@@ -72,8 +51,10 @@ def test_steps_stand_in_for_the_budget(tmp_path: Path) -> None:
     assert (training.budget, training.steps) == (None, 7)
 
 
-def test_single_settings_go_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text(SETTINGS)
+def test_single_settings_go_over_the_file_and_the_file_over_the_defaults(
+    tmp_path: Path, settings: str
+) -> None:
+    (tmp_path / "mine.toml").write_text(settings)
     command = Pretrain(
         tmp_path / "new",
         config=tmp_path / "mine.toml",
@@ -86,8 +67,10 @@ def test_single_settings_go_over_the_file_and_the_file_over_the_defaults(tmp_pat
     assert config.data.corpus == "mine"
 
 
-def test_a_run_that_exists_keeps_its_settings_and_may_get_another_length(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text(SETTINGS)
+def test_a_run_that_exists_keeps_its_settings_and_may_get_another_length(
+    tmp_path: Path, settings: str
+) -> None:
+    (tmp_path / "mine.toml").write_text(settings)
     config = load_toml(tmp_path / "mine.toml", RunConfig)
     save_toml(tmp_path / "run" / "config.toml", config)
     assert Pretrain(tmp_path / "run").run_config() == config
@@ -132,13 +115,13 @@ def test_the_demo_trains_then_evaluates_and_stops_where_training_does(
 
 @pytest.fixture
 def started(
-    xformer: Run, moses: dict[str, Path], tmp_path: Path
+    xformer: Run, moses: dict[str, Path], tmp_path: Path, settings: str
 ) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     """A run in a process of its own, some steps in."""
     corpus, run, config = tmp_path / "corpus", tmp_path / "run", tmp_path / "mine.toml"
     options = ("--out", corpus, "--licence", "CC0-1.0", "--dev", 10, "--test", 10)
     assert xformer("data", "import", "moses", moses["de"], moses["en"], *options)[0] == 0
-    config.write_text(SETTINGS + f'[data]\ncorpus = "{corpus}"\n')
+    config.write_text(settings + f'[data]\ncorpus = "{corpus}"\n')
     command = [sys.executable, "-c", "from xformer.cli import main; main()"]
     process = subprocess.Popen(
         [*command, "pretrain", str(run), "--config", str(config), "--budget", "10m"],

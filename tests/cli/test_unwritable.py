@@ -21,18 +21,6 @@ from xformer.evaluation import run as evaluation
 Run = Callable[..., tuple[int, str, str]]
 FullDisk = Callable[..., AbstractContextManager[None]]
 
-SETTINGS = """
-[model]
-vocab_size = 300
-d_model = 16
-n_layers = 1
-n_heads = 2
-d_ff = 16
-[tokenizer]
-vocabulary_size = 300
-threads = 1
-"""
-
 needs_dev_full = pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="no /dev/full to stand for a full disk"
 )
@@ -83,10 +71,10 @@ def test_a_tokenizer_and_shards_name_what_has_no_room(
 
 @pytest.mark.parametrize(("room", "name"), [(0, "config.toml"), (4096, "tokenizer.model")])
 def test_a_run_that_begins_names_what_has_no_room(
-    xformer: Run, corpus: Path, tmp_path: Path, full_disk: FullDisk, room: int, name: str
+    xformer: Run, corpus: Path, tmp_path: Path, full_disk: FullDisk, room: int, name: str, settings: str
 ) -> None:
     config, run = tmp_path / "mine.toml", tmp_path / "run"
-    config.write_text(SETTINGS + f'[data]\ncorpus = "{corpus}"\n', encoding="utf-8")
+    config.write_text(settings + f'[data]\ncorpus = "{corpus}"\n', encoding="utf-8")
     with full_disk(room):
         status, out, err = xformer("pretrain", run, "--config", config, "--steps", 2)
     assert (status, out) == (2, "")

@@ -1,8 +1,11 @@
-"""`python -m benchmarks.training.cost`: what a token costs, by the size of the model.
+"""`python -m benchmarks.training.cost`: what a token costs, and how near its products come to what the
+machine can do, by the size of the model.
 
-Masked LM alone, on one thread, in seconds of that thread's processor time: a busy machine changes little.
-Costs are fitted as a + b·P, P the parameters of the blocks: a is what a token costs however small the blocks
-are (embedding, head, loss, batch's overhead), b what each of their parameters adds.
+Masked LM alone. On one thread in seconds of that thread's processor time, which a busy machine changes
+little; on several by the clock, which wants a machine that does nothing else. Costs are fitted as a + b·P, P
+the parameters of the blocks: a is what a token costs however small the blocks are (embedding, head, loss,
+batch's overhead), b what each of their parameters adds. The share is of the rate of a large product of
+matrices on as many threads, measured before and after each model.
 
 Shapes: none here.
 """
@@ -10,11 +13,13 @@ Shapes: none here.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import tyro
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -25,38 +30,51 @@ from xformer.tokenizer import TokenizerOptions
 from xformer.training.batches import StepBatches
 from xformer.training.estimate import parameter_counts, passes_of
 from xformer.training.made_up import made_up_shards
+from xformer.training.memory import keep_freed_memory
 from xformer.training.optimizer import clip_gradients, make_optimizer
 from xformer.training.partition import share_of
 from xformer.training.step_losses import StepLosses
 
-_SIZES = ((64, 2), (128, 4), (256, 6), (384, 8))  # width, blocks
+from .flops import TRAINING, matrix_rate
+
+_SIZES = ((64, 2), (128, 4), (256, 2), (256, 6), (384, 4), (384, 8), (512, 6), (768, 8))  # width, blocks
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Measure the cost of a token for models of four sizes.
+    """Measure the cost of a token for models of several sizes.
 
-    python -m benchmarks.training.cost
+    python -m benchmarks.training.cost --threads 2
     """
 
     tokens: int = 4_096
     """Text tokens of a step, about."""
     steps: int = 6
     """Steps to measure, after two that are not counted; the median is taken."""
+    threads: int = 1
+    """To compute with."""
 
     def run(self) -> None:
         """Measure and print."""
-        torch.set_num_threads(1)
-        table = Table(title="masked LM, fp32, one thread")
+        torch.set_num_threads(self.threads)
+        # Of one thread: autograd's, for the backward pass on the CPU, is this one.
+        clock = time.thread_time if self.threads == 1 else time.perf_counter
+        keep_freed_memory()
+        table = Table(
+            title=f"masked LM by parameters, fp32, {self.threads} thread{'s' * (self.threads > 1)}",
+            box=SIMPLE_HEAD,
+        )
         for name in (
-            "blocks' parameters",
-            "all",
-            "µs a token",
-            "ps a token and parameter",
-            "operations a token",
+            "width ×\nblocks",
+            "in blocks,\nmillion",
+            "in all,\nmillion",
+            "µs a\ntoken",
+            "ps a token\nand one",
+            "Mflop a\ntoken",
+            "Gflop/s",
+            "of the\nmatrix rate",
         ):
             table.add_column(name, justify="right")
-        table.add_column("billion/s", justify="right")
         blocks, costs = [], []
         for width, depth in _SIZES:
             model = ModelConfig(
@@ -69,16 +87,20 @@ class Cost:
             )
             counts = parameter_counts(model, "mean")
             inner = counts["attention"] + counts["feed-forward"]
-            seconds, operations = self._measure(model)
+            before = matrix_rate("fp32", clock=clock)
+            seconds, operations = self._measure(model, clock)
+            rate = max(before, matrix_rate("fp32", clock=clock))
             blocks.append(inner)
             costs.append(seconds)
             table.add_row(
-                f"{inner:,}",
-                f"{sum(counts.values()):,}",
+                f"{width} × {depth}",
+                f"{inner / 1e6:.2f}",
+                f"{sum(counts.values()) / 1e6:.2f}",
                 f"{1e6 * seconds:.1f}",
                 f"{1e12 * seconds / inner:.1f}",
-                f"{operations:.3g}",
+                f"{operations / 1e6:.2f}",
                 f"{operations / seconds / 1e9:.1f}",
+                f"{operations / seconds / rate:.2f}",
             )
         slope, start = np.polyfit(blocks, costs, 1)
         table.caption = (
@@ -86,7 +108,7 @@ class Cost:
         )
         Console().print(table)
 
-    def _measure(self, model: ModelConfig) -> tuple[float, float]:
+    def _measure(self, model: ModelConfig, clock: Callable[[], float]) -> tuple[float, float]:
         """Seconds and operations a token."""
         config = RunConfig(
             model=model,
@@ -105,17 +127,16 @@ class Cost:
         optimizer = make_optimizer(learner, config.optimizer)
         seconds, operations = [], []
         for number in range(self.steps + 2):
-            begin = time.thread_time()
+            begin = clock()
             batch = batches.make(number, bag=False)
             optimizer.zero_grad(set_to_none=True)
             loss, _ = losses(share_of(batch, 0, 1), None)
             loss.backward()
             clip_gradients(optimizer, config.optimizer.clip)
             optimizer.step()
-            # One thread: autograd's, for the backward pass on the CPU, is this one.
-            seconds.append((time.thread_time() - begin) / batch.n_tokens)
+            seconds.append((clock() - begin) / batch.n_tokens)
             forward = sum(one.forward_flops(model) for one in passes_of(batch))
-            operations.append(3 * forward / batch.n_tokens)
+            operations.append(TRAINING * forward / batch.n_tokens)
         return float(np.median(seconds[2:])), float(np.median(operations[2:]))
 
 

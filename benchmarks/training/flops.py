@@ -6,7 +6,7 @@ Shapes: T tokens, S hidden tokens, C d_model, V vocabulary.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,20 +58,26 @@ class Cost:
         return TRAINING * forward
 
 
-def matrix_rate(precision: Literal["fp32", "bf16"], seconds: float = 0.5, size: int = 1024) -> float:
+def matrix_rate(
+    precision: Literal["fp32", "bf16"],
+    seconds: float = 0.5,
+    size: int = 1024,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
     """Operations a second of a square matrix product: the best of as many as fit into the time.
 
     Args:
         precision: of its operands.
         seconds: how long to try, at least three times.
         size: of the matrices.
+        clock: in seconds.
     """
     a = torch.ones(size, size, dtype=torch.float32 if precision == "fp32" else torch.bfloat16)
-    best, tried, began = float("inf"), 0, time.perf_counter()
-    while tried < 3 or time.perf_counter() - began < seconds:
-        start = time.perf_counter()
+    best, tried, began = float("inf"), 0, clock()
+    while tried < 3 or clock() - began < seconds:
+        start = clock()
         torch.mm(a, a)
-        best, tried = min(best, time.perf_counter() - start), tried + 1
+        best, tried = min(best, clock() - start), tried + 1
     return 2.0 * size**3 / best
 
 

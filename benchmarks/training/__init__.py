@@ -7,16 +7,16 @@ Four trainers run one after another, each in a process of its own, on the same t
 tokenizer, at about the same number of parameters (BERT's feed-forward is as wide as makes them equal), for
 the same time:
 
-padded: Hugging Face's BERT as people write it. 32 texts a step, padded to the longest of them, 15% of the
-tokens hidden, dropout 0.1.
+padded: Hugging Face's BERT as people write it. 32 texts a step (256 on a GPU), padded to the longest of
+them, 15% of the tokens hidden, dropout 0.1; fp32 (bf16 on a GPU).
 
-blocks: the same with texts, each `<s>` text `</s>`, end to end and cut into 128 tokens, 8 a step, no dropout,
-in the fastest of fp32 and bf16, eager and compiled, as measured just before. (`--quick` leaves out
+blocks: the same with texts, each `<s>` text `</s>`, end to end and cut into 128 tokens, 8 a step (256 on a
+GPU), no dropout, in the fastest of fp32 and bf16, eager and compiled, as measured just before. (`--quick` leaves out
 compiling, which takes a minute or more.)
 
 sentence-transformers: its loss (MultipleNegativesRankingLoss) and its mean pooling over the same BERT with
-random weights. 64 pairs of a text with its translation in the pivot language, no two of a step with the
-same meaning.
+random weights. 64 pairs (256 on a GPU) of a text with its translation in the pivot language, no two of a
+step with the same meaning; in the precision of padded.
 
 xformer: `xformer.training` with its default settings, but for its table of bigrams (`model.bigrams`): those
 parameters are looked up, and at equal numbers the others would have to multiply with as many. With

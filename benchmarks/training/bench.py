@@ -24,7 +24,7 @@ from xformer.training.run_directory import RunDirectory
 
 from ..environment import environment, version
 from .quality import QuestionSize
-from .result import Outcome, Trained, TrainerName
+from .result import DeviceName, Outcome, Trained, TrainerName
 from .worker import Job
 
 NEEDS: dict[TrainerName, tuple[str, ...]] = {
@@ -45,6 +45,7 @@ class Options:
         size: how much it is asked.
         compiled: whether compiled variants of the blocks' model are tried.
         trainers: who takes part.
+        device: where all compute.
         threads: to compute with; None for as many as PyTorch takes.
     """
 
@@ -53,6 +54,7 @@ class Options:
     size: QuestionSize = field(default_factory=lambda: QuestionSize(tokens=60_000))
     compiled: bool = True
     trainers: Sequence[TrainerName] = get_args(TrainerName)
+    device: DeviceName = "cpu"
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -97,6 +99,7 @@ def run_all(run: RunDirectory, config: RunConfig, options: Options, progress: Pr
                 marks=options.marks,
                 compiled=options.compiled,
                 size=options.size,
+                device=options.device,
                 threads=options.threads,
             )
             trained[name] = _in_its_own_process(job, Path(folder))
@@ -123,7 +126,7 @@ def _about(run: RunDirectory, config: RunConfig, options: Options) -> dict[str, 
     """Where, on what, and how much."""
     tokenizer = Tokenizer.load(run.tokenizer)
     train, test = (open_shards(run, split, tokenizer) for split in ("train", "test"))
-    here = environment(torch.device("cpu"))
+    here = environment(torch.device(options.device))
     return {
         "budget_s": options.budget,
         "corpus": config.data.corpus,
@@ -137,7 +140,7 @@ def _about(run: RunDirectory, config: RunConfig, options: Options) -> dict[str, 
             "tokens": options.size.tokens,
         },
         "device": here.device,
-        "threads": options.threads or here.threads,
+        "threads": (options.threads or here.threads) if options.device == "cpu" else None,
         "torch": here.torch,
         "commit": here.commit,
         "time": here.time,

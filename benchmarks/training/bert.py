@@ -5,6 +5,7 @@ Shapes: B sequences, N length with specials, V vocabulary.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -17,6 +18,31 @@ Precision = Literal["fp32", "bf16"]
 
 RATE = 0.15
 IGNORED = -100
+
+
+@dataclass(frozen=True)
+class StepSizes:
+    """How much a peer learns from in a step: on a CPU little, or there would be few steps; a GPU wants more.
+
+    Attributes:
+        texts: of the padded masked LM.
+        blocks: of the one over blocks.
+        pairs: of the contrastive loss.
+    """
+
+    texts: int
+    blocks: int
+    pairs: int
+
+    @classmethod
+    def on(cls, device: torch.device) -> StepSizes:
+        """Those that suit a device."""
+        return cls(texts=32, blocks=8, pairs=64) if device.type == "cpu" else cls(256, 256, 256)
+
+
+def usual_precision(device: torch.device) -> Precision:
+    """What people train in on a device who try nothing else."""
+    return "fp32" if device.type == "cpu" else "bf16"
 
 
 def bert_config(model: ModelConfig, parameters: int, length: int, dropout: float) -> Any:

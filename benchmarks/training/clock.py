@@ -10,6 +10,7 @@ import torch
 
 from xformer.training.machine import PeakMemory
 
+from .flops import wait_for
 from .quality import Quality
 from .result import Point
 
@@ -42,19 +43,21 @@ class Timed:
 
 
 class PeakOfStretches:
-    """The largest memory of this process over stretches of its life; 0 where the system does not tell.
+    """The largest memory in use over stretches of a process's life; 0 where the system does not tell.
 
     Attributes:
         bytes: so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        """Of what a device holds: a GPU's memory, or the process's."""
         self.bytes = 0
+        self._device = device
         self._now: PeakMemory | None = None
 
     def start(self) -> None:
         """Begin a stretch that counts."""
-        self._now = PeakMemory(torch.device("cpu"))
+        self._now = PeakMemory(self._device)
 
     def stop(self) -> None:
         """End it."""
@@ -63,7 +66,11 @@ class PeakOfStretches:
 
 
 def train_by_the_clock(
-    step: Callable[[float], Work], examine: Callable[[], Quality], budget: float, marks: int
+    step: Callable[[float], Work],
+    examine: Callable[[], Quality],
+    budget: float,
+    marks: int,
+    device: torch.device,
 ) -> Timed:
     """Take steps until the time is over, and look at the model before, now and then, and at the end.
 
@@ -72,8 +79,9 @@ def train_by_the_clock(
         examine: says what the model knows.
         budget: seconds for all steps.
         marks: how many times to look after the start, evenly spaced.
+        device: where steps are computed; the clock runs until one is done there.
     """
-    memory = PeakOfStretches()
+    memory = PeakOfStretches(device)
     elapsed, tokens, flops, steps = 0.0, 0, 0.0, 0
     points = [Point.of(0.0, 0, examine())]
     for mark in range(1, marks + 1):
@@ -81,6 +89,7 @@ def train_by_the_clock(
         while elapsed < budget * mark / marks:
             began = time.perf_counter()
             work = step(elapsed / budget)
+            wait_for(device)
             elapsed += time.perf_counter() - began
             tokens, flops, steps = tokens + work.tokens, flops + work.flops, steps + 1
         memory.stop()

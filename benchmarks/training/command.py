@@ -45,6 +45,8 @@ class TrainingBench:
         tuple[Literal["padded", "blocks", "sentence-transformers", "xformer"], ...]
     ] = ()
     """Only this one; may be repeated."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where all compute; `auto` is a GPU where there is one."""
     threads: int | None = None
     """To compute with; left out, as many as PyTorch takes."""
     out: Path = Path("runs/bench/training")
@@ -89,11 +91,17 @@ class TrainingBench:
         return int(any(one.status == "failed" for one in outcome.trained.values()))
 
     def _options(self) -> Options:
+        import torch
+
         from xformer.run_config import seconds
 
         from .bench import Options
 
+        here: Literal["cpu", "cuda"] = "cuda" if torch.cuda.is_available() else "cpu"
+        if self.device == "cuda" and here == "cpu":
+            raise InputError("--device: expected cpu or auto, since torch sees no GPU here; got cuda")
         changes: dict[str, Any] = {
+            "device": here if self.device == "auto" else self.device,
             "budget": None if self.budget is None else seconds(self.budget, "--budget"),
             "trainers": self.trainer or None,
             "threads": self.threads,

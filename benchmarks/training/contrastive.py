@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.run_config import RunConfig
+from xformer.training.precision import autocast
 
-from .bert import bert_config, descend, optimizer_of
+from .bert import Precision, StepSizes, bert_config, descend, optimizer_of, usual_precision
 from .clock import Timed, Work, train_by_the_clock
 from .flops import Cost
 from .quality import Bert, Questions, padded
 
-PAIRS = 64
 LR, WARMUP = 5e-4, 0.1
 
 
@@ -57,14 +57,14 @@ def pivot_pairs(shards: TokenShards, pivot: str) -> NDArray[np.int64]:
 
 
 def pair_batches(
-    pairs: NDArray[np.int64], group: NDArray[np.integer], seed: int
+    pairs: NDArray[np.int64], group: NDArray[np.integer], seed: int, count: int
 ) -> Iterator[NDArray[np.int64]]:
-    """Batches (B, 2) of pairs in random order, for ever; no two of a batch mean the same."""
+    """Batches (B, 2) of `count` pairs in random order, for ever; no two of a batch mean the same."""
     rng = np.random.default_rng(seed)
     while True:
         order = rng.permutation(len(pairs))
-        for start in range(0, len(order), PAIRS):
-            chosen = pairs[order[start : start + PAIRS]]
+        for start in range(0, len(order), count):
+            chosen = pairs[order[start : start + count]]
             _, first = np.unique(group[chosen[:, 0]], return_index=True)
             # A single pair has nothing to be told from.
             if len(first) > 1 or len(np.unique(group[pairs[:, 0]])) < 2:
@@ -73,7 +73,7 @@ def pair_batches(
 
 def train_contrastive(
     config: RunConfig, parameters: int, shards: TokenShards, questions: Questions, budget: float, marks: int
-) -> tuple[Timed, int, str]:
+) -> tuple[Timed, int, Precision, str]:
     """Train a BERT with random weights by sentence-transformers' loss and pooling.
 
     Args:
@@ -85,20 +85,22 @@ def train_contrastive(
         marks: how many times it is asked after the start.
 
     Returns:
-        What it came to, its parameters, and what is to be said of its settings.
+        What it came to, its parameters, its precision, and what is to be said of its settings.
     """
     from transformers import BertModel
 
+    device, count = questions.device, StepSizes.on(questions.device).pairs
+    precision = usual_precision(device)
     bert = bert_config(config.model, parameters, config.data.max_length + 2, 0.1)
     torch.manual_seed(config.training.seed)
     encoder = BertModel(bert, add_pooling_layer=False)
     pooling = _theirs("modules", "models").Pooling(bert.hidden_size, pooling_mode="mean")
-    model = nn.Sequential(_TokenEmbeddings(encoder), pooling).train()
+    model = nn.Sequential(_TokenEmbeddings(encoder), pooling).train().to(device)
     loss = _theirs("losses", "losses").MultipleNegativesRankingLoss(model)
     optimizer = optimizer_of(model, LR)
     cost = Cost.of(encoder.encoder.layer, None, bert.hidden_size, bert.vocab_size)
     batches = pair_batches(
-        pivot_pairs(shards, config.data.pivot), np.asarray(shards.group), config.training.seed
+        pivot_pairs(shards, config.data.pivot), np.asarray(shards.group), config.training.seed, count
     )
 
     def features(examples: NDArray[np.int64]) -> tuple[dict[str, Tensor], list[int]]:
@@ -108,18 +110,20 @@ def train_contrastive(
         positions = torch.cat([torch.arange(length) for length in lengths])
         tokens = torch.from_numpy(np.concatenate(texts).astype(np.int64))
         ids, mask = padded(tokens, rows, positions, tuple(lengths))
-        return {"input_ids": ids, "attention_mask": mask}, lengths
+        return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}, lengths
 
     def step(progress: float) -> Work:
         sides = [features(side) for side in next(batches).T]
-        value = loss([side for side, _ in sides], torch.empty(0))
+        with autocast(precision, device):
+            value = loss([side for side, _ in sides], torch.empty(0, device=device))
         descend(optimizer, value, LR, progress, WARMUP)
         lengths = [length for _, side in sides for length in side]
         return Work(sum(lengths), cost.training(lengths, 0))
 
     asked = Bert(encoder, None)
-    timed = train_by_the_clock(step, lambda: questions.examine(asked, None), budget, marks)
-    return timed, sum(p.numel() for p in model.parameters()), f"fp32 eager, {PAIRS} pairs a step"
+    timed = train_by_the_clock(step, lambda: questions.examine(asked, None), budget, marks, device)
+    note = f"{precision} eager, {count} pairs a step"
+    return timed, sum(p.numel() for p in model.parameters()), precision, note
 
 
 def _theirs(here: str, before: str) -> Any:

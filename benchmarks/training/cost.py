@@ -87,9 +87,9 @@ class Cost:
             )
             counts = parameter_counts(model, "mean")
             inner = counts["attention"] + counts["feed-forward"]
-            before = matrix_rate("fp32", clock=clock)
+            before = matrix_rate("fp32", torch.device("cpu"), clock=clock)
             seconds, operations = self._measure(model, clock)
-            rate = max(before, matrix_rate("fp32", clock=clock))
+            rate = max(before, matrix_rate("fp32", torch.device("cpu"), clock=clock))
             blocks.append(inner)
             costs.append(seconds)
             table.add_row(

@@ -58,25 +58,36 @@ class Cost:
         return TRAINING * forward
 
 
+def wait_for(device: torch.device) -> None:
+    """Until all that a device was asked for is done; a CPU has done it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def matrix_rate(
     precision: Literal["fp32", "bf16"],
+    device: torch.device,
     seconds: float = 0.5,
-    size: int = 1024,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
     """Operations a second of a square matrix product: the best of as many as fit into the time.
 
     Args:
         precision: of its operands.
+        device: where.
         seconds: how long to try, at least three times.
-        size: of the matrices.
         clock: in seconds.
     """
-    a = torch.ones(size, size, dtype=torch.float32 if precision == "fp32" else torch.bfloat16)
+    size = 1024 if device.type == "cpu" else 8192
+    # A processor whose power is limited multiplies ones faster than what training multiplies.
+    a = torch.randn(size, size, generator=torch.Generator().manual_seed(0)).to(
+        device, torch.float32 if precision == "fp32" else torch.bfloat16
+    )
     best, tried, began = float("inf"), 0, clock()
     while tried < 3 or clock() - began < seconds:
         start = clock()
         torch.mm(a, a)
+        wait_for(device)
         best, tried = min(best, clock() - start), tried + 1
     return 2.0 * size**3 / best
 

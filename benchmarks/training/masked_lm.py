@@ -20,13 +20,22 @@ from xformer.run_config import RunConfig
 from xformer.tokenizer.special import BOS_ID, EOS_ID, FIRST_BYTE_ID
 from xformer.training.precision import autocast, choose_precision
 
-from .bert import IGNORED, Precision, bert_config, descend, hide, masked_lm_model, optimizer_of
+from .bert import (
+    IGNORED,
+    Precision,
+    StepSizes,
+    bert_config,
+    descend,
+    hide,
+    masked_lm_model,
+    optimizer_of,
+    usual_precision,
+)
 from .clock import Timed, Work, train_by_the_clock
-from .flops import Cost
+from .flops import Cost, wait_for
 from .quality import Bert, Questions, padded
 
-TEXTS = 32
-BLOCKS, BLOCK = 8, 128
+BLOCK = 128
 LR, WARMUP = 1e-3, 0.06
 
 Batches = Iterator[tuple[Tensor, Tensor | None, list[int]]]
@@ -44,13 +53,13 @@ class Variant:
         return f"{self.precision} {'compiled' if self.compiled else 'eager'}"
 
 
-def padded_batches(shards: TokenShards, seed: int) -> Batches:
-    """Texts in random order, `TEXTS` a step, for ever."""
+def padded_batches(shards: TokenShards, seed: int, sizes: StepSizes) -> Batches:
+    """Texts in random order, `sizes.texts` a step, for ever."""
     rng = np.random.default_rng(seed)
     while True:
         order = rng.permutation(len(shards))
-        for start in range(0, len(order), TEXTS):
-            texts = shards.take(order[start : start + TEXTS])
+        for start in range(0, len(order), sizes.texts):
+            texts = shards.take(order[start : start + sizes.texts])
             lengths = [len(text) for text in texts]
             rows = torch.arange(len(texts)).repeat_interleave(torch.tensor(lengths))
             positions = torch.cat([torch.arange(length) for length in lengths])
@@ -58,8 +67,9 @@ def padded_batches(shards: TokenShards, seed: int) -> Batches:
             yield *padded(tokens, rows, positions, tuple(lengths)), lengths
 
 
-def block_batches(shards: TokenShards, seed: int) -> Batches:
-    """Texts in random order end to end, each `<s>` text `</s>`, cut into blocks, `BLOCKS` a step, for ever.
+def block_batches(shards: TokenShards, seed: int, sizes: StepSizes) -> Batches:
+    """Texts in random order end to end, each `<s>` text `</s>`, cut into blocks, `sizes.blocks` a step, for
+    ever.
 
     So does Hugging Face's example of pretraining (run_mlm.py), and so is the model asked afterwards.
     """
@@ -67,8 +77,8 @@ def block_batches(shards: TokenShards, seed: int) -> Batches:
     blocks = _blocks(shards, rng)
     while True:
         order = rng.permutation(len(blocks))
-        for start in range(0, max(len(order) - BLOCKS, 0) + 1, BLOCKS):
-            ids = torch.from_numpy(blocks[order[start : start + BLOCKS]].astype(np.int64))
+        for start in range(0, max(len(order) - sizes.blocks, 0) + 1, sizes.blocks):
+            ids = torch.from_numpy(blocks[order[start : start + sizes.blocks]].astype(np.int64))
             yield ids, None, [BLOCK] * len(ids)
 
 
@@ -90,6 +100,7 @@ class _Trainer:
     batches: Batches
     cost: Cost
     seed: int
+    device: torch.device
 
     def __post_init__(self) -> None:
         self.optimizer = optimizer_of(self.model, LR)
@@ -101,8 +112,11 @@ class _Trainer:
     def step(self, progress: float) -> Work:
         ids, mask, lengths = next(self.batches)
         shown, labels = hide(ids, self.model.config.vocab_size, self.generator)
-        with autocast(self.variant.precision, ids.device):
-            loss = self.run(input_ids=shown, attention_mask=mask, labels=labels).loss
+        there = None if mask is None else mask.to(self.device)
+        with autocast(self.variant.precision, self.device):
+            loss = self.run(
+                input_ids=shown.to(self.device), attention_mask=there, labels=labels.to(self.device)
+            ).loss
         descend(self.optimizer, loss, LR, progress, WARMUP)
         tokens, hidden = int((ids >= FIRST_BYTE_ID).sum()), int((labels != IGNORED).sum())
         return Work(tokens, self.cost.training(lengths, hidden))
@@ -128,7 +142,7 @@ def train_masked_lm(
         questions: what it is asked.
         budget: seconds of training.
         marks: how many times it is asked after the start.
-        blocks: over blocks, in the fastest variant; else over padded texts, fp32 and eager.
+        blocks: over blocks, in the fastest variant; else over padded texts, eager, in the usual precision.
         compiled: whether compiled ones are among the variants.
 
     Returns:
@@ -136,28 +150,34 @@ def train_masked_lm(
     """
     length = max(config.data.max_length + 2, BLOCK)
     bert, seed = bert_config(config.model, parameters, length, 0.0 if blocks else 0.1), config.training.seed
+    device, sizes = questions.device, StepSizes.on(questions.device)
 
     def trainer(variant: Variant) -> _Trainer:
-        model = masked_lm_model(bert, seed)
+        model = masked_lm_model(bert, seed).to(device)
         cost = Cost.of(model.bert.encoder.layer, model.cls, bert.hidden_size, bert.vocab_size)
         make = block_batches if blocks else padded_batches
-        return _Trainer(model, variant, make(shards, seed), cost, seed)
+        return _Trainer(model, variant, make(shards, seed, sizes), cost, seed, device)
 
-    variant, note = Variant("fp32", False), f"fp32 eager, {TEXTS} texts a step"
+    variant = Variant(usual_precision(device), False)
+    note = f"{variant}, {sizes.texts} texts a step"
     if blocks:
-        variant, tried = fastest(trainer, config.model.d_model, compiled)
-        note = f"{variant}, {BLOCKS} blocks of {BLOCK} a step ({tried})"
+        variant, tried = fastest(trainer, config.model.d_model, compiled, device)
+        note = f"{variant}, {sizes.blocks} blocks of {BLOCK} a step ({tried})"
     chosen = trainer(variant)
     if variant.compiled:
         chosen.step(0.0)
         chosen.model.load_state_dict(masked_lm_model(bert, seed).state_dict())
         chosen.optimizer = optimizer_of(chosen.model, LR)
     asked = Bert(chosen.model.bert, chosen.model.cls)
-    timed = train_by_the_clock(chosen.step, lambda: questions.examine(asked, asked.surprisal), budget, marks)
+    timed = train_by_the_clock(
+        chosen.step, lambda: questions.examine(asked, asked.surprisal), budget, marks, device
+    )
     return timed, sum(p.numel() for p in chosen.model.parameters()), variant.precision, note
 
 
-def fastest(make: Callable[[Variant], _Trainer], width: int, compiled: bool) -> tuple[Variant, str]:
+def fastest(
+    make: Callable[[Variant], _Trainer], width: int, compiled: bool, device: torch.device
+) -> tuple[Variant, str]:
     """The variant that reads most tokens a second over a few steps, and what all of them did.
 
     bf16 is tried where it multiplies matrices faster at all; without instructions for it, it takes many times
@@ -167,8 +187,9 @@ def fastest(make: Callable[[Variant], _Trainer], width: int, compiled: bool) -> 
         make: a trainer of a variant.
         width: d_model.
         compiled: whether to try compiled ones.
+        device: where they train.
     """
-    half = choose_precision("auto", torch.device("cpu"), width) == "bf16"
+    half = choose_precision("auto", device, width) == "bf16"
     precisions: tuple[Precision, ...] = ("fp32", "bf16") if half else ("fp32",)
     rates: dict[Variant, float] = {}
     said = [] if half else ["bf16 multiplies no faster here"]
@@ -176,8 +197,10 @@ def fastest(make: Callable[[Variant], _Trainer], width: int, compiled: bool) -> 
         trainer = make(variant)
         try:
             trainer.step(0.0)
+            wait_for(device)
             began = time.perf_counter()
             tokens = sum(trainer.step(0.0).tokens for _ in range(3))
+            wait_for(device)
             rates[variant] = tokens / (time.perf_counter() - began)
             said.append(f"{variant} {rates[variant]:,.0f} tokens/s")
         except RuntimeError as error:

@@ -67,6 +67,7 @@ def train_ours(
     marks: int,
     scratch: Path,
     progress: Progress,
+    device: torch.device,
 ) -> Ours:
     """Train as `xformer pretrain` does.
 
@@ -80,17 +81,18 @@ def train_ours(
         marks: how many times the model is asked after the start, about.
         scratch: an empty folder for the run's own files.
         progress: where to show what happens.
+        device: where to train.
     """
     every = budget / marks
     options = replace(
         config.training, budget=f"{budget}s", steps=None, checkpoint_every=every, keep=1, log_every=every / 5
     )
     config = replace(config, training=options)
-    device, run = torch.device("cpu"), RunDirectory(scratch)
+    run = RunDirectory(scratch)
     precision = choose_precision(options.precision, device, config.model.d_model)
     keep_freed_memory()
     began = time.perf_counter()
-    model = build_model(config, shards)
+    model = build_model(config, shards).to(device)
     setup = time.perf_counter() - began
     batches = StepBatches(shards, config, tokenizer.starts_word())
     training = Training(
@@ -102,7 +104,7 @@ def train_ours(
         shards=shards,
         precision=precision,
     )
-    memory, points = PeakOfStretches(), [Point.of(0.0, 0, _examine(model, questions, dev, 0))]
+    memory, points = PeakOfStretches(device), [Point.of(0.0, 0, _examine(model, questions, dev, 0))]
 
     def look(state: TrainingState) -> None:
         memory.stop()
@@ -133,7 +135,7 @@ def _examine(model: MultilingualModel, questions: Questions, dev: Questions, lay
     best = 0
     if layers:
         best = int(np.argmax([dev.top1(model, layer) or 0.0 for layer in range(layers + 1)]))
-    return questions.examine(model, model_surprisal(model, n_layers=layers), best)
+    return questions.examine(model, model_surprisal(model, n_layers=layers, device=questions.device), best)
 
 
 def _with_blocks(run: RunDirectory, state: TrainingState) -> tuple[int, float]:

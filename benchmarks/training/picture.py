@@ -41,7 +41,9 @@ def draw(outcome: Outcome, path: str | os.PathLike[str]) -> Path | None:
         axis.grid(alpha=0.15)
     handles, labels = panels[1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
-    figure.suptitle(f"{outcome.about['device']}, {outcome.about['threads']} threads", fontsize=9, color=_INK)
+    threads = outcome.about["threads"]
+    where = f"{outcome.about['device']}{'' if threads is None else f', {threads} threads'}"
+    figure.suptitle(where, fontsize=9, color=_INK)
     with atomic_write(Path(path), "wb") as file:
         file.write(png(figure))
     return Path(path)

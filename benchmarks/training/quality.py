@@ -59,16 +59,23 @@ class Questions:
         byte_lengths: (V,) bytes of text that a token stands for.
         texts: for retrieval: whole ones, one a message and language.
         pivot: number of the language that the others are compared with.
+        device: where the models lie that are asked.
     """
 
     hidden: HiddenTokens
     byte_lengths: NDArray[np.integer]
     texts: TokenShards
     pivot: int
+    device: torch.device
 
     @classmethod
     def of(
-        cls, held_out: TokenShards, byte_lengths: NDArray[np.integer], pivot: str, size: QuestionSize
+        cls,
+        held_out: TokenShards,
+        byte_lengths: NDArray[np.integer],
+        pivot: str,
+        size: QuestionSize,
+        device: torch.device,
     ) -> Questions:
         """Draw the question: the same for the same texts and size.
 
@@ -83,7 +90,7 @@ class Questions:
             upto = np.cumsum(np.asarray(held_out.n_tokens)[order], dtype=np.int64)
             order = order[: int(np.searchsorted(upto, size.tokens)) + 1]
         hidden = HiddenTokens(held_out.subset(order), batch_tokens=_BATCH_TOKENS)
-        return cls(hidden, byte_lengths, _texts(held_out, number, size), number)
+        return cls(hidden, byte_lengths, _texts(held_out, number, size), number, device)
 
     def examine(
         self, encoder: SentenceEncoder, surprisal: Surprisal | None, n_layers: int | None = None
@@ -101,7 +108,9 @@ class Questions:
     def top1(self, encoder: SentenceEncoder, n_layers: int | None = None) -> float | None:
         """Retrieval's mean top-1; None where no language has enough messages."""
         sequences = [self.texts[example] for example in range(len(self.texts))]
-        vectors = encode_texts(encoder, sequences, batch_tokens=_BATCH_TOKENS, n_layers=n_layers)
+        vectors = encode_texts(
+            encoder, sequences, batch_tokens=_BATCH_TOKENS, n_layers=n_layers, device=self.device
+        )
         identity: dict[bytes, int] = {}
         text = np.array([identity.setdefault(one.tobytes(), len(identity)) for one in sequences])
         group, language = self.texts.group, self.texts.language
@@ -157,14 +166,14 @@ class Bert(nn.Module):
         """The bits (S,) of hidden tokens."""
         if self.head is None:
             raise ValueError("Bert: expected one with an output layer")
-        losses = []
+        losses, batch = [], batch.to(next(self.parameters()).device)
         with evaluation_mode(self):
             hidden, _, rows = self.hidden(batch.inputs)
             chosen = hidden[rows[batch.selected], batch.inputs.positions[batch.selected] + 1]
             parts = zip(chosen.split(_ROWS_AT_ONCE), batch.targets.split(_ROWS_AT_ONCE), strict=True)
             for states, targets in parts:
                 losses.append(F.cross_entropy(self.head(states).float(), targets, reduction="none"))
-        return torch.cat(losses).numpy().astype(np.float64) / math.log(2)
+        return torch.cat(losses).cpu().numpy().astype(np.float64) / math.log(2)
 
 
 def padded(
@@ -181,9 +190,9 @@ def padded(
     Returns:
         Ids (B, N), N = longest + 2, each `<s>` text `</s>` `<pad>` …; and the mask (B, N), 0 at pads.
     """
-    ends = torch.tensor(lengths, dtype=torch.int64) + 1
-    ids = torch.full((len(lengths), int(ends.max()) + 1), PAD_ID)
+    ends = torch.tensor(lengths, dtype=torch.int64, device=tokens.device) + 1
+    ids = torch.full((len(lengths), max(lengths) + 2), PAD_ID, device=tokens.device)
     ids[:, 0] = BOS_ID
     ids[rows, positions + 1] = tokens
-    ids[torch.arange(len(lengths)), ends] = EOS_ID
+    ids[torch.arange(len(lengths), device=tokens.device), ends] = EOS_ID
     return ids, (ids != PAD_ID).long()

@@ -10,6 +10,7 @@ from .quality import Quality
 
 Measure = Literal["bits_per_byte", "mean_top1"]
 TrainerName = Literal["padded", "blocks", "sentence-transformers", "xformer"]
+DeviceName = Literal["cpu", "cuda"]
 Status = Literal["ok", "absent", "failed"]
 
 

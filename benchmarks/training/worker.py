@@ -29,7 +29,7 @@ from .flops import matrix_rate
 from .masked_lm import train_masked_lm
 from .ours import train_ours
 from .quality import Questions, QuestionSize
-from .result import Trained, TrainerName
+from .result import DeviceName, Trained, TrainerName
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Job:
         marks: how many times the model is asked after the start.
         compiled: whether compiled variants are tried.
         size: how much the model is asked.
+        device: `cpu` or `cuda`.
         threads: to compute with; None for as many as PyTorch takes.
     """
 
@@ -54,6 +55,7 @@ class Job:
     marks: int
     compiled: bool
     size: QuestionSize
+    device: DeviceName = "cpu"
     threads: int | None = None
 
     def to_json(self) -> str:
@@ -73,20 +75,20 @@ def train_one(job: Job, config: RunConfig, progress: Progress) -> Trained:
     Raises:
         ImportError: the trainer's package is not installed.
     """
-    load = _load()
+    load, device = _load(), torch.device(job.device)
     run = RunDirectory(Path(job.run))
     tokenizer = Tokenizer.load(run.tokenizer)
     shards = open_shards(run, "train", tokenizer)
     lengths, pivot = tokenizer.byte_lengths(), config.data.pivot
-    questions = Questions.of(open_shards(run, "test", tokenizer), lengths, pivot, job.size)
+    questions = Questions.of(open_shards(run, "test", tokenizer), lengths, pivot, job.size, device)
     like = MultilingualModel(config.model, config.objectives.pooling)
     parameters = sum(p.numel() for p in like.parameters())
     # A large bf16 product can take seconds: its rate is measured once it is known to be used.
-    before = matrix_rate("fp32")
+    before = matrix_rate("fp32", device)
     precision: Precision = "fp32"
     working: float | None = None
     if job.trainer == "xformer":
-        dev = Questions.of(open_shards(run, "dev", tokenizer), lengths, pivot, job.size)
+        dev = Questions.of(open_shards(run, "dev", tokenizer), lengths, pivot, job.size, device)
         with tempfile.TemporaryDirectory() as scratch:
             ours = train_ours(
                 config,
@@ -98,11 +100,14 @@ def train_one(job: Job, config: RunConfig, progress: Progress) -> Trained:
                 job.marks,
                 Path(scratch),
                 progress,
+                device,
             )
         timed, found, precision, note = ours.timed, ours.parameters, ours.precision, ours.note
         working = ours.seconds
     elif job.trainer == "sentence-transformers":
-        timed, found, note = train_contrastive(config, parameters, shards, questions, job.budget, job.marks)
+        timed, found, precision, note = train_contrastive(
+            config, parameters, shards, questions, job.budget, job.marks
+        )
     else:
         timed, found, precision, note = train_masked_lm(
             config,
@@ -114,7 +119,7 @@ def train_one(job: Job, config: RunConfig, progress: Progress) -> Trained:
             blocks=job.trainer == "blocks",
             compiled=job.compiled,
         )
-    rate = matrix_rate(precision)
+    rate = matrix_rate(precision, device)
     seconds = working or timed.seconds
     return Trained(
         name=job.trainer,

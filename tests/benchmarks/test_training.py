@@ -21,15 +21,16 @@ from rich.console import Console
 
 from xformer.benchmarks.training import bench
 from xformer.benchmarks.training.bench import Options, run_all
-from xformer.benchmarks.training.bert import IGNORED, RATE, bert_config, hide
+from xformer.benchmarks.training.bert import IGNORED, RATE, StepSizes, bert_config, hide
 from xformer.benchmarks.training.clock import Work, train_by_the_clock
+from xformer.benchmarks.training.command import TrainingBench
 from xformer.benchmarks.training.flops import Cost
 from xformer.benchmarks.training.masked_lm import BLOCK, block_batches
 from xformer.benchmarks.training.picture import draw
 from xformer.benchmarks.training.prepared import prepared
 from xformer.benchmarks.training.quality import Bert, Quality, Questions, QuestionSize, padded
 from xformer.benchmarks.training.report import headline_table, notes, trainers_table
-from xformer.benchmarks.training.result import Outcome, Point, Trained, TrainerName, time_to
+from xformer.benchmarks.training.result import DeviceName, Outcome, Point, Trained, TrainerName, time_to
 from xformer.benchmarks.training.worker import Job, train_one
 from xformer.config import ModelConfig
 from xformer.data.shards import TokenShards
@@ -39,7 +40,8 @@ from xformer.progress import Progress
 from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig
 from xformer.tokenizer import Tokenizer, TokenizerOptions
 from xformer.tokenizer.special import BOS_ID, EOS_ID, FIRST_BYTE_ID, MASK_ID, PAD_ID
-from xformer.toml_config import save_toml
+from xformer.toml_config import from_table, read_toml, save_toml
+from xformer.training.estimate import parameter_counts
 from xformer.training.prepare import open_shards
 from xformer.training.run_directory import RunDirectory
 
@@ -55,6 +57,7 @@ HEADLINE = {
     "time_to_retrieval_over_sentence_transformers",
     "retrieval_mean_top1",
 }
+CPU = torch.device("cpu")
 transformers = pytest.mark.skipif(
     importlib.util.find_spec("transformers") is None, reason="transformers is not installed"
 )
@@ -111,11 +114,11 @@ def shards(ready: tuple[RunDirectory, RunConfig]) -> TokenShards:
 @pytest.fixture(scope="module")
 def questions(ready: tuple[RunDirectory, RunConfig], shards: TokenShards) -> Questions:
     lengths = Tokenizer.load(ready[0].tokenizer).byte_lengths()
-    return Questions.of(shards, lengths, "en", QuestionSize())
+    return Questions.of(shards, lengths, "en", QuestionSize(), CPU)
 
 
-def _job(ready: tuple[RunDirectory, RunConfig], trainer: TrainerName) -> Job:
-    return Job(trainer, str(ready[0].path), "", 0.4, 2, False, QuestionSize())
+def _job(ready: tuple[RunDirectory, RunConfig], trainer: TrainerName, device: DeviceName) -> Job:
+    return Job(trainer, str(ready[0].path), "", 0.4, 2, False, QuestionSize(), device)
 
 
 def _curve(name: TrainerName, *points: tuple[float, float | None, float | None], **fields: Any) -> Trained:
@@ -179,7 +182,7 @@ def test_the_clock_stands_still_while_a_model_is_examined(monkeypatch: pytest.Mo
         now += 100.0
         return Quality(1.0, None)
 
-    timed = train_by_the_clock(step, examine, budget=8.0, marks=2)
+    timed = train_by_the_clock(step, examine, budget=8.0, marks=2, device=CPU)
     assert [(point.seconds, point.tokens) for point in timed.points] == [(0, 0), (4, 6), (8, 12)]
     assert (timed.seconds, timed.steps, timed.work) == (8.0, 4, Work(12, 28.0))
     assert shares == [0.0, 0.25, 0.5, 0.75]
@@ -213,7 +216,7 @@ def test_padding() -> None:
 
 def test_blocks_hold_every_text_as_it_is_asked_later(shards: TokenShards) -> None:
     texts = {tuple(shards[number].tolist()) for number in range(len(shards))}
-    batches = block_batches(shards, seed=0)
+    batches = block_batches(shards, seed=0, sizes=StepSizes.on(CPU))
     blocks = torch.cat([next(batches)[0] for _ in range(4)]).tolist()
     found = 0
     for block in blocks:
@@ -230,14 +233,14 @@ def test_blocks_hold_every_text_as_it_is_asked_later(shards: TokenShards) -> Non
 
 def test_what_is_asked(shards: TokenShards, ready: tuple[RunDirectory, RunConfig]) -> None:
     lengths = Tokenizer.load(ready[0].tokenizer).byte_lengths()
-    small = Questions.of(shards, lengths, "en", QuestionSize(messages=3, languages=1, tokens=20))
+    small = Questions.of(shards, lengths, "en", QuestionSize(messages=3, languages=1, tokens=20), CPU)
     assert len(np.unique(small.texts.group)) == 3
     assert len(small.texts) == 6
     assert 20 <= int(small.hidden.shards.n_tokens.sum()) < 40
-    again = Questions.of(shards, lengths, "en", QuestionSize(messages=3, languages=1, tokens=20))
+    again = Questions.of(shards, lengths, "en", QuestionSize(messages=3, languages=1, tokens=20), CPU)
     assert [text.tolist() for text in small.texts] == [text.tolist() for text in again.texts]
     with pytest.raises(InputError, match=r"data\.pivot: expected one of de, en; got 'fr'"):
-        Questions.of(shards, lengths, "fr", QuestionSize())
+        Questions.of(shards, lengths, "fr", QuestionSize(), CPU)
 
 
 def test_an_excerpt_is_its_examples(shards: TokenShards) -> None:
@@ -288,12 +291,17 @@ def test_bert_is_asked_what_all_are_asked(questions: Questions) -> None:
         torch.testing.assert_close(asked.sentence_vectors(pack([text]))[0], row)
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("trainer", ["xformer", "padded", "blocks", "sentence-transformers"])
-def test_each_trainer(trainer: TrainerName, ready: tuple[RunDirectory, RunConfig]) -> None:
+def test_each_trainer(
+    trainer: TrainerName, device: DeviceName, ready: tuple[RunDirectory, RunConfig]
+) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("torch sees no GPU here")
     missing = [name for name in bench.NEEDS[trainer] if bench.version(name) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed")
-    found = train_one(_job(ready, trainer), ready[1], _quiet())
+    found = train_one(_job(ready, trainer, device), ready[1], _quiet())
     assert (found.name, found.status) == (trainer, "ok")
     assert len(found.points) >= 3
     times = [point.seconds for point in found.points]
@@ -336,6 +344,19 @@ def test_the_picture(tmp_path: Path) -> None:
     path = draw(Outcome(trained, {"device": "here", "threads": 2}), tmp_path / "training.png")
     assert path is not None
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="--device: expected cpu or auto, since torch sees no GPU"):
+        TrainingBench(device="cuda").run_command()
+
+
+def test_the_settings_for_a_gpu(repository: Path) -> None:
+    table = read_toml(repository / "benchmarks" / "training" / "100m.toml")
+    config = from_table(table | {"model": table["model"] | {"bigrams": 0}}, RunConfig, source="100m.toml")
+    parameters = sum(parameter_counts(config.model, config.objectives.pooling).values())
+    assert parameters == pytest.approx(100e6, rel=0.05)
 
 
 def test_documents_keep_their_splits(ready: tuple[RunDirectory, RunConfig], shards: TokenShards) -> None:

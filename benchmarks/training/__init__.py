@@ -3,7 +3,7 @@
     python -m benchmarks.training --quick          from the root of a checkout; the same as
     xformer bench training --quick
 
-Four trainers run one after another, each in a process of its own, on the same texts with the same
+Six trainers run one after another, each in a process of its own, on the same texts with the same
 tokenizer, at about the same number of parameters (BERT's feed-forward is as wide as makes them equal), for
 the same time:
 
@@ -11,12 +11,19 @@ padded: Hugging Face's BERT as people write it. 32 texts a step (256 on a GPU), 
 them, 15% of the tokens hidden, dropout 0.1; fp32 (bf16 on a GPU).
 
 blocks: the same with texts, each `<s>` text `</s>`, end to end and cut into 128 tokens, 8 a step (256 on a
-GPU), no dropout, in the fastest of fp32 and bf16, eager and compiled, as measured just before. (`--quick` leaves out
-compiling, which takes a minute or more.)
+GPU), no dropout, in the fastest of fp32 and bf16, eager and compiled, as measured just before. (`--quick`
+leaves out compiling, which takes a minute or more.)
+
+blocks-from-counts: the same, whose output layer begins with the frequencies of tokens in the training text,
+as xformer's does. People do not write it so; without it, most of what a masked LM learns in its first
+minutes is how often which token occurs.
 
 sentence-transformers: its loss (MultipleNegativesRankingLoss) and its mean pooling over the same BERT with
 random weights. 64 pairs (256 on a GPU) of a text with its translation in the pivot language, no two of a
 step with the same meaning; in the precision of padded.
+
+static-embedding: what sentence-transformers has for CPUs (StaticEmbedding): no encoder, the mean of token
+embeddings of the same width, under the same loss; 512 pairs a step (2,048 on a GPU), AdamW at 0.2.
 
 xformer: `xformer.training` with its default settings, but for its table of bigrams (`model.bigrams`): those
 parameters are looked up, and at equal numbers the others would have to multiply with as many. With

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -23,14 +23,17 @@ from xformer.training.prepare import open_shards
 from xformer.training.run_directory import RunDirectory
 
 from ..environment import environment, version
+from .names import DeviceName, TrainerName
 from .quality import QuestionSize
-from .result import DeviceName, Outcome, Trained, TrainerName
+from .result import Outcome, Trained
 from .worker import Job
 
 NEEDS: dict[TrainerName, tuple[str, ...]] = {
     "padded": ("transformers",),
     "blocks": ("transformers",),
+    "blocks-from-counts": ("transformers",),
     "sentence-transformers": ("transformers", "sentence-transformers"),
+    "static-embedding": ("transformers", "sentence-transformers"),
     "xformer": (),
 }
 
@@ -69,10 +72,16 @@ class Options:
     def quick(cls) -> Options:
         """A rough answer in five minutes, everything included, on two cores that nobody else uses."""
         small = QuestionSize(messages=100, languages=10, tokens=12_000)
-        return cls(budget=40.0, marks=5, size=small, compiled=False)
+        return cls(budget=30.0, marks=5, size=small, compiled=False)
 
 
-def run_all(run: RunDirectory, config: RunConfig, options: Options, progress: Progress) -> Outcome:
+def run_all(
+    run: RunDirectory,
+    config: RunConfig,
+    options: Options,
+    progress: Progress,
+    on_trained: Callable[[Outcome], None] = lambda outcome: None,
+) -> Outcome:
     """Train one after another.
 
     Args:
@@ -80,8 +89,10 @@ def run_all(run: RunDirectory, config: RunConfig, options: Options, progress: Pr
         config: the settings of xformer's run, and size and seed of all models.
         options: how much is done.
         progress: told what is going on.
+        on_trained: told what there is so far, after each trainer.
     """
     trained: dict[TrainerName, Trained] = {}
+    about = _about(run, config, options)
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "config.toml"
         save_toml(settings, config)
@@ -103,7 +114,8 @@ def run_all(run: RunDirectory, config: RunConfig, options: Options, progress: Pr
                 threads=options.threads,
             )
             trained[name] = _in_its_own_process(job, Path(folder))
-    return Outcome(trained, _about(run, config, options))
+            on_trained(Outcome(trained, about))
+    return Outcome(trained, about)
 
 
 def _in_its_own_process(job: Job, folder: Path) -> Trained:

@@ -28,16 +28,20 @@ class StepSizes:
         texts: of the padded masked LM.
         blocks: of the one over blocks.
         pairs: of the contrastive loss.
+        static_pairs: of that over a mean of embeddings, which costs next to nothing a pair.
     """
 
     texts: int
     blocks: int
     pairs: int
+    static_pairs: int
 
     @classmethod
     def on(cls, device: torch.device) -> StepSizes:
         """Those that suit a device."""
-        return cls(texts=32, blocks=8, pairs=64) if device.type == "cpu" else cls(256, 256, 256)
+        if device.type == "cpu":
+            return cls(texts=32, blocks=8, pairs=64, static_pairs=512)
+        return cls(texts=256, blocks=256, pairs=256, static_pairs=2048)
 
 
 def usual_precision(device: torch.device) -> Precision:

@@ -71,6 +71,7 @@ def train_by_the_clock(
     budget: float,
     marks: int,
     device: torch.device,
+    setup: float = 0.0,
 ) -> Timed:
     """Take steps until the time is over, and look at the model before, now and then, and at the end.
 
@@ -80,10 +81,11 @@ def train_by_the_clock(
         budget: seconds for all steps.
         marks: how many times to look after the start, evenly spaced.
         device: where steps are computed; the clock runs until one is done there.
+        setup: seconds that replaced training, before the first look.
     """
     memory = PeakOfStretches(device)
     elapsed, tokens, flops, steps = 0.0, 0, 0.0, 0
-    points = [Point.of(0.0, 0, examine())]
+    points = [Point.of(setup, 0, examine())]
     for mark in range(1, marks + 1):
         memory.start()
         while elapsed < budget * mark / marks:
@@ -93,5 +95,5 @@ def train_by_the_clock(
             elapsed += time.perf_counter() - began
             tokens, flops, steps = tokens + work.tokens, flops + work.flops, steps + 1
         memory.stop()
-        points.append(Point.of(elapsed, tokens, examine()))
-    return Timed(tuple(points), elapsed, Work(tokens, flops), steps, memory.bytes)
+        points.append(Point.of(setup + elapsed, tokens, examine()))
+    return Timed(tuple(points), setup + elapsed, Work(tokens, flops), steps, memory.bytes)

@@ -12,10 +12,13 @@ import tyro
 
 from xformer.errors import InputError
 
+from .names import TrainerName
+
 if TYPE_CHECKING:
     from xformer.run_config import RunConfig
 
     from .bench import Options
+    from .result import Outcome
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,8 @@ class TrainingBench:
     set: tuple[str, ...] = ()
     """Single settings, as for `xformer pretrain`."""
     budget: str | None = None
-    """Training time of each: 90s, 10m. Left out, 10m, or 40s with --quick."""
-    trainer: tyro.conf.UseAppendAction[
-        tuple[Literal["padded", "blocks", "sentence-transformers", "xformer"], ...]
-    ] = ()
+    """Training time of each: 90s, 10m. Left out, 10m, or 30s with --quick."""
+    trainer: tyro.conf.UseAppendAction[tuple[TrainerName, ...]] = ()
     """Only this one; may be repeated."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where all compute; `auto` is a GPU where there is one."""
@@ -58,7 +59,7 @@ class TrainingBench:
         """Measure; the exit status."""
         from rich.console import Console
 
-        from xformer.files import atomic_write
+        from xformer.files import atomic_write, try_to_write
         from xformer.progress import Progress
 
         from .bench import run_all
@@ -69,14 +70,19 @@ class TrainingBench:
         if self.corpus is not None and self.run is not None:
             raise InputError(f"--run: expected either this or --corpus, got both: {self.corpus}")
         options, settings = self._options(), self._settings()
+        record = self.out / "training.json"
+        try_to_write(record)
+
+        def keep(outcome: Outcome) -> None:
+            """So that whoever breaks off later has what was measured."""
+            with atomic_write(record) as file:
+                file.write(json.dumps(outcome.to_json(), indent=2) + "\n")
+
         progress = Progress()
         with progress:
             run, settings = prepared(settings, self.corpus, self.run, progress)
-        outcome = run_all(run, settings, options, progress)
-        self.out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(outcome.to_json(), indent=2)
-        with atomic_write(self.out / "training.json") as file:
-            file.write(text + "\n")
+        outcome = run_all(run, settings, options, progress, keep)
+        keep(outcome)
         picture = draw(outcome, self.out / "training.png")
         if self.json:
             sys.stdout.write(json.dumps(outcome.to_json()) + "\n")
@@ -86,7 +92,7 @@ class TrainingBench:
             console.print(headline_table(outcome))
             for line in notes(outcome):
                 console.print(line, highlight=False, markup=False)
-            made = [str(path) for path in (self.out / "training.json", picture) if path is not None]
+            made = [str(path) for path in (record, picture) if path is not None]
             console.print("\n".join(made), highlight=False, markup=False, soft_wrap=True)
         return int(any(one.status == "failed" for one in outcome.trained.values()))
 

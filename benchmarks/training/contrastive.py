@@ -94,9 +94,9 @@ def train_contrastive(
     bert = bert_config(config.model, parameters, config.data.max_length + 2, 0.1)
     torch.manual_seed(config.training.seed)
     encoder = BertModel(bert, add_pooling_layer=False)
-    pooling = _theirs("modules", "models").Pooling(bert.hidden_size, pooling_mode="mean")
+    pooling = theirs("modules", "models").Pooling(bert.hidden_size, pooling_mode="mean")
     model = nn.Sequential(_TokenEmbeddings(encoder), pooling).train().to(device)
-    loss = _theirs("losses", "losses").MultipleNegativesRankingLoss(model)
+    loss = theirs("losses", "losses").MultipleNegativesRankingLoss(model)
     optimizer = optimizer_of(model, LR)
     cost = Cost.of(encoder.encoder.layer, None, bert.hidden_size, bert.vocab_size)
     batches = pair_batches(
@@ -126,7 +126,7 @@ def train_contrastive(
     return timed, sum(p.numel() for p in model.parameters()), precision, note
 
 
-def _theirs(here: str, before: str) -> Any:
+def theirs(here: str, before: str) -> Any:
     """A part of sentence-transformers, wherever this version keeps it."""
     try:
         return importlib.import_module(f"sentence_transformers.sentence_transformer.{here}")

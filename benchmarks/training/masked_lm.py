@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.run_config import RunConfig
 from xformer.tokenizer.special import BOS_ID, EOS_ID, FIRST_BYTE_ID
@@ -132,6 +133,7 @@ def train_masked_lm(
     *,
     blocks: bool,
     compiled: bool,
+    from_counts: bool = False,
 ) -> tuple[Timed, int, Precision, str]:
     """Train BERT.
 
@@ -144,6 +146,8 @@ def train_masked_lm(
         marks: how many times it is asked after the start.
         blocks: over blocks, in the fastest variant; else over padded texts, eager, in the usual precision.
         compiled: whether compiled ones are among the variants.
+        from_counts: whether its output begins as the frequencies of tokens in the training split, as
+            xformer's does. Counting is on its clock.
 
     Returns:
         What it came to, its parameters, its precision, and what is to be said of its settings.
@@ -168,9 +172,16 @@ def train_masked_lm(
         chosen.step(0.0)
         chosen.model.load_state_dict(masked_lm_model(bert, seed).state_dict())
         chosen.optimizer = optimizer_of(chosen.model, LR)
+    began = time.perf_counter()
+    if from_counts:
+        counts = count_tokens(shards).sum(axis=0)
+        counts = np.pad(counts, (0, bert.vocab_size - len(counts))) + 1.0
+        with torch.no_grad():
+            chosen.model.get_output_embeddings().bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+    setup = time.perf_counter() - began if from_counts else 0.0
     asked = Bert(chosen.model.bert, chosen.model.cls)
     timed = train_by_the_clock(
-        chosen.step, lambda: questions.examine(asked, asked.surprisal), budget, marks, device
+        chosen.step, lambda: questions.examine(asked, asked.surprisal), budget, marks, device, setup
     )
     return timed, sum(p.numel() for p in chosen.model.parameters()), variant.precision, note
 

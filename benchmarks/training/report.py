@@ -11,7 +11,9 @@ _HEADLINE = {
     "tokens_per_s_over_blocks": "tokens/s, times those of blocks",
     "matrix_rate_share": "share of the matrix rate",
     "time_to_bpb_over_blocks": "times sooner at the bits per byte that blocks ends with",
+    "time_to_bpb_over_blocks_from_counts": "the same, where blocks begins with the frequencies of tokens",
     "time_to_retrieval_over_sentence_transformers": "times sooner at the retrieval of sentence-transformers",
+    "time_to_retrieval_over_static_embedding": "times sooner at that of its static embedding",
     "retrieval_mean_top1": "retrieval, mean top-1",
 }
 

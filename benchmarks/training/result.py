@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from .names import TrainerName
 from .quality import Quality
 
 Measure = Literal["bits_per_byte", "mean_top1"]
-TrainerName = Literal["padded", "blocks", "sentence-transformers", "xformer"]
-DeviceName = Literal["cpu", "cuda"]
+_WITH_BITS: tuple[TrainerName, ...] = ("padded", "blocks", "blocks-from-counts")
+_ALIGNED: tuple[TrainerName, ...] = ("sentence-transformers", "static-embedding")
 Status = Literal["ok", "absent", "failed"]
 
 
@@ -150,9 +151,11 @@ class Outcome:
             "tokens_per_s_over_blocks": self.tokens_over("blocks"),
             "matrix_rate_share": ours.matrix_share if ours else None,
             "time_to_bpb_over_blocks": self.speedup("blocks", "bits_per_byte"),
+            "time_to_bpb_over_blocks_from_counts": self.speedup("blocks-from-counts", "bits_per_byte"),
             "time_to_retrieval_over_sentence_transformers": self.speedup(
                 "sentence-transformers", "mean_top1"
             ),
+            "time_to_retrieval_over_static_embedding": self.speedup("static-embedding", "mean_top1"),
             "retrieval_mean_top1": ours.final("mean_top1") if ours else None,
         }
 
@@ -161,11 +164,8 @@ class Outcome:
         return (
             self.headline()
             | {
-                "seconds_to_bpb_of_blocks": self.times_to("blocks", "bits_per_byte"),
-                "seconds_to_bpb_of_padded": self.times_to("padded", "bits_per_byte"),
-                "seconds_to_retrieval_of_sentence_transformers": self.times_to(
-                    "sentence-transformers", "mean_top1"
-                ),
+                "seconds_to_bpb": {peer: self.times_to(peer, "bits_per_byte") for peer in _WITH_BITS},
+                "seconds_to_retrieval": {peer: self.times_to(peer, "mean_top1") for peer in _ALIGNED},
                 "trainers": {name: one.to_json() for name, one in self.trained.items()},
             }
             | self.about

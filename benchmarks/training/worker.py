@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -27,9 +28,11 @@ from .bert import Precision
 from .contrastive import train_contrastive
 from .flops import matrix_rate
 from .masked_lm import train_masked_lm
+from .names import DeviceName, TrainerName
 from .ours import train_ours
 from .quality import Questions, QuestionSize
-from .result import DeviceName, Trained, TrainerName
+from .result import Trained
+from .static_embedding import train_static_embedding
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,10 @@ def train_one(job: Job, config: RunConfig, progress: Progress) -> Trained:
         timed, found, precision, note = train_contrastive(
             config, parameters, shards, questions, job.budget, job.marks
         )
+    elif job.trainer == "static-embedding":
+        timed, found, precision, note = train_static_embedding(
+            config, shards, questions, job.budget, job.marks
+        )
     else:
         timed, found, precision, note = train_masked_lm(
             config,
@@ -116,8 +123,9 @@ def train_one(job: Job, config: RunConfig, progress: Progress) -> Trained:
             questions,
             job.budget,
             job.marks,
-            blocks=job.trainer == "blocks",
+            blocks=job.trainer != "padded",
             compiled=job.compiled,
+            from_counts=job.trainer == "blocks-from-counts",
         )
     rate = matrix_rate(precision, device)
     seconds = working or timed.seconds
@@ -150,6 +158,8 @@ def _leave_checkout() -> None:
 
 def main(arguments: list[str]) -> int:
     """Train as the job file says and write the result; the exit status."""
+    # Ctrl-C reaches whoever started this, too, and that one says so.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     job_file, out = arguments
     job = Job.from_json(Path(job_file).read_text(encoding="utf-8"))
     _leave_checkout()

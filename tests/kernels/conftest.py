@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 from typing import Any
@@ -42,28 +41,6 @@ def triton_device() -> torch.device:
     if importlib.util.find_spec("triton") is None:
         pytest.skip("triton is not installed")
     return torch.device("cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _loops_of_older_interpreters() -> None:
-    """Let Triton 3.6 interpret loops under NumPy 2.4.
-
-    Its interpreter holds a scalar as an array of one element, and turns a loop's bounds into integers by
-    `int(array)`, which NumPy 2.4 no longer does. Later ones squeeze the array first.
-    """
-    if importlib.util.find_spec("triton") is None or os.environ.get("TRITON_INTERPRET") != "1":
-        return
-    triton = importlib.import_module("triton")
-    if tuple(map(int, triton.__version__.split(".")[:2])) > (3, 6):
-        return
-    interpreter: Any = importlib.import_module("triton.runtime.interpreter")
-    patch = interpreter._patch_lang_tensor
-
-    def patched(tensor: Any, *arguments: Any) -> None:
-        patch(tensor, *arguments)
-        tensor.__index__ = lambda self: int(self.handle.data.item())
-
-    interpreter._patch_lang_tensor = patched
 
 
 @pytest.fixture

@@ -123,6 +123,12 @@ class TrainingBench:
         from xformer.toml_config import overridden, read_toml
 
         table = read_toml(self.config) if self.config else {}
+        if self.run is not None:
+            from .prepared import tables_of
+
+            theirs = tables_of(self.run)
+            model = theirs.pop("model") | table.get("model", {})
+            table = table | theirs | {"model": model}
         # All have the same number of parameters: a table that is looked up would be paid for in matrices by
         # those who have none.
         table = table | {"model": {"bigrams": 0} | table.get("model", {})}

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import xformer
 from xformer.data.download import cache_folder
@@ -33,25 +34,37 @@ _DRAWING = ("alpha", "max_repeats", "pivot", "pivot_share")
 _DOCUMENTS = re.compile(r"(train|dev|test)\.[A-Za-z_]+\.jsonl(\.gz)?")
 
 
+def tables_of(run: Path) -> dict[str, dict[str, Any]]:
+    """The tables of a run's settings that its shards were made with, and the size of vocabulary they need.
+
+    Raises:
+        InputError: it is no run.
+    """
+    place = RunDirectory.open(run)
+    table = read_toml(place.config)
+    theirs = from_table(table, RunConfig, source=str(place.config))
+    taken = {name: table[name] for name in ("data", "tokenizer") if name in table}
+    return taken | {"model": {"vocab_size": theirs.model.vocab_size}}
+
+
 def prepared(
     config: RunConfig, corpus: str | None, run: Path | None, progress: Progress
 ) -> tuple[RunDirectory, RunConfig]:
     """A run directory with tokenizer and shards, and the settings that fit it.
 
     Args:
-        config: the settings.
+        config: the settings; with a run, made over its tables (`tables_of`).
         corpus: `gettext`; a corpus made by `xformer data import`; or a folder of documents in several
             languages, split already: `SPLIT.LANG.jsonl.gz` with the fields `id`, which translations share,
             and `description`. None: that of the settings.
-        run: a run directory whose tokenizer and shards are to be used; its settings of data and tokenizer are
-            taken.
+        run: a run directory whose tokenizer and shards are to be used.
         progress: where to show what happens.
 
     Raises:
-        InputError: the corpus is none of these, or the run is not prepared.
+        InputError: the corpus is none of these, or the run is not prepared, or was with other settings.
     """
     if run is not None:
-        return RunDirectory(run), _of_run(run, config)
+        return _require_prepared(run, config), config
     name = config.data.corpus if corpus is None else corpus
     cache = cache_folder("training-bench")
     data = config.data
@@ -77,16 +90,22 @@ def prepared(
     return place, config
 
 
-def _of_run(run: Path, config: RunConfig) -> RunConfig:
-    """The settings, with those that the run's shards were made with."""
+def _require_prepared(run: Path, config: RunConfig) -> RunDirectory:
+    """The run, which has a tokenizer and shards that were made with these settings."""
     place = RunDirectory.open(run)
     for needed in (place.tokenizer, *map(place.shards, SPLITS)):
         if not needed.exists():
             raise InputError(f"{needed}: expected a run that is prepared; `xformer pretrain` makes one")
-    table = read_toml(place.config)
-    taken = {name: table[name] for name in ("data", "tokenizer") if name in table}
-    theirs = from_table(taken | {"model": asdict(config.model)}, RunConfig, source=str(place.config))
-    return replace(config, data=theirs.data, tokenizer=theirs.tokenizer)
+    theirs = place.load_config()
+    for table in ("data", "tokenizer"):
+        wanted, found = asdict(getattr(config, table)), asdict(getattr(theirs, table))
+        for key in wanted.keys() - set(_DRAWING):
+            if wanted[key] != found[key]:
+                raise InputError(
+                    f"{table}.{key}: expected {found[key]!r}, with which {run} was prepared;"
+                    f" got {wanted[key]!r}"
+                )
+    return place
 
 
 def _key(text: str) -> str:

@@ -358,6 +358,36 @@ def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         TrainingBench(device="cuda").run_command()
 
 
+def test_where_nothing_can_be_written_nobody_trains(
+    ready: tuple[RunDirectory, RunConfig], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run, config = ready
+    save_toml(run.config, config)
+    monkeypatch.setattr(bench, "run_all", lambda *given: pytest.fail("trained"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        TrainingBench(run=run.path, out=tmp_path / "file" / "out").run_command()
+
+
+def test_what_was_measured_is_kept_when_it_is_broken_off(
+    ready: tuple[RunDirectory, RunConfig], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run, config = ready
+    save_toml(run.config, config)
+
+    def trained(job: Job, folder: Path) -> Trained:
+        if job.trainer == "blocks":
+            raise KeyboardInterrupt
+        return _curve(job.trainer, (0, 3.0, 0.0), (1, 2.0, 0.5))
+
+    monkeypatch.setattr(bench, "_in_its_own_process", trained)
+    monkeypatch.setattr(bench, "version", lambda name: "1")
+    with pytest.raises(KeyboardInterrupt):
+        TrainingBench(run=run.path, out=tmp_path, trainer=("xformer", "blocks")).run_command()
+    kept = json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))
+    assert list(kept["trainers"]) == ["xformer"]
+
+
 def test_the_settings_for_a_gpu(repository: Path) -> None:
     table = read_toml(repository / "benchmarks" / "training" / "100m.toml")
     config = from_table(table | {"model": table["model"] | {"bigrams": 0}}, RunConfig, source="100m.toml")
@@ -383,11 +413,16 @@ def test_the_text_of_a_run(ready: tuple[RunDirectory, RunConfig], tmp_path: Path
     """A run's text goes with today's settings for everything else."""
     run, config = ready
     save_toml(run.config, config)
-    today = replace(config, data=DataConfig(max_length=12), model=replace(config.model, n_layers=2))
+    today = replace(config, model=replace(config.model, n_layers=2))
     place, found = prepared(today, None, run.path, _quiet())
     assert place.path == run.path
-    assert found.data == config.data
     assert found.model.n_layers == 2
+    bench = TrainingBench(run=run.path, set=("model.n_layers=2", "data.alpha=0.25"))
+    settings = bench._settings()
+    assert (settings.tokenizer, settings.model.n_layers, settings.data.alpha) == (config.tokenizer, 2, 0.25)
+    assert replace(settings.data, alpha=config.data.alpha) == config.data
+    with pytest.raises(InputError, match=r"data\.max_length: expected .* was prepared; got 12"):
+        prepared(replace(today, data=replace(today.data, max_length=12)), None, run.path, _quiet())
     with pytest.raises(InputError, match="expected a run made by"):
         prepared(today, None, tmp_path, _quiet())
 

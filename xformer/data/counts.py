@@ -40,7 +40,7 @@ def count_tokens(
     for start, stop in pairwise([*edges.tolist(), len(examples)]):
         if start == stop:
             continue
-        tokens = np.concatenate(shards.take(examples[start:stop]))
+        tokens = shards.tokens_of(examples[start:stop])
         offset = np.asarray(shards.language)[examples[start:stop]].astype(np.int64) * vocabulary
         counts += np.bincount(tokens + np.repeat(offset, lengths[start:stop]), minlength=len(counts))
         if progress:

@@ -21,7 +21,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -245,26 +245,41 @@ class TokenShards(Sequence[NDArray[np.int32]]):
 
     def take(self, examples: NDArray[np.integer]) -> list[NDArray[np.int32]]:
         """The token ids of several examples, by numbers from 0 to E - 1, in their order; copies."""
-        shards = np.searchsorted(self._first_example, examples, side="right") - 1
-        starts = self._start[examples].astype(np.int64)
-        stops = starts + self.n_tokens[examples]
+        stops = np.cumsum(self.n_tokens[examples], dtype=np.int64).tolist()
+        tokens = self.tokens_of(examples)
         # Of Python's numbers: NumPy's take several times as long to slice with.
-        places = zip(shards.tolist(), starts.tolist(), stops.tolist(), strict=True)
-        return [self._tokens[shard][start:stop].astype(np.int32) for shard, start, stop in places]
+        return [tokens[start:stop] for start, stop in pairwise([0, *stops])]
+
+    def tokens_of(self, examples: NDArray[np.integer]) -> NDArray[np.int32]:
+        """The token ids of several examples end to end (T,), by numbers from 0 to E - 1, in their order."""
+        shards = np.searchsorted(self._first_example, examples, side="right") - 1
+        order = np.argsort(shards, kind="stable")
+        lengths = self.n_tokens[examples].astype(np.int64)
+        begins, lengths = (np.cumsum(lengths) - lengths)[order], lengths[order]
+        # One shard after the other: where each token is in its shard, and where it goes.
+        edges = np.concatenate([[0], np.cumsum(lengths)])
+        within = np.arange(edges[-1]) - np.repeat(edges[:-1], lengths)
+        source = within + np.repeat(self._start[examples[order]], lengths)
+        target = within + np.repeat(begins, lengths)
+        tokens = np.empty(len(target), dtype=np.int32)
+        present, first = np.unique(shards[order], return_index=True)
+        bounds = pairwise([*edges[first].tolist(), len(target)])
+        for shard, (start, stop) in zip(present.tolist(), bounds, strict=True):
+            tokens[target[start:stop]] = self._tokens[shard][source[start:stop]]
+        return tokens
 
     def subset(self, examples: NDArray[np.integer]) -> TokenShards:
         """Some examples as if there were no others, in memory, in the order given."""
-        tokens = self.take(examples)
+        tokens = self.tokens_of(examples)
         columns = {name: np.asarray(getattr(self, name))[examples] for name in COLUMNS if name != "start"}
-        columns["start"] = np.cumsum([0, *(len(one) for one in tokens)], dtype=np.int64)[:-1]
+        columns["start"] = np.cumsum(columns["n_tokens"], dtype=np.int64) - columns["n_tokens"]
         entry = replace(
             self.info.shards[0],
             examples=len(examples),
-            tokens=sum(map(len, tokens)),
+            tokens=len(tokens),
             text_bytes=int(columns["n_bytes"].sum()),
         )
-        joined = np.concatenate(tokens).astype(self.info.dtype)
-        return TokenShards(replace(self.info, shards=(entry,)), [joined], columns)
+        return TokenShards(replace(self.info, shards=(entry,)), [tokens.astype(self.info.dtype)], columns)
 
 
 def _map(path: Path, dtype: str) -> NDArray[np.unsignedinteger]:

@@ -25,10 +25,13 @@ HERE = Path(__file__).parent
 
 
 def _damage(run: RunDirectory) -> str:
-    """Another byte in a file of the same size, which the process that compares hashes alone can see."""
-    file = run.shards("train") / "group.bin"
+    """Another byte in a file of the same size, which the process alone can see that compares its hash.
+
+    That of the largest, the tokens, is compared by the first, and of the next by the second.
+    """
+    file = run.shards("train") / "start.bin"
     file.write_bytes(file.read_bytes()[:-1] + b"!")
-    return f"{file}: damaged"
+    return f"process 1: {file}: damaged"
 
 
 def _cut(run: RunDirectory) -> str:

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.corpus import open_corpus
-from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, write_sealed
+from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, verify_files, write_sealed
 from xformer.data.shard_writer import COLUMNS, Encoder, ShardEntry, ShardWriter, cut_by_bytes
 from xformer.errors import InputError
 
@@ -206,7 +206,13 @@ class TokenShards(Sequence[NDArray[np.int32]]):
 
     @classmethod
     def open(
-        cls, folder: str | os.PathLike[str], *, fingerprint: str | None = None, verify: bool = True
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        fingerprint: str | None = None,
+        verify: bool = True,
+        rank: int = 0,
+        world: int = 1,
     ) -> TokenShards:
         """Open what `write_shards` wrote.
 
@@ -214,6 +220,8 @@ class TokenShards(Sequence[NDArray[np.int32]]):
             folder: the folder of shards.
             fingerprint: of the tokenizer that is going to be used with them; None to accept any.
             verify: compare the hash of every file, which reads them all; otherwise only sizes are compared.
+            rank: this process's number, where many open them together and each compares a share.
+            world: how many they are.
 
         Raises:
             InputError: when a file is missing, cut short or changed, or the shards are another tokenizer's;
@@ -225,10 +233,11 @@ class TokenShards(Sequence[NDArray[np.int32]]):
             raise InputError(f"{path}: expected format {FORMAT}, found {info.format}")
         if fingerprint is not None and fingerprint != info.tokenizer:
             raise InputError(f"{path}: encoded by the tokenizer {info.tokenizer}, expected {fingerprint}")
-        tokens = [_map(shard.file.verify(path.parent, verify), info.dtype) for shard in info.shards]
+        files = [*(shard.file for shard in info.shards), *info.columns.values()]
+        verify_files(path.parent, files, rank, world, verify)
+        tokens = [_map(path.with_name(shard.file.name), info.dtype) for shard in info.shards]
         columns = {
-            name: _map(info.columns[name].verify(path.parent, verify), dtype)
-            for name, dtype in COLUMNS.items()
+            name: _map(path.with_name(info.columns[name].name), dtype) for name, dtype in COLUMNS.items()
         }
         return cls(info, tokens, columns)
 

@@ -25,7 +25,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, write_sealed
+from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, verify_files, write_sealed
 from xformer.errors import InputError
 from xformer.training import checkpoint_files as files
 from xformer.training.checkpoint_files import Kind
@@ -328,6 +328,5 @@ def _best(folders: list[Path]) -> Checkpoint | None:
 def _open(path: Path, rank: int, world: int) -> Checkpoint:
     """Open a checkpoint; of its files, compare those that fall to process `rank` with their hashes."""
     contents = read_sealed(path / _STATE, _Contents)
-    for number, file in enumerate(contents.files):
-        file.verify(path, content=number % world == rank)
+    verify_files(path, contents.files, rank, world)
     return Checkpoint(path, contents.state)

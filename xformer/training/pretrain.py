@@ -39,7 +39,7 @@ from xformer.training.model_card import write_model_card
 from xformer.training.optimizer import make_optimizer
 from xformer.training.plots import plot_losses
 from xformer.training.precision import choose_precision
-from xformer.training.prepare import open_shards, prepare
+from xformer.training.prepare import open_shards, open_tokenizer, prepare
 from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span
 from xformer.training.start import start_from_counts
@@ -140,12 +140,14 @@ def _pretrain(
 ) -> bool:
     """Prepare, build, resume, train; whether the run is complete."""
     writes = processes is None or processes.is_first
+    rank, world = (0, 1) if processes is None else (processes.rank, processes.world)
     # Where one process cannot go on, none does.
     all_or_none = nullcontext if processes is None else processes.all_or_none
     keep_freed_memory()
     with all_or_none():
-        tokenizer = prepare(run, config, progress)
-        shards = open_shards(run, "train", tokenizer, verify=writes)
+        # Of many processes the first has prepared it.
+        tokenizer = prepare(run, config, progress) if processes is None else open_tokenizer(run)
+        shards = open_shards(run, "train", tokenizer, rank, world)
     progress.say(
         f"data: {len(shards):,} texts, {int(np.sum(shards.n_tokens)):,} tokens,"
         f" {len(shards.languages)} languages"
@@ -177,7 +179,7 @@ def _pretrain(
     if processes is not None:
         precision = "bf16" if processes.agree(precision == "bf16")[0] else "fp32"
     with all_or_none():
-        dev = open_shards(run, "dev", tokenizer, verify=writes)
+        dev = open_shards(run, "dev", tokenizer, rank, world)
         held_out = HeldOut.of(dev, config, tokenizer.starts_word(), precision)
     if sharded and watching is not None:
         progress.say("panel: none, since it needs a process that holds the whole model (training.sharding)")

@@ -26,7 +26,6 @@ from xformer.training.batches import StepBatches
 from xformer.training.estimate import parameter_counts, passes_of
 from xformer.training.made_up import made_up_shards
 from xformer.training.optimizer import clip_gradients, make_optimizer
-from xformer.training.partition import share_of
 from xformer.training.step_losses import StepLosses
 
 _SIZES = ((64, 2), (128, 4), (256, 6), (384, 8))  # width, blocks
@@ -108,14 +107,14 @@ class Cost:
             begin = time.thread_time()
             batch = batches.make(number, bag=False)
             optimizer.zero_grad(set_to_none=True)
-            loss, _ = losses(share_of(batch, 0, 1), None)
+            loss, _ = losses(batch, None)
             loss.backward()
             clip_gradients(optimizer, config.optimizer.clip)
             optimizer.step()
             # One thread: autograd's, for the backward pass on the CPU, is this one.
-            seconds.append((time.thread_time() - begin) / batch.n_tokens)
+            seconds.append((time.thread_time() - begin) / batch.plan.n_tokens)
             forward = sum(one.forward_flops(model) for one in passes_of(batch))
-            operations.append(3 * forward / batch.n_tokens)
+            operations.append(3 * forward / batch.plan.n_tokens)
         return float(np.median(seconds[2:])), float(np.median(operations[2:]))
 
 

@@ -27,7 +27,6 @@ from xformer.training.checkpoint import TrainingState, newest_checkpoint
 from xformer.training.compare_runs import compare_runs
 from xformer.training.metrics import read_metrics
 from xformer.training.optimizer import make_optimizer
-from xformer.training.partition import share_of
 from xformer.training.pretrain import build_model, load_run, pretrain
 from xformer.training.run_directory import RunDirectory
 from xformer.training.step_losses import StepLosses, total_loss
@@ -80,7 +79,7 @@ def test_when_the_blocks_join_nothing_jumps(after_the_bag: Bag) -> None:
     batch = batches.make(50)
     with torch.no_grad():
         (_, bag), (_, full) = (
-            StepLosses(model, config.objectives)(share_of(batch, 0, 1), n_layers) for n_layers in (0, None)
+            StepLosses(model, config.objectives)(batch, n_layers) for n_layers in (0, None)
         )
     assert set(bag) == {"masked_lm", "translation_lm", "alignment", "bag_alignment", "distillation"}
     for name in bag:
@@ -116,15 +115,14 @@ def test_vectors_after_the_blocks_are_held_near_those_before(after_the_bag: Bag)
     model = copy.deepcopy(model)
     objectives = replace(config.objectives, masked_lm_weight=0.0, translation_lm_weight=0.0)
     objectives = replace(objectives, alignment_weight=0.0, distillation_weight=2.0)
-    share = share_of(batches.make(50), 0, 1)
-    assert share.alignment is not None
-    inputs = share.alignment.batch.inputs
+    batch = batches.make(50)
+    inputs = batch.pairs["alignment"].inputs
     with torch.no_grad():
         for block in model.encoder.layers:
             block.mlp.Wo.weight.normal_(std=20.0)  # type: ignore[union-attr, operator]
         before = model.sentence_vectors(inputs, n_layers=0)
         after = model.sentence_vectors(inputs)
-    total, losses = StepLosses(model, objectives)(share, None)
+    total, losses = StepLosses(model, objectives)(batch, None)
     expected = 1.0 - (before * after).sum(dim=-1)
     assert expected.min() > 0.01
     torch.testing.assert_close(losses["distillation"].items.sort().values, expected.sort().values)
@@ -132,12 +130,12 @@ def test_vectors_after_the_blocks_are_held_near_those_before(after_the_bag: Bag)
     for block in model.encoder.layers:
         torch.nn.init.zeros_(block.mlp.Wo.weight)  # type: ignore[union-attr, arg-type]
     # The vector after such blocks is the one before: both are held to what it is, and neither is moved.
-    total, _ = StepLosses(model, objectives)(share, None)
+    total, _ = StepLosses(model, objectives)(batch, None)
     total.backward()
     assert total.detach().abs() < 1e-5
     assert model.encoder.token_embedding.grad is not None
     assert model.encoder.token_embedding.grad.abs().max() < 1e-4
-    off = StepLosses(model, replace(objectives, distillation_weight=0.0))(share, None)[1]
+    off = StepLosses(model, replace(objectives, distillation_weight=0.0))(batch, None)[1]
     assert "distillation" not in off
 
 
@@ -202,8 +200,8 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(
     shards = TokenShards.open(run.shards("train"))
     batch = StepBatches(shards, config, torch.zeros(360, dtype=torch.bool).numpy()).make(5)
     saved = load_file(run.bad_batch)
-    assert batch.alignment is not None
-    assert torch.equal(saved["alignment.tokens"], batch.alignment.inputs.tokens)
+    assert torch.equal(saved["alignment.tokens"], batch.pairs["alignment"].inputs.tokens)
+    assert torch.equal(saved["masked_lm.targets"], batch.masked["masked_lm"].targets)
     parts = {"masked_lm", "translation_lm", "alignment"}
     assert {name.split(".")[0] for name in saved} == parts
 

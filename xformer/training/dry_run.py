@@ -268,7 +268,7 @@ def _stage(
     examples = [batches.make(step, bag=name == "bag") for step in range(ENOUGH)]
     passes = [passes_of(batch, depth) for batch in examples]
     flops = np.mean([3 * sum(one.forward_flops(config.model) for one in step) for step in passes])
-    tokens = np.mean([batch.n_tokens for batch in examples])
+    tokens = np.mean([batch.plan.n_tokens for batch in examples])
     kept = [sum(one.activation_bytes(config.model, precision) for one in step) for step in passes]
     span = Span.of(config.training)
     if span.steps is not None:

@@ -159,7 +159,7 @@ def _pretrain(
     if processes is not None:
         from xformer.training.team import Team
 
-        team = Team(processes, model, config, run.checkpoints)
+        team = Team(processes, model, config, run)
     optimizer = make_optimizer(model, config.optimizer)
     checkpoint = newest_checkpoint(run.checkpoints, processes)
     state = TrainingState()
@@ -195,7 +195,7 @@ def _pretrain(
         config=config,
         model=model,
         optimizer=optimizer,
-        batches=StepBatches(shards, config, tokenizer.starts_word()),
+        batches=StepBatches(shards, config, tokenizer.starts_word(), rank, world),
         shards=shards,
         precision=precision,
         held_out=held_out_loss,

@@ -45,7 +45,7 @@ def _raises(folder: Path, files: list[FileEntry], rank: int, world: int) -> bool
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
 def test_each_of_many_processes_compares_a_share(tmp_path: Path, world: int) -> None:
-    files = []
+    files: list[FileEntry] = []
     for size in (3, 50, 50, 1, 20):
         path = tmp_path / f"{len(files)}.bin"
         path.write_bytes(bytes(size))

@@ -99,7 +99,7 @@ class StepPlanner:
             self._add("masked_lm", _Texts(shards, config), tokens)
         if objectives.translation_lm_tokens or objectives.alignment_tokens:
             self._pairs = _translation_pairs(shards, config)
-            paired = _Texts(shards, config, self._pairs.examples)
+            paired = _Texts(shards, config, self._pairs.examples())
             if tokens := objectives.translation_lm_tokens:
                 self._add("translation_lm", paired, tokens)
             if tokens := objectives.alignment_tokens:

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.evaluation.bits_per_byte import model_surprisal
 from xformer.model import MultilingualModel
@@ -90,9 +91,10 @@ def train_ours(
     precision = choose_precision(options.precision, device, config.model.d_model)
     keep_freed_memory()
     began = time.perf_counter()
-    model = build_model(config, shards)
+    counts = count_tokens(shards)
+    model = build_model(config, counts)
     setup = time.perf_counter() - began
-    batches = StepBatches(shards, config, tokenizer.starts_word())
+    batches = StepBatches(shards, config, tokenizer.starts_word(), counts=counts)
     training = Training(
         run=run,
         config=config,

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.model import MultilingualModel
@@ -57,7 +58,7 @@ def after_the_bag(
     starts_word = torch.zeros(360, dtype=torch.bool).numpy()
     return (
         config,
-        build_model(config, shards),
+        build_model(config, count_tokens(shards)),
         load_run(run.path)[2],
         StepBatches(shards, config, starts_word),
     )
@@ -269,7 +270,7 @@ def test_a_skipped_step_changes_nothing(
     run = begin(skipping)
     _spoil(monkeypatch, {0}, "loss")
     assert pretrain(run.path, skipping, listening())
-    start = build_model(skipping, TokenShards.open(run.shards("train")))
+    start = build_model(skipping, count_tokens(TokenShards.open(run.shards("train"))))
     for name, value in load_run(run.path)[2].state_dict().items():
         assert torch.equal(value, start.state_dict()[name]), name
 
@@ -307,7 +308,7 @@ def test_checkpoints_are_announced_once_they_are_on_disk(
     often = _training(config, checkpoint_every=1e-9)
     run = begin(often)
     shards = TokenShards.open(run.shards("train"))
-    model = build_model(often, shards)
+    model = build_model(often, count_tokens(shards))
     optimizer = make_optimizer(model, often.optimizer)
     batches = StepBatches(shards, often, torch.zeros(360, dtype=torch.bool).numpy())
     announced: list[TrainingState] = []

@@ -81,6 +81,7 @@ class StepBatches:
         starts_word: NDArray[np.bool_],
         rank: int = 0,
         world: int = 1,
+        counts: NDArray[np.int64] | None = None,
     ) -> None:
         """Index the shards.
 
@@ -90,6 +91,7 @@ class StepBatches:
             starts_word: (V,) whether a token begins a word.
             rank: the process's number.
             world: W, how many processes there are.
+            counts: (L, V) how often each token occurs in each language of the split; None to count them.
 
         Raises:
             InputError: as `StepPlanner`.
@@ -102,8 +104,8 @@ class StepBatches:
         if objectives.masked_lm_candidates and (
             objectives.masked_lm_tokens or objectives.translation_lm_tokens
         ):
-            counts = count_tokens(shards).sum(axis=0)
-            self._candidates = CandidateSampler(counts, objectives.masked_lm_candidates)
+            counts = count_tokens(shards) if counts is None else counts
+            self._candidates = CandidateSampler(counts.sum(axis=0), objectives.masked_lm_candidates)
 
     @property
     def aligns(self) -> bool:

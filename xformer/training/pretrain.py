@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
 from xformer.data.counts import count_tokens
@@ -152,7 +153,10 @@ def _pretrain(
         f"data: {len(shards):,} texts, {int(np.sum(shards.n_tokens)):,} tokens,"
         f" {len(shards.languages)} languages"
     )
-    model, team = build_model(config, shards), None
+    counts = count_tokens(shards, rank=rank, world=world)
+    if processes is not None:
+        counts = processes.sum(torch.from_numpy(counts)).numpy()
+    model, team = build_model(config, counts), None
     sharded = processes is not None and config.training.sharding == "full"
     if not sharded:  # else each process moves its part, once it has it
         model.to(device)
@@ -195,7 +199,7 @@ def _pretrain(
         config=config,
         model=model,
         optimizer=optimizer,
-        batches=StepBatches(shards, config, tokenizer.starts_word(), rank, world),
+        batches=StepBatches(shards, config, tokenizer.starts_word(), rank, world, counts),
         shards=shards,
         precision=precision,
         held_out=held_out_loss,
@@ -249,11 +253,15 @@ def _describe(run: RunDirectory, progress: Progress) -> None:
     write_model_card(run)
 
 
-def build_model(config: RunConfig, shards: TokenShards) -> MultilingualModel:
-    """A model with its first weights: seeded, and what can be counted in the training split."""
+def build_model(config: RunConfig, counts: NDArray[np.int64]) -> MultilingualModel:
+    """A model with its first weights: seeded, and what can be counted in the training split.
+
+    Args:
+        config: the run's settings.
+        counts: (L, V) how often each token occurs in each language (`count_tokens`).
+    """
     torch.manual_seed(config.training.seed)
     model = MultilingualModel(config.model, config.objectives.pooling)
-    counts = count_tokens(shards)
     rows = config.model.vocab_size - counts.shape[1]  # beyond the tokenizer's pieces
     start_from_counts(model, np.pad(counts, ((0, 0), (0, rows))))
     return model

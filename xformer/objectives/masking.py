@@ -43,18 +43,7 @@ def choose(
         (S,) indices into the batch, ascending; none of a text that chance passes over.
     """
     text, begins_text = tokens >= FIRST_BYTE_ID, positions == 0
-    match masking.unit:
-        case "token":
-            begins = text
-        case "word":
-            begins = starts_word[tokens] & text
-        case "span":
-            begins = uniform(fold(chance, _SPAN)) < 1.0 / masking.span_mean
-    # After a special token, which belongs to no unit, another begins.
-    begins = (begins | begins_text) & text
-    begins[1:] |= text[1:] & ~text[:-1]
-    if masking.unit == "span":
-        begins |= _is_multiple(begins, masking.span_max) & text
+    begins = _unit_begins(tokens, text, begins_text, chance, masking, starts_word)
     units = np.flatnonzero(begins)
     starts = np.flatnonzero(begins_text)
     sequence = np.cumsum(begins_text)[units] - 1
@@ -70,10 +59,30 @@ def choose(
     return np.flatnonzero(text)[chosen[np.cumsum(begins)[text] - 1]]
 
 
-def _is_multiple(begins: NDArray[np.bool_], longest: int) -> NDArray[np.bool_]:
-    """Where a stretch that `begins` has gone on for `longest` tokens, or a multiple of that."""
-    index = np.arange(len(begins))
-    return (index - np.maximum.accumulate(np.where(begins, index, 0))) % longest == 0
+def _unit_begins(
+    tokens: Ids,
+    text: NDArray[np.bool_],
+    begins_text: NDArray[np.bool_],
+    chance: Bits,
+    masking: MaskingConfig,
+    starts_word: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """(T,) where a unit begins; a special token belongs to none, and after it another begins."""
+    begins = begins_text.copy()
+    begins[1:] |= ~text[:-1]
+    match masking.unit:
+        case "token":
+            return text
+        case "word":
+            begins |= starts_word[tokens]
+        case "span":
+            # Of geometric length; what goes on for longer than the longest is cut there, and goes on.
+            begins |= uniform(fold(chance, _SPAN)) < 1.0 / masking.span_mean
+            index = np.arange(len(tokens))
+            since = index - np.maximum.accumulate(np.where(begins, index, 0))
+            begins |= since % masking.span_max == 0
+    begins &= text
+    return begins
 
 
 def hide(tokens: Ids, selected: Ids, chance: Bits, masking: MaskingConfig, vocab_size: int) -> Ids:

@@ -137,7 +137,7 @@ class StepBatches:
         return np.array(counts, dtype=np.int32).reshape(-1, size)
 
     def complete(self, batch: StepBatch, hidden: NDArray[np.int32]) -> StepBatch:
-        """The batch with all that it takes to know what the other processes hide.
+        """The batch, now that it is known what all processes hide: how many tokens, and the candidates.
 
         Args:
             batch: from `make`.

@@ -53,7 +53,7 @@ class TrainingState:
         joined: whether the blocks have joined; a run that is made longer does not send them away again.
         joined_at: at which step, and how many seconds in.
         precision: what `auto` came to when the run began: another measurement might come to something else.
-        data_digest: of every batch so far, in order, hexadecimal.
+        data_digest: of the plan of every step so far, in order, hexadecimal.
         tally: what was counted since the last line of the log (`Tally.state`).
         lines: how many the log has up to here; None in checkpoints of versions that did not count.
         recent: loss and gradient norm of the last steps, where spikes are watched for.

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xformer.packed import Packed, join, pack
+from xformer.packed import Packed, join, pack, pack_flat
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=7), max_size=12)
 
@@ -43,6 +43,17 @@ def test_sizes_types_positions_and_sequence_numbers_agree(sequences: list[list[i
     assert batch.cu_seqlens.dtype == torch.int32
     for tensor in (batch.tokens, batch.positions, batch.order, batch.sequence_ids()):
         assert tensor.dtype == torch.int64
+
+
+@given(SEQUENCES)
+def test_those_that_lie_end_to_end_are_packed_likewise(sequences: list[list[int]]) -> None:
+    tokens = np.array([token for ids in sequences for token in ids], dtype=np.int32)
+    found = pack_flat(tokens, np.array([len(ids) for ids in sequences], dtype=np.uint32))
+    expected = pack(sequences)
+    assert found.lengths == expected.lengths
+    for name in ("tokens", "positions", "cu_seqlens", "order"):
+        assert torch.equal(getattr(found, name), getattr(expected, name))
+        assert getattr(found, name).dtype == getattr(expected, name).dtype
 
 
 @given(SEQUENCES)

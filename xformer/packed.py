@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -97,23 +98,31 @@ def pack(sequences: Sequence[np.ndarray | Sequence[int]], device: torch.device |
         The batch. `Packed.order` and `Packed.unsort` lead back to the order given.
     """
     lengths = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences))
-    order = np.argsort(-lengths, kind="stable")
-    lengths = lengths[order]
-    cu_seqlens = np.zeros(len(sequences) + 1, dtype=np.int32)
+    parts = [np.zeros(0, dtype=np.int64), *(np.asarray(ids, dtype=np.int64) for ids in sequences)]
+    batch = pack_flat(np.concatenate(parts), lengths)
+    return batch if torch.device(device).type == "cpu" else batch.to(device)
+
+
+def pack_flat(tokens: NDArray[np.integer], lengths: NDArray[np.integer]) -> Packed:
+    """The same of sequences that lie end to end already, in any order, on the host.
+
+    Args:
+        tokens: (T,) ids.
+        lengths: (B,) of the sequences, which add up to T.
+    """
+    starts = np.cumsum(lengths, dtype=np.int64) - lengths
+    order = np.argsort(-lengths.astype(np.int64), kind="stable")
+    lengths = lengths[order].astype(np.int64)
+    cu_seqlens = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=cu_seqlens[1:])
-    total = int(cu_seqlens[-1])
-    tokens = np.empty(total, dtype=np.int64)
-    for row, start, stop in zip(order, cu_seqlens[:-1], cu_seqlens[1:], strict=True):
-        tokens[start:stop] = sequences[row]
-    positions = np.arange(total, dtype=np.int64) - np.repeat(cu_seqlens[:-1].astype(np.int64), lengths)
-    batch = Packed(
-        tokens=torch.from_numpy(tokens),
+    positions = np.arange(cu_seqlens[-1]) - np.repeat(cu_seqlens[:-1], lengths)
+    return Packed(
+        tokens=torch.from_numpy(tokens[np.repeat(starts[order], lengths) + positions].astype(np.int64)),
         positions=torch.from_numpy(positions),
-        cu_seqlens=torch.from_numpy(cu_seqlens),
-        lengths=tuple(int(n) for n in lengths),
+        cu_seqlens=torch.from_numpy(cu_seqlens.astype(np.int32)),
+        lengths=tuple(lengths.tolist()),
         order=torch.from_numpy(order),
     )
-    return batch if torch.device(device).type == "cpu" else batch.to(device)
 
 
 def join(batches: Sequence[Packed], filler: int = 0) -> tuple[Packed, tuple[Tensor, ...]]:

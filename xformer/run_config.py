@@ -85,7 +85,7 @@ class MaskingConfig:
     """Which tokens are hidden, and behind what.
 
     Attributes:
-        rate: share of tokens to predict.
+        rate: share of tokens to predict: of each text so many of its units, rounded up or down by chance.
         unit: hide single tokens, whole words, or spans of geometric length (SpanBERT, Joshi et al. 2020).
         span_mean: mean span, in tokens.
         span_max: longest span, in tokens.

@@ -32,7 +32,6 @@ from xformer.training.estimate import parameter_counts, passes_of
 from xformer.training.made_up import made_up_shards
 from xformer.training.memory import keep_freed_memory
 from xformer.training.optimizer import clip_gradients, make_optimizer
-from xformer.training.partition import share_of
 from xformer.training.step_losses import StepLosses
 
 from .flops import TRAINING, matrix_rate
@@ -130,13 +129,13 @@ class Cost:
             begin = clock()
             batch = batches.make(number, bag=False)
             optimizer.zero_grad(set_to_none=True)
-            loss, _ = losses(share_of(batch, 0, 1), None)
+            loss, _ = losses(batch, None)
             loss.backward()
             clip_gradients(optimizer, config.optimizer.clip)
             optimizer.step()
-            seconds.append((clock() - begin) / batch.n_tokens)
+            seconds.append((clock() - begin) / batch.plan.n_tokens)
             forward = sum(one.forward_flops(model) for one in passes_of(batch))
-            operations.append(TRAINING * forward / batch.n_tokens)
+            operations.append(TRAINING * forward / batch.plan.n_tokens)
         return float(np.median(seconds[2:])), float(np.median(operations[2:]))
 
 

@@ -28,10 +28,10 @@ from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, Sharding
 from xformer.tokenizer import TokenizerOptions
 from xformer.training.batches import StepBatch, StepBatches
 from xformer.training.distributed import together
-from xformer.training.estimate import Pass
+from xformer.training.estimate import passes_of
 from xformer.training.made_up import made_up_shards
 from xformer.training.optimizer import clip_gradients, make_optimizer
-from xformer.training.partition import StepShare, share_of
+from xformer.training.run_directory import RunDirectory
 from xformer.training.step_losses import StepLosses
 from xformer.training.team import Team
 
@@ -114,7 +114,7 @@ def _work(environment: dict[str, str], config: RunConfig, answer: Connection) ->
     os.environ.update(environment)
     rank, count = int(environment["RANK"]), int(environment["WORLD_SIZE"])
     starts = np.random.default_rng(0).random(config.model.vocab_size) < 0.5
-    batches = StepBatches(made_up_shards(config), config, starts)
+    batches = StepBatches(made_up_shards(config), config, starts, rank, count)
     steps = [batches.make(step, bag=False) for step in range(STEPS)]
     with ExitStack() as stack:
         processes = stack.enter_context(together()) if count > 1 else None
@@ -122,43 +122,33 @@ def _work(environment: dict[str, str], config: RunConfig, answer: Connection) ->
         torch.manual_seed(0)
         model = MultilingualModel(config.model, config.objectives.pooling)
         sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
-        team = Team(processes, model, config, Path()) if processes is not None else None
+        team = Team(processes, model, config, RunDirectory(Path())) if processes is not None else None
         optimizer = make_optimizer(model, config.optimizer)
-        for number, batch in enumerate(steps):
+        for batch in steps:
             optimizer.zero_grad(set_to_none=True)
-            _backward(model, config, batch, number, team)
+            _backward(model, config, batches, batch, team)
             clip_gradients(optimizer, config.optimizer.clip)
             optimizer.step()
     if rank == 0:
-        shares = [share_of(step, 0, count) for step in steps]
-        activations = max(_activation_bytes(share, config.model) for share in shares)
+        activations = max(_activation_bytes(batch, config.model) for batch in steps)
         weights, rest = _weight_bytes(sizes, count, config.training.sharding)
         answer.send((sum(sizes.values()), (weights, activations, rest), _peak(seen)))
 
 
 def _backward(
-    model: MultilingualModel, config: RunConfig, batch: StepBatch, number: int, team: Team | None
+    model: MultilingualModel, config: RunConfig, batches: StepBatches, batch: StepBatch, team: Team | None
 ) -> None:
     if team is not None:
-        team.backward(batch, number, None, "fp32")
+        hidden = team.sum(torch.from_numpy(batches.hidden(batch)))
+        team.backward(batches.complete(batch, hidden.numpy()), None, "fp32")
     else:
-        loss, _ = StepLosses(model, config.objectives)(share_of(batch, 0, 1), None)
+        loss, _ = StepLosses(model, config.objectives)(batch, None)
         loss.backward()
 
 
-def _activation_bytes(share: StepShare, config: ModelConfig) -> int:
+def _activation_bytes(batch: StepBatch, config: ModelConfig) -> int:
     """What autograd keeps of a process's share of a step."""
-    passes = [
-        Pass(part.batch.inputs.lengths, selected=len(part.batch.selected))
-        for part in (share.masked_lm, share.translation_lm)
-        if part is not None
-    ]
-    for pairs, depth in ((share.alignment, None), (share.bag_alignment, 0)):
-        if pairs is not None:
-            # Of P pairs, a process has the rows of its own p: p times P cosines.
-            seen = round((len(pairs.batch.group) * sum(pairs.sizes)) ** 0.5)
-            passes.append(Pass(pairs.batch.inputs.lengths, pairs=seen, n_layers=depth))
-    return sum(one.activation_bytes(config, "fp32") for one in passes)
+    return sum(one.activation_bytes(config, "fp32") for one in passes_of(batch))
 
 
 def _weight_bytes(sizes: dict[str, int], world: int, sharding: Sharding) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.evaluation.bits_per_byte import model_surprisal
 from xformer.model import MultilingualModel
@@ -92,9 +93,10 @@ def train_ours(
     precision = choose_precision(options.precision, device, config.model.d_model)
     keep_freed_memory()
     began = time.perf_counter()
-    model = build_model(config, shards).to(device)
+    counts = count_tokens(shards)
+    model = build_model(config, counts).to(device)
     setup = time.perf_counter() - began
-    batches = StepBatches(shards, config, tokenizer.starts_word())
+    batches = StepBatches(shards, config, tokenizer.starts_word(), counts=counts)
     training = Training(
         run=run,
         config=config,
@@ -164,12 +166,11 @@ def _work_of_a_step(config: RunConfig, batches: StepBatches, model: Multilingual
 def _work(batch: StepBatch, cost: Callable[[int | None], Cost]) -> Work:
     """What a step asks for, given what it costs to tell a hidden token from so many pieces."""
     tokens, flops = 0, 0.0
-    for part in (batch.masked_lm, batch.translation_lm):
-        if part is not None:
-            pieces = None if part.candidates is None else len(part.candidates.ids)
-            flops += cost(pieces).training(part.inputs.lengths, len(part.targets))
-            tokens += part.inputs.n_tokens
-    if batch.alignment is not None:
-        flops += cost(None).training(batch.alignment.inputs.lengths, 0)
-        tokens += batch.alignment.inputs.n_tokens
+    for part in batch.masked.values():
+        pieces = None if part.candidates is None else len(part.candidates.ids)
+        flops += cost(pieces).training(part.inputs.lengths, len(part.targets))
+        tokens += part.inputs.n_tokens
+    if pairs := batch.pairs.get("alignment"):
+        flops += cost(None).training(pairs.inputs.lengths, 0)
+        tokens += pairs.inputs.n_tokens
     return Work(tokens, flops)

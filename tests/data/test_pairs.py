@@ -32,7 +32,7 @@ def _translations(rows: Examples, example: int) -> list[int]:
 def test_those_with_a_translation_are_found(rows: Examples) -> None:
     expected = [i for i, row in enumerate(rows) if row[2] and _translations(rows, i)]
     if expected:
-        assert TranslationPairs(*_columns(rows)).examples.tolist() == expected
+        assert TranslationPairs(*_columns(rows)).examples().tolist() == expected
     else:
         with pytest.raises(
             InputError, match="translation pairs: expected groups with texts in two languages"
@@ -44,7 +44,7 @@ def test_those_with_a_translation_are_found(rows: Examples) -> None:
 def test_a_partner_says_the_same_in_another_language(rows: Examples, seed: int) -> None:
     rows = [*rows, (4, 0, True), (4, 1, True)]  # at least one pair
     pairs = TranslationPairs(*_columns(rows))
-    asked = np.tile(pairs.examples, 3)
+    asked = np.tile(pairs.examples(), 3)
     partners = pairs.partners(asked, np.random.default_rng(seed))
     assert partners.shape == asked.shape
     assert all(b in _translations(rows, a) for a, b in zip(asked.tolist(), partners.tolist(), strict=True))

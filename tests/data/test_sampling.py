@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xformer.data.sampling import LanguageSampler, language_shares
+from xformer.data.sampling import ByLanguage, LanguageSampler, language_shares
 from xformer.errors import InputError
 
 COUNTS = st.lists(st.integers(0, 10_000), min_size=1, max_size=8)
@@ -64,11 +64,12 @@ def test_no_text_at_all_is_refused() -> None:
 
 language_of = np.random.default_rng(5).permutation(np.repeat([0, 1, 3], [700, 40, 3]))
 SHARES = np.array([0.6, 0.3, 0.0, 0.1])
+EXAMPLES = ByLanguage(language_of, 4)
 
 
 @pytest.fixture(scope="module")
 def sampler() -> LanguageSampler:
-    return LanguageSampler(language_of, SHARES, seed=1)
+    return LanguageSampler(EXAMPLES, SHARES, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_draws_depend_on_their_number_alone(
 ) -> None:
     start = data.draw(st.integers(0, len(draws)) | st.integers(PERIOD - 3, PERIOD + 3))
     count = data.draw(st.integers(0, min(300, len(draws) - start)))
-    fresh = LanguageSampler(language_of, SHARES, seed=1)
+    fresh = LanguageSampler(EXAMPLES, SHARES, seed=1)
     for source in (sampler, fresh):
         assert source.draw(start, count).tolist() == draws[start : start + count].tolist()
 
@@ -126,7 +127,7 @@ def test_a_language_comes_whole_before_any_of_it_comes_again(draws: NDArray[np.i
 
 
 def test_another_seed_is_another_sequence(draws: NDArray[np.int64]) -> None:
-    other = LanguageSampler(language_of, SHARES, seed=2).draw(0, 1000)
+    other = LanguageSampler(EXAMPLES, SHARES, seed=2).draw(0, 1000)
     assert (language_of[other] != language_of[draws[:1000]]).any()
     firsts = [Counter(source[language_of[source] == 0][:50].tolist()) for source in (other, draws)]
     assert firsts[0] != firsts[1]
@@ -134,7 +135,7 @@ def test_another_seed_is_another_sequence(draws: NDArray[np.int64]) -> None:
 
 def test_examples_drawn_together_are_of_one_language_and_go_through_all_of_them() -> None:
     language = np.array([0] * 30 + [1] * 20 + [2] * 10)
-    sampler = LanguageSampler(language, np.array([0.5, 0.3, 0.2]), seed=3)
+    sampler = LanguageSampler(ByLanguage(language, 3), np.array([0.5, 0.3, 0.2]), seed=3)
     calls = [sampler.draw_together(number, 5) for number in range(60)]
     assert all(len(set(language[call].tolist())) == 1 for call in calls)
     first = {tag: [call for call in calls if language[call[0]] == tag] for tag in range(3)}
@@ -142,3 +143,16 @@ def test_examples_drawn_together_are_of_one_language_and_go_through_all_of_them(
         epoch = np.concatenate(first[tag][: count // 5])
         assert sorted(epoch.tolist()) == np.flatnonzero(language == tag).tolist()
     assert all(np.array_equal(call, sampler.draw_together(number, 5)) for number, call in enumerate(calls))
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.data())
+def test_examples_are_sorted_by_language_in_few_bytes(languages: list[int], data: st.DataObject) -> None:
+    language = np.array(languages, dtype=np.uint16)
+    some = data.draw(st.none() | st.sets(st.integers(0, len(languages) - 1), min_size=1))
+    among = None if some is None else np.array(sorted(some))
+    found = ByLanguage(language, 5, among)
+    assert found.examples.dtype == np.uint8
+    everything = range(len(languages)) if some is None else sorted(some)
+    for number, (first, size) in enumerate(zip(found.first.tolist(), found.size.tolist(), strict=True)):
+        mine = [example for example in everything if languages[example] == number]
+        assert found.examples[first : first + size].tolist() == mine

@@ -98,6 +98,9 @@ def test_every_text_comes_back_and_nothing_depends_on_the_batch(
             assert shards.group[example] == group_number(record.group)
             pieces[shards.record[example]].append(bytes(tokens.astype(np.uint8)))
             assert shards.pieces[example] == -(-len(record.text.encode()) // max_length)
+        asked = np.random.default_rng(len(texts)).integers(0, len(shards), size=2 * len(shards))
+        expected = [token for example in asked.tolist() for token in shards[example].tolist()]
+        assert shards.tokens_of(asked).tolist() == expected
         for record, parts in zip(records, pieces, strict=True):
             assert b"".join(parts).decode() == record.text
             assert max(map(len, parts)) - min(map(len, parts)) <= 1

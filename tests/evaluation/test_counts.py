@@ -33,5 +33,7 @@ def test_every_token_is_counted_once(
         counts = count_tokens(shards, chosen, progress=lambda *said, seen=seen: seen.append(said))
         assert counts.shape == (4, 40)
         assert {(int(a), int(b)): int(counts[a, b]) for a, b in np.argwhere(counts)} == expected
+        shares = [count_tokens(shards, chosen, rank=rank, world=3) for rank in range(3)]
+        assert np.sum(shares, axis=0).tolist() == counts.tolist()
         whole = 50 if chosen is None else int(chosen.sum())
         assert not whole or seen[-1] == ("count tokens", whole, whole)

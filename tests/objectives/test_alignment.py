@@ -98,7 +98,9 @@ def test_texts_are_matched_in_the_order_given_whatever_their_lengths(
     )
     pairs = len(lengths)
     model = MultilingualModel(SMALL, "mean").double()
-    batch = alignment_batch(left, right, np.arange(pairs), np.arange(pairs), np.arange(pairs) + 10)
+    languages = np.array([*range(pairs), *range(10, 10 + pairs)])
+    tokens, sizes = np.concatenate([*left, *right]), np.array([len(ids) for ids in [*left, *right]])
+    batch = alignment_batch(tokens, sizes, languages, np.arange(pairs), (pairs,))
     left_vectors, right_vectors = batch.inputs.unsort(model.sentence_vectors(batch.inputs)).chunk(2)
     found = contrastive_loss(left_vectors, right_vectors, batch.group, scale=20.0, margin=0.3)
     alone = [torch.cat([model.sentence_vectors(pack([ids])) for ids in side]) for side in (left, right)]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xformer.config import ModelConfig
+from xformer.data.chance import hashed
 from xformer.model import MultilingualModel
 from xformer.objectives import CandidateSampler, MaskedBatch, masked_lm_batch, masked_lm_loss
 from xformer.run_config import MaskingConfig
@@ -19,12 +20,12 @@ COUNTS = np.arange(60)
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 59), min_size=0, max_size=30), st.integers(1, 200), st.integers(0, 10**6))
 def test_all_targets_are_among_them_once(targets: list[int], draws: int, seed: int) -> None:
-    wanted = np.array(targets, dtype=np.int64)
+    wanted = np.bincount(np.array(targets, dtype=np.int64), minlength=60)
     sampler = CandidateSampler(COUNTS, draws)
     found = sampler.draw(wanted, np.random.default_rng(seed))
     ids = found.ids.numpy()
     assert (np.diff(ids) > 0).all()
-    assert (ids[found.places.numpy()] == wanted).all()
+    assert set(targets) <= set(ids.tolist())
     assert len(ids) <= draws + len(set(targets))
     assert set(ids.tolist()) - set(targets) <= set(range(1, 60))  # a piece that never occurs is never drawn
     assert (found.log_chance <= 0).all()
@@ -33,13 +34,20 @@ def test_all_targets_are_among_them_once(targets: list[int], draws: int, seed: i
     assert torch.equal(again.ids, found.ids)
 
 
+def test_targets_are_found_among_them() -> None:
+    batch = _batch()
+    some = _among(batch, CandidateSampler(COUNTS, 20))
+    assert some.candidates is not None
+    assert some.places is not None
+    assert torch.equal(some.candidates.ids[some.places], batch.targets)
+
+
 def test_the_chance_is_how_often_a_piece_is_there() -> None:
     rng = np.random.default_rng(0)
     sampler, there, said = CandidateSampler(COUNTS, 40), np.zeros(60), np.zeros(60)
     trials = 3_000
     for _ in range(trials):
-        targets = rng.choice(60, size=10, p=COUNTS / COUNTS.sum())
-        found = sampler.draw(targets, rng)
+        found = sampler.draw(rng.multinomial(10, COUNTS / COUNTS.sum()), rng)
         there[found.ids.numpy()] += 1
         said[found.ids.numpy()] = found.log_chance.exp().numpy()
     share = there[1:] / trials
@@ -48,8 +56,7 @@ def test_the_chance_is_how_often_a_piece_is_there() -> None:
 
 def test_with_all_pieces_it_is_the_whole_softmax() -> None:
     model, batch = _model(), _batch()
-    sampler = CandidateSampler(COUNTS + 1, 100_000)
-    every = batch.among(sampler, np.random.default_rng(0))
+    every = _among(batch, CandidateSampler(COUNTS + 1, 100_000))
     assert every.candidates is not None
     assert len(every.candidates.ids) == 60
     for exact, sampled in zip(*(_value_and_gradients(model, one) for one in (batch, every)), strict=True):
@@ -66,10 +73,12 @@ def test_what_is_learned_from_candidates_is_the_distribution() -> None:
     steps = 3_000
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / (steps + 1))
     for _ in range(steps):
-        found = sampler.draw(rng.choice(60, size=16, p=frequency), rng)
+        targets = torch.from_numpy(rng.choice(60, size=16, p=frequency))
+        found = sampler.draw(targets.bincount(minlength=60).numpy(), rng)
         optimizer.zero_grad()
         scores = logits[found.ids] - found.log_chance
-        torch.nn.functional.cross_entropy(scores.expand(16, -1), found.places).backward()
+        places = torch.searchsorted(found.ids, targets)
+        torch.nn.functional.cross_entropy(scores.expand(16, -1), places).backward()
         optimizer.step()
         schedule.step()
     learned = logits.detach().softmax(0).numpy()
@@ -80,7 +89,7 @@ def test_what_is_learned_from_candidates_is_the_distribution() -> None:
 
 def test_pieces_that_are_no_candidates_get_no_gradient() -> None:
     model, batch = _model(), _batch()
-    few = batch.among(CandidateSampler(COUNTS, 3), np.random.default_rng(0))
+    few = _among(batch, CandidateSampler(COUNTS, 3))
     assert few.candidates is not None
     masked_lm_loss(model, model.encoder.embed(few.inputs), few).value.backward()
     gradient = model.get_parameter("masked_lm.bias").grad
@@ -102,9 +111,15 @@ def _model() -> MultilingualModel:
 
 def _batch() -> MaskedBatch:
     rng = np.random.default_rng(0)
-    rows = [rng.integers(5, 60, size=n).astype(np.int32) for n in (9, 4, 12)]
-    masking = MaskingConfig(rate=0.4)
-    return masked_lm_batch(rows, np.zeros(3, dtype=np.int64), masking, np.ones(60, dtype=bool), rng)
+    lengths, languages = np.array([9, 4, 12]), np.zeros(3, dtype=np.int64)
+    tokens = rng.integers(5, 60, size=lengths.sum())
+    masking, starts_word = MaskingConfig(rate=0.4), np.ones(60, dtype=bool)
+    return masked_lm_batch(tokens, lengths, languages, hashed(np.arange(3)), masking, starts_word)
+
+
+def _among(batch: MaskedBatch, sampler: CandidateSampler) -> MaskedBatch:
+    targets = batch.targets.bincount(minlength=60).numpy()
+    return batch.among(sampler.draw(targets, np.random.default_rng(0)))
 
 
 def _value_and_gradients(model: MultilingualModel, batch: MaskedBatch) -> list[torch.Tensor]:

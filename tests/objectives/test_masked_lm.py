@@ -5,6 +5,8 @@ Shapes: T tokens, S selected tokens, V vocabulary.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,8 +16,16 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from xformer.config import ModelConfig
+from xformer.data.chance import hashed
 from xformer.model import MultilingualModel
-from xformer.objectives import Loss, MaskedBatch, masked_lm_batch, masked_lm_loss, translation_lm_batch
+from xformer.objectives import (
+    CandidateSampler,
+    Loss,
+    MaskedBatch,
+    masked_lm_batch,
+    masked_lm_loss,
+    translation_lm_batch,
+)
 from xformer.run_config import Masking, MaskingConfig
 from xformer.tokenizer.special import EOS_ID, FIRST_BYTE_ID
 
@@ -30,8 +40,31 @@ SMALL = ModelConfig(
 )
 
 
-def _arrays(texts: list[list[int]]) -> list[NDArray[np.int32]]:
-    return [np.array(ids, dtype=np.int32) for ids in texts]
+def _masked(
+    texts: list[list[int]], languages: NDArray[np.int64], config: MaskingConfig, seed: int = 0
+) -> MaskedBatch:
+    tokens, lengths = (
+        np.array([token for ids in texts for token in ids]),
+        np.array([len(ids) for ids in texts]),
+    )
+    return masked_lm_batch(
+        tokens, lengths, languages, hashed(seed, np.arange(len(texts))), config, starts_word
+    )
+
+
+def _joined(
+    left: list[list[int]],
+    right: list[list[int]],
+    languages: NDArray[np.int64],
+    config: MaskingConfig,
+    seed: int = 0,
+) -> MaskedBatch:
+    """Languages of left texts and their translations (P, 2)."""
+    pairs = list(zip(left, right, strict=True))
+    tokens = np.array([token for pair in pairs for ids in pair for token in ids], dtype=np.int32)
+    lengths = np.array([[len(ids) for ids in pair] for pair in pairs])
+    keys = hashed(seed, np.arange(len(pairs)))
+    return translation_lm_batch(tokens, lengths, languages, keys, config, starts_word)
 
 
 def _restored(batch: MaskedBatch) -> list[list[int]]:
@@ -59,10 +92,10 @@ def test_targets_are_what_was_there_in_the_text_s_own_language(
 ) -> None:
     languages = np.arange(len(texts)) * 10
     config = MaskingConfig(unit=unit)
-    batch = masked_lm_batch(_arrays(texts), languages, config, starts_word, np.random.default_rng(seed))
+    batch = _masked(texts, languages, config, seed)
     assert _restored(batch) == texts
     assert batch.language.tolist() == [10 * text for text, _ in _places(batch)]
-    again = masked_lm_batch(_arrays(texts), languages, config, starts_word, np.random.default_rng(seed))
+    again = _masked(texts, languages, config, seed)
     assert torch.equal(again.inputs.tokens, batch.inputs.tokens)
 
 
@@ -73,15 +106,8 @@ def test_pairs_are_joined_with_positions_from_zero_in_both(data: st.DataObject) 
         st.lists(st.sampled_from([[6], [7, 8], [9] * 12]), min_size=len(left), max_size=len(left))
     )
     unit = data.draw(st.sampled_from(UNITS))
-    batch = translation_lm_batch(
-        _arrays(left),
-        _arrays(right),
-        np.arange(len(left)),
-        np.arange(len(left)) + 100,
-        MaskingConfig(unit=unit),
-        starts_word,
-        np.random.default_rng(data.draw(st.integers(0, 99))),
-    )
+    languages = np.arange(len(left))[:, None] + np.array([0, 100])
+    batch = _joined(left, right, languages, MaskingConfig(unit=unit), data.draw(st.integers(0, 99)))
     assert _restored(batch) == [[*a, EOS_ID, *b] for a, b in zip(left, right, strict=True)]
     positions = batch.inputs.positions.split(list(batch.inputs.lengths))
     for part, place in zip(positions, batch.inputs.order.tolist(), strict=True):
@@ -92,12 +118,9 @@ def test_pairs_are_joined_with_positions_from_zero_in_both(data: st.DataObject) 
 
 
 def test_both_texts_of_a_pair_have_gaps_and_no_gap_reaches_over_the_end() -> None:
-    texts = _arrays([[10, 11, 13, 14]] * 200)  # no token begins a word, so each text is one
-    languages = np.zeros(200, dtype=np.int64)
-    config = MaskingConfig(rate=0.5, unit="word")
-    batch = translation_lm_batch(
-        texts, texts, languages, languages + 1, config, starts_word, np.random.default_rng(0)
-    )
+    texts = [[10, 11, 13, 14]] * 2_000  # no token begins a word, so each text is one
+    languages = np.zeros((2_000, 2), dtype=np.int64) + np.array([0, 1])
+    batch = _joined(texts, texts, languages, MaskingConfig(rate=0.5, unit="word"))
     sides = np.bincount(batch.language)
     assert abs(int(sides[0] - sides[1])) / sides.sum() < 0.1
     hidden: dict[tuple[int, bool], int] = {}
@@ -105,8 +128,9 @@ def test_both_texts_of_a_pair_have_gaps_and_no_gap_reaches_over_the_end() -> Non
         key = (pair, token < 4)
         hidden[key] = hidden.get(key, 0) + 1
     assert set(hidden.values()) == {4}
-    one_sided = [pair for pair, first in hidden if (pair, not first) not in hidden]
-    assert one_sided  # and some pairs show one text whole beside the other's gap
+    # Half of a pair's two words: one text is shown whole beside the other's gap.
+    assert len(hidden) == 2_000
+    assert len({pair for pair, _ in hidden}) == 2_000
 
 
 @pytest.mark.parametrize("n_layers", [None, 0, 1])
@@ -118,16 +142,15 @@ def test_the_loss_is_that_of_all_positions_with_the_rest_ignored(
     torch.manual_seed(seed)
     model = MultilingualModel(SMALL).double()
     languages = np.arange(len(texts))
-    batch = masked_lm_batch(
-        _arrays(texts), languages, MaskingConfig(rate=0.4), starts_word, np.random.default_rng(seed)
-    )
+    batch = _masked(texts, languages, MaskingConfig(rate=0.4), seed)
     stream = model.encoder(batch.inputs, n_layers=n_layers, final_norm=False)
     loss = masked_lm_loss(model, stream, batch)
     everywhere = torch.arange(batch.inputs.n_tokens)
     logits = model.token_logits(batch.inputs, everywhere, n_layers=n_layers)
     labels = torch.full((batch.inputs.n_tokens,), -100)
     labels[batch.selected] = batch.targets
-    dense = F.cross_entropy(logits, labels, ignore_index=-100)
+    hidden = max(1, len(batch.targets))  # a text of one token may have none
+    dense = F.cross_entropy(logits, labels, ignore_index=-100, reduction="sum") / hidden
 
     torch.testing.assert_close(loss.value, dense, rtol=1e-12, atol=0)
     parameters = list(model.parameters())
@@ -139,7 +162,7 @@ def test_the_loss_is_that_of_all_positions_with_the_rest_ignored(
             torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
     assert not loss.items.requires_grad
     assert loss.items.shape == batch.targets.shape
-    torch.testing.assert_close(loss.items.mean(), dense.detach(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(loss.items.sum() / hidden, dense.detach(), rtol=1e-12, atol=0)
 
 
 def _loss(model: MultilingualModel, batch: MaskedBatch) -> Loss:
@@ -148,15 +171,44 @@ def _loss(model: MultilingualModel, batch: MaskedBatch) -> Loss:
 
 def test_under_autocast_the_cross_entropy_is_in_fp32() -> None:
     model = MultilingualModel(SMALL)
-    batch = masked_lm_batch(
-        _arrays([[10, 11, 12, 13]] * 8),
-        np.zeros(8, int),
-        MaskingConfig(),
-        starts_word,
-        np.random.default_rng(0),
-    )
+    batch = _masked([[10, 11, 12, 13]] * 8, np.zeros(8, dtype=np.int64), MaskingConfig())
     with torch.autocast("cpu", torch.bfloat16):
         loss = _loss(model, batch)
     assert loss.items.dtype == loss.value.dtype == torch.float32
     exact = _loss(model, batch)
     torch.testing.assert_close(loss.value, exact.value, rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_where_nothing_is_hidden_the_loss_is_zero_and_so_is_every_gradient(precision: torch.dtype) -> None:
+    model = MultilingualModel(SMALL)
+    batch = _masked([[10, 11]], np.zeros(1, dtype=np.int64), MaskingConfig(rate=0.01))
+    assert len(batch.targets) == 0
+    sampler = CandidateSampler(np.arange(VOCABULARY), 5)
+    none = np.zeros(VOCABULARY, dtype=np.int64)
+    few = batch.among(sampler.draw(none, np.random.default_rng(0)))
+    for share in (batch, replace(batch, n_hidden=0), replace(batch, n_hidden=7), replace(few, n_hidden=7)):
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+            loss = _loss(model, share)
+        assert loss.value.item() == 0.0
+        assert loss.items.shape == (0,)
+        loss.value.backward()  # all processes go through the same parameters
+        for name in ("masked_lm.head.dense.weight", "encoder.embeddings.tok_embeddings.weight"):
+            gradient = model.get_parameter(name).grad
+            assert gradient is not None, name
+            assert gradient.abs().max() == 0.0
+
+
+def test_shares_of_a_loss_add_up_to_it() -> None:
+    model = MultilingualModel(SMALL).double()
+    texts, languages = [[10, 11, 12, 13], [14, 15], [16, 17, 18]], np.arange(3)
+    whole = _masked(texts, languages, MaskingConfig(rate=0.5))
+    stream = model.encoder(whole.inputs, final_norm=False)
+    hidden = len(whole.targets)
+    parts = [
+        replace(whole, selected=whole.selected[mine], targets=whole.targets[mine], n_hidden=hidden)
+        for mine in (slice(0, 1), slice(1, None))
+    ]
+    values = [masked_lm_loss(model, stream, part).value for part in parts]
+    torch.testing.assert_close(sum(values), masked_lm_loss(model, stream, whole).value, rtol=1e-12, atol=0)

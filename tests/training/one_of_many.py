@@ -19,51 +19,63 @@ from safetensors.torch import load_file, save_file
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError, SaidError
 from xformer.model import MultilingualModel
-from xformer.run_config import Sharding
+from xformer.run_config import MaskingConfig, Sharding
 from xformer.tokenizer import Tokenizer
 from xformer.training.batches import StepBatches
 from xformer.training.checkpoint import CheckpointError, TrainingState, newest_checkpoint
 from xformer.training.distributed import Processes, distribute, together
 from xformer.training.optimizer import make_optimizer
-from xformer.training.partition import share_of
 from xformer.training.run_directory import RunDirectory
-from xformer.training.step_losses import StepLosses
+from xformer.training.step_losses import StepLosses, StepSums
 from xformer.training.team import Team
+
+RARE = 0.01
+"""A rate at which the step has no masked LM, and one of two processes no translation LM."""
 
 
 def main(folder: Path) -> int:
     """Compute gradients with DDP and FSDP2, in both stages; process 0 saves them."""
     with together() as processes:
         for sharding in get_args(Sharding):
-            for bag in (False, True):
-                compute(sharding, bag, folder, processes)
+            for bag, rate in ((False, 0.3), (False, RARE), (True, 0.3)):
+                compute(sharding, bag, rate, folder, processes)
         save_where_one_has_no_room(folder, processes)
         one_says_why(processes)
     return 0
 
 
-def compute(sharding: Sharding, bag: bool, folder: Path, processes: Processes) -> None:
+def compute(sharding: Sharding, bag: bool, rate: float, folder: Path, processes: Processes) -> None:
     """One step's loss and gradients."""
     run = RunDirectory(folder)
     config = run.load_config()
+    objectives = replace(config.objectives, masking=MaskingConfig(rate=rate))
+    config = replace(config, objectives=objectives)
     model = MultilingualModel(config.model, config.objectives.pooling).double().eval()
     model.load_state_dict(load_file(folder / "start.safetensors"))
     starts_word = Tokenizer.load(run.tokenizer).starts_word()
-    batch = StepBatches(TokenShards.open(run.shards("train")), config, starts_word).make(5, bag=bag)
+    shards = TokenShards.open(run.shards("train"))
+    batches = StepBatches(shards, config, starts_word, processes.rank, processes.world)
+    batch = batches.make(5, bag=bag)
+    if rate == RARE:
+        hidden = torch.tensor([len(part.targets) for part in batch.masked.values()])
+        assert processes.gather(hidden).count_nonzero(dim=0).tolist() == [0, 1]
+    batch = batches.complete(batch, processes.sum(torch.from_numpy(batches.hidden(batch))).numpy())
     losses = StepLosses(model, config.objectives, processes.gathering)
     module = distribute(losses, sharding, processes)
-    total, parts = module(share_of(batch, processes.rank, processes.world), 0 if bag else None)
+    total, parts = module(batch, 0 if bag else None)
     (total * processes.world).backward()
-    found = {"total": processes.sum(total)}
-    for name, loss in parts.items():
-        found[f"value.{name}"] = processes.sum(loss.value)
-        found[f"items.{name}"] = processes.sum(loss.items.sum())
+    sums = StepSums.of(total, parts, len(shards.languages)).added_up(processes.sum)
+    found = {"total": torch.tensor(sums.total, dtype=torch.float64)}
+    for name, value in sums.values.items():
+        found[f"value.{name}"] = torch.tensor(value, dtype=torch.float64)
+        of_language, counts = map(torch.from_numpy, sums.by_language[name])
+        found[f"sums.{name}"], found[f"counts.{name}"] = of_language.clone(), counts.double()
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             whole = getattr(parameter.grad, "full_tensor", lambda grad=parameter.grad: grad)
             found[f"grad.{name}"] = whole().contiguous()
     if processes.is_first:
-        save_file(found, folder / f"{sharding}-{bag}.safetensors")
+        save_file(found, folder / f"{sharding}-{bag}-{rate}.safetensors")
 
 
 def save_where_one_has_no_room(folder: Path, processes: Processes) -> None:
@@ -71,7 +83,8 @@ def save_where_one_has_no_room(folder: Path, processes: Processes) -> None:
     config = RunDirectory(folder).load_config()
     config = replace(config, training=replace(config.training, sharding="full"))
     model = MultilingualModel(config.model, config.objectives.pooling)
-    team = Team(processes, model, config, folder / "saved")
+    saved = RunDirectory(folder / "saved")
+    team = Team(processes, model, config, saved)
     optimizer = make_optimizer(model, config.optimizer)
     team.save(optimizer, TrainingState(step=1), keep=1)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -85,12 +98,12 @@ def save_where_one_has_no_room(folder: Path, processes: Processes) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "step-00000002: this checkpoint cannot be written (process 1: " in said, said
     assert "step-00000001 is as it was" in said, said
-    found = newest_checkpoint(folder / "saved", processes)
+    found = newest_checkpoint(saved.checkpoints, processes)
     assert found is not None
     assert found.state.step == 1
     processes.wait()
     team.save(optimizer, TrainingState(step=2), keep=1)
-    assert [path.name for path in (folder / "saved").iterdir()] == ["step-00000002"]
+    assert [path.name for path in saved.checkpoints.iterdir()] == ["step-00000002"]
 
 
 def one_says_why(processes: Processes) -> None:

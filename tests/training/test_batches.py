@@ -21,6 +21,7 @@ from xformer.run_config import RunConfig
 from xformer.tokenizer import Tokenizer
 from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
 from xformer.training.run_directory import RunDirectory
+from xformer.training.step_plan import StepPlan
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +55,10 @@ def make(shards: TokenShards, starts_word: Any, config: RunConfig) -> Callable[.
 
 def _tensors(batch: StepBatch) -> list[torch.Tensor]:
     found = []
-    for part in (batch.masked_lm, batch.translation_lm):
-        if part is not None:
-            found += [part.inputs.tokens, part.inputs.positions, part.selected, part.targets]
-    for pairs in (batch.alignment, batch.bag_alignment):
-        if pairs is not None:
-            found += [pairs.inputs.tokens, pairs.group]
+    for part in batch.masked.values():
+        found += [part.inputs.tokens, part.inputs.positions, part.selected, part.targets]
+    for pairs in batch.pairs.values():
+        found += [pairs.inputs.tokens, pairs.group]
     return found
 
 
@@ -93,8 +92,8 @@ def test_steps_of_one_size_have_gaps_in_other_places(make: Callable[..., StepBat
     batches, steps = make(), 30
     for step in range(steps):
         batch = batches.make(step)
-        for name in ("masked_lm", "translation_lm"):
-            part = getattr(batch, name)
+        for name in batch.masked:
+            part = batch.masked[name]
             key = (name, part.inputs.n_tokens)
             places.setdefault(key, set()).add(tuple(part.selected.tolist()))
     assert len(places) < 2 * steps - 10  # many have the same size
@@ -109,22 +108,20 @@ def test_texts_and_pairs_are_those_of_the_shards(
         known = texts.setdefault(tuple(shards[example].tolist()), set())
         known.add((int(shards.language[example]), int(shards.group[example])))
     batch = make().make(5)
-    assert batch.masked_lm is not None
-    assert batch.translation_lm is not None
-    assert batch.alignment is not None
-    assert all(text in texts for text in _texts(batch.masked_lm))
+    alignment = batch.pairs["alignment"]
+    assert all(text in texts for text in _texts(batch.masked["masked_lm"]))
 
-    both = _texts(batch.alignment)
+    both = _texts(alignment)
     half = len(both) // 2
-    assert half == len(batch.alignment.group) >= 2
+    assert half == len(alignment.group) >= 2
     for pair, (left, right) in enumerate(zip(both[:half], both[half:], strict=True)):
-        group = int(batch.alignment.group[pair])
-        languages = batch.alignment.language[pair], batch.alignment.language[half + pair]
+        group = int(alignment.group[pair])
+        languages = alignment.language[pair], alignment.language[half + pair]
         assert (languages[0], group) in texts[left]
         assert (languages[1], group) in texts[right]
         assert languages[0] != languages[1]
 
-    for joined in _texts(batch.translation_lm):
+    for joined in _texts(batch.masked["translation_lm"]):
         cut = joined.index(2)  # </s>
         groups = [{group for _, group in texts[part]} for part in (joined[:cut], joined[cut + 1 :])]
         assert groups[0] & groups[1]
@@ -141,13 +138,11 @@ def test_tokens_are_about_as_many_as_asked(make: Callable[..., StepBatches]) -> 
     totals = dict.fromkeys(asked, 0)
     for step in range(20):
         batch, bag = batches.make(step), batches.make(step, bag=True)
-        parts = (batch.masked_lm, batch.translation_lm, batch.alignment, bag.bag_alignment)
-        for name, part in zip(asked, parts, strict=True):
-            assert part is not None
-            totals[name] += part.inputs.n_tokens
-        separators = len(batch.translation_lm.inputs.lengths) if batch.translation_lm else 0
-        in_parts = sum(part.inputs.n_tokens for part in parts[:3] if part)
-        assert batch.n_tokens == in_parts - separators
+        inputs = [part.inputs for one in (batch, bag) for part in (one.masked | one.pairs).values()]
+        for name, packed in zip(asked, inputs, strict=True):
+            totals[name] += packed.n_tokens
+        separators = inputs[1].n_sequences
+        assert batch.plan.n_tokens == sum(packed.n_tokens for packed in inputs[:3]) - separators
     for name, total in totals.items():
         assert total / 20 == pytest.approx(asked[name], rel=0.12)
 
@@ -157,30 +152,27 @@ def test_objectives_without_tokens_are_left_out(make: Callable[..., StepBatches]
     for name in ("masked_lm", "translation_lm", "alignment"):
         batches = make(**off | {f"{name}_tokens": 200})
         batch = batches.make(0)
-        assert {n for n in ("masked_lm", "translation_lm", "alignment") if getattr(batch, n)} == {name}
-        bag = batches.make(0, bag=True).bag_alignment
-        assert batches.aligns == (name == "alignment") == (bag is not None)
+        assert set(batch.masked | batch.pairs) == {name}
+        bag = batches.make(0, bag=True)
+        assert batches.aligns == (name == "alignment") == ("bag_alignment" in bag.pairs)
+        assert set(bag.masked | bag.pairs) == {"bag_alignment" if batches.aligns else name}
 
 
 def test_the_bag_s_pairs_are_alone_and_in_its_stage_alone(make: Callable[..., StepBatches]) -> None:
     batches = make(alignment_tokens=500, bag_tokens=1500)
     whole, bag = batches.make(3), batches.make(3, bag=True)
-    assert bag.masked_lm is None
-    assert bag.translation_lm is None
-    assert bag.alignment is None
-    assert whole.alignment is not None
-    assert whole.bag_alignment is None
-    assert bag.bag_alignment is not None
-    assert 2 < len(bag.bag_alignment.group) / len(whole.alignment.group) < 4
-    assert bag.n_tokens == bag.bag_alignment.inputs.n_tokens
+    assert set(bag.masked | bag.pairs) == {"bag_alignment"}
+    assert set(whole.masked | whole.pairs) == {"masked_lm", "translation_lm", "alignment"}
+    pairs = bag.pairs["bag_alignment"]
+    assert 2 < len(pairs.group) / len(whole.pairs["alignment"].group) < 4
+    assert bag.plan.n_tokens == pairs.inputs.n_tokens
 
 
 def test_wrong_answers_are_in_the_language_of_the_right_one(make: Callable[..., StepBatches]) -> None:
     together, mixed = make(alignment_languages="one"), make(alignment_languages="mixed")
 
     def lefts(batches: StepBatches, step: int) -> set[int]:
-        pairs = batches.make(step).alignment
-        assert pairs is not None
+        pairs = batches.make(step).pairs["alignment"]
         return set(pairs.language[: len(pairs.group)].tolist())
 
     assert all(len(lefts(together, step)) == 1 for step in range(12))
@@ -193,7 +185,7 @@ def test_texts_drawn_agree_with_the_shares_asked_for(
 ) -> None:
     batches = make(alpha=0.3, alignment_tokens=0, translation_lm_tokens=0, masked_lm_tokens=2000)
     shares = language_shares(np.bincount(shards.language), 0.3, 8.0)
-    steps = [batches.make(step) for step in range(30)]
+    steps = [batches.make(step).plan for step in range(30)]
     drawn = np.sum([batch.texts_by_language for batch in steps], axis=0)
     asked = np.sum([batch.asked_by_language for batch in steps], axis=0)
     assert asked / asked.sum() == pytest.approx(shares)
@@ -209,13 +201,13 @@ def test_a_text_counts_for_its_own_language_partners_for_none(
     make: Callable[..., StepBatches], shards: TokenShards
 ) -> None:
     batch = make(masked_lm_tokens=0, translation_lm_tokens=0).make(2, bag=True)
-    assert batch.bag_alignment is not None
-    half = len(batch.bag_alignment.group)
-    left, both = batch.bag_alignment.language[:half], batch.bag_alignment.language
-    lengths = [len(text) for text in _texts(batch.bag_alignment)]
-    assert batch.texts_by_language.tolist() == np.bincount(left, minlength=3).tolist()
-    assert batch.asked_by_language.sum() == pytest.approx(half)
-    assert batch.tokens_by_language.tolist() == np.bincount(both, weights=lengths, minlength=3).tolist()
+    pairs, plan = batch.pairs["bag_alignment"], batch.plan
+    half = len(pairs.group)
+    left, both = pairs.language[:half], pairs.language
+    lengths = [len(text) for text in _texts(pairs)]
+    assert plan.texts_by_language.tolist() == np.bincount(left, minlength=3).tolist()
+    assert plan.asked_by_language.sum() == pytest.approx(half)
+    assert plan.tokens_by_language.tolist() == np.bincount(both, weights=lengths, minlength=3).tolist()
 
 
 def test_batches_made_ahead_are_the_same_batches(make: Callable[..., StepBatches]) -> None:
@@ -234,7 +226,8 @@ def test_what_goes_wrong_ahead_is_raised_when_it_is_asked_for() -> None:
         def make(self, step: int, *, bag: bool = False) -> StepBatch:
             if step == 1:
                 raise InputError("the second step")
-            return StepBatch(None, None, None, None, np.zeros(1), np.zeros(1, int), np.zeros(1, int))
+            none = np.zeros(1, dtype=np.int64)
+            return StepBatch(StepPlan(step, {}, np.zeros(1), none, none), {}, {})
 
     with BatchesAhead(Broken()) as ahead:
         ahead.take(0)
@@ -244,9 +237,9 @@ def test_what_goes_wrong_ahead_is_raised_when_it_is_asked_for() -> None:
 
 def test_a_batch_moves_whole(make: Callable[..., StepBatches]) -> None:
     batch = make().make(0)
-    parts = [part for part in (batch.masked_lm, batch.translation_lm, batch.alignment) if part is not None]
+    parts = batch.masked | batch.pairs
     assert len(parts) == 3
-    for part in parts:
+    for part in parts.values():
         moved = part.to("meta")
         assert {tensor.device.type for tensor in vars(moved).values() if torch.is_tensor(tensor)} == {"meta"}
         assert moved.inputs.lengths == part.inputs.lengths
@@ -262,4 +255,4 @@ def test_without_translations_the_settings_that_do_without_are_named(
     with pytest.raises(InputError, match=said):
         StepBatches(one_language, config, starts_word)
     objectives = replace(config.objectives, translation_lm_tokens=0, alignment_tokens=0)
-    assert StepBatches(one_language, replace(config, objectives=objectives), starts_word).make(0).masked_lm
+    assert StepBatches(one_language, replace(config, objectives=objectives), starts_word).make(0).masked

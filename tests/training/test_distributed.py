@@ -21,13 +21,12 @@ from torch import Tensor
 
 from xformer.data.shards import TokenShards
 from xformer.model import MultilingualModel
-from xformer.run_config import RunConfig
+from xformer.run_config import MaskingConfig, RunConfig
 from xformer.tokenizer import Tokenizer
 from xformer.toml_config import save_toml
 from xformer.training.batches import StepBatches
-from xformer.training.partition import share_of
 from xformer.training.run_directory import RunDirectory
-from xformer.training.step_losses import StepLosses
+from xformer.training.step_losses import StepLosses, StepSums
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo")
 
@@ -66,29 +65,35 @@ def by_two(run: RunDirectory) -> RunDirectory:
     return run
 
 
-def _by_one(run: RunDirectory, bag: bool) -> dict[str, Tensor]:
+def _by_one(run: RunDirectory, bag: bool, rate: float) -> dict[str, Tensor]:
     config = run.load_config()
+    objectives = replace(config.objectives, masking=MaskingConfig(rate=rate))
+    config = replace(config, objectives=objectives)
     model = MultilingualModel(config.model, config.objectives.pooling).double().eval()
     model.load_state_dict(load_file(run.path / "start.safetensors"))
     starts_word = Tokenizer.load(run.tokenizer).starts_word()
     batch = StepBatches(TokenShards.open(run.shards("train")), config, starts_word).make(5, bag=bag)
-    total, losses = StepLosses(model, config.objectives)(share_of(batch, 0, 1), 0 if bag else None)
+    total, losses = StepLosses(model, config.objectives)(batch, 0 if bag else None)
     total.backward()
     found: dict[str, Any] = {"total": total.detach()}
     for name, loss in losses.items():
         found[f"value.{name}"] = loss.value.detach()
-        found[f"items.{name}"] = loss.items.sum()
+        sums, counts = StepSums.of(total, {name: loss}, 3).by_language[name]
+        found[f"sums.{name}"], found[f"counts.{name}"] = (
+            torch.from_numpy(sums),
+            torch.from_numpy(counts).double(),
+        )
     gradients = {f"grad.{name}": x.grad for name, x in model.named_parameters() if x.grad is not None}
     return found | gradients
 
 
-@pytest.mark.parametrize("bag", [False, True], ids=["full", "bag"])
+@pytest.mark.parametrize(("bag", "rate"), [(False, 0.3), (False, 0.01), (True, 0.3)])
 @pytest.mark.parametrize("sharding", ["none", "full"])
 def test_two_processes_compute_the_loss_and_every_gradient_of_one(
-    by_two: RunDirectory, sharding: str, bag: bool
+    by_two: RunDirectory, sharding: str, bag: bool, rate: float
 ) -> None:
-    found = load_file(by_two.path / f"{sharding}-{bag}.safetensors")
-    expected = _by_one(by_two, bag)
+    found = load_file(by_two.path / f"{sharding}-{bag}-{rate}.safetensors")
+    expected = _by_one(by_two, bag, rate)
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
         assert tensor.dtype == torch.float64

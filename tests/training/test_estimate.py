@@ -29,9 +29,9 @@ from xformer.training.estimate import (
     passes_of,
     weight_bytes,
 )
-from xformer.training.partition import share_of
 from xformer.training.precision import autocast
 from xformer.training.step_losses import StepLosses
+from xformer.training.step_plan import StepPlan
 
 
 @st.composite
@@ -148,9 +148,10 @@ def _batch(vocabulary: int) -> StepBatch:
     selected = torch.arange(0, packed.n_tokens, 3)
     language = np.zeros(len(selected), dtype=np.int64)
     masked = MaskedBatch(packed, selected, packed.tokens[selected], language)
-    pairs = AlignmentBatch(pack(texts(60)), torch.arange(30), np.zeros(60, dtype=np.int64))
+    pairs = AlignmentBatch(pack(texts(60)), np.zeros(60, dtype=np.int64), torch.arange(30), (30,), 0)
     none = np.zeros(1, dtype=np.int64)
-    return StepBatch(masked, None, pairs, None, np.zeros(1), none, none)
+    plan = StepPlan(0, {}, np.zeros(1), none, none)
+    return StepBatch(plan, {"masked_lm": masked}, {"alignment": pairs})
 
 
 def test_the_passes_of_a_step() -> None:
@@ -187,10 +188,9 @@ def test_activations_are_what_autograd_keeps(
             kept[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    share = share_of(batch, 0, 1)
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
     with hooks, autocast(precision, torch.device("cpu")):
-        total, _ = StepLosses(model, ObjectivesConfig())(share, None)
+        total, _ = StepLosses(model, ObjectivesConfig())(batch, None)
     for parameter in model.parameters():
         kept.pop(parameter.untyped_storage().data_ptr(), None)
     measured = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.model import MultilingualModel
@@ -27,7 +28,6 @@ from xformer.training.checkpoint import TrainingState, newest_checkpoint
 from xformer.training.compare_runs import compare_runs
 from xformer.training.metrics import read_metrics
 from xformer.training.optimizer import make_optimizer
-from xformer.training.partition import share_of
 from xformer.training.pretrain import build_model, load_run, pretrain
 from xformer.training.run_directory import RunDirectory
 from xformer.training.step_losses import StepLosses, total_loss
@@ -58,7 +58,7 @@ def after_the_bag(
     starts_word = torch.zeros(360, dtype=torch.bool).numpy()
     return (
         config,
-        build_model(config, shards),
+        build_model(config, count_tokens(shards)),
         load_run(run.path)[2],
         StepBatches(shards, config, starts_word),
     )
@@ -80,7 +80,7 @@ def test_when_the_blocks_join_nothing_jumps(after_the_bag: Bag) -> None:
     batch = batches.make(50)
     with torch.no_grad():
         (_, bag), (_, full) = (
-            StepLosses(model, config.objectives)(share_of(batch, 0, 1), n_layers) for n_layers in (0, None)
+            StepLosses(model, config.objectives)(batch, n_layers) for n_layers in (0, None)
         )
     assert set(bag) == {"masked_lm", "translation_lm", "alignment", "bag_alignment", "distillation"}
     for name in bag:
@@ -116,15 +116,14 @@ def test_vectors_after_the_blocks_are_held_near_those_before(after_the_bag: Bag)
     model = copy.deepcopy(model)
     objectives = replace(config.objectives, masked_lm_weight=0.0, translation_lm_weight=0.0)
     objectives = replace(objectives, alignment_weight=0.0, distillation_weight=2.0)
-    share = share_of(batches.make(50), 0, 1)
-    assert share.alignment is not None
-    inputs = share.alignment.batch.inputs
+    batch = batches.make(50)
+    inputs = batch.pairs["alignment"].inputs
     with torch.no_grad():
         for block in model.encoder.layers:
             block.mlp.Wo.weight.normal_(std=20.0)  # type: ignore[union-attr, operator]
         before = model.sentence_vectors(inputs, n_layers=0)
         after = model.sentence_vectors(inputs)
-    total, losses = StepLosses(model, objectives)(share, None)
+    total, losses = StepLosses(model, objectives)(batch, None)
     expected = 1.0 - (before * after).sum(dim=-1)
     assert expected.min() > 0.01
     torch.testing.assert_close(losses["distillation"].items.sort().values, expected.sort().values)
@@ -132,12 +131,12 @@ def test_vectors_after_the_blocks_are_held_near_those_before(after_the_bag: Bag)
     for block in model.encoder.layers:
         torch.nn.init.zeros_(block.mlp.Wo.weight)  # type: ignore[union-attr, arg-type]
     # The vector after such blocks is the one before: both are held to what it is, and neither is moved.
-    total, _ = StepLosses(model, objectives)(share, None)
+    total, _ = StepLosses(model, objectives)(batch, None)
     total.backward()
     assert total.detach().abs() < 1e-5
     assert model.encoder.token_embedding.grad is not None
     assert model.encoder.token_embedding.grad.abs().max() < 1e-4
-    off = StepLosses(model, replace(objectives, distillation_weight=0.0))(share, None)[1]
+    off = StepLosses(model, replace(objectives, distillation_weight=0.0))(batch, None)[1]
     assert "distillation" not in off
 
 
@@ -202,8 +201,8 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(
     shards = TokenShards.open(run.shards("train"))
     batch = StepBatches(shards, config, torch.zeros(360, dtype=torch.bool).numpy()).make(5)
     saved = load_file(run.bad_batch)
-    assert batch.alignment is not None
-    assert torch.equal(saved["alignment.tokens"], batch.alignment.inputs.tokens)
+    assert torch.equal(saved["alignment.tokens"], batch.pairs["alignment"].inputs.tokens)
+    assert torch.equal(saved["masked_lm.targets"], batch.masked["masked_lm"].targets)
     parts = {"masked_lm", "translation_lm", "alignment"}
     assert {name.split(".")[0] for name in saved} == parts
 
@@ -271,7 +270,7 @@ def test_a_skipped_step_changes_nothing(
     run = begin(skipping)
     _spoil(monkeypatch, {0}, "loss")
     assert pretrain(run.path, skipping, listening())
-    start = build_model(skipping, TokenShards.open(run.shards("train")))
+    start = build_model(skipping, count_tokens(TokenShards.open(run.shards("train"))))
     for name, value in load_run(run.path)[2].state_dict().items():
         assert torch.equal(value, start.state_dict()[name]), name
 
@@ -309,7 +308,7 @@ def test_checkpoints_are_announced_once_they_are_on_disk(
     often = _training(config, checkpoint_every=1e-9)
     run = begin(often)
     shards = TokenShards.open(run.shards("train"))
-    model = build_model(often, shards)
+    model = build_model(often, count_tokens(shards))
     optimizer = make_optimizer(model, often.optimizer)
     batches = StepBatches(shards, often, torch.zeros(360, dtype=torch.bool).numpy())
     announced: list[TrainingState] = []

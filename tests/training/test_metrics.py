@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from xformer.errors import InputError
 from xformer.objectives import Loss
-from xformer.training.batches import StepBatch
 from xformer.training.metrics import MetricsLog, Tally, read_metrics, without_remnant
 from xformer.training.plots import plot_losses
+from xformer.training.step_losses import StepSums
+from xformer.training.step_plan import StepPlan
 
 LANGUAGES = ("de", "el", "en")
 # Steps of (objective, [(language, loss)], tokens of each language).
@@ -36,8 +37,14 @@ STEPS = st.lists(
 )
 
 
-def _step(asked: list[float], texts: list[int], tokens: list[int]) -> StepBatch:
-    return StepBatch(None, None, None, None, np.array(asked), np.array(texts), np.array(tokens))
+def _plan(asked: list[float], texts: list[int], tokens: list[int]) -> StepPlan:
+    return StepPlan(0, {}, np.array(asked), np.array(texts), np.array(tokens))
+
+
+def _sums(name: str, items: list[tuple[int, float]]) -> StepSums:
+    losses = torch.tensor([loss for _, loss in items])
+    language = np.array([language for language, _ in items], dtype=np.int64)
+    return StepSums.of(losses.sum(), {name: Loss(losses.mean(), losses, language)}, len(LANGUAGES))
 
 
 @given(STEPS)
@@ -47,11 +54,7 @@ def test_means_are_over_items_of_all_steps(
     tally = Tally(LANGUAGES)
     seen: dict[str, list[tuple[int, float]]] = {}
     for name, items, tokens in steps:
-        losses = torch.tensor([loss for _, loss in items])
-        language = np.array([language for language, _ in items])
-        tally.add(
-            {name: Loss(losses.mean(), losses, language)}, _step([1.0, 0.5, 0.5], [2, 0, 0], tokens), 1.0
-        )
+        tally.add(_sums(name, items), _plan([1.0, 0.5, 0.5], [2, 0, 0], tokens), 1.0)
         seen.setdefault(name, []).extend(items)
     assert tally.means() == pytest.approx(
         {name: np.mean([loss for _, loss in items]) for name, items in seen.items()}
@@ -68,6 +71,28 @@ def test_means_are_over_items_of_all_steps(
         assert table[tag] == pytest.approx(expected, abs=1e-5)
 
 
+@given(ITEMS, st.integers(0, 6))
+def test_what_processes_count_adds_up(items: list[tuple[int, float]], cut: int) -> None:
+    parts = [_sums("masked_lm", mine) for mine in (items[:cut], items[cut:])]
+    others = torch.from_numpy(np.append(parts[1].table, parts[1].total))
+    found, whole = parts[0].added_up(lambda mine: mine + others), _sums("masked_lm", items)
+    assert found.total == pytest.approx(whole.total)
+    sums, counts = found.by_language["masked_lm"]
+    expected, number = whole.by_language["masked_lm"]
+    assert sums == pytest.approx(expected)
+    assert counts.tolist() == number.tolist()
+
+
+def test_a_process_without_items_counts_none() -> None:
+    nothing = Loss(torch.tensor(0.0), torch.zeros(0), np.zeros(0, dtype=np.int64))
+    tally = Tally(LANGUAGES)
+    tally.add(
+        StepSums.of(torch.tensor(0.0), {"masked_lm": nothing}, 3), _plan([1.0] * 3, [1] * 3, [1] * 3), 0.0
+    )
+    assert tally.means() == {"masked_lm": 0.0}
+    assert all("masked_lm" not in row for row in tally.by_language().values())
+
+
 def test_a_fresh_tally_has_nothing_to_say() -> None:
     assert Tally(LANGUAGES).means() == {}
     assert set(Tally(LANGUAGES).by_language()) == set(LANGUAGES)
@@ -79,9 +104,7 @@ def test_a_tally_that_goes_on_from_another_counts_the_same(
 ) -> None:
     def add(tally: Tally, number: int) -> None:
         name, items, tokens = steps[number]
-        losses = torch.tensor([loss for _, loss in items])
-        loss = Loss(losses.mean(), losses, np.array([language for language, _ in items]))
-        tally.add({name: loss}, _step([0.1, 1 / 3, 0.7], [2, 0, 1], tokens), number / 3)
+        tally.add(_sums(name, items), _plan([0.1, 1 / 3, 0.7], [2, 0, 1], tokens), number / 3)
 
     whole, first = Tally(LANGUAGES), Tally(LANGUAGES)
     for number in range(len(steps)):

@@ -25,10 +25,13 @@ HERE = Path(__file__).parent
 
 
 def _damage(run: RunDirectory) -> str:
-    """Another byte in a file of the same size, which the process that compares hashes alone can see."""
-    file = run.shards("train") / "group.bin"
+    """Another byte in a file of the same size, which the process alone can see that compares its hash.
+
+    That of the largest, the tokens, is compared by the first, and of the next by the second.
+    """
+    file = run.shards("train") / "start.bin"
     file.write_bytes(file.read_bytes()[:-1] + b"!")
-    return f"{file}: damaged"
+    return f"process 1: {file}: damaged"
 
 
 def _cut(run: RunDirectory) -> str:
@@ -42,8 +45,9 @@ CASES: dict[str, Callable[[RunDirectory], str]] = {
     "optimizer.lr=0.3": lambda run: f"{run.config}: this run began with other settings",
     "optimizer.nonsense=1": lambda run: f"{run.config}: optimizer.nonsense: unknown key",
     "--dry-run": lambda run: "--dry-run: forecasts what one process takes that trains alone",
-    # Each finds out by itself, in the middle of a step.
-    "objectives.masked_lm_tokens=1": lambda run: "objectives.masked_lm_tokens: 1 sequences with",
+    # Each finds out by itself: what is too little for many, and in the second step what is not finite.
+    "objectives.masked_lm_tokens=1": lambda run: "objectives.masked_lm_tokens: 1 texts in a step",
+    "optimizer.embedding_lr=1e38": lambda run: "step 1: loss or gradient is not finite",
     "training.steps=9": _damage,
     "training.steps=10": _cut,
 }
@@ -53,9 +57,9 @@ def test_one_process_says_why_and_all_end(
     begin: Callable[[RunConfig], RunDirectory], config: RunConfig, listening: type
 ) -> None:
     command: list[object] = [sys.executable, HERE / "many.py", "float32"]
-    expected = []
+    expected, runs = [], {}
     for option, prepare in CASES.items():
-        run = begin(config)
+        run = runs[option] = begin(config)
         if option == "optimizer.lr=0.3":  # settings bind once a step was made with them
             assert pretrain(
                 run.path, replace(config, training=replace(config.training, steps=1)), listening()
@@ -79,3 +83,5 @@ def test_one_process_says_why_and_all_end(
         ]
         assert said.count(message) == 1, said
         assert "Traceback" not in said
+    saved = [path.name for path in sorted(runs["optimizer.embedding_lr=1e38"].path.glob("bad-batch*"))]
+    assert saved == [f"bad-batch-0000{number}-of-00002.safetensors" for number in (1, 2)]

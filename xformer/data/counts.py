@@ -19,13 +19,20 @@ _TOKENS_AT_ONCE = 1 << 20
 
 
 def count_tokens(
-    shards: TokenShards, kept: NDArray[np.bool_] | None = None, *, progress: Progress | None = None
+    shards: TokenShards,
+    kept: NDArray[np.bool_] | None = None,
+    *,
+    rank: int = 0,
+    world: int = 1,
+    progress: Progress | None = None,
 ) -> NDArray[np.int64]:
     """Count the tokens of a split, some million of them at a time.
 
     Args:
         shards: the split.
         kept: (E,) the examples to count; None for all.
+        rank: this process's number, where many count a share each: what they find adds up to all.
+        world: how many they are.
         progress: called with ("count tokens", texts done, texts in all).
 
     Returns:
@@ -34,13 +41,14 @@ def count_tokens(
     vocabulary = shards.info.vocab_size
     counts = np.zeros(len(shards.languages) * vocabulary, dtype=np.int64)
     examples = np.arange(len(shards)) if kept is None else np.flatnonzero(kept)
+    examples = examples[len(examples) * rank // world : len(examples) * (rank + 1) // world]
     lengths = np.asarray(shards.n_tokens)[examples]
     begins = np.cumsum(lengths, dtype=np.int64) - lengths
     edges = np.searchsorted(begins, np.arange(0, int(lengths.sum(dtype=np.int64)), _TOKENS_AT_ONCE))
     for start, stop in pairwise([*edges.tolist(), len(examples)]):
         if start == stop:
             continue
-        tokens = np.concatenate(shards.take(examples[start:stop]))
+        tokens = shards.tokens_of(examples[start:stop])
         offset = np.asarray(shards.language)[examples[start:stop]].astype(np.int64) * vocabulary
         counts += np.bincount(tokens + np.repeat(offset, lengths[start:stop]), minlength=len(counts))
         if progress:

@@ -3,20 +3,23 @@
 Shapes: L languages, E examples, K slots of a period.
 
 Everything is a pure function of the number of the draw. So there is no state to save, a run that resumes goes
-on with the same text, and workers that take different ranges of draws never overlap.
+on with the same text, and workers that take different ranges of draws never overlap. Orders are computed
+(`permutation`), so what is kept in memory is one number an example, its place among those of its language.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xformer.data.chance import fold, hashed
+from xformer.data.permutation import permuted
 from xformer.errors import InputError
 
 _SLOTS = 1 << 14
+_ORDER = int.from_bytes(b"order")  # so that its numbers are not those of another use of the seed
 
 
 def language_shares(
@@ -55,6 +58,33 @@ def language_shares(
     return shares / shares.sum()
 
 
+class ByLanguage:
+    """Examples sorted by language: what samplers of different orders share.
+
+    Attributes:
+        examples: (E,) their numbers, language after language; in as few bytes as hold them.
+        first: (L,) where each language begins in it.
+        size: (L,) how many examples a language has.
+    """
+
+    def __init__(
+        self, language: NDArray[np.integer], n_languages: int, among: NDArray[np.integer] | None = None
+    ) -> None:
+        """Sort.
+
+        Args:
+            language: of each example that there is.
+            n_languages: L.
+            among: (E,) the examples meant; None for all.
+        """
+        mine = language if among is None else language[among]
+        order = np.argsort(mine, kind="stable")
+        examples: NDArray[np.integer] = order if among is None else among[order]
+        self.examples = examples.astype(np.min_scalar_type(len(language)))
+        self.size = np.bincount(mine, minlength=n_languages)
+        self.first = np.cumsum(self.size) - self.size
+
+
 class LanguageSampler:
     """An endless sequence of examples, addressed by draw number.
 
@@ -66,40 +96,33 @@ class LanguageSampler:
         shares: (L,) the shares asked for.
     """
 
-    def __init__(self, language: NDArray[np.integer], shares: NDArray[np.float64], seed: int) -> None:
-        """Index the examples by language.
+    def __init__(self, examples: ByLanguage, shares: NDArray[np.float64], seed: int) -> None:
+        """Get ready.
 
         Args:
-            language: (E,) the language of each example, a place in `shares`.
+            examples: what is drawn from.
             shares: (L,) from `language_shares`.
             seed: of the order.
         """
         self.shares = shares
-        self._seed = seed
-        order = np.argsort(language, kind="stable")
-        bounds = np.searchsorted(language[order], np.arange(len(shares) + 1))
-        self._examples = [order[a:b] for a, b in pairwise(bounds)]
+        self._examples, self._seed = examples, seed
         # Slot k belongs to the language in whose part of [0, 1) its middle lies.
         middles = (np.arange(_SLOTS) + 0.5) / _SLOTS
         self._slots = np.minimum(np.searchsorted(np.cumsum(shares), middles, side="right"), len(shares) - 1)
         self._per_period = np.bincount(self._slots, minlength=len(shares))
-        # Two orders a language (one epoch ends while the next begins) are small beside the tokens.
-        self._order = lru_cache(maxsize=2 * len(shares))(self._shuffle)
         self._period = lru_cache(maxsize=2)(self._shuffle_slots)
 
     def draw(self, start: int, count: int) -> NDArray[np.int64]:
         """Examples number `start` to `start + count - 1` of the sequence, `(count,)`."""
         numbers = np.arange(start, start + count, dtype=np.int64)
-        out = np.empty(count, dtype=np.int64)
+        languages, ordinals = np.empty((2, count), dtype=np.int64)
         for period in range(start // _SLOTS, (start + count - 1) // _SLOTS + 1):
             here = numbers // _SLOTS == period
-            languages, ranks = self._period(period)
+            of_slot, ranks = self._period(period)
             place = numbers[here] % _SLOTS
-            out[here] = [
-                self._example(int(language), period * int(self._per_period[language]) + int(rank))
-                for language, rank in zip(languages[place], ranks[place], strict=True)
-            ]
-        return out
+            languages[here] = of_slot[place]
+            ordinals[here] = period * self._per_period[of_slot[place]] + ranks[place]
+        return self._of(languages, ordinals)
 
     def draw_together(self, number: int, count: int) -> NDArray[np.int64]:
         """So many examples of one language, `(count,)`: the language that draw `number` falls on.
@@ -107,11 +130,10 @@ class LanguageSampler:
         A language's examples come in the same order as ever, each call taking up where its last one ended.
         """
         period, place = divmod(number, _SLOTS)
-        languages, ranks = self._period(period)
-        language = int(languages[place])
-        earlier = period * int(self._per_period[language]) + int(ranks[place])
-        ordinals = range(earlier * count, (earlier + 1) * count)
-        return np.array([self._example(language, ordinal) for ordinal in ordinals], dtype=np.int64)
+        of_slot, ranks = self._period(period)
+        language = of_slot[place]
+        earlier = period * self._per_period[language] + ranks[place]
+        return self._of(np.full(count, language), np.arange(earlier * count, (earlier + 1) * count))
 
     def _shuffle_slots(self, period: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Language of each slot, and how many slots of that language precede it, both (K,)."""
@@ -122,10 +144,10 @@ class LanguageSampler:
         ranks[by_language] = np.arange(_SLOTS) - np.repeat(first, self._per_period)
         return languages, ranks
 
-    def _example(self, language: int, ordinal: int) -> int:
-        examples = self._examples[language]
-        epoch, place = divmod(ordinal, len(examples))
-        return int(self._order(language, epoch)[place])
-
-    def _shuffle(self, language: int, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng((self._seed, 1, language, epoch)).permutation(self._examples[language])
+    def _of(self, languages: NDArray[np.int64], ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The examples that languages have come to: number `ordinals` of each, from its beginning."""
+        size = self._examples.size[languages]
+        epoch, place = np.divmod(ordinals, size)
+        order = fold(fold(hashed(_ORDER, self._seed), languages), epoch)
+        place = self._examples.first[languages] + permuted(place, size, order)
+        return self._examples.examples[place].astype(np.int64)

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -74,6 +74,27 @@ class FileEntry:
         if content and (actual := sha256_of(path)) != self.sha256:
             raise InputError(f"{path}: damaged; expected sha256 {self.sha256}, found {actual}")
         return path
+
+
+def verify_files(
+    folder: Path, files: Sequence[FileEntry], rank: int = 0, world: int = 1, content: bool = True
+) -> None:
+    """Compare the sizes of all files of a folder with their entries, and the hashes of a process's share.
+
+    The shares of all processes are all files, and take about as long: they are dealt out largest first.
+
+    Args:
+        folder: where the files lie.
+        files: their entries.
+        rank: this process's number.
+        world: how many processes there are.
+        content: whether hashes are compared at all.
+
+    Raises:
+        InputError: as `FileEntry.verify`.
+    """
+    for number, file in enumerate(sorted(files, key=lambda file: file.size, reverse=True)):
+        file.verify(folder, content and number % world == rank)
 
 
 @contextmanager

@@ -21,14 +21,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.corpus import open_corpus
-from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, write_sealed
+from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, verify_files, write_sealed
 from xformer.data.shard_writer import COLUMNS, Encoder, ShardEntry, ShardWriter, cut_by_bytes
 from xformer.errors import InputError
 
@@ -206,7 +206,13 @@ class TokenShards(Sequence[NDArray[np.int32]]):
 
     @classmethod
     def open(
-        cls, folder: str | os.PathLike[str], *, fingerprint: str | None = None, verify: bool = True
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        fingerprint: str | None = None,
+        verify: bool = True,
+        rank: int = 0,
+        world: int = 1,
     ) -> TokenShards:
         """Open what `write_shards` wrote.
 
@@ -214,6 +220,8 @@ class TokenShards(Sequence[NDArray[np.int32]]):
             folder: the folder of shards.
             fingerprint: of the tokenizer that is going to be used with them; None to accept any.
             verify: compare the hash of every file, which reads them all; otherwise only sizes are compared.
+            rank: this process's number, where many open them together and each compares a share.
+            world: how many they are.
 
         Raises:
             InputError: when a file is missing, cut short or changed, or the shards are another tokenizer's;
@@ -225,10 +233,11 @@ class TokenShards(Sequence[NDArray[np.int32]]):
             raise InputError(f"{path}: expected format {FORMAT}, found {info.format}")
         if fingerprint is not None and fingerprint != info.tokenizer:
             raise InputError(f"{path}: encoded by the tokenizer {info.tokenizer}, expected {fingerprint}")
-        tokens = [_map(shard.file.verify(path.parent, verify), info.dtype) for shard in info.shards]
+        files = [*(shard.file for shard in info.shards), *info.columns.values()]
+        verify_files(path.parent, files, rank, world, verify)
+        tokens = [_map(path.with_name(shard.file.name), info.dtype) for shard in info.shards]
         columns = {
-            name: _map(info.columns[name].verify(path.parent, verify), dtype)
-            for name, dtype in COLUMNS.items()
+            name: _map(path.with_name(info.columns[name].name), dtype) for name, dtype in COLUMNS.items()
         }
         return cls(info, tokens, columns)
 
@@ -245,26 +254,41 @@ class TokenShards(Sequence[NDArray[np.int32]]):
 
     def take(self, examples: NDArray[np.integer]) -> list[NDArray[np.int32]]:
         """The token ids of several examples, by numbers from 0 to E - 1, in their order; copies."""
-        shards = np.searchsorted(self._first_example, examples, side="right") - 1
-        starts = self._start[examples].astype(np.int64)
-        stops = starts + self.n_tokens[examples]
+        stops = np.cumsum(self.n_tokens[examples], dtype=np.int64).tolist()
+        tokens = self.tokens_of(examples)
         # Of Python's numbers: NumPy's take several times as long to slice with.
-        places = zip(shards.tolist(), starts.tolist(), stops.tolist(), strict=True)
-        return [self._tokens[shard][start:stop].astype(np.int32) for shard, start, stop in places]
+        return [tokens[start:stop] for start, stop in pairwise([0, *stops])]
+
+    def tokens_of(self, examples: NDArray[np.integer]) -> NDArray[np.int32]:
+        """The token ids of several examples end to end (T,), by numbers from 0 to E - 1, in their order."""
+        shards = np.searchsorted(self._first_example, examples, side="right") - 1
+        order = np.argsort(shards, kind="stable")
+        lengths = self.n_tokens[examples].astype(np.int64)
+        begins, lengths = (np.cumsum(lengths) - lengths)[order], lengths[order]
+        # One shard after the other: where each token is in its shard, and where it goes.
+        edges = np.concatenate([[0], np.cumsum(lengths)])
+        within = np.arange(edges[-1]) - np.repeat(edges[:-1], lengths)
+        source = within + np.repeat(self._start[examples[order]], lengths)
+        target = within + np.repeat(begins, lengths)
+        tokens = np.empty(len(target), dtype=np.int32)
+        present, first = np.unique(shards[order], return_index=True)
+        bounds = pairwise([*edges[first].tolist(), len(target)])
+        for shard, (start, stop) in zip(present.tolist(), bounds, strict=True):
+            tokens[target[start:stop]] = self._tokens[shard][source[start:stop]]
+        return tokens
 
     def subset(self, examples: NDArray[np.integer]) -> TokenShards:
         """Some examples as if there were no others, in memory, in the order given."""
-        tokens = self.take(examples)
+        tokens = self.tokens_of(examples)
         columns = {name: np.asarray(getattr(self, name))[examples] for name in COLUMNS if name != "start"}
-        columns["start"] = np.cumsum([0, *(len(one) for one in tokens)], dtype=np.int64)[:-1]
+        columns["start"] = np.cumsum(columns["n_tokens"], dtype=np.int64) - columns["n_tokens"]
         entry = replace(
             self.info.shards[0],
             examples=len(examples),
-            tokens=sum(map(len, tokens)),
+            tokens=len(tokens),
             text_bytes=int(columns["n_bytes"].sum()),
         )
-        joined = np.concatenate(tokens).astype(self.info.dtype)
-        return TokenShards(replace(self.info, shards=(entry,)), [joined], columns)
+        return TokenShards(replace(self.info, shards=(entry,)), [tokens.astype(self.info.dtype)], columns)
 
 
 def _map(path: Path, dtype: str) -> NDArray[np.unsignedinteger]:

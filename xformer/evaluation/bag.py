@@ -154,9 +154,7 @@ def train_bag(
     with BatchesAhead(making) as batches:
         while (share := span.progress(len(losses), time.monotonic() - started)) < 1:
             asked = time.monotonic()
-            batch = batches.take(len(losses), bag=True).bag_alignment
-            assert batch is not None
-            batch = batch.to(device)
+            batch = batches.take(len(losses), bag=True).pairs["bag_alignment"].to(device)
             waited += time.monotonic() - asked
             for group in optimizer.param_groups:
                 group["lr"] = OPTIMIZER.embedding_lr * learning_rate_factor(share, OPTIMIZER)

@@ -1,12 +1,11 @@
 """Alignment: a text's vector is nearer its translation's than any other text's in the batch.
 
-Shapes: P pairs, of which p are queries, C vector width, B = 2P sequences.
+Shapes: P pairs, of which p are queries or a process's, C vector width, T tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,46 +14,58 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from xformer.objectives.loss import at_least_fp32
-from xformer.packed import Packed, pack
+from xformer.packed import Packed, pack_flat
 
 
 @dataclass(frozen=True)
 class AlignmentBatch:
-    """P pairs, encoded apart but in one packed batch.
+    """A process's p of P pairs, encoded apart but in one packed batch; and who the others are.
 
     Attributes:
-        inputs: 2P sequences; before packing the left texts came first, then their translations.
-        group: (P,) int64, what each pair says.
-        language: (2P,) the language of each text before packing, on the host.
+        inputs: 2p sequences; before packing the left texts came first, then their translations.
+        language: (2p,) the language of each text before packing, on the host.
+        group_of_all: (P,) int64, what each pair says, in order of process.
+        sizes: how many pairs each process has.
+        first: of this process's pairs among all.
     """
 
     inputs: Packed
-    group: Tensor
     language: NDArray[np.int64]
+    group_of_all: Tensor
+    sizes: tuple[int, ...]
+    first: int
+
+    @property
+    def group(self) -> Tensor:
+        """(p,) int64, what each of this process's pairs says."""
+        return self.group_of_all[self.first : self.first + len(self.language) // 2]
 
     def to(self, device: torch.device | str) -> AlignmentBatch:
         """The same batch on another device."""
-        return AlignmentBatch(self.inputs.to(device), self.group.to(device), self.language)
+        return replace(self, inputs=self.inputs.to(device), group_of_all=self.group_of_all.to(device))
 
 
 def alignment_batch(
-    left: Sequence[NDArray[np.int32]],
-    right: Sequence[NDArray[np.int32]],
-    group: NDArray[np.integer],
-    left_language: NDArray[np.integer],
-    right_language: NDArray[np.integer],
+    tokens: NDArray[np.integer],
+    lengths: NDArray[np.integer],
+    languages: NDArray[np.integer],
+    group_of_all: NDArray[np.integer],
+    sizes: tuple[int, ...],
+    rank: int = 0,
 ) -> AlignmentBatch:
-    """Pack P pairs.
+    """Pack the p pairs of a process.
 
     Args:
-        left: P sequences of ids.
-        right: their translations.
-        group: (P,) what each pair says.
-        left_language: (P,).
-        right_language: (P,).
+        tokens: (T,) ids of the left texts, end to end, then of their translations.
+        lengths: (2p,) of these texts.
+        languages: (2p,) likewise.
+        group_of_all: (P,) what each pair says, in order of process.
+        sizes: how many pairs each process has.
+        rank: this process's number.
     """
-    language = np.concatenate([left_language, right_language]).astype(np.int64)
-    return AlignmentBatch(pack([*left, *right]), torch.from_numpy(group.astype(np.int64)), language)
+    group = torch.from_numpy(group_of_all.astype(np.int64))
+    first = sum(sizes[:rank])
+    return AlignmentBatch(pack_flat(tokens, lengths), languages.astype(np.int64), group, sizes, first)
 
 
 def cosines_of(queries: Tensor, candidates: Tensor) -> Tensor:

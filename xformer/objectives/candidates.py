@@ -11,7 +11,7 @@ among the candidates, a token is j with a probability in proportion to p(j | con
 candidate and is one now is likely to be the reason. So −log π_j is added to each logit, and the model is
 still asked for p(j | context): what it learns needs no sample when it is used.
 
-Shapes: S hidden tokens, K candidates, V vocabulary.
+Shapes: K candidates, V vocabulary.
 """
 
 from __future__ import annotations
@@ -29,21 +29,19 @@ _POWER = 0.75
 
 @dataclass(frozen=True)
 class Candidates:
-    """The pieces that the hidden tokens of a batch are told from.
+    """The pieces that the hidden tokens of a step are told from.
 
     Attributes:
         ids: (K,) int64, ascending, each target among them.
         log_chance: (K,) fp32, the logarithm of each one's chance to be here.
-        places: (S,) int64, where each target stands among the ids.
     """
 
     ids: Tensor
     log_chance: Tensor
-    places: Tensor
 
     def to(self, device: torch.device | str) -> Candidates:
         """The same on another device."""
-        return Candidates(self.ids.to(device), self.log_chance.to(device), self.places.to(device))
+        return Candidates(self.ids.to(device), self.log_chance.to(device))
 
 
 class CandidateSampler:
@@ -66,15 +64,18 @@ class CandidateSampler:
         self._frequency, self._draw, self._draws = counts / total, flat / flat.sum(), draws
         self._upto = np.cumsum(self._draw)
 
-    def draw(self, targets: NDArray[np.int64], rng: np.random.Generator) -> Candidates:
-        """Candidates for the targets (S,) of a step."""
+    def draw(self, targets: NDArray[np.integer], rng: np.random.Generator) -> Candidates:
+        """Candidates for a step.
+
+        Args:
+            targets: (V,) how often each piece is a target, in all processes.
+            rng: the source of chance.
+        """
         drawn = np.searchsorted(self._upto, rng.random(self._draws) * self._upto[-1], side="right")
-        ids = np.union1d(targets, drawn)
-        expected = len(targets) * self._frequency[ids] + self._draws * self._draw[ids]
+        there = targets > 0
+        there[drawn] = True
+        ids = np.flatnonzero(there)
+        expected = targets.sum() * self._frequency[ids] + self._draws * self._draw[ids]
         # A target that the counts do not know is here for certain.
         chance = np.where(expected > 0, -np.expm1(-expected), 1.0)
-        return Candidates(
-            torch.from_numpy(ids.astype(np.int64)),
-            torch.from_numpy(np.log(chance).astype(np.float32)),
-            torch.from_numpy(np.searchsorted(ids, targets)),
-        )
+        return Candidates(torch.from_numpy(ids), torch.from_numpy(np.log(chance).astype(np.float32)))

@@ -12,10 +12,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss, whole and by item.
+    """A loss, whole and by item; of a process's share, its part of the whole's, and its items.
 
     Attributes:
-        value: scalar, the mean over items, with a gradient; in nats, or in what the objective counts.
+        value: scalar, with a gradient, in nats, or in what the objective counts: the mean over items.
         items: (S,) each item's loss, without one.
         language: (S,) the language of each item, on the host.
     """

@@ -5,7 +5,6 @@ Shapes: T tokens, B sequences, S selected tokens, C d_model, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,88 +12,102 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xformer.data.chance import Bits, fold
 from xformer.model import MultilingualModel
-from xformer.objectives.candidates import Candidates, CandidateSampler
+from xformer.objectives.candidates import Candidates
 from xformer.objectives.loss import Loss
 from xformer.objectives.masking import choose, hide
-from xformer.packed import Packed, pack
+from xformer.packed import Packed, pack_flat
 from xformer.run_config import MaskingConfig
 
 
 @dataclass(frozen=True)
 class MaskedBatch:
-    """A batch with hidden tokens.
+    """A batch with hidden tokens, or a process's share of one.
 
     Attributes:
         inputs: what the model is shown.
         selected: (S,) int64, the rows to predict at.
         targets: (S,) int64, the ids that were there.
         language: (S,) the language of each target, on the host.
+        n_hidden: hidden tokens of all shares; None where this is all.
         candidates: the pieces that targets are told from; None for the whole vocabulary.
+        places: (S,) int64, where each target stands among the candidates.
     """
 
     inputs: Packed
     selected: Tensor
     targets: Tensor
     language: NDArray[np.int64]
+    n_hidden: int | None = None
     candidates: Candidates | None = None
+    places: Tensor | None = None
 
     def to(self, device: torch.device | str) -> MaskedBatch:
         """The same batch on another device."""
-        selected, targets = self.selected.to(device), self.targets.to(device)
-        candidates = self.candidates and self.candidates.to(device)
-        return MaskedBatch(self.inputs.to(device), selected, targets, self.language, candidates)
+        return replace(
+            self,
+            inputs=self.inputs.to(device),
+            selected=self.selected.to(device),
+            targets=self.targets.to(device),
+            candidates=self.candidates and self.candidates.to(device),
+            places=None if self.places is None else self.places.to(device),
+        )
 
-    def among(self, sampler: CandidateSampler, rng: np.random.Generator) -> MaskedBatch:
-        """The same batch, on the host, with candidates."""
-        return replace(self, candidates=sampler.draw(self.targets.numpy(), rng))
+    def among(self, candidates: Candidates) -> MaskedBatch:
+        """The same batch, its targets told from candidates, which have them all."""
+        return replace(self, candidates=candidates, places=torch.searchsorted(candidates.ids, self.targets))
 
 
 def masked_lm_batch(
-    sequences: Sequence[NDArray[np.int32]],
+    tokens: NDArray[np.integer],
+    lengths: NDArray[np.integer],
     languages: NDArray[np.integer],
+    keys: Bits,
     masking: MaskingConfig,
     starts_word: NDArray[np.bool_],
-    rng: np.random.Generator,
 ) -> MaskedBatch:
     """Pack sequences and hide some of their tokens.
 
     Args:
-        sequences: B sequences of ids.
+        tokens: (T,) ids of B sequences, end to end.
+        lengths: (B,) of the sequences.
         languages: (B,) the language of each.
+        keys: (B,) what chance in each sequence depends on (`xformer.data.chance`).
         masking: which tokens, and behind what.
         starts_word: (V,) whether a token begins a word.
-        rng: the source of chance.
     """
-    per_token = [np.full(len(ids), language) for ids, language in zip(sequences, languages, strict=True)]
-    return hide_tokens(pack(sequences), per_token, masking, starts_word, rng)
+    batch = pack_flat(tokens, lengths)
+    order = batch.order.numpy()
+    per_token = np.repeat(languages[order], batch.lengths)
+    return hide_tokens(batch, per_token, keys[order], masking, starts_word)
 
 
 def hide_tokens(
     batch: Packed,
-    languages: Sequence[NDArray[np.integer]],
+    languages: NDArray[np.integer],
+    keys: Bits,
     masking: MaskingConfig,
     starts_word: NDArray[np.bool_],
-    rng: np.random.Generator,
 ) -> MaskedBatch:
     """Hide tokens of a packed batch.
 
     Args:
         batch: B packed sequences.
-        languages: B arrays, in the order before packing: the language of each token.
+        languages: (T,) the language of each token.
+        keys: (B,) what chance in each packed sequence depends on.
         masking: which tokens, and behind what.
         starts_word: (V,) whether a token begins a word.
-        rng: the source of chance.
     """
     tokens, positions = batch.tokens.numpy(), batch.positions.numpy()
-    selected = choose(tokens, positions, masking, starts_word, rng)
-    shown = hide(tokens, selected, masking, len(starts_word), rng)
-    language = np.concatenate([languages[row] for row in batch.order.tolist()] or [np.zeros(0)])
+    chance = fold(np.repeat(keys, batch.lengths), positions)
+    selected = choose(tokens, positions, chance, masking, starts_word)
+    shown = hide(tokens, selected, chance, masking, len(starts_word))
     return MaskedBatch(
         inputs=batch.with_tokens(torch.from_numpy(shown)),
         selected=torch.from_numpy(selected),
         targets=torch.from_numpy(tokens[selected]),
-        language=language[selected].astype(np.int64),
+        language=languages[selected].astype(np.int64),
     )
 
 
@@ -107,13 +120,15 @@ def masked_lm_loss(model: MultilingualModel, stream: Tensor, batch: MaskedBatch)
     Args:
         model: whose head predicts.
         stream: (T, C), the batch's residual stream after the last block.
-        batch: what was hidden.
+        batch: what was hidden. Of a share, the loss is its part of that of all: their sum is the mean.
     """
     hidden = model.encoder.final_norm(stream.index_select(0, batch.selected))
     embedding, among = model.encoder.embeddings.tok_embeddings, batch.candidates
-    if among is None:
+    if among is None or batch.places is None:
         value, items = model.masked_lm.loss(hidden, embedding, batch.targets)
     else:
         pieces = among.ids, -among.log_chance
-        value, items = model.masked_lm.loss(hidden, embedding, among.places, pieces)
+        value, items = model.masked_lm.loss(hidden, embedding, batch.places, pieces)
+    if batch.n_hidden is not None:
+        value = value * (len(items) / max(1, batch.n_hidden))
     return Loss(value, items, batch.language)

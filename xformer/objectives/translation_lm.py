@@ -8,50 +8,47 @@ Shapes: P pairs, T tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xformer.data.chance import Bits
 from xformer.objectives.masked_lm import MaskedBatch, hide_tokens
-from xformer.packed import Packed, pack
+from xformer.packed import Packed, pack_flat
 from xformer.run_config import MaskingConfig
 from xformer.tokenizer.special import EOS_ID
 
 
 def translation_lm_batch(
-    left: Sequence[NDArray[np.int32]],
-    right: Sequence[NDArray[np.int32]],
-    left_language: NDArray[np.integer],
-    right_language: NDArray[np.integer],
+    tokens: NDArray[np.integer],
+    lengths: NDArray[np.integer],
+    languages: NDArray[np.integer],
+    keys: Bits,
     masking: MaskingConfig,
     starts_word: NDArray[np.bool_],
-    rng: np.random.Generator,
 ) -> MaskedBatch:
     """Join each pair as `left </s> right`, pack, and hide tokens of both.
 
     Args:
-        left: P sequences of ids.
-        right: their translations.
-        left_language: (P,).
-        right_language: (P,).
+        tokens: (T,) ids of the texts end to end, each left text before its translation.
+        lengths: (P, 2) of left texts and their translations.
+        languages: (P, 2) likewise.
+        keys: (P,) what chance in each pair depends on (`xformer.data.chance`).
         masking: which tokens, and behind what.
         starts_word: (V,) whether a token begins a word.
-        rng: the source of chance.
     """
-    separator = np.array([EOS_ID], dtype=np.int32)
-    joined = [np.concatenate([a, separator, b]) for a, b in zip(left, right, strict=True)]
-    languages = [
-        np.repeat([int(x), int(y)], [len(a) + 1, len(b)])
-        for a, b, x, y in zip(left, right, left_language, right_language, strict=True)
-    ]
-    batch = pack(joined)
-    masked = hide_tokens(batch, languages, masking, starts_word, rng)
-    starts = np.array([len(a) + 1 for a in left], dtype=np.int64)[batch.order.numpy()]
-    return MaskedBatch(
-        _restart_positions(masked.inputs, starts), masked.selected, masked.targets, masked.language
-    )
+    # The separator counts as the last token of the left text.
+    lengths = lengths.astype(np.int64) + np.array([1, 0])
+    joined = np.full(lengths.sum(), EOS_ID, dtype=np.int64)
+    ends = np.cumsum(lengths).reshape(-1, 2)[:, 0] - 1
+    joined[np.delete(np.arange(len(joined)), ends)] = tokens
+    batch = pack_flat(joined, lengths.sum(axis=1))
+    order = batch.order.numpy()
+    per_token = np.repeat(languages[order].ravel(), lengths[order].ravel())
+    masked = hide_tokens(batch, per_token, keys[order], masking, starts_word)
+    return replace(masked, inputs=_restart_positions(masked.inputs, lengths[order, 0]))
 
 
 def _restart_positions(batch: Packed, starts: NDArray[np.int64]) -> Packed:

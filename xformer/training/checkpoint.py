@@ -25,7 +25,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, write_sealed
+from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, verify_files, write_sealed
 from xformer.errors import InputError
 from xformer.training import checkpoint_files as files
 from xformer.training.checkpoint_files import Kind
@@ -53,7 +53,7 @@ class TrainingState:
         joined: whether the blocks have joined; a run that is made longer does not send them away again.
         joined_at: at which step, and how many seconds in.
         precision: what `auto` came to when the run began: another measurement might come to something else.
-        data_digest: of every batch so far, in order, hexadecimal.
+        data_digest: of the plan of every step so far, in order, hexadecimal.
         tally: what was counted since the last line of the log (`Tally.state`).
         lines: how many the log has up to here; None in checkpoints of versions that did not count.
         recent: loss and gradient norm of the last steps, where spikes are watched for.
@@ -328,6 +328,5 @@ def _best(folders: list[Path]) -> Checkpoint | None:
 def _open(path: Path, rank: int, world: int) -> Checkpoint:
     """Open a checkpoint; of its files, compare those that fall to process `rank` with their hashes."""
     contents = read_sealed(path / _STATE, _Contents)
-    for number, file in enumerate(contents.files):
-        file.verify(path, content=number % world == rank)
+    verify_files(path, contents.files, rank, world)
     return Checkpoint(path, contents.state)

@@ -50,7 +50,7 @@ def compare_runs(one: RunDirectory, other: RunDirectory) -> tuple[Comparison, ..
     lines = [{name: _without(line, CLOCK) for name, line in log.items()} for log in logs]
     return (
         _compare("prepared data", "files", [_prepared(run) for run in runs]),
-        _compare("data order", "values: steps, tokens, digest of all batches", data),
+        _compare("data order", "values: steps, tokens, digest of all plans", data),
         _compare("weights", f"tensors, {_size(weights[0]):,} bytes", weights),
         _compare("optimizer", f"tensors, {_size(optimizers[0]):,} bytes", optimizers),
         _compare("random state", "generator state(s)", chance),

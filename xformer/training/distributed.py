@@ -65,10 +65,10 @@ class Processes:
         return tuple(tensor.tolist())
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes; the argument is left as it was."""
-        total = tensor.detach().clone()
+        """The sum over all processes, on the tensor's device; the argument is left as it was."""
+        total = tensor.detach().to(self.device, copy=True)
         dist.all_reduce(total)
-        return total
+        return total.to(tensor.device)
 
     def any(self, here: bool) -> bool:
         """Whether it is so in any process."""

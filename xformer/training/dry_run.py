@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.model import MultilingualModel
 from xformer.progress import Progress
@@ -158,10 +159,11 @@ def forecast(
     """
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     data = _Data.of(run, config)
-    model = build_model(config, data.train).to(device)
+    counts = count_tokens(data.train)
+    model = build_model(config, counts).to(device)
     optimizer = make_optimizer(model, config.optimizer)
     precision = choose_precision(config.training.precision, device, config.model.d_model)
-    batches = StepBatches(data.train, config, data.starts_word)
+    batches = StepBatches(data.train, config, data.starts_word, counts=counts)
     held_out = HeldOut.of(data.dev, config, data.starts_word, precision) if data.dev else None
     bag_share = config.training.bag_share if batches.aligns else 0.0
     shares: list[tuple[Literal["bag", "full"], float]] = [("bag", bag_share), ("full", 1.0 - bag_share)]
@@ -268,7 +270,7 @@ def _stage(
     examples = [batches.make(step, bag=name == "bag") for step in range(ENOUGH)]
     passes = [passes_of(batch, depth) for batch in examples]
     flops = np.mean([3 * sum(one.forward_flops(config.model) for one in step) for step in passes])
-    tokens = np.mean([batch.n_tokens for batch in examples])
+    tokens = np.mean([batch.plan.n_tokens for batch in examples])
     kept = [sum(one.activation_bytes(config.model, precision) for one in step) for step in passes]
     span = Span.of(config.training)
     if span.steps is not None:

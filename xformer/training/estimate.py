@@ -168,7 +168,7 @@ def passes_of(batch: StepBatch, n_layers: int | None = None) -> tuple[Pass, ...]
     """The passes of a step; what autograd keeps of them is in memory together.
 
     Args:
-        batch: what is learned from.
+        batch: what a process computes.
         n_layers: how many blocks are run, but for the alignment of the bag, which runs none.
     """
     passes = [
@@ -178,13 +178,14 @@ def passes_of(batch: StepBatch, n_layers: int | None = None) -> tuple[Pass, ...]
             candidates=None if part.candidates is None else len(part.candidates.ids),
             n_layers=n_layers,
         )
-        for part in (batch.masked_lm, batch.translation_lm)
-        if part is not None
+        for part in batch.masked.values()
     ]
-    # Pairs that go through the blocks are aligned before them as well.
-    for pairs, depth in ((batch.alignment, n_layers), (batch.alignment, 0), (batch.bag_alignment, 0)):
-        if pairs is not None:
-            passes.append(Pass(pairs.inputs.lengths, pairs=len(pairs.group), n_layers=depth))
+    for name, pairs in batch.pairs.items():
+        # Pairs that go through the blocks are aligned before them as well.
+        for depth in (n_layers, 0) if name == "alignment" else (0,):
+            # Of P pairs, a process has the rows of its own p: p times P cosines.
+            seen = round((len(pairs.group) * len(pairs.group_of_all)) ** 0.5)
+            passes.append(Pass(pairs.inputs.lengths, pairs=seen, n_layers=depth))
     return tuple(passes)
 
 

@@ -19,7 +19,6 @@ from xformer.errors import InputError
 from xformer.model import MultilingualModel
 from xformer.run_config import ObjectivesConfig, RunConfig
 from xformer.training.batches import StepBatch, StepBatches
-from xformer.training.partition import share_of
 from xformer.training.precision import autocast
 from xformer.training.step_losses import StepLosses
 
@@ -78,7 +77,7 @@ class HeldOut:
         model.eval()
         device = next(model.parameters()).device
         with autocast(self.precision, device):
-            loss, _ = StepLosses(model, self.objectives)(share_of(self.batch, 0, 1).to(device), n_layers)
+            loss, _ = StepLosses(model, self.objectives)(self.batch.to(device), n_layers)
         model.train(training)
         return float(loss) if bool(torch.isfinite(loss)) else None
 

@@ -9,10 +9,11 @@ Shapes: none here; batches carry their own.
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +25,6 @@ from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.files import atomic_write
 from xformer.model import MultilingualModel
-from xformer.objectives import Loss
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
 from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
@@ -32,12 +32,11 @@ from xformer.training.checkpoint import CheckpointError, TrainingState, save_che
 from xformer.training.memory import give_back_memory
 from xformer.training.metrics import MetricsLog, Tally
 from xformer.training.optimizer import AdamWithTables, clip_gradients, set_learning_rates
-from xformer.training.partition import share_of
 from xformer.training.precision import autocast
 from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span, group_factors
 from xformer.training.spikes import SpikeWatch
-from xformer.training.step_losses import StepLosses
+from xformer.training.step_losses import StepLosses, StepSums
 from xformer.training.trackers import Trackers
 
 if TYPE_CHECKING:
@@ -157,26 +156,31 @@ def train(
             factors = group_factors(share, joins, config.optimizer)
             set_learning_rates(training.optimizer, factors)
             bag = share < joins
-            batch = batches.take(state.step, bag=bag)
-            data_digest = batch.digest(state.data_digest)
+            batch, depth = batches.take(state.step, bag=bag), 0 if bag else None
+            data_digest = batch.plan.digest(state.data_digest)
             training.optimizer.zero_grad(set_to_none=True)
             if team is None:
                 with autocast(training.precision, device):
-                    loss, losses = step_losses(share_of(batch, 0, 1).to(device), 0 if bag else None)
+                    loss, losses = step_losses(batch.to(device), depth)
                 loss.backward()
             else:
-                losses, loss = team.backward(batch, state.step, 0 if bag else None, training.precision)
-            norm = clip_gradients(training.optimizer, config.optimizer.clip)
-            finite, spike = bool(torch.isfinite(loss) & torch.isfinite(norm)), None
+                hidden = team.sum(torch.from_numpy(training.batches.hidden(batch)))
+                batch = training.batches.complete(batch, hidden.numpy())
+                loss, losses = team.backward(batch, depth, training.precision)
+            norm = float(clip_gradients(training.optimizer, config.optimizer.clip))
+            sums = StepSums.of(loss, losses, len(training.shards.languages))
+            if team is not None:
+                sums = sums.added_up(team.sum)
+            finite, spike = math.isfinite(sums.total) and math.isfinite(norm), None
             if not (bag or state.joined):
                 spikes.forget()
             if not finite:
-                progress.say(_bad_step(training, batch, state, losses, float(norm)))
-            elif spike := spikes.check(loss.item(), norm.item()):
+                progress.say(_bad_step(training, batch, state, sums, norm))
+            elif spike := spikes.check(sums.total, norm):
                 progress.say(f"step {state.step}: left out, a spike: {spike}")
             else:
                 training.optimizer.step()
-                tally.add(losses, batch, float(norm))
+                tally.add(sums, batch.plan, norm)
             now = time.monotonic()
             elapsed = state.elapsed + now - start
             since_saved = now - saved
@@ -186,7 +190,7 @@ def train(
                 state,
                 step=state.step + 1,
                 elapsed=elapsed,
-                tokens=state.tokens + batch.n_tokens,
+                tokens=state.tokens + batch.plan.n_tokens,
                 skipped=state.skipped + (not finite),
                 skipped_in_a_row=0 if finite else state.skipped_in_a_row + 1,
                 spikes=state.spikes + (spike is not None),
@@ -251,19 +255,23 @@ def _show(progress: Progress, span: Span, state: TrainingState, rate: float, tal
 
 
 def _bad_step(
-    training: Training, batch: StepBatch, state: TrainingState, losses: dict[str, Loss], norm: float
+    training: Training, batch: StepBatch, state: TrainingState, losses: StepSums, norm: float
 ) -> str:
     """Save the batch of a step that is not finite, and say so; or stop, as set, or where it is hopeless.
+
+    Of many processes each saves its part.
 
     Raises:
         InputError: the run is to stop.
     """
-    path = training.run.bad_batch
-    with atomic_write(path, "wb") as file:
-        file.write(save({k: v.cpu().contiguous() for k, v in batch.tensors().items()}))
-    values = ", ".join(f"{name} {loss.value.item():g}" for name, loss in losses.items())
+    team = training.team
+    path = training.run.bad_batch if team is None else team.bad_batch
+    with nullcontext() if team is None else team.all_or_none(), atomic_write(path, "wb") as file:
+        file.write(save({k: v.contiguous() for k, v in batch.tensors().items()}))
+    values = ", ".join(f"{name} {value:g}" for name, value in losses.values.items())
     what = f"loss or gradient is not finite ({values}; gradient norm {norm:g})"
-    advice = f"The batch is in {path}. Begin a new run with a lower optimizer.lr"
+    where = f"The batch is in {path}" + ("" if team is None else ", and each process's part beside it")
+    advice = f"{where}. Begin a new run with a lower optimizer.lr"
     if training.config.training.non_finite == "stop":
         raise InputError(
             f"step {state.step}: {what}. {advice}, or go on without this step with training.non_finite=skip"

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from xformer.errors import InputError
 from xformer.files import atomic_write
-from xformer.objectives import Loss
-from xformer.training.batches import StepBatch
+from xformer.training.step_losses import StepSums
+from xformer.training.step_plan import StepPlan
 from xformer.training.trackers import Trackers
 
 FIELDS = ("step", "elapsed", "tokens", "tokens_per_s", "stage", "loss", "languages")
@@ -64,19 +64,15 @@ class Tally:
         state = {name: tuple(map(float, array)) for name, array in arrays.items()}
         return state | {"norm": (self.norm,)}
 
-    def add(self, losses: dict[str, Loss], batch: StepBatch, norm: float) -> None:
+    def add(self, losses: StepSums, plan: StepPlan, norm: float) -> None:
         """Count one step."""
         self.norm = norm
-        self._asked += batch.asked_by_language
-        self._texts += batch.texts_by_language
-        self._tokens += batch.tokens_by_language
-        size = len(self._languages)
-        for name, loss in losses.items():
-            items = loss.items.double().cpu().numpy()
-            sums = np.bincount(loss.language, weights=items, minlength=size)
-            counts = np.bincount(loss.language, minlength=size)
-            self._sums[name] = self._sums.get(name, np.zeros(size)) + sums
-            self._counts[name] = self._counts.get(name, np.zeros(size, dtype=np.int64)) + counts
+        self._asked += plan.asked_by_language
+        self._texts += plan.texts_by_language
+        self._tokens += plan.tokens_by_language
+        for name, (sums, counts) in losses.by_language.items():
+            self._sums[name] = self._sums.get(name, 0.0) + sums
+            self._counts[name] = self._counts.get(name, 0) + counts
 
     def means(self) -> dict[str, float]:
         """Each objective's mean loss, in nats an item."""

@@ -71,19 +71,34 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokeniz
     return tokenizer
 
 
-def open_shards(run: RunDirectory, split: str, tokenizer: Tokenizer, verify: bool = True) -> TokenShards:
-    """The shards of a split.
+def open_tokenizer(run: RunDirectory) -> Tokenizer:
+    """The tokenizer that was prepared.
+
+    Raises:
+        InputError: it is missing, or damaged.
+    """
+    try:
+        return Tokenizer.load(run.tokenizer)
+    except TokenizerError as error:
+        raise InputError(str(error)) from error
+
+
+def open_shards(
+    run: RunDirectory, split: str, tokenizer: Tokenizer, rank: int = 0, world: int = 1
+) -> TokenShards:
+    """The shards of a split, every byte compared with its hash.
 
     Args:
         run: where they lie.
         split: `train`, `dev` or `test`.
         tokenizer: what they were encoded with.
-        verify: compare every byte with its hash; otherwise sizes only.
+        rank: this process's number, where many open them together and each compares a share.
+        world: how many they are.
 
     Raises:
         InputError: they are missing, damaged, or another tokenizer's.
     """
-    return TokenShards.open(run.shards(split), fingerprint=tokenizer.fingerprint(), verify=verify)
+    return TokenShards.open(run.shards(split), fingerprint=tokenizer.fingerprint(), rank=rank, world=world)
 
 
 def _corpus(run: RunDirectory, config: DataConfig, progress: Progress) -> Corpus:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
 from xformer.data.counts import count_tokens
@@ -39,7 +40,7 @@ from xformer.training.model_card import write_model_card
 from xformer.training.optimizer import make_optimizer
 from xformer.training.plots import plot_losses
 from xformer.training.precision import choose_precision
-from xformer.training.prepare import open_shards, prepare
+from xformer.training.prepare import open_shards, open_tokenizer, prepare
 from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span
 from xformer.training.start import start_from_counts
@@ -140,24 +141,29 @@ def _pretrain(
 ) -> bool:
     """Prepare, build, resume, train; whether the run is complete."""
     writes = processes is None or processes.is_first
+    rank, world = (0, 1) if processes is None else (processes.rank, processes.world)
     # Where one process cannot go on, none does.
     all_or_none = nullcontext if processes is None else processes.all_or_none
     keep_freed_memory()
     with all_or_none():
-        tokenizer = prepare(run, config, progress)
-        shards = open_shards(run, "train", tokenizer, verify=writes)
+        # Of many processes the first has prepared it.
+        tokenizer = prepare(run, config, progress) if processes is None else open_tokenizer(run)
+        shards = open_shards(run, "train", tokenizer, rank, world)
     progress.say(
         f"data: {len(shards):,} texts, {int(np.sum(shards.n_tokens)):,} tokens,"
         f" {len(shards.languages)} languages"
     )
-    model, team = build_model(config, shards), None
+    counts = count_tokens(shards, rank=rank, world=world)
+    if processes is not None:
+        counts = processes.sum(torch.from_numpy(counts)).numpy()
+    model, team = build_model(config, counts), None
     sharded = processes is not None and config.training.sharding == "full"
     if not sharded:  # else each process moves its part, once it has it
         model.to(device)
     if processes is not None:
         from xformer.training.team import Team
 
-        team = Team(processes, model, config, run.checkpoints)
+        team = Team(processes, model, config, run)
     optimizer = make_optimizer(model, config.optimizer)
     checkpoint = newest_checkpoint(run.checkpoints, processes)
     state = TrainingState()
@@ -177,7 +183,7 @@ def _pretrain(
     if processes is not None:
         precision = "bf16" if processes.agree(precision == "bf16")[0] else "fp32"
     with all_or_none():
-        dev = open_shards(run, "dev", tokenizer, verify=writes)
+        dev = open_shards(run, "dev", tokenizer, rank, world)
         held_out = HeldOut.of(dev, config, tokenizer.starts_word(), precision)
     if sharded and watching is not None:
         progress.say("panel: none, since it needs a process that holds the whole model (training.sharding)")
@@ -193,7 +199,7 @@ def _pretrain(
         config=config,
         model=model,
         optimizer=optimizer,
-        batches=StepBatches(shards, config, tokenizer.starts_word()),
+        batches=StepBatches(shards, config, tokenizer.starts_word(), rank, world, counts),
         shards=shards,
         precision=precision,
         held_out=held_out_loss,
@@ -247,11 +253,15 @@ def _describe(run: RunDirectory, progress: Progress) -> None:
     write_model_card(run)
 
 
-def build_model(config: RunConfig, shards: TokenShards) -> MultilingualModel:
-    """A model with its first weights: seeded, and what can be counted in the training split."""
+def build_model(config: RunConfig, counts: NDArray[np.int64]) -> MultilingualModel:
+    """A model with its first weights: seeded, and what can be counted in the training split.
+
+    Args:
+        config: the run's settings.
+        counts: (L, V) how often each token occurs in each language (`count_tokens`).
+    """
     torch.manual_seed(config.training.seed)
     model = MultilingualModel(config.model, config.objectives.pooling)
-    counts = count_tokens(shards)
     rows = config.model.vocab_size - counts.shape[1]  # beyond the tokenizer's pieces
     start_from_counts(model, np.pad(counts, ((0, 0), (0, rows))))
     return model

@@ -97,6 +97,10 @@ class RunDirectory:
         """The batch whose loss was not finite."""
         return self.path / "bad-batch.safetensors"
 
+    def bad_part(self, rank: int, world: int) -> Path:
+        """One process's part of it, of many."""
+        return self.path / f"bad-batch-{rank + 1:05d}-of-{world:05d}.safetensors"
+
     @property
     def bag(self) -> Path:
         """The bag-of-subwords baseline."""
@@ -136,7 +140,8 @@ class RunDirectory:
         splits = [self.shards(split) for split in ("train", "dev", "test")]
         made = (*begun, self.bad_batch, self.loss_plot, *splits)
         names = [(path.parent, re.escape(path.name)) for path in made]
-        for folder, name in (*names, (self.checkpoints, r"step-\d{8,}")):
+        parts = (self.path, r"bad-batch-\d{5}-of-\d{5}\.safetensors")
+        for folder, name in (*names, parts, (self.checkpoints, r"step-\d{8,}")):
             # With the letters that `tempfile` puts after it, and nothing else: editors hide files, too.
             temporary = re.compile(rf"\.{name}\.([a-z0-9_]{{8}}(\.partial)?|removed)")
             for leftover in folder.iterdir() if folder.is_dir() else ():

@@ -4,26 +4,29 @@ A process's loss is the sum over its own items, divided by the number of all pro
 loss is the sum of the processes' losses, and its gradient the sum of their gradients: what one process would
 have computed from the whole batch, up to rounding. One that trains alone has the whole step as its share.
 
-The masked objectives need nothing of the others but that number, which each process knows from the step's
-batch. In the alignment a text must find its translation among all the step's: the vectors of all processes
-are gathered, and the gradient of each vector comes back to where it was made.
+The masked objectives need nothing of the others but that number, which is in the batch. In the alignment a
+text must find its translation among all the step's: the vectors of all processes are gathered, and the
+gradient of each vector comes back to where it was made.
 
-Shapes: T tokens, C d_model, P pairs, D width of a sentence's vector.
+Shapes: P pairs, p of this process, D width of a sentence's vector, L languages.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xformer.model import MultilingualModel
-from xformer.objectives import Loss, cosines_of, masked_lm_loss, ranking_losses
+from xformer.objectives import AlignmentBatch, Loss, cosines_of, masked_lm_loss, ranking_losses
 from xformer.run_config import ObjectivesConfig
+from xformer.training.batches import StepBatch
 from xformer.training.gather import gather_rows
-from xformer.training.partition import MaskedShare, PairsShare, StepShare
 
 
 class StepLosses(nn.Module):
@@ -48,74 +51,61 @@ class StepLosses(nn.Module):
         self.model = model
         self._objectives, self._group = objectives, group
 
-    def forward(self, share: StepShare, n_layers: int | None) -> tuple[Tensor, dict[str, Loss]]:
+    def forward(self, batch: StepBatch, n_layers: int | None) -> tuple[Tensor, dict[str, Loss]]:
         """This process's part of the weighted sum that is descended, and of each objective.
 
         Pairs are aligned after the blocks, and before them, where the model is a bag of subwords; and their
         vectors after the blocks are held near those before.
 
         Args:
-            share: on the model's device.
+            batch: on the model's device.
             n_layers: how many blocks to run; None for all.
 
         Returns:
             A scalar, which alone has a gradient; each objective's loss by name, of this process's items.
         """
-        losses = {}
-        masked = {"masked_lm": share.masked_lm, "translation_lm": share.translation_lm}
-        gaps = {name: part for name, part in masked.items() if part is not None}
-        pairs = [] if share.alignment is None else [share.alignment]
-        batches = [part.batch.inputs for part in gaps.values()] + [its.batch.inputs for its in pairs]
+        losses: dict[str, Loss] = {}
+        through = [pairs for name, pairs in batch.pairs.items() if name == "alignment"]
+        batches = [part.inputs for part in batch.masked.values()] + [pairs.inputs for pairs in through]
         streams = self.model.residual_streams(batches, n_layers=n_layers)
-        for (name, part), (_, after) in zip(gaps.items(), streams, strict=False):
-            losses[name] = self._masked_loss(after, part)
-        for its, both in zip(pairs, streams[len(gaps) :], strict=True):
-            before, after = (self._vectors(stream, its) for stream in both)
-            losses["alignment"] = self._alignment_loss(after, its)
-            losses["bag_alignment"] = self._alignment_loss(before, its)
+        for (name, part), (_, after) in zip(batch.masked.items(), streams, strict=False):
+            losses[name] = masked_lm_loss(self.model, after, part)
+        for pairs, both in zip(through, streams[len(batch.masked) :], strict=True):
+            before, after = (self._vectors(stream, pairs) for stream in both)
+            losses["alignment"] = self._alignment_loss(after, pairs)
+            losses["bag_alignment"] = self._alignment_loss(before, pairs)
             if self._objectives.distillation_weight:
-                losses["distillation"] = self._distillation_loss(before.detach(), after, its)
-        if (bag := share.bag_alignment) is not None:
-            vectors = self._vectors(self.model.encoder.embed(bag.batch.inputs), bag)
+                losses["distillation"] = self._distillation_loss(before.detach(), after, pairs)
+        if (bag := batch.pairs.get("bag_alignment")) is not None:
+            vectors = self._vectors(self.model.encoder.embed(bag.inputs), bag)
             losses["bag_alignment"] = self._alignment_loss(vectors, bag)
         total = total_loss(losses, self._objectives)
         return total, {name: replace(loss, value=loss.value.detach()) for name, loss in losses.items()}
 
-    def _masked_loss(self, stream: Tensor, share: MaskedShare) -> Loss:
-        loss = masked_lm_loss(self.model, stream, share.batch)
-        part = len(share.batch.language) / sum(share.sizes)
-        return replace(loss, value=loss.value * part)
+    def _vectors(self, stream: Tensor, pairs: AlignmentBatch) -> Tensor:
+        """(2p, D): first the left texts', then their translations'."""
+        return pairs.inputs.unsort(self.model.pool(stream, pairs.inputs))
 
-    def _vectors(self, stream: Tensor, share: PairsShare) -> Tensor:
-        """(2P, D): first the left texts', then their translations'."""
-        inputs = share.batch.inputs
-        return inputs.unsort(self.model.pool(stream, inputs))
-
-    def _alignment_loss(self, vectors: Tensor, share: PairsShare) -> Loss:
+    def _alignment_loss(self, vectors: Tensor, pairs: AlignmentBatch) -> Loss:
         left, right = vectors.chunk(2)
-        sides = gather_rows(torch.stack([left, right], dim=1), share.sizes, self._group)
+        sides = gather_rows(torch.stack([left, right], dim=1), pairs.sizes, self._group)
         all_left, all_right = sides.unbind(1)
         there = cosines_of(left, all_right)
-        back = there.T if len(share.sizes) == 1 else cosines_of(right, all_left)
+        back = there.T if len(pairs.sizes) == 1 else cosines_of(right, all_left)
         scale, margin = self._objectives.scale, self._objectives.margin
         items = torch.cat(
             [
                 ranking_losses(
-                    direction,
-                    share.batch.group,
-                    share.group_of_all,
-                    first=share.first,
-                    scale=scale,
-                    margin=margin,
+                    direction, pairs.group, pairs.group_of_all, first=pairs.first, scale=scale, margin=margin
                 )
                 for direction in (there, back)
             ]
         )
-        return Loss(items.sum() / (2 * sum(share.sizes)), items.detach(), share.batch.language)
+        return Loss(items.sum() / (2 * len(pairs.group_of_all)), items.detach(), pairs.language)
 
-    def _distillation_loss(self, teacher: Tensor, student: Tensor, share: PairsShare) -> Loss:
+    def _distillation_loss(self, teacher: Tensor, student: Tensor, pairs: AlignmentBatch) -> Loss:
         apart = 1.0 - (teacher * student).sum(dim=-1)
-        return Loss(apart.sum() / (2 * sum(share.sizes)), apart.detach(), share.batch.language)
+        return Loss(apart.sum() / (2 * len(pairs.group_of_all)), apart.detach(), pairs.language)
 
 
 def total_loss(losses: dict[str, Loss], objectives: ObjectivesConfig) -> Tensor:
@@ -128,3 +118,50 @@ def total_loss(losses: dict[str, Loss], objectives: ObjectivesConfig) -> Tensor:
         "distillation": objectives.distillation_weight,
     }
     return torch.stack([weights[name] * loss.value for name, loss in losses.items()]).sum()
+
+
+@dataclass(frozen=True)
+class StepSums:
+    """What is written down of a step's losses. Those of all processes add up to the step's.
+
+    Attributes:
+        total: the weighted sum that was descended.
+        names: of the objectives.
+        table: (objectives, 1 + 2L) fp64: the loss; the sum of its items' losses in each language; how many
+            these were.
+    """
+
+    total: float
+    names: tuple[str, ...]
+    table: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, total: Tensor, losses: dict[str, Loss], n_languages: int) -> StepSums:
+        """Count what `StepLosses` gave; this waits for the device."""
+        rows = []
+        for loss in losses.values():
+            items = loss.items.double().cpu().numpy()
+            sums = np.bincount(loss.language, weights=items, minlength=n_languages)
+            counts = np.bincount(loss.language, minlength=n_languages)
+            rows.append(np.concatenate([[float(loss.value)], sums, counts]))
+        return cls(float(total.detach()), tuple(losses), np.stack(rows))
+
+    def added_up(self, over_processes: Callable[[Tensor], Tensor]) -> StepSums:
+        """The sums of all processes, each of which calls this.
+
+        Args:
+            over_processes: the sum of a tensor over processes.
+        """
+        added = over_processes(torch.from_numpy(np.append(self.table, self.total))).numpy()
+        return StepSums(float(added[-1]), self.names, added[:-1].reshape(self.table.shape))
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Each objective's loss."""
+        return dict(zip(self.names, self.table[:, 0].tolist(), strict=True))
+
+    @property
+    def by_language(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
+        """For each objective its items' losses, added up, and their number, both (L,)."""
+        sums, counts = np.split(self.table[:, 1:], 2, axis=1)
+        return dict(zip(self.names, zip(sums, counts.astype(np.int64), strict=True), strict=True))

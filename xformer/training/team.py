@@ -5,6 +5,7 @@ Shapes: none here; batches carry their own.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
@@ -19,9 +20,8 @@ from xformer.run_config import RunConfig
 from xformer.training.batches import StepBatch
 from xformer.training.checkpoint import TrainingState, save_checkpoint
 from xformer.training.distributed import Processes, distribute
-from xformer.training.gather import gather_rows
-from xformer.training.partition import share_of
 from xformer.training.precision import autocast
+from xformer.training.run_directory import RunDirectory
 from xformer.training.step_losses import StepLosses
 
 
@@ -33,7 +33,7 @@ class Team:
     """
 
     def __init__(
-        self, processes: Processes, model: MultilingualModel, config: RunConfig, checkpoints: Path
+        self, processes: Processes, model: MultilingualModel, config: RunConfig, run: RunDirectory
     ) -> None:
         """Share a model out; an optimizer is to be made afterwards, of what is left of it here.
 
@@ -41,10 +41,10 @@ class Team:
             processes: who they are.
             model: the same in all: with DDP on this process's device, with FSDP2 still on the host.
             config: the run's settings.
-            checkpoints: the run's, seen by all.
+            run: seen by all.
         """
         self._processes, self._seed = processes, config.training.seed
-        self._model, self._checkpoints = model, checkpoints
+        self._model, self._run = model, run
         losses = StepLosses(model, config.objectives, processes.gathering)
         self._sharded = config.training.sharding == "full"
         self._module = distribute(losses, config.training.sharding, processes)
@@ -53,6 +53,11 @@ class Team:
     def is_first(self) -> bool:
         """Whether this is the process that writes files and speaks."""
         return self._processes.is_first
+
+    @property
+    def bad_batch(self) -> Path:
+        """Where this process saves its part of a step that is not finite."""
+        return self._run.bad_part(self._processes.rank, self._processes.world)
 
     @property
     def saves(self) -> bool:
@@ -66,7 +71,7 @@ class Team:
             CheckpointError: it cannot be written; in all of them.
         """
         writers = self._processes if self._sharded else None
-        save_checkpoint(self._checkpoints, self._model, optimizer, state, keep, writers)
+        save_checkpoint(self._run.checkpoints, self._model, optimizer, state, keep, writers)
 
     @torch.no_grad()
     def total_loss(
@@ -85,12 +90,16 @@ class Team:
         training = module.training
         module.eval()
         with autocast(precision, device):
-            total, _ = module(share_of(batch, 0, 1).to(device), n_layers)
+            total, _ = module(batch.to(device), n_layers)
         module.train(training)
         # Only a backward pass puts away what the forward pass has brought together.
         assert isinstance(module, FSDPModule)
         module.reshard()
         return total
+
+    def all_or_none(self) -> AbstractContextManager[None]:
+        """Run a block in which files may fail; where it fails in one process, it does in all."""
+        return self._processes.all_or_none()
 
     def any(self, here: bool) -> bool:
         """Whether it is so in any process."""
@@ -100,37 +109,28 @@ class Team:
         """The numbers that process 0 has."""
         return self._processes.agree(*numbers)
 
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes."""
+        return self._processes.sum(tensor)
+
     def backward(
-        self, batch: StepBatch, step: int, n_layers: int | None, precision: Literal["fp32", "bf16"]
-    ) -> tuple[dict[str, Loss], Tensor]:
+        self, batch: StepBatch, n_layers: int | None, precision: Literal["fp32", "bf16"]
+    ) -> tuple[Tensor, dict[str, Loss]]:
         """Compute this process's share of a step; every process then has the gradient of the whole.
 
         Args:
-            batch: the whole step's, on the host.
-            step: its number.
+            batch: this process's, complete, on the host.
             n_layers: how many blocks to run; None for all.
             precision: of the matrix products.
 
         Returns:
-            Each objective's loss over all processes, and the weighted sum; none with a gradient.
+            What `StepLosses` gives, without a gradient: this process's part.
         """
         processes = self._processes
         # Dropout differs between processes, and is the same again in a run that was stopped.
-        seed = np.random.SeedSequence((self._seed, step, processes.rank)).generate_state(1, np.uint64)[0]
-        torch.manual_seed(int(seed) >> 1)
-        share = share_of(batch, processes.rank, processes.world).to(processes.device)
+        place = self._seed, batch.plan.step, processes.rank
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]) >> 1)
         with autocast(precision, processes.device):
-            total, parts = self._module(share, n_layers)
+            total, losses = self._module(batch.to(processes.device), n_layers)
         (total * processes.world).backward()
-        sums = processes.sum(torch.stack([total.detach(), *(loss.value for loss in parts.values())]))
-        losses = {}
-        for (name, loss), value in zip(parts.items(), sums[1:], strict=True):
-            # Once the blocks have joined, the bag's loss is of the pairs that go through them; and what is
-            # distilled are theirs.
-            part = getattr(share, name, None) or share.alignment
-            assert part is not None
-            # Of a pair each text is an item.
-            sizes = tuple(size * len(loss.items) // part.sizes[processes.rank] for size in part.sizes)
-            gathered = gather_rows(loss.items, sizes, processes.gathering)
-            losses[name] = Loss(value, gathered, part.language_of_all)
-        return losses, sums[0]
+        return total.detach(), losses

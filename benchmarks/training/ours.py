@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -118,7 +119,7 @@ def train_ours(
     points[0] = replace(points[0], seconds=setup)
     memory.start()
     state, _ = train(training, TrainingState(precision=precision), progress, look)
-    steps, seconds = _with_blocks(run, state)
+    steps, seconds, waited = _with_blocks(run, state)
     work = _work_of_a_step(config, batches, model, state.step)
     timed = Timed(
         tuple(points),
@@ -129,7 +130,8 @@ def train_ours(
     )
     joined = f"blocks joined after {state.joined_at[1]:.0f} s" if state.joined else "blocks never joined"
     parameters = sum(p.numel() for p in model.parameters())
-    return Ours(timed, parameters, precision, seconds, f"{precision}, {joined}, {steps:,} steps with them")
+    note = f"{precision}, {joined}, {steps:,} steps with them, which waited for data {waited:.1%} of the time"
+    return Ours(timed, parameters, precision, seconds, note)
 
 
 def _examine(model: MultilingualModel, questions: Questions, dev: Questions, layers: int) -> Quality:
@@ -140,14 +142,20 @@ def _examine(model: MultilingualModel, questions: Questions, dev: Questions, lay
     return questions.examine(model, model_surprisal(model, n_layers=layers, device=questions.device), best)
 
 
-def _with_blocks(run: RunDirectory, state: TrainingState) -> tuple[int, float]:
-    """Steps in which blocks took part, and their seconds: from the first line of that stage to the last."""
+def _with_blocks(run: RunDirectory, state: TrainingState) -> tuple[int, float, float]:
+    """Steps in which blocks took part, their seconds, and what share of those they waited for data: from the
+    first line of that stage to the last.
+    """
     lines = [line for line in read_metrics(run.metrics) if line["stage"] == "full"]
     if len(lines) > 1:
         first, last = lines[0], lines[-1]
-        return last["step"] - first["step"], last["elapsed"] - first["elapsed"]
+        seconds = last["elapsed"] - first["elapsed"]
+        waits = (b["data_wait"] * (b["elapsed"] - a["elapsed"]) for a, b in pairwise(lines))
+        return last["step"] - first["step"], seconds, sum(waits) / seconds
     step, elapsed = state.joined_at
-    return (state.step - step, state.elapsed - elapsed) if state.joined else (0, 0.0)
+    if not state.joined:
+        return 0, 0.0, 0.0
+    return state.step - step, state.elapsed - elapsed, sum(line["data_wait"] for line in lines)
 
 
 def _work_of_a_step(config: RunConfig, batches: StepBatches, model: MultilingualModel, steps: int) -> Work:

@@ -218,6 +218,25 @@ def test_batches_made_ahead_are_the_same_batches(make: Callable[..., StepBatches
             assert _same(ahead.take(step, bag=only), plain.make(step, bag=only))
 
 
+def test_waiting_for_a_batch_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+
+    class Slow(StepBatches):
+        def __init__(self) -> None:
+            pass
+
+        def make(self, step: int, *, bag: bool = False) -> StepBatch:
+            nonlocal now
+            now += 3.0 * (step != 1)  # which is made while nobody waits
+            none = np.zeros(1, dtype=np.int64)
+            return StepBatch(StepPlan(step, {}, np.zeros(1), none, none), {}, {})
+
+    with BatchesAhead(Slow()) as ahead:
+        ahead.take(0)
+        assert ahead.waited == 3.0
+
+
 def test_what_goes_wrong_ahead_is_raised_when_it_is_asked_for() -> None:
     class Broken(StepBatches):
         def __init__(self) -> None:

@@ -31,7 +31,7 @@ Listening = Callable[..., Progress]
 
 def _metrics(run: RunDirectory) -> list[dict[str, Any]]:
     """The log, without the clock."""
-    timing = ("elapsed", "tokens_per_s")
+    timing = ("elapsed", "tokens_per_s", "data_wait")
     return [{k: v for k, v in line.items() if k not in timing} for line in read_metrics(run.metrics)]
 
 

@@ -11,6 +11,7 @@ Shapes: L languages, V vocabulary, P pairs, p of this process, W processes.
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -188,10 +189,13 @@ class BatchesAhead:
     """Makes the next step's batch in a second thread while this step computes.
 
     Use it as a context manager, and ask for one step after the other.
+
+    Attributes:
+        waited: seconds that whoever took batches had to wait for them, all in all.
     """
 
     def __init__(self, batches: StepBatches) -> None:
-        self._batches = batches
+        self._batches, self.waited = batches, 0.0
         self._pool = ThreadPoolExecutor(max_workers=1)
         self._coming: tuple[tuple[int, bool], Future[StepBatch]] | None = None
 
@@ -205,11 +209,12 @@ class BatchesAhead:
 
     def take(self, step: int, *, bag: bool = False) -> StepBatch:
         """What `StepBatches.make` gives, sooner."""
-        asked = (step, bag)
+        began, asked = time.monotonic(), (step, bag)
         if self._coming is not None and self._coming[0] == asked:
             batch = self._coming[1].result()
         else:
             batch = self._batches.make(step, bag=bag)
         following = self._pool.submit(self._batches.make, step + 1, bag=bag)
         self._coming = (step + 1, bag), following
+        self.waited += time.monotonic() - began
         return batch

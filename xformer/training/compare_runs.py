@@ -13,7 +13,7 @@ from xformer.training.checkpoint import Checkpoint, newest_checkpoint
 from xformer.training.metrics import read_metrics
 from xformer.training.run_directory import RunDirectory
 
-CLOCK = ("elapsed", "tokens_per_s")
+CLOCK = ("elapsed", "tokens_per_s", "data_wait")
 """Fields of a line of metrics.jsonl that tell time."""
 
 
@@ -56,7 +56,7 @@ def compare_runs(one: RunDirectory, other: RunDirectory) -> tuple[Comparison, ..
         _compare("random state", "generator state(s)", chance),
         _compare("other state", "fields, without the clock", states),
         _compare("learning rates", "lines", rates),
-        _compare("metrics.jsonl", f"lines, without {' and '.join(CLOCK)}", lines),
+        _compare("metrics.jsonl", f"lines, without {', '.join(CLOCK)}", lines),
     )
 
 

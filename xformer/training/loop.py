@@ -116,7 +116,7 @@ def train(
         table.sparse = team is None and device.type == "cpu"
     tally = Tally(training.shards.languages, state.tally)
     spikes = SpikeWatch(options.spike_factor, state.recent)
-    tally_start, tally_tokens = time.monotonic(), state.tokens
+    tally_start, tally_tokens, tally_waited = time.monotonic(), state.tokens, 0.0
     saved = logged = time.monotonic()
     last_saved = state.step
     # One process speaks for all.
@@ -205,10 +205,12 @@ def train(
                 due = now - logged >= options.log_every
             if (due or done) and tally.means():
                 rate = (state.tokens - tally_tokens) / (now - tally_start)
-                log.write(_line(state, tally, rate, factors, bag))
+                waited = (batches.waited - tally_waited) / (now - tally_start)
+                log.write(_line(state, tally, rate, waited, factors, bag))
                 _show(progress, span, state, rate, tally)
                 give_back_memory()
-                tally, tally_start, tally_tokens = Tally(training.shards.languages), now, state.tokens
+                tally, tally_start = Tally(training.shards.languages), now
+                tally_tokens, tally_waited = state.tokens, batches.waited
                 logged = now
             if training.watch is not None:
                 before = time.monotonic()
@@ -227,13 +229,14 @@ def train(
 
 
 def _line(
-    state: TrainingState, tally: Tally, rate: float, factors: dict[str, float], bag: bool
+    state: TrainingState, tally: Tally, rate: float, waited: float, factors: dict[str, float], bag: bool
 ) -> dict[str, Any]:
     return {
         "step": state.step,
         "elapsed": round(state.elapsed, 3),
         "tokens": state.tokens,
         "tokens_per_s": round(rate, 1),
+        "data_wait": round(waited, 5),
         "lr_factor": {name: round(factor, 6) for name, factor in factors.items()},
         "stage": "bag" if bag else "full",
         "gradient_norm": round(tally.norm, 5),

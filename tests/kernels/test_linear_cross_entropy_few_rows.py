@@ -53,7 +53,7 @@ def test_any_few_rows(data: st.DataObject) -> None:
         arguments["ignore_index"] = 0
         arguments["targets"] = arguments["targets"].clamp_min(0)
     grad = torch.ones(len(arguments["targets"]) if arguments["reduction"] == "none" else ())
-    # With a handful of numbers plain PyTorch is sometimes right by luck; and where a target is nearly certain,
+    # Of a handful of numbers plain PyTorch is sometimes right by luck; and where a target is nearly certain,
     # a gradient is what rounding leaves of 1 - p, times a weight or a hidden state, however small that is.
     luck = torch.finfo(torch.float32).eps * max(float(leaf.abs().max()) for leaf in leaves.values())
     for name, error in compare(linear_cross_entropy, leaves, arguments, (grad,), "torch").items():

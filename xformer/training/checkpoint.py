@@ -240,6 +240,11 @@ def half_written(folder: Path) -> list[Path]:
     return [path for path in _named(folder, _SCRATCH) if path.suffix == ".partial"]
 
 
+def unfinished(folder: Path) -> list[Path]:
+    """The folders that have a checkpoint's name and not the file that seals one; a kill leaves none."""
+    return [path for path in checkpoint_folders(folder) if not (path / _STATE).exists()]
+
+
 def _named(folder: Path, name: re.Pattern[str]) -> list[Path]:
     found = folder.iterdir() if folder.is_dir() else ()
     return [path for path in found if name.fullmatch(path.name) and path.is_dir()]

@@ -215,11 +215,13 @@ def test_when_all_are_damaged_that_is_said(two_checkpoints: Path, tmp_path: Path
     for path in folder.glob("*/model.safetensors"):
         path.write_bytes(b"")
     with (
-        pytest.warns(UserWarning, match="going back") as caught,
+        pytest.warns(UserWarning, match="before it$") as caught,
         pytest.raises(InputError, match="every checkpoint is damaged"),
     ):
         newest_checkpoint(folder)
-    assert len(caught) == 2
+    newer, oldest = (str(one.message) for one in caught)
+    assert newer.endswith("; going back to the checkpoint before it")
+    assert oldest.endswith("; there is none before it")
 
 
 def test_no_checkpoint_is_none(tmp_path: Path) -> None:

@@ -279,7 +279,8 @@ def newest_checkpoint(folder: Path, processes: Processes | None = None) -> Check
         try:
             found = _open(folder / name, rank, world)
         except InputError as error:
-            warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
+            then = "there is none before it" if name == names[-1] else "going back to the checkpoint before it"
+            warnings.warn(f"{error}; {then}", stacklevel=2)
         if not (found is None if processes is None else processes.any(found is None)):
             return found
     if names:

@@ -13,6 +13,8 @@ A checkpoint holds all that a run remembers, so a run that goes on from one cann
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 import warnings
@@ -151,7 +153,8 @@ def save_checkpoint(
     """Write a checkpoint that appears whole or not at all, then remove what need not be kept.
 
     Kept are the newest `keep`, and the one whose loss on held-out texts is the lowest. Those of later steps
-    go: they are damaged, or the run would have gone on from them.
+    go: they are damaged, or the run would have gone on from them. Where there is no room to write, those that
+    need not be kept go first, but never the newest that is whole, and it is tried once more.
 
     Args:
         folder: the run's checkpoints.
@@ -166,14 +169,23 @@ def save_checkpoint(
             fails in one process, it raises in all.
     """
     target = folder / f"step-{state.step:08d}"
-    try:
-        if processes is None:
-            _make_room(target)
-            with atomic_folder(target) as work:
-                _seal(work, state, files.write_whole(work, _contents(model, optimizer, chance=True)))
-            _prune(target, keep)
-        else:
+
+    def write() -> None:
+        if processes is not None:
             _save_together(target, model, optimizer, state, keep, processes)
+            return
+        _clear(target)
+        with atomic_folder(target) as work:
+            _seal(work, state, files.write_whole(work, _contents(model, optimizer, chance=True)))
+        _prune(target, keep)
+
+    try:
+        try:
+            write()
+        except (OSError, SafetensorError, InputError) as error:
+            if not _make_room(error, target, keep, processes):
+                raise
+            write()
     except (OSError, SafetensorError, InputError) as error:
         intact = next((path for path in checkpoint_folders(folder) if path != target), None)
         kept = f"{intact} is as it was" if intact else "there is none before it"
@@ -198,7 +210,7 @@ def _save_together(
         work = target
         with processes.all_or_none():
             if first:
-                _make_room(target)
+                _clear(target)
                 work = stack.enter_context(atomic_folder(target))
         work = target.parent / processes.tell(work.name)
         with processes.all_or_none():
@@ -232,12 +244,16 @@ def checkpoint_folders(folder: Path) -> list[Path]:
 
     What else lies there is somebody else's: a copy under another name is neither read nor removed.
     """
-    return sorted(_named(folder, _NAME), key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+    return sorted(_named(folder, _NAME), key=_step_of, reverse=True)
 
 
 def half_written(folder: Path) -> list[Path]:
     """The temporary folders of checkpoints that are being written, or were when a process was killed."""
     return [path for path in _named(folder, _SCRATCH) if path.suffix == ".partial"]
+
+
+def _step_of(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def unfinished(folder: Path) -> list[Path]:
@@ -279,7 +295,8 @@ def newest_checkpoint(folder: Path, processes: Processes | None = None) -> Check
         try:
             found = _open(folder / name, rank, world)
         except InputError as error:
-            then = "there is none before it" if name == names[-1] else "going back to the checkpoint before it"
+            last = name == names[-1]
+            then = "there is none before it" if last else "going back to the checkpoint before it"
             warnings.warn(f"{error}; {then}", stacklevel=2)
         if not (found is None if processes is None else processes.any(found is None)):
             return found
@@ -288,7 +305,7 @@ def newest_checkpoint(folder: Path, processes: Processes | None = None) -> Check
     return None
 
 
-def _make_room(target: Path) -> None:
+def _clear(target: Path) -> None:
     """Remove what a process that was killed left half-written, and what stands where `target` is to go."""
     for leftover in _named(target.parent, _SCRATCH):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -301,12 +318,42 @@ def _prune(target: Path, keep: int) -> None:
     """Remove all but the newest `keep` up to `target`, and the best."""
     folders = checkpoint_folders(target.parent)
     reached = folders[folders.index(target) :]
-    kept = set(reached[:keep])
-    if (best := _best(reached)) is not None:
-        kept.add(best.path)
-    for path in folders:
-        if path not in kept:
-            _remove(path)
+    _remove_all_but(reached[:keep], _best(reached), folders)
+
+
+def _make_room(error: Exception, target: Path, keep: int, processes: Processes | None) -> bool:
+    """Where a write failed for lack of room, remove what need not be kept; whether anything went.
+
+    All processes call this, if there are several, and are told the same.
+    """
+    # The libraries that write turn the system's error into a text of their own.
+    full = any(os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
+    if not (full if processes is None else processes.any(full)):
+        return False
+    gone = False
+    if processes is None or processes.is_first:
+        folders = checkpoint_folders(target.parent)
+        before = [path for path in folders if _step_of(path) < _step_of(target)]
+        whole = next((path for path in folders if _is_whole(path)), None)
+        kept = [*before[: keep - 1], *([whole] if whole else [])]
+        gone = _remove_all_but(kept, _best(before), folders)
+    return gone if processes is None else processes.any(gone)
+
+
+def _remove_all_but(kept: list[Path], best: Checkpoint | None, folders: list[Path]) -> bool:
+    """Remove the others of `folders`; whether there were any."""
+    others = [path for path in folders if path not in kept and (best is None or path != best.path)]
+    for path in others:
+        _remove(path)
+    return bool(others)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        _open(path, rank=0, world=1)
+    except (OSError, InputError):
+        return False
+    return True
 
 
 def _remove(path: Path) -> None:

@@ -38,6 +38,7 @@ from xformer.training.schedule import Span, group_factors
 from xformer.training.spikes import SpikeWatch
 from xformer.training.step_losses import StepLosses, StepSums
 from xformer.training.trackers import Trackers
+from xformer.training.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from xformer.training.team import Team
@@ -102,7 +103,8 @@ def train(
 
     Raises:
         InputError: a loss or gradient is not finite and the settings say to stop: the batch has been saved.
-            Or the log, or the last checkpoint, cannot be written.
+            Or the log, or the last checkpoint, cannot be written; or the run's folder is gone: where it was
+            only moved, and this process trains alone, all is saved there.
         BrokenPipeError: nobody reads on; what was done is saved.
     """
     config, device, team = training.config, next(training.model.parameters()).device, training.team
@@ -127,21 +129,36 @@ def train(
     with (
         progress.to_the_end() as unread,
         MetricsLog(training.run.metrics, state.step, trackers, expected) as log,
+        Whereabouts(training.run.path) as home,
         BatchesAhead(training.batches) as batches,
         _interruptible() as interrupted,
     ):
 
-        def save() -> TrainingState:
+        def stay() -> None:
+            """Raise if the run's folder is gone: to make its path again would hide that."""
+            if not home.gone():
+                return
+            place, gone = home.now(), f"{training.run.path}: the run's folder is gone"
+            if place is None:
+                raise InputError(f"{gone}: it was removed, or moved to another disk, while it was trained")
+            if team is not None:
+                raise InputError(f"{gone}: it was moved to {place}, which has the checkpoints up to now")
+            save(RunDirectory(place))
+            raise InputError(
+                f"{gone}: it was moved to {place}. All that was done is saved there; go on there"
+            )
+
+        def save(run: RunDirectory = training.run) -> TrainingState:
             """Write a checkpoint of now; what is in it."""
             if team is not None and not team.saves:
                 return state
+            if run == training.run:
+                stay()
             log.flush_to_disk()
             loss = training.held_out(training.model, None if state.joined else 0)
             now = replace(state, tally=tally.state(), lines=log.lines, recent=spikes.recent, held_out=loss)
             if team is None:
-                save_checkpoint(
-                    training.run.checkpoints, training.model, training.optimizer, now, options.keep
-                )
+                save_checkpoint(run.checkpoints, training.model, training.optimizer, now, options.keep)
             else:
                 team.save(training.optimizer, now, options.keep)
             on_checkpoint(now)
@@ -150,6 +167,7 @@ def train(
         while (share := span.progress(state.step, state.elapsed)) < 1.0 and not (
             interrupted() or unread() if team is None else team.any(interrupted() or unread())
         ):
+            stay()
             start = time.monotonic()
             # In a run made longer, blocks that have joined stay and keep their schedule.
             joins = min(bag_share, span.progress(*state.joined_at)) if state.joined else bag_share

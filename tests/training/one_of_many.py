@@ -26,12 +26,8 @@ from xformer.run_config import MaskingConfig, Sharding
 from xformer.tokenizer import Tokenizer
 from xformer.training import checkpoint_files
 from xformer.training.batches import StepBatches
-from xformer.training.checkpoint import (
-    CheckpointError,
-    TrainingState,
-    checkpoint_folders,
-    newest_checkpoint,
-)
+from xformer.training.checkpoint import CheckpointError, TrainingState, newest_checkpoint
+from xformer.training.checkpoint_folders import checkpoint_folders
 from xformer.training.distributed import Processes, distribute, together
 from xformer.training.optimizer import make_optimizer
 from xformer.training.run_directory import RunDirectory

@@ -26,11 +26,10 @@ from xformer.training.checkpoint import (
     CheckpointError,
     TrainingState,
     best_checkpoint,
-    checkpoint_folders,
-    half_written,
     newest_checkpoint,
     save_checkpoint,
 )
+from xformer.training.checkpoint_folders import checkpoint_folders, half_written
 from xformer.training.optimizer import make_optimizer
 
 CONFIG = ModelConfig(vocab_size=20, d_model=8, n_heads=2, n_layers=1, d_ff=8, dropout=0.3)

@@ -16,7 +16,8 @@ from xformer.config import ModelConfig
 from xformer.model import MultilingualModel
 from xformer.run_config import OptimizerConfig
 from xformer.training import checkpoint_files as files
-from xformer.training.checkpoint import CheckpointError, TrainingState, checkpoint_folders, save_checkpoint
+from xformer.training.checkpoint import CheckpointError, TrainingState, save_checkpoint
+from xformer.training.checkpoint_folders import checkpoint_folders
 from xformer.training.optimizer import make_optimizer
 
 Save = Callable[..., None]

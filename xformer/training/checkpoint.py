@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import shutil
 import warnings
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -31,14 +29,10 @@ from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, verify_fi
 from xformer.errors import InputError
 from xformer.training import checkpoint_files as files
 from xformer.training.checkpoint_files import Kind
+from xformer.training.checkpoint_folders import STATE, checkpoint_folders, clear, remove_all_but, step_of
 
 if TYPE_CHECKING:
     from xformer.training.distributed import Processes
-
-_STATE = "state.json"
-_NAME = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})")
-_SCRATCH = re.compile(rf"\.{_NAME.pattern}\.([a-z0-9_]{{8}}\.partial|removed)")
-"""Of what is being written (`atomic_folder`), and of what is being removed."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +168,7 @@ def save_checkpoint(
         if processes is not None:
             _save_together(target, model, optimizer, state, keep, processes)
             return
-        _clear(target)
+        clear(target)
         with atomic_folder(target) as work:
             _seal(work, state, files.write_whole(work, _contents(model, optimizer, chance=True)))
         _prune(target, keep)
@@ -210,7 +204,7 @@ def _save_together(
         work = target
         with processes.all_or_none():
             if first:
-                _clear(target)
+                clear(target)
                 work = stack.enter_context(atomic_folder(target))
         work = target.parent / processes.tell(work.name)
         with processes.all_or_none():
@@ -236,34 +230,7 @@ def _contents(
 def _seal(work: Path, state: TrainingState, written: tuple[FileEntry, ...]) -> None:
     for file in written:
         file.verify(work, content=False)
-    write_sealed(work / _STATE, _Contents(state, written))
-
-
-def checkpoint_folders(folder: Path) -> list[Path]:
-    """The folders that have the name of a checkpoint, newest first; whether they are whole is not checked.
-
-    What else lies there is somebody else's: a copy under another name is neither read nor removed.
-    """
-    return sorted(_named(folder, _NAME), key=_step_of, reverse=True)
-
-
-def half_written(folder: Path) -> list[Path]:
-    """The temporary folders of checkpoints that are being written, or were when a process was killed."""
-    return [path for path in _named(folder, _SCRATCH) if path.suffix == ".partial"]
-
-
-def _step_of(path: Path) -> int:
-    return int(path.name.removeprefix("step-"))
-
-
-def unfinished(folder: Path) -> list[Path]:
-    """The folders that have a checkpoint's name and not the file that seals one; a kill leaves none."""
-    return [path for path in checkpoint_folders(folder) if not (path / _STATE).exists()]
-
-
-def _named(folder: Path, name: re.Pattern[str]) -> list[Path]:
-    found = folder.iterdir() if folder.is_dir() else ()
-    return [path for path in found if name.fullmatch(path.name) and path.is_dir()]
+    write_sealed(work / STATE, _Contents(state, written))
 
 
 def best_checkpoint(folder: Path) -> Checkpoint | None:
@@ -305,20 +272,11 @@ def newest_checkpoint(folder: Path, processes: Processes | None = None) -> Check
     return None
 
 
-def _clear(target: Path) -> None:
-    """Remove what a process that was killed left half-written, and what stands where `target` is to go."""
-    for leftover in _named(target.parent, _SCRATCH):
-        shutil.rmtree(leftover, ignore_errors=True)
-    if target.exists():
-        # Damaged, or of a run without a step: nothing is lost.
-        _remove(target)
-
-
 def _prune(target: Path, keep: int) -> None:
     """Remove all but the newest `keep` up to `target`, and the best."""
     folders = checkpoint_folders(target.parent)
     reached = folders[folders.index(target) :]
-    _remove_all_but(reached[:keep], _best(reached), folders)
+    remove_all_but([*reached[:keep], *_best_of(reached)], folders)
 
 
 def _make_room(error: Exception, target: Path, keep: int, processes: Processes | None) -> bool:
@@ -333,19 +291,11 @@ def _make_room(error: Exception, target: Path, keep: int, processes: Processes |
     gone = False
     if processes is None or processes.is_first:
         folders = checkpoint_folders(target.parent)
-        before = [path for path in folders if _step_of(path) < _step_of(target)]
+        before = [path for path in folders if step_of(path) < step_of(target)]
         whole = next((path for path in folders if _is_whole(path)), None)
-        kept = [*before[: keep - 1], *([whole] if whole else [])]
-        gone = _remove_all_but(kept, _best(before), folders)
+        kept = [*before[: keep - 1], *_best_of(before), *([whole] if whole else [])]
+        gone = remove_all_but(kept, folders)
     return gone if processes is None else processes.any(gone)
-
-
-def _remove_all_but(kept: list[Path], best: Checkpoint | None, folders: list[Path]) -> bool:
-    """Remove the others of `folders`; whether there were any."""
-    others = [path for path in folders if path not in kept and (best is None or path != best.path)]
-    for path in others:
-        _remove(path)
-    return bool(others)
 
 
 def _is_whole(path: Path) -> bool:
@@ -356,13 +306,9 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
-def _remove(path: Path) -> None:
-    """Take a checkpoint out of sight at once, so that it is never seen half removed; then delete it."""
-    hidden = path.with_name(f".{path.name}.removed")
-    # What cannot be removed now is left to the next checkpoint.
-    with suppress(OSError):
-        path.rename(hidden)
-    shutil.rmtree(hidden, ignore_errors=True)
+def _best_of(folders: list[Path]) -> list[Path]:
+    best = _best(folders)
+    return [best.path] if best else []
 
 
 def _best(folders: list[Path]) -> Checkpoint | None:
@@ -370,7 +316,7 @@ def _best(folders: list[Path]) -> Checkpoint | None:
     best: tuple[float, Checkpoint] | None = None
     for path in folders:
         try:
-            state = read_sealed(path / _STATE, _Contents).state
+            state = read_sealed(path / STATE, _Contents).state
         except InputError:
             continue
         if state.held_out is not None and (best is None or state.held_out < best[0]):
@@ -380,6 +326,6 @@ def _best(folders: list[Path]) -> Checkpoint | None:
 
 def _open(path: Path, rank: int, world: int) -> Checkpoint:
     """Open a checkpoint; of its files, compare those that fall to process `rank` with their hashes."""
-    contents = read_sealed(path / _STATE, _Contents)
+    contents = read_sealed(path / STATE, _Contents)
     verify_files(path, contents.files, rank, world)
     return Checkpoint(path, contents.state)

@@ -20,7 +20,7 @@ from rich.console import Console
 from xformer.errors import InputError
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
-from xformer.training.checkpoint import checkpoint_folders, half_written, unfinished
+from xformer.training.checkpoint_folders import checkpoint_folders, half_written, unfinished
 from xformer.training.metrics import read_metrics
 from xformer.training.pretrain import pretrain
 from xformer.training.run_directory import RunDirectory

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -40,6 +41,26 @@ def test_until_the_end_the_old_content_stays(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.parametrize("knows_folders", [True, False])
+def test_the_name_is_flushed_after_the_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, knows_folders: bool
+) -> None:
+    """And where a file system cannot flush a folder, the file is there all the same."""
+    path, flushed = tmp_path / "text", list[tuple[str, bool]]()
+
+    def fsync(descriptor: int) -> None:
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        flushed.append(("folder" if folder else "file", path.exists()))
+        if folder and not knows_folders:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with atomic_write(path) as file:
+        file.write("new")
+    assert flushed == [("file", False), ("folder", True)]
+    assert path.read_text() == "new"
+
+
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("existed", [True, False])
 def test_after_a_failure_nothing_has_changed(tmp_path: Path, error: BaseException, existed: bool) -> None:
@@ -72,7 +93,7 @@ def test_the_bytes_reach_the_disk_before_the_name_does(
     monkeypatch.setattr(os, "replace", replace)
     with atomic_write(tmp_path / "text") as file:
         file.write("x")
-    assert calls == ["flush", "rename"]
+    assert calls == ["flush", "rename", "flush"]
 
 
 def test_other_modes_are_refused(tmp_path: Path) -> None:

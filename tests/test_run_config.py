@@ -23,6 +23,28 @@ from xformer.tokenizer import TokenizerOptions
 
 NAN = float("nan")
 
+INF = float("inf")
+# Without end: the gradient's largest norm, how often a text is repeated, the time between two checkpoints.
+FINITE: dict[type, tuple[str, ...]] = {
+    OptimizerConfig: (
+        "lr",
+        "embedding_lr",
+        "joined_embedding_lr",
+        "bigram_lr",
+        "joined_bigram_lr",
+        "vector_lr",
+        "weight_decay",
+        "final_lr",
+    ),
+    ObjectivesConfig: (
+        "masked_lm_weight",
+        "translation_lm_weight",
+        "alignment_weight",
+        "distillation_weight",
+        "scale",
+    ),
+}
+
 REFUSED: list[tuple[type, dict[str, Any], str]] = [
     (DataConfig, {"dev_groups": 0}, "data.dev_groups"),
     (DataConfig, {"test_groups": -1}, "data.test_groups"),
@@ -62,6 +84,12 @@ REFUSED: list[tuple[type, dict[str, Any], str]] = [
     (OptimizerConfig, {"joined_embedding_lr": 0.0}, "optimizer.joined_embedding_lr"),
     (OptimizerConfig, {"vector_lr": -1.0}, "optimizer.vector_lr"),
     (OptimizerConfig, {"warmup": 0.7, "decay": 0.4}, "optimizer.decay"),
+    *((OptimizerConfig, {name: INF}, f"optimizer.{name}") for name in FINITE[OptimizerConfig]),
+    *((ObjectivesConfig, {name: INF}, f"objectives.{name}") for name in FINITE[ObjectivesConfig]),
+    (MaskingConfig, {"span_mean": INF}, "objectives.masking.span_mean"),
+    (ModelConfig, {"norm_eps": INF}, "model.norm_eps"),
+    (ModelConfig, {"init_std": INF}, "model.init_std"),
+    (ModelConfig, {"init_std": -1.0}, "model.init_std"),
     (TrainingConfig, {"steps": 5}, "training.budget, training.steps"),
     (TrainingConfig, {"budget": None}, "training.budget, training.steps"),
     (TrainingConfig, {"budget": None, "steps": 0}, "training.steps"),

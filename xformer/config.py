@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -125,7 +126,8 @@ class ModelConfig:
         self._require(wide, "window", "a width of at least 2 tokens, or none")
         for name in ("dropout", "attention_dropout"):
             self._require(0 <= getattr(self, name) < 1, name, "a probability in [0, 1)")
-        self._require(self.norm_eps > 0, "norm_eps", "a positive number")
+        self._require(0 < self.norm_eps < math.inf, "norm_eps", "a finite positive number")
+        self._require(0 <= self.init_std < math.inf, "init_std", "a finite number from 0")
         some = 0 < self.sentence_share <= 1 and self.d_sentence >= 1
         self._require(some, "sentence_share", "a share in (0, 1], of a coordinate at least")
 

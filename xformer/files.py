@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,8 +56,8 @@ def try_to_write(path: str | os.PathLike[str]) -> None:
 def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
     r"""Open `path` for writing such that it appears whole or not at all.
 
-    The bytes go to a temporary name in the same folder; on success they are flushed to the disk and renamed
-    over `path`, on any error they are removed and `path` is left as it was.
+    The bytes go to a temporary name in the same folder; on success they are flushed to the disk, renamed over
+    `path`, and the new name is flushed, too; on any error they are removed and `path` is left as it was.
 
     Args:
         path: the file to write; its folder is made if it is missing.
@@ -83,9 +83,22 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[A
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)
             os.replace(name, target)
+            # A power cut would take the new name back. Where a folder cannot be opened, or a file system
+            # knows no such thing, the file is in place all the same.
+            with suppress(OSError):
+                flush_to_disk(target.parent)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def flush_to_disk(path: Path) -> None:
+    """Return once a file's bytes, or a folder's names, are safe from a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

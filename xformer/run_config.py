@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -103,7 +104,8 @@ class MaskingConfig:
         table = "objectives.masking"
         require(0 < self.rate < 1, f"{table}.rate", self.rate, "a share between 0 and 1")
         _require_choice(f"{table}.unit", self.unit, Masking)
-        require(self.span_mean >= 1, f"{table}.span_mean", self.span_mean, "at least 1 token")
+        mean = 1 <= self.span_mean < math.inf
+        require(mean, f"{table}.span_mean", self.span_mean, "a finite number of tokens from 1")
         require(self.span_max >= 1, f"{table}.span_max", self.span_max, "at least 1 token")
         _require_choice(f"{table}.replacement", self.replacement, Replacement)
 
@@ -172,8 +174,9 @@ class ObjectivesConfig:
         require(any(sizes), fields, sizes, "at least one objective with tokens")
         factors = ("masked_lm_weight", "translation_lm_weight", "alignment_weight", "distillation_weight")
         for name in factors:
-            require(getattr(self, name) >= 0, f"objectives.{name}", getattr(self, name), "a number from 0")
-        require(self.scale > 0, "objectives.scale", self.scale, "a positive number")
+            value = getattr(self, name)
+            require(0 <= value < math.inf, f"objectives.{name}", value, "a finite number from 0")
+        require(0 < self.scale < math.inf, "objectives.scale", self.scale, "a finite positive number")
         require(0 <= self.margin < 1, "objectives.margin", self.margin, "a cosine in [0, 1)")
         _require_choice("objectives.pooling", self.pooling, Pooling)
         _require_choice("objectives.alignment_languages", self.alignment_languages, Together)
@@ -218,9 +221,12 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         rates = ("lr", "embedding_lr", "joined_embedding_lr", "bigram_lr", "joined_bigram_lr", "vector_lr")
         for name in rates:
-            require(getattr(self, name) > 0, f"optimizer.{name}", getattr(self, name), "a positive number")
-        for name in ("weight_decay", "clip", "warmup", "decay", "final_lr"):
-            require(getattr(self, name) >= 0, f"optimizer.{name}", getattr(self, name), "a number from 0")
+            value = getattr(self, name)
+            require(0 < value < math.inf, f"optimizer.{name}", value, "a finite positive number")
+        for name in ("weight_decay", "warmup", "decay", "final_lr"):
+            value = getattr(self, name)
+            require(0 <= value < math.inf, f"optimizer.{name}", value, "a finite number from 0")
+        require(self.clip >= 0, "optimizer.clip", self.clip, "a number from 0")
         for name in ("beta1", "beta2"):
             require(
                 0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "a number in [0, 1)"

@@ -146,6 +146,11 @@ def test_the_table_fits_its_terminal(width: int, height: int) -> None:
     assert set(shown) == {f"x-{number}" for number in range(len(shown))}
     assert len(shown) == 53 or f"and {53 - len(shown)} more"[:width] in output.getvalue()
     assert ("asked" in output.getvalue()) == (height == 40)
+    # No number is cut, but left out where there is no room for all of it.
+    first = next(line for line in lines if line.startswith("x-"))
+    number = int(first.split()[0].removeprefix("x-")) / 100
+    assert first.split()[1] == f"{number:.2f}"
+    assert width == 10 or first.split()[2] == f"{number:.2f}"
 
 
 def test_some_examples_of_a_split(parallel_test: TokenShards) -> None:

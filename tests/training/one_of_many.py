@@ -5,24 +5,29 @@ python one_of_many.py FOLDER
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from many import fork  # type: ignore[import-not-found]
 from safetensors.torch import load_file, save_file
 
+from xformer.data.sealed import FileEntry
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError, SaidError
 from xformer.model import MultilingualModel
 from xformer.run_config import MaskingConfig, Sharding
 from xformer.tokenizer import Tokenizer
+from xformer.training import checkpoint_files
 from xformer.training.batches import StepBatches
 from xformer.training.checkpoint import CheckpointError, TrainingState, newest_checkpoint
+from xformer.training.checkpoint_folders import checkpoint_folders
 from xformer.training.distributed import Processes, distribute, together
 from xformer.training.optimizer import make_optimizer
 from xformer.training.run_directory import RunDirectory
@@ -40,6 +45,7 @@ def main(folder: Path) -> int:
             for bag, rate in ((False, 0.3), (False, RARE), (True, 0.3)):
                 compute(sharding, bag, rate, folder, processes)
         save_where_one_has_no_room(folder, processes)
+        room_is_made_for_all(folder, processes)
         one_says_why(processes)
     return 0
 
@@ -104,6 +110,33 @@ def save_where_one_has_no_room(folder: Path, processes: Processes) -> None:
     processes.wait()
     team.save(optimizer, TrainingState(step=2), keep=1)
     assert [path.name for path in saved.checkpoints.iterdir()] == ["step-00000002"]
+
+
+def room_is_made_for_all(folder: Path, processes: Processes) -> None:
+    """Where one process has no room until an older checkpoint is gone, all write again."""
+    config = RunDirectory(folder).load_config()
+    config = replace(config, training=replace(config.training, sharding="full"))
+    model = MultilingualModel(config.model, config.objectives.pooling)
+    saved = RunDirectory(folder / "roomy")
+    team = Team(processes, model, config, saved)
+    optimizer = make_optimizer(model, config.optimizer)
+    for step in (1, 2):
+        team.save(optimizer, TrainingState(step=step), keep=2)
+    write, calls = checkpoint_files.write_parts, []
+
+    def write_parts(work: Path, *arguments: Any) -> tuple[FileEntry, ...]:
+        calls.append(work)
+        with processes.all_or_none():
+            if not processes.is_first and len(checkpoint_folders(saved.checkpoints)) > 1:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(work, *arguments)
+
+    checkpoint_files.write_parts = write_parts  # type: ignore[assignment]
+    team.save(optimizer, TrainingState(step=3), keep=1)
+    checkpoint_files.write_parts = write
+    assert len(calls) == 2
+    processes.wait()
+    assert [path.name for path in saved.checkpoints.iterdir()] == ["step-00000003"]
 
 
 def one_says_why(processes: Processes) -> None:

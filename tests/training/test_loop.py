@@ -24,8 +24,9 @@ from xformer.progress import Progress
 from xformer.run_config import RunConfig
 from xformer.training import loop
 from xformer.training.batches import StepBatches
-from xformer.training.checkpoint import TrainingState, newest_checkpoint
+from xformer.training.checkpoint import TrainingState, best_checkpoint, newest_checkpoint
 from xformer.training.compare_runs import compare_runs
+from xformer.training.held_out import HeldOut
 from xformer.training.metrics import read_metrics
 from xformer.training.optimizer import make_optimizer
 from xformer.training.pretrain import build_model, load_run, pretrain
@@ -211,6 +212,33 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(
     _spoil(monkeypatch, {0}, kind)
     assert pretrain(run.path, going_on, listening())
     assert load_run(run.path)[3].skipped == 1
+
+
+def test_what_was_done_before_a_run_stops_at_a_bad_step_is_saved(
+    begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it goes on without that step as if it had been told so from the start, chance included."""
+    run, other = begin(config), begin(_training(config, non_finite="skip"))
+    _spoil(monkeypatch, {5}, "loss")
+    with pytest.raises(InputError, match=r"step 5: .* the same command alone .* meets this batch again"):
+        pretrain(run.path, config, listening())
+    saved = newest_checkpoint(run.checkpoints)
+    assert saved is not None
+    assert (saved.state.step, saved.state.lines, saved.state.skipped) == (5, 5, 0)
+    _spoil(monkeypatch, {0}, "loss")
+    assert pretrain(run.path, other.load_config(), listening())
+    _spoil(monkeypatch, {5}, "loss")
+    assert pretrain(other.path, other.load_config(), listening())
+    assert [row.what for row in compare_runs(run, other) if row.differences] == []
+
+
+def test_a_held_out_loss_that_is_no_number_is_not_the_lowest(
+    begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HeldOut, "loss", lambda self, model, n_layers: float("nan"))
+    run = begin(config)
+    assert pretrain(run.path, config, listening())
+    assert best_checkpoint(run.checkpoints) is None
 
 
 def test_a_step_that_is_not_finite_may_be_skipped(

@@ -214,6 +214,21 @@ def test_curves_are_drawn_of_what_there_is(tmp_path: Path, monkeypatch: pytest.M
     [
         ({}, r"metrics\.jsonl:2: expected the field\(s\) step, elapsed, "),
         (_line(2) | {"step": "two"}, r"metrics\.jsonl:2: step: expected a whole number, found 'two'"),
+        (_line(2) | {"step": True}, r":2: step: expected a whole number, found True"),
+        (_line(2) | {"languages": 5}, r":2: languages: expected numbers by name, by language, found 5"),
+        (_line(2) | {"languages": {"de": 0.5}}, r":2: languages: expected numbers by name, by language"),
+        (_line(2) | {"languages": {"de": {"asked": "all"}}}, r":2: languages: expected numbers by name, by"),
+        (_line(2) | {"loss": {"alignment": None}}, r":2: loss: expected numbers by name, found {'alig"),
+        (_line(2) | {"loss": [1.0]}, r":2: loss: expected numbers by name, found \[1"),
+        (_line(2) | {"elapsed": "1 s"}, r":2: elapsed: expected a number, found '1 s'"),
+        (_line(2) | {"tokens": None}, r":2: tokens: expected a number, found None"),
+        (_line(2) | {"tokens_per_s": [1]}, r":2: tokens_per_s: expected a number"),
+        (_line(2) | {"stage": 1}, r":2: stage: expected a text, found 1"),
+        (_line(2) | {"gradient_norm": "x"}, r":2: gradient_norm: expected a number"),
+        (_line(2) | {"hubness": "high"}, r":2: hubness: expected a number or null, found 'high'"),
+        (_line(2) | {"top1": {"de": None}}, r":2: top1: expected numbers by name"),
+        (_line(2) | {"alignment_by_layer": 0.5}, r":2: alignment_by_layer: expected a list of numbers or"),
+        (_line(2) | {"lr_factor": 1}, r":2: lr_factor: expected numbers by name"),
     ],
 )
 def test_a_line_that_is_none_of_a_log_s_is_named(tmp_path: Path, line: dict[str, Any], said: str) -> None:

@@ -109,6 +109,34 @@ def test_a_gradient_that_is_not_finite_shows_in_the_norm(group: int, bad: float)
     assert not torch.isfinite(clip_gradients(optimizer, 1.0))
 
 
+def _with_table_gradient(value: float, sparse: bool) -> AdamWithTables:
+    """Small gradients everywhere, and this number in a row of the bigrams."""
+    optimizer = _with_gradients([0.5, 0.5, 0.5])
+    (weight,) = optimizer.param_groups[3]["params"]
+    if sparse:
+        values = torch.zeros(1, 8).index_fill(1, torch.tensor([3]), value)
+        optimizer.tables[weight].row_gradients.append(RowGradient(torch.tensor([5]), values))
+    else:
+        weight.grad = torch.zeros_like(weight)
+        weight.grad[5, 3] = value
+    return optimizer
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("bad", [float("nan"), float("-inf"), 1e25])  # the last one's square is infinite
+def test_a_table_s_gradient_that_cannot_be_remembered_shows_in_the_norm(bad: float, sparse: bool) -> None:
+    assert not torch.isfinite(clip_gradients(_with_table_gradient(bad, sparse), 1.0))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_table_s_gradient_is_neither_clipped_nor_counted(sparse: bool) -> None:
+    optimizer = _with_table_gradient(100.0, sparse)
+    assert float(clip_gradients(optimizer, 1.0)) == pytest.approx(0.5)
+    (weight,) = optimizer.param_groups[3]["params"]
+    few = optimizer.row_gradient(weight)
+    assert float((few.values[0] if few else weight.grad[5])[3]) == 100.0
+
+
 def _table(model: MultilingualModel, name: str) -> Table:
     table = getattr(model.encoder.embeddings, f"{name}_embeddings")
     assert isinstance(table, Table)

@@ -29,7 +29,8 @@ _SIGPIPE = 128 + 13
 _DESCRIPTION = """Understand, measure and train small multilingual Transformers.
 
 `xformer COMMAND --help` says more about each command. Exit status: 0 done, 1 failed, 2 input, or a place to
-write to, that cannot be used, 130 interrupted, 141 nobody read on (what was trained is saved, in both cases).
+write to, that cannot be used, 3 nothing differs but less was tried than asked for (verify-resume), 130
+interrupted, 141 nobody read on (what was trained is saved, in both cases).
 """
 
 _MACHINE = {"EDQUOT", "EFBIG", "EIO", "EMFILE", "ENOSPC", "ESTALE"}

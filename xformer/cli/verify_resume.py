@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from xformer.training.verify_resume import Verdict
 
+_UNPROVEN = 3
+"""Exit status where nothing differs, but less was tried than was asked for."""
+
 
 @dataclass(frozen=True)
 class VerifyResume:
@@ -19,7 +22,8 @@ class VerifyResume:
 
     A small run is trained twice: once without stopping, and once killed at random instants, also while a
     checkpoint is being written, and resumed each time. Weights, optimizer, data order, learning rates and
-    metrics must agree in every bit. Exit status: 0 they do, 1 they do not.
+    metrics must agree in every bit. Exit status: 0 they do, 1 they do not, 3 they do, but fewer stops came
+    about than were asked for, or none while a checkpoint was written: the runs are too short.
 
     xformer verify-resume
 
@@ -46,7 +50,8 @@ class VerifyResume:
         from xformer.run_config import RunConfig
         from xformer.toml_config import load_toml
         from xformer.training.made_up import made_up_config, made_up_corpus
-        from xformer.training.verify_resume import plan_strikes, verify_resume
+        from xformer.training.strikes import plan_strikes
+        from xformer.training.verify_resume import verify_resume
 
         if self.kills < 1 or (self.steps is not None and self.steps < 1):
             raise InputError("--kills, --steps: expected whole numbers from 1")
@@ -66,11 +71,14 @@ class VerifyResume:
             strikes = plan_strikes(self.kills, self.seed)
             verdict = verify_resume(where, config, strikes, progress, threads)
         self._show(verdict)
-        return 0 if verdict.same else 1
+        if verdict.proven:
+            return 0
+        return _UNPROVEN if verdict.same else 1
 
     def _show(self, verdict: Verdict) -> None:
         if self.json:
-            print(json.dumps(asdict(verdict) | {"same": verdict.same}))
+            found = {name: getattr(verdict, name) for name in ("same", "proven", "half_written")}
+            print(json.dumps(asdict(verdict) | found))
             return
         from rich.console import Console
         from rich.table import Table
@@ -85,14 +93,18 @@ class VerifyResume:
         kinds |= {"checkpoint": "while a checkpoint was due", "asked": "asked to stop (SIGTERM)"}
         counts = {kind: sum(hit.kind == kind for hit in verdict.struck) for kind in kinds}
         struck = ", ".join(f"{count} {kinds[kind]}" for kind, count in counts.items() if count)
-        half = sum(hit.half_written for hit in verdict.struck)
         console.print(
             f"{verdict.steps:,} steps, stopped {len(verdict.struck)} times: {struck};"
-            f" {half} left a half-written checkpoint. {verdict.seconds:.0f} s.",
+            f" {verdict.half_written} left a half-written checkpoint. {verdict.seconds:.0f} s.",
             highlight=False,
             soft_wrap=True,
         )
-        console.print("the same in every bit" if verdict.same else "NOT the same", style="bold")
+        if verdict.same and not verdict.proven:
+            came, planned = len(verdict.struck), len(verdict.struck) + verdict.missed
+            said = f"not proven: {came} of {planned} stops came about, {verdict.half_written} in a checkpoint"
+            console.print(f"{said}; --steps makes runs longer", style="bold", highlight=False, soft_wrap=True)
+        else:
+            console.print("the same in every bit" if verdict.same else "NOT the same", style="bold")
 
 
 def _make_empty(folder: Path) -> None:

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import cattrs
 
 from xformer.errors import InputError
-from xformer.files import atomic_write, naming, sha256_of
+from xformer.files import atomic_write, flush_to_disk, naming, sha256_of
 
 T = TypeVar("T")
 
@@ -123,15 +123,15 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         try:
             yield scratch
             for file in scratch.iterdir():
-                _flush_to_disk(file)
-            _flush_to_disk(scratch)
+                flush_to_disk(file)
+            flush_to_disk(scratch)
             scratch.chmod(0o755)
             try:
                 os.rename(scratch, target)
             except OSError as error:
                 reason = f"cannot be put in place ({error}); was it made meanwhile?"
                 raise InputError(f"{target}: {reason}") from error
-            _flush_to_disk(target.parent)
+            flush_to_disk(target.parent)
         except BaseException:
             shutil.rmtree(scratch, ignore_errors=True)
             raise
@@ -216,11 +216,3 @@ def _converter() -> cattrs.Converter:
 
 def _spell(content: dict[str, Any]) -> bytes:
     return (json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode()
-
-
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,8 @@
 """The panel as a terminal shows it: as many languages, and as much of each, as there is room for.
 
 Three ways, the first that fits: language, retrieval, bits per byte, share asked for and share seen; the first
-three; the first three of the languages that retrieval serves worst.
+three; the first three of the languages that retrieval serves worst. Where a terminal is too narrow for three,
+it is the first two.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ class PanelTable:
             return
         name = max(4, *map(len, tags))
         height = max(4, (options.height or console.height) - _KEPT_FREE)
-        for shares in (True, False):
-            heading = f"{'':{name}} top-1 bits/B" + ("  asked   seen" if shares else "")
+        narrow = options.max_width < name + len(" top-1 bits/B")
+        for shares in (False,) if narrow else (True, False):
+            heading = f"{'':{name}} top-1"
+            heading += "" if narrow else " bits/B" + ("  asked   seen" if shares else "")
             columns = max(1, (options.max_width + _BETWEEN) // (len(heading) + _BETWEEN))
             if len(tags) <= columns * height:
                 break
@@ -48,18 +51,19 @@ class PanelTable:
             cells = Text(no_wrap=True)
             for place in range(row, len(tags), rows):
                 cells.append(between if place > row else "")
-                cells.append_text(self._cell(tags[place], name, shares=shares))
+                cells.append_text(self._cell(tags[place], name, bits=not narrow, shares=shares))
             yield cells
         if left_out:
             yield Text(f"and {left_out} more with higher top-1", style="dim", no_wrap=True)
 
-    def _cell(self, tag: str, name: int, *, shares: bool) -> Text:
+    def _cell(self, tag: str, name: int, *, bits: bool, shares: bool) -> Text:
         reading = self._reading
-        bits = reading.bits_per_byte.get(tag)
         cell = Text(f"{tag:{name}}", style="bold")
         cell.append(f" {reading.top1[tag]:5.2f}", style="not bold green")
-        cell.append(f" {bits:6.2f}" if bits is not None else " " * 7, style="not bold cyan")
+        if bits:
+            found = reading.bits_per_byte.get(tag)
+            cell.append(f" {found:6.2f}" if found is not None else " " * 7, style="not bold cyan")
         if shares:
-            for found, style in ((reading.asked, "not bold dim"), (reading.seen, "not bold")):
-                cell.append(f" {100 * found[tag]:5.1f}%" if tag in found else " " * 7, style=style)
+            for share, style in ((reading.asked, "not bold dim"), (reading.seen, "not bold")):
+                cell.append(f" {100 * share[tag]:5.1f}%" if tag in share else " " * 7, style=style)
         return cell

@@ -31,7 +31,8 @@ from xformer.files import atomic_write, try_to_write
 from xformer.progress import Progress, duration
 from xformer.run_config import RunConfig
 from xformer.tokenizer import Tokenizer
-from xformer.training.checkpoint import TrainingState, checkpoint_folders
+from xformer.training.checkpoint import TrainingState
+from xformer.training.checkpoint_folders import checkpoint_folders
 from xformer.training.metrics import FIELDS, read_metrics
 from xformer.training.prepare import open_shards
 from xformer.training.pretrain import load_run

@@ -13,10 +13,10 @@ A checkpoint holds all that a run remembers, so a run that goes on from one cann
 
 from __future__ import annotations
 
-import re
-import shutil
+import errno
+import os
 import warnings
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -29,14 +29,10 @@ from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, verify_fi
 from xformer.errors import InputError
 from xformer.training import checkpoint_files as files
 from xformer.training.checkpoint_files import Kind
+from xformer.training.checkpoint_folders import STATE, checkpoint_folders, clear, remove_all_but, step_of
 
 if TYPE_CHECKING:
     from xformer.training.distributed import Processes
-
-_STATE = "state.json"
-_NAME = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})")
-_SCRATCH = re.compile(rf"\.{_NAME.pattern}\.([a-z0-9_]{{8}}\.partial|removed)")
-"""Of what is being written (`atomic_folder`), and of what is being removed."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +147,8 @@ def save_checkpoint(
     """Write a checkpoint that appears whole or not at all, then remove what need not be kept.
 
     Kept are the newest `keep`, and the one whose loss on held-out texts is the lowest. Those of later steps
-    go: they are damaged, or the run would have gone on from them.
+    go: they are damaged, or the run would have gone on from them. Where there is no room to write, those that
+    need not be kept go first, but never the newest that is whole, and it is tried once more.
 
     Args:
         folder: the run's checkpoints.
@@ -166,14 +163,23 @@ def save_checkpoint(
             fails in one process, it raises in all.
     """
     target = folder / f"step-{state.step:08d}"
-    try:
-        if processes is None:
-            _make_room(target)
-            with atomic_folder(target) as work:
-                _seal(work, state, files.write_whole(work, _contents(model, optimizer, chance=True)))
-            _prune(target, keep)
-        else:
+
+    def write() -> None:
+        if processes is not None:
             _save_together(target, model, optimizer, state, keep, processes)
+            return
+        clear(target)
+        with atomic_folder(target) as work:
+            _seal(work, state, files.write_whole(work, _contents(model, optimizer, chance=True)))
+        _prune(target, keep)
+
+    try:
+        try:
+            write()
+        except (OSError, SafetensorError, InputError) as error:
+            if not _make_room(error, target, keep, processes):
+                raise
+            write()
     except (OSError, SafetensorError, InputError) as error:
         intact = next((path for path in checkpoint_folders(folder) if path != target), None)
         kept = f"{intact} is as it was" if intact else "there is none before it"
@@ -198,7 +204,7 @@ def _save_together(
         work = target
         with processes.all_or_none():
             if first:
-                _make_room(target)
+                clear(target)
                 work = stack.enter_context(atomic_folder(target))
         work = target.parent / processes.tell(work.name)
         with processes.all_or_none():
@@ -224,25 +230,7 @@ def _contents(
 def _seal(work: Path, state: TrainingState, written: tuple[FileEntry, ...]) -> None:
     for file in written:
         file.verify(work, content=False)
-    write_sealed(work / _STATE, _Contents(state, written))
-
-
-def checkpoint_folders(folder: Path) -> list[Path]:
-    """The folders that have the name of a checkpoint, newest first; whether they are whole is not checked.
-
-    What else lies there is somebody else's: a copy under another name is neither read nor removed.
-    """
-    return sorted(_named(folder, _NAME), key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
-
-
-def half_written(folder: Path) -> list[Path]:
-    """The temporary folders of checkpoints that are being written, or were when a process was killed."""
-    return [path for path in _named(folder, _SCRATCH) if path.suffix == ".partial"]
-
-
-def _named(folder: Path, name: re.Pattern[str]) -> list[Path]:
-    found = folder.iterdir() if folder.is_dir() else ()
-    return [path for path in found if name.fullmatch(path.name) and path.is_dir()]
+    write_sealed(work / STATE, _Contents(state, written))
 
 
 def best_checkpoint(folder: Path) -> Checkpoint | None:
@@ -274,7 +262,9 @@ def newest_checkpoint(folder: Path, processes: Processes | None = None) -> Check
         try:
             found = _open(folder / name, rank, world)
         except InputError as error:
-            warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
+            last = name == names[-1]
+            then = "there is none before it" if last else "going back to the checkpoint before it"
+            warnings.warn(f"{error}; {then}", stacklevel=2)
         if not (found is None if processes is None else processes.any(found is None)):
             return found
     if names:
@@ -282,34 +272,43 @@ def newest_checkpoint(folder: Path, processes: Processes | None = None) -> Check
     return None
 
 
-def _make_room(target: Path) -> None:
-    """Remove what a process that was killed left half-written, and what stands where `target` is to go."""
-    for leftover in _named(target.parent, _SCRATCH):
-        shutil.rmtree(leftover, ignore_errors=True)
-    if target.exists():
-        # Damaged, or of a run without a step: nothing is lost.
-        _remove(target)
-
-
 def _prune(target: Path, keep: int) -> None:
     """Remove all but the newest `keep` up to `target`, and the best."""
     folders = checkpoint_folders(target.parent)
     reached = folders[folders.index(target) :]
-    kept = set(reached[:keep])
-    if (best := _best(reached)) is not None:
-        kept.add(best.path)
-    for path in folders:
-        if path not in kept:
-            _remove(path)
+    remove_all_but([*reached[:keep], *_best_of(reached)], folders)
 
 
-def _remove(path: Path) -> None:
-    """Take a checkpoint out of sight at once, so that it is never seen half removed; then delete it."""
-    hidden = path.with_name(f".{path.name}.removed")
-    # What cannot be removed now is left to the next checkpoint.
-    with suppress(OSError):
-        path.rename(hidden)
-    shutil.rmtree(hidden, ignore_errors=True)
+def _make_room(error: Exception, target: Path, keep: int, processes: Processes | None) -> bool:
+    """Where a write failed for lack of room, remove what need not be kept; whether anything went.
+
+    All processes call this, if there are several, and are told the same.
+    """
+    # The libraries that write turn the system's error into a text of their own.
+    full = any(os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
+    if not (full if processes is None else processes.any(full)):
+        return False
+    gone = False
+    if processes is None or processes.is_first:
+        folders = checkpoint_folders(target.parent)
+        before = [path for path in folders if step_of(path) < step_of(target)]
+        whole = next((path for path in folders if _is_whole(path)), None)
+        kept = [*before[: keep - 1], *_best_of(before), *([whole] if whole else [])]
+        gone = remove_all_but(kept, folders)
+    return gone if processes is None else processes.any(gone)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        _open(path, rank=0, world=1)
+    except (OSError, InputError):
+        return False
+    return True
+
+
+def _best_of(folders: list[Path]) -> list[Path]:
+    best = _best(folders)
+    return [best.path] if best else []
 
 
 def _best(folders: list[Path]) -> Checkpoint | None:
@@ -317,7 +316,7 @@ def _best(folders: list[Path]) -> Checkpoint | None:
     best: tuple[float, Checkpoint] | None = None
     for path in folders:
         try:
-            state = read_sealed(path / _STATE, _Contents).state
+            state = read_sealed(path / STATE, _Contents).state
         except InputError:
             continue
         if state.held_out is not None and (best is None or state.held_out < best[0]):
@@ -327,6 +326,6 @@ def _best(folders: list[Path]) -> Checkpoint | None:
 
 def _open(path: Path, rank: int, world: int) -> Checkpoint:
     """Open a checkpoint; of its files, compare those that fall to process `rank` with their hashes."""
-    contents = read_sealed(path / _STATE, _Contents)
+    contents = read_sealed(path / STATE, _Contents)
     verify_files(path, contents.files, rank, world)
     return Checkpoint(path, contents.state)

@@ -110,15 +110,20 @@ def random_state() -> dict[str, Tensor]:
     return found
 
 
+def set_random_state(saved: Mapping[str, Tensor]) -> None:
+    """Put the generators where they were when `random_state` was called."""
+    torch.set_rng_state(saved[RNG])
+    if CUDA_RNG in saved and torch.cuda.is_available():
+        torch.cuda.set_rng_state(saved[CUDA_RNG])
+
+
 def restore_random_state(path: Path) -> None:
-    """Put the generators where they were."""
+    """Put the generators where they were when a checkpoint was written."""
     saved = {
         name: _empty(saved) for name, saved in names_of(path, "optimizer").items() if name in (RNG, CUDA_RNG)
     }
     read_into(path, saved)
-    torch.set_rng_state(saved[RNG])
-    if CUDA_RNG in saved and torch.cuda.is_available():
-        torch.cuda.set_rng_state(saved[CUDA_RNG])
+    set_random_state(saved)
 
 
 def names_of(path: Path, kind: Kind) -> dict[str, Saved]:

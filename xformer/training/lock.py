@@ -33,7 +33,8 @@ def only_one(path: Path, what: str, say: Callable[[str], None]) -> Iterator[None
         yield
     finally:
         # Before the lock is let go: whoever took it in between would lose its file.
-        path.unlink(missing_ok=True)
+        if _lies_at(path, descriptor):  # and not in a folder that was moved
+            path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
@@ -64,5 +65,5 @@ def _lies_at(path: Path, descriptor: int) -> bool:
     """Whether an open file is still there: its last holder may have removed it after it was opened here."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False

@@ -29,6 +29,7 @@ from xformer.progress import Progress
 from xformer.run_config import RunConfig
 from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
 from xformer.training.checkpoint import CheckpointError, TrainingState, save_checkpoint
+from xformer.training.checkpoint_files import random_state, set_random_state
 from xformer.training.memory import give_back_memory
 from xformer.training.metrics import MetricsLog, Tally
 from xformer.training.optimizer import AdamWithTables, clip_gradients, set_learning_rates
@@ -38,6 +39,7 @@ from xformer.training.schedule import Span, group_factors
 from xformer.training.spikes import SpikeWatch
 from xformer.training.step_losses import StepLosses, StepSums
 from xformer.training.trackers import Trackers
+from xformer.training.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from xformer.training.team import Team
@@ -101,8 +103,10 @@ def train(
         How far the run is now, and whether it was interrupted before its end.
 
     Raises:
-        InputError: a loss or gradient is not finite and the settings say to stop: the batch has been saved.
-            Or the log, or the last checkpoint, cannot be written.
+        InputError: a loss or gradient is not finite and the settings say to stop: the batch has been saved,
+            and the weights from before it.
+            Or the log, or the last checkpoint, cannot be written; or the run's folder is gone: where it was
+            only moved, and this process trains alone, all is saved there.
         BrokenPipeError: nobody reads on; what was done is saved.
     """
     config, device, team = training.config, next(training.model.parameters()).device, training.team
@@ -127,29 +131,51 @@ def train(
     with (
         progress.to_the_end() as unread,
         MetricsLog(training.run.metrics, state.step, trackers, expected) as log,
+        Whereabouts(training.run.path) as home,
         BatchesAhead(training.batches) as batches,
         _interruptible() as interrupted,
     ):
 
-        def save() -> TrainingState:
+        def write_into(run: RunDirectory) -> TrainingState:
             """Write a checkpoint of now; what is in it."""
-            if team is not None and not team.saves:
-                return state
             log.flush_to_disk()
             loss = training.held_out(training.model, None if state.joined else 0)
+            if loss is not None and not math.isfinite(loss):
+                loss = None  # the worst there is, and no number
             now = replace(state, tally=tally.state(), lines=log.lines, recent=spikes.recent, held_out=loss)
             if team is None:
-                save_checkpoint(
-                    training.run.checkpoints, training.model, training.optimizer, now, options.keep
-                )
+                save_checkpoint(run.checkpoints, training.model, training.optimizer, now, options.keep)
             else:
                 team.save(training.optimizer, now, options.keep)
             on_checkpoint(now)
             return now
 
+        def stay() -> None:
+            """Raise if the run's folder is gone: to make its path again would hide that."""
+            if not home.gone():
+                return
+            place, gone = home.now(), f"{training.run.path}: the run's folder is gone"
+            if place is None:
+                raise InputError(f"{gone}: it was removed, or moved to another disk, while it was trained")
+            if team is not None:
+                raise InputError(f"{gone}: it was moved to {place}, which has the checkpoints up to now")
+            write_into(RunDirectory(place))
+            raise InputError(
+                f"{gone}: it was moved to {place}. All that was done is saved there; go on there"
+            )
+
+        def save_now() -> TrainingState:
+            """Write a checkpoint of now, if that is this process's to do; what is in it."""
+            if team is not None and not team.saves:
+                return state
+            stay()
+            return write_into(training.run)
+
         while (share := span.progress(state.step, state.elapsed)) < 1.0 and not (
             interrupted() or unread() if team is None else team.any(interrupted() or unread())
         ):
+            stay()
+            chance = random_state() if options.non_finite == "stop" else {}
             start = time.monotonic()
             # In a run made longer, blocks that have joined stay and keep their schedule.
             joins = min(bag_share, span.progress(*state.joined_at)) if state.joined else bag_share
@@ -175,6 +201,13 @@ def train(
             if not (bag or state.joined):
                 spikes.forget()
             if not finite:
+                if options.non_finite == "stop" and state.step > last_saved:
+                    # The step never was, nor did it draw on chance: the weights are those from before it.
+                    set_random_state(chance)
+                    try:
+                        last_saved = save_now().step
+                    except CheckpointError as error:
+                        progress.say(str(error))
                 progress.say(_bad_step(training, batch, state, sums, norm))
             elif spike := spikes.check(sums.total, norm):
                 progress.say(f"step {state.step}: left out, a spike: {spike}")
@@ -219,12 +252,12 @@ def train(
             # Weights that make nothing finite any more would take the place of some that do.
             if since_saved >= options.checkpoint_every and not done and finite:
                 try:
-                    state, last_saved = save(), state.step
+                    state, last_saved = save_now(), state.step
                 except CheckpointError as error:
                     progress.say(f"{error}. Training goes on; this is tried again when the next one is due")
                 saved = time.monotonic()
         if state.step > last_saved or not state.step:
-            state = save()
+            state = save_now()
         return state, span.progress(state.step, state.elapsed) < 1.0
 
 
@@ -277,7 +310,8 @@ def _bad_step(
     advice = f"{where}. Begin a new run with a lower optimizer.lr"
     if training.config.training.non_finite == "stop":
         raise InputError(
-            f"step {state.step}: {what}. {advice}, or go on without this step with training.non_finite=skip"
+            f"step {state.step}: {what}. {advice}, or go on without this step with training.non_finite=skip:"
+            " the same command alone goes on from the newest checkpoint and meets this batch again"
         )
     if state.skipped_in_a_row + 1 >= HOPELESS:
         raise InputError(

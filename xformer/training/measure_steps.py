@@ -11,7 +11,8 @@ from rich.console import Console
 
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
-from xformer.training.checkpoint import TrainingState, checkpoint_folders
+from xformer.training.checkpoint import TrainingState
+from xformer.training.checkpoint_folders import checkpoint_folders
 from xformer.training.loop import Training, train
 from xformer.training.metrics import read_metrics
 

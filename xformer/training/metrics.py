@@ -23,6 +23,28 @@ from xformer.training.trackers import Trackers
 FIELDS = ("step", "elapsed", "tokens", "tokens_per_s", "stage", "loss", "languages")
 """What pictures, panel and model card cannot do without in a line of metrics.jsonl."""
 
+_NUMBER, _NUMBERS, _FOUND = "a number", "numbers by name", "a number or null"
+_KINDS = {
+    "step": "a whole number",
+    "elapsed": _NUMBER,
+    "tokens": _NUMBER,
+    "tokens_per_s": _NUMBER,
+    "stage": "a text",
+    "loss": _NUMBERS,
+    "languages": "numbers by name, by language",
+    "lr_factor": _NUMBERS,
+    "gradient_norm": _NUMBER,
+    "mean_top1": _FOUND,
+    "mean_bits_per_byte": _FOUND,
+    "centroid_gap": _FOUND,
+    "anisotropy": _FOUND,
+    "hubness": _FOUND,
+    "alignment_by_layer": "a list of numbers or null",
+    "top1": _NUMBERS,
+    "bits_per_byte": _NUMBERS,
+}
+"""What readers take a field for, where a line of metrics.jsonl or panel.jsonl has it."""
+
 
 class Tally:
     """Losses and counts since the last line, by objective and language. Shapes: L languages.
@@ -201,7 +223,8 @@ def read_metrics(path: Path, fields: Sequence[str] = ()) -> list[dict[str, Any]]
         fields: what each line must have.
 
     Raises:
-        InputError: another line is no JSON object, or lacks a field; it is named.
+        InputError: another line is no JSON object, or lacks a field, or has something else than
+            what belongs in it; it is named.
     """
     if not path.is_file():
         return []
@@ -213,9 +236,27 @@ def read_metrics(path: Path, fields: Sequence[str] = ()) -> list[dict[str, Any]]
             raise InputError(f"{path}:{number}: expected a JSON object, {error}") from error
         if missing := [name for name in fields if name not in lines[-1]]:
             raise InputError(f"{path}:{number}: expected the field(s) {', '.join(missing)}")
-        if "step" in fields and not isinstance(step := lines[-1]["step"], int):
-            raise InputError(f"{path}:{number}: step: expected a whole number, found {step!r}")
+        for name, kind in _KINDS.items():
+            if name in lines[-1] and not _is(kind, found := lines[-1][name]):
+                raise InputError(f"{path}:{number}: {name}: expected {kind}, found {found!r:.80}")
     return lines
+
+
+def _is(kind: str, value: object) -> bool:
+    """Whether a value from JSON is of a kind of `_KINDS`."""
+    match kind:
+        case "a text":
+            return isinstance(value, str)
+        case "a whole number":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "a number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "a number or null":
+            return value is None or _is(_NUMBER, value)
+        case "a list of numbers or null":
+            return isinstance(value, list) and all(_is(_FOUND, one) for one in value)
+    of_each = _NUMBER if kind == _NUMBERS else _NUMBERS
+    return isinstance(value, dict) and all(_is(of_each, one) for one in value.values())
 
 
 def without_remnant(lines: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

@@ -140,25 +140,29 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, factors: Mapping[str, f
 def clip_gradients(optimizer: AdamWithTables, limit: float) -> Tensor:
     """Scale each group's gradient down to the norm `limit`; 0 leaves them as they are.
 
-    AdaGrad's steps do not depend on the gradient's size, so its groups are left out.
+    AdaGrad's steps do not depend on the gradient's size, so its groups are left as they are. Their norms
+    count only where they are not finite: such a gradient would be remembered for ever.
 
     Returns:
-        The largest norm of a group's gradient before: not finite if any gradient is not.
+        The largest norm of an AdamW group's gradient before: not finite if any gradient is not, or if the
+        square of a table's norm is not.
     """
     norms = []
     for group in optimizer.param_groups:
-        if group["by_row"]:
-            continue
         few = [gradient.values for p in group["params"] if (gradient := optimizer.row_gradient(p))]
         whole = [parameter for parameter in group["params"] if parameter.grad is not None]
         # Of a group that took no part, PyTorch's norm is a zero on the CPU, wherever the others are.
         if not few and not whole:
             continue
         norm = nn.utils.get_total_norm([*few, *(parameter.grad for parameter in whole)])
+        # Of gradients that each process has a part of, the norm is still to be put together.
+        total = getattr(norm, "full_tensor", norm.clone)()
+        if group["by_row"]:
+            norms.append(0.0 * total.square())  # zero, or NaN
+            continue
+        norms.append(total)
         if limit:
             nn.utils.clip_grads_with_norm_(whole, limit, norm)
             for values in few:
                 values.mul_((limit / (norm + 1e-6)).clamp(max=1.0))
-        norms.append(norm)
-    # Of gradients that each process has a part of, the norm is still to be put together.
-    return torch.stack([getattr(norm, "full_tensor", norm.clone)() for norm in norms]).max()
+    return torch.stack(norms).max()

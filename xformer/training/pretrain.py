@@ -23,13 +23,8 @@ from xformer.progress import Progress, duration
 from xformer.run_config import RunConfig
 from xformer.toml_config import save_toml
 from xformer.training.batches import StepBatches
-from xformer.training.checkpoint import (
-    Checkpoint,
-    TrainingState,
-    best_checkpoint,
-    checkpoint_folders,
-    newest_checkpoint,
-)
+from xformer.training.checkpoint import Checkpoint, TrainingState, best_checkpoint, newest_checkpoint
+from xformer.training.checkpoint_folders import checkpoint_folders
 from xformer.training.held_out import HeldOut
 from xformer.training.launch import Launch
 from xformer.training.lock import only_one

@@ -279,3 +279,21 @@ def test_memory_holds_a_batch_only(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 1_500_000  # of 3,000,000 tokens in one shard
+
+
+@pytest.mark.parametrize("name", ["tokens-00001.bin", *(f"{column}.bin" for column in COLUMNS)])
+def test_a_file_that_is_cut_short_while_it_is_in_use_is_named(tmp_path: Path, name: str) -> None:
+    corpus = _corpus(tmp_path / "c", ["a", "bc", "def"])
+    write_shards(corpus, "train", ByteEncoder(), tmp_path / "s", bytes_per_shard=1)
+    shards, file = TokenShards.open(tmp_path / "s"), tmp_path / "s" / name
+    size = file.stat().st_size
+    os.truncate(file, size - 1)  # to nothing, reading would be SIGBUS
+    with pytest.raises(InputError, match=rf"{name}: expected {size} bytes, found {size - 1}; it was changed"):
+        shards.take(np.array([0, 1]))
+    # A shard that is not read is not asked about, and one that is replaced is kept by its map.
+    if name.startswith("tokens"):
+        assert shards[2].tolist() == list(b"def")
+    file.rename(file.with_suffix(".old"))
+    os.truncate(file.with_suffix(".old"), size)
+    file.write_bytes(b"")
+    assert len(shards.take(np.array([0, 1]))) == 2

@@ -2,8 +2,9 @@
 
 python many.py DTYPE PROCESSES RUN [OPTION ...] [-- PROCESSES RUN [OPTION ...]] ...
 
-Each group of processes goes on with a run, one group after the other. Options are --dry-run, and settings as
-TABLE.KEY=VALUE. After each group its exit statuses are printed; this one's is 1 if one of them is not 0.
+Each group of processes goes on with a run, one group after the other. Options are --dry-run, --cut, by which
+the last process finds its shards cut short at step 3, and settings as TABLE.KEY=VALUE. After each group its
+exit statuses are printed; this one's is 1 if one of them is not 0.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import torch.distributed.checkpoint
 import torch.distributed.fsdp
 
 from xformer.cli.pretrain import Pretrain
+from xformer.errors import InputError
 from xformer.training import pretrain
+from xformer.training.batches import StepBatch, StepBatches
 
 
 def fork(count: int, work: Callable[[], int]) -> list[int]:
@@ -62,6 +65,15 @@ def train(dtype: torch.dtype, run: str, options: list[str]) -> int:
     """Go on with a run; the exit status. The picture is left out: it takes longer than the training."""
     torch.set_default_dtype(dtype)
     pretrain.plot_losses = lambda metrics, path: path
+    if "--cut" in options and int(os.environ["RANK"]) + 1 == int(os.environ["WORLD_SIZE"]):
+        make = StepBatches.make
+
+        def cut(self: StepBatches, step: int, *, bag: bool = False) -> StepBatch:
+            if step == 3:
+                raise InputError("tokens-00000.bin: cut short")
+            return make(self, step, bag=bag)
+
+        StepBatches.make = cut  # type: ignore[method-assign]
     settings = tuple(option for option in options if "=" in option)
     return Pretrain(Path(run), set=settings, dry_run="--dry-run" in options).run_command()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from xformer.data.corpus import import_corpus
+from xformer.data.manifest import Source
+from xformer.data.plan import ImportOptions
+from xformer.data.record import Record
+from xformer.data.split import SplitSizes
+from xformer.errors import InputError
 from xformer.model import MultilingualModel
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
@@ -18,6 +26,7 @@ from xformer.training.checkpoint import TrainingState
 from xformer.training.dry_run import StageForecast, count_checkpoints, forecast
 from xformer.training.estimate import parameter_counts
 from xformer.training.made_up import made_up_shards
+from xformer.training.prepare import prepare
 from xformer.training.run_directory import RunDirectory
 
 
@@ -61,7 +70,7 @@ def test_a_budget_is_divided_between_the_stages(
         RunDirectory(tmp_path / "none"), replace(config, training=training), listening(), seconds=0.2
     )
     assert not (tmp_path / "none").exists()
-    assert "made-up" in found.data
+    assert found.data.startswith(f"a sample of {config.data.corpus}, ")
     bag, full = found.stages
     assert bag.seconds == pytest.approx(25, abs=bag.seconds_per_step)
     assert full.seconds == pytest.approx(75, abs=full.seconds_per_step)
@@ -141,3 +150,101 @@ def test_made_up_texts_have_the_lengths_of_the_default_corpus() -> None:
     assert np.percentile(lengths, 99) == pytest.approx(61, rel=0.1)
     assert lengths.max() <= RunConfig().data.max_length
     assert [len(shards[number]) for number in (0, 7, len(shards) - 1)] == lengths[[0, 7, -1]].tolist()
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 texts of 100 to 300 words each, no two in one group."""
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("aeioklmnrst"), size)) for size in rng.integers(2, 9, size=300)]
+    records = [
+        Record(
+            " ".join(rng.choice(words, rng.integers(100, 300))), ("de", "en")[number % 2], f"{number}", "s"
+        )
+        for number in range(150)
+    ]
+    folder = tmp_path_factory.mktemp("documents") / "corpus"
+    options = ImportOptions(SplitSizes(dev=8, test=8))
+    import_corpus(records, folder, options, [Source("made up", "CC0-1.0")])
+    return folder
+
+
+def _of_documents(config: RunConfig, corpus: Path) -> RunConfig:
+    """Settings for long documents without translations."""
+    objectives = replace(
+        config.objectives, masked_lm_tokens=2000, translation_lm_tokens=0, alignment_tokens=0
+    )
+    model = replace(config.model, max_length=512)
+    data = replace(config.data, corpus=str(corpus), max_length=500)
+    return replace(config, model=model, data=data, objectives=objectives)
+
+
+def test_a_fresh_run_is_measured_on_texts_like_its_own(
+    documents: Path, config: RunConfig, listening: type[Progress], tmp_path: Path
+) -> None:
+    config = _of_documents(config, documents)
+    fresh, run = (RunDirectory(tmp_path / name) for name in ("fresh", "run"))
+    before = forecast(fresh, config, listening(), seconds=0.1)
+    assert not fresh.path.exists()
+    run.path.mkdir()
+    prepare(run, config, listening())
+    after = forecast(run, config, listening(), seconds=0.1)
+    # With the lengths of the default corpus's texts, attention would have a thirtieth of the operations.
+    assert before.stages[0].tokens_per_step == pytest.approx(after.stages[0].tokens_per_step, rel=0.15)
+    assert before.stages[0].flops_per_step == pytest.approx(after.stages[0].flops_per_step, rel=0.15)
+    assert before.activation_bytes == pytest.approx(after.activation_bytes, rel=0.15)
+
+
+def test_what_the_run_would_refuse_is_refused(
+    documents: Path, corpus: Path, config: RunConfig, listening: type[Progress], tmp_path: Path
+) -> None:
+    long = _of_documents(config, documents)
+    config_run = RunDirectory(tmp_path / "began")
+    config_run.path.mkdir()
+    prepare(config_run, config, listening())
+    cases = {
+        "none: expected the folder of a corpus": replace(
+            config, data=replace(config.data, corpus=str(tmp_path / "none"))
+        ),
+        "expected groups with texts in two languages, found none": replace(
+            long, objectives=config.objectives
+        ),
+        "none.model: ": replace(config, data=replace(config.data, tokenizer=str(tmp_path / "none.model"))),
+        "vocabulary_size: 3000 is more than this text can fill": replace(
+            config,
+            model=replace(config.model, vocab_size=3000),
+            tokenizer=replace(config.tokenizer, vocabulary_size=3000),
+        ),
+        "train: missing; expected what `xformer data shard": replace(
+            config,
+            data=replace(config.data, tokenizer=str(config_run.tokenizer), shards=str(tmp_path / "none")),
+        ),
+    }
+    for said, refused in cases.items():
+        with pytest.raises(InputError, match=re.escape(said)):
+            forecast(RunDirectory(tmp_path / "new"), refused, listening(), seconds=0.1)
+    shutil.rmtree(config_run.shards("train"))
+    with pytest.raises(InputError, match="expected the corpus that this run began with"):
+        forecast(config_run, long, listening(), seconds=0.1)
+
+
+def test_shards_and_tokenizer_that_are_given_are_used(
+    config: RunConfig, listening: type[Progress], tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "began")
+    run.path.mkdir()
+    prepare(run, config, listening())
+    data = replace(config.data, tokenizer=str(run.tokenizer))
+    found = forecast(RunDirectory(tmp_path / "new"), replace(config, data=data), listening(), seconds=0.1)
+    assert found.data.startswith(f"a sample of {config.data.corpus}, ")
+    data = replace(data, shards=str(run.path / "shards"))
+    found = forecast(RunDirectory(tmp_path / "new"), replace(config, data=data), listening(), seconds=0.1)
+    assert found.data == f"the shards of {run.path / 'shards' / 'train'}"
+
+
+def test_before_the_default_corpus_is_there_it_says_whose_lengths_these_are(
+    config: RunConfig, listening: type[Progress], tmp_path: Path
+) -> None:
+    config = replace(config, data=replace(config.data, corpus="gettext"))
+    found = forecast(RunDirectory(tmp_path / "none"), config, listening(), seconds=0.1)
+    assert found.data == "made-up texts of the default corpus's lengths, since that is not here yet"

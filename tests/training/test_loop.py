@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -352,3 +353,27 @@ def test_checkpoints_are_announced_once_they_are_on_disk(
     assert [seen.step for seen in announced] == list(range(1, 9))
     assert announced[-1] == state
     assert not interrupted
+
+
+def test_shards_that_are_cut_short_end_a_run_that_is_saved(
+    begin: Begin, config: RunConfig, listening: Listening
+) -> None:
+    config = _training(config, steps=30)
+    run = begin(config)
+    file = run.shards("train") / "tokens-00000.bin"
+    whole = file.read_bytes()
+
+    def cut(model: MultilingualModel, state: TrainingState) -> None:
+        if state.step == 3:
+            os.truncate(file, len(whole) - 1)  # to nothing, reading would be SIGBUS
+
+    # By then, the next batch may be made already.
+    with pytest.raises(
+        InputError, match=r"tokens-00000\.bin: expected .* bytes, found .*\. Training is saved at step [34]$"
+    ):
+        pretrain(run.path, config, listening(), watching=lambda *_: cut)
+    saved = newest_checkpoint(run.checkpoints)
+    assert saved is not None
+    assert saved.state.step in (3, 4)
+    file.write_bytes(whole)
+    assert pretrain(run.path, config, listening())

@@ -13,6 +13,7 @@ import pytest
 import torch.distributed as dist
 
 from xformer.run_config import RunConfig
+from xformer.training.checkpoint import newest_checkpoint
 from xformer.training.pretrain import pretrain
 from xformer.training.run_directory import RunDirectory
 
@@ -48,6 +49,7 @@ CASES: dict[str, Callable[[RunDirectory], str]] = {
     # Each finds out by itself: what is too little for many, and in the second step what is not finite.
     "objectives.masked_lm_tokens=1": lambda run: "objectives.masked_lm_tokens: 1 texts in a step",
     "optimizer.embedding_lr=1e38": lambda run: "step 1: loss or gradient is not finite",
+    "--cut": lambda run: "process 1: tokens-00000.bin: cut short. Training is saved at step 3",
     "training.steps=9": _damage,
     "training.steps=10": _cut,
 }
@@ -85,3 +87,6 @@ def test_one_process_says_why_and_all_end(
         assert "Traceback" not in said
     saved = [path.name for path in sorted(runs["optimizer.embedding_lr=1e38"].path.glob("bad-batch*"))]
     assert saved == [f"bad-batch-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    stopped = newest_checkpoint(runs["--cut"].checkpoints)
+    assert stopped is not None
+    assert stopped.state.step == 3

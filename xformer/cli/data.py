@@ -214,6 +214,7 @@ class DataShard:
                         max_length=self.max_length,
                         bytes_per_shard=self.bytes_per_shard,
                         progress=progress,
+                        say=progress.say,
                     )
                     progress.say(f"worker {self.worker} of {self.of}: {made} shards made")
                     return 0

@@ -9,16 +9,16 @@ Worker i of n makes shards i, i + n, i + 2n … of a split, each in a folder of 
 
 Shard k holds the same records whoever makes it, so workers never wait for one another, share nothing but a
 file system, and may be started, stopped, repeated and renumbered at will: a shard that is there is not made
-again. `join_shards` links the token files together, appends the properties, writes the index. The result is
-what `write_shards` writes, byte for byte.
+again, unless its bytes are not those that were written. `join_shards` links the token files together, appends
+the properties, writes the index. The result is what `write_shards` writes, byte for byte.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
@@ -67,8 +67,11 @@ def write_shard_parts(
     max_length: int = 512,
     bytes_per_shard: int = 1 << 28,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> int:
     """Make every `of`-th shard of a split that is not there yet, beginning with number `worker`.
+
+    Those that are there are read and compared with their hashes; one that is damaged is made again.
 
     Args:
         corpus_dir: what `import_corpus` wrote.
@@ -80,6 +83,7 @@ def write_shard_parts(
         max_length: longest example, in tokens.
         bytes_per_shard: where a shard ends, in bytes of text.
         progress: called with ("encode SPLIT", records done or passed over, records in all).
+        say: told what is damaged and made again.
 
     Returns:
         How many shards were made; those that were there already are not counted.
@@ -95,19 +99,27 @@ def write_shard_parts(
     if _joined(Path(out_dir), settings) is not None:
         return 0
     parts = _parts_of(Path(out_dir))
-    for path in _folders(parts):
-        _read(path, settings)
+    for path in _folders(parts):  # whoever made them
+        with suppress(_DamagedError):
+            _verify(path, settings, content=False)
     corpus = open_corpus(corpus_dir)
     in_all = corpus.manifest.split(split).total.records
     made = done = 0
     for number, records in enumerate(cut_by_bytes(corpus.records(split), bytes_per_shard)):
         target = parts / f"shard-{number:05d}"
         first = done
-        if number % of != worker or _read(target, settings) is not None:
+        mine = number % of == worker
+        if mine and target.exists():
+            try:
+                _verify(target, settings)
+                mine = False
+            except _DamagedError as error:
+                if say:
+                    say(f"{error}. It is made again")
+                shutil.rmtree(target)
+        if not mine:
             done += sum(1 for _ in records)
             continue
-        if target.exists():  # damaged: nothing is lost
-            shutil.rmtree(target)
         with atomic_folder(target) as folder:
             writer = ShardWriter(
                 folder / f"tokens-{number:05d}.bin",
@@ -142,7 +154,7 @@ def join_shards(
 ) -> ShardsInfo:
     """Put together what the workers made, and remove their parts. Shards that are joined already stay so.
 
-    Every byte is compared with its hash on the way.
+    Every byte is compared with its hash before.
 
     Args:
         corpus_dir: as the workers had it.
@@ -164,9 +176,9 @@ def join_shards(
         with atomic_folder(out) as folder:
             for part in found:
                 source = parts / f"shard-{part.number:05d}"
-                _link(part.shard.file.verify(source), folder / part.shard.file.name)
+                _link(source / part.shard.file.name, folder / part.shard.file.name)
                 for name, entry in part.columns.items():
-                    with open(entry.verify(source), "rb") as one, open(folder / f"{name}.bin", "ab") as all_:
+                    with open(source / entry.name, "rb") as one, open(folder / f"{name}.bin", "ab") as all_:
                         shutil.copyfileobj(one, all_)
             for name in COLUMNS:  # of a split without records there is nothing to append
                 (folder / f"{name}.bin").touch()
@@ -182,30 +194,38 @@ def _complete(parts: Path, settings: ShardsInfo, in_all: int) -> list[_Part]:
     records = 0
     while records < in_all:
         path = parts / f"shard-{len(found):05d}"
-        part = _read(path, settings)
-        if part is None or part.first_record != records or part.number != len(found):
-            state = "damaged" if path.exists() else "missing"
-            raise InputError(
-                f"{path}: {state}; expected the shard that begins at record {records:,} of {in_all:,}."
-                " Run its worker (again): what is there already is not made again"
-            )
+        begins = f"the shard that begins at record {records:,} of {in_all:,}"
+        again = "Run its worker (again): what is there and whole is not made again"
+        if not path.exists():
+            raise InputError(f"{path}: missing; expected {begins}. {again}")
+        try:
+            part = _verify(path, settings)
+        except _DamagedError as error:
+            raise InputError(f"{error}. It is of {begins}. {again}") from error
+        if part.first_record != records or part.number != len(found):
+            raise InputError(f"{path}: expected {begins}, found one that begins at {part.first_record:,}")
         found.append(part)
         records += part.records
     return found
 
 
-def _read(path: Path, settings: ShardsInfo) -> _Part | None:
-    """What is said of a part; None where it is missing or not whole (of the right size).
+class _DamagedError(InputError):
+    """Files of a part are missing, or not as they were written."""
+
+
+def _verify(path: Path, settings: ShardsInfo, content: bool = True) -> _Part:
+    """What is said of a part that is as it was written: of the right sizes, and hashes if `content`.
 
     Raises:
+        _DamagedError: it is not, or not all there.
         InputError: it was made with other settings.
     """
     try:
         part = read_sealed(path / _PART, _Part)
         for entry in (part.shard.file, *part.columns.values()):
-            entry.verify(path, content=False)
-    except InputError:
-        return None
+            entry.verify(path, content)
+    except InputError as error:
+        raise _DamagedError(str(error)) from error
     _require_same(path, part.settings, settings)
     return part
 

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.corpus import open_corpus
+from xformer.data.mapped import MappedFile
 from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, verify_files, write_sealed
 from xformer.data.shard_writer import COLUMNS, Encoder, ShardEntry, ShardWriter, cut_by_bytes
 from xformer.errors import InputError
@@ -170,6 +171,7 @@ class TokenShards(Sequence[NDArray[np.int32]]):
     """The examples of a folder of shards, by number. Made by `TokenShards.open`.
 
     Everything is memory-mapped: opening costs no memory, and what is used often stays in the system's cache.
+    Whoever reads the columns of files that others might cut short calls `require_columns` before.
 
     Attributes:
         info: what shards.json says.
@@ -188,8 +190,9 @@ class TokenShards(Sequence[NDArray[np.int32]]):
     def __init__(
         self,
         info: ShardsInfo,
-        tokens: list[NDArray[np.unsignedinteger]],
+        tokens: Sequence[NDArray[np.integer]],
         columns: Mapping[str, NDArray[np.integer]],
+        files: Sequence[MappedFile] = (),
     ) -> None:
         self.info = info
         self.languages = info.languages
@@ -202,6 +205,8 @@ class TokenShards(Sequence[NDArray[np.int32]]):
         self.pieces = columns["pieces"]
         self._start = columns["start"]
         self._tokens = tokens
+        # Of the tokens, shard after shard, then of the columns; of what is in memory there are none.
+        self._files = files
         self._first_example = np.cumsum([0, *(shard.examples for shard in info.shards)])
 
     @classmethod
@@ -235,11 +240,26 @@ class TokenShards(Sequence[NDArray[np.int32]]):
             raise InputError(f"{path}: encoded by the tokenizer {info.tokenizer}, expected {fingerprint}")
         files = [*(shard.file for shard in info.shards), *info.columns.values()]
         verify_files(path.parent, files, rank, world, verify)
-        tokens = [_map(path.with_name(shard.file.name), info.dtype) for shard in info.shards]
+        tokens = [MappedFile(path.with_name(shard.file.name), info.dtype) for shard in info.shards]
         columns = {
-            name: _map(path.with_name(info.columns[name].name), dtype) for name, dtype in COLUMNS.items()
+            name: MappedFile(path.with_name(info.columns[name].name), dtype)
+            for name, dtype in COLUMNS.items()
         }
-        return cls(info, tokens, columns)
+        return cls(
+            info,
+            [file.array for file in tokens],
+            {name: file.array for name, file in columns.items()},
+            [*tokens, *columns.values()],
+        )
+
+    def require_columns(self) -> None:
+        """Make sure, before they are read, that no column was cut short since it was opened (`MappedFile`).
+
+        Raises:
+            InputError: one was; its file is named.
+        """
+        for file in self._files[len(self._tokens) :]:
+            file.require_whole()
 
     def __len__(self) -> int:
         return self.n_examples
@@ -253,14 +273,24 @@ class TokenShards(Sequence[NDArray[np.int32]]):
         return found
 
     def take(self, examples: NDArray[np.integer]) -> list[NDArray[np.int32]]:
-        """The token ids of several examples, by numbers from 0 to E - 1, in their order; copies."""
+        """The token ids of several examples, by numbers from 0 to E - 1, in their order; copies.
+
+        Raises:
+            InputError: as `tokens_of`.
+        """
+        self.require_columns()
         stops = np.cumsum(self.n_tokens[examples], dtype=np.int64).tolist()
         tokens = self.tokens_of(examples)
         # Of Python's numbers: NumPy's take several times as long to slice with.
         return [tokens[start:stop] for start, stop in pairwise([0, *stops])]
 
     def tokens_of(self, examples: NDArray[np.integer]) -> NDArray[np.int32]:
-        """The token ids of several examples end to end (T,), by numbers from 0 to E - 1, in their order."""
+        """The token ids of several examples end to end (T,), by numbers from 0 to E - 1, in their order.
+
+        Raises:
+            InputError: a file was cut short since it was opened.
+        """
+        self.require_columns()
         shards = np.searchsorted(self._first_example, examples, side="right") - 1
         order = np.argsort(shards, kind="stable")
         lengths = self.n_tokens[examples].astype(np.int64)
@@ -274,6 +304,8 @@ class TokenShards(Sequence[NDArray[np.int32]]):
         present, first = np.unique(shards[order], return_index=True)
         bounds = pairwise([*edges[first].tolist(), len(target)])
         for shard, (start, stop) in zip(present.tolist(), bounds, strict=True):
+            if self._files:
+                self._files[shard].require_whole()
             tokens[target[start:stop]] = self._tokens[shard][source[start:stop]]
         return tokens
 
@@ -289,10 +321,3 @@ class TokenShards(Sequence[NDArray[np.int32]]):
             text_bytes=int(columns["n_bytes"].sum()),
         )
         return TokenShards(replace(self.info, shards=(entry,)), [tokens.astype(self.info.dtype)], columns)
-
-
-def _map(path: Path, dtype: str) -> NDArray[np.unsignedinteger]:
-    if not path.stat().st_size:  # an empty file cannot be mapped
-        return np.empty(0, dtype=dtype)
-    # As a plain array: slicing np.memmap, a subclass, takes several times as long.
-    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))

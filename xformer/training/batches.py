@@ -119,7 +119,11 @@ class StepBatches:
         Args:
             step: from 0.
             bag: of the bag stage (`StepPlanner.plan`).
+
+        Raises:
+            InputError: a file of the shards was cut short since it was opened.
         """
+        self._shards.require_columns()  # planning reads the columns
         plan = self._planner.plan(step, bag=bag)
         masked: dict[Objective, MaskedBatch] = {}
         pairs: dict[Objective, AlignmentBatch] = {}
@@ -208,7 +212,7 @@ class BatchesAhead:
         self._pool.shutdown(cancel_futures=True)
 
     def take(self, step: int, *, bag: bool = False) -> StepBatch:
-        """What `StepBatches.make` gives, sooner."""
+        """What `StepBatches.make` gives, sooner; and what it raises."""
         began, asked = time.monotonic(), (step, bag)
         if self._coming is not None and self._coming[0] == asked:
             batch = self._coming[1].result()

@@ -2,7 +2,8 @@
 
 Parameters, operations and the memory of weights are arithmetic (`estimate`). Seconds are measured: the
 training loop itself runs for a few seconds of each stage, in a folder that is removed, on the run's own
-shards where these exist and on made-up texts of the usual lengths where not. The run's folder is only read.
+shards where these exist, else on a sample of its corpus. Where that is the default corpus and not here yet,
+it is made-up texts of its lengths. The run's folder is only read.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from numpy.typing import NDArray
 
 from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
+from xformer.errors import InputError
 from xformer.model import MultilingualModel
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
-from xformer.tokenizer import Tokenizer
+from xformer.tokenizer import TokenizerError
 from xformer.training.batches import StepBatches
 from xformer.training.checkpoint import TrainingState
 from xformer.training.estimate import parameter_counts, passes_of, weight_bytes
@@ -36,10 +38,18 @@ from xformer.training.made_up import made_up_shards
 from xformer.training.measure_steps import ENOUGH, Measured, for_measuring, measure
 from xformer.training.optimizer import make_optimizer
 from xformer.training.precision import choose_precision
-from xformer.training.prepare import open_shards
+from xformer.training.prepare import (
+    find_corpus,
+    given_tokenizer,
+    made_shards,
+    open_shards,
+    open_tokenizer,
+    require_same_corpus,
+)
 from xformer.training.pretrain import build_model
 from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span
+from xformer.training.text_sample import sample_shards
 
 
 @dataclass(frozen=True)
@@ -155,10 +165,11 @@ def forecast(
         looking: makes what the panel does; left out, nobody looks.
 
     Raises:
-        InputError: the run's shards are damaged, or a loss is not finite.
+        InputError: the run's shards are damaged, or a loss is not finite. Without shards: its corpus or
+            tokenizer is missing or damaged, or does not fit the settings.
     """
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    data = _Data.of(run, config)
+    data = _Data.of(run, config, progress)
     counts = count_tokens(data.train)
     model = build_model(config, counts).to(device)
     optimizer = make_optimizer(model, config.optimizer)
@@ -303,12 +314,24 @@ class _Data:
     starts_word: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, run: RunDirectory, config: RunConfig) -> _Data:
-        prepared = run.tokenizer.is_file() and all(run.shards(split).is_dir() for split in ("train", "dev"))
-        if not prepared:
-            shards = made_up_shards(config)
+    def of(cls, run: RunDirectory, config: RunConfig, progress: Progress) -> _Data:
+        if run.tokenizer.is_file() and all(run.shards(split).is_dir() for split in ("train", "dev")):
+            tokenizer = open_tokenizer(run)
+            train, dev = (open_shards(run, split, tokenizer) for split in ("train", "dev"))
+            return cls(f"the shards of {run.path}", train, dev, tokenizer.starts_word())
+        corpus = find_corpus(run, config.data, verify=False)
+        if corpus is None:
             words = np.random.default_rng(0).random(config.model.vocab_size) < 0.5
-            return cls("made-up texts, since the run has no data yet", shards, None, words)
-        tokenizer = Tokenizer.load(run.tokenizer)
-        train, dev = (open_shards(run, split, tokenizer) for split in ("train", "dev"))
-        return cls(f"the shards of {run.path}", train, dev, tokenizer.starts_word())
+            name = "made-up texts of the default corpus's lengths, since that is not here yet"
+            return cls(name, made_up_shards(config), None, words)
+        require_same_corpus(run, corpus)
+        try:
+            given = open_tokenizer(run) if run.tokenizer.is_file() else given_tokenizer(config)
+            if given is not None and (made := made_shards(config.data, "train", corpus, given)):
+                train = TokenShards.open(made, fingerprint=given.fingerprint(), verify=False)
+                return cls(f"the shards of {made}", train, None, given.starts_word())
+            progress.say(f"dry run: encoding a sample of {corpus.folder}")
+            train, used = sample_shards(corpus, given, config.tokenizer, config.data.max_length)
+        except TokenizerError as error:
+            raise InputError(str(error)) from error
+        return cls(f"a sample of {corpus.folder}, {len(train):,} texts", train, None, used.starts_word())

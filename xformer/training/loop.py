@@ -90,8 +90,8 @@ def train(
     """Train from `state` to the end of the run's span.
 
     Ctrl-C (or SIGTERM, or SIGHUP where it is not ignored) lets the step in hand finish and saves; a second
-    Ctrl-C breaks off at once. Where nobody reads on, the same. In the middle of a run, a checkpoint that
-    cannot be written is reported, and tried again when the next is due.
+    Ctrl-C breaks off at once. Where nobody reads on, the same, and where a batch cannot be made. In the
+    middle of a run, a checkpoint that cannot be written is reported, and tried again when the next is due.
 
     Args:
         training: model, data and settings.
@@ -104,9 +104,9 @@ def train(
 
     Raises:
         InputError: a loss or gradient is not finite and the settings say to stop: the batch has been saved,
-            and the weights from before it.
-            Or the log, or the last checkpoint, cannot be written; or the run's folder is gone: where it was
-            only moved, and this process trains alone, all is saved there.
+            and the weights from before it. Or the log, or the last checkpoint, cannot be written. Or the
+            shards were damaged meanwhile, in this process or another: what was done is saved. Or the run's
+            folder is gone: where it was only moved, and this process trains alone, all is saved there.
         BrokenPipeError: nobody reads on; what was done is saved.
     """
     config, device, team = training.config, next(training.model.parameters()).device, training.team
@@ -171,18 +171,25 @@ def train(
             stay()
             return write_into(training.run)
 
-        while (share := span.progress(state.step, state.elapsed)) < 1.0 and not (
-            interrupted() or unread() if team is None else team.any(interrupted() or unread())
-        ):
+        failure: InputError | None = None
+        while (share := span.progress(state.step, state.elapsed)) < 1.0:
             stay()
             chance = random_state() if options.non_finite == "stop" else {}
             start = time.monotonic()
             # In a run made longer, blocks that have joined stay and keep their schedule.
             joins = min(bag_share, span.progress(*state.joined_at)) if state.joined else bag_share
+            bag = share < joins
+            depth = 0 if bag else None
+            try:
+                batch = batches.take(state.step, bag=bag)
+            except InputError as error:
+                failure = error
+            ends = failure is not None or interrupted() or unread()
+            # Asked after the batch is there: where one process has none, all stop before the step.
+            if ends if team is None else team.any(ends):
+                break
             factors = group_factors(share, joins, config.optimizer)
             set_learning_rates(training.optimizer, factors)
-            bag = share < joins
-            batch, depth = batches.take(state.step, bag=bag), 0 if bag else None
             data_digest = batch.plan.digest(state.data_digest)
             training.optimizer.zero_grad(set_to_none=True)
             if team is None:
@@ -258,6 +265,9 @@ def train(
                 saved = time.monotonic()
         if state.step > last_saved or not state.step:
             state = save_now()
+        with nullcontext() if team is None else team.all_or_none():
+            if failure is not None:
+                raise InputError(f"{failure}. Training is saved at step {state.step:,}") from failure
         return state, span.progress(state.step, state.elapsed) < 1.0
 
 

@@ -39,7 +39,9 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokeniz
         InputError: the corpus cannot be had, has changed, or does not fit the settings.
     """
     corpus = _corpus(run, config.data, progress)
-    _keep_manifest(run, corpus)
+    require_same_corpus(run, corpus)
+    with atomic_write(run.manifest, "wb") as file:
+        file.write((corpus.folder / MANIFEST_NAME).read_bytes())
     try:
         tokenizer = _tokenizer(run, config, corpus, progress)
     except TokenizerError as error:
@@ -48,18 +50,10 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokeniz
         if run.shards(split).is_dir():
             _check_shards(run, split, corpus, tokenizer)
             continue
-        if config.data.shards is not None:
-            made = Path(config.data.shards) / split
-            if made.is_dir():
-                _require_made_for(made, split, corpus, tokenizer, config.data.max_length)
-                _link(made, run.shards(split))
-                progress.say(f"{split}: using {made}")
-                continue
-            if split == "train":
-                raise InputError(
-                    f"{made}: missing; expected what `xformer data shard --out {made}` makes"
-                    " (of many workers: what they made, put together by --join)"
-                )
+        if (made := made_shards(config.data, split, corpus, tokenizer)) is not None:
+            _link(made, run.shards(split))
+            progress.say(f"{split}: using {made}")
+            continue
         write_shards(
             corpus.folder,
             split,
@@ -101,12 +95,28 @@ def open_shards(
     return TokenShards.open(run.shards(split), fingerprint=tokenizer.fingerprint(), rank=rank, world=world)
 
 
-def _corpus(run: RunDirectory, config: DataConfig, progress: Progress) -> Corpus:
+def find_corpus(run: RunDirectory, config: DataConfig, *, verify: bool) -> Corpus | None:
+    """The corpus that the settings name; None for the default corpus where the run does not have it yet.
+
+    Args:
+        run: whose corpus it is.
+        config: the settings.
+        verify: compare the hash of every file; otherwise sizes only.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
     if config.corpus != GETTEXT:
-        return open_corpus(config.corpus, verify=True)
-    if run.corpus.is_dir():
-        progress.say(f"corpus: reusing {run.corpus}")
-        return open_corpus(run.corpus, verify=True)
+        return open_corpus(config.corpus, verify)
+    return open_corpus(run.corpus, verify) if run.corpus.is_dir() else None
+
+
+def _corpus(run: RunDirectory, config: DataConfig, progress: Progress) -> Corpus:
+    found = find_corpus(run, config, verify=True)
+    if found is not None:
+        if config.corpus == GETTEXT:
+            progress.say(f"corpus: reusing {run.corpus}")
+        return found
     wheels = fetch_gettext_corpus(say=progress.say)
     options = ImportOptions(
         splits=SplitSizes(
@@ -123,16 +133,36 @@ def _corpus(run: RunDirectory, config: DataConfig, progress: Progress) -> Corpus
     return open_corpus(run.corpus)
 
 
-def _keep_manifest(run: RunDirectory, corpus: Corpus) -> None:
-    """Copy the corpus's manifest into the run; refuse a corpus that is not the one the run began with."""
+def require_same_corpus(run: RunDirectory, corpus: Corpus) -> None:
+    """Refuse a corpus that is not the one the run began with.
+
+    Raises:
+        InputError: it is another.
+    """
     manifest = (corpus.folder / MANIFEST_NAME).read_bytes()
     if run.manifest.is_file() and run.manifest.read_bytes() != manifest:
         raise InputError(
             f"{corpus.folder}: expected the corpus that this run began with ({run.manifest}); it has changed"
             " since. Start a new run for it"
         )
-    with atomic_write(run.manifest, "wb") as file:
-        file.write(manifest)
+
+
+def given_tokenizer(config: RunConfig) -> Tokenizer | None:
+    """The tokenizer that the settings name; None where it is to be trained.
+
+    Raises:
+        InputError: it has more pieces than the model.
+        TokenizerError: it is missing or damaged.
+    """
+    if config.data.tokenizer is None:
+        return None
+    given = Tokenizer.load(config.data.tokenizer)
+    if given.vocab_size > config.model.vocab_size:
+        raise InputError(
+            f"{config.data.tokenizer}: has {given.vocab_size:,} pieces; expected at most"
+            f" model.vocab_size={config.model.vocab_size:,}"
+        )
+    return given
 
 
 def _tokenizer(run: RunDirectory, config: RunConfig, corpus: Corpus, progress: Progress) -> Tokenizer:
@@ -140,12 +170,7 @@ def _tokenizer(run: RunDirectory, config: RunConfig, corpus: Corpus, progress: P
         progress.say(f"tokenizer: reusing {run.tokenizer}")
         return Tokenizer.load(run.tokenizer)
     if config.data.tokenizer is not None:
-        given = Tokenizer.load(config.data.tokenizer)
-        if given.vocab_size > config.model.vocab_size:
-            raise InputError(
-                f"{config.data.tokenizer}: has {given.vocab_size:,} pieces; expected at most"
-                f" model.vocab_size={config.model.vocab_size:,}"
-            )
+        given_tokenizer(config)
         with atomic_write(run.tokenizer, "wb") as file:
             file.write(Path(config.data.tokenizer).read_bytes())
         progress.say(f"tokenizer: using {config.data.tokenizer}")
@@ -164,6 +189,26 @@ def _check_shards(run: RunDirectory, split: str, corpus: Corpus, tokenizer: Toke
         raise InputError(
             f"{run.shards(split)}: made from another text than {corpus.folder}; remove the folder"
         )
+
+
+def made_shards(config: DataConfig, split: str, corpus: Corpus, tokenizer: Tokenizer) -> Path | None:
+    """The shards of a split that the settings name; None where the run is to make them.
+
+    Raises:
+        InputError: they were made otherwise than the run would, or those of the training split are missing.
+    """
+    if config.shards is None:
+        return None
+    made = Path(config.shards) / split
+    if made.is_dir():
+        _require_made_for(made, split, corpus, tokenizer, config.max_length)
+        return made
+    if split == "train":
+        raise InputError(
+            f"{made}: missing; expected what `xformer data shard --out {made}` makes"
+            " (of many workers: what they made, put together by --join)"
+        )
+    return None
 
 
 def _require_made_for(made: Path, split: str, corpus: Corpus, tokenizer: Tokenizer, max_length: int) -> None:

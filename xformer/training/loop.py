@@ -10,26 +10,24 @@ Shapes: none here; batches carry their own.
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from safetensors.torch import save
 
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
-from xformer.files import atomic_write
 from xformer.model import MultilingualModel
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
-from xformer.training.batches import BatchesAhead, StepBatch, StepBatches
+from xformer.training.bad_step import leave_out
+from xformer.training.batches import BatchesAhead, StepBatches
 from xformer.training.checkpoint import CheckpointError, TrainingState, save_checkpoint
 from xformer.training.checkpoint_files import random_state, set_random_state
+from xformer.training.interrupts import interruptible
 from xformer.training.memory import give_back_memory
 from xformer.training.metrics import MetricsLog, Tally
 from xformer.training.optimizer import AdamWithTables, clip_gradients, set_learning_rates
@@ -44,9 +42,6 @@ from xformer.training.whereabouts import Whereabouts
 if TYPE_CHECKING:
     from xformer.training.team import Team
 
-
-HOPELESS = 50
-"""Steps in a row that are not finite end a run, whatever its settings."""
 
 Watch = Callable[[MultilingualModel, TrainingState], None]
 """Looks at the model and how far the run is, and changes neither."""
@@ -133,7 +128,7 @@ def train(
         MetricsLog(training.run.metrics, state.step, trackers, expected) as log,
         Whereabouts(training.run.path) as home,
         BatchesAhead(training.batches) as batches,
-        _interruptible() as interrupted,
+        interruptible() as interrupted,
     ):
 
         def write_into(run: RunDirectory) -> TrainingState:
@@ -215,7 +210,7 @@ def train(
                         last_saved = save_now().step
                     except CheckpointError as error:
                         progress.say(str(error))
-                progress.say(_bad_step(training, batch, state, sums, norm))
+                progress.say(leave_out(training, batch, state, sums, norm))
             elif spike := spikes.check(sums.total, norm):
                 progress.say(f"step {state.step}: left out, a spike: {spike}")
             else:
@@ -298,62 +293,3 @@ def _show(progress: Progress, span: Span, state: TrainingState, rate: float, tal
     else:
         budget = round(span.budget or 0)
         progress("train", min(round(state.elapsed), budget), budget, note, seconds=True)
-
-
-def _bad_step(
-    training: Training, batch: StepBatch, state: TrainingState, losses: StepSums, norm: float
-) -> str:
-    """Save the batch of a step that is not finite, and say so; or stop, as set, or where it is hopeless.
-
-    Of many processes each saves its part.
-
-    Raises:
-        InputError: the run is to stop.
-    """
-    team = training.team
-    path = training.run.bad_batch if team is None else team.bad_batch
-    with nullcontext() if team is None else team.all_or_none(), atomic_write(path, "wb") as file:
-        file.write(save({k: v.contiguous() for k, v in batch.tensors().items()}))
-    values = ", ".join(f"{name} {value:g}" for name, value in losses.values.items())
-    what = f"loss or gradient is not finite ({values}; gradient norm {norm:g})"
-    where = f"The batch is in {path}" + ("" if team is None else ", and each process's part beside it")
-    advice = f"{where}. Begin a new run with a lower optimizer.lr"
-    if training.config.training.non_finite == "stop":
-        raise InputError(
-            f"step {state.step}: {what}. {advice}, or go on without this step with training.non_finite=skip:"
-            " the same command alone goes on from the newest checkpoint and meets this batch again"
-        )
-    if state.skipped_in_a_row + 1 >= HOPELESS:
-        raise InputError(
-            f"step {state.step}: {what}, nor was it in the {HOPELESS - 1} steps before, so the weights must"
-            f" be spoilt. {advice}. Checkpoints from before are in {training.run.checkpoints}"
-        )
-    return f"step {state.step}: left out, {what}"
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Catch the first Ctrl-C, SIGTERM or SIGHUP and tell that it came; the next one acts as ever.
-
-    A terminal that closes may send several SIGHUP, by way of the system and of the shell: all are one.
-    """
-    came = False
-    previous: dict[signal.Signals, Any] = {}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
-        for signum, handler in previous.items():
-            if signum != signal.SIGHUP:
-                signal.signal(signum, handler)
-
-    heard = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` wants it
-        heard.append(signal.SIGHUP)
-    for signum in heard:
-        previous[signum] = signal.signal(signum, note)
-    try:
-        yield lambda: came
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)

@@ -23,7 +23,7 @@ from xformer.model import MultilingualModel
 from xformer.objectives import Loss
 from xformer.progress import Progress
 from xformer.run_config import RunConfig
-from xformer.training import loop
+from xformer.training import bad_step, loop
 from xformer.training.batches import StepBatches
 from xformer.training.checkpoint import TrainingState, best_checkpoint, newest_checkpoint
 from xformer.training.compare_runs import compare_runs
@@ -265,7 +265,7 @@ def test_a_step_that_is_not_finite_may_be_skipped(
 def test_steps_that_are_skipped_are_said_and_too_many_in_a_row_end_the_run(
     begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "HOPELESS", 3)
+    monkeypatch.setattr(bad_step, "HOPELESS", 3)
     calls, bad = itertools.count(), {1, 3, 4, 6, 7, 8}
 
     class Spoilt(StepLosses):

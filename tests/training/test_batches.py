@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from xformer.data.sampling import language_shares
 from xformer.data.shards import TokenShards
@@ -208,6 +209,24 @@ def test_a_text_counts_for_its_own_language_partners_for_none(
     assert plan.texts_by_language.tolist() == np.bincount(left, minlength=3).tolist()
     assert plan.asked_by_language.sum() == pytest.approx(half)
     assert plan.tokens_by_language.tolist() == np.bincount(both, weights=lengths, minlength=3).tolist()
+
+
+def test_batches_are_made_without_pytorchs_threads(make: Callable[..., StepBatches]) -> None:
+    """They are made beside a step: threads that compute there as well would keep its own from their work."""
+
+    class Operations(TorchDispatchMode):
+        seen: ClassVar[set[str]] = set()
+
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.seen.add(str(function))
+            return function(*args, **(kwargs or {}))
+
+    batches = make()
+    with Operations():
+        for step, bag in ((0, True), (1, False)):
+            batches.make(step, bag=bag)
+    # `from_numpy` calls these two, which compute nothing.
+    assert Operations.seen <= {"aten.detach.default", "aten.lift_fresh.default"}
 
 
 def test_batches_made_ahead_are_the_same_batches(make: Callable[..., StepBatches]) -> None:

@@ -55,8 +55,10 @@ class MaskedBatch:
         )
 
     def among(self, candidates: Candidates) -> MaskedBatch:
-        """The same batch, its targets told from candidates, which have them all."""
-        return replace(self, candidates=candidates, places=torch.searchsorted(candidates.ids, self.targets))
+        """The same batch, on the host, its targets told from candidates, which have them all."""
+        # By NumPy: an operation of PyTorch would wake threads of its own beside those that compute a step.
+        places = np.searchsorted(candidates.ids.numpy(), self.targets.numpy())
+        return replace(self, candidates=candidates, places=torch.from_numpy(places))
 
 
 def masked_lm_batch(

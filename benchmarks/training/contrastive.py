@@ -6,7 +6,7 @@ Shapes: B pairs, N length with specials, C d_model.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -56,11 +56,14 @@ def pivot_pairs(shards: TokenShards, pivot: str) -> NDArray[np.int64]:
     return np.stack([others, ours[first[np.searchsorted(groups, shards.group[others])]]], axis=1)
 
 
-def pair_batches(
-    pairs: NDArray[np.int64], group: NDArray[np.integer], seed: int, count: int
-) -> Iterator[NDArray[np.int64]]:
-    """Batches (B, 2) of `count` pairs in random order, for ever; no two of a batch mean the same."""
-    rng = np.random.default_rng(seed)
+def pair_batches(shards: TokenShards, config: RunConfig, count: int) -> Iterator[NDArray[np.int64]]:
+    """Batches (B, 2) of `count` pairs in random order, for ever; no two of a batch mean the same.
+
+    Raises:
+        InputError: as `pivot_pairs`, when the first is asked for.
+    """
+    pairs, group = pivot_pairs(shards, config.data.pivot), np.asarray(shards.group)
+    rng = np.random.default_rng(config.training.seed)
     while True:
         order = rng.permutation(len(pairs))
         for start in range(0, len(order), count):
@@ -69,6 +72,39 @@ def pair_batches(
             # A single pair has nothing to be told from.
             if len(first) > 1 or len(np.unique(group[pairs[:, 0]])) < 2:
                 yield chosen[np.sort(first)]
+
+
+def ranking_step(
+    model: nn.Module,
+    optimizer: torch.optim.AdamW,
+    lr: float,
+    features: Callable[[NDArray[np.int64]], tuple[dict[str, Tensor], list[int]]],
+    pairs: Iterator[NDArray[np.int64]],
+    cost: Cost,
+    device: torch.device,
+) -> Callable[[float], Work]:
+    """A step of sentence-transformers' ranking loss, given the share of the time that is over.
+
+    Args:
+        model: features in, features with `sentence_embedding` out.
+        optimizer: over its parameters.
+        lr: highest rate.
+        features: of some examples, on the device, and the lengths of their texts.
+        pairs: from `pair_batches`.
+        cost: of the model's products.
+        device: where it lies.
+    """
+    loss = theirs("losses", "losses").MultipleNegativesRankingLoss(model)
+
+    def step(progress: float) -> Work:
+        sides = [features(side) for side in next(pairs).T]
+        with autocast(usual_precision(device), device):
+            value = loss([side for side, _ in sides], torch.empty(0, device=device))
+        descend(optimizer, value, lr, progress, WARMUP)
+        lengths = [length for _, side in sides for length in side]
+        return Work(sum(lengths), cost.training(lengths, 0))
+
+    return step
 
 
 def train_contrastive(
@@ -96,12 +132,8 @@ def train_contrastive(
     encoder = BertModel(bert, add_pooling_layer=False)
     pooling = theirs("modules", "models").Pooling(bert.hidden_size, pooling_mode="mean")
     model = nn.Sequential(_TokenEmbeddings(encoder), pooling).train().to(device)
-    loss = theirs("losses", "losses").MultipleNegativesRankingLoss(model)
     optimizer = optimizer_of(model, LR)
     cost = Cost.of(encoder.encoder.layer, None, bert.hidden_size, bert.vocab_size)
-    batches = pair_batches(
-        pivot_pairs(shards, config.data.pivot), np.asarray(shards.group), config.training.seed, count
-    )
 
     def features(examples: NDArray[np.int64]) -> tuple[dict[str, Tensor], list[int]]:
         texts = [shards[int(example)] for example in examples]
@@ -112,14 +144,8 @@ def train_contrastive(
         ids, mask = padded(tokens, rows, positions, tuple(lengths))
         return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}, lengths
 
-    def step(progress: float) -> Work:
-        sides = [features(side) for side in next(batches).T]
-        with autocast(precision, device):
-            value = loss([side for side, _ in sides], torch.empty(0, device=device))
-        descend(optimizer, value, LR, progress, WARMUP)
-        lengths = [length for _, side in sides for length in side]
-        return Work(sum(lengths), cost.training(lengths, 0))
-
+    pairs = pair_batches(shards, config, count)
+    step = ranking_step(model, optimizer, LR, features, pairs, cost, device)
     asked = Bert(encoder, None)
     timed = train_by_the_clock(step, lambda: questions.examine(asked, None), budget, marks, device)
     note = f"{precision} eager, {count} pairs a step"

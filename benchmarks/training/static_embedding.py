@@ -17,14 +17,14 @@ from torch.nn import functional as F
 from xformer.data.shards import TokenShards
 from xformer.packed import Packed
 from xformer.run_config import RunConfig
-from xformer.training.precision import autocast
 
-from .bert import Precision, StepSizes, descend, usual_precision
-from .clock import Timed, Work, train_by_the_clock
-from .contrastive import pair_batches, pivot_pairs, theirs
+from .bert import Precision, StepSizes, usual_precision
+from .clock import Timed, train_by_the_clock
+from .contrastive import pair_batches, ranking_step, theirs
+from .flops import Cost
 from .quality import Questions
 
-LR, WARMUP = 0.2, 0.1
+LR = 0.2
 
 
 class StaticEncoder(nn.Module):
@@ -65,28 +65,18 @@ def train_static_embedding(
         _tokenizer(config.model.vocab_size), embedding_dim=config.model.d_model
     )
     model: nn.Module = nn.Sequential(module).train().to(device)
-    loss = theirs("losses", "losses").MultipleNegativesRankingLoss(model)
     # Nothing here is shared between tokens, so nothing decays.
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.0, fused=True)
-    batches = pair_batches(
-        pivot_pairs(shards, config.data.pivot), np.asarray(shards.group), config.training.seed, count
-    )
 
-    def features(examples: NDArray[np.int64]) -> dict[str, Tensor]:
-        texts = shards.take(examples)
-        starts = np.cumsum([0, *(len(text) for text in texts)])[:-1]
-        tokens = torch.from_numpy(np.concatenate(texts).astype(np.int64))
-        return {"input_ids": tokens.to(device), "offsets": torch.from_numpy(starts).to(device)}
+    def features(examples: NDArray[np.int64]) -> tuple[dict[str, Tensor], list[int]]:
+        lengths = shards.n_tokens[examples].astype(np.int64)
+        starts = torch.from_numpy(np.cumsum(lengths) - lengths)
+        tokens = torch.from_numpy(shards.tokens_of(examples).astype(np.int64))
+        return {"input_ids": tokens.to(device), "offsets": starts.to(device)}, lengths.tolist()
 
-    def step(progress: float) -> Work:
-        sides = [features(side) for side in next(batches).T]
-        tokens = sum(len(side["input_ids"]) for side in sides)
-        with autocast(precision, device):
-            value = loss(sides, torch.empty(0, device=device))
-        descend(optimizer, value, LR, progress, WARMUP)
-        # It looks rows up, and multiplies nothing.
-        return Work(tokens, 0.0)
-
+    # It looks rows up, and multiplies nothing.
+    nothing, pairs = Cost(token=0.0, pair=0.0, hidden=0.0), pair_batches(shards, config, count)
+    step = ranking_step(model, optimizer, LR, features, pairs, nothing, device)
     asked = StaticEncoder(module)
     timed = train_by_the_clock(step, lambda: questions.examine(asked, None), budget, marks, device)
     note = f"{precision}, {count} pairs a step"

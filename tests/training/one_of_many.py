@@ -84,14 +84,21 @@ def compute(sharding: Sharding, bag: bool, rate: float, folder: Path, processes:
         save_file(found, folder / f"{sharding}-{bag}-{rate}.safetensors")
 
 
-def save_where_one_has_no_room(folder: Path, processes: Processes) -> None:
-    """A checkpoint that one process cannot write is none, for all; what was there stays."""
+def _sharded(
+    folder: Path, name: str, processes: Processes
+) -> tuple[RunDirectory, Team, torch.optim.Optimizer]:
+    """A run of its own, of which each process holds a part."""
     config = RunDirectory(folder).load_config()
     config = replace(config, training=replace(config.training, sharding="full"))
     model = MultilingualModel(config.model, config.objectives.pooling)
-    saved = RunDirectory(folder / "saved")
-    team = Team(processes, model, config, saved)
-    optimizer = make_optimizer(model, config.optimizer)
+    run = RunDirectory(folder / name)
+    team = Team(processes, model, config, run)
+    return run, team, make_optimizer(model, config.optimizer)
+
+
+def save_where_one_has_no_room(folder: Path, processes: Processes) -> None:
+    """A checkpoint that one process cannot write is none, for all; what was there stays."""
+    saved, team, optimizer = _sharded(folder, "saved", processes)
     team.save(optimizer, TrainingState(step=1), keep=1)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     if not processes.is_first:
@@ -114,12 +121,7 @@ def save_where_one_has_no_room(folder: Path, processes: Processes) -> None:
 
 def room_is_made_for_all(folder: Path, processes: Processes) -> None:
     """Where one process has no room until an older checkpoint is gone, all write again."""
-    config = RunDirectory(folder).load_config()
-    config = replace(config, training=replace(config.training, sharding="full"))
-    model = MultilingualModel(config.model, config.objectives.pooling)
-    saved = RunDirectory(folder / "roomy")
-    team = Team(processes, model, config, saved)
-    optimizer = make_optimizer(model, config.optimizer)
+    saved, team, optimizer = _sharded(folder, "roomy", processes)
     for step in (1, 2):
         team.save(optimizer, TrainingState(step=step), keep=2)
     write, calls = checkpoint_files.write_parts, []

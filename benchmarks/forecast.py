@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xformer.training.metrics import read_metrics
+from xformer.runs.metrics import read_metrics
 
 _TAKEN = ("config.toml", "manifest.json", "corpus", "tokenizer.model", "shards")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xformer.files import atomic_write
+from xformer.storage.files import atomic_write
 
 from .drawing import PLACEHOLDER_INK, is_ours, svg
 from .latest import latest

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xformer.files import atomic_write
+from xformer.storage.files import atomic_write
 
 from .drawing import finish, looks_of, named_horizontal, panels_of, plain_horizontal, plain_vertical, png
 from .latest import latest

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from xformer.kernels import attention, attention_statistics, layer_norm
-from xformer.kernels.attention.tile_sizes import Kernel, attention_tile
+from xformer.kernels.attention.triton.tile_sizes import Kernel, attention_tile
 from xformer.kernels.device import Tile, target_of
 
 from .operation import random_normal
@@ -128,7 +128,7 @@ def replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
 
 def attention_with(kernel: Kernel, tile: Tile) -> AbstractContextManager[None]:
     """One of attention's kernels takes a tile; the others take their own."""
-    from xformer.kernels.attention import triton_backend
+    from xformer.kernels.attention.triton import backend as triton_backend
 
     def choose(asked: Kernel, *problem: Any) -> Tile:
         return tile if asked == kernel else attention_tile(asked, *problem)
@@ -180,8 +180,8 @@ def _attention(
 def _statistics(
     device: torch.device, d_head: int, name: str, lengths: tuple[int, ...], n_heads: int
 ) -> Trial:
-    from xformer.kernels.attention import statistics_triton
-    from xformer.kernels.attention.statistics_tiles import statistics_tile
+    from xformer.kernels.attention.weights import statistics_triton
+    from xformer.kernels.attention.weights.tile_sizes import statistics_tile
 
     longest = max(lengths)
 
@@ -215,7 +215,7 @@ def _statistics(
 
 def _norm(device: torch.device, width: int, n_tokens: int) -> Trial:
     """LayerNorm, forward and backward together: rows and warps of either."""
-    from xformer.kernels import norm_triton
+    from xformer.kernels.norm import triton as norm_triton
 
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
 

@@ -10,12 +10,12 @@ from .attention import (
     attention_statistics,
     relative_buckets,
 )
-from .embedding_norm import embedding_norm
-from .glu import glu, squared_relu
-from .layer_norm import layer_norm
+from .embedding_norm.op import embedding_norm
+from .glu.op import glu, squared_relu
 from .linear_cross_entropy import linear_cross_entropy
-from .rms_norm import rms_norm
-from .rotary import rotary
+from .norm.layer_norm import layer_norm
+from .norm.rms_norm import rms_norm
+from .rotary.op import rotary
 
 __all__ = [
     "AttentionStatistics",

@@ -225,7 +225,7 @@ def _longest(rows: Tensor) -> float:
 def _with_blocks(
     leaves: dict[str, Tensor], arguments: dict[str, Any], block: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    from .attention.triton_backend import attention_triton  # triton exists only on some machines
+    from .attention.triton.backend import attention_triton  # triton exists only on some machines
 
     window = arguments.get("window")
     out, lse = attention_triton(

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.compiler import is_dynamo_compiling
 
 from .backend import Backend
+from .compile.launch import Launch
 from .device import triton_absence
-from .launch import Launch
 
 # a*b + c in one rounding: Triton 3.10 stops doing so unasked.
 FUSED = {"enable_fp_fusion": True}

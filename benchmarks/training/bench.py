@@ -15,12 +15,12 @@ from typing import Any, get_args
 import torch
 
 import xformer
+from xformer.pretraining.prepare import open_shards
 from xformer.progress import Progress, duration
-from xformer.run_config import RunConfig
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.storage.toml import save_toml
 from xformer.tokenizer import Tokenizer
-from xformer.toml_config import save_toml
-from xformer.training.prepare import open_shards
-from xformer.training.run_directory import RunDirectory
 
 from ..environment import environment, version
 from .names import DeviceName, TrainerName

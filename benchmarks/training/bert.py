@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from xformer.config import ModelConfig
+from xformer.model.config import ModelConfig
 from xformer.tokenizer.special import FIRST_BYTE_ID, MASK_ID, PAD_ID
 
 Precision = Literal["fp32", "bf16"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from xformer.training.machine import PeakMemory
+from xformer.pretraining.forecast.machine import PeakMemory
 
 from .flops import wait_for
 from .quality import Quality

@@ -15,7 +15,7 @@ from xformer.errors import InputError
 from .names import TrainerName
 
 if TYPE_CHECKING:
-    from xformer.run_config import RunConfig
+    from xformer.runs.config import RunConfig
 
     from .bench import Options
     from .result import Outcome
@@ -59,8 +59,8 @@ class TrainingBench:
         """Measure; the exit status."""
         from rich.console import Console
 
-        from xformer.files import atomic_write, try_to_write
         from xformer.progress import Progress
+        from xformer.storage.files import atomic_write, try_to_write
 
         from .bench import run_all
         from .picture import draw
@@ -99,7 +99,7 @@ class TrainingBench:
     def _options(self) -> Options:
         import torch
 
-        from xformer.run_config import seconds
+        from xformer.runs.config import seconds
 
         from .bench import Options
 
@@ -119,8 +119,8 @@ class TrainingBench:
             raise InputError(f"--{error}") from error
 
     def _settings(self) -> RunConfig:
-        from xformer.run_config import RunConfig
-        from xformer.toml_config import overridden, read_toml
+        from xformer.runs.config import RunConfig
+        from xformer.storage.toml import overridden, read_toml
 
         table = read_toml(self.config) if self.config else {}
         if self.run is not None:

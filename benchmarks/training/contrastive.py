@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
-from xformer.run_config import RunConfig
+from xformer.runs.config import RunConfig
 from xformer.training.precision import autocast
 
 from .bert import Precision, StepSizes, bert_config, descend, optimizer_of, usual_precision

@@ -23,16 +23,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from xformer.config import ModelConfig
-from xformer.model import MultilingualModel
-from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
+from xformer.model.config import ModelConfig
+from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.batches import StepBatches
+from xformer.pretraining.forecast.estimate import parameter_counts, passes_of
+from xformer.pretraining.step_losses import StepLosses
+from xformer.pretraining.synthetic_data import made_up_shards
+from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
 from xformer.tokenizer import TokenizerOptions
-from xformer.training.batches import StepBatches
-from xformer.training.estimate import parameter_counts, passes_of
-from xformer.training.made_up import made_up_shards
 from xformer.training.memory import keep_freed_memory
 from xformer.training.optimizer import clip_gradients, make_optimizer
-from xformer.training.step_losses import StepLosses
 
 from .flops import TRAINING, matrix_rate
 

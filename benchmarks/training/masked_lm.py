@@ -17,7 +17,7 @@ from torch import Tensor
 
 from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
-from xformer.run_config import RunConfig
+from xformer.runs.config import RunConfig
 from xformer.tokenizer.special import BOS_ID, EOS_ID, FIRST_BYTE_ID
 from xformer.training.precision import autocast, choose_precision
 

@@ -22,18 +22,18 @@ import torch
 import tyro
 from rich.console import Console
 
-from xformer.config import ModelConfig
-from xformer.model import MultilingualModel
-from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, Sharding, TrainingConfig
+from xformer.distributed.processes import together
+from xformer.model.config import ModelConfig
+from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.batches import StepBatch, StepBatches
+from xformer.pretraining.forecast.estimate import passes_of
+from xformer.pretraining.step_losses import StepLosses
+from xformer.pretraining.synthetic_data import made_up_shards
+from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig, Sharding, TrainingConfig
+from xformer.runs.directory import RunDirectory
 from xformer.tokenizer import TokenizerOptions
-from xformer.training.batches import StepBatch, StepBatches
-from xformer.training.distributed import together
-from xformer.training.estimate import passes_of
-from xformer.training.made_up import made_up_shards
+from xformer.training.distributed_trainer import Team
 from xformer.training.optimizer import clip_gradients, make_optimizer
-from xformer.training.run_directory import RunDirectory
-from xformer.training.step_losses import StepLosses
-from xformer.training.team import Team
 
 STEPS = 3
 _CPU = torch.profiler.ProfilerActivity.CPU

@@ -18,19 +18,19 @@ import torch
 from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.evaluation.bits_per_byte import model_surprisal
-from xformer.model import MultilingualModel
+from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.batches import StepBatch, StepBatches
+from xformer.pretraining.pretrain import build_model
 from xformer.progress import Progress
-from xformer.run_config import RunConfig
+from xformer.runs.checkpoint import TrainingState
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.runs.metrics import read_metrics
 from xformer.tokenizer import Tokenizer
-from xformer.training.batches import StepBatch, StepBatches
-from xformer.training.checkpoint import TrainingState
 from xformer.training.loop import Training, train
 from xformer.training.memory import keep_freed_memory
-from xformer.training.metrics import read_metrics
 from xformer.training.optimizer import make_optimizer
 from xformer.training.precision import choose_precision
-from xformer.training.pretrain import build_model
-from xformer.training.run_directory import RunDirectory
 
 from .clock import PeakOfStretches, Timed, Work
 from .flops import Cost

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from xformer.files import atomic_write
+from xformer.storage.files import atomic_write
 
 from ..drawing import looks_of, png
 from .result import Measure, Outcome

@@ -21,14 +21,14 @@ from xformer.data.manifest import MANIFEST_NAME, Counts, Manifest, Source, Split
 from xformer.data.readers import Fields, read_jsonl
 from xformer.data.record import Record
 from xformer.data.record_file import RecordWriter
-from xformer.data.sealed import FileEntry, atomic_folder
 from xformer.data.split import SPLITS
 from xformer.errors import InputError
+from xformer.pretraining.prepare import GETTEXT, prepare
 from xformer.progress import Progress
-from xformer.run_config import RunConfig
-from xformer.toml_config import from_table, read_toml
-from xformer.training.prepare import GETTEXT, prepare
-from xformer.training.run_directory import RunDirectory
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.storage.checksummed import FileEntry, atomic_folder
+from xformer.storage.toml import from_table, read_toml
 
 _DRAWING = ("alpha", "max_repeats", "pivot", "pivot_share")
 _DOCUMENTS = re.compile(r"(train|dev|test)\.[A-Za-z_]+\.jsonl(\.gz)?")

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xformer.data.shards import TokenShards
+from xformer.embedding.encode import SentenceEncoder, encode_texts, evaluation_mode
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, Surprisal, bits_per_byte
-from xformer.evaluation.encode import SentenceEncoder, encode_texts, evaluation_mode
 from xformer.evaluation.retrieval import one_text_a_group, retrieval
+from xformer.model.packed import Packed
 from xformer.objectives import MaskedBatch
-from xformer.packed import Packed
 from xformer.tokenizer.special import BOS_ID, EOS_ID, PAD_ID
 
 _BATCH_TOKENS = 4_096

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xformer.data.shards import TokenShards
-from xformer.packed import Packed
-from xformer.run_config import RunConfig
+from xformer.model.packed import Packed
+from xformer.runs.config import RunConfig
 
 from .bert import Precision, StepSizes, usual_precision
 from .clock import Timed, train_by_the_clock

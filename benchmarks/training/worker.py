@@ -15,14 +15,14 @@ import torch
 
 import xformer
 from xformer.errors import InputError
-from xformer.files import atomic_write
-from xformer.model import MultilingualModel
+from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.prepare import open_shards
 from xformer.progress import Progress
-from xformer.run_config import RunConfig
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.storage.files import atomic_write
+from xformer.storage.toml import load_toml
 from xformer.tokenizer import Tokenizer
-from xformer.toml_config import load_toml
-from xformer.training.prepare import open_shards
-from xformer.training.run_directory import RunDirectory
 
 from .bert import Precision
 from .contrastive import train_contrastive

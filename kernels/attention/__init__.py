@@ -2,7 +2,7 @@
 
 from .op import attention
 from .relative import relative_buckets
-from .rows import attention_rows
-from .statistics import AttentionStatistics, attention_statistics
+from .weights.rows import attention_rows
+from .weights.statistics import AttentionStatistics, attention_statistics
 
 __all__ = ["AttentionStatistics", "attention", "attention_rows", "attention_statistics", "relative_buckets"]

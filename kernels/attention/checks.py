@@ -14,7 +14,7 @@ from torch.autograd.forward_ad import unpack_dual
 
 from ..backend import Backend
 from ..device import triton_absence
-from .rules import Rules
+from .options import Rules
 
 MAX_TRITON_HEAD_SIZE = 256
 _DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)

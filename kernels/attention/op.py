@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..backend import Backend
 from .checks import check_differentiation, check_inputs, check_options, choose_backend
+from .options import Rules
 from .reference import reference_attention
-from .rules import Rules
-from .torch_backend import attention_torch
+from .torch.backend import attention_torch
 
 
 class _Options(TypedDict, total=False):
@@ -161,7 +161,7 @@ def attention(
     elif chosen == "torch":
         out, lse = attention_torch(q, k, v, sink, cu_seqlens_q, cu_seqlens_k, *rules.flat())
     else:
-        from .triton_backend import attention_triton  # triton exists only on some machines
+        from .triton.backend import attention_triton  # triton exists only on some machines
 
         out, lse = attention_triton(
             q, k, v, sink, cu_seqlens_q, cu_seqlens_k,

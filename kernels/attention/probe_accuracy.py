@@ -16,9 +16,9 @@ from torch import Tensor
 from ..accuracy import FORGIVEN, Error, Inputs
 from ..backend import Backend
 from .op import attention
-from .probe import prepare
-from .rows import attention_rows
-from .statistics import AttentionStatistics, attention_statistics
+from .weights.arguments import prepare
+from .weights.rows import attention_rows
+from .weights.statistics import AttentionStatistics, attention_statistics
 
 _OPTIONS = (
     "cu_seqlens_q", "cu_seqlens_k", "max_length_q", "max_length_k",
@@ -89,7 +89,7 @@ def probe_errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error
 def _with_blocks(
     q: Tensor, k: Tensor, lse: Tensor, marked: Tensor, options: dict[str, Any], block: tuple[int, int]
 ) -> dict[str, Tensor | None]:
-    from .statistics_triton import statistics_triton  # triton exists only on some machines
+    from .weights.statistics_triton import statistics_triton  # triton exists only on some machines
 
     every: dict[str, Any] = dict.fromkeys(_OPTIONS) | {"causal": False, "bias_max_distance": 128} | options
     probe = prepare(q=q, k=k, lse=lse, **every, backend="triton")

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from .dropout import scaled_keep
+from .options import Rules
 from .relative import distances, relative_buckets, visible
-from .rules import Rules
 
 
 def reference_attention(

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ..compile.launch import Launch
 from ..device import Target
-from ..launch import Launch
 from .rungs import Attend
 
 # Instructions by what they are for: the machine's own names.
@@ -93,9 +93,9 @@ def machine(launch: Launch, target: Target) -> Machine:
     """
     import triton
 
-    from ..assembly import read
-    from ..compile_check import Item, compile_launch
-    from ..occupancy import occupancy
+    from ..compile.assembly import read
+    from ..compile.check import Item, compile_launch
+    from ..compile.occupancy import occupancy
 
     if not isinstance(launch.function, triton.JITFunction):
         raise RuntimeError("kernels are interpreted: unset TRITON_INTERPRET before importing them")

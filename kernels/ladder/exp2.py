@@ -27,8 +27,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ..compile.launch import Launch
 from ..device import Target
-from ..launch import Launch
 from .shared import attend_by_row, describe
 
 BLOCK_N = 64

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..compile.launch import Launch
 from ..device import Target
-from ..launch import Launch
 
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
 

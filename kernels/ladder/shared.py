@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..compile.launch import Launch
 from ..device import Target, Tile, padded_head_size
-from ..launch import Launch
 
 MOST_SEQUENCES = 65535
 _TYPES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}

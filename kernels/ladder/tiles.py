@@ -24,8 +24,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ..compile.launch import Launch
 from ..device import Target, padded_head_size, target_of
-from ..launch import Launch
 from .exp2 import LOG2_E
 from .shared import check_inputs, describe, tile_for
 

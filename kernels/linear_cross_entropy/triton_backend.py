@@ -22,8 +22,8 @@ import torch
 import triton
 from torch import Tensor
 
+from ..compile.launch import Launch
 from ..device import Target
-from ..launch import Launch
 from ..operation import FUSED, Operation, full_precision, launch_of, on
 from .kernels import logit_gradients, row_losses, slice_statistics
 from .rule import Rule

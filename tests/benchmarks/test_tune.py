@@ -17,7 +17,8 @@ from xformer.benchmarks import trials as trials_module
 from xformer.benchmarks.stopwatch import Work, stopwatch
 from xformer.benchmarks.trials import Trial, attention_with, trials
 from xformer.benchmarks.tune import append, describe, largest_difference, summary, try_all
-from xformer.kernels.attention import tile_sizes, triton_backend
+from xformer.kernels.attention.triton import backend as triton_backend
+from xformer.kernels.attention.triton import tile_sizes
 from xformer.kernels.device import HOPPER, INTERPRETER, Tile
 
 CPU = torch.device("cpu")

@@ -19,7 +19,7 @@ from xformer.benchmarks import base, catalogue, worker
 from xformer.benchmarks import run as run_module
 from xformer.benchmarks.environment import environment
 from xformer.benchmarks.record import Record, append, read
-from xformer.cli.bench_measure import OperationName
+from xformer.cli.bench.measure import OperationName
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -245,7 +245,7 @@ def test_against_a_base(
     assert "slower" in out
     revision, (before, after, command, rounds) = asked
     assert (revision, before, rounds) == ("main", tmp_path, 7)
-    assert (after / "xformer" / "cli" / "bench.py").exists()
+    assert (after / "xformer" / "cli" / "bench" / "command.py").exists()
     assert command[:2] == ["-m", "xformer.benchmarks.worker"]
     parsed = worker.parse(command[2:])
     assert parsed.operations == ["glu"]
@@ -264,7 +264,7 @@ def test_the_report(xformer: Run, here: Record, tmp_path: Path) -> None:
 
 
 def test_compile_hands_on_what_it_is_asked(xformer: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from xformer.kernels import compile_check
+    from xformer.kernels.compile import check as compile_check
 
     asked: list[Any] = []
 

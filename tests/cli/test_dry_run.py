@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from xformer.training import dry_run
+from xformer.pretraining.forecast import dry_run
 
 Run = Callable[..., tuple[int, str, str]]
 

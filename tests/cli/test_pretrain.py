@@ -17,9 +17,9 @@ from xformer.cli.demo import Demo
 from xformer.cli.evaluate import Evaluate
 from xformer.cli.pretrain import Pretrain
 from xformer.errors import InputError
-from xformer.run_config import RunConfig
-from xformer.toml_config import load_toml, save_toml
-from xformer.training.checkpoint import newest_checkpoint
+from xformer.runs.checkpoint import newest_checkpoint
+from xformer.runs.config import RunConfig
+from xformer.storage.toml import load_toml, save_toml
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -167,6 +167,6 @@ def test_ctrl_c_while_preparing_has_the_same_status(
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("xformer.training.pretrain.prepare", interrupt)
+    monkeypatch.setattr("xformer.pretraining.pretrain.prepare", interrupt)
     status, _, err = xformer("pretrain", tmp_path / "run")
     assert (status, err) == (130, "xformer: interrupted\n")

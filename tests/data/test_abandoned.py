@@ -15,8 +15,8 @@ from xformer.data.corpus import import_corpus, open_corpus
 from xformer.data.manifest import Source
 from xformer.data.plan import ImportOptions
 from xformer.data.record import Record
-from xformer.data.sealed import atomic_folder
 from xformer.data.split import SplitSizes
+from xformer.storage.checksummed import atomic_folder
 
 OPTIONS = ImportOptions(SplitSizes(dev=0, test=0))
 SOURCES = [Source("by hand", "CC0-1.0")]
@@ -65,7 +65,7 @@ def test_what_is_being_filled_and_what_is_somebody_else_s_stays(tmp_path: Path) 
         (slow / "a").write_text("slow")
         # Another process, since a lock is a process's own.
         code = (
-            "import sys; from pathlib import Path; from xformer.data.sealed import atomic_folder\n"
+            "import sys; from pathlib import Path; from xformer.storage.checksummed import atomic_folder\n"
             "with atomic_folder(sys.argv[1]) as folder: (folder / 'a').write_text('quick')"
         )
         subprocess.run([sys.executable, "-c", code, str(tmp_path / "corpus")], check=True, timeout=60)
@@ -87,7 +87,7 @@ def test_a_folder_that_was_taken_for_abandoned_before_it_was_locked_is_made_agai
         lock(descriptor, how)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xformer.data.sealed.fcntl.flock", too_late)
+        patch.setattr("xformer.storage.checksummed.fcntl.flock", too_late)
         with atomic_folder(tmp_path / "corpus") as folder:
             assert folder.name not in taken
             (folder / "a").write_text("a")

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xformer.data.manifest import MANIFEST_NAME, Counts, Manifest, Source, SplitEntry
-from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, write_sealed
 from xformer.errors import InputError
+from xformer.storage.checksummed import FileEntry, atomic_folder, read_sealed, write_sealed
 
 MANIFEST = Manifest(
     tool="xformer 0",

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xformer.data.chance import hashed
+from xformer.data.counter_rng import hashed
 from xformer.data.permutation import permuted
 
 

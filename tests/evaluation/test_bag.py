@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from xformer.config import ModelConfig
 from xformer.data.shards import TokenShards
+from xformer.embedding.encode import encode_texts
 from xformer.errors import InputError
 from xformer.evaluation.bag import BagOfSubwords, TrainedBag, train_bag
-from xformer.evaluation.encode import encode_texts
 from xformer.evaluation.retrieval import retrieval
-from xformer.packed import pack
-from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig
+from xformer.model.config import ModelConfig
+from xformer.model.packed import pack
+from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig
 from xformer.tokenizer import TokenizerOptions
 
 

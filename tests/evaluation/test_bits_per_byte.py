@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from xformer.config import ModelConfig
 from xformer.data.shards import TokenShards
 from xformer.evaluation.bits_per_byte import BitsPerByte, HiddenTokens, bits_per_byte, model_surprisal
-from xformer.model import MultilingualModel
+from xformer.model.config import ModelConfig
+from xformer.model.multilingual import MultilingualModel
+from xformer.model.packed import pack
 from xformer.objectives import MaskedBatch
-from xformer.packed import pack
 from xformer.tokenizer.special import BOS_ID, MASK_ID
 
 

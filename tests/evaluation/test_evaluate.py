@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from xformer.config import ModelConfig, Positions
 from xformer.data.shards import TokenShards
+from xformer.embedding.encode import encode_texts
 from xformer.errors import InputError
 from xformer.evaluation.bag import TrainedBag, train_bag
-from xformer.evaluation.encode import encode_texts
 from xformer.evaluation.evaluate import evaluate_model
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.retrieval import retrieval
-from xformer.model import MultilingualModel
-from xformer.packed import pack
-from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig
+from xformer.model.config import ModelConfig, Positions
+from xformer.model.multilingual import MultilingualModel
+from xformer.model.packed import pack
+from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig
 from xformer.tokenizer import Tokenizer, TokenizerOptions
 
 

@@ -20,13 +20,13 @@ from rich.console import Console
 from xformer.data.shards import TokenShards
 from xformer.evaluation.panel import Panel, Reading, watch
 from xformer.evaluation.shares import Shares
+from xformer.pretraining.pretrain import load_run, pretrain
+from xformer.pretraining.synthetic_data import made_up_config, made_up_corpus
 from xformer.progress import Progress
-from xformer.run_config import RunConfig
-from xformer.training.checkpoint import newest_checkpoint
-from xformer.training.made_up import made_up_config, made_up_corpus
-from xformer.training.metrics import read_metrics
-from xformer.training.pretrain import load_run, pretrain
-from xformer.training.run_directory import RunDirectory
+from xformer.runs.checkpoint import newest_checkpoint
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.runs.metrics import read_metrics
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path,
     said = StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
-        patch.setattr("xformer.training.pretrain.plot_losses", lambda metrics, path: path)
+        patch.setattr("xformer.pretraining.pretrain.plot_losses", lambda metrics, path: path)
         with Progress(Console(file=said, width=200)) as progress:
             assert pretrain(folder / "with", config, progress, watching=watch)
         with Progress(Console(file=StringIO())) as progress:

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from xformer.config import ModelConfig
 from xformer.data.corpus import import_corpus
 from xformer.data.manifest import Source
 from xformer.data.plan import ImportOptions
@@ -23,10 +22,11 @@ from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.run import UnsavedError, evaluate_run
+from xformer.model.config import ModelConfig
+from xformer.pretraining.pretrain import pretrain
 from xformer.progress import Progress
-from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
+from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
 from xformer.tokenizer import TokenizerOptions
-from xformer.training.pretrain import pretrain
 
 WORDS = {
     "en": ("the dog my_brother nobody a_neighbour", "sees buys paints finds", "bread apples my_house a_book"),

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from xformer.config import ModelConfig
 from xformer.data.shards import TokenShards
+from xformer.embedding.encode import encode_texts
 from xformer.errors import InputError
-from xformer.evaluation.encode import encode_texts
 from xformer.evaluation.space import ParallelTexts, layer_vectors, measure_space
-from xformer.model import MultilingualModel
+from xformer.model.config import ModelConfig
+from xformer.model.multilingual import MultilingualModel
 
 MakeShards = Callable[..., TokenShards]
 

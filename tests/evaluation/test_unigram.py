@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from xformer.data.shards import TokenShards
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte
 from xformer.evaluation.unigram import Unigram
+from xformer.model.packed import pack
 from xformer.objectives import MaskedBatch
-from xformer.packed import pack
 from xformer.tokenizer.special import FIRST_BYTE_ID
 
 

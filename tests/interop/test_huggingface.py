@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from xformer.config import ModelConfig
-from xformer.encoder import Encoder
 from xformer.errors import InputError
-from xformer.heads import MaskedLMHead
-from xformer.interop.huggingface import Pretrained, from_huggingface, save_huggingface, to_huggingface
-from xformer.interop.huggingface_config import config_from_huggingface, config_to_huggingface
-from xformer.packed import Packed, pack
+from xformer.interop.huggingface.config import config_from_huggingface, config_to_huggingface
+from xformer.interop.huggingface.folder import Pretrained, from_huggingface, save_huggingface, to_huggingface
+from xformer.model.config import ModelConfig
+from xformer.model.encoder import Encoder
+from xformer.model.heads import MaskedLMHead
+from xformer.model.packed import Packed, pack
 
 transformers = pytest.importorskip("transformers", reason="needs the extra `hf`: transformers")
 

@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 
+from xformer.kernels.compile.occupancy import occupancy
 from xformer.kernels.device import AMPERE, BLACKWELL, CDNA3, HOPPER, INTERPRETER, Target
-from xformer.kernels.occupancy import occupancy
 
 TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
 MATRIX_INSTRUCTION = {"sm_80": "mma", "sm_90": "wgmma", "sm_100": "tcgen05", "gfx942": "mfma"}
 # Kernels whose matrix products decide how fast they are: these are tried for every target.
 PRODUCTS = ("attention_forward", "attention_backward_key_value", "attention_backward_query")
 
-# Part of the table that `python -m xformer.kernels.compile_check` prints: of each kernel its first
+# Part of the table that `python -m xformer.kernels.compile.check` prints: of each kernel its first
 # configuration, for sm_90, and of the products also the first in fp32, for every target.
 COMPILE = f"""
 import dataclasses, json, re
-from xformer.kernels.compile_check import check, compile_launch, items
+from xformer.kernels.compile.check import check, compile_launch, items
 seen = set()
 for item in items():
     target, launch = item
@@ -157,7 +157,7 @@ def test_what_else_limits_occupancy() -> None:
 def test_every_kernel_that_is_launched_is_checked(repository: Path) -> None:
     """A function of Triton's that is launched somewhere, `f[grid](…)`, has a `Launch` for each target."""
     pytest.importorskip("triton", reason="triton is not installed")
-    from xformer.kernels.compile_check import TARGETS, items
+    from xformer.kernels.compile.check import TARGETS, items
 
     launched = set()
     # The ladder's rungs have a table of their own, `python -m xformer.kernels.ladder`.
@@ -176,7 +176,7 @@ def test_every_kernel_that_is_launched_is_checked(repository: Path) -> None:
 
 def test_launches_say_all_that_their_kernel_takes() -> None:
     pytest.importorskip("triton", reason="triton is not installed")
-    from xformer.kernels.compile_check import items
+    from xformer.kernels.compile.check import items
 
     chosen = items()
     for target, launch in chosen:
@@ -189,7 +189,7 @@ def test_launches_say_all_that_their_kernel_takes() -> None:
 
 def test_the_command_prints_a_table_as_it_goes() -> None:
     pytest.importorskip("triton", reason="triton is not installed")
-    command = ("-m", "xformer.kernels.compile_check", "--target", "sm_90", "--kernel", "norm_add_shares")
+    command = ("-m", "xformer.kernels.compile.check", "--target", "sm_90", "--kernel", "norm_add_shares")
     done = compiling(*command, "--jobs", "1")
     assert done.returncode == 0, done.stderr
     heads, row, _, verdict = done.stdout.splitlines()
@@ -202,7 +202,7 @@ def test_the_command_prints_a_table_as_it_goes() -> None:
 
 def test_the_command_refuses_unknown_kernels() -> None:
     pytest.importorskip("triton", reason="triton is not installed")
-    done = compiling("-m", "xformer.kernels.compile_check", "--kernel", "atention")
+    done = compiling("-m", "xformer.kernels.compile.check", "--kernel", "atention")
     assert done.returncode == 2
     assert "kernel: expected part of one of" in done.stderr
     assert "norm_forward" in done.stderr

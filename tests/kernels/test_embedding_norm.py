@@ -19,7 +19,7 @@ from xformer.kernels.backend import Backend
 @pytest.fixture
 def short_chunks(triton_device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks so short that a few tokens fill many."""
-    from xformer.kernels import embedding_norm_triton
+    from xformer.kernels.embedding_norm import triton as embedding_norm_triton
 
     monkeypatch.setattr(embedding_norm_triton, "CHUNK", 4)
     monkeypatch.setattr(embedding_norm_triton, "CHUNKS_AT_ONCE", 2)
@@ -85,7 +85,7 @@ RUNS: dict[str, list[int]] = {
 
 @pytest.mark.parametrize("runs", RUNS)
 def test_runs_of_a_token(runs: str, short_chunks: None, triton_device: torch.device) -> None:
-    from xformer.kernels.embedding_norm_triton import table_gradient
+    from xformer.kernels.embedding_norm.triton import table_gradient
 
     index = torch.tensor(RUNS[runs])[torch.randperm(len(RUNS[runs]))].to(triton_device)
     # Whole numbers: sums of them are exact in any order.
@@ -95,7 +95,7 @@ def test_runs_of_a_token(runs: str, short_chunks: None, triton_device: torch.dev
 
 
 def test_runs_of_rows_that_are_wider_than_a_program(short_chunks: None, triton_device: torch.device) -> None:
-    from xformer.kernels.embedding_norm_triton import table_gradient
+    from xformer.kernels.embedding_norm.triton import table_gradient
 
     index = torch.tensor([1, 0, 1, 1, 2, 1, 1], device=triton_device)
     rows = torch.randint(-50, 50, (7, 1030)).float().to(triton_device)
@@ -160,7 +160,7 @@ def test_an_unknown_token_gives_nan_and_touches_nothing(triton_device: torch.dev
 
 @pytest.mark.parametrize("positions", [False, True])
 def test_opcheck_and_direct_call(positions: bool, triton_device: torch.device) -> None:
-    from xformer.kernels.embedding_norm_triton import embed
+    from xformer.kernels.embedding_norm.triton import embed
 
     leaves, arguments, (grad,) = problem(positions=positions, device=triton_device)
     leaves = {name: leaf.requires_grad_() for name, leaf in leaves.items()}

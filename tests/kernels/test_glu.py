@@ -15,7 +15,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from xformer.kernels import glu, operation, squared_relu
 from xformer.kernels.agreement import compare, solve
 from xformer.kernels.backend import Backend
-from xformer.kernels.glu import Activation
+from xformer.kernels.glu.op import Activation
 
 FUSED = pytest.mark.parametrize("backend", ["triton", "torch"])
 KINDS: tuple[Activation | None, ...] = (*get_args(Activation), None)
@@ -153,8 +153,8 @@ def test_every_element_is_written(
 def test_opcheck_and_direct_call(
     kind: Activation | None, backend: Backend, triton_device: torch.device
 ) -> None:
-    from xformer.kernels import glu_triton
-    from xformer.kernels.glu import _square_torch, _torch
+    from xformer.kernels.glu import triton as glu_triton
+    from xformer.kernels.glu.op import _square_torch, _torch
 
     leaves, (grad,) = problem(kind, device=triton_device if backend == "triton" else "cpu")
     of_torch, of_triton = (_square_torch, glu_triton.square) if kind is None else (_torch, glu_triton.gate)

@@ -217,8 +217,8 @@ def test_a_great_mean_does_not_cancel(triton_device: torch.device) -> None:
 
 
 def operations(device: torch.device) -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    from xformer.kernels import norm_triton
-    from xformer.kernels.rms_norm import _torch
+    from xformer.kernels.norm import triton as norm_triton
+    from xformer.kernels.norm.rms_norm import _torch
 
     leaves, _ = problem(layer_norm, 5, 12, torch.float32, residual=torch.float32, device=device)
     x, weight, bias, residual = (leaf.requires_grad_() for leaf in leaves.values())

@@ -18,7 +18,7 @@ from xformer.kernels import attention, glu, linear_cross_entropy, squared_relu
 from xformer.kernels.accuracy import Inputs, Problem, draw, errors, solve
 from xformer.kernels.agreement import compare
 from xformer.kernels.attention.probe_accuracy import probe_errors, solve_probe
-from xformer.kernels.glu import Activation
+from xformer.kernels.glu.op import Activation
 from xformer.kernels.linear_cross_entropy import slices
 
 SMALL = (16, 16)
@@ -126,7 +126,7 @@ def test_the_squared_relu_of_any_strides(triton_device: torch.device) -> None:
 
 
 def test_more_shares_than_are_added_at_once(triton_device: torch.device) -> None:
-    from xformer.kernels.norm_triton import REDUCED_ROWS, add_shares
+    from xformer.kernels.norm.triton import REDUCED_ROWS, add_shares
 
     # Whole numbers, whose sums are exact in fp32, in any order, and too great for fp16.
     shares = torch.randint(-60_000, 60_000, (2, 2 * REDUCED_ROWS + 3, 40), device=triton_device).float()

@@ -161,8 +161,8 @@ def test_either_output_may_go_unused(backend: Backend, triton_device: torch.devi
 @FUSED
 @PAIRS
 def test_opcheck_and_direct_call(backend: Backend, interleaved: bool, triton_device: torch.device) -> None:
-    from xformer.kernels.rotary import _torch
-    from xformer.kernels.rotary_triton import turn
+    from xformer.kernels.rotary.op import _torch
+    from xformer.kernels.rotary.triton import turn
 
     operation = turn if backend == "triton" else _torch
     leaves, arguments, grads = problem(device=triton_device if backend == "triton" else "cpu")

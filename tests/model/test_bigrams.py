@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xformer.bigrams import BigramEmbeddings, bigram_rows
-from xformer.config import ModelConfig
 from xformer.errors import InputError
-from xformer.interop.huggingface_config import family_of
-from xformer.packed import pack
+from xformer.interop.huggingface.config import family_of
+from xformer.model.bigrams import BigramEmbeddings, bigram_rows
+from xformer.model.config import ModelConfig
+from xformer.model.packed import pack
 
 TEXTS = st.lists(st.lists(st.integers(0, 2**17), max_size=9), min_size=1, max_size=6)
 

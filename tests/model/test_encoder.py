@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from xformer.config import ModelConfig
-from xformer.encoder import Encoder
-from xformer.packed import pack
+from xformer.model.config import ModelConfig
+from xformer.model.encoder import Encoder
+from xformer.model.packed import pack
 
 SMALL = ModelConfig(vocab_size=31, d_model=24, n_heads=3, d_ff=16, n_layers=4, window=4)
 ROWS = [[5, 6, 7, 8, 9, 10], [11], [], [12, 13, 14], [15, 16, 17]]

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xformer.config import ModelConfig
-from xformer.encoder import Encoder
-from xformer.heads import Classifier, MaskedLMHead, Pooling, PoolingKind
-from xformer.packed import pack
+from xformer.model.config import ModelConfig
+from xformer.model.encoder import Encoder
+from xformer.model.heads import Classifier, MaskedLMHead, Pooling, PoolingKind
+from xformer.model.packed import pack
 
 SMALL = ModelConfig(vocab_size=31, d_model=8, n_heads=2, d_ff=8, n_layers=1)
 KINDS: list[PoolingKind] = ["mean", "first", "weighted"]

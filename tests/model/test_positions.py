@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xformer.kernels import relative_buckets, rotary
-from xformer.positions import (
+from xformer.model.positions import (
     LearnedPositions,
     alibi_slopes,
     interleave_halves,

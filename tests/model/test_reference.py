@@ -10,12 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from xformer.bigrams import BigramEmbeddings
-from xformer.config import ModelConfig
-from xformer.encoder import Encoder
-from xformer.heads import MaskedLMHead, Pooling
-from xformer.packed import Packed, pack
-from xformer.reference import reference_forward, reference_masked_lm, reference_pooling
+from xformer.model.bigrams import BigramEmbeddings
+from xformer.model.config import ModelConfig
+from xformer.model.encoder import Encoder
+from xformer.model.heads import MaskedLMHead, Pooling
+from xformer.model.packed import Packed, pack
+from xformer.model.reference import reference_forward, reference_masked_lm, reference_pooling
 
 TOLERANCE = 1e-10
 

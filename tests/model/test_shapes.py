@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xformer.config import ModelConfig
-from xformer.heads import MaskedLMHead
-from xformer.model import MultilingualModel
-from xformer.packed import pack
-from xformer.shapes import STEP, rows_to_add
-from xformer.tables import Table
+from xformer.model.config import ModelConfig
+from xformer.model.heads import MaskedLMHead
+from xformer.model.multilingual import MultilingualModel
+from xformer.model.packed import pack
+from xformer.model.shapes import STEP, rows_to_add
+from xformer.model.tables import Table
 
 CPU = torch.device("cpu")
 MODEL = ModelConfig(vocab_size=60, d_model=16, n_heads=2, n_layers=2, d_ff=24, zero_init_residual=False)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xformer.config import ModelConfig, NormPosition
-from xformer.encoder import Encoder
-from xformer.packed import pack
+from xformer.model.config import ModelConfig, NormPosition
+from xformer.model.encoder import Encoder
+from xformer.model.packed import pack
 
 LENGTHS = (7, 7, 4, 1)
 NAMES = {

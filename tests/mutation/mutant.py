@@ -54,7 +54,7 @@ class Mutant:
         self.apply((repository / self.file).read_text(encoding="utf-8"))
 
     def __str__(self) -> str:
-        """`kernels/attention/forward.py: scores rescale nothing`."""
+        """`kernels/attention/triton/forward.py: scores rescale nothing`."""
         return f"{self.file}: {self.why}"
 
 

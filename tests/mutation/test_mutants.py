@@ -14,7 +14,7 @@ from tests.mutation.mutant import Group, Mutant, MutantError
 from tests.mutation.run import GROUPS, run_groups, run_mutant
 
 EVERY = [(group, mutant) for group in GROUPS for mutant in group.mutants]
-GLU = "kernels/glu_triton.py"
+GLU = "kernels/glu/triton.py"
 QUICK = ("tests/kernels/test_mutation_guards.py::test_every_activation_and_its_derivative[silu]",)
 
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from xformer.config import ModelConfig
-from xformer.model import MultilingualModel
+from xformer.model.config import ModelConfig
+from xformer.model.multilingual import MultilingualModel
+from xformer.model.packed import pack
 from xformer.objectives import alignment_batch, contrastive_loss
-from xformer.packed import pack
 
 SMALL = ModelConfig(vocab_size=40, d_model=8, n_heads=2, n_layers=2, d_ff=8, zero_init_residual=False)
 GROUPS = st.lists(st.integers(0, 4), min_size=1, max_size=7)

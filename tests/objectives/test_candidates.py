@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xformer.config import ModelConfig
-from xformer.data.chance import hashed
-from xformer.model import MultilingualModel
+from xformer.data.counter_rng import hashed
+from xformer.model.config import ModelConfig
+from xformer.model.multilingual import MultilingualModel
 from xformer.objectives import CandidateSampler, MaskedBatch, masked_lm_batch, masked_lm_loss
-from xformer.run_config import MaskingConfig
+from xformer.runs.config import MaskingConfig
 
 COUNTS = np.arange(60)
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from xformer.config import ModelConfig
-from xformer.data.chance import hashed
-from xformer.model import MultilingualModel
+from xformer.data.counter_rng import hashed
+from xformer.model.config import ModelConfig
+from xformer.model.multilingual import MultilingualModel
 from xformer.objectives import (
     CandidateSampler,
     Loss,
@@ -26,7 +26,7 @@ from xformer.objectives import (
     masked_lm_loss,
     translation_lm_batch,
 )
-from xformer.run_config import Masking, MaskingConfig
+from xformer.runs.config import Masking, MaskingConfig
 from xformer.tokenizer.special import EOS_ID, FIRST_BYTE_ID
 
 VOCABULARY = 40

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xformer.data.chance import Bits, fold, hashed
+from xformer.data.counter_rng import Bits, fold, hashed
+from xformer.model.packed import pack
 from xformer.objectives.masking import choose, hide
-from xformer.packed import pack
-from xformer.run_config import Masking, MaskingConfig, Replacement
+from xformer.runs.config import Masking, MaskingConfig, Replacement
 from xformer.tokenizer.special import FIRST_BYTE_ID, MASK_ID
 
 VOCABULARY = 40

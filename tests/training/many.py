@@ -23,8 +23,8 @@ import torch.distributed.fsdp
 
 from xformer.cli.pretrain import Pretrain
 from xformer.errors import InputError
-from xformer.training import pretrain
-from xformer.training.batches import StepBatch, StepBatches
+from xformer.pretraining import pretrain
+from xformer.pretraining.batches import StepBatch, StepBatches
 
 
 def fork(count: int, work: Callable[[], int]) -> list[int]:

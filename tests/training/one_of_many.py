@@ -18,21 +18,21 @@ import torch
 from many import fork  # type: ignore[import-not-found]
 from safetensors.torch import load_file, save_file
 
-from xformer.data.sealed import FileEntry
 from xformer.data.shards import TokenShards
+from xformer.distributed.processes import Processes, together
 from xformer.errors import InputError, SaidError
-from xformer.model import MultilingualModel
-from xformer.run_config import MaskingConfig, Sharding
+from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.batches import StepBatches
+from xformer.pretraining.step_losses import StepLosses, StepSums
+from xformer.runs import checkpoint_files
+from xformer.runs.checkpoint import CheckpointError, TrainingState, newest_checkpoint
+from xformer.runs.checkpoint_folders import checkpoint_folders
+from xformer.runs.config import MaskingConfig, Sharding
+from xformer.runs.directory import RunDirectory
+from xformer.storage.checksummed import FileEntry
 from xformer.tokenizer import Tokenizer
-from xformer.training import checkpoint_files
-from xformer.training.batches import StepBatches
-from xformer.training.checkpoint import CheckpointError, TrainingState, newest_checkpoint
-from xformer.training.checkpoint_folders import checkpoint_folders
-from xformer.training.distributed import Processes, distribute, together
+from xformer.training.distributed_trainer import Team, distribute
 from xformer.training.optimizer import make_optimizer
-from xformer.training.run_directory import RunDirectory
-from xformer.training.step_losses import StepLosses, StepSums
-from xformer.training.team import Team
 
 RARE = 0.01
 """A rate at which the step has no masked LM, and one of two processes no translation LM."""

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 
 from xformer.cli.pretrain import Pretrain
-from xformer.data.sealed import read_sealed, write_sealed
 from xformer.errors import InputError
+from xformer.pretraining.pretrain import pretrain
 from xformer.progress import Progress
-from xformer.run_config import RunConfig
-from xformer.training import checkpoint as checkpoint_module
-from xformer.training.checkpoint import newest_checkpoint
-from xformer.training.compare_runs import compare_runs
-from xformer.training.lock import only_one
-from xformer.training.pretrain import pretrain
-from xformer.training.run_directory import RunDirectory
+from xformer.runs import checkpoint as checkpoint_module
+from xformer.runs.checkpoint import newest_checkpoint
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.runs.lock import only_one
+from xformer.storage.checksummed import read_sealed, write_sealed
+from xformer.training.verify_resume.compare_runs import compare_runs
 
 pytestmark = pytest.mark.usefixtures("_no_picture")
 

@@ -20,13 +20,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from xformer.data.shards import TokenShards
-from xformer.model import MultilingualModel
-from xformer.run_config import MaskingConfig, RunConfig
+from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.batches import StepBatches
+from xformer.pretraining.step_losses import StepLosses, StepSums
+from xformer.runs.config import MaskingConfig, RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.storage.toml import save_toml
 from xformer.tokenizer import Tokenizer
-from xformer.toml_config import save_toml
-from xformer.training.batches import StepBatches
-from xformer.training.run_directory import RunDirectory
-from xformer.training.step_losses import StepLosses, StepSums
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo")
 

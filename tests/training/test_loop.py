@@ -19,20 +19,20 @@ from safetensors.torch import load_file
 from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
-from xformer.model import MultilingualModel
+from xformer.model.multilingual import MultilingualModel
 from xformer.objectives import Loss
+from xformer.pretraining.batches import StepBatches
+from xformer.pretraining.held_out import HeldOut
+from xformer.pretraining.pretrain import build_model, load_run, pretrain
+from xformer.pretraining.step_losses import StepLosses, total_loss
 from xformer.progress import Progress
-from xformer.run_config import RunConfig
+from xformer.runs.checkpoint import TrainingState, best_checkpoint, newest_checkpoint
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.runs.metrics import read_metrics
 from xformer.training import bad_step, loop
-from xformer.training.batches import StepBatches
-from xformer.training.checkpoint import TrainingState, best_checkpoint, newest_checkpoint
-from xformer.training.compare_runs import compare_runs
-from xformer.training.held_out import HeldOut
-from xformer.training.metrics import read_metrics
 from xformer.training.optimizer import make_optimizer
-from xformer.training.pretrain import build_model, load_run, pretrain
-from xformer.training.run_directory import RunDirectory
-from xformer.training.step_losses import StepLosses, total_loss
+from xformer.training.verify_resume.compare_runs import compare_runs
 
 pytestmark = pytest.mark.usefixtures("_no_picture")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from xformer.config import ModelConfig
-from xformer.model import MultilingualModel
-from xformer.packed import pack
-from xformer.run_config import OptimizerConfig
-from xformer.tables import RowGradient, Table
+from xformer.model.config import ModelConfig
+from xformer.model.multilingual import MultilingualModel
+from xformer.model.packed import pack
+from xformer.model.tables import RowGradient, Table
+from xformer.runs.config import OptimizerConfig
 from xformer.training.optimizer import AdamWithTables, clip_gradients, make_optimizer, set_learning_rates
 
 MODELS = {

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch.distributed as dist
 
-from xformer.run_config import RunConfig
-from xformer.training.checkpoint import newest_checkpoint
-from xformer.training.pretrain import pretrain
-from xformer.training.run_directory import RunDirectory
+from xformer.pretraining.pretrain import pretrain
+from xformer.runs.checkpoint import newest_checkpoint
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
 
 pytestmark = [
     pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo"),

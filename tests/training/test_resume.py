@@ -11,17 +11,17 @@ import pytest
 import torch
 
 from xformer.errors import InputError
+from xformer.pretraining.held_out import HeldOut
+from xformer.pretraining.prepare import open_shards
+from xformer.pretraining.pretrain import load_run, pretrain
+from xformer.pretraining.step_losses import StepLosses
 from xformer.progress import Progress
-from xformer.run_config import RunConfig
+from xformer.runs.checkpoint import CheckpointError, newest_checkpoint
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.runs.metrics import MetricsLog, read_metrics
 from xformer.tokenizer import Tokenizer
 from xformer.training import loop, precision
-from xformer.training.checkpoint import CheckpointError, newest_checkpoint
-from xformer.training.held_out import HeldOut
-from xformer.training.metrics import MetricsLog, read_metrics
-from xformer.training.prepare import open_shards
-from xformer.training.pretrain import load_run, pretrain
-from xformer.training.run_directory import RunDirectory
-from xformer.training.step_losses import StepLosses
 
 pytestmark = pytest.mark.usefixtures("_no_picture")
 
@@ -323,7 +323,7 @@ def test_a_run_that_was_stopped_before_it_was_described_is_described(
     run = begin(config)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "xformer.training.pretrain.write_model_card", lambda run: signal.raise_signal(signal.SIGINT)
+            "xformer.pretraining.pretrain.write_model_card", lambda run: signal.raise_signal(signal.SIGINT)
         )
         with pytest.raises(KeyboardInterrupt):
             pretrain(run.path, config, listening())

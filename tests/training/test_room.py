@@ -12,12 +12,12 @@ import pytest
 from safetensors import SafetensorError
 from torch import Tensor
 
-from xformer.config import ModelConfig
-from xformer.model import MultilingualModel
-from xformer.run_config import OptimizerConfig
-from xformer.training import checkpoint_files as files
-from xformer.training.checkpoint import CheckpointError, TrainingState, save_checkpoint
-from xformer.training.checkpoint_folders import checkpoint_folders
+from xformer.model.config import ModelConfig
+from xformer.model.multilingual import MultilingualModel
+from xformer.runs import checkpoint_files as files
+from xformer.runs.checkpoint import CheckpointError, TrainingState, save_checkpoint
+from xformer.runs.checkpoint_folders import checkpoint_folders
+from xformer.runs.config import OptimizerConfig
 from xformer.training.optimizer import make_optimizer
 
 Save = Callable[..., None]

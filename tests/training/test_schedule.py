@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xformer.run_config import OptimizerConfig, TrainingConfig
+from xformer.runs.config import OptimizerConfig, TrainingConfig
 from xformer.training.schedule import Span, group_factors, learning_rate_factor
 
 SHARES = st.floats(0, 1)

@@ -17,10 +17,10 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from xformer.run_config import RunConfig, Sharding
-from xformer.training.compare_runs import compare_runs
-from xformer.training.metrics import read_metrics
-from xformer.training.run_directory import RunDirectory
+from xformer.runs.config import RunConfig, Sharding
+from xformer.runs.directory import RunDirectory
+from xformer.runs.metrics import read_metrics
+from xformer.training.verify_resume.compare_runs import compare_runs
 
 pytestmark = [
     pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo"),

@@ -17,11 +17,11 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from xformer.run_config import RunConfig
-from xformer.training.checkpoint import Checkpoint, newest_checkpoint
-from xformer.training.metrics import read_metrics
-from xformer.training.pretrain import pretrain
-from xformer.training.run_directory import RunDirectory
+from xformer.pretraining.pretrain import pretrain
+from xformer.runs.checkpoint import Checkpoint, newest_checkpoint
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.runs.metrics import read_metrics
 
 pytestmark = [
     pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo"),

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TextIO, cast
 
 import tyro
 
-from xformer.cli.bench import Bench
+from xformer.cli.bench.command import Bench
 from xformer.cli.data import Data
 from xformer.cli.demo import Demo
 from xformer.cli.evaluate import Evaluate
@@ -22,7 +22,7 @@ from xformer.cli.report import Report
 from xformer.cli.tokenizer import TokenizerCommand
 from xformer.cli.verify_resume import VerifyResume
 from xformer.errors import InputError
-from xformer.files import naming
+from xformer.storage.files import naming
 
 _SIGPIPE = 128 + 13
 

@@ -14,8 +14,8 @@ from xformer.errors import InputError, SaidError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from xformer.run_config import RunConfig
-    from xformer.training.dry_run import Forecast
+    from xformer.pretraining.forecast.dry_run import Forecast
+    from xformer.runs.config import RunConfig
 
 
 _REFUSED = 2
@@ -55,9 +55,9 @@ class Pretrain:
 
     def run_config(self) -> RunConfig:
         """The settings: defaults, under the run's own or the file's, under the single ones."""
-        from xformer.run_config import RunConfig, seconds
-        from xformer.toml_config import overridden, read_toml
-        from xformer.training.run_directory import RunDirectory
+        from xformer.runs.config import RunConfig, seconds
+        from xformer.runs.directory import RunDirectory
+        from xformer.storage.toml import overridden, read_toml
 
         if self.budget is not None and self.steps is not None:
             raise InputError("--budget, --steps: expected one of the two, got both")
@@ -80,7 +80,7 @@ class Pretrain:
 
     def run_command(self) -> int:
         """Train; the exit status."""
-        from xformer.training.launch import Launch
+        from xformer.distributed.launch import Launch
 
         try:
             if Launch.of_environment().world > 1:
@@ -99,8 +99,8 @@ class Pretrain:
                 )
             config = self._checked()
         except InputError as error:
+            from xformer.distributed.processes import together
             from xformer.progress import Progress
-            from xformer.training.distributed import together
 
             with together() as processes, processes.one_says_why(Progress().say):
                 raise error
@@ -113,8 +113,8 @@ class Pretrain:
 
     def _train(self, config: RunConfig) -> int:
         from xformer.evaluation.panel import watch
+        from xformer.pretraining.pretrain import pretrain
         from xformer.progress import Progress
-        from xformer.training.pretrain import pretrain
 
         with Progress() as progress:
             complete = pretrain(self.run, config, progress, watching=watch)
@@ -125,9 +125,9 @@ class Pretrain:
         from rich.console import Console
 
         from xformer.evaluation.panel import looking
+        from xformer.pretraining.forecast.dry_run import forecast
         from xformer.progress import Progress
-        from xformer.training.dry_run import forecast
-        from xformer.training.run_directory import RunDirectory
+        from xformer.runs.directory import RunDirectory
 
         with Progress() as progress:
             found = forecast(RunDirectory(self.run), config, progress, looking=looking)

@@ -24,8 +24,8 @@ class Report:
 
     def run_command(self) -> int:
         """Measure, draw and write; the exit status."""
-        from xformer.evaluation.run_page import write_run_page
         from xformer.progress import Progress
+        from xformer.report.run_page import write_run_page
 
         with Progress() as progress:
             print(write_run_page(self.run, self.out, progress))

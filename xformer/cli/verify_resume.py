@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xformer.training.verify_resume import Verdict
+    from xformer.training.verify_resume.verify import Verdict
 
 _UNPROVEN = 3
 """Exit status where nothing differs, but less was tried than was asked for."""
@@ -46,12 +46,12 @@ class VerifyResume:
     def run_command(self) -> int:
         """Prove it; the exit status."""
         from xformer.errors import InputError
+        from xformer.pretraining.synthetic_data import made_up_config, made_up_corpus
         from xformer.progress import Progress
-        from xformer.run_config import RunConfig
-        from xformer.toml_config import load_toml
-        from xformer.training.made_up import made_up_config, made_up_corpus
-        from xformer.training.strikes import plan_strikes
-        from xformer.training.verify_resume import verify_resume
+        from xformer.runs.config import RunConfig
+        from xformer.storage.toml import load_toml
+        from xformer.training.verify_resume.fault_plan import plan_strikes
+        from xformer.training.verify_resume.verify import verify_resume
 
         if self.kills < 1 or (self.steps is not None and self.steps < 1):
             raise InputError("--kills, --steps: expected whole numbers from 1")

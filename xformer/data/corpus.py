@@ -17,10 +17,10 @@ from xformer.data.manifest import Counts, Manifest, Source, SplitEntry
 from xformer.data.plan import REASONS, ImportOptions, Plan, make_plan
 from xformer.data.record import Record
 from xformer.data.record_file import RecordWriter, read_records
-from xformer.data.sealed import FileEntry, atomic_folder
 from xformer.data.split import SPLITS
 from xformer.data.spool import Spool
 from xformer.errors import InputError
+from xformer.storage.checksummed import FileEntry, atomic_folder
 
 Progress = Callable[[str, int, int | None], None]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xformer.errors import InputError
-from xformer.files import sha256_of
+from xformer.storage.files import sha256_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xformer.data.sealed import FileEntry, read_sealed, write_sealed
 from xformer.errors import InputError
+from xformer.storage.checksummed import FileEntry, read_sealed, write_sealed
 
 MANIFEST_NAME = "manifest.json"
 FORMAT = 1

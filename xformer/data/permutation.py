@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.chance import Bits, below, fold
+from xformer.data.counter_rng import Bits, below, fold
 
 _TURNS = 8
 """Fewer than 7 show: among 40,000 orders of 4 or 5 elements some come too often."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.chance import fold, hashed
+from xformer.data.counter_rng import fold, hashed
 from xformer.data.permutation import permuted
 from xformer.errors import InputError
 

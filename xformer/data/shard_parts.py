@@ -24,10 +24,10 @@ from itertools import islice
 from pathlib import Path
 
 from xformer.data.corpus import open_corpus
-from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, write_sealed
 from xformer.data.shard_writer import COLUMNS, Encoder, ShardEntry, ShardWriter, cut_by_bytes
 from xformer.data.shards import INDEX_NAME, Progress, ShardsInfo, shard_settings, write_index
 from xformer.errors import InputError
+from xformer.storage.checksummed import FileEntry, atomic_folder, read_sealed, write_sealed
 
 _PART = "part.json"
 _BATCH = 1024

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xformer.data.groups import group_number
 from xformer.data.record import Record
-from xformer.data.sealed import FileEntry
+from xformer.storage.checksummed import FileEntry
 
 COLUMNS = {
     "start": "<i8",  # where the example's tokens begin in its shard, in tokens

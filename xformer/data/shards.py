@@ -28,10 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.corpus import open_corpus
-from xformer.data.mapped import MappedFile
-from xformer.data.sealed import FileEntry, atomic_folder, read_sealed, verify_files, write_sealed
 from xformer.data.shard_writer import COLUMNS, Encoder, ShardEntry, ShardWriter, cut_by_bytes
 from xformer.errors import InputError
+from xformer.storage.checksummed import FileEntry, atomic_folder, read_sealed, verify_files, write_sealed
+from xformer.storage.mapped import MappedFile
 
 INDEX_NAME = "shards.json"
 FORMAT = 1

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xformer.data.shards import TokenShards
+from xformer.embedding.encode import Progress
 from xformer.errors import InputError
-from xformer.evaluation.encode import Progress
-from xformer.files import atomic_write
+from xformer.model.packed import Packed
 from xformer.objectives import contrastive_loss
-from xformer.packed import Packed
-from xformer.run_config import ObjectivesConfig, OptimizerConfig, RunConfig
-from xformer.training.batches import BatchesAhead, StepBatches
+from xformer.pretraining.batches import BatchesAhead, StepBatches
+from xformer.runs.config import ObjectivesConfig, OptimizerConfig, RunConfig
+from xformer.storage.files import atomic_write
 from xformer.training.schedule import Span, learning_rate_factor
 
 INIT_STD = 0.1

@@ -23,10 +23,10 @@ import torch
 from numpy.typing import NDArray
 
 from xformer.data.shards import TokenShards
-from xformer.evaluation.encode import Progress, evaluation_mode, length_batches
-from xformer.model import MultilingualModel
+from xformer.embedding.encode import Progress, evaluation_mode, length_batches
+from xformer.model.multilingual import MultilingualModel
+from xformer.model.packed import pack
 from xformer.objectives import MaskedBatch
-from xformer.packed import pack
 from xformer.tokenizer.special import FIRST_BYTE_ID, MASK_ID
 
 Surprisal = Callable[[MaskedBatch], NDArray[np.float64]]

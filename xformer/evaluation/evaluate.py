@@ -14,16 +14,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xformer.config import ModelConfig
 from xformer.data.shards import TokenShards
+from xformer.embedding.encode import Progress, SentenceEncoder, encode_texts
 from xformer.errors import InputError
 from xformer.evaluation.bag import TrainedBag
 from xformer.evaluation.bits_per_byte import BitsPerByte, HiddenTokens, bits_per_byte, model_surprisal
-from xformer.evaluation.encode import Progress, SentenceEncoder, encode_texts
 from xformer.evaluation.report import EvaluationReport, LanguageScores, MaskedLMScores, RetrievalScores
 from xformer.evaluation.retrieval import Retrieval, one_text_a_group, retrieval
 from xformer.evaluation.unigram import Unigram
-from xformer.model import MultilingualModel
+from xformer.model.config import ModelConfig
+from xformer.model.multilingual import MultilingualModel
 from xformer.tokenizer import Tokenizer
 
 

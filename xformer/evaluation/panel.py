@@ -25,16 +25,16 @@ from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_
 from xformer.evaluation.retrieval import mean
 from xformer.evaluation.shares import Shares
 from xformer.evaluation.space import ParallelTexts, layer_vectors, measure_space
-from xformer.files import atomic_write
-from xformer.model import MultilingualModel
+from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.forecast.dry_run import Look
+from xformer.pretraining.prepare import open_shards
 from xformer.progress import Progress
-from xformer.run_config import RunConfig
+from xformer.runs.checkpoint import TrainingState
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.runs.metrics import read_metrics
+from xformer.storage.files import atomic_write
 from xformer.tokenizer import Tokenizer
-from xformer.training.checkpoint import TrainingState
-from xformer.training.dry_run import Look
-from xformer.training.metrics import read_metrics
-from xformer.training.prepare import open_shards
-from xformer.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 from xformer.evaluation.report import EvaluationReport
-from xformer.files import atomic_write
+from xformer.storage.files import atomic_write
 
 
 def plot_retrieval(report: EvaluationReport, path: str | os.PathLike[str]) -> Path | None:

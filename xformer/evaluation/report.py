@@ -12,7 +12,7 @@ import cattrs
 
 from xformer.errors import InputError
 from xformer.evaluation.bag import BagRecord
-from xformer.files import atomic_write
+from xformer.storage.files import atomic_write
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

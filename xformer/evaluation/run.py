@@ -13,13 +13,13 @@ from xformer.evaluation.bag import TrainedBag, train_bag
 from xformer.evaluation.evaluate import evaluate_model
 from xformer.evaluation.picture import plot_retrieval
 from xformer.evaluation.report import EvaluationReport
-from xformer.files import atomic_write, try_to_write
+from xformer.pretraining.prepare import open_shards
+from xformer.pretraining.pretrain import load_run
 from xformer.progress import Progress, duration
+from xformer.runs.directory import RunDirectory
+from xformer.runs.model_card import write_model_card
+from xformer.storage.files import atomic_write, try_to_write
 from xformer.tokenizer import Tokenizer
-from xformer.training.model_card import write_model_card
-from xformer.training.prepare import open_shards
-from xformer.training.pretrain import load_run
-from xformer.training.run_directory import RunDirectory
 
 
 class UnsavedError(InputError):

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xformer.data.shards import TokenShards
+from xformer.embedding.encode import Progress, evaluation_mode, length_batches
 from xformer.errors import InputError
-from xformer.evaluation.encode import Progress, evaluation_mode, length_batches
 from xformer.evaluation.geometry import alignment, anisotropy, centroid_gap, hubness
 from xformer.evaluation.retrieval import one_text_a_group, retrieval
-from xformer.model import MultilingualModel
-from xformer.packed import pack
+from xformer.model.multilingual import MultilingualModel
+from xformer.model.packed import pack
 
 _NEIGHBOURS = 10
 

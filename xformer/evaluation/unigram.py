@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
-from xformer.evaluation.encode import Progress
+from xformer.embedding.encode import Progress
 from xformer.objectives import MaskedBatch
 from xformer.tokenizer.special import FIRST_BYTE_ID
 

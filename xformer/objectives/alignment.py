@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from xformer.model.packed import Packed, pack_flat
 from xformer.objectives.loss import at_least_fp32
-from xformer.packed import Packed, pack_flat
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xformer.data.chance import Bits, fold
-from xformer.model import MultilingualModel
+from xformer.data.counter_rng import Bits, fold
+from xformer.model.multilingual import MultilingualModel
+from xformer.model.packed import Packed, pack_flat
 from xformer.objectives.candidates import Candidates
 from xformer.objectives.loss import Loss
 from xformer.objectives.masking import choose, hide
-from xformer.packed import Packed, pack_flat
-from xformer.run_config import MaskingConfig
+from xformer.runs.config import MaskingConfig
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def masked_lm_batch(
         tokens: (T,) ids of B sequences, end to end.
         lengths: (B,) of the sequences.
         languages: (B,) the language of each.
-        keys: (B,) what chance in each sequence depends on (`xformer.data.chance`).
+        keys: (B,) what chance in each sequence depends on (`xformer.data.counter_rng`).
         masking: which tokens, and behind what.
         starts_word: (V,) whether a token begins a word.
     """

@@ -1,7 +1,7 @@
 """Which tokens are hidden, and behind what: on the host, in NumPy, for each text by itself.
 
-Chance is a number that each token has of its own (`xformer.data.chance`): what is hidden in a text is the
-same whatever texts stand beside it, in whichever process.
+Each token has a random number of its own (`xformer.data.counter_rng`): what is hidden in a text is the same
+whatever texts stand beside it, in whichever process.
 
 Shapes: T tokens of a packed batch, B sequences, U units, S selected tokens, V vocabulary.
 """
@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.chance import Bits, below, fold, uniform
-from xformer.run_config import MaskingConfig
+from xformer.data.counter_rng import Bits, below, fold, uniform
+from xformer.runs.config import MaskingConfig
 from xformer.tokenizer.special import FIRST_BYTE_ID, MASK_ID
 
 Ids = NDArray[np.int64]

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xformer.data.chance import Bits
+from xformer.data.counter_rng import Bits
+from xformer.model.packed import Packed, pack_flat
 from xformer.objectives.masked_lm import MaskedBatch, hide_tokens
-from xformer.packed import Packed, pack_flat
-from xformer.run_config import MaskingConfig
+from xformer.runs.config import MaskingConfig
 from xformer.tokenizer.special import EOS_ID
 
 
@@ -35,7 +35,7 @@ def translation_lm_batch(
         tokens: (T,) ids of the texts end to end, each left text before its translation.
         lengths: (P, 2) of left texts and their translations.
         languages: (P, 2) likewise.
-        keys: (P,) what chance in each pair depends on (`xformer.data.chance`).
+        keys: (P,) what chance in each pair depends on (`xformer.data.counter_rng`).
         masking: which tokens, and behind what.
         starts_word: (V,) whether a token begins a word.
     """

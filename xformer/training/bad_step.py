@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from safetensors.torch import save
 
 from xformer.errors import InputError
-from xformer.files import atomic_write
-from xformer.training.batches import StepBatch
-from xformer.training.checkpoint import TrainingState
-from xformer.training.step_losses import StepSums
+from xformer.pretraining.batches import StepBatch
+from xformer.pretraining.step_losses import StepSums
+from xformer.runs.checkpoint import TrainingState
+from xformer.storage.files import atomic_write
 
 if TYPE_CHECKING:
     from xformer.training.loop import Training

@@ -20,27 +20,28 @@ import torch
 
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
-from xformer.model import MultilingualModel
+from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.batches import BatchesAhead, StepBatches
+from xformer.pretraining.step_losses import StepLosses, StepSums
+from xformer.pretraining.tally import Tally
 from xformer.progress import Progress
-from xformer.run_config import RunConfig
+from xformer.runs.checkpoint import CheckpointError, TrainingState, save_checkpoint
+from xformer.runs.checkpoint_files import random_state, set_random_state
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.runs.held_folder import Whereabouts
+from xformer.runs.metrics import MetricsLog
+from xformer.runs.trackers import Trackers
 from xformer.training.bad_step import leave_out
-from xformer.training.batches import BatchesAhead, StepBatches
-from xformer.training.checkpoint import CheckpointError, TrainingState, save_checkpoint
-from xformer.training.checkpoint_files import random_state, set_random_state
 from xformer.training.interrupts import interruptible
 from xformer.training.memory import give_back_memory
-from xformer.training.metrics import MetricsLog, Tally
 from xformer.training.optimizer import AdamWithTables, clip_gradients, set_learning_rates
 from xformer.training.precision import autocast
-from xformer.training.run_directory import RunDirectory
 from xformer.training.schedule import Span, group_factors
 from xformer.training.spikes import SpikeWatch
-from xformer.training.step_losses import StepLosses, StepSums
-from xformer.training.trackers import Trackers
-from xformer.training.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
-    from xformer.training.team import Team
+    from xformer.training.distributed_trainer import Team
 
 
 Watch = Callable[[MultilingualModel, TrainingState], None]

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xformer.model import MultilingualModel
-from xformer.run_config import OptimizerConfig
-from xformer.tables import RowGradient, Table
+from xformer.model.multilingual import MultilingualModel
+from xformer.model.tables import RowGradient, Table
+from xformer.runs.config import OptimizerConfig
 
 _EPS = 1e-10
 """Of AdaGrad: what is divided by is zero only where the gradient is."""

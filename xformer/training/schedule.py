@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xformer.run_config import OptimizerConfig, TrainingConfig, seconds
+from xformer.runs.config import OptimizerConfig, TrainingConfig, seconds
 
 
 @dataclass(frozen=True)

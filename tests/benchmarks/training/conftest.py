@@ -15,12 +15,12 @@ import torch
 from tests.benchmarks.training.curves import quiet
 from xformer.benchmarks.training.prepared import prepared
 from xformer.benchmarks.training.quality import Questions, QuestionSize
-from xformer.config import ModelConfig
 from xformer.data.shards import TokenShards
-from xformer.run_config import DataConfig, ObjectivesConfig, RunConfig
+from xformer.model.config import ModelConfig
+from xformer.pretraining.prepare import open_shards
+from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig
+from xformer.runs.directory import RunDirectory
 from xformer.tokenizer import Tokenizer, TokenizerOptions
-from xformer.training.prepare import open_shards
-from xformer.training.run_directory import RunDirectory
 
 WORDS = {
     "en": ("dog cat bird horse fox", "sees buys paints finds", "house apple book window bread road"),

@@ -19,12 +19,12 @@ from xformer.benchmarks.training.result import Trained
 from xformer.benchmarks.training.worker import Job
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
-from xformer.run_config import RunConfig
+from xformer.pretraining.forecast.estimate import parameter_counts
+from xformer.pretraining.prepare import open_shards
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.storage.toml import from_table, read_toml, save_toml
 from xformer.tokenizer import Tokenizer
-from xformer.toml_config import from_table, read_toml, save_toml
-from xformer.training.estimate import parameter_counts
-from xformer.training.prepare import open_shards
-from xformer.training.run_directory import RunDirectory
 
 
 def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

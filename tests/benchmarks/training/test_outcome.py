@@ -20,8 +20,8 @@ from xformer.benchmarks.training.picture import draw
 from xformer.benchmarks.training.quality import Quality
 from xformer.benchmarks.training.report import headline_table, notes, trainers_table
 from xformer.benchmarks.training.result import Outcome, Point, Trained, time_to
-from xformer.run_config import RunConfig
-from xformer.training.run_directory import RunDirectory
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
 
 HEADLINE = {
     "tokens_per_s_over_padded",

@@ -20,14 +20,14 @@ from xformer.benchmarks.training.names import DeviceName, TrainerName
 from xformer.benchmarks.training.quality import Bert, Questions, QuestionSize, padded
 from xformer.benchmarks.training.result import Trained
 from xformer.benchmarks.training.worker import Job, train_one
-from xformer.config import ModelConfig
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
-from xformer.packed import pack
-from xformer.run_config import RunConfig
+from xformer.model.config import ModelConfig
+from xformer.model.packed import pack
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
 from xformer.tokenizer import Tokenizer
 from xformer.tokenizer.special import BOS_ID, EOS_ID, FIRST_BYTE_ID, MASK_ID, PAD_ID
-from xformer.training.run_directory import RunDirectory
 
 CPU = torch.device("cpu")
 transformers = pytest.mark.skipif(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from tests.mutation.mutant import Group, Mutant
 
-_FOLDER = "kernels/attention"
+_FOLDER = "kernels/attention/triton"
 _FORWARD = f"{_FOLDER}/forward.py"
 _SCORES = f"{_FOLDER}/scores.py"
 _TILES = f"{_FOLDER}/tiles.py"
 _KEEP = f"{_FOLDER}/keep.py"
 _OPERANDS = f"{_FOLDER}/operands.py"
-_LAUNCH = f"{_FOLDER}/triton_backend.py"
+_LAUNCH = f"{_FOLDER}/backend.py"
 
 _TESTS = (
     "tests/kernels/test_mutation_guards.py",
-    "tests/kernels/test_triton.py",
-    "tests/kernels/test_backends.py",
+    "tests/kernels/attention/test_triton.py",
+    "tests/kernels/attention/test_backends.py",
 )
 _OTHER_HEAD = "(head % (n_heads // group)).to(tl.int64)"
 
@@ -120,7 +120,7 @@ FORWARD = Group(
 
 SHARED = Group(
     "attention_shared",
-    ("tests/kernels/test_keep.py", *_TESTS),
+    ("tests/kernels/attention/test_keep.py", *_TESTS),
     (
         Mutant(
             _SCORES, "tl.where(distance <= 0, score", "tl.where(distance < 0, score", "causal, itself hidden"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from tests.mutation.mutant import Group, Mutant
 
-_FOLDER = "kernels/attention"
+_FOLDER = "kernels/attention/triton"
 _KEY_VALUE = f"{_FOLDER}/backward_key_value.py"
 _QUERY = f"{_FOLDER}/backward_query.py"
 _BIAS = f"{_FOLDER}/bias_gradient.py"
 _DELTA = f"{_FOLDER}/delta.py"
-_LAUNCH = f"{_FOLDER}/triton_backend.py"
+_LAUNCH = f"{_FOLDER}/backend.py"
 
 _TESTS = (
     "tests/kernels/test_mutation_guards.py",
-    "tests/kernels/test_triton.py",
-    "tests/kernels/test_backends.py",
+    "tests/kernels/attention/test_triton.py",
+    "tests/kernels/attention/test_backends.py",
 )
 _OTHER_HEAD = "(head % (n_heads // group)).to(tl.int64)"
 
@@ -171,8 +171,8 @@ TABLE = Group(
     "attention_bias_gradient",
     (
         "tests/kernels/test_mutation_guards.py::test_every_option_at_once",
-        "tests/kernels/test_triton.py::test_each_option",
-        "tests/kernels/test_triton.py::test_tables_of_any_size",
+        "tests/kernels/attention/test_triton.py::test_each_option",
+        "tests/kernels/attention/test_triton.py::test_tables_of_any_size",
     ),
     (
         Mutant(

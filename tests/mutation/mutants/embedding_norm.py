@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.mutant import Group, Mutant
 
-_EMBEDDING = "kernels/embedding_norm_triton.py"
+_EMBEDDING = "kernels/embedding_norm/triton.py"
 _TESTS = (
     "tests/kernels/test_embedding_norm.py::test_runs_of_a_token",
     "tests/kernels/test_embedding_norm.py",

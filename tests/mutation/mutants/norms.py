@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.mutant import Group, Mutant
 
-_NORM = "kernels/norm_triton.py"
+_NORM = "kernels/norm/triton.py"
 
 _TESTS = (
     "tests/kernels/test_mutation_guards.py::test_more_shares_than_are_added_at_once",

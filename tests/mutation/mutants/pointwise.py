@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.mutation.mutant import Group, Mutant
 
-_ROTARY = "kernels/rotary_triton.py"
-_GLU = "kernels/glu_triton.py"
+_ROTARY = "kernels/rotary/triton.py"
+_GLU = "kernels/glu/triton.py"
 
 ROTARY = Group(
     "rotary",

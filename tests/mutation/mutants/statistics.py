@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tests.mutation.mutant import Group, Mutant
 
-_KERNELS = "kernels/attention/statistics_kernels.py"
+_KERNELS = "kernels/attention/weights/triton_kernels.py"
 _TESTS = (
     "tests/kernels/test_mutation_guards.py::test_statistics",
     "tests/kernels/test_mutation_guards.py::test_statistics_of_wide_heads",
-    "tests/kernels/test_statistics.py",
+    "tests/kernels/attention/test_statistics.py",
 )
 _OTHER_HEAD = "(head % (n_heads // group)).to(tl.int64)"
 

@@ -1,0 +1,1 @@
+"""The `torch` backend of attention: a packed batch as dense blocks through PyTorch's own kernels."""

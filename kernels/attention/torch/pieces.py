@@ -1,0 +1,119 @@
+"""A long block, cut: what a window hides is not computed, and no matrix of scores, bias or mask is whole.
+
+Shapes: b sequences of M queries and N keys each, H heads, D head size, R rows of the bias table.
+
+A piece has some of a block's queries, and those of its keys that they may see. Short blocks are one piece.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..options import Rules
+from .dense import Place, dense_backward, dense_forward, is_fusable, n_masks
+
+PIECE_SCORES = 2**22
+"""16 MiB in fp32."""
+LEAST_QUERIES = 64
+"""Matrix products want at least so many rows."""
+
+
+class Piece(NamedTuple):
+    """Some queries of a block, and all the keys that they may see.
+
+    Attributes:
+        queries: which of the block's.
+        keys: which of the block's.
+        place: where they stand.
+    """
+
+    queries: slice
+    keys: slice
+    place: Place
+
+
+def block_forward(
+    query: Tensor, key: Tensor, value: Tensor, rules: Rules, first_token: int
+) -> tuple[Tensor, Tensor]:
+    """Attention of b sequences at once, as `dense_forward`.
+
+    `first_token` is the index of the block's first query in the packed batch: it names its dropout mask.
+    """
+    cut = pieces(query, key, rules, first_token, may_fuse=True)
+    if len(cut) == 1:
+        return dense_forward(query, key, value, rules, cut[0].place)
+    outs, lses = [], []
+    for queries, keys, place in cut:
+        out, lse = dense_forward(query[:, :, queries], key[:, :, keys], value[:, :, keys], rules, place)
+        outs.append(out)
+        lses.append(lse)
+    return torch.cat(outs, dim=2), torch.cat(lses, dim=2)
+
+
+def block_backward(
+    grad_out: Tensor,
+    grad_lse: Tensor | None,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    rules: Rules,
+    first_token: int,
+    grad_table: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of `block_forward`; arguments as in `dense_backward`, and `first_token` as there.
+
+    Returns:
+        Gradients of query, key and value, in their layout.
+    """
+    cut = pieces(query, key, rules, first_token, may_fuse=grad_table is None and grad_lse is None)
+    if len(cut) == 1:
+        place = cut[0].place
+        return dense_backward(grad_out, grad_lse, query, key, value, out, lse, rules, place, grad_table)
+    grad_queries, grad_key, grad_value = [], torch.zeros_like(key), torch.zeros_like(value)
+    for queries, keys, place in cut:
+        grads = dense_backward(
+            grad_out[:, :, queries], None if grad_lse is None else grad_lse[:, :, queries],
+            query[:, :, queries], key[:, :, keys], value[:, :, keys], out[:, :, queries], lse[:, :, queries],
+            rules, place, grad_table,
+        )  # fmt: skip
+        grad_queries.append(grads[0])
+        grad_key[:, :, keys] += grads[1]
+        grad_value[:, :, keys] += grads[2]
+    return torch.cat(grad_queries, dim=2), grad_key, grad_value
+
+
+def pieces(query: Tensor, key: Tensor, rules: Rules, first_token: int, may_fuse: bool) -> list[Piece]:
+    """Cut a block.
+
+    Args:
+        query: (b, H, M, D).
+        key: (b, H, N, D).
+        rules: what shapes the scores.
+        first_token: index of the block's first query in the packed batch.
+        may_fuse: whether PyTorch's fused kernel gives all that is asked, if it knows the rules. It has no
+            scores in memory, but a mask.
+    """
+    size, n_heads, n_queries, _ = query.shape
+    n_keys = key.shape[2]
+    shift, rows = n_keys - n_queries, n_queries
+    if n_queries > LEAST_QUERIES:
+        fused = may_fuse and is_fusable(rules, shift, query.device)
+        matrices = n_masks(rules, n_heads, n_queries, n_keys) if fused else size * n_heads
+        if rules.half_window is not None:
+            rows = min(rows, max(LEAST_QUERIES, 2 * rules.half_window))
+        if matrices * rows * n_keys > PIECE_SCORES:
+            rows = min(rows, max(LEAST_QUERIES, PIECE_SCORES // (matrices * n_keys)))
+    if rows >= n_queries:
+        return [Piece(slice(n_queries), slice(n_keys), Place(shift, 0, first_token, n_queries))]
+    found = []
+    for start in range(0, n_queries, rows):
+        queries = slice(start, min(start + rows, n_queries))
+        keys = rules.seen(start + shift, queries.stop - 1 + shift, n_keys)
+        place = Place(start + shift - keys.start, keys.start, first_token + start, n_queries)
+        found.append(Piece(queries, keys, place))
+    return found

@@ -1,0 +1,1 @@
+"""The `triton` backend of attention: fused kernels over packed sequences."""

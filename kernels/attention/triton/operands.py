@@ -1,0 +1,118 @@
+"""What the Triton kernels of attention are given besides q, k and v: the options, in the form kernels take.
+
+Shapes: H query heads, R rows of the bias table, F the greatest distance with a T5 bias of its own.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..dropout import WORD, drop_threshold
+from ..options import Rules
+from ..relative import farthest_bucketed, relative_buckets
+
+LOG2_E = 1.4426950408889634
+
+
+class ScoreOperands(NamedTuple):
+    """What `scores.final_scores` needs, by the names of kernel arguments.
+
+    Attributes:
+        arguments: `slopes`, `bias`, `far`, `score_scale`, `cap`, `half_window`.
+        constants: `CAUSAL`, `WINDOW`, `ALIBI`, `BIAS`, `SOFTCAP`, `FOLDED`.
+    """
+
+    arguments: dict[str, Any]
+    constants: dict[str, bool]
+
+
+def score_operands(rules: Rules, dtype: torch.dtype, max_length: int) -> ScoreOperands:
+    """Bring options into the form that kernels take.
+
+    Args:
+        rules: the options.
+        dtype: of q, k and v.
+        max_length: no sequence has more queries or keys.
+
+    Returns:
+        Arguments and constants, common to every kernel that computes scores.
+    """
+    folded = is_folded(dtype)
+    unit = LOG2_E if folded else 1.0
+    bias, far = None, 0
+    if rules.bias_table is not None:
+        buckets = bucket_line(
+            rules.bias_table.shape[0], rules.bias_max_distance, not rules.causal, max_length,
+            rules.bias_table.device,
+        )  # fmt: skip
+        far = buckets.shape[0] // 2
+        bias = rules.bias_table.float().t().index_select(1, buckets)
+        if folded:
+            bias.mul_(unit)
+    arguments = {
+        "slopes": in_a_row(rules.alibi_slopes),
+        "bias": bias,
+        "far": far,
+        "score_scale": rules.scale * unit,
+        "cap": (rules.softcap or 1.0) * unit,
+        "half_window": rules.half_window or 0,
+    }
+    constants = {
+        "CAUSAL": rules.causal,
+        "WINDOW": rules.half_window is not None,
+        "ALIBI": rules.alibi_slopes is not None,
+        "BIAS": bias is not None,
+        "SOFTCAP": rules.softcap is not None,
+        "FOLDED": folded,
+    }
+    return ScoreOperands(arguments, constants)
+
+
+def in_a_row(x: Tensor | None) -> Tensor | None:
+    """The same values side by side in memory, where kernels look for them; a view may have them elsewhere."""
+    return None if x is None else x.contiguous()
+
+
+def dropout_operands(rules: Rules) -> dict[str, Any]:
+    """What `keep.keep` needs, by the names of kernel arguments; words are the int32 of the same bits."""
+    words = {
+        "seed_low": rules.seed & WORD,
+        "seed_high": (rules.seed >> 32) & WORD,
+        "threshold": drop_threshold(rules.dropout),
+    }
+    signed = {name: word - (1 << 32) if word >> 31 else word for name, word in words.items()}
+    return {**signed, "kept_scale": 1.0 / (1.0 - rules.dropout), "DROPOUT": rules.dropout > 0}
+
+
+def is_folded(dtype: torch.dtype) -> bool:
+    """Whether kernels compute scores in base 2; see `tiles.exponential`."""
+    return dtype != torch.float32
+
+
+def bucket_line(
+    n_buckets: int, max_distance: int, bidirectional: bool, max_length: int, device: torch.device
+) -> Tensor:
+    """(2F+1,) int64: the bucket of each distance from -F to F; all beyond share those of the ends.
+
+    Args:
+        n_buckets: R.
+        max_distance: as in `relative_buckets`.
+        bidirectional: as in `relative_buckets`.
+        max_length: no distance is as great; F need not be more.
+        device: where to put it.
+    """
+    longest = 1 << max(0, max_length - 1).bit_length()  # rounded up, so that few lines serve all batches
+    far = min(farthest_bucketed(max_distance), longest)
+    return _bucket_line(n_buckets, max_distance, bidirectional, far, device)
+
+
+@lru_cache(maxsize=64)
+def _bucket_line(
+    n_buckets: int, max_distance: int, bidirectional: bool, far: int, device: torch.device
+) -> Tensor:
+    """See `bucket_line`. Kept: a dozen small launches would cost more than a short batch's attention."""
+    return relative_buckets(torch.arange(-far, far + 1), n_buckets, max_distance, bidirectional).to(device)

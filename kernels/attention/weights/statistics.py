@@ -1,0 +1,142 @@
+"""`attention_statistics`: what each row of the weights looks like, and what each key receives.
+
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head
+size, R rows of the bias table; in one sequence M queries and N keys.
+
+With the weights p[h, i, j] of a row and their sum z[i, h], which is 1 unless a sink took the rest:
+
+    entropy[i, h]     = - sum_j (p / z) log (p / z)
+    largest[i, h]     =   max_j p
+    distance[i, h]    =   sum_j (p / z) |j - i - (N - M)|
+    marked_mass[i, h] =   sum_j p marked[j]
+    received[j, h]    =   sum_i p
+
+Entropy and distance are about the shape of a row, so they are of the weights normalised among the keys; the
+others are the weights as they are. A row with nothing to attend to has 0 everywhere. How the weights come of
+lse is told in `probe.py`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...backend import Backend
+from ..checks import check_tensor
+from .arguments import prepare
+from .reference import reference_statistics
+from .statistics_torch import statistics_torch
+
+
+class AttentionStatistics(NamedTuple):
+    """Statistics of attention weights; fp32, or fp64 for fp64 inputs.
+
+    Attributes:
+        entropy: (T, H) of each row among its keys, in nats; from 0, at one key, to log N, at all alike.
+        largest: (T, H) largest weight.
+        distance: (T, H) mean distance between query and key, either way, in tokens.
+        marked_mass: (T, H) weight on the marked keys; None if none were marked.
+        received: (S, H) weight that each key gets from all queries; None unless asked for.
+    """
+
+    entropy: Tensor
+    largest: Tensor
+    distance: Tensor
+    marked_mass: Tensor | None
+    received: Tensor | None
+
+
+def attention_statistics(
+    q: Tensor,
+    k: Tensor,
+    lse: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor | None = None,
+    *,
+    max_length_q: int | None = None,
+    max_length_k: int | None = None,
+    causal: bool = False,
+    window: int | None = None,
+    alibi_slopes: Tensor | None = None,
+    bias_table: Tensor | None = None,
+    bias_max_distance: int = 128,
+    softcap: float | None = None,
+    scale: float | None = None,
+    sink: Tensor | None = None,
+    allow_tf32: bool = False,
+    marked: Tensor | None = None,
+    received: bool = False,
+    backend: Backend | None = None,
+) -> AttentionStatistics:
+    """Statistics of each row of attention weights, without the weights ever being in memory.
+
+    To be called with what `attention` was called with and the lse that it returned. The weights are those
+    before dropout. With a sink, entropy and distance are those among the keys; largest, marked_mass and
+    received are of what the sink left. Counting the sink as one more place, of weight w = exp(sink - lse), a
+    row's entropy is (1 - w) (entropy - log(1 - w)) - w log w.
+
+    A row with nothing to attend to, or with lse -inf, has 0 everywhere. Nothing has a gradient; inputs are
+    never changed. Memory is linear in T and S on every backend but `reference`.
+
+    Args:
+        q: (T, H, D), fp64, fp32, fp16 or bf16, any strides.
+        k: (S, G, D), of q's dtype.
+        lse: (T, H) log-sum-exp of each row's scores, sink included, in fp32, or fp64 for fp64 inputs.
+        cu_seqlens_q: (B+1,) int32 or int64, as in `attention`.
+        cu_seqlens_k: (B+1,), the same for keys; left out, sequences have as many keys as queries.
+        max_length_q: as in `attention`.
+        max_length_k: as in `attention`.
+        causal: as in `attention`.
+        window: as in `attention`.
+        alibi_slopes: (H,), as in `attention`.
+        bias_table: (R, H), as in `attention`.
+        bias_max_distance: as in `attention`.
+        softcap: as in `attention`.
+        scale: as in `attention`.
+        sink: (H,), as in `attention`.
+        allow_tf32: as in `attention`.
+        marked: (S,) bool: keys whose weight is to be summed up in marked_mass.
+        received: whether to sum up what each key receives, which takes a second pass.
+        backend: as in `attention`.
+
+    Returns:
+        The statistics.
+
+    Raises:
+        TypeError: a tensor has a dtype or an argument a type that does not fit.
+        ValueError: shapes or options do not fit together.
+        NotImplementedError: the backend asked for cannot do this; the message names one that can.
+    """
+    probe = prepare(
+        q, k, lse, cu_seqlens_q, cu_seqlens_k, max_length_q, max_length_k,
+        causal, window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, sink, backend,
+    )  # fmt: skip
+    if marked is not None:
+        _check_marked(marked, k)
+    tensors = (probe.q, probe.k, probe.anchor, probe.cu_seqlens_q, probe.cu_seqlens_k)
+    if probe.backend == "reference":
+        found = reference_statistics(*tensors, probe.rules, probe.sink, marked)
+    elif probe.backend == "torch":
+        found = statistics_torch(*tensors, *probe.options, marked, received)
+    else:
+        from .statistics_triton import statistics_triton  # triton exists only on some machines
+
+        found = statistics_triton(
+            *tensors, probe.longest_q(), probe.longest_k(), *probe.options, marked, received, allow_tf32, None
+        )
+    entropy, largest, distance, marked_mass, column_sums = found
+    return AttentionStatistics(
+        entropy, largest, distance, None if marked is None else marked_mass, column_sums if received else None
+    )
+
+
+def _check_marked(marked: Tensor, k: Tensor) -> None:
+    check_tensor("marked", marked)
+    if marked.dtype != torch.bool:
+        raise TypeError(f"marked: expected bool, got {marked.dtype}")
+    if marked.shape != k.shape[:1]:
+        raise ValueError(f"marked: expected shape ({k.shape[0]},), one a key, got {tuple(marked.shape)}")
+    if marked.device != k.device:
+        raise ValueError(f"marked: expected q's device {k.device}, got {marked.device}")

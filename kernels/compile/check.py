@@ -1,0 +1,316 @@
+"""Compile every kernel for GPUs that are not here, and read what became of it.
+
+`python -m xformer.kernels.compile.check` prints the table. Nothing runs: Triton compiles for a named target,
+and the assembler's own tools say how many registers a thread takes, how much spills out of them, how much
+shared memory a program takes, and which matrix instructions are used; from these follows how many warps share
+a multiprocessor. Needs the kernels as they are: with TRITON_INTERPRET=1 there is nothing to compile.
+
+Triton keeps what it compiled (in TRITON_CACHE_DIR): a second run compiles only what has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cache
+from multiprocessing import get_context
+from typing import Any, NamedTuple, TextIO
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from triton.errors import TritonError
+
+from ..attention.triton import launches as attention
+from ..attention.weights import launches as attention_statistics
+from ..device import AMPERE, BLACKWELL, CDNA3, HOPPER, Target
+from ..embedding_norm import triton as embedding_norm_triton
+from ..glu import triton as glu_triton
+from ..linear_cross_entropy import triton_backend as linear_cross_entropy
+from ..norm import triton as norm_triton
+from ..rotary import triton as rotary_triton
+from .assembly import Resources, read
+from .launch import Launch
+from .occupancy import Occupancy, occupancy
+
+TARGETS = (AMPERE, HOPPER, BLACKWELL, CDNA3)
+MODULES = (
+    attention,
+    attention_statistics,
+    linear_cross_entropy,
+    norm_triton,
+    embedding_norm_triton,
+    rotary_triton,
+    glu_triton,
+)
+
+_HEADS = (
+    "kernel", "target", "configuration", "tile",
+    "registers", "spilled", "shared", "warps", "limited by", "matrix instructions",
+)  # fmt: skip
+# Columns whose cells are not known before compiling.
+_WIDTHS = {"registers": 9, "spilled": 7, "shared": 6, "warps": 5, "limited by": 13}
+
+
+class Item(NamedTuple):
+    """A launch, and what it is compiled for."""
+
+    target: Target
+    launch: Launch
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of a launch.
+
+    Attributes:
+        kernel: which.
+        target: `sm_90` and so on.
+        configuration: what it was compiled for, such as `D=64 fp16 causal`.
+        tile: its block sizes, warps and stages: `M128 N64 w4 s3`.
+        resources: what it takes; None where it does not compile.
+        occupancy: how many warps share a multiprocessor; None where it does not compile.
+        trouble: it does not compile, does not fit, or spills on NVIDIA; empty if all is well.
+    """
+
+    kernel: str
+    target: str
+    configuration: str
+    tile: str
+    resources: Resources | None
+    occupancy: Occupancy | None
+    trouble: str = ""
+
+
+def items(targets: Sequence[Target] = TARGETS, kernel: str = "") -> tuple[Item, ...]:
+    """Every kernel in its default configurations, kernel by kernel.
+
+    Args:
+        targets: for which machines.
+        kernel: only those with this in their name.
+
+    Returns:
+        What there is to compile.
+    """
+    found = [
+        Item(target, launch)
+        for module in MODULES
+        for target in targets
+        for launch in module.launches(target)
+        if kernel in launch.kernel
+    ]
+    order = list(dict.fromkeys(item.launch.kernel for item in found))
+    return tuple(sorted(found, key=lambda item: order.index(item.launch.kernel)))
+
+
+def check(item: Item) -> Row:
+    """Compile one launch and read the result.
+
+    Raises:
+        RuntimeError: the kernels were imported with TRITON_INTERPRET=1.
+    """
+    target, launch = item
+    labels = (launch.kernel, target.name, launch.configuration, tile_text(launch))
+    if not isinstance(launch.function, triton.JITFunction):
+        raise RuntimeError("kernels are interpreted: unset TRITON_INTERPRET before importing them")
+    try:
+        resources = read(compile_launch(item), target)
+    except (TritonError, RuntimeError) as error:  # from a pass of the compiler, the latter
+        return Row(*labels, None, None, f"does not compile: {_root_message(error)}")
+    room = occupancy(
+        target, resources.registers, resources.shared, resources.num_warps, resources.tensor_memory
+    )
+    trouble = ""
+    if room.warps == 0:
+        trouble = f"does not fit: too much {room.limit}"
+    elif resources.spilled and target.backend == "cuda":
+        trouble = f"spills {resources.spilled} bytes a thread"
+    return Row(*labels, resources, room, trouble)
+
+
+def compile_launch(item: Item) -> Any:
+    """Triton's compiled kernel, for a machine that need not be here."""
+    target, launch = item
+    return triton.compile(
+        _source(launch),
+        target=GPUTarget(target.backend, target.arch, target.warp_size),
+        options={"num_warps": launch.num_warps, "num_stages": launch.num_stages, **launch.options},
+    )
+
+
+def check_all(
+    targets: Sequence[Target] = TARGETS, kernel: str = "", jobs: int | None = None
+) -> Iterator[Row]:
+    """Rows of all launches, in order, as they are done.
+
+    Args:
+        targets: for which machines.
+        kernel: only kernels with this in their name.
+        jobs: processes that compile side by side; as many as this one may use cores, if left out.
+
+    Yields:
+        A row for each item of `items(targets, kernel)`.
+    """
+    names = tuple(target.name for target in targets)
+    count = len(items(targets, kernel))
+    jobs = min(count, len(os.sched_getaffinity(0)) if jobs is None else jobs)
+    if jobs <= 1:
+        yield from map(check, items(targets, kernel))
+        return
+    # Triton holds the interpreter's lock while it compiles, so threads would wait for each other.
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        try:
+            yield from pool.map(_check_nth, range(count), [names] * count, [kernel] * count)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def tile_text(launch: Launch) -> str:
+    """`M128 N64 w4 s3`: the block sizes by name, warps and stages."""
+    blocks = [
+        f"{name.removeprefix('BLOCK').removeprefix('_')}{value}"
+        for name, value in launch.constants.items()
+        if name.startswith("BLOCK")
+    ]
+    return " ".join([*blocks, f"w{launch.num_warps}", f"s{launch.num_stages}"])
+
+
+def table(rows: Iterable[Row], widths: Sequence[int]) -> Iterator[str]:
+    """Lines of a table, its heads first.
+
+    Args:
+        rows: what it shows.
+        widths: of its columns; see `widths_for`.
+    """
+    yield _line(_HEADS, widths)
+    for row in rows:
+        yield _line(_cells(row), widths)
+
+
+def widths_for(chosen: Sequence[Item]) -> list[int]:
+    """Widths of a table's columns, known before anything is compiled."""
+    labels = [(i.launch.kernel, i.target.name, i.launch.configuration, tile_text(i.launch)) for i in chosen]
+    known = [max(map(len, column)) for column in zip(_HEADS[:4], *labels, strict=True)]
+    return known + [max(len(head), _WIDTHS.get(head, 0)) for head in _HEADS[4:]]
+
+
+def report(
+    targets: Sequence[Target] = TARGETS,
+    kernel: str = "",
+    *,
+    as_json: bool = False,
+    jobs: int | None = None,
+    stream: TextIO | None = None,
+) -> int:
+    """Print the table of all launches, row by row as they are compiled.
+
+    Args:
+        targets: for which machines.
+        kernel: only kernels with this in their name.
+        as_json: a JSON object a line instead.
+        jobs: processes that compile side by side; as many as this one may use cores, if left out.
+        stream: where to; standard output if left out.
+
+    Returns:
+        1 if a kernel does not compile, does not fit, or spills on an NVIDIA target; 0 otherwise.
+
+    Raises:
+        ValueError: no kernel has that name.
+    """
+    stream = sys.stdout if stream is None else stream
+    chosen = items(targets, kernel)
+    if not chosen:
+        names = ", ".join(dict.fromkeys(item.launch.kernel for item in items(targets)))
+        raise ValueError(f"kernel: expected part of one of {names}; got {kernel!r}")
+    troubles = []
+
+    def watched() -> Iterator[Row]:
+        for row in check_all(targets, kernel, jobs):
+            if row.trouble:
+                troubles.append(f"{row.kernel}, {row.configuration}, {row.target}: {row.trouble}")
+            yield row
+
+    lines = map(_json, watched()) if as_json else table(watched(), widths_for(chosen))
+    for line in lines:
+        stream.write(line + "\n")
+        stream.flush()
+    if not as_json:
+        verdict = "none spills on NVIDIA" if not troubles else f"{len(troubles)} in trouble"
+        stream.write("\n".join(["", *troubles, f"{len(chosen)} launches: {verdict}"]) + "\n")
+    return int(bool(troubles))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: see `report`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m xformer.kernels.compile.check", description=__doc__.splitlines()[0]
+    )
+    names = {target.name: target for target in TARGETS}
+    parser.add_argument("--target", choices=names, action="append", help="only for this one; may be repeated")
+    parser.add_argument("--kernel", default="", help="only kernels with this in their name")
+    parser.add_argument("--json", action="store_true", help="a JSON object a line instead of a table")
+    parser.add_argument("--jobs", type=int, help="processes side by side; as many as there are cores")
+    chosen = parser.parse_args(arguments)
+    targets = [names[name] for name in chosen.target or names]
+    try:
+        return report(targets, chosen.kernel, as_json=chosen.json, jobs=chosen.jobs)
+    except (ValueError, RuntimeError) as error:
+        parser.error(str(error))
+
+
+@cache
+def _items_of(names: tuple[str, ...], kernel: str) -> tuple[Item, ...]:
+    """A worker's own list: Triton's functions cannot be sent to another process."""
+    return items([target for target in TARGETS if target.name in names], kernel)
+
+
+def _check_nth(index: int, names: tuple[str, ...], kernel: str) -> Row:
+    return check(_items_of(names, kernel)[index])
+
+
+def _source(launch: Launch) -> ASTSource:
+    names = launch.function.arg_names
+    unknown = [name for name in names if name not in launch.types and name not in launch.constants]
+    if unknown:
+        raise RuntimeError(f"{launch.kernel}, {launch.configuration}: neither type nor value of {unknown}")
+    signature = {name: "constexpr" if name in launch.constants else launch.types[name] for name in names}
+    attributes = {
+        (index,): [["tt.divisibility", 16]]
+        for index, name in enumerate(names)
+        if name in launch.aligned and name not in launch.constants
+    }
+    return ASTSource(launch.function, signature, dict(launch.constants), attributes)
+
+
+def _cells(row: Row) -> list[str]:
+    labels = [row.kernel, row.target, row.configuration, row.tile]
+    if row.resources is None or row.occupancy is None:
+        return [*labels, *["-"] * (len(_HEADS) - len(labels) - 1), row.trouble]
+    taken, room = row.resources, row.occupancy
+    instructions = " ".join(f"{name}:{count}" for name, count in taken.instructions.items()) or "-"
+    numbers = [str(number) for number in (taken.registers, taken.spilled, taken.shared)]
+    return [*labels, *numbers, f"{room.warps}/{room.most}", room.limit, instructions]
+
+
+def _root_message(error: BaseException) -> str:
+    """The last line of a chain's first error: Triton wraps it once for each function on the way."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _json(row: Row) -> str:
+    return json.dumps(asdict(row))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

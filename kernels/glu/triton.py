@@ -1,0 +1,229 @@
+"""Gated linear units and the squared ReLU in Triton. Importing it needs triton.
+
+Shapes: T tokens, F width of the result; a program takes ROWS rows of BLOCK columns. Equations: see `glu`.
+
+Forward, a GLU moves 3TF elements, backward 5TF: the activation is worked out again from x, since arithmetic
+is free beside memory. The squared ReLU moves 2TF and 3TF.
+"""
+
+# A Triton kernel's arguments have no Python types.
+# mypy: allow-untyped-defs, allow-incomplete-defs
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ..compile.launch import Launch
+from ..device import Target, target_of
+from ..operation import FUSED, Operation, cover, launch_of, on
+from .op import differentiate, save_input
+
+WARPS = 4
+
+
+@triton.jit
+def _positive(a):
+    """max(a, 0), and NaN for NaN, as in PyTorch."""
+    return tl.where(a <= 0.0, 0.0, a)
+
+
+@triton.jit
+def _activate(a, ACTIVATION: tl.constexpr):
+    """act(a) and act'(a), in fp32."""
+    if ACTIVATION == "gelu":
+        share = 0.5 + 0.5 * tl.erf(a * 0.7071067811865476)
+        return a * share, share + a * tl.exp(-0.5 * a * a) * 0.3989422804014327
+    elif ACTIVATION == "gelu_tanh":
+        share = tl.sigmoid(1.5957691216057308 * (a + 0.044715 * a * a * a))
+        slope = 1.5957691216057308 * (1.0 + 0.134145 * a * a)
+        return a * share, share + a * share * (1.0 - share) * slope
+    elif ACTIVATION == "silu":
+        share = tl.sigmoid(a)
+        return a * share, share + a * share * (1.0 - share)
+    else:
+        return _positive(a), tl.where(a <= 0.0, 0.0, 1.0)
+
+
+@triton.jit
+def _place(n_rows, F: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+    """Rows (ROWS, 1) and columns (1, BLOCK) of this program, and which of them exist."""
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = (rows < n_rows)[:, None] & (columns < F)[None, :]
+    return rows.to(tl.int64)[:, None], columns[None, :], inside
+
+
+@triton.jit(do_not_specialize=["n_rows"])
+def glu_forward(
+    x, out, stride_x, n_rows,
+    F: tl.constexpr, ACTIVATION: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Grid: (T / ROWS, F / BLOCK)."""
+    row, column, inside = _place(n_rows, F, ROWS, BLOCK)
+    at = x + row * stride_x + column
+    value = tl.load(at, mask=inside, other=0.0).to(tl.float32)
+    factor = tl.load(at + F, mask=inside, other=0.0).to(tl.float32)
+    active, _ = _activate(value, ACTIVATION)
+    tl.store(out + row * F + column, (active * factor).to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit(do_not_specialize=["n_rows"])
+def glu_backward(
+    grad, x, grad_x, stride_gt, stride_gf, stride_x, n_rows,
+    F: tl.constexpr, ACTIVATION: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Grid: (T / ROWS, F / BLOCK)."""
+    row, column, inside = _place(n_rows, F, ROWS, BLOCK)
+    at = x + row * stride_x + column
+    value = tl.load(at, mask=inside, other=0.0).to(tl.float32)
+    factor = tl.load(at + F, mask=inside, other=0.0).to(tl.float32)
+    slope = tl.load(grad + row * stride_gt + column * stride_gf, mask=inside, other=0.0).to(tl.float32)
+    active, steepness = _activate(value, ACTIVATION)
+    to = grad_x + row * (2 * F) + column
+    tl.store(to, (slope * factor * steepness).to(grad_x.dtype.element_ty), mask=inside)
+    tl.store(to + F, (slope * active).to(grad_x.dtype.element_ty), mask=inside)
+
+
+@triton.jit(do_not_specialize=["n_rows"])
+def squared_relu_forward(
+    x, out, stride_xt, stride_xf, n_rows, F: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr
+):
+    """Grid: (T / ROWS, F / BLOCK)."""
+    row, column, inside = _place(n_rows, F, ROWS, BLOCK)
+    value = _positive(
+        tl.load(x + row * stride_xt + column * stride_xf, mask=inside, other=0.0).to(tl.float32)
+    )
+    tl.store(out + row * F + column, (value * value).to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit(do_not_specialize=["n_rows"])
+def squared_relu_backward(
+    grad, x, grad_x, stride_gt, stride_gf, stride_xt, stride_xf, n_rows,
+    F: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Grid: (T / ROWS, F / BLOCK)."""
+    row, column, inside = _place(n_rows, F, ROWS, BLOCK)
+    value = tl.load(x + row * stride_xt + column * stride_xf, mask=inside, other=0.0).to(tl.float32)
+    slope = tl.load(grad + row * stride_gt + column * stride_gf, mask=inside, other=0.0).to(tl.float32)
+    tl.store(
+        grad_x + row * F + column, (2.0 * slope * _positive(value)).to(grad_x.dtype.element_ty), mask=inside
+    )
+
+
+def tile(target: Target, width: int) -> tuple[int, int]:
+    """ROWS and BLOCK: eight elements of each operand a thread, and few columns to spare."""
+    if target.backend == "cpu":
+        return 4, 64
+    block = cover(width, 1024)
+    return max(1, WARPS * target.warp_size * 8 // block), block
+
+
+@cache
+def tile_on(device: torch.device, width: int) -> tuple[int, int]:
+    """The same for a device at hand."""
+    return tile(target_of(device), width)
+
+
+def _gate(x: Tensor, activation: str) -> Tensor:
+    n_rows, width = x.shape[0], x.shape[1] // 2
+    out = torch.empty((n_rows, width), dtype=x.dtype, device=x.device)
+    if out.numel():
+        x = _rows_of(x)
+        rows, block = tile_on(x.device, width)
+        with on(x.device):
+            glu_forward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
+                x, out, x.stride(0), n_rows,
+                F=width, ACTIVATION=activation, ROWS=rows, BLOCK=block, num_warps=WARPS, **FUSED,
+            )  # fmt: skip
+    return out
+
+
+def _gate_backward(grad: Tensor, x: Tensor, activation: str) -> Tensor:
+    n_rows, width = grad.shape
+    grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    if grad_x.numel():
+        x = _rows_of(x)
+        rows, block = tile_on(x.device, width)
+        with on(x.device):
+            glu_backward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
+                grad, x, grad_x, *grad.stride(), x.stride(0), n_rows,
+                F=width, ACTIVATION=activation, ROWS=rows, BLOCK=block, num_warps=WARPS, **FUSED,
+            )  # fmt: skip
+    return grad_x
+
+
+def _square(x: Tensor) -> Tensor:
+    n_rows, width = x.shape
+    out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    if out.numel():
+        rows, block = tile_on(x.device, width)
+        with on(x.device):
+            squared_relu_forward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
+                x, out, *x.stride(), n_rows, F=width, ROWS=rows, BLOCK=block, num_warps=WARPS, **FUSED
+            )
+    return out
+
+
+def _square_backward(grad: Tensor, x: Tensor) -> Tensor:
+    n_rows, width = x.shape
+    grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    if grad_x.numel():
+        rows, block = tile_on(x.device, width)
+        with on(x.device):
+            squared_relu_backward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
+                grad, x, grad_x, *grad.stride(), *x.stride(), n_rows,
+                F=width, ROWS=rows, BLOCK=block, num_warps=WARPS, **FUSED,
+            )  # fmt: skip
+    return grad_x
+
+
+def _rows_of(x: Tensor) -> Tensor:
+    return x if x.stride(1) == 1 else x.contiguous()
+
+
+gate = Operation(
+    "glu_triton",
+    _gate,
+    _gate_backward,
+    fake=lambda x, activation: x.new_empty((x.shape[0], x.shape[1] // 2)),
+    fake_backward=lambda grad, x, activation: x.new_empty(x.shape),
+    save=save_input,
+    differentiate=differentiate,
+)
+square = Operation(
+    "squared_relu_triton",
+    _square,
+    _square_backward,
+    fake=lambda x: x.new_empty(x.shape),
+    fake_backward=lambda grad, x: x.new_empty(x.shape),
+    save=save_input,
+    differentiate=differentiate,
+)
+
+
+def launches(target: Target) -> Iterator[Launch]:
+    """Every activation in ModernBERT's width; half and single precision."""
+    width = 1152
+    rows, block = tile(target, width)
+    cut = {"F": width, "ROWS": rows, "BLOCK": block}
+    for activation, kind in (("gelu", "bf16"), ("gelu_tanh", "fp16"), ("silu", "bf16"), ("relu", "fp32")):
+        shape = cut | {"ACTIVATION": activation}
+        label = f"F={width} {kind} {activation}"
+        types = {name: f"*{kind}" for name in ("x", "out")} | {"stride_x": "i32", "n_rows": "i32"}
+        yield launch_of("glu_forward", label, glu_forward, WARPS, types, shape)
+        types = {name: f"*{kind}" for name in ("grad", "x", "grad_x")}
+        types |= {name: "i32" for name in ("stride_gt", "stride_x", "n_rows")}
+        yield launch_of("glu_backward", label, glu_backward, WARPS, types, shape | {"stride_gf": 1})
+    label = f"F={width} bf16"
+    types = {name: "*bf16" for name in ("x", "out")} | {"stride_xt": "i32", "n_rows": "i32"}
+    yield launch_of("squared_relu_forward", label, squared_relu_forward, WARPS, types, cut | {"stride_xf": 1})
+    types = {name: "*bf16" for name in ("grad", "x", "grad_x")}
+    types |= {name: "i32" for name in ("stride_gt", "stride_xt", "n_rows")}
+    constants = cut | {"stride_gf": 1, "stride_xf": 1}
+    yield launch_of("squared_relu_backward", label, squared_relu_backward, WARPS, types, constants)

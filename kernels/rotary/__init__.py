@@ -1,0 +1,5 @@
+"""Rotary position embedding of packed queries and keys."""
+
+from .op import rotary
+
+__all__ = ["rotary"]

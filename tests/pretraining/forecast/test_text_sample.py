@@ -1,0 +1,86 @@
+"""A sample of a corpus, encoded before a run has any data of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xformer.data.corpus import import_corpus, open_corpus
+from xformer.data.manifest import Source
+from xformer.data.pairs import TranslationPairs
+from xformer.data.plan import ImportOptions
+from xformer.data.record import Record
+from xformer.data.shard_writer import COLUMNS
+from xformer.data.shards import TokenShards, write_shards
+from xformer.data.split import SplitSizes
+from xformer.pretraining.forecast import text_sample
+from xformer.pretraining.forecast.text_sample import sample_shards
+from xformer.tokenizer import TokenizerOptions, train_tokenizer
+
+OPTIONS = TokenizerOptions(vocabulary_size=320, threads=1)
+
+
+def _pairs(shards: TokenShards) -> TranslationPairs:
+    return TranslationPairs(shards.group, shards.language, np.asarray(shards.pieces) == 1)
+
+
+def test_a_small_corpus_is_encoded_as_the_run_does_it(corpus: Path, tmp_path: Path) -> None:
+    opened = open_corpus(corpus)
+    tokenizer = train_tokenizer(
+        lambda: ((record.language, record.text) for record in opened.records("train")), OPTIONS
+    )
+    found, used = sample_shards(opened, tokenizer, OPTIONS, max_length=5)
+    assert used is tokenizer
+    write_shards(corpus, "train", tokenizer, tmp_path / "shards", max_length=5)
+    expected = TokenShards.open(tmp_path / "shards")
+    for name in COLUMNS:
+        if name != "start":
+            assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+    every = np.arange(len(expected))
+    assert found.tokens_of(every).tolist() == expected.tokens_of(every).tolist()
+
+
+@pytest.fixture(scope="module")
+def one_after_the_other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """400 numbers of three words in English, then in German."""
+    folder = tmp_path_factory.mktemp("numbers") / "corpus"
+    words = {
+        "en": ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
+        "de": ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"],
+    }
+    records = [
+        Record(" ".join(words[language][int(digit)] for digit in f"{number:03}"), language, f"{number}", "s")
+        for language in words
+        for number in range(400)
+    ]
+    options = ImportOptions(SplitSizes(dev=1, test=1), near_threshold=1.0)
+    import_corpus(records, folder, options, [Source("made up", "CC0-1.0")])
+    return folder
+
+
+def test_translations_stay_together(one_after_the_other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_sample, "KEPT", 4000)
+    shards, _ = sample_shards(open_corpus(one_after_the_other), None, OPTIONS, max_length=99)
+    assert 2000 < shards.n_bytes.sum() < 8000
+    assert set(Counter(shards.group.tolist()).values()) == {2}
+
+
+def test_where_translations_are_further_on_pairs_are_made_up(
+    one_after_the_other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_sample, "READ", 3000)
+    shards, _ = sample_shards(open_corpus(one_after_the_other), None, OPTIONS, max_length=99)
+    assert 3000 <= shards.n_bytes.sum() < 3100
+    assert len(_pairs(shards).examples()) >= len(shards) - 1
+
+
+def test_a_sample_that_cannot_fill_the_vocabulary_gets_a_smaller_one(
+    one_after_the_other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_sample, "KEPT", 2000)
+    many = TokenizerOptions(vocabulary_size=1200, threads=1)
+    _, used = sample_shards(open_corpus(one_after_the_other), None, many, max_length=99)
+    assert used.vocab_size == 300

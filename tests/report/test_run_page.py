@@ -1,0 +1,313 @@
+"""The page of a run: what is drawn, what is left out, and that text stays text."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from xformer.errors import InputError
+from xformer.evaluation.space import Space
+from xformer.plotting.charts import Across, Line, dot_chart, line_chart
+from xformer.plotting.ticks import log_ticks, number_text, tick_texts, ticks
+from xformer.pretraining.pretrain import pretrain
+from xformer.pretraining.synthetic_data import made_up_config, made_up_corpus
+from xformer.progress import Progress
+from xformer.report.examples import Example
+from xformer.report.run_charts import training_charts
+from xformer.report.run_page import RunReport, page, write_run_page
+from xformer.runs.checkpoint import TrainingState
+from xformer.runs.config import DataConfig, RunConfig
+
+
+class Reader(HTMLParser):
+    """Ids, links, and what would be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name == "href":
+                self.links.append(value or "")
+            if name in ("src", "srcset", "data", "action", "poster"):
+                self.fetched.append(value or "")
+
+
+def line(step: int, **more: Any) -> dict[str, Any]:
+    return {
+        "step": step,
+        "elapsed": 6.0 * step,
+        "tokens": 100 * step,
+        "tokens_per_s": 1000.0,
+        "lr_factor": {"matrices": 0.5, "embedding": 1.0, "vectors": 0.5, "bigrams": 0.25},
+        "stage": "full",
+        "gradient_norm": 0.3,
+        "skipped": 0,
+        "loss": {"masked_lm": 8.0 - step, "alignment": 3.0},
+        "languages": {
+            "en": {"asked": 0.75, "drawn": 0.5 if step == 1 else 0.8, "tokens": 0.7},
+            "de": {"asked": 0.25, "drawn": 0.5 if step == 1 else 0.2, "tokens": 0.3},
+        },
+    } | more
+
+
+def look(step: int, top1: float, layers: list[float]) -> dict[str, Any]:
+    found = {"mean_top1": top1, "alignment_by_layer": layers, "top1": {"de": top1}}
+    return {"step": step, "elapsed": 6.0 * step} | found
+
+
+def report(**changes: Any) -> RunReport:
+    space = Space("en", 20, {"de": 0.5}, {"de": 0.25}, {"de": 1.5}, (0.0, 0.25), (0.5, 0.125), (2.0, 0.75))
+    everything: dict[str, Any] = {
+        "name": "first",
+        "config": RunConfig(),
+        "state": TrainingState(step=3, elapsed=18.0, tokens=300, precision="fp32"),
+        "parameters": 12_345,
+        "metrics": [line(1), line(2), line(3)],
+        "panel": [
+            {"step": 1, "elapsed": 6.0, "mean_top1": 0.1, "alignment_by_layer": [0.1], "top1": {"de": 0.1}},
+            {
+                "step": 3,
+                "elapsed": 18.0,
+                "mean_top1": 0.4,
+                "alignment_by_layer": [0.1, 0.2],
+                "top1": {"de": 0.4},
+            },
+        ],
+        "space": space,
+        "bits": {"en": 2.0, "de": 3.0},
+        "evaluation": None,
+        "message": (
+            Example("de", "Zwei Hunde", "Two <b>dogs</b>", "Two <b>dogs</b>", 0.9),
+            Example("he", "שני כלבים", "A cat", "Two <b>dogs</b>", 0.4),
+        ),
+        "mistakes": (Example("he", "שני כלבים", "A cat", "Two <b>dogs</b>", 0.4),),
+    }
+    return RunReport(**everything | changes)
+
+
+def titles(text: str) -> list[str]:
+    return re.findall(r"<figcaption[^>]*>(.*?)</figcaption>", text)
+
+
+@pytest.mark.parametrize("bigrams", [0, 4])
+def test_every_group_that_is_trained_has_its_learning_rate(bigrams: int) -> None:
+    config = RunConfig(model=replace(RunConfig().model, bigrams=bigrams))
+    charts = training_charts([line(1), line(2)], config)
+    (rates,) = [chart for chart in charts if "Learning rates" in chart]
+    groups = ["matrices", "embedding", "vectors"] + ["bigrams"] * bool(bigrams)
+    # Each is named with its last rate.
+    lasts = {name: config.optimizer.rates[name] * line(2)["lr_factor"][name] for name in groups}
+    for name, last in lasts.items():
+        assert f"{name} {last:.3g}" in rates
+    assert ("bigrams" in rates) == bool(bigrams)
+
+
+def test_everything_that_there_is_has_its_picture() -> None:
+    text = page(report())
+    assert titles(text) == [
+        "Masked LM, nats a hidden token",
+        "Alignment, nats a text",
+        "Learning rates",
+        "Tokens per second",
+        "Gradient norm before clipping",
+        "Retrieval, mean top-1",
+        "Alignment by layer",
+        "Retrieval by language, top-1",
+        "Alignment by layer",
+        "Centroid gap by layer",
+        "Anisotropy by layer",
+        "Retrieval with en on dev, top-1",
+        "Bits per byte on dev",
+        "Alignment with en",
+        "Hubness of en&#x27;s texts",
+        "Shares by language, percent",
+        "One message in 2 languages, found in 1: Two <b>dogs</b>".replace("<", "&lt;").replace(">", "&gt;"),
+        "The most certain mistake in each language",
+    ]
+    reader = Reader()
+    reader.feed(text)
+    assert [link.removeprefix("#") for link in reader.links] == [
+        "training",
+        "panel",
+        "space",
+        "shares",
+        "examples",
+    ]
+    assert set(reader.ids) >= {"summary", "training", "panel", "space", "shares", "examples"}
+    assert reader.fetched == []
+    assert "://" not in text
+    for number in ("12,345", "0.750", "0.125", "2.500, mean"):
+        assert number in text
+
+
+def test_a_run_without_a_checkpoint_shows_its_log() -> None:
+    nothing: dict[str, Any] = {"space": None, "bits": {}, "panel": [], "message": (), "mistakes": ()}
+    text = page(report(state=None, parameters=None, **nothing))
+    assert 'id="space"' not in text
+    assert "no checkpoint yet" in text
+    assert len(titles(text)) == 6
+
+
+def test_shares_are_means_weighted_by_tokens() -> None:
+    # Drawn in the first 100 tokens 0.5, in the next 300 0.8.
+    text = page(report(metrics=[line(1), line(4)]))
+    assert "en, drawn: 72.5" in text
+    assert "de, drawn: 27.5" in text
+    assert "en, asked for: 75" in text
+
+
+def test_text_stays_text() -> None:
+    bad = "<script>alert(1)</script>{{nav}}\"'"
+    metrics = [line(1, languages={bad: {"asked": 1.0, "drawn": 1.0, "tokens": 1.0}})]
+    config = RunConfig(data=DataConfig(corpus=bad))
+    read = Example(bad, bad, bad, "other", 0.5)
+    text = page(
+        report(name=bad, metrics=metrics, config=config, bits={bad: 1.0}, message=(read,), mistakes=(read,))
+    )
+    assert text.count("<script>") == 1
+    assert "{{nav}}" in text
+    assert f"xformer: {bad}" not in text
+
+
+def test_each_text_runs_in_its_own_direction() -> None:
+    text = page(report())
+    assert '<td lang="he" dir="auto">שני כלבים</td><td lang="en" dir="auto">A cat</td>' in text
+    assert "Two <b>" not in text
+
+
+def test_the_blocks_are_marked_where_they_join() -> None:
+    stages = ["bag", "full", "full"]
+    text = page(report(metrics=[line(n, stage=stage) for n, stage in enumerate(stages, start=1)]))
+    marks = re.findall(r'class="mark" d="M([\d.]+) ', text)
+    # All over time share an axis from 0 to the third step's end; the log's second line is at two thirds.
+    assert len(marks) == text.count("dotted: the blocks join") == 7
+    assert list(map(float, marks)) == [pytest.approx(56 + 390 * 2 / 3, abs=0.1)] * 7
+    assert "mark" not in "".join(re.findall(r"<path[^>]*>", page(report())))
+
+
+def test_lines_lie_where_their_numbers_are() -> None:
+    drawn = line_chart("t", Across("x"), [Line("a", [(0.0, 1.0), (5.0, 10.0), (10.0, 100.0)])], log=True)
+    points = re.search(r'points="([^"]*)"', drawn)
+    assert points is not None
+    (x0, y0), (x1, y1), (x2, y2) = (tuple(map(float, p.split(","))) for p in points[1].split())
+    assert x0 < x1 < x2
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2)
+    assert y0 > y1 > y2
+    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2)
+    assert [tick for tick in ("1", "10", "100") if f">{tick}</text>" in drawn] == ["1", "10", "100"]
+
+
+def test_what_cannot_be_drawn_is_left_out() -> None:
+    assert line_chart("t", Across("x"), [Line("a", [(0.0, float("nan"))]), Line("b", [])]) == ""
+    assert line_chart("t", Across("x"), [Line("a", [(0.0, 0.0), (1.0, -1.0)])], log=True) == ""
+    assert dot_chart("t", {"a": {"de": float("nan")}, "b": {}}) == ""
+    assert "<circle" in line_chart("t", Across("x"), [Line("a", [(3.0, 7.0)])])
+    long = line_chart("t", Across("x"), [Line("a", [(float(x), 0.0) for x in range(10_000)])])
+    assert len(long) < 12_000
+
+
+def test_languages_come_best_first() -> None:
+    drawn = dot_chart("t", {"a": {"de": 0.1, "fr": 0.9}, "b": {"de": 0.2, "xx": 0.3}})
+    assert re.findall(r'class="name"[^>]*>(\w+)<', drawn) == ["fr", "de", "xx"]
+    assert drawn.count("<circle") == 4
+    drawn = dot_chart("t", {"a": {"de": 0.1, "fr": 12.0}}, best="low")
+    assert re.findall(r'class="name"[^>]*>(\w+)<', drawn) == ["de", "fr"]
+    assert re.findall(r'class="name value"[^>]*>([\d.]+)<', drawn) == ["0.1", "12.0"]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-9, 1e6))
+def test_ticks_are_few_and_their_texts_differ(low: float, length: float) -> None:
+    high = low + length
+    assume((high - low) / max(abs(low), abs(high)) > 1e-10)
+    found = ticks(low, high)
+    assert 2 <= len(found) <= 7
+    assert all(low - 1e-6 * length <= tick <= high + 1e-6 * length for tick in found)
+    texts = tick_texts(found)
+    assert len(set(texts)) == len(texts)
+    whole = ticks(low, high, whole=True)
+    assert all(tick == round(tick) for tick in whole)
+
+
+def test_numbers_are_written_as_people_write_them() -> None:
+    numbers = [0.0, 0.00001, 0.25, 8.125, 12_345.0, 1e9]
+    assert list(map(number_text, numbers)) == ["0", "1e-5", "0.25", "8.12", "12,345", "1e9"]
+    assert tick_texts([0.1142, 0.1143, 0.1144]) == ["0.1142", "0.1143", "0.1144"]
+    assert tick_texts([1000.0, 1000.5]) == ["1,000.0", "1,000.5"]
+    assert tick_texts(log_ticks(-1.0, 1.0)) == ["0.1", "0.2", "0.5", "1", "2", "5", "10"]
+    assert tick_texts(log_ticks(1.4, 1.6)) == ["30", "35"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    config = made_up_config(made_up_corpus(folder / "corpus"), steps=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr("xformer.pretraining.pretrain.plot_losses", lambda metrics, path: path)
+        with Progress(Console(file=StringIO())) as progress:
+            assert pretrain(folder / "run", config, progress)
+    return folder / "run"
+
+
+def test_a_run_as_it_is_on_disk(trained: Path, tmp_path: Path) -> None:
+    said = StringIO()
+    with Progress(Console(file=said)) as progress:
+        target = write_run_page(trained, tmp_path / "page.html", progress)
+        assert write_run_page(trained, None, progress) == trained / "report.html"
+    text = target.read_text(encoding="utf-8")
+    assert {"Alignment by layer", "Bits per byte on dev", "Shares by language, percent"} <= set(titles(text))
+    assert "no picture" not in said.getvalue()
+    assert text == (trained / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with Progress(Console(file=StringIO())) as progress, pytest.raises(InputError, match=r"config\.toml"):
+        write_run_page(tmp_path, None, progress)
+
+
+def test_a_line_of_a_log_without_a_field_is_named(trained: Path, tmp_path: Path) -> None:
+    for name, field in (("metrics.jsonl", "stage"), ("panel.jsonl", "elapsed")):
+        run = tmp_path / name / "run"
+        shutil.copytree(trained, run)
+        if name == "panel.jsonl":
+            (run / name).write_text('{"step": 1, "elapsed": 0.5}\n', encoding="utf-8")
+        lines = [json.loads(line) for line in (run / name).read_text(encoding="utf-8").splitlines()]
+        del lines[0][field]
+        (run / name).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        with (
+            Progress(Console(file=StringIO())) as progress,
+            pytest.raises(InputError, match=rf"{name}:1: expected the field\(s\) {field}"),
+        ):
+            write_run_page(run, None, progress)
+
+
+def test_a_page_without_a_place_is_refused_before_anything_is_measured(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xformer.report.run_page.read_run", lambda *arguments: pytest.fail("it was measured"))
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with (
+        Progress(Console(file=StringIO())) as progress,
+        pytest.raises(
+            InputError, match=r"page\.html: cannot be written \(.*\); --out puts the page elsewhere"
+        ),
+    ):
+        write_run_page(trained, tmp_path / "file" / "page.html", progress)

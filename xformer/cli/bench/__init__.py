@@ -1,0 +1,1 @@
+"""`xformer bench`: measure kernels and training, compare records, draw them."""

@@ -1,0 +1,112 @@
+"""`xformer bench OP | all | compile | goals | compare | report | tune | training`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from xformer.benchmarks.training.command import TrainingBench
+from xformer.cli.bench.measure import RESULTS, Measure, OperationName
+from xformer.cli.bench.records import Compare, Goals, Report
+
+
+@dataclass(frozen=True)
+class Compile:
+    """Compile every kernel for GPUs that are not here: registers, spills, shared memory, occupancy, matrix
+    instructions. Exit status 1: something spills.
+
+    xformer bench compile
+
+    xformer bench compile --target sm_90 --kernel attention --json
+    """
+
+    target: tyro.conf.UseAppendAction[tuple[Literal["sm_80", "sm_90", "sm_100", "gfx942"], ...]] = ()
+    """Only for this one; may be repeated."""
+    kernel: str = ""
+    """Only kernels with this in their name."""
+    json: bool = False
+    """Print a JSON object a line instead of a table."""
+    jobs: int | None = None
+    """Processes side by side; left out, as many as there are cores."""
+
+    def run_command(self) -> int:
+        """Compile; the exit status."""
+        from xformer.errors import InputError
+        from xformer.kernels.compile.check import TARGETS, report
+
+        targets = [target for target in TARGETS if not self.target or target.name in self.target]
+        try:
+            return report(targets, self.kernel, as_json=self.json, jobs=self.jobs)
+        except (ValueError, RuntimeError) as error:
+            raise InputError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Tune:
+    """Try tile sizes of the attention kernels and rows of the norms on this GPU; write the best of each
+    configuration to a file. Nothing reads that file when kernels run: what is found is for people to put into
+    kernels/.
+
+    xformer bench tune --budget 120
+    """
+
+    out: Path = RESULTS
+    """Folder to write `<device>-tiles.jsonl` to."""
+    budget: float = 120.0
+    """Seconds; configurations that models use most come first."""
+    only: str = ""
+    """Only configurations whose name contains this."""
+
+    def run_command(self) -> int:
+        """Tune; the exit status."""
+        from xformer.benchmarks.tune import main
+
+        return main(["--out", str(self.out), "--budget", str(self.budget), "--only", self.only])
+
+
+def _measuring(name: OperationName, what: str) -> object:
+    """The subcommand that measures one operation, or all."""
+    about = (
+        f"Measure {what} beside all peers that are installed. Exit status 1: one of our own was wrong or "
+        f"failed, or with --base became slower.\n\nxformer bench {name} --quick"
+    )
+    if name != "all":
+        about += f"\n\nxformer bench {name} --base HEAD~1"
+    return tyro.conf.subcommand(name, default=Measure(operation=name), description=about)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Speed, memory and error of the kernels beside their peers; what was wanted; what became slower.
+
+    On the GPU, or where there is none on the CPU. A result that is more than twice as far from fp64 as plain
+    PyTorch's is wrong and gets no time.
+    """
+
+    command: (
+        Annotated[Measure, _measuring("all", "every operation")]
+        | Annotated[Measure, _measuring("attention", "attention, forward and backward,")]
+        | Annotated[Measure, _measuring("attention-statistics", "statistics of attention's rows")]
+        | Annotated[Measure, _measuring("linear-cross-entropy", "cross-entropy of a linear layer's logits")]
+        | Annotated[Measure, _measuring("layer-norm", "LayerNorm, alone and after a residual sum,")]
+        | Annotated[Measure, _measuring("rms-norm", "RMSNorm, alone and after a residual sum,")]
+        | Annotated[Measure, _measuring("rotary", "rotary positions on queries and keys")]
+        | Annotated[Measure, _measuring("glu", "gated linear units")]
+        | Annotated[Measure, _measuring("embedding-norm", "embedding, position and norm")]
+        | Annotated[Measure, _measuring("ladder", "the rungs of docs/kernels.md")]
+        | Annotated[Measure, _measuring("copy", "copies, which bound bandwidth,")]
+        | Annotated[Measure, _measuring("matmul", "matrix products, which bound arithmetic,")]
+        | Annotated[Compile, tyro.conf.subcommand("compile")]
+        | Annotated[Goals, tyro.conf.subcommand("goals")]
+        | Annotated[Compare, tyro.conf.subcommand("compare")]
+        | Annotated[Report, tyro.conf.subcommand("report")]
+        | Annotated[Tune, tyro.conf.subcommand("tune")]
+        | Annotated[TrainingBench, tyro.conf.subcommand("training")]
+    )
+
+    def run_command(self) -> int:
+        """Run the subcommand; the exit status."""
+        return self.command.run_command()

@@ -1,0 +1,136 @@
+"""`xformer bench goals | compare | report`: what records of measurements say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from xformer.cli.bench.measure import RESULTS, Measure, OperationName, against_base, verdict
+
+
+@dataclass(frozen=True)
+class Goals:
+    """Hold the records against what is wanted of the kernels. What was not measured is not met.
+
+    A goal is measured where every case that it is about was, beside the peer that it names, in one run. Exit
+    status 1: something that was measured is not met.
+
+    xformer bench goals
+
+    xformer bench goals --json
+    """
+
+    results: Path = RESULTS
+    """Folder of the records."""
+    device: str = "H100"
+    """Part of the name of the device that is asked about."""
+    json: bool = False
+    """Print a JSON object a line, one for each goal: goal, wanted, measured or null, met, device, record …"""
+
+    def run_command(self) -> int:
+        """Judge; the exit status."""
+        from rich.console import Console
+
+        from xformer.benchmarks.goals import outcome_table, outcomes
+
+        found = outcomes(self.results, self.device)
+        if self.json:
+            for one in found:
+                print(one.to_json())
+        else:
+            Console().print(outcome_table(found))
+        return int(any(one.measured is not None and not one.met for one in found))
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare two files of records, or with --base two revisions of the code, in turns.
+
+    A regression is called only where the 95% intervals of the medians separate, or where a result became
+    wrong. Exit status 1: there is one.
+
+    xformer bench compare before.jsonl after.jsonl
+
+    xformer bench compare --base main --operation layer-norm
+    """
+
+    files: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Two files of records: before and after."""
+    base: str | None = None
+    """Instead: a revision to run against this working tree."""
+    operation: OperationName = "all"
+    """With --base: which operation."""
+    quick: bool = False
+    """With --base: a few small cases."""
+    only: str = ""
+    """Only cases whose name contains this."""
+    rounds: int = 8
+    """With --base: processes for either side."""
+    json: bool = False
+    """Print a JSON object a line instead of a table."""
+
+    def run_command(self) -> int:
+        """Compare; the exit status."""
+        from xformer.errors import InputError
+
+        if self.base is not None:
+            if self.files:
+                raise InputError(f"compare: expected two files or --base, got both: {self.files[0]}")
+            measure = Measure(
+                operation=self.operation, quick=self.quick, only=self.only, rounds=self.rounds, json=self.json
+            )
+            return against_base(measure, self.base)
+        if len(self.files) != 2:
+            raise InputError(
+                f"compare: expected two files of records, or --base, got {len(self.files)} file(s)"
+            )
+        from xformer.benchmarks.compare import compare_records
+        from xformer.benchmarks.latest import read_file
+
+        before, after = ([r for r in read_file(path) if self.only in r.case] for path in self.files)
+        names = (self.files[0].stem, self.files[1].stem)
+        return verdict(compare_records(before, after), *names, as_json=self.json)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Draw all records: a PNG for each sweep, one of error against speed for each operation, and one page of
+    everything that needs nothing beside it.
+
+    xformer bench report
+
+    xformer bench report --out runs/bench
+    """
+
+    results: Path = RESULTS
+    """Folder of the records."""
+    out: Path = Path("runs/bench")
+    """Folder to write to: index.html, and a folder of pictures for each device."""
+    device: str = "H100"
+    """Part of the name of the device that the goals are about."""
+
+    def run_command(self) -> int:
+        """Draw; the exit status."""
+        from rich.console import Console
+
+        from xformer.benchmarks.goals import outcomes
+        from xformer.benchmarks.latest import read_all
+        from xformer.benchmarks.page import write_page
+        from xformer.benchmarks.plots import can_draw, write_pictures
+        from xformer.errors import InputError
+
+        records = read_all(self.results)
+        if not records:
+            raise InputError(f"{self.results}: no records here; `xformer bench all` makes some")
+        pictures = write_pictures(records, self.out)
+        write_page(records, outcomes(self.results, self.device), self.out / "index.html")
+        console = Console()
+        if not can_draw():
+            console.print(
+                "No pictures: matplotlib is not installed (pip install 'xformer[plot]')", highlight=False
+            )
+        for path in [*pictures, self.out / "index.html"]:
+            console.print(str(path), highlight=False, markup=False, soft_wrap=True)
+        return 0

@@ -1,0 +1,102 @@
+"""Many texts to vectors: batches of similar length, packed, in bounded memory.
+
+Shapes: E texts, B sequences of one batch, C vector width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from xformer.model.packed import Packed, pack
+
+Progress = Callable[[str, int, int | None], None]
+
+
+class SentenceEncoder(Protocol):
+    """What can be evaluated on retrieval: `MultilingualModel`, `BagOfSubwords`, whatever has this method."""
+
+    def sentence_vectors(self, batch: Packed, *, n_layers: int | None = None) -> Tensor:
+        """Unit vectors (B, C), one a sequence, in the packed order."""
+
+
+@contextmanager
+def evaluation_mode(model: object) -> Iterator[None]:
+    """No gradients and no dropout inside; on leaving, each module trains or not as it did before."""
+    before = [(module, module.training) for module in model.modules()] if isinstance(model, nn.Module) else []
+    for module, _ in before:
+        module.training = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in before:
+            module.training = training
+
+
+def length_batches(lengths: NDArray[np.integer], batch_tokens: int) -> Iterator[NDArray[np.int64]]:
+    """Cut texts into batches of similar length, longest first.
+
+    Args:
+        lengths: (E,) in tokens.
+        batch_tokens: most tokens in a batch; a longer text has a batch to itself.
+
+    Yields:
+        Indices of the texts of one batch, never none. All together they are each text once.
+    """
+    if batch_tokens < 1:
+        raise ValueError(f"batch_tokens: expected a whole number from 1, got {batch_tokens}")
+    order = np.argsort(-lengths.astype(np.int64), kind="stable")
+    upto = np.cumsum(lengths[order], dtype=np.int64)
+    start = 0
+    while start < len(order):
+        spent = int(upto[start - 1]) if start else 0
+        stop = max(int(np.searchsorted(upto, spent + batch_tokens, side="right")), start + 1)
+        yield order[start:stop]
+        start = stop
+
+
+def encode_texts(
+    model: SentenceEncoder,
+    sequences: Sequence[NDArray[np.int32]],
+    *,
+    batch_tokens: int = 16_384,
+    n_layers: int | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+    what: str = "encode",
+) -> Tensor:
+    """One unit vector a text, in the order given.
+
+    Args:
+        model: makes the vectors; it lies on `device`.
+        sequences: E sequences of token ids.
+        batch_tokens: most tokens in a batch: bounds the memory.
+        n_layers: use the model's first so many blocks; None for all.
+        device: where to compute.
+        progress: called with (`what`, texts done, texts in all).
+        what: what `progress` calls the work.
+
+    Returns:
+        (E, C) float32 on the host. An empty text's vector is zero, if that is how the model pools nothing.
+    """
+    lengths = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences))
+    vectors: Tensor | None = None
+    done = 0
+    with evaluation_mode(model):
+        for rows in length_batches(lengths, batch_tokens):
+            batch = pack([sequences[int(row)] for row in rows], device)
+            encoded = batch.unsort(model.sentence_vectors(batch, n_layers=n_layers)).float().cpu()
+            if vectors is None:
+                vectors = torch.empty(len(sequences), encoded.shape[1])
+            vectors[torch.from_numpy(rows)] = encoded
+            done += len(rows)
+            if progress:
+                progress(what, done, len(sequences))
+    return torch.empty(0, 0) if vectors is None else vectors

@@ -1,0 +1,254 @@
+"""Settings of ModernBERT, BERT and XLM-R as Hugging Face's `config.json` has them, and as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from xformer.errors import InputError
+from xformer.model.config import Gelu, ModelConfig
+
+Family = Literal["modernbert", "bert", "xlm-roberta"]
+
+# Our fixed ids, under the names that the families give them.
+_SPECIAL_IDS = {
+    "bos_token_id": 0,
+    "pad_token_id": 1,
+    "eos_token_id": 2,
+    "cls_token_id": 0,
+    "sep_token_id": 2,
+    "mask_token_id": 4,
+}
+
+
+def family_of(config: ModelConfig) -> Family:
+    """The Hugging Face architecture that can hold this model.
+
+    Raises:
+        InputError: none can; the message names the first field in the way.
+    """
+    if config.bigrams:
+        raise InputError(
+            f"model.bigrams: no architecture of theirs has bigrams, so 0 is needed, got {config.bigrams}"
+        )
+    if config.norm_position == "pre":
+        needed: dict[str, Any] = {"positions": "rotary", "n_segments": 0, "norm": "layernorm"}
+        needed |= {"embedding_norm": True, "skip_first_norm": True, "final_norm": True}
+        _require_ours(config, "ModernBERT", needed)
+        if not config.gated:
+            found = repr(config.activation)
+            raise InputError(f"model.activation: ModernBERT needs 'geglu' or 'swiglu', got {found}")
+        return "modernbert"
+    needed = {"positions": "learned", "norm": "layernorm", "activation": "gelu", "bias": True}
+    needed |= {"embedding_norm": True, "final_norm": False, "decoder_bias": True, "tie_embeddings": True}
+    name = "XLM-R" if config.position_offset else "BERT"
+    _require_ours(config, name, needed)
+    if not all(config.is_global(layer) for layer in range(config.n_layers)):
+        raise InputError(f"model.window: {name} has global layers only, got {config.window}")
+    if config.n_segments == 0:
+        raise InputError(f"model.n_segments: {name} needs at least 1, got 0")
+    if name == "XLM-R" and config.gelu != "erf":
+        raise InputError(f"model.gelu: XLM-R needs 'erf', got {config.gelu!r}")
+    return "xlm-roberta" if config.position_offset else "bert"
+
+
+def config_to_huggingface(config: ModelConfig) -> dict[str, Any]:
+    """The fields of `config.json`, our special token ids among them.
+
+    Raises:
+        InputError: no architecture of theirs fits; the message names the field.
+    """
+    family = family_of(config)
+    gelu = "gelu" if config.gelu == "erf" else "gelu_pytorch_tanh"
+    fields: dict[str, Any] = {
+        "model_type": family,
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.d_model,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.n_heads,
+        "intermediate_size": config.d_ff,
+        "initializer_range": config.init_std,
+        "tie_word_embeddings": config.tie_embeddings,
+        **_SPECIAL_IDS,
+        # Ours alone; their library keeps what it does not know.
+        **({"sentence_share": config.sentence_share} if config.sentence_share < 1 else {}),
+    }
+    if family != "modernbert":
+        if family == "xlm-roberta":
+            fields["pad_token_id"] = config.position_offset - 1
+        return fields | {
+            "architectures": ["BertForMaskedLM" if family == "bert" else "XLMRobertaForMaskedLM"],
+            "hidden_act": gelu,
+            "hidden_dropout_prob": config.dropout,
+            "attention_probs_dropout_prob": config.attention_dropout,
+            "max_position_embeddings": config.max_length + config.position_offset,
+            "type_vocab_size": config.n_segments,
+            "layer_norm_eps": config.norm_eps,
+        }
+    kinds = [config.is_global(layer) for layer in range(config.n_layers)]
+    return fields | {
+        "architectures": ["ModernBertForMaskedLM"],
+        "hidden_activation": gelu if config.activation == "geglu" else "silu",
+        "classifier_activation": gelu,
+        "max_position_embeddings": config.max_length,
+        "norm_eps": config.norm_eps,
+        **{f"{part}_bias": config.bias for part in ("norm", "attention", "mlp", "classifier")},
+        "decoder_bias": config.decoder_bias,
+        "embedding_dropout": config.dropout,
+        "mlp_dropout": config.dropout,
+        "attention_dropout": config.attention_dropout,
+        "local_attention": 128 if config.window is None else config.window,
+        "layer_types": ["full_attention" if full else "sliding_attention" for full in kinds],
+        "rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": config.rotary_base},
+            "sliding_attention": {"rope_type": "default", "rope_theta": config.rotary_base_local},
+        },
+        # The same again as transformers 4 spells it.
+        "global_attn_every_n_layers": 1 if config.window is None else config.global_every,
+        "global_rope_theta": config.rotary_base,
+        "local_rope_theta": config.rotary_base_local,
+    }
+
+
+def config_from_huggingface(fields: Mapping[str, Any]) -> ModelConfig:
+    """Our settings for a `config.json` of ModernBERT, BERT or XLM-R.
+
+    Dropout is taken over where both have it: ModernBERT's `mlp_dropout`, inside the feed-forward, has no
+    counterpart.
+
+    Raises:
+        InputError: a field is missing or has a value that our model does not know; the message names it.
+    """
+    match _field(fields, "model_type"):
+        case "modernbert":
+            return _from_modernbert(fields)
+        case "bert" | "xlm-roberta" as family:
+            return _from_bert(fields, family)
+        case other:
+            raise InputError(f"model_type: expected 'modernbert', 'bert' or 'xlm-roberta', got {other!r}")
+
+
+def _from_modernbert(fields: Mapping[str, Any]) -> ModelConfig:
+    activation = fields.get("hidden_activation", "gelu")
+    bias = bool(fields.get("norm_bias", False))
+    for name in ("attention_bias", "mlp_bias", "classifier_bias"):
+        if bool(fields.get(name, False)) != bias:
+            raise InputError(f"{name}: expected {bias}, as norm_bias, got {fields.get(name, False)}")
+    gelu = _gelu(fields, "classifier_activation")
+    if activation != "silu" and _gelu(fields, "hidden_activation") != gelu:
+        raise InputError(f"classifier_activation: expected {activation!r}, as hidden_activation")
+    window, global_every = _layer_pattern(fields)
+    return ModelConfig.modernbert(
+        **_sizes(fields),
+        max_length=_whole(fields, "max_position_embeddings", 8192),
+        rotary_base=_rotary_base(fields, "full_attention", fields.get("global_rope_theta", 160_000.0)),
+        rotary_base_local=_rotary_base(fields, "sliding_attention", fields.get("local_rope_theta", 10_000.0)),
+        norm_eps=_number(fields, "norm_eps", 1e-5),
+        activation="swiglu" if activation == "silu" else "geglu",
+        gelu=gelu,
+        bias=bias,
+        window=window,
+        global_every=global_every,
+        tie_embeddings=bool(fields.get("tie_word_embeddings", True)),
+        decoder_bias=bool(fields.get("decoder_bias", True)),
+        dropout=_number(fields, "embedding_dropout", 0.0),
+        attention_dropout=_number(fields, "attention_dropout", 0.0),
+    )
+
+
+def _from_bert(fields: Mapping[str, Any], family: str) -> ModelConfig:
+    for name, expected in {
+        "is_decoder": False,
+        "add_cross_attention": False,
+        "tie_word_embeddings": True,
+        "position_embedding_type": "absolute",
+    }.items():
+        if fields.get(name, expected) != expected:
+            raise InputError(f"{name}: expected {expected!r}, got {fields[name]!r}")
+    gelu = _gelu(fields, "hidden_act")
+    if family == "xlm-roberta" and gelu != "erf":
+        raise InputError(f"hidden_act: expected 'gelu', which XLM-R's head has, got {fields['hidden_act']!r}")
+    offset = _whole(fields, "pad_token_id", 1) + 1 if family == "xlm-roberta" else 0
+    return ModelConfig.bert(
+        **_sizes(fields),
+        max_length=_whole(fields, "max_position_embeddings", 512) - offset,
+        position_offset=offset,
+        n_segments=_whole(fields, "type_vocab_size", 2),
+        norm_eps=_number(fields, "layer_norm_eps", 1e-12),
+        gelu=gelu,
+        dropout=_number(fields, "hidden_dropout_prob", 0.1),
+        attention_dropout=_number(fields, "attention_probs_dropout_prob", 0.1),
+    )
+
+
+def _sizes(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "vocab_size": _whole(fields, "vocab_size"),
+        "d_model": _whole(fields, "hidden_size"),
+        "n_layers": _whole(fields, "num_hidden_layers"),
+        "n_heads": _whole(fields, "num_attention_heads"),
+        "d_ff": _whole(fields, "intermediate_size"),
+        "init_std": _number(fields, "initializer_range", 0.02),
+        "sentence_share": _number(fields, "sentence_share", 1.0),
+    }
+
+
+def _whole(fields: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    value = _field(fields, name) if default is None else fields.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InputError(f"{name}: expected a whole number, got {value!r}")
+    return value
+
+
+def _number(fields: Mapping[str, Any], name: str, default: float) -> float:
+    value = fields.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InputError(f"{name}: expected a number, got {value!r}")
+    return float(value)
+
+
+def _rotary_base(fields: Mapping[str, Any], kind: str, default: float) -> float:
+    """`default` is the value that transformers 4 would have written."""
+    rope = (fields.get("rope_parameters") or {}).get(kind) or {}
+    if rope.get("rope_type", "default") != "default":
+        raise InputError(f"rope_parameters.{kind}.rope_type: expected 'default', got {rope['rope_type']!r}")
+    return float(rope.get("rope_theta", default))
+
+
+def _layer_pattern(fields: Mapping[str, Any]) -> tuple[int | None, int]:
+    """`window` and `global_every`."""
+    window = _whole(fields, "local_attention", 128)
+    every = fields.get("global_attn_every_n_layers")
+    every = None if every is None else _whole(fields, "global_attn_every_n_layers")
+    types = fields.get("layer_types")
+    if types is None:
+        return window, 3 if every is None else every
+    full = [kind == "full_attention" for kind in types]
+    if all(full):
+        return None, 1
+    distance = every if every else (full[1:].index(True) + 1 if any(full[1:]) else len(full))
+    if full != [layer % distance == 0 for layer in range(len(full))]:
+        raise InputError(f"layer_types: expected 'full_attention' at layers 0, k, 2k, …, got {list(types)}")
+    return window, distance
+
+
+def _gelu(fields: Mapping[str, Any], name: str) -> Gelu:
+    match fields.get(name, "gelu"):
+        case "gelu":
+            return "erf"
+        case "gelu_new" | "gelu_pytorch_tanh":
+            return "tanh"
+        case other:
+            raise InputError(f"{name}: expected 'gelu', 'gelu_new' or 'gelu_pytorch_tanh', got {other!r}")
+
+
+def _field(fields: Mapping[str, Any], name: str) -> Any:
+    if name not in fields:
+        raise InputError(f"{name}: expected in config.json, missing")
+    return fields[name]
+
+
+def _require_ours(config: ModelConfig, family: str, needed: Mapping[str, Any]) -> None:
+    for name, value in {**needed, "head_activation_norm": True}.items():
+        if getattr(config, name) != value:
+            raise InputError(f"model.{name}: {family} needs {value!r}, got {getattr(config, name)!r}")

@@ -1,0 +1,187 @@
+"""Every knob, with its unit. Frozen, checked once, read from TOML; an unknown key is refused."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+Positions = Literal["rotary", "sinusoidal", "learned", "alibi", "t5", "none"]
+Norm = Literal["layernorm", "rmsnorm"]
+Activation = Literal["geglu", "swiglu", "gelu", "relu2"]
+NormPosition = Literal["pre", "post"]
+Gelu = Literal["erf", "tanh"]
+
+
+def require(condition: bool, field: str, value: object, expected: str) -> None:
+    """Raise a ValueError that names the field, what it was, and what was expected."""
+    if not condition:
+        raise ValueError(f"{field}: expected {expected}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The encoder. The defaults are ModernBERT's architecture (Warner et al. 2024) at a small size.
+
+    `bert()`, `xlm_r()` and `modernbert()` give the settings under which this is BERT (Devlin et al. 2019),
+    XLM-R (Conneau et al. 2020) and ModernBERT, base size unless told otherwise.
+
+    Attributes:
+        vocab_size: rows of the embedding, special tokens included.
+        d_model: width of the residual stream.
+        n_layers: number of blocks.
+        n_heads: attention heads; d_model is a multiple of it.
+        d_ff: width inside the feed-forward; the gated activations have two such projections.
+        max_length: longest sequence in tokens; learned positions have this many rows.
+        positions: how order enters.
+        rotary_base: wavelength base of the rotary embedding in global layers.
+        rotary_base_local: the same in windowed layers.
+        t5_buckets: number of relative-position buckets (T5).
+        t5_max_distance: distance in tokens from which all fall into the last bucket (T5).
+        position_offset: row of the learned table that position 0 takes (XLM-R: 2).
+        n_segments: rows of the segment table that is added at row 0; 0 for none (BERT: 2, XLM-R: 1).
+        norm: LayerNorm or RMSNorm.
+        norm_position: before each sublayer, or after each residual sum.
+        norm_eps: added to the variance.
+        embedding_norm: normalise the embeddings' sum.
+        bigrams: rows of a table of embeddings for pairs of neighbouring tokens, for each row of the
+            vocabulary (`xformer.model.bigrams`); 0 for no such table.
+        skip_first_norm: leave out the first block's attention norm, since the embedding norm came just before
+            (pre-norm models).
+        final_norm: normalise the last block's output (pre-norm models).
+        activation: the feed-forward's non-linearity; `geglu` and `swiglu` are gated (Shazeer 2020).
+        gelu: the exact error function or its tanh approximation, wherever GELU appears.
+        bias: biases in linear layers of the blocks, and in norms.
+        window: total width in tokens of local attention, half to either side; None for global attention
+            everywhere.
+        global_every: with `window`, layers 0, k, 2k, … attend globally.
+        tie_embeddings: the masked-LM decoder shares the embedding matrix.
+        head_activation_norm: dense + activation + norm before the masked-LM decoder, as BERT and ModernBERT
+            have.
+        decoder_bias: a bias per vocabulary row in the masked-LM decoder.
+        dropout: probability, on embeddings' sum and on each sublayer's output.
+        attention_dropout: probability, on attention weights.
+        zero_init_residual: each block begins as the identity: its two output projections start at zero, so
+            that the model starts as a bag of subwords and can only improve on it.
+        init_std: standard deviation of the initial weights.
+        sentence_share: share of the residual stream, its first coordinates, that a sentence's vector is made
+            of. What translations must not differ in lies there; the rest may hold what they do differ in, the
+            language itself above all, without which no masked token can be guessed.
+    """
+
+    vocab_size: int = 32_768
+    d_model: int = 256
+    n_layers: int = 2
+    n_heads: int = 4
+    d_ff: int = 384
+    max_length: int = 512
+    positions: Positions = "rotary"
+    rotary_base: float = 160_000.0
+    rotary_base_local: float = 10_000.0
+    t5_buckets: int = 32
+    t5_max_distance: int = 128
+    position_offset: int = 0
+    n_segments: int = 0
+    norm: Norm = "layernorm"
+    norm_position: NormPosition = "pre"
+    norm_eps: float = 1e-5
+    embedding_norm: bool = True
+    bigrams: int = 4
+    skip_first_norm: bool = True
+    final_norm: bool = True
+    activation: Activation = "geglu"
+    gelu: Gelu = "erf"
+    bias: bool = False
+    window: int | None = 128
+    global_every: int = 3
+    tie_embeddings: bool = True
+    head_activation_norm: bool = True
+    decoder_bias: bool = True
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    zero_init_residual: bool = True
+    init_std: float = 0.02
+    sentence_share: float = 0.75
+
+    def __post_init__(self) -> None:
+        choices = {"positions": Positions, "norm": Norm, "activation": Activation}
+        for name, choice in (choices | {"norm_position": NormPosition, "gelu": Gelu}).items():
+            self._require(
+                getattr(self, name) in get_args(choice), name, f"one of {', '.join(get_args(choice))}"
+            )
+        for name in ("vocab_size", "d_model", "n_heads", "d_ff", "max_length", "global_every"):
+            self._require(getattr(self, name) >= 1, name, "a whole number from 1")
+        for name in ("n_layers", "position_offset", "n_segments", "bigrams"):
+            self._require(getattr(self, name) >= 0, name, "a whole number from 0")
+        self._require(self.d_model % self.n_heads == 0, "d_model", f"a multiple of n_heads={self.n_heads}")
+        even = self.positions != "rotary" or self.d_head % 2 == 0
+        self._require(even, "d_model", "an even head size d_model/n_heads for rotary positions")
+        even = self.positions != "sinusoidal" or self.d_model % 2 == 0
+        self._require(even, "d_model", "an even width for sinusoidal positions")
+        buckets = self.t5_buckets >= 4 and self.t5_buckets % 2 == 0
+        self._require(buckets, "t5_buckets", "an even number from 4")
+        far = self.t5_max_distance > self.t5_buckets // 4
+        self._require(far, "t5_max_distance", "more than t5_buckets/4")
+        wide = self.window is None or self.window >= 2
+        self._require(wide, "window", "a width of at least 2 tokens, or none")
+        for name in ("dropout", "attention_dropout"):
+            self._require(0 <= getattr(self, name) < 1, name, "a probability in [0, 1)")
+        self._require(0 < self.norm_eps < math.inf, "norm_eps", "a finite positive number")
+        self._require(0 <= self.init_std < math.inf, "init_std", "a finite number from 0")
+        some = 0 < self.sentence_share <= 1 and self.d_sentence >= 1
+        self._require(some, "sentence_share", "a share in (0, 1], of a coordinate at least")
+
+    def _require(self, condition: bool, name: str, expected: str) -> None:
+        require(condition, f"model.{name}", getattr(self, name), expected)
+
+    @classmethod
+    def bert(cls, **overrides: Any) -> Self:
+        """BERT-base, or the same architecture with other fields."""
+        differences = {"vocab_size": 30_522, "position_offset": 0, "n_segments": 2, "norm_eps": 1e-12}
+        return cls.xlm_r(**differences | overrides)
+
+    @classmethod
+    def xlm_r(cls, **overrides: Any) -> Self:
+        """XLM-R-base, or the same architecture with other fields."""
+        sizes: dict[str, Any] = dict(vocab_size=250_002, d_model=768, n_layers=12, n_heads=12, d_ff=3072)
+        positions = {"positions": "learned", "max_length": 512, "position_offset": 2, "n_segments": 1}
+        norms = {"norm_position": "post", "skip_first_norm": False, "final_norm": False, "bias": True}
+        blocks = {"activation": "gelu", "window": None, "zero_init_residual": False, "sentence_share": 1.0}
+        rates = {"dropout": 0.1, "attention_dropout": 0.1, "bigrams": 0}
+        return cls(**sizes | positions | norms | blocks | rates | overrides)
+
+    @classmethod
+    def modernbert(cls, **overrides: Any) -> Self:
+        """ModernBERT-base, or the same architecture with other fields."""
+        sizes: dict[str, Any] = dict(vocab_size=50_368, d_model=768, n_layers=22, n_heads=12, d_ff=1152)
+        others = {"max_length": 8192, "zero_init_residual": False, "sentence_share": 1.0, "bigrams": 0}
+        return cls(**sizes | others | overrides)
+
+    @property
+    def d_head(self) -> int:
+        """Width of one attention head."""
+        return self.d_model // self.n_heads
+
+    @property
+    def d_sentence(self) -> int:
+        """Width of a sentence's vector: the first coordinates of the residual stream."""
+        return round(self.sentence_share * self.d_model)
+
+    @property
+    def bigram_rows(self) -> int:
+        """Rows of the table of bigrams; 0 where there is none."""
+        return self.bigrams * self.vocab_size
+
+    @property
+    def gated(self) -> bool:
+        """Whether the feed-forward has a gate beside its value."""
+        return self.activation in ("geglu", "swiglu")
+
+    @property
+    def gelu_approximate(self) -> Literal["none", "tanh"]:
+        """`gelu` in PyTorch's words."""
+        return "none" if self.gelu == "erf" else "tanh"
+
+    def is_global(self, layer: int) -> bool:
+        """Whether block `layer` sees the whole sequence."""
+        return self.window is None or layer % self.global_every == 0

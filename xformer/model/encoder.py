@@ -1,0 +1,201 @@
+"""Encoder: packed tokens in, one vector a token out.
+
+Shapes: T tokens, B sequences, N longest sequence, C d_model, V vocabulary, L layers, H heads, D head size.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from xformer.kernels import embedding_norm
+from xformer.model.bigrams import BigramEmbeddings
+from xformer.model.config import ModelConfig
+from xformer.model.layers import Backend, Block, LayerNorm, Relations, norm
+from xformer.model.packed import Packed
+from xformer.model.positions import LearnedPositions, T5Bias, alibi_slopes, rotary_table, sinusoidal
+from xformer.model.tables import Table
+
+
+class Embeddings(nn.Module):
+    """What enters the residual stream: token + position + segment, normalised, + bigram, with dropout."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tok_embeddings = Table(config.vocab_size, config.d_model)
+        if config.positions == "learned":
+            self.position_embeddings = LearnedPositions(
+                config.max_length, config.d_model, config.position_offset
+            )
+        if config.n_segments:
+            self.segment_embeddings = nn.Embedding(config.n_segments, config.d_model)
+        self.norm = norm(config) if config.embedding_norm else nn.Identity()
+        # Behind the norm, so that a bigram can weigh as much or as little as it should.
+        self.bigram_embeddings = (
+            BigramEmbeddings(config.bigram_rows, config.d_model) if config.bigrams else None
+        )
+
+    def forward(self, batch: Packed) -> Tensor:
+        """(T, C)."""
+        tokens_alone = self.config.positions not in ("learned", "sinusoidal") and not self.config.n_segments
+        table, norm = self.tok_embeddings, self.norm
+        if tokens_alone and isinstance(norm, LayerNorm) and not table.sparse:
+            x = embedding_norm(batch.tokens, table.weight, norm.weight, norm.bias, eps=norm.eps)
+        else:
+            x = norm(self._sum(batch))
+        if self.bigram_embeddings is not None:
+            x = x + self.bigram_embeddings(batch)
+        return F.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables that tokens, or pairs of them, are looked up in."""
+        return [self.tok_embeddings] + ([self.bigram_embeddings] if self.bigram_embeddings else [])
+
+    def _sum(self, batch: Packed) -> Tensor:
+        x = self.tok_embeddings(batch.tokens)
+        if self.config.positions == "learned":
+            if batch.max_length > self.config.max_length:
+                limit = f"at most model.max_length={self.config.max_length} tokens with learned positions"
+                raise ValueError(f"batch: expected sequences of {limit}, got {batch.max_length}")
+            x = x + self.position_embeddings(batch.positions)
+        if self.config.positions == "sinusoidal":
+            table = sinusoidal(batch.max_length, self.config.d_model, device=x.device)
+            x = x + table.to(x.dtype)[batch.positions]
+        if self.config.n_segments:
+            x = x + self.segment_embeddings.weight[0]
+        return x
+
+
+class Encoder(nn.Module):
+    """A bidirectional Transformer over packed sequences, its parameters named as in ModernBERT's checkpoints.
+
+    Attributes:
+        config: the settings it was built from.
+        embeddings: tokens to the first state of the residual stream.
+        layers: the blocks.
+        final_norm: applied to the last state; the identity where the config has none.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Build and initialise: normal weights, zero biases, residual outputs zero or scaled by depth."""
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config)
+        self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
+        self.final_norm = norm(config) if config.final_norm else nn.Identity()
+        if config.positions == "t5":
+            self.relative_bias = T5Bias(config.t5_buckets, config.t5_max_distance, config.n_heads)
+        self._initialise()
+
+    @property
+    def token_embedding(self) -> Tensor:
+        """(V, C): the embedding matrix, which a tied masked-LM decoder multiplies with."""
+        return self.embeddings.tok_embeddings.weight
+
+    def forward(
+        self,
+        batch: Packed,
+        *,
+        n_layers: int | None = None,
+        backend: Backend | None = None,
+        final_norm: bool = True,
+    ) -> Tensor:
+        """Encode.
+
+        Args:
+            batch: B packed sequences.
+            n_layers: run only the first so many blocks; None for all. With `zero_init_residual`, a block that
+                was never trained is the identity, so a model may grow in depth while it trains without a
+                jump.
+            backend: of `xformer.kernels.attention`; None for the device's best.
+            final_norm: whether to normalise the output. The norm erases a token's length in the residual
+                stream, which pooling may want to keep; `encoder.final_norm(x)` applies it later.
+
+        Returns:
+            (T, C).
+        """
+        n_layers = self._depth(n_layers)
+        x = self.embed(batch)
+        relations = self._relations(batch, x.dtype) if n_layers else {}
+        for layer, block in enumerate(self.layers[:n_layers]):
+            x = block(x, batch, relations[self.config.is_global(layer)], backend)
+        return self.final_norm(x) if final_norm else x
+
+    def embed(self, batch: Packed) -> Tensor:
+        """The residual stream before the first block, (T, C)."""
+        return self.embeddings(batch)
+
+    def hidden_states(
+        self, batch: Packed, *, n_layers: int | None = None, backend: Backend | None = None
+    ) -> list[Tensor]:
+        """The residual stream before the first block and after each, no final norm.
+
+        Returns:
+            At most L+1 tensors (T, C).
+        """
+        n_layers = self._depth(n_layers)
+        states = [self.embed(batch)]
+        relations = self._relations(batch, states[0].dtype)
+        for layer, block in enumerate(self.layers[:n_layers]):
+            states.append(block(states[-1], batch, relations[self.config.is_global(layer)], backend))
+        return states
+
+    @torch.no_grad()
+    def start_with_the_mean(self) -> None:
+        """Make the first block's attention add the mean over the sequence to each of its tokens.
+
+        All keys are zero, so that all tokens weigh the same; values and output are the identity. Behind the
+        embedding's norm the mean over the tokens then keeps its direction: it doubles. Without a block there
+        is nothing to do.
+        """
+        if not self.config.n_layers:
+            return
+        attention, width = self.layers[0].attn, self.config.d_model
+        identity = torch.eye(width)
+        attention.Wqkv.weight[width : 2 * width].zero_()  # type: ignore[union-attr, index]
+        attention.Wqkv.weight[2 * width :].copy_(identity)  # type: ignore[union-attr, index]
+        attention.Wo.weight.copy_(identity)  # type: ignore[union-attr, operator]
+
+    def _depth(self, n_layers: int | None) -> int:
+        if n_layers is None:
+            return self.config.n_layers
+        if not 0 <= n_layers <= self.config.n_layers:
+            raise ValueError(f"n_layers: expected 0 to {self.config.n_layers}, got {n_layers}")
+        return n_layers
+
+    def _relations(self, batch: Packed, dtype: torch.dtype) -> dict[bool, Relations]:
+        """What global (True) and local (False) layers need to know about the batch."""
+        config, device = self.config, batch.tokens.device
+        slopes = alibi_slopes(config.n_heads).to(device, dtype) if config.positions == "alibi" else None
+        table = self.relative_bias.weight if config.positions == "t5" else None
+        table_dtype = torch.promote_types(dtype, torch.float32)
+        relations = {}
+        for is_global in {config.is_global(layer) for layer in range(config.n_layers)}:
+            rotary = None
+            if config.positions == "rotary":
+                base = config.rotary_base if is_global else config.rotary_base_local
+                cos, sin = rotary_table(batch.max_length, config.d_head, base, device=device)
+                rotary = cos.to(table_dtype), sin.to(table_dtype)
+            window = None if is_global else config.window
+            relations[is_global] = Relations(window, rotary, slopes, table, config.t5_max_distance)
+        return relations
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        self.token_embedding.normal_(std=self.config.init_std)
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                module.weight.normal_(std=self.config.init_std)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                module.bias.zero_()
+            if isinstance(module, LearnedPositions | T5Bias):
+                module.weight.normal_(std=self.config.init_std)
+        # Each of the 2L residual sums adds variance; scaled so, the stream's does not grow with depth
+        # (GPT-2).
+        scale = 0.0 if self.config.zero_init_residual else (2 * max(self.config.n_layers, 1)) ** -0.5
+        for block in self.layers:
+            block.attn.Wo.weight.mul_(scale)  # type: ignore[union-attr, operator]
+            block.mlp.Wo.weight.mul_(scale)  # type: ignore[union-attr, operator]

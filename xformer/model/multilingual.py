@@ -1,0 +1,75 @@
+"""What is pretrained: an encoder, its masked-LM head, and its pooling.
+
+Shapes: T tokens, B sequences, S selected tokens, C d_model, D width of a sentence's vector, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from xformer.model.config import ModelConfig
+from xformer.model.encoder import Encoder
+from xformer.model.heads import MaskedLMHead, Pooling, PoolingKind
+from xformer.model.layers import Backend
+from xformer.model.packed import Packed, join
+from xformer.model.shapes import rows_to_add
+
+
+class MultilingualModel(nn.Module):
+    """An encoder with the two views that pretraining and evaluation take of it: tokens and sequences.
+
+    Attributes:
+        config: the architecture.
+        encoder: tokens to hidden states.
+        masked_lm: hidden states to vocabulary, at selected tokens.
+        pooling: hidden states to one vector a sequence.
+    """
+
+    def __init__(self, config: ModelConfig, pooling: PoolingKind = "weighted") -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.masked_lm = MaskedLMHead(config)
+        self.pooling = Pooling(config.d_sentence, pooling)
+
+    def token_logits(
+        self, batch: Packed, selected: Tensor, *, n_layers: int | None = None, backend: str | None = None
+    ) -> Tensor:
+        """Logits (S, V) at the tokens `selected` (S,)."""
+        hidden = self.encoder(batch, n_layers=n_layers, backend=backend)
+        return self.masked_lm(hidden, selected, self.encoder.token_embedding)
+
+    def residual_streams(
+        self, batches: Sequence[Packed], *, n_layers: int | None = None, backend: Backend | None = None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Each batch's residual stream (T, C) before the first block and after the last, from one pass.
+
+        Many small passes cost more than a large one: each calls attention for its own lengths, and has
+        products of its own, of few rows.
+        """
+        if not batches:
+            return []
+        n_tokens, device = sum(batch.n_tokens for batch in batches), batches[0].tokens.device
+        joined, rows = join(batches, filler=rows_to_add(n_tokens, device))
+        states = self.encoder.hidden_states(joined, n_layers=n_layers, backend=backend)
+        before, after = states[0], states[-1]
+        return [(before.index_select(0, its), after.index_select(0, its)) for its in rows]
+
+    def sentence_vectors(
+        self, batch: Packed, *, n_layers: int | None = None, backend: str | None = None
+    ) -> Tensor:
+        """Unit vectors (B, D), one a sequence, in the packed order; D is `config.d_sentence`.
+
+        They are pooled from the first D coordinates of each token's state: those that languages share. And
+        before the final norm, which would erase each token's length in the residual stream: the weight that
+        a bag of subwords gives it.
+        """
+        hidden = self.encoder(batch, n_layers=n_layers, backend=backend, final_norm=False)
+        return self.pool(hidden, batch)
+
+    def pool(self, hidden: Tensor, batch: Packed) -> Tensor:
+        """Sentence vectors (B, D) of a residual stream (T, C)."""
+        return F.normalize(self.pooling(hidden[:, : self.config.d_sentence], batch), dim=-1)

@@ -1,0 +1,135 @@
+"""How order enters a Transformer: sinusoidal, learned, rotary, ALiBi and T5's relative buckets.
+
+Shapes: T tokens, N positions (0 … N-1), C d_model, H heads, D head size, K relative-position buckets.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def sinusoidal(
+    length: int, width: int, *, base: float = 10_000.0, device: torch.device | None = None
+) -> Tensor:
+    """The fixed table of Vaswani et al. 2017, section 3.5.
+
+    `P[n, 2i] = sin(n / base^(2i/C))` and `P[n, 2i+1] = cos(n / base^(2i/C))`.
+
+    Args:
+        length: N, rows.
+        width: C, columns, even.
+        base: the longest wavelength is 2π·base positions.
+        device: where to compute.
+
+    Returns:
+        (N, C) float64.
+    """
+    angles = _angles(length, width, base, device)  # (N, C/2)
+    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
+
+
+def rotary_table(
+    length: int, d_head: int, base: float, *, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of the rotary embedding (Su et al. 2021), of the angles `n · base^(-2j/D)`.
+
+    Computed in float64: in float32 the angle of position 8,000 is already wrong by 2e-4.
+
+    Args:
+        length: N, rows.
+        d_head: D, even.
+        base: wavelength base.
+        device: where to compute.
+
+    Returns:
+        Two tensors (N, D/2) float64, as `xformer.kernels.rotary.op` takes them.
+    """
+    angles = _angles(length, d_head, base, device)
+    return angles.cos(), angles.sin()
+
+
+def interleave_halves(qkv: Tensor, n_heads: int) -> Tensor:
+    """Reorder a packed projection so that the pairs `(j, j + D/2)` of each query and key become neighbours.
+
+    Checkpoints of GPT-NeoX's line, ModernBERT among them, turn such pairs. On a CPU neighbours are turned
+    faster, as complex numbers. Queries and keys are reordered alike, so their products stay what they were,
+    and reordering weights costs little beside reordering tokens.
+
+    Args:
+        qkv: (3·H·D, …) weight or bias of the query, key and value projection.
+        n_heads: H.
+
+    Returns:
+        The same shape; the rows of values keep their order.
+    """
+    # Views and one cat, because the gradient of an index_select is a slow scatter on the CPU.
+    q, k, v = qkv.view(3, n_heads, 2, -1, *qkv.shape[1:]).unbind(0)
+    rows = (part.flatten(0, 2) for part in (q.transpose(1, 2), k.transpose(1, 2), v))
+    return torch.cat(tuple(rows))
+
+
+def alibi_slopes(n_heads: int) -> Tensor:
+    """One slope a head; the attention score loses `slope · |query - key|` (Press et al. 2022).
+
+    For a power of two, `2^(-8(h+1)/H)`; otherwise the slopes of the next lower power of two, and then every
+    other slope of the next higher one. Encoders look both ways, so the penalty is symmetric.
+
+    Returns:
+        (H,) float64.
+    """
+    power = 2 ** math.floor(math.log2(n_heads))
+    slopes = [2.0 ** (-8 * (h + 1) / power) for h in range(power)]
+    slopes += [2.0 ** (-4 * (2 * h + 1) / power) for h in range(n_heads - power)]
+    return torch.tensor(slopes, dtype=torch.float64)
+
+
+def t5_buckets(relative: Tensor, n_buckets: int, max_distance: int) -> Tensor:
+    """The bucket of each relative position `key - query` (Raffel et al. 2020), both directions.
+
+    Half of the buckets are for keys to the right. In each half, the first half are single distances and the
+    rest grow logarithmically up to `max_distance`, beyond which all share the last.
+
+    Args:
+        relative: int64 tensor of any shape.
+        n_buckets: K, even.
+        max_distance: in tokens.
+
+    Returns:
+        int64 in [0, K), the shape of `relative`.
+    """
+    half = n_buckets // 2
+    exact = half // 2
+    distance = relative.abs()
+    growth = (distance.clamp(min=1).float() / exact).log() / math.log(max_distance / exact)
+    far = (exact + (growth * (half - exact)).long()).clamp(max=half - 1)
+    return torch.where(relative > 0, half, 0) + torch.where(distance < exact, distance, far)
+
+
+def _angles(length: int, width: int, base: float, device: torch.device | None) -> Tensor:
+    frequencies = base ** (-torch.arange(0, width, 2, dtype=torch.float64, device=device) / width)
+    return torch.arange(length, dtype=torch.float64, device=device)[:, None] * frequencies
+
+
+class LearnedPositions(nn.Module):
+    """A trained row for each position, as in BERT; the first `offset` rows stay unused, as in XLM-R."""
+
+    def __init__(self, max_length: int, width: int, offset: int = 0) -> None:
+        super().__init__()
+        self.offset = offset
+        self.weight = nn.Parameter(torch.zeros(max_length + offset, width))
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """Rows (T, C) for positions (T,)."""
+        return nn.functional.embedding(positions + self.offset, self.weight)
+
+
+class T5Bias(nn.Module):
+    """A trained number for each bucket and head, added to the attention scores of every layer."""
+
+    def __init__(self, n_buckets: int, max_distance: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_buckets, self.max_distance = n_buckets, max_distance
+        self.weight = nn.Parameter(torch.zeros(n_buckets, n_heads))

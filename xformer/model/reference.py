@@ -1,0 +1,237 @@
+"""The encoder as its papers write it: padded, plain PyTorch, no kernel. This file says what "correct" means.
+
+Nothing here is shared with `layers.py` and `encoder.py` but the names of the parameters, so that agreement
+means something.
+
+Shapes: B sequences padded to N tokens, C d_model, H heads, D head size (C = H·D), F d_ff, V vocabulary, K
+buckets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from xformer.model.config import ModelConfig
+
+Parameters = Mapping[str, Tensor]
+
+
+def reference_forward(
+    config: ModelConfig,
+    parameters: Parameters,
+    tokens: Tensor,
+    mask: Tensor,
+    *,
+    n_layers: int | None = None,
+    final_norm: bool = True,
+) -> Tensor:
+    """Encode padded sequences, without dropout.
+
+    Args:
+        config: the model's settings.
+        parameters: `Encoder.state_dict()`, or `dict(Encoder.named_parameters())` to differentiate by them.
+        tokens: (B, N) int64; what stands at padding does not matter, as long as it is a token.
+        mask: (B, N) bool, True at tokens, which come before any padding.
+        n_layers: how many blocks to run; None for all.
+        final_norm: whether to normalise the output.
+
+    Returns:
+        (B, N, C), zero at padding.
+    """
+    x = _embed(config, parameters, tokens, mask)
+    for layer in range(config.n_layers if n_layers is None else n_layers):
+        visible = _visible(config, layer, mask)
+        attend = f"layers.{layer}.attn"
+        transform = f"layers.{layer}.mlp"
+        if config.norm_position == "pre":
+            first = layer == 0 and config.skip_first_norm
+            y = x if first else _norm(config, parameters, f"{attend}_norm", x)
+            x = x + _attention(config, parameters, layer, y, visible)  # x ← x + Attention(Norm(x))
+            y = _norm(config, parameters, f"{transform}_norm", x)
+            x = x + _feed_forward(config, parameters, transform, y)  # x ← x + FeedForward(Norm(x))
+        else:
+            y = x + _attention(config, parameters, layer, x, visible)
+            x = _norm(config, parameters, f"{attend}_norm", y)  # x ← Norm(x + Attention(x))
+            y = x + _feed_forward(config, parameters, transform, x)
+            x = _norm(config, parameters, f"{transform}_norm", y)  # x ← Norm(x + FeedForward(x))
+    if final_norm and config.final_norm:
+        x = _norm(config, parameters, "final_norm", x)
+    return x.where(mask[..., None], 0.0)
+
+
+def reference_masked_lm(
+    config: ModelConfig, parameters: Parameters, hidden: Tensor, embedding: Tensor
+) -> Tensor:
+    """Logits (…, V) of hidden states (…, C).
+
+    Args:
+        config: the model's settings.
+        parameters: of `MaskedLMHead`.
+        hidden: (…, C), after the final norm.
+        embedding: (V, C), the encoder's token embeddings.
+    """
+    if config.head_activation_norm:
+        y = _gelu(config, _linear(parameters, "head.dense", hidden))
+        hidden = _norm(config, parameters, "head.norm", y)  # h ← Norm(GELU(W h + b))
+    logits = hidden @ (embedding if config.tie_embeddings else parameters["weight"]).T
+    return logits + parameters["bias"] if config.decoder_bias else logits
+
+
+def reference_pooling(hidden: Tensor, mask: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The mean over each sequence's tokens, weighted by softmax(h·w) if w is given; zero for none.
+
+    Args:
+        hidden: (B, N, C).
+        mask: (B, N) bool.
+        weight: (C,), or None for equal weights.
+
+    Returns:
+        (B, C).
+    """
+    score = hidden.new_zeros(mask.shape) if weight is None else hidden @ weight  # s_n = h_n · w
+    share = _softmax(score, mask)  # a_n = exp(s_n) / Σ_m exp(s_m)
+    return (share[..., None] * hidden).sum(dim=1)  # Σ_n a_n h_n
+
+
+def _embed(config: ModelConfig, parameters: Parameters, tokens: Tensor, mask: Tensor) -> Tensor:
+    """E[token] + P[position] + S[0], normalised; + G[pair with the token before] + G[pair with the next]."""
+    table = parameters["embeddings.tok_embeddings.weight"]
+    position = torch.arange(tokens.shape[1], device=tokens.device)
+    x = table[tokens]
+    if config.positions == "learned":
+        x = x + parameters["embeddings.position_embeddings.weight"][position + config.position_offset]
+    if config.positions == "sinusoidal":
+        column = torch.arange(config.d_model, device=tokens.device)
+        # P[n, 2i] = sin(n / 10000^(2i/C)),  P[n, 2i+1] = cos(n / 10000^(2i/C))
+        angle = position[:, None] / 10_000.0 ** ((column - column % 2).to(torch.float64) / config.d_model)
+        x = x + torch.where(column % 2 == 0, angle.sin(), angle.cos()).to(x.dtype)
+    if config.n_segments:
+        x = x + parameters["embeddings.segment_embeddings.weight"][0]
+    x = _norm(config, parameters, "embeddings.norm", x) if config.embedding_norm else x
+    if config.bigrams:
+        pairs = parameters["embeddings.bigram_embeddings.weight"][_bigram_rows(config, tokens)]  # (B, N-1, C)
+        whole = (mask[:, 1:] & mask[:, :-1])[..., None].to(x.dtype)
+        x = x + F.pad(whole * pairs, (0, 0, 1, 0)) + F.pad(whole * pairs, (0, 0, 0, 1))
+    return x
+
+
+def _bigram_rows(config: ModelConfig, tokens: Tensor) -> Tensor:
+    """(B, N-1), the row of each token and the next: of h = a·x + b·y in 64 bits, both halves mixed."""
+    rows = [
+        [
+            1 + (h ^ h >> 32) % 2**31 % (config.bigram_rows - 1)
+            for h in ((0x2545F4914F6CDD1D * x + 0x1B873593CC9E2D51 * y) % 2**64 for x, y in pairwise(text))
+        ]
+        for text in tokens.tolist()
+    ]
+    return torch.tensor(rows, dtype=torch.int64, device=tokens.device).view(len(tokens), -1)
+
+
+def _attention(config: ModelConfig, parameters: Parameters, layer: int, x: Tensor, visible: Tensor) -> Tensor:
+    """Softmax(Q Kᵀ / √D + bias) V, of H heads side by side, projected."""
+    batch, length, width = x.shape
+    qkv = _linear(parameters, f"layers.{layer}.attn.Wqkv", x)
+    # each (B, H, N, D)
+    q, k, v = qkv.view(batch, length, 3, config.n_heads, config.d_head).permute(2, 0, 3, 1, 4)
+    if config.positions == "rotary":
+        base = config.rotary_base if config.is_global(layer) else config.rotary_base_local
+        q, k = _rotary(q, base), _rotary(k, base)
+    score = q @ k.transpose(-1, -2) / math.sqrt(config.d_head)  # (B, H, N, N)
+    position = torch.arange(length, device=x.device)
+    distance = position[None, :] - position[:, None]  # key - query
+    if config.positions == "alibi":
+        score = score - _alibi_slopes(config.n_heads).to(x)[:, None, None] * distance.abs()
+    if config.positions == "t5":
+        score = score + parameters["relative_bias.weight"][_t5_bucket(config, distance)].permute(2, 0, 1)
+    mixed = _softmax(score, visible) @ v  # (B, H, N, D)
+    return _linear(parameters, f"layers.{layer}.attn.Wo", mixed.transpose(1, 2).reshape(batch, length, width))
+
+
+def _feed_forward(config: ModelConfig, parameters: Parameters, name: str, x: Tensor) -> Tensor:
+    hidden = _linear(parameters, f"{name}.Wi", x)
+    value, gate = hidden[..., : config.d_ff], hidden[..., config.d_ff :]
+    match config.activation:
+        case "geglu":
+            hidden = _gelu(config, value) * gate
+        case "swiglu":
+            hidden = value * torch.sigmoid(value) * gate
+        case "gelu":
+            hidden = _gelu(config, value)
+        case "relu2":
+            hidden = value.clamp(min=0) ** 2
+    return _linear(parameters, f"{name}.Wo", hidden)
+
+
+def _visible(config: ModelConfig, layer: int, mask: Tensor) -> Tensor:
+    """(B, 1, N, N): query n sees key m if both are tokens, and in a local layer if |n - m| ≤ window/2."""
+    seen = mask[:, None, :, None] & mask[:, None, None, :]
+    if config.window is None or config.is_global(layer):
+        return seen
+    position = torch.arange(mask.shape[1], device=mask.device)
+    return seen & ((position[:, None] - position[None, :]).abs() <= config.window // 2)
+
+
+def _softmax(score: Tensor, visible: Tensor) -> Tensor:
+    """exp(s_m) / Σ exp(s_m) over what is visible; zeros where nothing is."""
+    lowest = torch.finfo(score.dtype).min
+    score = score.masked_fill(~visible, lowest)
+    return torch.softmax(score, dim=-1).masked_fill(~visible, 0.0)
+
+
+def _norm(config: ModelConfig, parameters: Parameters, name: str, x: Tensor) -> Tensor:
+    weight = parameters[f"{name}.weight"]
+    if config.norm == "rmsnorm":
+        # w x / √(mean x² + ε)
+        return weight * x / torch.sqrt((x**2).mean(-1, keepdim=True) + config.norm_eps)
+    centred = x - x.mean(-1, keepdim=True)
+    # w (x-μ) / √(σ² + ε) + b
+    y = weight * centred / torch.sqrt((centred**2).mean(-1, keepdim=True) + config.norm_eps)
+    return y + parameters[f"{name}.bias"] if config.bias else y
+
+
+def _linear(parameters: Parameters, name: str, x: Tensor) -> Tensor:
+    """W x + b; b where there is one."""
+    y = x @ parameters[f"{name}.weight"].T
+    return y + parameters[f"{name}.bias"] if f"{name}.bias" in parameters else y
+
+
+def _gelu(config: ModelConfig, x: Tensor) -> Tensor:
+    """x·Φ(x) (Hendrycks & Gimpel 2016), exactly or by their tanh approximation."""
+    if config.gelu == "erf":
+        return x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))
+    return x * 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def _rotary(x: Tensor, base: float) -> Tensor:
+    """Turn each pair (x_j, x_{j+D/2}) of position n by the angle n · base^(-2j/D)."""
+    length, d_head = x.shape[-2:]
+    j = torch.arange(d_head // 2, dtype=torch.float64, device=x.device)
+    angle = torch.arange(length, device=x.device)[:, None] * base ** (-2 * j / d_head)
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    x_1, x_2 = x[..., : d_head // 2], x[..., d_head // 2 :]
+    return torch.cat((x_1 * cos - x_2 * sin, x_2 * cos + x_1 * sin), dim=-1)
+
+
+def _alibi_slopes(n_heads: int) -> Tensor:
+    """Slopes 2^(-8h/H), h = 1 … H; between powers of two, filled up from the next power's odd ones."""
+    power = 1 << (n_heads.bit_length() - 1)
+    slopes = [2 ** (-8 * h / power) for h in range(1, power + 1)]
+    finer = [2 ** (-8 * h / (2 * power)) for h in range(1, 2 * power + 1, 2)]
+    return torch.tensor(slopes + finer[: n_heads - power], dtype=torch.float64)
+
+
+def _t5_bucket(config: ModelConfig, distance: Tensor) -> Tensor:
+    """Keys to the right take the upper half; in each half near distances one each, far ones by logarithm."""
+    half = config.t5_buckets // 2
+    exact = half // 2
+    near = distance.abs()
+    # In float32, as T5 computes it: in float64 some distances on a bucket's edge would change sides.
+    ratio = torch.log(near.clamp(min=1).float() / exact) / math.log(config.t5_max_distance / exact)
+    far = (exact + (ratio * (half - exact)).long()).clamp(max=half - 1)
+    return (distance > 0) * half + torch.where(near < exact, near, far)

@@ -1,0 +1,1 @@
+"""Pretraining: masked-LM and alignment objectives on a multilingual corpus."""

@@ -1,0 +1,233 @@
+"""From settings to token shards: corpus, tokenizer, shards, each made once and kept in the run directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+from xformer.data.corpus import Corpus, import_corpus, open_corpus
+from xformer.data.gettext_corpus import fetch_gettext_corpus, gettext_wheels, read_gettext_corpus
+from xformer.data.manifest import MANIFEST_NAME, Source
+from xformer.data.plan import ImportOptions
+from xformer.data.shards import INDEX_NAME, ShardsInfo, TokenShards, shard_settings, write_shards
+from xformer.data.split import SplitSizes
+from xformer.errors import InputError
+from xformer.progress import Progress
+from xformer.runs.config import DataConfig, RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.storage.checksummed import atomic_folder, read_sealed
+from xformer.storage.files import atomic_write
+from xformer.tokenizer import Tokenizer, TokenizerError, train_tokenizer
+
+GETTEXT = "gettext"
+
+
+def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokenizer:
+    """Make what is missing of corpus, tokenizer and shards, and say what is reused.
+
+    Args:
+        run: where it goes.
+        config: the run's settings.
+        progress: where to show what happens.
+
+    Returns:
+        The tokenizer. The shards lie in `run.shards(split)`.
+
+    Raises:
+        InputError: the corpus cannot be had, has changed, or does not fit the settings.
+    """
+    corpus = _corpus(run, config.data, progress)
+    require_same_corpus(run, corpus)
+    with atomic_write(run.manifest, "wb") as file:
+        file.write((corpus.folder / MANIFEST_NAME).read_bytes())
+    try:
+        tokenizer = _tokenizer(run, config, corpus, progress)
+    except TokenizerError as error:
+        raise InputError(str(error)) from error
+    for split in ("train", "dev", "test"):
+        if run.shards(split).is_dir():
+            _check_shards(run, split, corpus, tokenizer)
+            continue
+        if (made := made_shards(config.data, split, corpus, tokenizer)) is not None:
+            _link(made, run.shards(split))
+            progress.say(f"{split}: using {made}")
+            continue
+        write_shards(
+            corpus.folder,
+            split,
+            tokenizer,
+            run.shards(split),
+            max_length=config.data.max_length,
+            progress=progress,
+        )
+    return tokenizer
+
+
+def open_tokenizer(run: RunDirectory) -> Tokenizer:
+    """The tokenizer that was prepared.
+
+    Raises:
+        InputError: it is missing, or damaged.
+    """
+    try:
+        return Tokenizer.load(run.tokenizer)
+    except TokenizerError as error:
+        raise InputError(str(error)) from error
+
+
+def open_shards(
+    run: RunDirectory, split: str, tokenizer: Tokenizer, rank: int = 0, world: int = 1
+) -> TokenShards:
+    """The shards of a split, every byte compared with its hash.
+
+    Args:
+        run: where they lie.
+        split: `train`, `dev` or `test`.
+        tokenizer: what they were encoded with.
+        rank: this process's number, where many open them together and each compares a share.
+        world: how many they are.
+
+    Raises:
+        InputError: they are missing, damaged, or another tokenizer's.
+    """
+    return TokenShards.open(run.shards(split), fingerprint=tokenizer.fingerprint(), rank=rank, world=world)
+
+
+def find_corpus(run: RunDirectory, config: DataConfig, *, verify: bool) -> Corpus | None:
+    """The corpus that the settings name; None for the default corpus where the run does not have it yet.
+
+    Args:
+        run: whose corpus it is.
+        config: the settings.
+        verify: compare the hash of every file; otherwise sizes only.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    if config.corpus != GETTEXT:
+        return open_corpus(config.corpus, verify)
+    return open_corpus(run.corpus, verify) if run.corpus.is_dir() else None
+
+
+def _corpus(run: RunDirectory, config: DataConfig, progress: Progress) -> Corpus:
+    found = find_corpus(run, config, verify=True)
+    if found is not None:
+        if config.corpus == GETTEXT:
+            progress.say(f"corpus: reusing {run.corpus}")
+        return found
+    wheels = fetch_gettext_corpus(say=progress.say)
+    options = ImportOptions(
+        splits=SplitSizes(
+            dev=config.dev_groups,
+            test=config.test_groups,
+            min_languages=config.held_out_languages,
+            min_chars=config.held_out_chars,
+        ),
+        min_language_records=config.min_language_texts,
+    )
+    licences = {wheel.filename: wheel.licence for wheel in gettext_wheels()}
+    sources = [Source.of(path, licences[Path(path).name]) for path in wheels]
+    import_corpus(read_gettext_corpus(wheels), run.corpus, options, sources, progress=progress)
+    return open_corpus(run.corpus)
+
+
+def require_same_corpus(run: RunDirectory, corpus: Corpus) -> None:
+    """Refuse a corpus that is not the one the run began with.
+
+    Raises:
+        InputError: it is another.
+    """
+    manifest = (corpus.folder / MANIFEST_NAME).read_bytes()
+    if run.manifest.is_file() and run.manifest.read_bytes() != manifest:
+        raise InputError(
+            f"{corpus.folder}: expected the corpus that this run began with ({run.manifest}); it has changed"
+            " since. Start a new run for it"
+        )
+
+
+def given_tokenizer(config: RunConfig) -> Tokenizer | None:
+    """The tokenizer that the settings name; None where it is to be trained.
+
+    Raises:
+        InputError: it has more pieces than the model.
+        TokenizerError: it is missing or damaged.
+    """
+    if config.data.tokenizer is None:
+        return None
+    given = Tokenizer.load(config.data.tokenizer)
+    if given.vocab_size > config.model.vocab_size:
+        raise InputError(
+            f"{config.data.tokenizer}: has {given.vocab_size:,} pieces; expected at most"
+            f" model.vocab_size={config.model.vocab_size:,}"
+        )
+    return given
+
+
+def _tokenizer(run: RunDirectory, config: RunConfig, corpus: Corpus, progress: Progress) -> Tokenizer:
+    if run.tokenizer.is_file():
+        progress.say(f"tokenizer: reusing {run.tokenizer}")
+        return Tokenizer.load(run.tokenizer)
+    if config.data.tokenizer is not None:
+        given_tokenizer(config)
+        with atomic_write(run.tokenizer, "wb") as file:
+            file.write(Path(config.data.tokenizer).read_bytes())
+        progress.say(f"tokenizer: using {config.data.tokenizer}")
+        return Tokenizer.load(run.tokenizer)
+
+    def texts() -> Iterator[tuple[str, str]]:
+        return ((record.language, record.text) for record in corpus.records("train"))
+
+    return train_tokenizer(texts, config.tokenizer, run.tokenizer, progress=progress)
+
+
+def _check_shards(run: RunDirectory, split: str, corpus: Corpus, tokenizer: Tokenizer) -> None:
+    shards = TokenShards.open(run.shards(split), fingerprint=tokenizer.fingerprint(), verify=False)
+    expected = corpus.manifest.split(split).file.sha256
+    if shards.info.split_sha256 != expected:
+        raise InputError(
+            f"{run.shards(split)}: made from another text than {corpus.folder}; remove the folder"
+        )
+
+
+def made_shards(config: DataConfig, split: str, corpus: Corpus, tokenizer: Tokenizer) -> Path | None:
+    """The shards of a split that the settings name; None where the run is to make them.
+
+    Raises:
+        InputError: they were made otherwise than the run would, or those of the training split are missing.
+    """
+    if config.shards is None:
+        return None
+    made = Path(config.shards) / split
+    if made.is_dir():
+        _require_made_for(made, split, corpus, tokenizer, config.max_length)
+        return made
+    if split == "train":
+        raise InputError(
+            f"{made}: missing; expected what `xformer data shard --out {made}` makes"
+            " (of many workers: what they made, put together by --join)"
+        )
+    return None
+
+
+def _require_made_for(made: Path, split: str, corpus: Corpus, tokenizer: Tokenizer, max_length: int) -> None:
+    """Refuse shards that were made of another text, or otherwise, than the run would make them."""
+    info = read_sealed(made / INDEX_NAME, ShardsInfo)
+    expected = shard_settings(corpus.folder, split, tokenizer, max_length, info.bytes_per_shard)
+    known = {"split_sha256": "data.corpus", "tokenizer": "data.tokenizer", "max_length": "data.max_length"}
+    for field in fields(ShardsInfo):
+        found, wanted = getattr(info, field.name), getattr(expected, field.name)
+        if field.name not in ("shards", "columns", "empty_records") and found != wanted:
+            setting = f" (see {known[field.name]})" if field.name in known else ""
+            raise InputError(f"{made}: made with {field.name}={found}, expected {wanted}{setting}")
+
+
+def _link(made: Path, here: Path) -> None:
+    """Give the files of a folder a second name, in a folder that appears whole or not at all."""
+    with atomic_folder(here) as folder:
+        for file in made.iterdir():
+            try:
+                os.link(file, folder / file.name)
+            except OSError:  # on another disk, or one that knows no second names
+                (folder / file.name).symlink_to(file.resolve())

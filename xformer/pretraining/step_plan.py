@@ -1,0 +1,205 @@
+"""Which texts a step learns from: a pure function of the settings, the shards and the step's number.
+
+Planning reads what is known of each text, its language, length and group, and none of its tokens. So every
+process plans the whole step, and then makes its own share of it (`batches`): nobody asks anybody. And a run
+that resumes sees what it would have seen: of the data, nothing needs to be saved but the step's number.
+
+Shapes: B texts, P pairs, W processes, L languages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xformer.data.pairs import TranslationPairs
+from xformer.data.sampling import ByLanguage, LanguageSampler, language_shares
+from xformer.data.shards import TokenShards
+from xformer.errors import InputError
+from xformer.runs.config import RunConfig
+
+Objective = Literal["masked_lm", "translation_lm", "alignment", "bag_alignment"]
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """The texts of a step, of all processes.
+
+    Attributes:
+        step: its number, from 0.
+        examples: by objective, the numbers of its texts: (1, B) of single ones, (2, P) of left texts and
+            their translations.
+        asked_by_language: (L,) how many texts of each language the shares ask for, objectives together.
+        texts_by_language: (L,) how many were drawn. Partners are not counted: their languages follow from
+            the groups.
+        tokens_by_language: (L,) text tokens in the objectives together, those of partners too.
+    """
+
+    step: int
+    examples: dict[Objective, NDArray[np.int64]]
+    asked_by_language: NDArray[np.float64]
+    texts_by_language: NDArray[np.int64]
+    tokens_by_language: NDArray[np.int64]
+
+    @property
+    def n_tokens(self) -> int:
+        """Text tokens in the step."""
+        return int(self.tokens_by_language.sum())
+
+    def digest(self, before: str) -> str:
+        """The digest of all plans up to this one, from that of those before: equal only for equal data."""
+        digest = hashlib.sha256(f"{before} {self.step}".encode())
+        for name, examples in self.examples.items():
+            digest.update(f" {name} {examples.shape} ".encode())
+            digest.update(np.ascontiguousarray(examples, dtype="<i8").data)
+        return digest.hexdigest()
+
+
+def deal(lengths: NDArray[np.integer], world: int) -> tuple[NDArray[np.int64], ...]:
+    """Deal texts or pairs out longest first, like cards.
+
+    A process's tokens then differ from another's by the longest of them at most.
+
+    Args:
+        lengths: (B,) of each, in tokens.
+        world: W, how many processes there are.
+
+    Returns:
+        For each process the places of its own.
+    """
+    longest_first = np.argsort(-lengths.astype(np.int64), kind="stable")
+    return tuple(longest_first[process::world] for process in range(world))
+
+
+class StepPlanner:
+    """Plans any step."""
+
+    def __init__(self, shards: TokenShards, config: RunConfig, world: int = 1) -> None:
+        """Index the shards.
+
+        Args:
+            shards: the training split.
+            config: the run's settings.
+            world: W, how many processes are to have a part of each objective.
+
+        Raises:
+            InputError: objectives ask for translations, and there are none; or for so few tokens that not
+                every process would have some.
+        """
+        self._shards, self._config, self._world = shards, config, world
+        self._language = np.asarray(shards.language)
+        self._streams: dict[Objective, _Stream] = {}
+        objectives = config.objectives
+        if tokens := objectives.masked_lm_tokens:
+            self._add("masked_lm", _Texts(shards, config), tokens)
+        if objectives.translation_lm_tokens or objectives.alignment_tokens:
+            self._pairs = _translation_pairs(shards, config)
+            paired = _Texts(shards, config, self._pairs.examples())
+            if tokens := objectives.translation_lm_tokens:
+                self._add("translation_lm", paired, tokens)
+            if tokens := objectives.alignment_tokens:
+                together = objectives.alignment_languages == "one"
+                self._add("alignment", paired, tokens, together)
+                self._add("bag_alignment", paired, objectives.bag_tokens, together)
+
+    def _add(self, name: Objective, texts: _Texts, tokens: int, together: bool = False) -> None:
+        seed, single = self._config.training.seed, name == "masked_lm"
+        stream = _Stream(texts, tokens, single, 4 * seed + OBJECTIVES.index(name), together)
+        needed = self._config.training.bag_share or name != "bag_alignment"
+        if stream.count < self._world and needed:
+            setting = "bag_tokens" if name == "bag_alignment" else f"{name}_tokens"
+            raise InputError(
+                f"objectives.{setting}: {stream.count} {'texts' if single else 'pairs'} in a step are too few"
+                f" for {self._world} processes; expected more tokens, or fewer processes"
+            )
+        self._streams[name] = stream
+
+    @property
+    def aligns(self) -> bool:
+        """Whether the alignment is among the objectives."""
+        return "alignment" in self._streams
+
+    def plan(self, step: int, *, bag: bool = False) -> StepPlan:
+        """The plan of step number `step`.
+
+        Args:
+            step: from 0.
+            bag: of the bag stage, in which only the alignment without blocks is trained. Without alignment
+                there is no such stage.
+        """
+        alone: Objective = "bag_alignment"
+        here = {
+            name: stream for name, stream in self._streams.items() if (name == alone) == (bag and self.aligns)
+        }
+        examples = {}
+        for name, stream in here.items():
+            left = stream.of_step(step)
+            rng = np.random.default_rng((self._config.training.seed, OBJECTIVES.index(name), step))
+            sides = [left] if name == "masked_lm" else [left, self._pairs.partners(left, rng)]
+            examples[name] = np.stack(sides)
+        drawn = np.concatenate([sides[0] for sides in examples.values()])
+        read = np.concatenate([sides.ravel() for sides in examples.values()])
+        size = len(self._shards.languages)
+        tokens = np.bincount(self._language[read], weights=self._shards.n_tokens[read], minlength=size)
+        return StepPlan(
+            step,
+            examples,
+            np.sum([stream.asked for stream in here.values()], axis=0),
+            np.bincount(self._language[drawn], minlength=size),
+            tokens.astype(np.int64),
+        )
+
+
+class _Texts:
+    """What an objective draws from: some of the examples, in shares of languages."""
+
+    def __init__(
+        self, shards: TokenShards, config: RunConfig, among: NDArray[np.integer] | None = None
+    ) -> None:
+        language, lengths = np.asarray(shards.language), np.asarray(shards.n_tokens)
+        size = len(shards.languages)
+        self.by_language = ByLanguage(language, size, among)
+        counts = self.by_language.size
+        self.shares = language_shares(counts, config.data.alpha, config.data.max_repeats)
+        # Mean length of a text as it is drawn: each language's mean, weighted by its share.
+        mine = slice(None) if among is None else among
+        totals = np.bincount(language[mine], weights=lengths[mine], minlength=size)
+        self.mean_length = float((self.shares * totals / np.maximum(counts, 1)).sum())
+
+
+class _Stream:
+    """An endless sequence of texts for one objective, so many a step."""
+
+    def __init__(self, texts: _Texts, tokens: int, single: bool, seed: int, together: bool) -> None:
+        sides = 1 if single else 2
+        self.count = max(sides, round(tokens / (sides * texts.mean_length)))
+        self.asked = texts.shares * self.count
+        self._sampler = LanguageSampler(texts.by_language, texts.shares, seed)
+        self._together = together
+
+    def of_step(self, step: int) -> NDArray[np.int64]:
+        if self._together:
+            return self._sampler.draw_together(step, self.count)
+        return self._sampler.draw(step * self.count, self.count)
+
+
+def _translation_pairs(shards: TokenShards, config: RunConfig) -> TranslationPairs:
+    pivot, languages = config.data.pivot, shards.languages
+    try:
+        return TranslationPairs(
+            np.asarray(shards.group),
+            np.asarray(shards.language),
+            np.asarray(shards.pieces) == 1,
+            pivot=languages.index(pivot) if pivot in languages else None,
+            pivot_share=config.data.pivot_share,
+        )
+    except InputError as error:
+        raise InputError(
+            f"{error}. To train without translations: objectives.translation_lm_tokens=0 and"
+            " objectives.alignment_tokens=0"
+        ) from error

@@ -1,0 +1,279 @@
+"""`xformer report`: a run as one HTML page that opens anywhere, nothing beside it and nothing fetched."""
+
+from __future__ import annotations
+
+import html
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from xformer.errors import InputError
+from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
+from xformer.evaluation.panel import SAMPLE
+from xformer.evaluation.report import EvaluationReport
+from xformer.evaluation.space import ParallelTexts, Space, layer_vectors, measure_space
+from xformer.pretraining.prepare import open_shards
+from xformer.pretraining.pretrain import load_run
+from xformer.progress import Progress, duration
+from xformer.report.examples import Example, find_examples
+from xformer.report.run_charts import (
+    Metrics,
+    evaluation_charts,
+    example_tables,
+    panel_charts,
+    share_charts,
+    space_charts,
+    training_charts,
+)
+from xformer.runs.checkpoint import TrainingState
+from xformer.runs.checkpoint_folders import checkpoint_folders
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.runs.metrics import FIELDS, read_metrics
+from xformer.storage.files import atomic_write, try_to_write
+from xformer.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """All that the page shows.
+
+    Attributes:
+        name: of the run.
+        config: its settings.
+        state: how far it is; None before the first checkpoint.
+        parameters: of the model; None likewise.
+        metrics: lines of metrics.jsonl.
+        panel: lines of panel.jsonl, if the run has that.
+        space: how languages lie in the newest checkpoint's space, on the dev split.
+        bits: bits per byte on the dev split, by language.
+        evaluation: what `xformer evaluate` found, if it was asked.
+        message: one message of the dev split in many languages, and the nearest text of the pivot to each.
+        mistakes: a text in each language whose nearest is not its translation.
+    """
+
+    name: str
+    config: RunConfig
+    state: TrainingState | None
+    parameters: int | None
+    metrics: Metrics
+    panel: Metrics
+    space: Space | None
+    bits: Mapping[str, float]
+    evaluation: EvaluationReport | None
+    message: tuple[Example, ...] = ()
+    mistakes: tuple[Example, ...] = ()
+
+
+def write_run_page(
+    path: str | os.PathLike[str],
+    out: Path | None,
+    progress: Progress,
+    device: torch.device | None = None,
+) -> Path:
+    """Measure the newest checkpoint on the dev split, and write the page.
+
+    Args:
+        path: the run directory.
+        out: the HTML file; left out, `report.html` in the run.
+        progress: where to show what happens.
+        device: left out, a GPU if there is one.
+
+    Returns:
+        Where the page is.
+
+    Raises:
+        InputError: there is no run, nothing in it to show, or no page can be written there.
+    """
+    RunDirectory.open(path)
+    target = out or Path(path) / "report.html"
+    try:
+        try_to_write(target)
+    except OSError as error:
+        raise InputError(
+            f"{target}: cannot be written ({error.strerror}); --out puts the page elsewhere"
+        ) from error
+    report = read_run(path, progress, device)
+    with atomic_write(target) as file:
+        file.write(page(report))
+    return target
+
+
+def read_run(
+    path: str | os.PathLike[str], progress: Progress, device: torch.device | None = None
+) -> RunReport:
+    """Read a run's logs, and measure its newest checkpoint if it has one.
+
+    Raises:
+        InputError: there is no run, or nothing in it to show.
+    """
+    run = RunDirectory.open(path)
+    metrics = read_metrics(run.metrics, FIELDS)
+    panel = read_metrics(run.panel, ("step", "elapsed"))
+    if not checkpoint_folders(run.checkpoints):
+        if not metrics:
+            raise InputError(f"{run.path}: expected a run that has begun to train, found no line of its log")
+        return RunReport(
+            run.path.name, run.load_config(), None, None, metrics, panel, None, {}, _evaluated(run)
+        )
+    _, config, model, state = load_run(run.path)
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    tokenizer = Tokenizer.load(run.tokenizer)
+    dev = open_shards(run, "dev", tokenizer)
+    space = None
+    message: tuple[Example, ...] = ()
+    mistakes: tuple[Example, ...] = ()
+    try:
+        texts = ParallelTexts.of(dev, config.data.pivot)
+        layers = layer_vectors(model, texts, device=device, progress=progress)
+        space = measure_space(texts, layers)
+        message, mistakes = find_examples(texts, layers[-1], tokenizer.decode)
+    except InputError as error:
+        progress.say(f"no picture of the shared space: {error}")
+    bits = bits_per_byte(
+        model_surprisal(model, device=device), HiddenTokens(dev), tokenizer.byte_lengths(), progress=progress
+    )
+    by_language = zip(dev.languages, bits.by_language.tolist(), strict=True)
+    return RunReport(
+        name=run.path.resolve().name,
+        config=config,
+        state=state,
+        parameters=sum(p.numel() for p in model.parameters()),
+        metrics=metrics,
+        panel=panel,
+        space=space,
+        bits={tag: value for tag, value in by_language if math.isfinite(value)},
+        evaluation=_evaluated(run),
+        message=message,
+        mistakes=mistakes,
+    )
+
+
+def _evaluated(run: RunDirectory) -> EvaluationReport | None:
+    return EvaluationReport.load(run.evaluation) if run.evaluation.is_file() else None
+
+
+def page(report: RunReport) -> str:
+    """The page as text. A picture without anything to draw is left out, and so is a section without any."""
+    sections = [
+        (
+            "training",
+            "Training",
+            _training_words(report),
+            training_charts(report.metrics, report.config),
+        ),
+        ("panel", "While training", _panel_words(report), panel_charts(report.panel, report.metrics)),
+        ("space", "One space", _SPACE, space_charts(report.space, report.bits)),
+        ("evaluation", "Evaluation", _evaluation_words(report), evaluation_charts(report.evaluation)),
+        ("shares", "Languages asked for and seen", _SHARES, share_charts(report.metrics)),
+        (
+            "examples",
+            "To read",
+            _EXAMPLES,
+            example_tables(report.message, report.mistakes, report.config.data.pivot),
+        ),
+    ]
+    shown = [(anchor, title, words, "".join(drawn)) for anchor, title, words, drawn in sections if any(drawn)]
+    parts = {
+        "title": _escape(f"xformer: {report.name}"),
+        "nav": "".join(f'<a href="#{anchor}">{_escape(title)}</a>' for anchor, title, _, _ in shown),
+        "summary": "\n".join(
+            f'<tr><th scope="row">{_escape(name)}</th><td>{_escape(value)}</td></tr>'
+            for name, value in _summary(report)
+        ),
+        "sections": "\n".join(
+            f'<section id="{anchor}"><h2>{_escape(title)}</h2><p>{_escape(words)}</p>'
+            f'<div class="pictures">{drawn}</div></section>'
+            for anchor, title, words, drawn in shown
+        ),
+    }
+    template = (Path(__file__).parent / "run_page.html").read_text(encoding="utf-8")
+    # In one pass, so that text which looks like a place to fill stays text.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
+
+
+_SPACE = (
+    "The newest checkpoint on the dev split. Alignment: mean cosine of translations minus that of texts that"
+    " are not. Anisotropy: mean cosine of any two texts. Centroid gap: how far apart the languages' centres"
+    " lie, in units of the distance between two texts of one language. Hubness: skewness of how often a text"
+    " of the pivot is among the ten nearest of a query. Layer 0 is the embedding."
+)
+_EXAMPLES = "Texts of the dev split, and what lies nearest to them in the newest checkpoint's space."
+_SHARES = "Share of the texts drawn that each language was to have, that it had, and its share of all tokens."
+
+
+def _summary(report: RunReport) -> list[tuple[str, str]]:
+    model, last = report.config.model, report.metrics[-1] if report.metrics else None
+    rows = [
+        (
+            "model",
+            f"{model.n_layers} layers, width {model.d_model}, {model.n_heads} heads, feed-forward"
+            f" {model.d_ff}, vocabulary {model.vocab_size:,}",
+        ),
+        ("corpus", report.config.data.corpus),
+    ]
+    if report.parameters is not None:
+        rows.append(("parameters", f"{report.parameters:,}"))
+    if report.state is not None:
+        state = report.state
+        rows.append(("trained", f"{duration(state.elapsed)}, {state.step:,} steps, {state.tokens:,} tokens"))
+        rows.append(("precision", state.precision or "not settled"))
+        rows.append(("steps left out", f"{state.skipped} not finite, {state.spikes} spikes"))
+    elif last is not None:
+        rows.append(("trained", f"{duration(last['elapsed'])}, {last['step']:,} steps; no checkpoint yet"))
+    if report.space is not None:
+        space, top1 = report.space, report.space.top1
+        rows += [
+            ("retrieval on dev", f"{sum(top1.values()) / len(top1):.3f} top-1, {len(top1)} languages"),
+            ("alignment", f"{space.alignment_by_layer[-1]:.3f}"),
+            ("centroid gap", f"{space.centroid_gap_by_layer[-1]:.3f}"),
+            ("anisotropy", f"{space.anisotropy_by_layer[-1]:.3f}"),
+            ("hubness", f"{sum(space.hubness.values()) / len(space.hubness):.2f}"),
+        ]
+    if report.bits:
+        rows.append(("bits per byte on dev", f"{sum(report.bits.values()) / len(report.bits):.3f}, mean"))
+    if report.evaluation is not None:
+        found = report.evaluation.retrieval
+        rows.append(
+            (
+                f"retrieval on {report.evaluation.split}",
+                f"{found.mean_top1:.3f} top-1, {len(found.languages)} languages; bag of subwords"
+                f" {found.bag_mean_top1:.3f}, at step {report.evaluation.step:,}",
+            )
+        )
+    return rows
+
+
+def _training_words(report: RunReport) -> str:
+    drawn = report.config.objectives.masked_lm_candidates
+    candidates = f"the step's own and {drawn:,} drawn candidates" if drawn else "the whole vocabulary"
+    return (
+        f"Losses of the training batches: hidden tokens are told from {candidates}, so these are not the bits"
+        " per byte below; a text's translation is told from the others of its step, which are fewer once the"
+        " blocks have joined."
+    )
+
+
+def _panel_words(report: RunReport) -> str:
+    every = report.config.training.panel_every
+    return (
+        f"At most {SAMPLE} messages of the dev split, every {every:g} s of the run: fewer to choose from than"
+        " below, so that more are found."
+    )
+
+
+def _evaluation_words(report: RunReport) -> str:
+    found = report.evaluation
+    if found is None:
+        return ""
+    return f"What xformer evaluate found on the {found.split} split, at step {found.step:,}."
+
+
+def _escape(text: str) -> str:
+    return html.escape(text, quote=True)

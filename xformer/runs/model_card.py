@@ -1,0 +1,89 @@
+"""The model card of a run: what it is, what it learned from, how well it does, in each language."""
+
+from __future__ import annotations
+
+from xformer import __version__
+from xformer.data.manifest import Manifest
+from xformer.storage.files import atomic_write
+from xformer.progress import duration
+from xformer.runs.config import RunConfig
+from xformer.runs.metrics import FIELDS, read_metrics
+from xformer.runs.directory import RunDirectory
+
+
+def write_model_card(run: RunDirectory) -> None:
+    """Write README.md of the run from what lies in it: settings, manifest, metrics, last evaluation."""
+    config, manifest = run.load_config(), Manifest.read(run.path)
+    parts = [
+        f"# {run.path.resolve().name}\n",
+        _summary(config, manifest),
+        "## Results\n",
+        _results(run),
+        "## Training\n",
+        _training(run),
+        "## Data\n",
+        _data(manifest),
+        "## Use\n",
+        f"```sh\nxformer evaluate {run.path}\n```\n",
+        "The weights are in `checkpoints/`, as safetensors named like ModernBERT's; the SentencePiece model"
+        " is `tokenizer.model`; all settings are in `config.toml`.\n",
+    ]
+    with atomic_write(run.model_card) as file:
+        file.write("\n".join(parts))
+
+
+def _summary(config: RunConfig, manifest: Manifest) -> str:
+    model = config.model
+    attention = "global attention" if model.window is None else f"local attention over {model.window} tokens"
+    return (
+        f"A multilingual encoder pretrained with xformer {__version__} on"
+        f" {len(manifest.languages)} languages.\n\n"
+        f"- {model.n_layers} layers, width {model.d_model}, {model.n_heads} heads, feed-forward {model.d_ff}"
+        f" ({model.activation}), {model.positions} positions, {attention}\n"
+        f"- {model.vocab_size:,} subwords shared by all languages ({config.tokenizer.model},"
+        f" {config.tokenizer.normalization} normalisation)\n"
+        f"- up to {config.data.max_length} tokens in training\n"
+    )
+
+
+def _results(run: RunDirectory) -> str:
+    if not run.evaluation_table.is_file():
+        return f"Not evaluated yet: `xformer evaluate {run.path}`.\n"
+    picture = (
+        f"![retrieval by language]({run.retrieval_plot.name})\n\n" if run.retrieval_plot.is_file() else ""
+    )
+    return picture + run.evaluation_table.read_text(encoding="utf-8")
+
+
+def _training(run: RunDirectory) -> str:
+    lines = read_metrics(run.metrics, FIELDS)
+    if not lines:
+        return "Not trained yet.\n"
+    last = lines[-1]
+    losses = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in last["loss"].items())
+    picture = f"![loss curves]({run.loss_plot.name})\n\n" if run.loss_plot.is_file() else ""
+    return (
+        f"{picture}{last['step']:,} steps, {last['tokens']:,} tokens, {duration(last['elapsed'])}."
+        f" Last losses of training, in nats an item: {losses}. Hidden tokens are told from a step's"
+        " candidates there, and texts from the others of a step: they are no measure of the model.\n"
+    )
+
+
+def _data(manifest: Manifest) -> str:
+    train = manifest.split("train")
+    sources = "\n".join(f"| {_cell(source.name)} | {_cell(source.licence)} |" for source in manifest.sources)
+    rows = "\n".join(
+        f"| {language} | {counts.records:,} | {counts.chars:,} |"
+        for language, counts in sorted(train.languages.items())
+    )
+    return (
+        f"{train.total.records:,} texts, {train.total.chars:,} characters in {train.groups:,} groups of"
+        f" translations.\n\n"
+        f"| source | licence |\n|---|---|\n{sources}\n\n"
+        f"| language | texts | characters |\n|---|---:|---:|\n{rows}\n"
+    )
+
+
+def _cell(text: str) -> str:
+    """Text from outside, as it stands in a table."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,218 @@
+"""Folders that appear whole or not at all, and JSON files that notice every change.
+
+A data folder (a corpus, a set of token shards) is a few large files and one small JSON file which says what
+they are, with their sizes and hashes. That JSON file is *sealed*: it has one canonical spelling and carries
+the hash of its own content, so that a change anywhere, in it or in a file it names, is found and named when
+the folder is opened.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cattrs
+
+from xformer.errors import InputError
+from xformer.storage.files import atomic_write, flush_to_disk, naming, sha256_of
+
+T = TypeVar("T")
+
+_SCRATCH = ".partial"
+"""How names of temporary folders end."""
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of a folder, as its sealed JSON names it.
+
+    Attributes:
+        name: the file's name inside the folder.
+        size: its size, in bytes.
+        sha256: its SHA-256, hexadecimal.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> FileEntry:
+        """Describe a file that exists."""
+        return cls(path.name, path.stat().st_size, sha256_of(path))
+
+    def verify(self, folder: Path, content: bool = True) -> Path:
+        """Compare the file in `folder` with this entry.
+
+        Args:
+            folder: where the file lies.
+            content: compare the hash too, which reads the whole file; otherwise the size only.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            InputError: when it is missing, or has another size or another hash; both are named.
+        """
+        path = folder / self.name
+        if not path.is_file():
+            raise InputError(f"{path}: missing; expected a file of {self.size:,} bytes")
+        size = path.stat().st_size
+        if size != self.size:
+            raise InputError(f"{path}: expected {self.size:,} bytes, found {size:,}")
+        if content and (actual := sha256_of(path)) != self.sha256:
+            raise InputError(f"{path}: damaged; expected sha256 {self.sha256}, found {actual}")
+        return path
+
+
+def verify_files(
+    folder: Path, files: Sequence[FileEntry], rank: int = 0, world: int = 1, content: bool = True
+) -> None:
+    """Compare the sizes of all files of a folder with their entries, and the hashes of a process's share.
+
+    The shares of all processes are all files, and take about as long: they are dealt out largest first.
+
+    Args:
+        folder: where the files lie.
+        files: their entries.
+        rank: this process's number.
+        world: how many processes there are.
+        content: whether hashes are compared at all.
+
+    Raises:
+        InputError: as `FileEntry.verify`.
+    """
+    for number, file in enumerate(sorted(files, key=lambda file: file.size, reverse=True)):
+        file.verify(folder, content and number % world == rank)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Fill a folder such that it appears whole or not at all.
+
+    Args:
+        path: the folder to make; it may not exist yet, unless it is empty.
+
+    Yields:
+        A temporary folder beside `path`, to be filled. When the block ends it is renamed to `path`; when the
+        block raises it is removed. A process that is killed leaves it behind, and whoever makes `path` next
+        removes it.
+
+    Raises:
+        InputError: when `path` exists and is not an empty folder.
+        OSError: the system does not take it; the error names `path`, or what was to be in it.
+    """
+    target = Path(path)
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise InputError(f"{target}: already exists; expected a new or an empty folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(target)
+    with naming(path):
+        scratch, lock = _scratch(target)
+        try:
+            yield scratch
+            for file in scratch.iterdir():
+                flush_to_disk(file)
+            flush_to_disk(scratch)
+            scratch.chmod(0o755)
+            try:
+                os.rename(scratch, target)
+            except OSError as error:
+                reason = f"cannot be put in place ({error}); was it made meanwhile?"
+                raise InputError(f"{target}: {reason}") from error
+            flush_to_disk(target.parent)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        finally:
+            os.close(lock)
+
+
+def _scratch(target: Path) -> tuple[Path, int]:
+    """A new folder beside `target`, and a lock on it that the system drops when this process ends."""
+    while True:
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_SCRATCH, dir=target.parent))
+        lock = os.open(scratch, os.O_RDONLY)
+        # Some network file systems lock no folders; there, nobody removes what others left behind either.
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if scratch.is_dir():
+            return scratch, lock
+        os.close(lock)  # another process took it for abandoned before it was locked
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove temporary folders for `target` which no process that lives has locked."""
+    for folder in target.parent.glob(f".{glob.escape(target.name)}.*{_SCRATCH}"):
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+        finally:
+            os.close(lock)
+
+
+def write_sealed(path: Path, value: Any) -> None:
+    """Write a dataclass as sealed JSON, atomically; the field `seal` is the SHA-256 of the rest."""
+    content = _converter().unstructure(value)
+    with atomic_write(path, "wb") as file:
+        file.write(_spell(content | {"seal": hashlib.sha256(_spell(content)).hexdigest()}))
+
+
+def read_sealed(path: Path, kind: type[T]) -> T:
+    """Read what `write_sealed` wrote.
+
+    Args:
+        path: the file.
+        kind: the dataclass to make of it; every field must be there and no other.
+
+    Raises:
+        InputError: when the file is missing, is not JSON, was changed in any byte, or has other fields than
+            `kind`.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: missing; it says what the files beside it are")
+    raw = path.read_bytes()
+    try:
+        content = json.loads(raw.decode("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: expected JSON in UTF-8 ({error})") from error
+    if not isinstance(content, dict) or not isinstance(content.get("seal"), str):
+        raise InputError(f"{path}: expected a JSON object with the field 'seal'")
+    seal = content.pop("seal")
+    actual = hashlib.sha256(_spell(content)).hexdigest()
+    if actual != seal or _spell(content | {"seal": seal}) != raw:
+        raise InputError(
+            f"{path}: changed since it was written; expected seal {seal}, its content gives {actual}"
+        )
+    try:
+        return _converter().structure(content, kind)
+    except Exception as error:  # cattrs raises groups of whatever the fields' constructors raise
+        reasons = "; ".join(cattrs.transform_error(error))
+        raise InputError(f"{path}: expected the fields that this version writes: {reasons}") from error
+
+
+@cache
+def _converter() -> cattrs.Converter:
+    # Kept, since it compiles code for every dataclass it meets.
+    return cattrs.Converter(forbid_extra_keys=True)
+
+
+def _spell(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode()

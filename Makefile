@@ -29,7 +29,7 @@ lint: $(VENV)/.ready-test  ## style, format and types: ruff and mypy
 bench: $(VENV)/.ready-demo  ## kernels beside their peers on this machine; OP=attention for one, ARGS=--quick for a look
 	$(BIN)/xformer bench $(OP) $(ARGS)
 
-gpu:  ## on a machine with a GPU: test all kernels there, tune, measure, in under ten minutes; ARGS=--dry-run for the plan
+gpu:  ## on a machine with a GPU: test and measure all kernels there, in under ten minutes; ARGS=--dry-run for the plan
 	PYTHONPATH=. $(or $(wildcard $(BIN)/python),$(PYTHON)) -P -m xformer.benchmarks.gpu $(ARGS)
 
 mutants: $(VENV)/.ready-test  ## break each kernel in small ways; the tests must notice; ARGS='--kernel glu' for one

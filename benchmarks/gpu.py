@@ -1,8 +1,8 @@
 """Everything that needs a GPU, in one call of less than ten minutes: `python -m xformer.benchmarks.gpu`.
 
-First whether all kernels are right (tests/gpu), then which tiles are fast, then the bench. Each stage is a
-process with a time of its own, and what one leaves over the next may use. Results are on the disk as soon as
-they exist, so that a call which is cut off keeps what it had measured.
+The tests of all kernels (tests/gpu) run first, then the bench. Each stage has its own share of the time; the
+bench may also use what the tests leave over. Results are written to disk as soon as they exist, so a call that
+is cut off keeps what it measured.
 
 It needs torch, triton, numpy and pytest (with hypothesis), and no installation: `PYTHONPATH=.` will do.
 """
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status = 0
     try:
         deadline = started + seconds - MARGIN
-        for stage, run in zip(stages, (run_tests, run_tuning, run_bench), strict=True):
+        for stage, run in zip(stages, (run_tests, run_bench), strict=True):
             later = sum(one.seconds for one in stages[stages.index(stage) + 1 :])
             left = deadline - time.monotonic() - later
             _say(f"\n== {stage.name}: {stage.what}, {left:.0f} s at most")
@@ -109,11 +109,10 @@ def plan(seconds: float, cpu: bool) -> list[Stage]:
     left = seconds - MARGIN
     if left <= 0:
         raise ValueError(f"--seconds: expected more than {MARGIN:g}, got {seconds:g}")
-    tests, tuning = (0.25, 0.25) if cpu else (0.22, 0.08)
+    tests = (0.25 if cpu else 0.22) * left
     return [
-        Stage("tests", f"tests/gpu by pytest, in {processes(cpu)} processes", tests * left),
-        Stage("tuning", "tiles of attention and norms", tuning * left),
-        Stage("bench", "every operation beside its peers", (1 - tests - tuning) * left),
+        Stage("tests", f"tests/gpu by pytest, in {processes(cpu)} processes", tests),
+        Stage("bench", "every operation beside its peers", left - tests),
     ]
 
 
@@ -128,14 +127,6 @@ def describe(stages: Sequence[Stage], seconds: float) -> list[str]:
         share = stages[-1].seconds * one.gpu_seconds / whole
         lines.append(f"{share:6.0f} s    {one.name} (estimated at {one.gpu_seconds:.0f} s)")
     return lines
-
-
-def run_tuning(setup: Setup, seconds: float) -> tuple[bool, str]:
-    """Which tiles are fast."""
-    command = ["-m", "xformer.benchmarks.tune", "--out", str(setup.out), "--budget", f"{seconds - 5:.0f}"]
-    command += ["--cpu", "--case-budget", "0.05"] if setup.cpu else []
-    status = run_process(command, setup, seconds, None)
-    return status == 0, "did not end in time" if status is None else f"exit status {status}"
 
 
 def run_bench(setup: Setup, seconds: float) -> tuple[bool, str]:

@@ -13,13 +13,18 @@ from .record import Record, read
 def read_all(folder: Path) -> list[Record]:
     """The records of every device in a folder, in the order of the files' names; none where it is missing.
 
-    Files that end in `-tiles.jsonl` hold what tuning found, and are left out.
-
     Raises:
         InputError: a line is not a record; the message names file and line.
     """
-    files = sorted(path for path in folder.glob("*.jsonl") if not path.name.endswith("-tiles.jsonl"))
-    return [record for path in files for record in read_file(path)]
+    return [record for path in record_files(folder) for record in read_file(path)]
+
+
+def record_files(folder: Path) -> list[Path]:
+    """The files of records in a folder, sorted by name; none where it is missing.
+
+    Earlier versions also wrote `-tiles.jsonl` files, which hold tile sizes and no records.
+    """
+    return sorted(path for path in folder.glob("*.jsonl") if not path.name.endswith("-tiles.jsonl"))
 
 
 def read_file(path: Path) -> list[Record]:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from .latest import latest, read_file
+from .latest import latest, read_file, record_files
 from .operation import Case
 from .record import Direction, Record
 
@@ -102,10 +102,9 @@ def places(folder: Path) -> list[Place]:
     Raises:
         InputError: a line is not a record.
     """
-    files = sorted(path for path in folder.glob("*.jsonl") if not path.name.endswith("-tiles.jsonl"))
     return [
         Place(record, f"{path}:{number}")
-        for path in files
+        for path in record_files(folder)
         for number, record in enumerate(read_file(path), 1)
     ]
 

@@ -47,7 +47,7 @@ class Absent(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError("no module named " + name, name=name)
 
 sys.meta_path.insert(0, Absent())
-import xformer.benchmarks.worker, xformer.benchmarks.tune
+import xformer.benchmarks.worker
 sys.argv = ["gpu", *{arguments}]
 runpy.run_module("xformer.benchmarks.gpu", run_name="__main__")
 """
@@ -72,7 +72,7 @@ def bare(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_plan_is_under_ten_minutes_and_adds_up() -> None:
     stages = plan(SECONDS, cpu=False)
-    assert [stage.name for stage in stages] == ["tests", "tuning", "bench"]
+    assert [stage.name for stage in stages] == ["tests", "bench"]
     assert sum(stage.seconds for stage in stages) + MARGIN == pytest.approx(SECONDS)
     assert SECONDS < 600
     assert sum(operation.gpu_seconds for operation in operations()) <= stages[-1].seconds
@@ -314,7 +314,7 @@ def test_the_summary_counts_this_run(make_record: MakeRecord, tmp_path: Path) ->
     assert any(line.startswith("layer-norm-torch") and "not measured" in line for line in lines)
 
 
-@pytest.mark.parametrize("failing", [[], ["tests"], ["tuning"], ["bench"]])
+@pytest.mark.parametrize("failing", [[], ["tests"], ["bench"]])
 def test_every_stage_runs_and_a_failure_shows_in_the_status(
     failing: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -328,12 +328,11 @@ def test_every_stage_runs_and_a_failure_shows_in_the_status(
         return run
 
     monkeypatch.setattr(gpu, "run_tests", stage("tests"))
-    monkeypatch.setattr(gpu, "run_tuning", stage("tuning"))
     monkeypatch.setattr(gpu, "run_bench", stage("bench"))
     assert gpu.main(["--cpu", "--seconds", "100", "--out", str(tmp_path)]) == int(bool(failing))
-    assert [name for name, _ in ran] == ["tests", "tuning", "bench"]
-    # What the first two left over, the third may use.
-    assert ran[2][1] > 0.9 * (100 - MARGIN)
+    assert [name for name, _ in ran] == ["tests", "bench"]
+    # The bench may use what the tests left over.
+    assert ran[1][1] > 0.9 * (100 - MARGIN)
     assert "nothing was measured" in capsys.readouterr().out
 
 

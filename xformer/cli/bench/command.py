@@ -1,15 +1,14 @@
-"""`xformer bench OP | all | compile | goals | compare | report | tune | training`."""
+"""`xformer bench OP | all | compile | goals | compare | report | training`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from xformer.benchmarks.training.command import TrainingBench
-from xformer.cli.bench.measure import RESULTS, Measure, OperationName
+from xformer.cli.bench.measure import Measure, OperationName
 from xformer.cli.bench.records import Compare, Goals, Report
 
 
@@ -42,29 +41,6 @@ class Compile:
             return report(targets, self.kernel, as_json=self.json, jobs=self.jobs)
         except (ValueError, RuntimeError) as error:
             raise InputError(str(error)) from error
-
-
-@dataclass(frozen=True)
-class Tune:
-    """Try tile sizes of the attention kernels and rows of the norms on this GPU; write the best of each
-    configuration to a file. Nothing reads that file when kernels run: what is found is for people to put into
-    kernels/.
-
-    xformer bench tune --budget 120
-    """
-
-    out: Path = RESULTS
-    """Folder to write `<device>-tiles.jsonl` to."""
-    budget: float = 120.0
-    """Seconds; configurations that models use most come first."""
-    only: str = ""
-    """Only configurations whose name contains this."""
-
-    def run_command(self) -> int:
-        """Tune; the exit status."""
-        from xformer.benchmarks.tune import main
-
-        return main(["--out", str(self.out), "--budget", str(self.budget), "--only", self.only])
 
 
 def _measuring(name: OperationName, what: str) -> object:
@@ -103,7 +79,6 @@ class Bench:
         | Annotated[Goals, tyro.conf.subcommand("goals")]
         | Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Report, tyro.conf.subcommand("report")]
-        | Annotated[Tune, tyro.conf.subcommand("tune")]
         | Annotated[TrainingBench, tyro.conf.subcommand("training")]
     )
 

@@ -14,15 +14,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from xformer.model.config import ModelConfig
 from xformer.errors import InputError
+from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
-from xformer.runs.config import OptimizerConfig
 from xformer.runs import checkpoint as module
 from xformer.runs import checkpoint_files as files
-from xformer.runs.checkpoint import Checkpoint, CheckpointError, TrainingState, best_checkpoint, newest_checkpoint, save_checkpoint
+from xformer.runs.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    TrainingState,
+    best_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+)
 from xformer.runs.checkpoint_folders import checkpoint_folders, half_written
+from xformer.runs.config import OptimizerConfig
 from xformer.training.optimizer import make_optimizer
 
 CONFIG = ModelConfig(vocab_size=20, d_model=8, n_heads=2, n_layers=1, d_ff=8, dropout=0.3)

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xformer.model.config import ModelConfig
-from xformer.runs.config import DataConfig, MaskingConfig, ObjectivesConfig, OptimizerConfig, RunConfig, TrainingConfig, seconds
+from xformer.runs.config import (
+    DataConfig,
+    MaskingConfig,
+    ObjectivesConfig,
+    OptimizerConfig,
+    RunConfig,
+    TrainingConfig,
+    seconds,
+)
 from xformer.tokenizer import TokenizerOptions
 
 NAN = float("nan")

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from xformer.errors import InputError
-from xformer.progress import Progress
-from xformer.runs.config import RunConfig
-from xformer.runs.checkpoint import newest_checkpoint
-from xformer.runs.metrics import read_metrics
 from xformer.pretraining.pretrain import pretrain
+from xformer.progress import Progress
+from xformer.runs.checkpoint import newest_checkpoint
+from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.held_folder import Whereabouts
+from xformer.runs.metrics import read_metrics
 
 pytestmark = pytest.mark.usefixtures("_no_picture")
 

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from xformer.errors import InputError
 from xformer.objectives import Loss
-from xformer.runs.metrics import MetricsLog, read_metrics, without_remnant
-from xformer.runs.loss_plot import plot_losses
-from xformer.pretraining.tally import Tally
 from xformer.pretraining.step_losses import StepSums
 from xformer.pretraining.step_plan import StepPlan
+from xformer.pretraining.tally import Tally
+from xformer.runs.loss_plot import plot_losses
+from xformer.runs.metrics import MetricsLog, read_metrics, without_remnant
 
 LANGUAGES = ("de", "el", "en")
 # Steps of (objective, [(language, loss)], tokens of each language).

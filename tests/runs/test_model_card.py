@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from xformer.data.manifest import Manifest
 from xformer.runs.config import RunConfig
-from xformer.runs.model_card import write_model_card
 from xformer.runs.directory import RunDirectory
+from xformer.runs.model_card import write_model_card
 
 
 def test_names_and_licences_do_not_break_the_table(

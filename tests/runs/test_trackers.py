@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from xformer.runs.config import TrackerName, TrainingConfig
-from xformer.storage.toml import load_toml, save_toml
 from xformer.runs.metrics import MetricsLog, read_metrics
 from xformer.runs.trackers import Trackers
+from xformer.storage.toml import load_toml, save_toml
 
 needs_tensorboard = pytest.mark.skipif(
     importlib.util.find_spec("tensorboard") is None, reason="tensorboard is not installed"

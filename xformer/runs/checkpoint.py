@@ -25,11 +25,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from xformer.storage.checksummed import FileEntry, atomic_folder, read_sealed, verify_files, write_sealed
 from xformer.errors import InputError
 from xformer.runs import checkpoint_files as files
 from xformer.runs.checkpoint_files import Kind
 from xformer.runs.checkpoint_folders import STATE, checkpoint_folders, clear, remove_all_but, step_of
+from xformer.storage.checksummed import FileEntry, atomic_folder, read_sealed, verify_files, write_sealed
 
 if TYPE_CHECKING:
     from xformer.distributed.processes import Processes

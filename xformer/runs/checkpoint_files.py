@@ -30,8 +30,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from xformer.storage.checksummed import FileEntry
 from xformer.errors import InputError
+from xformer.storage.checksummed import FileEntry
 from xformer.storage.files import sha256_of
 
 if TYPE_CHECKING:

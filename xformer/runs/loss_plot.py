@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xformer.storage.files import atomic_write
 from xformer.runs.metrics import without_remnant
+from xformer.storage.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

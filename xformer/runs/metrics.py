@@ -11,10 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-
 from xformer.errors import InputError
-from xformer.storage.files import atomic_write
 from xformer.runs.trackers import Trackers
+from xformer.storage.files import atomic_write
 
 FIELDS = ("step", "elapsed", "tokens", "tokens_per_s", "stage", "loss", "languages")
 """What pictures, panel and model card cannot do without in a line of metrics.jsonl."""

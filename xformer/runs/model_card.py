@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from xformer import __version__
 from xformer.data.manifest import Manifest
-from xformer.storage.files import atomic_write
 from xformer.progress import duration
 from xformer.runs.config import RunConfig
-from xformer.runs.metrics import FIELDS, read_metrics
 from xformer.runs.directory import RunDirectory
+from xformer.runs.metrics import FIELDS, read_metrics
+from xformer.storage.files import atomic_write
 
 
 def write_model_card(run: RunDirectory) -> None:

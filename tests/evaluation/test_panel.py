@@ -18,7 +18,8 @@ import torch
 from rich.console import Console
 
 from xformer.data.shards import TokenShards
-from xformer.evaluation.panel import Panel, Reading, watch
+from xformer.evaluation.panel import Panel, make_panel
+from xformer.evaluation.panel_result import PanelResult
 from xformer.evaluation.shares import Shares
 from xformer.pretraining.pretrain import load_run, pretrain
 from xformer.pretraining.synthetic_data import made_up_config, made_up_corpus
@@ -31,7 +32,7 @@ from xformer.runs.metrics import read_metrics
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, RunConfig, str]]:
-    """The same run with and without a panel that looks after each step; its settings; what was said."""
+    """The same run with and without a panel that evaluates after each step; its settings; what was said."""
     folder = tmp_path_factory.mktemp("panel")
     config = made_up_config(made_up_corpus(folder / "corpus"), steps=4)
     config = replace(config, training=replace(config.training, panel_every=1e-9, bag_share=0.6))
@@ -40,13 +41,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path,
         patch.setattr(os, "fsync", lambda descriptor: None)
         patch.setattr("xformer.pretraining.pretrain.plot_losses", lambda metrics, path: path)
         with Progress(Console(file=said, width=200)) as progress:
-            assert pretrain(folder / "with", config, progress, watching=watch)
+            assert pretrain(folder / "with", config, progress, watching=make_panel)
         with Progress(Console(file=StringIO())) as progress:
             assert pretrain(folder / "without", config, progress)
         yield folder / "with", folder / "without", config, said.getvalue()
 
 
-def test_looking_changes_nothing(runs: tuple[Path, Path, RunConfig, str]) -> None:
+def test_the_panel_changes_nothing(runs: tuple[Path, Path, RunConfig, str]) -> None:
     watched, alone = (newest_checkpoint(run / "checkpoints") for run in runs[:2])
     assert watched is not None
     assert alone is not None
@@ -55,7 +56,7 @@ def test_looking_changes_nothing(runs: tuple[Path, Path, RunConfig, str]) -> Non
     assert watched.state.data_digest == alone.state.data_digest
 
 
-def test_each_look_is_said_and_written(runs: tuple[Path, Path, RunConfig, str]) -> None:
+def test_each_evaluation_is_shown_and_written(runs: tuple[Path, Path, RunConfig, str]) -> None:
     lines = read_metrics(runs[0] / "panel.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     for line in lines:
@@ -67,7 +68,7 @@ def test_each_look_is_said_and_written(runs: tuple[Path, Path, RunConfig, str]) 
         assert math.isfinite(line["hubness"])
     # Three of four steps are the bag's, the last runs both blocks.
     assert [len(line["alignment_by_layer"]) for line in lines] == [1, 1, 1, 3]
-    # The log has a line at each second step, written before the look.
+    # The log has a line at each second step, written before the evaluation.
     (first, *_, last), log = lines, read_metrics(runs[0] / "metrics.jsonl")
     assert first["asked"] == first["seen"] == {}
     shares = Shares()
@@ -97,12 +98,12 @@ def test_a_run_that_goes_on_forgets_steps_that_never_were(runs: tuple[Path, Path
 def test_no_panel_where_none_is_asked_for(runs: tuple[Path, Path, RunConfig, str]) -> None:
     config = replace(runs[2], training=replace(runs[2].training, panel_every=0.0))
     with Progress(Console(file=StringIO())) as progress:
-        assert watch(RunDirectory(runs[0]), config, progress) is None
+        assert make_panel(RunDirectory(runs[0]), config, progress) is None
         config = replace(runs[2], data=replace(runs[2].data, pivot="xx"))
-        assert watch(RunDirectory(runs[0]), config, progress) is None
+        assert make_panel(RunDirectory(runs[0]), config, progress) is None
 
 
-def test_earlier_looks_that_cannot_be_read_stop_nothing(
+def test_earlier_lines_that_cannot_be_read_stop_nothing(
     runs: tuple[Path, Path, RunConfig, str], tmp_path: Path
 ) -> None:
     shutil.copytree(runs[0], tmp_path / "run")
@@ -113,7 +114,7 @@ def test_earlier_looks_that_cannot_be_read_stop_nothing(
     with Progress(Console(file=output, width=500)) as progress:
         Panel(run, config, progress)(model, state)
     assert "panel.jsonl:1: expected a JSON object" in output.getvalue()
-    assert "earlier looks are left as they are" in output.getvalue()
+    assert "its earlier lines are left as they are" in output.getvalue()
     first, second = log.read_text(encoding="utf-8").splitlines()
     assert (first, json.loads(second)["step"]) == ("no JSON", 4)
 
@@ -122,22 +123,22 @@ def test_in_a_terminal_it_stays_below_the_bars(runs: tuple[Path, Path, RunConfig
     output = StringIO()
     run, config, model, state = load_run(runs[0])
     with Progress(Console(file=output, force_terminal=True, width=120)) as progress:
-        reading = Panel(run, config, progress).look(model, state)
-        progress.show(reading.table(), "a line that only a log has")
+        result = Panel(run, config, progress).evaluate(model, state)
+        progress.show(result, "a line that only a log has")
     assert "step 4, dev" in output.getvalue()
     assert "a line that only a log has" not in output.getvalue()
 
 
-def reading(languages: int) -> Reading:
+def result_of(languages: int) -> PanelResult:
     tags = [f"x-{number}" for number in range(languages)]
     values = {tag: number / 100 for number, tag in enumerate(tags)}
-    return Reading(5, 2.0, 0.5, 0.1, 0.7, (0.1, 0.2), 0.5, 3.0, values, values, values, values, 1.0)
+    return PanelResult(5, 2.0, 0.5, 0.1, 0.7, (0.1, 0.2), 0.5, 3.0, values, values, values, values, 1.0)
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 40), (120, 24), (120, 40), (40, 12), (10, 5)])
 def test_the_table_fits_its_terminal(width: int, height: int) -> None:
     output = StringIO()
-    Console(file=output, width=width, height=height).print(reading(53).table())
+    Console(file=output, width=width, height=height).print(result_of(53))
     lines = output.getvalue().splitlines()
     assert all(len(line) <= width for line in lines)
     assert len(lines) <= max(height - 4, 9)

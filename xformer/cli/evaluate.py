@@ -47,7 +47,9 @@ class Evaluate:
     def _show(self, report: EvaluationReport) -> None:
         from rich.console import Console
 
+        from xformer.evaluation.table import terminal_table
+
         if self.json:
             print(report.to_json())
         else:
-            Console().print(report.table())
+            Console().print(terminal_table(report))

@@ -112,25 +112,25 @@ class Pretrain:
         return self.run_config()
 
     def _train(self, config: RunConfig) -> int:
-        from xformer.evaluation.panel import watch
+        from xformer.evaluation.panel import make_panel
         from xformer.pretraining.pretrain import pretrain
         from xformer.progress import Progress
 
         with Progress() as progress:
-            complete = pretrain(self.run, config, progress, watching=watch)
+            complete = pretrain(self.run, config, progress, watching=make_panel)
         return 0 if complete else 130
 
     def _forecast(self, config: RunConfig) -> int:
         """Print what training would take; the exit status."""
         from rich.console import Console
 
-        from xformer.evaluation.panel import looking
+        from xformer.evaluation.panel import make_panel
         from xformer.pretraining.forecast.dry_run import forecast
         from xformer.progress import Progress
         from xformer.runs.directory import RunDirectory
 
         with Progress() as progress:
-            found = forecast(RunDirectory(self.run), config, progress, looking=looking)
+            found = forecast(RunDirectory(self.run), config, progress, make_panel=make_panel)
         if self.json:
             print(found.to_json())
         else:
@@ -176,13 +176,12 @@ def _table(found: Forecast) -> RenderableType:
     table.add_row("operations", f"{found.flops:.3g}, {found.flops_per_second / 1e9:,.1f} billion/s")
     table.add_row("time of training", duration(found.seconds))
     beside = f"{found.checkpoints} checkpoints" if found.checkpoints > 1 else "the checkpoint"
-    if found.look_seconds is not None:
-        beside += f" and {found.looks} looks of the panel" if found.looks > 1 else " and a look of the panel"
+    panel = f"{found.panel_evaluations} panel evaluation{'s' if found.panel_evaluations > 1 else ''}"
+    if found.panel_seconds is not None:
+        beside += f" and {panel}"
     table.add_row(f"with {beside}", duration(found.wall_seconds))
-    if found.looks and found.look_seconds is None:
-        table.add_row(
-            "looks of the panel, not in it", f"{found.looks}, to be measured on the run's own texts"
-        )
+    if found.panel_evaluations and found.panel_seconds is None:
+        table.add_row(f"not counted: {panel}", "can be measured once the run has shards")
     return table
 
 

@@ -6,16 +6,12 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cattrs
 
 from xformer.errors import InputError
 from xformer.evaluation.bag import BagRecord
 from xformer.storage.files import atomic_write
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 FORMAT = 2
 
@@ -198,15 +194,3 @@ class EvaluationReport:
             return cls.from_json(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: {error}") from error
-
-    def table(self) -> RenderableType:
-        """For a terminal, with `rich`."""
-        from xformer.evaluation.table import terminal_table
-
-        return terminal_table(self)
-
-    def markdown(self) -> str:
-        """For a model card."""
-        from xformer.evaluation.table import markdown_table
-
-        return markdown_table(self)

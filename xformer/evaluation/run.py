@@ -13,6 +13,7 @@ from xformer.evaluation.bag import TrainedBag, train_bag
 from xformer.evaluation.evaluate import evaluate_model
 from xformer.evaluation.picture import plot_retrieval
 from xformer.evaluation.report import EvaluationReport
+from xformer.evaluation.table import markdown_table
 from xformer.pretraining.prepare import open_shards
 from xformer.pretraining.pretrain import load_run
 from xformer.progress import Progress, duration
@@ -103,7 +104,7 @@ def _write(run: RunDirectory, report: EvaluationReport, progress: Progress) -> N
     """All that an evaluation leaves in a run but the baseline."""
     report.save(run.evaluation)
     with atomic_write(run.evaluation_table) as file:
-        file.write(report.markdown())
+        file.write(markdown_table(report))
     if plot_retrieval(report, run.retrieval_plot) is None:
         progress.say("no picture of retrieval: matplotlib is not installed (extra `plot`)")
     write_model_card(run)

@@ -104,34 +104,34 @@ def test_there_are_no_more_checkpoints_than_steps(
     assert found.wall_seconds == pytest.approx(found.seconds + 8 * found.checkpoint_seconds)
 
 
-def test_looks_of_the_panel_are_counted(
+def test_evaluations_of_the_panel_are_counted(
     begin: Callable[[RunConfig], RunDirectory], config: RunConfig, listening: type[Progress], tmp_path: Path
 ) -> None:
-    looked: list[bool] = []
+    evaluated: list[bool] = []
 
-    def look(model: MultilingualModel, state: TrainingState) -> None:
-        looked.append(state.joined)
-        time.sleep(0.05)
+    class Slow:
+        def evaluate(self, model: MultilingualModel, state: TrainingState) -> None:
+            evaluated.append(state.joined)
+            time.sleep(0.05)
 
     training = replace(config.training, steps=None, budget="100s", checkpoint_every=1e4, panel_every=10.0)
     config = replace(config, training=training)
-    found = forecast(begin(config), config, listening(), seconds=0.1, looking=lambda *_: look)
-    assert looked == [True]
-    assert found.look_seconds is not None
-    assert found.look_seconds >= 0.05
+    found = forecast(begin(config), config, listening(), seconds=0.1, make_panel=lambda *_: Slow())
+    assert evaluated == [True]
+    assert found.panel_seconds is not None
+    assert found.panel_seconds >= 0.05
     before = found.seconds + found.checkpoint_seconds
-    assert found.looks == 1 + before // 10
-    assert found.wall_seconds == pytest.approx(before + found.looks * found.look_seconds)
-    # Without texts of its own there is nothing to look at: how often is known, and nothing is added.
-    found = forecast(
-        RunDirectory(tmp_path / "none"), config, listening(), seconds=0.1, looking=lambda *_: look
-    )
-    assert (len(looked), found.look_seconds) == (1, None)
-    assert found.looks > 1
+    assert found.panel_evaluations == 1 + before // 10
+    assert found.wall_seconds == pytest.approx(before + found.panel_evaluations * found.panel_seconds)
+    # Without a dev split the panel cannot be timed: the number of evaluations is known, their time is not.
+    none = RunDirectory(tmp_path / "none")
+    found = forecast(none, config, listening(), seconds=0.1, make_panel=lambda *_: Slow())
+    assert (len(evaluated), found.panel_seconds) == (1, None)
+    assert found.panel_evaluations > 1
     assert found.wall_seconds == pytest.approx(found.seconds + found.checkpoint_seconds)
     off = replace(config, training=replace(training, panel_every=0.0))
-    found = forecast(RunDirectory(tmp_path / "none"), off, listening(), seconds=0.1, looking=lambda *_: look)
-    assert (len(looked), found.looks) == (1, 0)
+    found = forecast(none, off, listening(), seconds=0.1, make_panel=lambda *_: Slow())
+    assert (len(evaluated), found.panel_evaluations) == (1, 0)
 
 
 def test_without_alignment_there_is_no_bag_stage(

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -101,15 +101,15 @@ class Forecast:
         checkpoint_bytes: of one checkpoint.
         checkpoint_seconds: to measure the loss on held-out texts and write it.
         checkpoints: how many are written.
-        look_seconds: of the panel, at the run's full depth; None where there is nothing to look at yet.
-        looks: how many it takes.
+        panel_seconds: of one evaluation of the panel, with all blocks; None where there is no dev split yet.
+        panel_evaluations: how many there are.
         stages: in their order.
         steps: of all stages.
         tokens: of all stages.
         flops: of all stages.
         flops_per_second: while training.
         seconds: of training, which is what a budget counts.
-        wall_seconds: with checkpoints and, where they were measured, looks.
+        wall_seconds: with checkpoints and, where it was measured, the panel.
     """
 
     device: str
@@ -124,8 +124,8 @@ class Forecast:
     checkpoint_bytes: int
     checkpoint_seconds: float
     checkpoints: int
-    look_seconds: float | None
-    looks: int
+    panel_seconds: float | None
+    panel_evaluations: int
     stages: tuple[StageForecast, ...]
     steps: int
     tokens: int
@@ -139,10 +139,15 @@ class Forecast:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-Look = Callable[[MultilingualModel, TrainingState], object]
+class Panel(Protocol):
+    """The part of `xformer.evaluation.panel.Panel` that a forecast needs."""
 
-Looking = Callable[[RunDirectory, RunConfig, Progress], Look | None]
-"""Makes what a run that is prepared is looked at with, or nothing. It only reads."""
+    def evaluate(self, model: MultilingualModel, state: TrainingState) -> object:
+        """Measure the model; write nothing."""
+
+
+MakePanel = Callable[[RunDirectory, RunConfig, Progress], Panel | None]
+"""Makes the panel of a run that is prepared, or None where there is none; it only reads."""
 
 
 def forecast(
@@ -152,7 +157,7 @@ def forecast(
     *,
     device: torch.device | None = None,
     seconds: float = 12.0,
-    looking: Looking | None = None,
+    make_panel: MakePanel | None = None,
 ) -> Forecast:
     """Measure a few steps of each stage, and work out the rest.
 
@@ -162,7 +167,7 @@ def forecast(
         progress: where to say what is measured.
         device: left out, a GPU if there is one.
         seconds: to spend on each stage, about; ten steps are run, however long they take.
-        looking: makes what the panel does; left out, nobody looks.
+        make_panel: makes the run's panel; left out, the forecast is of a run without one.
 
     Raises:
         InputError: the run's shards are damaged, or a loss is not finite. Without shards: its corpus or
@@ -202,12 +207,12 @@ def forecast(
     training_seconds = sum(stage.seconds for stage in stages)
     checkpoints = count_checkpoints(stages, config.training.checkpoint_every)
     flops = sum(stage.flops for stage in stages)
-    every = config.training.panel_every if looking else 0.0
-    look = looking(run, config, progress) if looking and every and data.dev else None
-    look_seconds = _seconds_of(look, model) if look else None
+    every = config.training.panel_every if make_panel else 0.0
+    panel = make_panel(run, config, progress) if make_panel and every and data.dev else None
+    panel_seconds = _seconds_of(panel, model) if panel else None
     wall_seconds = training_seconds + checkpoints * measured[-1].checkpoint_seconds
-    # The first after the first step; what a look takes does not count towards the next.
-    looks = 1 + int(wall_seconds // every) if every and (look or not data.dev) else 0
+    # One after the first step, then one each `every` seconds, which begin when the one before has ended.
+    evaluations = 1 + int(wall_seconds // every) if every and (panel or not data.dev) else 0
     return Forecast(
         device=device_name(device),
         threads=torch.get_num_threads(),
@@ -221,15 +226,15 @@ def forecast(
         checkpoint_bytes=measured[-1].checkpoint_bytes,
         checkpoint_seconds=measured[-1].checkpoint_seconds,
         checkpoints=checkpoints,
-        look_seconds=look_seconds,
-        looks=looks,
+        panel_seconds=panel_seconds,
+        panel_evaluations=evaluations,
         stages=tuple(stages),
         steps=sum(stage.steps for stage in stages),
         tokens=sum(stage.tokens for stage in stages),
         flops=flops,
         flops_per_second=flops / training_seconds,
         seconds=training_seconds,
-        wall_seconds=wall_seconds + looks * (look_seconds or 0.0),
+        wall_seconds=wall_seconds + evaluations * (panel_seconds or 0.0),
     )
 
 
@@ -257,9 +262,9 @@ def _steps_in(seconds: float, a_step: float) -> int:
     return max(1, math.ceil(round(seconds / a_step, 9)))
 
 
-def _seconds_of(look: Look, model: MultilingualModel) -> float:
+def _seconds_of(panel: Panel, model: MultilingualModel) -> float:
     began = time.monotonic()
-    look(model, TrainingState(joined=True))
+    panel.evaluate(model, TrainingState(joined=True))
     return time.monotonic() - began
 
 

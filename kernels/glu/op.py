@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from ..backend import Backend
 from ..operation import Operation, choose, plain_is_best
+from .autograd import differentiate, save_input
 
 Activation = Literal["gelu", "gelu_tanh", "silu", "relu"]
 
@@ -170,17 +171,6 @@ def _blank(x: Tensor) -> Tensor:
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     x, ctx.activation = inputs
     ctx.save_for_backward(x, output[1])
-
-
-def save_input(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    """Keep x, and the activation's name if there is one."""
-    ctx.save_for_backward(inputs[0])
-    ctx.options = inputs[1:]
-
-
-def differentiate(backward: Any, ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradient of x, and none of an option."""
-    return backward(grad, *ctx.saved_tensors, *ctx.options), *[None] * len(ctx.options)
 
 
 _torch = Operation(

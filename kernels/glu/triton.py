@@ -22,7 +22,7 @@ from torch import Tensor
 from ..compile.launch import Launch
 from ..device import Target, target_of
 from ..operation import FUSED, Operation, cover, launch_of, on
-from .op import differentiate, save_input
+from .autograd import differentiate, save_input
 
 WARPS = 4
 

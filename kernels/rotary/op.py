@@ -12,13 +12,12 @@ of it is orthogonal, so the gradient is turned back: the same map with -sin.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from ..backend import Backend
 from ..operation import Operation, choose
+from .autograd import differentiate, save
 
 
 def rotary(
@@ -143,26 +142,6 @@ def _fake(
     q: Tensor, k: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, interleaved: bool
 ) -> tuple[Tensor, Tensor]:
     return q.new_empty(q.shape), k.new_empty(k.shape)
-
-
-def save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    """Keep what turning back needs: neither q nor k."""
-    q, k, *tables, ctx.interleaved = inputs
-    ctx.save_for_backward(*tables)
-    ctx.like = (q.shape, k.shape)
-
-
-def differentiate(
-    backward: Any, ctx: Any, grad_q: Tensor | None, grad_k: Tensor | None
-) -> tuple[Tensor | None, ...]:
-    """Gradients of q and k, turned back; of a missing one as of zeros."""
-    if grad_q is None or grad_k is None:
-        given = grad_k if grad_q is None else grad_q
-        if given is None:
-            return (None,) * 6
-        grad_q = given.new_zeros(ctx.like[0]) if grad_q is None else grad_q
-        grad_k = given.new_zeros(ctx.like[1]) if grad_k is None else grad_k
-    return *backward(grad_q, grad_k, *ctx.saved_tensors, ctx.interleaved), None, None, None, None
 
 
 _torch = Operation(

@@ -23,7 +23,7 @@ from torch import Tensor
 from ..compile.launch import Launch
 from ..device import Target, target_of
 from ..operation import FUSED, Operation, launch_of, on, power_of_two
-from .op import differentiate, save
+from .autograd import differentiate, save
 
 WARPS = 4
 

@@ -1,0 +1,27 @@
+"""What both backends keep for the backward pass, and the gradients they return."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+
+def save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    """Keep what turning back needs: neither q nor k."""
+    q, k, *tables, ctx.interleaved = inputs
+    ctx.save_for_backward(*tables)
+    ctx.like = (q.shape, k.shape)
+
+
+def differentiate(
+    backward: Any, ctx: Any, grad_q: Tensor | None, grad_k: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    """Gradients of q and k, turned back; of a missing one as of zeros."""
+    if grad_q is None or grad_k is None:
+        given = grad_k if grad_q is None else grad_q
+        if given is None:
+            return (None,) * 6
+        grad_q = given.new_zeros(ctx.like[0]) if grad_q is None else grad_q
+        grad_k = given.new_zeros(ctx.like[1]) if grad_k is None else grad_k
+    return *backward(grad_q, grad_k, *ctx.saved_tensors, ctx.interleaved), None, None, None, None

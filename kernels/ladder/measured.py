@@ -18,8 +18,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..accuracy import Error
 from ..attention import attention
+from ..testing import Error
 from . import backward
 from .counted import Ledger
 from .rungs import Rung, torch_rungs, triton_rungs
@@ -142,7 +142,7 @@ def measure_backward(workload: Workload, device: torch.device, dtype: torch.dtyp
             Error(_distance(ours, e), _distance(plain, e), float(e.abs().max()))
             for ours, plain, e in zip(work(), eager, exact, strict=True)
         ]
-        worst = max(found, key=lambda error: error.kernel / error.allowed)
+        worst = max(found, key=lambda error: error.found / error.allowed)
         yield _step(function.__name__, "backward", workload, device, dtype, worst, work)
 
 
@@ -174,7 +174,7 @@ def _step(
         workload=workload.name,
         dtype=str(dtype).removeprefix("torch."),
         status="ok" if error.passes else "wrong",
-        error_multiple=error.kernel / error.eager if error.eager else float("inf"),
+        error_multiple=error.found / error.eager if error.eager else float("inf"),
         seconds=seconds,
         operations_per_second=None if seconds is None else operations / seconds["p50"],
         peak_bytes=_peak(work, device),

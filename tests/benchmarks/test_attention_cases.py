@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xformer.benchmarks.accuracy import largest_errors
 from xformer.benchmarks.operations import attention_truth
 from xformer.benchmarks.operations.attention import Attention
 from xformer.benchmarks.operations.attention_cases import AttentionCase, dense, ragged
@@ -17,6 +16,7 @@ from xformer.benchmarks.operations.attention_peers import pad, unpad
 from xformer.benchmarks.operations.attention_truth import by_autograd, by_hand
 from xformer.benchmarks.operations.lengths import messages
 from xformer.kernels import attention
+from xformer.kernels.testing import distances
 
 CPU = torch.device("cpu")
 LENGTHS = (7, 4, 4, 1)
@@ -81,7 +81,7 @@ def test_truth_is_what_autograd_and_the_definition_say(case: AttentionCase) -> N
     """Three derivations of the same numbers: by hand, by autograd, and the kernels' own definition."""
     inputs = Attention().draw(case, torch.float64, CPU, seed=0)
     true = by_hand(case, inputs)
-    assert max(largest_errors(by_autograd(case, inputs), true).values()) < 1e-13
+    assert max(distances(by_autograd(case, inputs), true).values()) < 1e-13
     leaves = {name: x.clone().requires_grad_() for name, x in inputs.leaves.items()}
     out = attention(
         leaves["q"],
@@ -96,7 +96,7 @@ def test_truth_is_what_autograd_and_the_definition_say(case: AttentionCase) -> N
     grads = torch.autograd.grad(out, list(leaves.values()), inputs.grads["out"])
     found = {"out": out.detach(), **{f"d{name}": x for name, x in zip(leaves, grads, strict=True)}}
     assert set(found) == set(true)
-    assert max(largest_errors(found, true).values()) < 1e-13
+    assert max(distances(found, true).values()) < 1e-13
 
 
 @pytest.mark.parametrize("case", [SMALL, KINDS[4]], ids=lambda case: case.name)

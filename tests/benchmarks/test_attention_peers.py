@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend
 
-from xformer.benchmarks.accuracy import largest_errors
 from xformer.benchmarks.operation import Contender, Prepared, solve, solve_forward
 from xformer.benchmarks.operations import attention_peers as module
 from xformer.benchmarks.operations.attention import Attention
 from xformer.benchmarks.operations.attention_cases import AttentionCase
 from xformer.benchmarks.operations.attention_truth import by_hand
 from xformer.kernels import attention
+from xformer.kernels.testing import distances
 
 CPU = torch.device("cpu")
 LENGTHS = (7, 4, 4, 1)
@@ -50,7 +50,7 @@ def check(prepared: Prepared, case: AttentionCase) -> None:
     true = by_hand(case, Attention().draw(case, torch.float64, CPU, 0))
     found = solve(prepared)
     assert set(found) == set(true)
-    assert max(largest_errors(found, true).values()) < 1e-12
+    assert max(distances(found, true).values()) < 1e-12
 
 
 @pytest.mark.parametrize("case", KINDS, ids=lambda case: case.name)
@@ -135,7 +135,7 @@ def test_a_backend_without_a_gradient_says_so_when_asked_for_it() -> None:
     case = KINDS[3]
     prepared = prepare("sdpa flash", case)
     true = by_hand(case, Attention().draw(case, torch.float64, CPU, 0))
-    assert largest_errors(solve_forward(prepared), true)["out"] < 1e-12
+    assert distances(solve_forward(prepared), true)["out"] < 1e-12
     with pytest.raises(NotImplementedError, match="kernel"):
         solve(prepared)
 
@@ -257,6 +257,6 @@ def test_flex_is_given_the_right_mask_and_score(case: AttentionCase, monkeypatch
         prepared = prepare("flex", case)
         found = solve_forward(prepared)
     true = by_hand(case, Attention().draw(case, torch.float64, CPU, 0))
-    assert largest_errors(found, true)["out"] < 1e-12
+    assert distances(found, true)["out"] < 1e-12
     with pytest.raises(NotImplementedError, match="backward"):
         solve(prepared)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from xformer.benchmarks.accuracy import largest_errors
 from xformer.benchmarks.catalogue import operations
 from xformer.benchmarks.operation import ALL_DIRECTIONS, Case, Inputs, Operation, solve, solve_forward
 from xformer.benchmarks.operations.embedding_norm import EmbeddingNorm
@@ -16,6 +15,7 @@ from xformer.benchmarks.operations.glu import Glu, GluCase
 from xformer.benchmarks.operations.linear_cross_entropy import LinearCrossEntropy, LossCase
 from xformer.benchmarks.operations.norms import LayerNorm, NormCase
 from xformer.benchmarks.operations.rotary import Rotary, RotaryCase
+from xformer.kernels.testing import distances
 
 CPU = torch.device("cpu")
 
@@ -85,7 +85,7 @@ def test_all_who_can_run_here_agree(operation: Operation[Any], case: Case) -> No
             continue
         # Rotary's tables are fp32 by contract, and one of its backends turns in fp32.
         limit = 1e-6 if operation.name == "rotary" else 1e-11
-        assert max(largest_errors(found, true).values()) < limit, contender.name
+        assert max(distances(found, true).values()) < limit, contender.name
         if trained:
             assert set(found) == set(true), contender.name
         ran.append(contender.name)
@@ -99,7 +99,7 @@ def test_plain_pytorch_is_near_the_truth(operation: Operation[Any], case: Case) 
     inputs = operation.draw(case, torch.float32, CPU, seed=0)
     true = operation.truth(case, inputs)
     assert all(value.dtype == torch.float64 for value in true.values())
-    assert max(largest_errors(operation.plain(case, inputs), true).values()) < 1e-3
+    assert max(distances(operation.plain(case, inputs), true).values()) < 1e-3
 
 
 @pytest.mark.parametrize(("operation", "case"), each_tiny())
@@ -145,7 +145,7 @@ def test_no_two_gradients_of_one_loss_are_off_by_its_count() -> None:
     inputs = operation.draw(case, torch.float64, CPU, 0)
     true = operation.truth(case, inputs)
     found = operation.plain(case, inputs)
-    assert max(largest_errors(found, true).values()) < 1e-13
+    assert max(distances(found, true).values()) < 1e-13
 
 
 def test_truth_of_the_loss_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xformer.benchmarks.accuracy import largest_errors
 from xformer.benchmarks.operation import Case, Operation, solve
 from xformer.benchmarks.operations.glu import Glu, GluCase
 from xformer.benchmarks.operations.linear_cross_entropy import LinearCrossEntropy, LossCase
 from xformer.benchmarks.operations.norms import LayerNorm, NormCase, RMSNorm
 from xformer.benchmarks.operations.rotary import Rotary, RotaryCase
+from xformer.kernels.testing import distances
 
 CPU = torch.device("cpu")
 
@@ -130,7 +130,7 @@ def test_it_does_the_same_work(operation: Operation[Any], case: Case) -> None:
         found = solve(peer.prepare(case, inputs.copy()))
         assert set(found) == set(true)
         # Rotary's cos and sin are fp32 by contract.
-        assert max(largest_errors(found, true).values()) < 1e-11, peer.name
+        assert max(distances(found, true).values()) < 1e-11, peer.name
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Embedding with norm against fp64, under the rule of `xformer.kernels.agreement`."""
+"""Embedding with norm against fp64, under the rule of `xformer.kernels.testing`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from xformer.kernels import embedding_norm, layer_norm
-from xformer.kernels.agreement import compare, solve
 from xformer.kernels.backend import Backend
+from xformer.kernels.testing import compare, solve
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Gated units and the squared ReLU against fp64, under the rule of `xformer.kernels.agreement`."""
+"""Gated units and the squared ReLU against fp64, under the rule of `xformer.kernels.testing`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from xformer.kernels import glu, operation, squared_relu
-from xformer.kernels.agreement import compare, solve
 from xformer.kernels.backend import Backend
 from xformer.kernels.glu.op import Activation
+from xformer.kernels.testing import compare, solve
 
 FUSED = pytest.mark.parametrize("backend", ["triton", "torch"])
 KINDS: tuple[Activation | None, ...] = (*get_args(Activation), None)

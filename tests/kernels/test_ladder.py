@@ -18,13 +18,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.kernels.attention_accuracy import Problem, draw, solve
 from xformer.kernels import attention
-from xformer.kernels.accuracy import Error, Problem, draw, solve
 from xformer.kernels.device import INTERPRETER
 from xformer.kernels.ladder import backward, naive
 from xformer.kernels.ladder.counted import Ledger, hot_loop, kernel_traffic, torch_traffic
 from xformer.kernels.ladder.measured import Workload, measure_backward, measure_forward, ragged_lengths
 from xformer.kernels.ladder.rungs import Attend, torch_rungs, triton_rungs
+from xformer.kernels.testing import Error
 
 TRITON = ("online_softmax", "exp2", "tiles", "descriptors", "persistent")
 RUNGS = ("naive", "recurrence", *TRITON)

@@ -1,4 +1,4 @@
-"""LayerNorm and RMSNorm against fp64, under the rule of `xformer.kernels.agreement`."""
+"""LayerNorm and RMSNorm against fp64, under the rule of `xformer.kernels.testing`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from xformer.kernels import layer_norm, rms_norm
-from xformer.kernels.agreement import compare, solve
 from xformer.kernels.backend import Backend
+from xformer.kernels.testing import compare, solve
 
 Norm = Callable[..., Any]
 NORMS: dict[str, Norm] = {"layer": layer_norm, "rms": rms_norm}

@@ -1,4 +1,4 @@
-"""`linear_cross_entropy`: the equations, the rule of `xformer.kernels.accuracy`, memory, manners."""
+"""`linear_cross_entropy`: the equations, the rule of `xformer.kernels.testing`, memory, manners."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from xformer.kernels import linear_cross_entropy
-from xformer.kernels.agreement import compare, solve
 from xformer.kernels.backend import Backend
 from xformer.kernels.linear_cross_entropy import few_rows, slices, torch_backend
 from xformer.kernels.linear_cross_entropy.rule import Rule
+from xformer.kernels.testing import compare, solve
 
 N_ROWS = 21
 BACKENDS: list[Backend] = ["torch", "triton", "reference"]

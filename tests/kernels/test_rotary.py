@@ -1,4 +1,4 @@
-"""Rotary embedding against fp64, under the rule of `xformer.kernels.agreement`."""
+"""Rotary embedding against fp64, under the rule of `xformer.kernels.testing`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from xformer.kernels import rotary
-from xformer.kernels.agreement import compare, solve
 from xformer.kernels.backend import Backend
+from xformer.kernels.testing import compare, solve
 
 FUSED = pytest.mark.parametrize("backend", ["triton", "torch"])
 PAIRS = pytest.mark.parametrize("interleaved", [False, True], ids=["halves", "neighbours"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from xformer.kernels.agreement import compare, solve
+from xformer.kernels.testing import compare, solve
 
 
 def normal(*shape: int, dtype: torch.dtype) -> torch.Tensor:
@@ -15,7 +15,7 @@ def normal(*shape: int, dtype: torch.dtype) -> torch.Tensor:
 
 
 def assert_passes(function: Any, leaves: Any, arguments: Any, grads: Any) -> None:
-    """Outputs and gradients of the Triton kernels keep the rule of `xformer.kernels.agreement`."""
+    """Outputs and gradients of the Triton kernels keep the rule of `xformer.kernels.testing`."""
     for name, error in compare(function, leaves, arguments, grads, "triton").items():
         assert error.passes, f"{name}: {error}, allowed {error.allowed}"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.kernels.attention_accuracy import Problem, draw, errors, solve
 from xformer.kernels import attention
-from xformer.kernels.accuracy import Problem, draw, errors, solve
 
 pytestmark = pytest.mark.gpu
 

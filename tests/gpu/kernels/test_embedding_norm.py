@@ -9,7 +9,7 @@ import torch
 
 from tests.gpu.kernels.on_triton import assert_passes, assert_repeats, normal
 from xformer.kernels import embedding_norm
-from xformer.kernels.agreement import solve
+from xformer.kernels.testing import solve
 
 pytestmark = pytest.mark.gpu
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from xformer.kernels import attention
-from xformer.kernels.accuracy import Error
 from xformer.kernels.ladder.measured import Workload, draw, ragged_lengths
 from xformer.kernels.ladder.rungs import torch_rungs, triton_rungs
+from xformer.kernels.testing import Error
 
 pytestmark = pytest.mark.gpu
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from xformer.kernels import linear_cross_entropy
-from xformer.kernels.agreement import compare, solve
+from xformer.kernels.testing import compare, solve
 
 pytestmark = pytest.mark.gpu
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from xformer.kernels import attention, attention_rows, attention_statistics
-from xformer.kernels.accuracy import Problem, draw
-from xformer.kernels.attention.probe_accuracy import (
+from tests.kernels.attention_accuracy import Problem, draw
+from tests.kernels.weights_accuracy import (
     exact_lse,
     probe_errors,
     score_arguments,
     solve_probe,
 )
+from xformer.kernels import attention, attention_rows, attention_statistics
 
 pytestmark = pytest.mark.gpu
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 
+from tests.kernels.attention_accuracy import Problem, draw, errors, solve
 from xformer.kernels import attention
-from xformer.kernels.accuracy import Problem, draw, errors, solve
 from xformer.kernels.attention.options import Rules
 from xformer.kernels.attention.torch import pieces
 from xformer.kernels.attention.torch.equal_lengths import layout as cut_into_runs

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.kernels.attention_accuracy import Problem, draw, solve
 from xformer.kernels import attention
-from xformer.kernels.accuracy import Problem, draw, solve
 from xformer.kernels.backend import Backend
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.kernels.attention_accuracy import Inputs, Problem, draw, solve
 from xformer.kernels import attention, relative_buckets
-from xformer.kernels.accuracy import Inputs, Problem, draw, solve
 from xformer.kernels.attention.relative import farthest_bucketed
 
 FP64 = torch.float64

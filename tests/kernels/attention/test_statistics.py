@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from xformer.kernels import attention, attention_rows, attention_statistics
-from xformer.kernels.accuracy import Inputs, Problem, draw
-from xformer.kernels.attention.probe_accuracy import (
+from tests.kernels.attention_accuracy import Inputs, Problem, draw
+from tests.kernels.weights_accuracy import (
     chosen_rows,
     exact_lse,
     probe_errors,
     score_arguments,
     solve_probe,
 )
+from xformer.kernels import attention, attention_rows, attention_statistics
 from xformer.kernels.attention.weights import statistics as weights_statistics
 from xformer.kernels.attention.weights import statistics_torch
 from xformer.kernels.attention.weights import torch_blocks as probe_blocks

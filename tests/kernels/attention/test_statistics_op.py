@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 
+from tests.kernels.attention_accuracy import Problem, draw
+from tests.kernels.weights_accuracy import exact_lse, score_arguments
 from xformer.kernels import attention_rows, attention_statistics
-from xformer.kernels.accuracy import Problem, draw
-from xformer.kernels.attention.probe_accuracy import exact_lse, score_arguments
 from xformer.kernels.backend import Backend
 
 

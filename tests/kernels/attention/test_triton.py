@@ -1,4 +1,4 @@
-"""The Triton kernels against fp64, under the rule of `xformer.kernels.accuracy`."""
+"""The Triton kernels against fp64, under the rule of `xformer.kernels.testing`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xformer.kernels.accuracy import Problem, draw, errors, solve
+from tests.kernels.attention_accuracy import Problem, draw, errors, solve
 
 SMALL = (16, 16)
 

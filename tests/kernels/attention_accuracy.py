@@ -1,14 +1,11 @@
-"""The yardstick of every attention kernel: fp64, and PyTorch's own error in the same dtype.
+"""Attention problems drawn at random, and their errors under the rule of `xformer.kernels.testing`.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size.
 
-A kernel passes when its largest error against fp64 is at most twice that of plain PyTorch (the `reference`
-backend) in the same dtype on the same inputs, for every output and every gradient (the rule of
-FlashAttention's tests). A few units of fp32 rounding are forgiven: where PyTorch happens to be exact, twice
-its error is nothing at all. Gradients of parameters (a bias table, a sink) are few numbers, whose largest
-error is a matter of luck: there, one rounding to the dtype of q is forgiven too. And gradients of q and k are
-made of differences dP - delta, which in a row that sees one key are all rounding: there, one rounding of what
-is subtracted is forgiven as well.
+Gradients of parameters (a bias table, a sink) are few numbers, whose largest error is a matter of luck:
+there, one rounding to the dtype of q is allowed too. And gradients of q and k are made of differences
+dP - delta, which in a row that sees one key are all rounding: there, one rounding of what is subtracted is
+allowed as well.
 """
 
 from __future__ import annotations
@@ -20,12 +17,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from .attention.op import attention
-from .backend import Backend
+from xformer.kernels import attention
+from xformer.kernels.backend import Backend
+from xformer.kernels.testing import EPS, ROUNDING, Error, largest
+from xformer.kernels.testing import errors as errors_of
 
-RATIO = 2.0
-EPS = torch.finfo(torch.float32).eps
-FORGIVEN = 8 * EPS
 PARAMETERS = ("grad_bias_table", "grad_sink")
 
 
@@ -88,33 +84,6 @@ class Inputs:
             self.grad_lse.to(stat),
             self.arguments,
         )
-
-
-@dataclass(frozen=True)
-class Error:
-    """Largest absolute error of one output or gradient.
-
-    Attributes:
-        kernel: of the backend in question.
-        eager: of plain PyTorch in the same dtype.
-        largest: largest absolute exact value.
-        forgiven: share of `largest` that is forgiven.
-    """
-
-    kernel: float
-    eager: float
-    largest: float
-    forgiven: float = FORGIVEN
-
-    @property
-    def allowed(self) -> float:
-        """What the rule allows."""
-        return RATIO * self.eager + self.forgiven * self.largest
-
-    @property
-    def passes(self) -> bool:
-        """Whether the kernel keeps the rule; NaN does not."""
-        return self.kernel <= self.allowed
 
 
 def draw(problem: Problem, device: torch.device | str = "cpu", seed: int = 0) -> Inputs:
@@ -191,31 +160,23 @@ def solve(inputs: Inputs, backend: Backend, block: tuple[int, int] | None = None
 
 
 def errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error]:
-    """Hold a solution against fp64, and plain PyTorch in the same dtype against it too."""
+    """Errors of a solution against fp64, beside those of plain PyTorch in the same dtype."""
     exact = solve(inputs.to(torch.float64), "reference")
-    eager = solve(inputs, "reference")
-    return {
-        name: Error(
-            _distance(solution[name], exact[name]),
-            _distance(eager[name], exact[name]),
-            _largest(exact[name]),
-            _forgiven(name, inputs, _largest(exact[name])),
-        )
-        for name in exact
-    }
+    rounding = {name: _rounding(name, inputs, largest(exact[name])) for name in exact}
+    return errors_of(solution, solve(inputs, "reference"), exact, rounding)
 
 
-def _forgiven(name: str, inputs: Inputs, largest: float) -> float:
-    """The share of its largest value by which something may be off, however exact PyTorch is."""
+def _rounding(name: str, inputs: Inputs, top: float) -> float:
+    """The share of its largest value by which a result may be off, however exact PyTorch is."""
     q, k, v = (inputs.leaves[x].double() for x in "qkv")
     if name in PARAMETERS:
-        return FORGIVEN + torch.finfo(inputs.leaves["q"].dtype).eps / 2
-    if name not in ("grad_q", "grad_k") or largest == 0.0:
-        return FORGIVEN
+        return ROUNDING + torch.finfo(inputs.leaves["q"].dtype).eps / 2
+    if name not in ("grad_q", "grad_k") or top == 0.0:
+        return ROUNDING
     scale = abs(inputs.arguments.get("scale", q.shape[2] ** -0.5))
     kept_scale = 1.0 / (1.0 - inputs.arguments.get("dropout", 0.0))
     subtracted = kept_scale * _longest(inputs.grad_out.double()) * _longest(v)  # |dP| is at most that
-    return FORGIVEN + EPS * scale * subtracted * _largest(k if name == "grad_q" else q) / largest
+    return ROUNDING + EPS * scale * subtracted * largest(k if name == "grad_q" else q) / top
 
 
 def _longest(rows: Tensor) -> float:
@@ -225,7 +186,9 @@ def _longest(rows: Tensor) -> float:
 def _with_blocks(
     leaves: dict[str, Tensor], arguments: dict[str, Any], block: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    from .attention.triton.backend import attention_triton  # triton exists only on some machines
+    from xformer.kernels.attention.triton.backend import (
+        attention_triton,  # triton exists only on some machines
+    )
 
     window = arguments.get("window")
     out, lse = attention_triton(
@@ -248,15 +211,3 @@ def _with_blocks(
 
 def _starts(lengths: tuple[int, ...], device: torch.device | str) -> Tensor:
     return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
-
-
-def _distance(found: Tensor, exact: Tensor) -> float:
-    """Largest absolute difference; infinite values must agree, and NaN stays NaN."""
-    same = found.to(exact.dtype) == exact
-    difference = torch.where(same, 0.0, (found.to(exact.dtype) - exact).abs())
-    return float(difference.max()) if difference.numel() else 0.0
-
-
-def _largest(exact: Tensor) -> float:
-    finite = exact[exact.isfinite()].abs()
-    return float(finite.max()) if finite.numel() else 0.0

@@ -1,4 +1,4 @@
-"""The yardstick of statistics and rows, by the rule of `xformer.kernels.accuracy`.
+"""Errors of attention statistics and rows under the rule of `xformer.kernels.testing`.
 
 Shapes: T query tokens, S key tokens, H query heads, n chosen rows.
 
@@ -13,12 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..accuracy import FORGIVEN, Error, Inputs
-from ..backend import Backend
-from .op import attention
-from .weights.arguments import prepare
-from .weights.rows import attention_rows
-from .weights.statistics import AttentionStatistics, attention_statistics
+from tests.kernels.attention_accuracy import Inputs
+from xformer.kernels import AttentionStatistics, attention, attention_rows, attention_statistics
+from xformer.kernels.attention.weights.arguments import prepare
+from xformer.kernels.backend import Backend
+from xformer.kernels.testing import ROUNDING, Error, distances, largest
 
 _OPTIONS = (
     "cu_seqlens_q", "cu_seqlens_k", "max_length_q", "max_length_k",
@@ -80,16 +79,26 @@ def solve_probe(
 
 
 def probe_errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error]:
-    """Hold a solution against fp64, and plain PyTorch in the same dtype against it too."""
+    """Errors of a solution against fp64, beside those of plain PyTorch in the same dtype."""
     exact = solve_probe(inputs.to(torch.float64), "reference")
-    eager = solve_probe(inputs, "reference")
-    return {name: _error(name, value, eager[name], exact[name]) for name, value in solution.items()}
+    ours, eager = distances(solution, exact), distances(solve_probe(inputs, "reference"), exact)
+    result = {}
+    for name, off in ours.items():
+        # Entropy is a difference of numbers about 1: its rounding does not shrink with it.
+        top = max(largest(exact[name]), 1.0) if name == "entropy" else largest(exact[name])
+        # Products of two kernels, summed in two orders, meet in `received`. A softmax divides by its own sum:
+        # in a row of one key, PyTorch is exact.
+        rounding = 4 * ROUNDING if name == "received" else ROUNDING
+        result[name] = Error(off, eager[name], top, rounding)
+    return result
 
 
 def _with_blocks(
     q: Tensor, k: Tensor, lse: Tensor, marked: Tensor, options: dict[str, Any], block: tuple[int, int]
 ) -> dict[str, Tensor | None]:
-    from .weights.statistics_triton import statistics_triton  # triton exists only on some machines
+    from xformer.kernels.attention.weights.statistics_triton import (
+        statistics_triton,  # triton exists only on some machines
+    )
 
     every: dict[str, Any] = dict.fromkeys(_OPTIONS) | {"causal": False, "bias_max_distance": 128} | options
     probe = prepare(q=q, k=k, lse=lse, **every, backend="triton")
@@ -98,22 +107,3 @@ def _with_blocks(
         *probe.options, marked, True, False, list(block),
     )  # fmt: skip
     return dict(zip(AttentionStatistics._fields, found, strict=True))
-
-
-def _error(name: str, found: Tensor, eager: Tensor, exact: Tensor) -> Error:
-    if exact.numel() == 0:
-        return Error(0.0, 0.0, 0.0)
-    largest = float(exact.abs().max())
-    forgiven = FORGIVEN
-    if name == "entropy":
-        largest = max(largest, 1.0)  # a difference of numbers about 1: its rounding does not shrink with it
-    if name == "received":
-        # Products of two kernels, summed in two orders, meet here. A softmax divides by its own sum: in a row
-        # of one key, PyTorch is exact.
-        forgiven *= 4
-    return Error(
-        float((found.to(exact.dtype) - exact).abs().max()),
-        float((eager.to(exact.dtype) - exact).abs().max()),
-        largest,
-        forgiven,
-    )

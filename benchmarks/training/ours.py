@@ -175,7 +175,7 @@ def _work(batch: StepBatch, cost: Callable[[int | None], Cost]) -> Work:
     """What a step asks for, given what it costs to tell a hidden token from so many pieces."""
     tokens, flops = 0, 0.0
     for part in batch.masked.values():
-        pieces = None if part.candidates is None else len(part.candidates.ids)
+        pieces = None if part.sample is None else len(part.sample.ids)
         flops += cost(pieces).training(part.inputs.lengths, len(part.targets))
         tokens += part.inputs.n_tokens
     if pairs := batch.pairs.get("alignment"):

@@ -19,9 +19,9 @@ from xformer.data.counter_rng import hashed
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 from xformer.objectives import (
-    CandidateSampler,
     Loss,
     MaskedBatch,
+    VocabularySampler,
     masked_lm_batch,
     masked_lm_loss,
     translation_lm_batch,
@@ -184,9 +184,9 @@ def test_where_nothing_is_hidden_the_loss_is_zero_and_so_is_every_gradient(preci
     model = MultilingualModel(SMALL)
     batch = _masked([[10, 11]], np.zeros(1, dtype=np.int64), MaskingConfig(rate=0.01))
     assert len(batch.targets) == 0
-    sampler = CandidateSampler(np.arange(VOCABULARY), 5)
+    sampler = VocabularySampler(np.arange(VOCABULARY), 5)
     none = np.zeros(VOCABULARY, dtype=np.int64)
-    few = batch.among(sampler.draw(none, np.random.default_rng(0)))
+    few = batch.with_sample(sampler.draw(none, np.random.default_rng(0)))
     for share in (batch, replace(batch, n_hidden=0), replace(batch, n_hidden=7), replace(few, n_hidden=7)):
         model.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):

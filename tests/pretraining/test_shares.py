@@ -104,12 +104,12 @@ def test_shares_are_the_step_and_do_not_overlap(
         assert Counter(texts) == Counter(_masked_texts(one))
         assert {part.n_hidden for part in [one, *parts]} == {len(one.targets)}
         for part in parts:
-            assert (part.candidates is None) == (one.candidates is None) == (not candidates)
-            if part.candidates and one.candidates:
-                assert torch.equal(part.candidates.ids, one.candidates.ids)
-                assert torch.equal(part.candidates.log_chance, one.candidates.log_chance)
-                assert part.places is not None
-                assert torch.equal(part.candidates.ids[part.places], part.targets)
+            assert (part.sample is None) == (one.sample is None) == (not candidates)
+            if part.sample and one.sample:
+                assert torch.equal(part.sample.ids, one.sample.ids)
+                assert torch.equal(part.sample.log_inclusion, one.sample.log_inclusion)
+                assert part.sample_targets is not None
+                assert torch.equal(part.sample.ids[part.sample_targets], part.targets)
     for name, all_pairs in whole.pairs.items():
         apart = [share.pairs[name] for share in shares]
         assert Counter(pair for pairs in apart for pair in _pairs(pairs)) == Counter(_pairs(all_pairs))

@@ -1,4 +1,4 @@
-"""What is learned from a batch: each objective is a pure function of a model and a batch."""
+"""Pretraining objectives: functions from a model and a batch to a loss, and the batches they take."""
 
 from xformer.objectives.alignment import (
     AlignmentBatch,
@@ -7,17 +7,17 @@ from xformer.objectives.alignment import (
     cosines_of,
     ranking_losses,
 )
-from xformer.objectives.candidates import Candidates, CandidateSampler
 from xformer.objectives.loss import Loss
 from xformer.objectives.masked_lm import MaskedBatch, masked_lm_batch, masked_lm_loss
+from xformer.objectives.sampled_softmax import VocabularySample, VocabularySampler
 from xformer.objectives.translation_lm import translation_lm_batch
 
 __all__ = [
     "AlignmentBatch",
-    "CandidateSampler",
-    "Candidates",
     "Loss",
     "MaskedBatch",
+    "VocabularySample",
+    "VocabularySampler",
     "alignment_batch",
     "contrastive_loss",
     "cosines_of",

@@ -1,6 +1,6 @@
-"""Alignment: a text's vector is nearer its translation's than any other text's in the batch.
+"""Translation alignment: a contrastive loss that tells a text's translation from the other texts of a batch.
 
-Shapes: P pairs, of which p are queries or a process's, C vector width, T tokens.
+Shapes: P translation pairs of a step, p of one process, C vector width, T tokens.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from xformer.model.packed import Packed, pack_flat
-from xformer.objectives.loss import at_least_fp32
 
 
 @dataclass(frozen=True)
 class AlignmentBatch:
-    """A process's p of P pairs, encoded apart but in one packed batch; and who the others are.
+    """One process's translation pairs of a step, both sides in one packed batch.
 
     Attributes:
-        inputs: 2p sequences; before packing the left texts came first, then their translations.
+        inputs: 2p sequences: before packing, the left texts, then their translations.
         language: (2p,) the language of each text before packing, on the host.
-        group_of_all: (P,) int64, what each pair says, in order of process.
-        sizes: how many pairs each process has.
-        first: of this process's pairs among all.
+        group_of_all: (P,) int64, the group of each pair of the step, in order of process. Texts of one group
+            are translations of each other.
+        sizes: the number of pairs in each process.
+        first: index of this process's first pair among all.
     """
 
     inputs: Packed
@@ -37,7 +37,7 @@ class AlignmentBatch:
 
     @property
     def group(self) -> Tensor:
-        """(p,) int64, what each of this process's pairs says."""
+        """(p,) int64, the group of each of this process's pairs."""
         return self.group_of_all[self.first : self.first + len(self.language) // 2]
 
     def to(self, device: torch.device | str) -> AlignmentBatch:
@@ -53,14 +53,14 @@ def alignment_batch(
     sizes: tuple[int, ...],
     rank: int = 0,
 ) -> AlignmentBatch:
-    """Pack the p pairs of a process.
+    """Pack the pairs of a process.
 
     Args:
         tokens: (T,) ids of the left texts, end to end, then of their translations.
         lengths: (2p,) of these texts.
-        languages: (2p,) likewise.
-        group_of_all: (P,) what each pair says, in order of process.
-        sizes: how many pairs each process has.
+        languages: (2p,) of these texts.
+        group_of_all: (P,) the group of each pair of the step, in order of process.
+        sizes: the number of pairs in each process.
         rank: this process's number.
     """
     group = torch.from_numpy(group_of_all.astype(np.int64))
@@ -69,12 +69,13 @@ def alignment_batch(
 
 
 def cosines_of(queries: Tensor, candidates: Tensor) -> Tensor:
-    """Of unit vectors (p, C) and (P, C), the (p, P) cosines, in at least fp32.
+    """Cosines (p, P) of unit vectors (p, C) and (P, C), in at least fp32.
 
     Autocast would multiply in bf16: at a scale of 20, its rounding of a cosine is worth 0.08 nats.
     """
+    dtype = torch.promote_types(queries.dtype, torch.float32)
     with torch.autocast(queries.device.type, enabled=False):
-        return at_least_fp32(queries) @ at_least_fp32(candidates).T
+        return queries.to(dtype) @ candidates.to(dtype).T
 
 
 def ranking_losses(
@@ -82,37 +83,38 @@ def ranking_losses(
 ) -> Tensor:
     """Translation ranking in one direction, with a margin (Yang et al. 2019; LaBSE, Feng et al. 2022).
 
-    For a query i: −log of softmax over candidates j of scale·(cos(i, j) − margin·[j translates i]) at the
-    translation. Another candidate that says the same is no wrong answer, and is left out of the sum.
+    The loss of query i is −log softmax_j(scale·(cos(i, j) − margin·[j is the translation of i])) at its
+    translation, over the candidates j. Other candidates of the query's group are left out of the softmax,
+    because they are translations too.
 
     Args:
-        cosines: (p, P) of p queries with all P candidates; number `first + i` is the translation of query i.
-        group: (p,) what each query says.
-        group_of_all: (P,) what each candidate says.
-        first: place of the first query's translation.
+        cosines: (p, P) of queries and candidates; candidate `first + i` is the translation of query i.
+        group: (p,) the group of each query.
+        group_of_all: (P,) the group of each candidate.
+        first: index of the first query's translation.
         scale: inverse temperature.
-        margin: taken off the true pair's cosine.
+        margin: subtracted from the cosine of the true pair.
 
     Returns:
         (p,) losses in nats.
     """
     own = torch.arange(first, first + len(cosines), device=cosines.device)
     is_own = own[:, None] == torch.arange(cosines.shape[1], device=cosines.device)[None, :]
-    says_the_same = (group[:, None] == group_of_all[None, :]) & ~is_own
-    # In the type of the cosines: a margin in fp32 would be wrong by 1e-8 among numbers in fp64.
-    scores = (scale * (cosines - margin * is_own.to(cosines.dtype))).masked_fill(says_the_same, -torch.inf)
+    also_right = (group[:, None] == group_of_all[None, :]) & ~is_own
+    # In the dtype of the cosines: a margin in fp32 is wrong by 1e-8 in fp64.
+    scores = (scale * (cosines - margin * is_own.to(cosines.dtype))).masked_fill(also_right, -torch.inf)
     return F.cross_entropy(scores, own, reduction="none")
 
 
 def contrastive_loss(left: Tensor, right: Tensor, group: Tensor, *, scale: float, margin: float) -> Tensor:
-    """Translation ranking both ways.
+    """Translation ranking in both directions (`ranking_losses`).
 
     Args:
         left: (P, C) unit vectors.
-        right: (P, C) unit vectors, row i the translation of left's.
-        group: (P,) what each pair says.
+        right: (P, C) unit vectors, row i the translation of row i of `left`.
+        group: (P,) the group of each pair.
         scale: inverse temperature.
-        margin: taken off the true pair's cosine.
+        margin: subtracted from the cosine of the true pair.
 
     Returns:
         (2P,) losses in nats, in at least fp32: left to right, then right to left.

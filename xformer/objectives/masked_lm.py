@@ -1,6 +1,6 @@
-"""Masked language modelling (Devlin et al. 2019): predict hidden tokens, and nothing else.
+"""Masked language modelling (Devlin et al. 2019): predict the hidden tokens of a text.
 
-Shapes: T tokens, B sequences, S selected tokens, C d_model, V vocabulary.
+Shapes: T tokens, B sequences, S hidden tokens, C d_model, V vocabulary.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from torch import Tensor
 from xformer.data.counter_rng import Bits, fold
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import Packed, pack_flat
-from xformer.objectives.candidates import Candidates
 from xformer.objectives.loss import Loss
 from xformer.objectives.masking import choose, hide
+from xformer.objectives.sampled_softmax import VocabularySample
 from xformer.runs.config import MaskingConfig
 
 
 @dataclass(frozen=True)
 class MaskedBatch:
-    """A batch with hidden tokens, or a process's share of one.
+    """A batch with hidden tokens, or one process's share of it.
 
     Attributes:
-        inputs: what the model is shown.
-        selected: (S,) int64, the rows to predict at.
-        targets: (S,) int64, the ids that were there.
-        language: (S,) the language of each target, on the host.
-        n_hidden: hidden tokens of all shares; None where this is all.
-        candidates: the pieces that targets are told from; None for the whole vocabulary.
-        places: (S,) int64, where each target stands among the candidates.
+        inputs: the packed texts, with replacements for the hidden tokens.
+        selected: (S,) int64, the rows of the hidden tokens.
+        targets: (S,) int64, their ids.
+        language: (S,) the language of each, on the host.
+        n_hidden: number of hidden tokens in the shares of all processes; None for a whole batch.
+        sample: the tokens that the softmax runs over; None for the whole vocabulary.
+        sample_targets: (S,) int64, the index of each target in the sample.
     """
 
     inputs: Packed
@@ -40,8 +40,8 @@ class MaskedBatch:
     targets: Tensor
     language: NDArray[np.int64]
     n_hidden: int | None = None
-    candidates: Candidates | None = None
-    places: Tensor | None = None
+    sample: VocabularySample | None = None
+    sample_targets: Tensor | None = None
 
     def to(self, device: torch.device | str) -> MaskedBatch:
         """The same batch on another device."""
@@ -50,15 +50,15 @@ class MaskedBatch:
             inputs=self.inputs.to(device),
             selected=self.selected.to(device),
             targets=self.targets.to(device),
-            candidates=self.candidates and self.candidates.to(device),
-            places=None if self.places is None else self.places.to(device),
+            sample=self.sample and self.sample.to(device),
+            sample_targets=None if self.sample_targets is None else self.sample_targets.to(device),
         )
 
-    def among(self, candidates: Candidates) -> MaskedBatch:
-        """The same batch, on the host, its targets told from candidates, which have them all."""
-        # By NumPy: an operation of PyTorch would wake threads of its own beside those that compute a step.
-        places = np.searchsorted(candidates.ids.numpy(), self.targets.numpy())
-        return replace(self, candidates=candidates, places=torch.from_numpy(places))
+    def with_sample(self, sample: VocabularySample) -> MaskedBatch:
+        """The same batch, on the host, with a sampled softmax; the sample holds all of its targets."""
+        # NumPy, because PyTorch would wake threads of its own beside those that compute a step.
+        found = np.searchsorted(sample.ids.numpy(), self.targets.numpy())
+        return replace(self, sample=sample, sample_targets=torch.from_numpy(found))
 
 
 def masked_lm_batch(
@@ -75,8 +75,8 @@ def masked_lm_batch(
         tokens: (T,) ids of B sequences, end to end.
         lengths: (B,) of the sequences.
         languages: (B,) the language of each.
-        keys: (B,) what chance in each sequence depends on (`xformer.data.counter_rng`).
-        masking: which tokens, and behind what.
+        keys: (B,) the random key of each (`xformer.data.counter_rng`).
+        masking: which tokens are hidden, and what replaces them.
         starts_word: (V,) whether a token begins a word.
     """
     batch = pack_flat(tokens, lengths)
@@ -92,19 +92,11 @@ def hide_tokens(
     masking: MaskingConfig,
     starts_word: NDArray[np.bool_],
 ) -> MaskedBatch:
-    """Hide tokens of a packed batch.
-
-    Args:
-        batch: B packed sequences.
-        languages: (T,) the language of each token.
-        keys: (B,) what chance in each packed sequence depends on.
-        masking: which tokens, and behind what.
-        starts_word: (V,) whether a token begins a word.
-    """
+    """Hide tokens of a packed batch: `languages` (T,) of its tokens, `keys` (B,) in packed order."""
     tokens, positions = batch.tokens.numpy(), batch.positions.numpy()
-    chance = fold(np.repeat(keys, batch.lengths), positions)
-    selected = choose(tokens, positions, chance, masking, starts_word)
-    shown = hide(tokens, selected, chance, masking, len(starts_word))
+    token_keys = fold(np.repeat(keys, batch.lengths), positions)
+    selected = choose(tokens, positions, token_keys, masking, starts_word)
+    shown = hide(tokens, selected, token_keys, masking, len(starts_word))
     return MaskedBatch(
         inputs=batch.with_tokens(torch.from_numpy(shown)),
         selected=torch.from_numpy(selected),
@@ -114,23 +106,23 @@ def hide_tokens(
 
 
 def masked_lm_loss(model: MultilingualModel, stream: Tensor, batch: MaskedBatch) -> Loss:
-    """Cross-entropy of the hidden tokens, in nats a token. Their logits are never all in memory.
+    """Cross-entropy of the hidden tokens, in nats per token. Their logits are never all in memory.
 
-    With candidates it is the cross-entropy of telling a token from those: it falls as the other does, and
-    is not of its size.
+    With a sampled softmax the loss is that of choosing among the sample. It falls when the full loss falls,
+    but its values cannot be compared with the full loss.
 
     Args:
-        model: whose head predicts.
+        model: its masked-LM head predicts.
         stream: (T, C), the batch's residual stream after the last block.
-        batch: what was hidden. Of a share, the loss is its part of that of all: their sum is the mean.
+        batch: the hidden tokens. For one process's share, the loss is a part: all parts add up to the mean.
     """
     hidden = model.encoder.final_norm(stream.index_select(0, batch.selected))
-    embedding, among = model.encoder.embeddings.tok_embeddings, batch.candidates
-    if among is None or batch.places is None:
+    embedding, sample = model.encoder.embeddings.tok_embeddings, batch.sample
+    if sample is None or batch.sample_targets is None:
         value, items = model.masked_lm.loss(hidden, embedding, batch.targets)
     else:
-        pieces = among.ids, -among.log_chance
-        value, items = model.masked_lm.loss(hidden, embedding, batch.places, pieces)
+        corrected = sample.ids, -sample.log_inclusion
+        value, items = model.masked_lm.loss(hidden, embedding, batch.sample_targets, corrected)
     if batch.n_hidden is not None:
         value = value * (len(items) / max(1, batch.n_hidden))
     return Loss(value, items, batch.language)

@@ -1,9 +1,9 @@
-"""Translation language modelling (Lample and Conneau 2019): two translations in one sequence, both with gaps.
+"""Translation language modelling (Lample and Conneau 2019): masked LM on two translations in one sequence.
 
-To fill a gap the model may look at the same place in the other language. Positions start again at the second
-text, as in the paper, so that the two lie over one another.
+To predict a hidden token the model can attend to the other language. Positions start again at 0 in the second
+text, as in the paper.
 
-Shapes: P pairs, T tokens.
+Shapes: P translation pairs, T tokens.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def translation_lm_batch(
     masking: MaskingConfig,
     starts_word: NDArray[np.bool_],
 ) -> MaskedBatch:
-    """Join each pair as `left </s> right`, pack, and hide tokens of both.
+    """Join each pair as `left </s> right`, pack the pairs, and hide tokens of both texts.
 
     Args:
         tokens: (T,) ids of the texts end to end, each left text before its translation.
         lengths: (P, 2) of left texts and their translations.
-        languages: (P, 2) likewise.
-        keys: (P,) what chance in each pair depends on (`xformer.data.counter_rng`).
-        masking: which tokens, and behind what.
+        languages: (P, 2) of left texts and their translations.
+        keys: (P,) the random key of each pair (`xformer.data.counter_rng`).
+        masking: which tokens are hidden, and what replaces them.
         starts_word: (V,) whether a token begins a word.
     """
     # The separator counts as the last token of the left text.
@@ -52,7 +52,7 @@ def translation_lm_batch(
 
 
 def _restart_positions(batch: Packed, starts: NDArray[np.int64]) -> Packed:
-    """Count positions from 0 again at `starts` (P,), in tokens from each packed sequence's beginning."""
+    """Count positions from 0 again at token `starts[i]` of packed sequence i."""
     offset = np.repeat(starts, batch.lengths)
     positions = batch.positions.numpy()
     return batch.with_positions(

@@ -26,8 +26,8 @@ from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.objectives import (
     AlignmentBatch,
-    CandidateSampler,
     MaskedBatch,
+    VocabularySampler,
     alignment_batch,
     masked_lm_batch,
     translation_lm_batch,
@@ -63,8 +63,8 @@ class StepBatch:
         tensors: dict[str, Tensor] = {}
         for name, part in self.masked.items():
             tensors |= {f"{name}.selected": part.selected, f"{name}.targets": part.targets}
-            if part.candidates is not None:
-                tensors |= {f"{name}.candidates": part.candidates.ids}
+            if part.sample is not None:
+                tensors |= {f"{name}.candidates": part.sample.ids}
         for name, pairs in self.pairs.items():
             tensors |= {f"{name}.group": pairs.group}
         inputs = {name: part.inputs for name, part in (self.masked | self.pairs).items()}
@@ -101,12 +101,12 @@ class StepBatches:
         self._rank, self._world = rank, world
         self._language, self._group = np.asarray(shards.language), np.asarray(shards.group)
         self._planner = StepPlanner(shards, config, world)
-        self._candidates, objectives = None, config.objectives
+        self._sampler, objectives = None, config.objectives
         if objectives.masked_lm_candidates and (
             objectives.masked_lm_tokens or objectives.translation_lm_tokens
         ):
             counts = count_tokens(shards) if counts is None else counts
-            self._candidates = CandidateSampler(counts.sum(axis=0), objectives.masked_lm_candidates)
+            self._sampler = VocabularySampler(counts.sum(axis=0), objectives.masked_lm_candidates)
 
     @property
     def aligns(self) -> bool:
@@ -142,7 +142,7 @@ class StepBatches:
         return np.array(counts, dtype=np.int32).reshape(-1, size)
 
     def complete(self, batch: StepBatch, hidden: NDArray[np.int32]) -> StepBatch:
-        """The batch, now that it is known what all processes hide: how many tokens, and the candidates.
+        """The batch with what depends on all processes: the number of hidden tokens, the sampled softmax.
 
         Args:
             batch: from `make`.
@@ -151,10 +151,10 @@ class StepBatches:
         masked = {}
         for (name, part), counts in zip(batch.masked.items(), hidden, strict=True):
             masked[name] = replace(part, n_hidden=int(counts.sum()))
-            if self._candidates is not None:
+            if self._sampler is not None:
                 place = self._config.training.seed, OBJECTIVES.index(name), batch.plan.step
                 rng = np.random.default_rng((*place, 1))
-                masked[name] = masked[name].among(self._candidates.draw(counts, rng))
+                masked[name] = masked[name].with_sample(self._sampler.draw(counts, rng))
         return replace(batch, masked=masked)
 
     def _masked(self, name: Objective, step: int, examples: NDArray[np.int64]) -> MaskedBatch:

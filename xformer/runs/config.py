@@ -120,7 +120,7 @@ class ObjectivesConfig:
         masking: of the masked and the translation LM.
         masked_lm_tokens: tokens of single texts in a step, about.
         masked_lm_candidates: pieces that are drawn, beside a step's own targets, for hidden tokens to be told
-            from, here and in the translation LM (`xformer.objectives.candidates`); 0 for the whole
+            from, here and in the translation LM (`xformer.objectives.sampled_softmax`); 0 for the whole
             vocabulary.
         masked_lm_weight: factor of that loss (nats per predicted token).
         translation_lm_tokens: tokens of concatenated translation pairs in a step, about (Lample and Conneau

@@ -163,7 +163,7 @@ def test_the_passes_of_a_step() -> None:
     blocks, head = encoder_flops(config, masked.lengths), masked_lm_flops(config, masked.selected)
     assert masked.forward_flops(config) == blocks + head
     assert bag.forward_flops(config) == alignment_flops(config, 30)
-    few = replace(masked, candidates=20)
+    few = replace(masked, sampled=20)
     assert masked.forward_flops(config) - few.forward_flops(config) == 2 * 8 * 30 * masked.selected
     assert few.activation_bytes(config, "fp32") == masked.activation_bytes(config, "fp32") - 4 * 8 * 30
 

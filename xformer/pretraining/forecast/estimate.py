@@ -9,8 +9,8 @@ vocabulary, K pairs of tokens that attend to each other.
 
 for its projections (queries, keys, values: 6·C²; output: 2·C²), its feed-forward, and its attention (scores
 and mixing, 2·C each a pair of tokens). K is the sum of N² over sequences, or, in a local layer of width w,
-of the pairs no further apart than w/2. The masked-LM head costs 2·C²·S + 2·C·V·S, with the number of
-candidates for V where there are any, and the cosines of the alignment 2·D·P². Looking up embeddings, norms,
+of the pairs no further apart than w/2. The masked-LM head costs 2·C²·S + 2·C·V·S, with the size of
+the sample for V in a sampled softmax, and the cosines of the alignment 2·D·P². Looking up embeddings, norms,
 activations and softmaxes are left out, as is usual (Kaplan et al. 2020, table 1): they read and write far
 more than they multiply.
 
@@ -99,16 +99,16 @@ def encoder_flops(config: ModelConfig, lengths: Sequence[int], n_layers: int | N
     return depth * block + 4 * c * pairs
 
 
-def masked_lm_flops(config: ModelConfig, selected: int, candidates: int | None = None) -> int:
+def masked_lm_flops(config: ModelConfig, selected: int, sampled: int | None = None) -> int:
     """Forward operations of the masked-LM head.
 
     Args:
         config: the architecture.
         selected: hidden tokens, S.
-        candidates: pieces that they are told from; None for all V.
+        sampled: size of the sample in a sampled softmax; None for the whole vocabulary, V.
     """
-    c, pieces = config.d_model, config.vocab_size if candidates is None else candidates
-    return (2 * c * c * config.head_activation_norm + 2 * c * pieces) * selected
+    c, outputs = config.d_model, config.vocab_size if sampled is None else sampled
+    return (2 * c * c * config.head_activation_norm + 2 * c * outputs) * selected
 
 
 def alignment_flops(config: ModelConfig, pairs: int) -> int:
@@ -123,21 +123,21 @@ class Pass:
     Attributes:
         lengths: of the sequences, in tokens; joined pairs are one sequence.
         selected: hidden tokens, S.
-        candidates: pieces that they are told from; None for the whole vocabulary.
+        sampled: size of the sample in a sampled softmax; None for the whole vocabulary.
         pairs: translation pairs that are told apart, P.
         n_layers: how many blocks are run; None for all.
     """
 
     lengths: tuple[int, ...]
     selected: int = 0
-    candidates: int | None = None
+    sampled: int | None = None
     pairs: int = 0
     n_layers: int | None = None
 
     def forward_flops(self, config: ModelConfig) -> int:
         """Operations of the forward pass; with the backward pass they are three times as many."""
         blocks = encoder_flops(config, self.lengths, self.n_layers)
-        head = masked_lm_flops(config, self.selected, self.candidates)
+        head = masked_lm_flops(config, self.selected, self.sampled)
         return blocks + head + alignment_flops(config, self.pairs)
 
     def activation_bytes(self, config: ModelConfig, precision: Literal["fp32", "bf16"]) -> int:
@@ -159,8 +159,8 @@ class Pass:
         a_token = 4 * 2 * c + depth * (4 * 2 * c + size * inner)
         if depth and config.norm_position == "pre" and config.skip_first_norm and precision == "fp32":
             a_token -= 4 * c
-        pieces = config.vocab_size if self.candidates is None else self.candidates
-        head = size * (4 * c * self.selected + pieces * c) if self.selected else 0
+        outputs = config.vocab_size if self.sampled is None else self.sampled
+        head = size * (4 * c * self.selected + outputs * c) if self.selected else 0
         return a_token * tokens + head + 3 * 4 * self.pairs * self.pairs
 
 
@@ -175,7 +175,7 @@ def passes_of(batch: StepBatch, n_layers: int | None = None) -> tuple[Pass, ...]
         Pass(
             part.inputs.lengths,
             selected=len(part.selected),
-            candidates=None if part.candidates is None else len(part.candidates.ids),
+            sampled=None if part.sample is None else len(part.sample.ids),
             n_layers=n_layers,
         )
         for part in batch.masked.values()

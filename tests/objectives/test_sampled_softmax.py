@@ -1,4 +1,4 @@
-"""Telling hidden tokens from a sample of the vocabulary."""
+"""Sampled softmax: which tokens are drawn, and that what is learned is the distribution over all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from xformer.data.counter_rng import hashed
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
-from xformer.objectives import CandidateSampler, MaskedBatch, masked_lm_batch, masked_lm_loss
+from xformer.objectives import MaskedBatch, VocabularySampler, masked_lm_batch, masked_lm_loss
 from xformer.runs.config import MaskingConfig
 
 COUNTS = np.arange(60)
@@ -19,55 +19,55 @@ COUNTS = np.arange(60)
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 59), min_size=0, max_size=30), st.integers(1, 200), st.integers(0, 10**6))
-def test_all_targets_are_among_them_once(targets: list[int], draws: int, seed: int) -> None:
+def test_a_sample_holds_each_target_once(targets: list[int], draws: int, seed: int) -> None:
     wanted = np.bincount(np.array(targets, dtype=np.int64), minlength=60)
-    sampler = CandidateSampler(COUNTS, draws)
+    sampler = VocabularySampler(COUNTS, draws)
     found = sampler.draw(wanted, np.random.default_rng(seed))
     ids = found.ids.numpy()
     assert (np.diff(ids) > 0).all()
     assert set(targets) <= set(ids.tolist())
     assert len(ids) <= draws + len(set(targets))
-    assert set(ids.tolist()) - set(targets) <= set(range(1, 60))  # a piece that never occurs is never drawn
-    assert (found.log_chance <= 0).all()
-    assert found.log_chance.isfinite().all()
+    assert set(ids.tolist()) - set(targets) <= set(range(1, 60))  # a token that never occurs is never drawn
+    assert (found.log_inclusion <= 0).all()
+    assert found.log_inclusion.isfinite().all()
     again = sampler.draw(wanted, np.random.default_rng(seed))
     assert torch.equal(again.ids, found.ids)
 
 
-def test_targets_are_found_among_them() -> None:
+def test_sample_targets_are_indices_into_the_sample() -> None:
     batch = _batch()
-    some = _among(batch, CandidateSampler(COUNTS, 20))
-    assert some.candidates is not None
-    assert some.places is not None
-    assert torch.equal(some.candidates.ids[some.places], batch.targets)
+    some = _sampled(batch, VocabularySampler(COUNTS, 20))
+    assert some.sample is not None
+    assert some.sample_targets is not None
+    assert torch.equal(some.sample.ids[some.sample_targets], batch.targets)
 
 
-def test_the_chance_is_how_often_a_piece_is_there() -> None:
+def test_the_inclusion_probability_is_how_often_a_token_is_in_the_sample() -> None:
     rng = np.random.default_rng(0)
-    sampler, there, said = CandidateSampler(COUNTS, 40), np.zeros(60), np.zeros(60)
+    sampler, there, said = VocabularySampler(COUNTS, 40), np.zeros(60), np.zeros(60)
     trials = 3_000
     for _ in range(trials):
         found = sampler.draw(rng.multinomial(10, COUNTS / COUNTS.sum()), rng)
         there[found.ids.numpy()] += 1
-        said[found.ids.numpy()] = found.log_chance.exp().numpy()
+        said[found.ids.numpy()] = found.log_inclusion.exp().numpy()
     share = there[1:] / trials
     assert (np.abs(share - said[1:]) < 0.02 + 4 * np.sqrt(share * (1 - share) / trials)).all()
 
 
-def test_with_all_pieces_it_is_the_whole_softmax() -> None:
+def test_with_the_whole_vocabulary_it_is_the_softmax() -> None:
     model, batch = _model(), _batch()
-    every = _among(batch, CandidateSampler(COUNTS + 1, 100_000))
-    assert every.candidates is not None
-    assert len(every.candidates.ids) == 60
+    every = _sampled(batch, VocabularySampler(COUNTS + 1, 100_000))
+    assert every.sample is not None
+    assert len(every.sample.ids) == 60
     for exact, sampled in zip(*(_value_and_gradients(model, one) for one in (batch, every)), strict=True):
         torch.testing.assert_close(sampled, exact, rtol=1e-5, atol=1e-6)
 
 
-def test_what_is_learned_from_candidates_is_the_distribution() -> None:
+def test_what_is_learned_from_samples_is_the_distribution() -> None:
     """Logits that descend the sampled loss come to the log frequencies, which the whole softmax has."""
     rng = np.random.default_rng(0)
     frequency = (COUNTS + 3) / (COUNTS + 3).sum()
-    sampler = CandidateSampler((1000 * frequency).astype(np.int64), 8)
+    sampler = VocabularySampler((1000 * frequency).astype(np.int64), 8)
     logits = torch.zeros(60, requires_grad=True)
     optimizer = torch.optim.Adam([logits], lr=0.03)
     steps = 3_000
@@ -76,31 +76,31 @@ def test_what_is_learned_from_candidates_is_the_distribution() -> None:
         targets = torch.from_numpy(rng.choice(60, size=16, p=frequency))
         found = sampler.draw(targets.bincount(minlength=60).numpy(), rng)
         optimizer.zero_grad()
-        scores = logits[found.ids] - found.log_chance
-        places = torch.searchsorted(found.ids, targets)
-        torch.nn.functional.cross_entropy(scores.expand(16, -1), places).backward()
+        scores = logits[found.ids] - found.log_inclusion
+        indices = torch.searchsorted(found.ids, targets)
+        torch.nn.functional.cross_entropy(scores.expand(16, -1), indices).backward()
         optimizer.step()
         schedule.step()
     learned = logits.detach().softmax(0).numpy()
     assert float((frequency * np.log(frequency / learned)).sum()) < 0.01
-    # Without the correction, frequent pieces would look as if they were rarer than they are.
+    # Without the correction, frequent tokens would be learned as rarer than they are.
     assert learned[50:].sum() == pytest.approx(frequency[50:].sum(), rel=0.05)
 
 
-def test_pieces_that_are_no_candidates_get_no_gradient() -> None:
+def test_tokens_outside_the_sample_get_no_gradient() -> None:
     model, batch = _model(), _batch()
-    few = _among(batch, CandidateSampler(COUNTS, 3))
-    assert few.candidates is not None
+    few = _sampled(batch, VocabularySampler(COUNTS, 3))
+    assert few.sample is not None
     masked_lm_loss(model, model.encoder.embed(few.inputs), few).value.backward()
     gradient = model.get_parameter("masked_lm.bias").grad
     assert gradient is not None
-    assert set(gradient.nonzero().flatten().tolist()) == set(few.candidates.ids.tolist())
+    assert set(gradient.nonzero().flatten().tolist()) == set(few.sample.ids.tolist())
 
 
 def test_nothing_to_draw_from_is_refused() -> None:
     for counts, draws in ((np.zeros(9, dtype=np.int64), 4), (COUNTS, 0)):
         with pytest.raises(ValueError, match="expected counts and draws from 1"):
-            CandidateSampler(counts, draws)
+            VocabularySampler(counts, draws)
 
 
 def _model() -> MultilingualModel:
@@ -117,9 +117,9 @@ def _batch() -> MaskedBatch:
     return masked_lm_batch(tokens, lengths, languages, hashed(np.arange(3)), masking, starts_word)
 
 
-def _among(batch: MaskedBatch, sampler: CandidateSampler) -> MaskedBatch:
+def _sampled(batch: MaskedBatch, sampler: VocabularySampler) -> MaskedBatch:
     targets = batch.targets.bincount(minlength=60).numpy()
-    return batch.among(sampler.draw(targets, np.random.default_rng(0)))
+    return batch.with_sample(sampler.draw(targets, np.random.default_rng(0)))
 
 
 def _value_and_gradients(model: MultilingualModel, batch: MaskedBatch) -> list[torch.Tensor]:

@@ -27,12 +27,14 @@ from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatches
 from xformer.pretraining.forecast.estimate import parameter_counts, passes_of
+from xformer.pretraining.parameter_groups import make_optimizer
+from xformer.pretraining.stages import FULL
 from xformer.pretraining.step_losses import StepLosses
 from xformer.pretraining.synthetic_data import made_up_shards
 from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
 from xformer.tokenizer import TokenizerOptions
 from xformer.training.memory import keep_freed_memory
-from xformer.training.optimizer import clip_gradients, make_optimizer
+from xformer.training.optimizer import clip_gradients
 
 from .flops import TRAINING, matrix_rate
 
@@ -127,9 +129,9 @@ class Cost:
         seconds, operations = [], []
         for number in range(self.steps + 2):
             begin = clock()
-            batch = batches.make(number, bag=False)
+            batch = batches.make(number)
             optimizer.zero_grad(set_to_none=True)
-            loss, _ = losses(batch, None)
+            loss, _ = losses(batch, FULL)
             loss.backward()
             clip_gradients(optimizer, config.optimizer.clip)
             optimizer.step()

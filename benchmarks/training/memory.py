@@ -22,18 +22,20 @@ import torch
 import tyro
 from rich.console import Console
 
+from xformer.distributed.one_process import OneProcess
 from xformer.distributed.processes import together
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatch, StepBatches
 from xformer.pretraining.forecast.estimate import passes_of
-from xformer.pretraining.step_losses import StepLosses
+from xformer.pretraining.stages import FULL
 from xformer.pretraining.synthetic_data import made_up_shards
+from xformer.pretraining.task import PretrainingTask
 from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig, Sharding, TrainingConfig
 from xformer.runs.directory import RunDirectory
 from xformer.tokenizer import TokenizerOptions
-from xformer.training.distributed_trainer import Team
-from xformer.training.optimizer import clip_gradients, make_optimizer
+from xformer.training.optimizer import clip_gradients
+from xformer.training.run import make_trainer
 
 STEPS = 3
 _CPU = torch.profiler.ProfilerActivity.CPU
@@ -114,36 +116,29 @@ def _work(environment: dict[str, str], config: RunConfig, answer: Connection) ->
     os.environ.update(environment)
     rank, count = int(environment["RANK"]), int(environment["WORLD_SIZE"])
     starts = np.random.default_rng(0).random(config.model.vocab_size) < 0.5
-    batches = StepBatches(made_up_shards(config), config, starts, rank, count)
-    steps = [batches.make(step, bag=False) for step in range(STEPS)]
+    shards = made_up_shards(config)
+    batches = StepBatches(shards, config, starts, rank, count)
+    steps = [batches.make(step) for step in range(STEPS)]
     with ExitStack() as stack:
-        processes = stack.enter_context(together()) if count > 1 else None
+        processes = stack.enter_context(together()) if count > 1 else OneProcess(torch.device("cpu"))
         seen = stack.enter_context(torch.profiler.profile(activities=[_CPU], profile_memory=True))
         torch.manual_seed(0)
         model = MultilingualModel(config.model, config.objectives.pooling)
         sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
-        team = Team(processes, model, config, RunDirectory(Path())) if processes is not None else None
-        optimizer = make_optimizer(model, config.optimizer)
-        for batch in steps:
+        task = PretrainingTask(
+            config, model, batches, shards, gathering=getattr(processes, "gathering", None)
+        )
+        trainer = make_trainer(task, processes, "fp32", RunDirectory(Path()), config.training)
+        optimizer = task.optimizer()
+        for number, batch in enumerate(steps):
             optimizer.zero_grad(set_to_none=True)
-            _backward(model, config, batches, batch, team)
+            trainer.backward(trainer.complete(batch), FULL, number)
             clip_gradients(optimizer, config.optimizer.clip)
             optimizer.step()
     if rank == 0:
         activations = max(_activation_bytes(batch, config.model) for batch in steps)
         weights, rest = _weight_bytes(sizes, count, config.training.sharding)
         answer.send((sum(sizes.values()), (weights, activations, rest), _peak(seen)))
-
-
-def _backward(
-    model: MultilingualModel, config: RunConfig, batches: StepBatches, batch: StepBatch, team: Team | None
-) -> None:
-    if team is not None:
-        hidden = team.sum(torch.from_numpy(batches.hidden(batch)))
-        team.backward(batches.complete(batch, hidden.numpy()), None, "fp32")
-    else:
-        loss, _ = StepLosses(model, config.objectives)(batch, None)
-        loss.backward()
 
 
 def _activation_bytes(batch: StepBatch, config: ModelConfig) -> int:

@@ -1,7 +1,4 @@
-"""`xformer.training` by the clock: its own loop with its own settings, looked at when it saves.
-
-Shapes: none here; batches carry their own.
-"""
+"""`xformer.training` by the clock: its own loop with its own settings, looked at when it saves."""
 
 from __future__ import annotations
 
@@ -17,10 +14,13 @@ import torch
 
 from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
+from xformer.distributed.one_process import OneProcess
 from xformer.evaluation.bits_per_byte import model_surprisal
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatch, StepBatches
 from xformer.pretraining.pretrain import build_model
+from xformer.pretraining.stages import FULL
+from xformer.pretraining.task import PretrainingTask
 from xformer.progress import Progress
 from xformer.runs.checkpoint import TrainingState
 from xformer.runs.config import RunConfig
@@ -29,8 +29,8 @@ from xformer.runs.metrics import read_metrics
 from xformer.tokenizer import Tokenizer
 from xformer.training.loop import Training, train
 from xformer.training.memory import keep_freed_memory
-from xformer.training.optimizer import make_optimizer
 from xformer.training.precision import choose_precision
+from xformer.training.trainer import Trainer
 
 from .clock import PeakOfStretches, Timed, Work
 from .flops import Cost
@@ -98,20 +98,14 @@ def train_ours(
     model = build_model(config, counts).to(device)
     setup = time.perf_counter() - began
     batches = StepBatches(shards, config, tokenizer.starts_word(), counts=counts)
-    training = Training(
-        run=run,
-        config=config,
-        model=model,
-        optimizer=make_optimizer(model, config.optimizer),
-        batches=batches,
-        shards=shards,
-        precision=precision,
-    )
+    task = PretrainingTask(config, model, batches, shards, sparse_tables=device.type == "cpu")
+    trainer = Trainer(task, OneProcess(device), precision, run)
+    training = Training(run, options, trainer, task.optimizer())
     memory, points = PeakOfStretches(device), [Point.of(0.0, 0, _examine(model, questions, dev, 0))]
 
     def look(state: TrainingState) -> None:
         memory.stop()
-        layers = config.model.n_layers if state.joined else 0
+        layers = config.model.n_layers if state.stage == FULL else 0
         points.append(Point.of(setup + state.elapsed, state.tokens, _examine(model, questions, dev, layers)))
         memory.start()
 
@@ -128,9 +122,10 @@ def train_ours(
         state.step,
         memory.bytes,
     )
-    joined = f"blocks joined after {state.joined_at[1]:.0f} s" if state.joined else "blocks never joined"
+    full = state.stage == FULL
+    stages = f"blocks from {state.stage_began[1]:.0f} s on" if full else "no blocks were trained"
     parameters = sum(p.numel() for p in model.parameters())
-    note = f"{precision}, {joined}, {steps:,} steps with them, which waited for data {waited:.1%} of the time"
+    note = f"{precision}, {stages}, {steps:,} steps with them, which waited for data {waited:.1%} of the time"
     return Ours(timed, parameters, precision, seconds, note)
 
 
@@ -146,14 +141,14 @@ def _with_blocks(run: RunDirectory, state: TrainingState) -> tuple[int, float, f
     """Steps in which blocks took part, their seconds, and what share of those they waited for data: from the
     first line of that stage to the last.
     """
-    lines = [line for line in read_metrics(run.metrics) if line["stage"] == "full"]
+    lines = [line for line in read_metrics(run.metrics) if line["stage"] == FULL]
     if len(lines) > 1:
         first, last = lines[0], lines[-1]
         seconds = last["elapsed"] - first["elapsed"]
         waits = (b["data_wait"] * (b["elapsed"] - a["elapsed"]) for a, b in pairwise(lines))
         return last["step"] - first["step"], seconds, sum(waits) / seconds
-    step, elapsed = state.joined_at
-    if not state.joined:
+    step, elapsed = state.stage_began
+    if state.stage != FULL:
         return 0, 0.0, 0.0
     return state.step - step, state.elapsed - elapsed, sum(line["data_wait"] for line in lines)
 

@@ -41,7 +41,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path,
         patch.setattr(os, "fsync", lambda descriptor: None)
         patch.setattr("xformer.pretraining.pretrain.plot_losses", lambda metrics, path: path)
         with Progress(Console(file=said, width=200)) as progress:
-            assert pretrain(folder / "with", config, progress, watching=make_panel)
+            assert pretrain(folder / "with", config, progress, make_callback=make_panel)
         with Progress(Console(file=StringIO())) as progress:
             assert pretrain(folder / "without", config, progress)
         yield folder / "with", folder / "without", config, said.getvalue()

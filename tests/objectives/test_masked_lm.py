@@ -19,7 +19,6 @@ from xformer.data.counter_rng import hashed
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 from xformer.objectives import (
-    Loss,
     MaskedBatch,
     VocabularySampler,
     masked_lm_batch,
@@ -28,6 +27,7 @@ from xformer.objectives import (
 )
 from xformer.runs.config import Masking, MaskingConfig
 from xformer.tokenizer.special import EOS_ID, FIRST_BYTE_ID
+from xformer.training.losses import Loss
 
 VOCABULARY = 40
 starts_word = np.arange(VOCABULARY) % 3 == 0

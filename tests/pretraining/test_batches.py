@@ -18,11 +18,12 @@ from xformer.data.sampling import language_shares
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.objectives import AlignmentBatch, MaskedBatch
-from xformer.pretraining.batches import BatchesAhead, StepBatch, StepBatches
-from xformer.pretraining.step_plan import StepPlan
+from xformer.pretraining.batches import StepBatch, StepBatches
+from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.tokenizer import Tokenizer
+from xformer.training.batches_ahead import BatchesAhead
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +139,7 @@ def test_tokens_are_about_as_many_as_asked(make: Callable[..., StepBatches]) -> 
     batches = make(**asked)
     totals = dict.fromkeys(asked, 0)
     for step in range(20):
-        batch, bag = batches.make(step), batches.make(step, bag=True)
+        batch, bag = batches.make(step), batches.make(step, EMBEDDING_WARMUP)
         inputs = [part.inputs for one in (batch, bag) for part in (one.masked | one.pairs).values()]
         for name, packed in zip(asked, inputs, strict=True):
             totals[name] += packed.n_tokens
@@ -154,14 +155,14 @@ def test_objectives_without_tokens_are_left_out(make: Callable[..., StepBatches]
         batches = make(**off | {f"{name}_tokens": 200})
         batch = batches.make(0)
         assert set(batch.masked | batch.pairs) == {name}
-        bag = batches.make(0, bag=True)
+        bag = batches.make(0, EMBEDDING_WARMUP)
         assert batches.aligns == (name == "alignment") == ("bag_alignment" in bag.pairs)
         assert set(bag.masked | bag.pairs) == {"bag_alignment" if batches.aligns else name}
 
 
 def test_the_bag_s_pairs_are_alone_and_in_its_stage_alone(make: Callable[..., StepBatches]) -> None:
     batches = make(alignment_tokens=500, bag_tokens=1500)
-    whole, bag = batches.make(3), batches.make(3, bag=True)
+    whole, bag = batches.make(3), batches.make(3, EMBEDDING_WARMUP)
     assert set(bag.masked | bag.pairs) == {"bag_alignment"}
     assert set(whole.masked | whole.pairs) == {"masked_lm", "translation_lm", "alignment"}
     pairs = bag.pairs["bag_alignment"]
@@ -201,7 +202,7 @@ def test_texts_drawn_agree_with_the_shares_asked_for(
 def test_a_text_counts_for_its_own_language_partners_for_none(
     make: Callable[..., StepBatches], shards: TokenShards
 ) -> None:
-    batch = make(masked_lm_tokens=0, translation_lm_tokens=0).make(2, bag=True)
+    batch = make(masked_lm_tokens=0, translation_lm_tokens=0).make(2, EMBEDDING_WARMUP)
     pairs, plan = batch.pairs["bag_alignment"], batch.plan
     half = len(pairs.group)
     left, both = pairs.language[:half], pairs.language
@@ -223,54 +224,18 @@ def test_batches_are_made_without_pytorchs_threads(make: Callable[..., StepBatch
 
     batches = make()
     with Operations():
-        for step, bag in ((0, True), (1, False)):
-            batches.make(step, bag=bag)
+        for step, stage in ((0, EMBEDDING_WARMUP), (1, FULL)):
+            batches.make(step, stage)
     # `from_numpy` calls these two, which compute nothing.
     assert Operations.seen <= {"aten.detach.default", "aten.lift_fresh.default"}
 
 
 def test_batches_made_ahead_are_the_same_batches(make: Callable[..., StepBatches]) -> None:
     plain = make()
-    bag = [True, True, False, False, True]  # the guess that the next step is of the same kind fails twice
-    with BatchesAhead(make()) as ahead:
-        for step, only in zip([0, 1, 2, 3, 7], bag, strict=True):
-            assert _same(ahead.take(step, bag=only), plain.make(step, bag=only))
-
-
-def test_waiting_for_a_batch_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-
-    class Slow(StepBatches):
-        def __init__(self) -> None:
-            pass
-
-        def make(self, step: int, *, bag: bool = False) -> StepBatch:
-            nonlocal now
-            now += 3.0 * (step != 1)  # which is made while nobody waits
-            none = np.zeros(1, dtype=np.int64)
-            return StepBatch(StepPlan(step, {}, np.zeros(1), none, none), {}, {})
-
-    with BatchesAhead(Slow()) as ahead:
-        ahead.take(0)
-        assert ahead.waited == 3.0
-
-
-def test_what_goes_wrong_ahead_is_raised_when_it_is_asked_for() -> None:
-    class Broken(StepBatches):
-        def __init__(self) -> None:
-            pass
-
-        def make(self, step: int, *, bag: bool = False) -> StepBatch:
-            if step == 1:
-                raise InputError("the second step")
-            none = np.zeros(1, dtype=np.int64)
-            return StepBatch(StepPlan(step, {}, np.zeros(1), none, none), {}, {})
-
-    with BatchesAhead(Broken()) as ahead:
-        ahead.take(0)
-        with pytest.raises(InputError, match="the second step"):
-            ahead.take(1)
+    stages = [EMBEDDING_WARMUP] * 2 + [FULL] * 2 + [EMBEDDING_WARMUP]  # twice it is another than before
+    with BatchesAhead(make().make) as ahead:
+        for step, stage in zip([0, 1, 2, 3, 7], stages, strict=True):
+            assert _same(ahead.take(step, stage), plain.make(step, stage))
 
 
 def test_a_batch_moves_whole(make: Callable[..., StepBatches]) -> None:

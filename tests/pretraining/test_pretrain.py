@@ -64,7 +64,7 @@ def test_the_log_has_every_step_and_each_language(
 ) -> None:
     lines = read_metrics(finished[0].metrics)
     assert [line["step"] for line in lines] == list(range(1, 151))
-    assert [line["stage"] for line in lines] == ["bag"] * 15 + ["full"] * 135
+    assert [line["stage"] for line in lines] == ["embedding_warmup"] * 15 + ["full"] * 135
     assert set(lines[0]["loss"]) == {"bag_alignment"}
     blocks = {"masked_lm", "translation_lm", "alignment", "bag_alignment", "distillation"}
     assert set(lines[-1]["loss"]) == blocks

@@ -21,6 +21,7 @@ from xformer.errors import InputError
 from xformer.model.packed import Packed, pack
 from xformer.objectives import AlignmentBatch, MaskedBatch
 from xformer.pretraining.batches import StepBatch, StepBatches
+from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL
 from xformer.pretraining.step_plan import deal
 from xformer.runs.config import Masking, MaskingConfig, Replacement, RunConfig
 from xformer.runs.directory import RunDirectory
@@ -54,13 +55,14 @@ def make(prepared: Any, config: RunConfig) -> Make:
     return build
 
 
-def _made(processes: list[StepBatches], step: int, bag: bool) -> list[StepBatch]:
+def _made(processes: list[StepBatches], step: int, stage: str = FULL) -> list[StepBatch]:
     """What they make, after they have told each other what they hide."""
-    parts = [one.make(step, bag=bag) for one in processes]
+    parts = [one.make(step, stage) for one in processes]
     hidden = np.sum([one.hidden(part) for one, part in zip(processes, parts, strict=True)], axis=0)
     return [one.complete(part, hidden) for one, part in zip(processes, parts, strict=True)]
 
 
+STAGES = st.sampled_from([FULL, EMBEDDING_WARMUP])
 Text = tuple[tuple[int, ...], ...]
 
 
@@ -88,14 +90,14 @@ def _pairs(part: AlignmentBatch) -> list[Any]:
     return list(zip(left, right, part.group.tolist(), map(tuple, languages), strict=True))
 
 
-@given(st.integers(2, 6), MASKING, st.sampled_from([0, 50]), st.integers(0, 9), st.booleans())
+@given(st.integers(2, 6), MASKING, st.sampled_from([0, 50]), st.integers(0, 9), STAGES)
 @settings(max_examples=15, deadline=None)
 def test_shares_are_the_step_and_do_not_overlap(
-    make: Make, world: int, masking: MaskingConfig, candidates: int, step: int, bag: bool
+    make: Make, world: int, masking: MaskingConfig, candidates: int, step: int, stage: str
 ) -> None:
     how = {"masking": masking, "masked_lm_candidates": candidates}
-    (whole,) = [one.make(step, bag=bag) for one in make(1, **how)]
-    shares = _made(make(world, **how), step, bag)
+    (whole,) = [one.make(step, stage) for one in make(1, **how)]
+    shares = _made(make(world, **how), step, stage)
     assert len({share.plan.digest("before") for share in [whole, *shares]}) == 1
     assert [set(share.masked) | set(share.pairs) for share in shares] == [set(whole.plan.examples)] * world
     for name, one in whole.masked.items():
@@ -119,9 +121,9 @@ def test_shares_are_the_step_and_do_not_overlap(
             assert torch.equal(pairs.group_of_all, torch.cat([other.group for other in apart]))
 
 
-@pytest.mark.parametrize("bag", [False, True])
-def test_shares_are_proper_batches_of_nearly_equal_size(make: Make, bag: bool) -> None:
-    shares = _made(make(3), 3, bag)
+@pytest.mark.parametrize("stage", [FULL, EMBEDDING_WARMUP])
+def test_shares_are_proper_batches_of_nearly_equal_size(make: Make, stage: str) -> None:
+    shares = _made(make(3), 3, stage)
     for name in shares[0].plan.examples:
         inputs = [(share.masked | share.pairs)[name].inputs for share in shares]
         for packed in inputs:
@@ -139,7 +141,7 @@ def test_shares_are_proper_batches_of_nearly_equal_size(make: Make, bag: bool) -
 
 def test_a_process_may_hide_nothing(make: Make) -> None:
     rare = MaskingConfig(rate=0.002)
-    steps = [_made(make(4, masking=rare), step, bag=False) for step in range(20)]
+    steps = [_made(make(4, masking=rare), step) for step in range(20)]
     counts = np.array([[len(share.masked["masked_lm"].targets) for share in step] for step in steps])
     assert (counts.sum(axis=1) == 0).any()
     assert ((counts == 0).any(axis=1) & (counts.sum(axis=1) > 0)).any()

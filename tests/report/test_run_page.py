@@ -194,7 +194,7 @@ def test_each_text_runs_in_its_own_direction() -> None:
 
 
 def test_the_blocks_are_marked_where_they_join() -> None:
-    stages = ["bag", "full", "full"]
+    stages = ["embedding_warmup", "full", "full"]
     text = page(report(metrics=[line(n, stage=stage) for n, stage in enumerate(stages, start=1)]))
     marks = re.findall(r'class="mark" d="M([\d.]+) ', text)
     # All over time share an axis from 0 to the third step's end; the log's second line is at two thirds.

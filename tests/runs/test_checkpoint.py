@@ -18,6 +18,7 @@ from xformer.errors import InputError
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
+from xformer.pretraining.parameter_groups import make_optimizer
 from xformer.runs import checkpoint as module
 from xformer.runs import checkpoint_files as files
 from xformer.runs.checkpoint import (
@@ -30,7 +31,6 @@ from xformer.runs.checkpoint import (
 )
 from xformer.runs.checkpoint_folders import checkpoint_folders, half_written
 from xformer.runs.config import OptimizerConfig
-from xformer.training.optimizer import make_optimizer
 
 CONFIG = ModelConfig(vocab_size=20, d_model=8, n_heads=2, n_layers=1, d_ff=8, dropout=0.3)
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
@@ -84,8 +84,8 @@ def test_weights_moments_and_random_state_come_back_to_the_bit(tmp_path: Path) -
         tokens=15,
         skipped=1,
         spikes=2,
-        joined=True,
-        joined_at=(2, 0.5),
+        stage="full",
+        stage_began=(2, 0.5),
         precision="bf16",
         data_digest="ab",
         tally={"asked": (0.1, 1 / 3), "norm": (1e-30,)},

@@ -15,7 +15,7 @@ from xformer.progress import Progress
 from xformer.runs.checkpoint import newest_checkpoint
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
-from xformer.runs.held_folder import Whereabouts
+from xformer.runs.held_folder import HeldFolder
 from xformer.runs.metrics import read_metrics
 
 pytestmark = pytest.mark.usefixtures("_no_picture")
@@ -33,7 +33,7 @@ def quiet(config: RunConfig) -> RunConfig:
 def test_a_folder_that_is_moved_is_found(tmp_path: Path) -> None:
     place, other = tmp_path / "place", tmp_path / "other"
     place.mkdir()
-    with Whereabouts(place) as home:
+    with HeldFolder(place) as home:
         assert (home.gone(), home.now()) == (False, place)
         place.rename(other)
         assert (home.gone(), home.now()) == (True, other)
@@ -43,7 +43,7 @@ def test_a_folder_that_is_moved_is_found(tmp_path: Path) -> None:
         assert (home.gone(), home.now()) == (True, None)
         place.rmdir()
         place.touch()
-        with Whereabouts(tmp_path) as above:
+        with HeldFolder(tmp_path) as above:
             assert not above.gone()
 
 

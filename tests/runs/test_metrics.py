@@ -10,117 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from xformer.errors import InputError
-from xformer.objectives import Loss
-from xformer.pretraining.step_losses import StepSums
-from xformer.pretraining.step_plan import StepPlan
-from xformer.pretraining.tally import Tally
 from xformer.runs.loss_plot import plot_losses
 from xformer.runs.metrics import MetricsLog, read_metrics, without_remnant
-
-LANGUAGES = ("de", "el", "en")
-# Steps of (objective, [(language, loss)], tokens of each language).
-ITEMS = st.lists(st.tuples(st.integers(0, 2), st.floats(0, 20, width=32)), min_size=1, max_size=6)
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["masked_lm", "alignment"]),
-        ITEMS,
-        st.lists(st.integers(0, 99), min_size=3, max_size=3),
-    ),
-    min_size=1,
-    max_size=5,
-)
-
-
-def _plan(asked: list[float], texts: list[int], tokens: list[int]) -> StepPlan:
-    return StepPlan(0, {}, np.array(asked), np.array(texts), np.array(tokens))
-
-
-def _sums(name: str, items: list[tuple[int, float]]) -> StepSums:
-    losses = torch.tensor([loss for _, loss in items])
-    language = np.array([language for language, _ in items], dtype=np.int64)
-    return StepSums.of(losses.sum(), {name: Loss(losses.mean(), losses, language)}, len(LANGUAGES))
-
-
-@given(STEPS)
-def test_means_are_over_items_of_all_steps(
-    steps: list[tuple[str, list[tuple[int, float]], list[int]]],
-) -> None:
-    tally = Tally(LANGUAGES)
-    seen: dict[str, list[tuple[int, float]]] = {}
-    for name, items, tokens in steps:
-        tally.add(_sums(name, items), _plan([1.0, 0.5, 0.5], [2, 0, 0], tokens), 1.0)
-        seen.setdefault(name, []).extend(items)
-    assert tally.means() == pytest.approx(
-        {name: np.mean([loss for _, loss in items]) for name, items in seen.items()}
-    )
-    table = tally.by_language()
-    assert list(table) == list(LANGUAGES)
-    total = np.sum([tokens for _, _, tokens in steps])
-    for number, tag in enumerate(LANGUAGES):
-        expected = {"asked": [0.5, 0.25, 0.25][number], "drawn": [1.0, 0.0, 0.0][number]}
-        expected["tokens"] = sum(tokens[number] for _, _, tokens in steps) / max(total, 1)
-        for name, items in seen.items():
-            if mine := [loss for language, loss in items if language == number]:
-                expected[name] = float(np.mean(mine))
-        assert table[tag] == pytest.approx(expected, abs=1e-5)
-
-
-@given(ITEMS, st.integers(0, 6))
-def test_what_processes_count_adds_up(items: list[tuple[int, float]], cut: int) -> None:
-    parts = [_sums("masked_lm", mine) for mine in (items[:cut], items[cut:])]
-    others = torch.from_numpy(np.append(parts[1].table, parts[1].total))
-    found, whole = parts[0].added_up(lambda mine: mine + others), _sums("masked_lm", items)
-    assert found.total == pytest.approx(whole.total)
-    sums, counts = found.by_language["masked_lm"]
-    expected, number = whole.by_language["masked_lm"]
-    assert sums == pytest.approx(expected)
-    assert counts.tolist() == number.tolist()
-
-
-def test_a_process_without_items_counts_none() -> None:
-    nothing = Loss(torch.tensor(0.0), torch.zeros(0), np.zeros(0, dtype=np.int64))
-    tally = Tally(LANGUAGES)
-    tally.add(
-        StepSums.of(torch.tensor(0.0), {"masked_lm": nothing}, 3), _plan([1.0] * 3, [1] * 3, [1] * 3), 0.0
-    )
-    assert tally.means() == {"masked_lm": 0.0}
-    assert all("masked_lm" not in row for row in tally.by_language().values())
-
-
-def test_a_fresh_tally_has_nothing_to_say() -> None:
-    assert Tally(LANGUAGES).means() == {}
-    assert set(Tally(LANGUAGES).by_language()) == set(LANGUAGES)
-
-
-@given(STEPS, st.integers(0, 5))
-def test_a_tally_that_goes_on_from_another_counts_the_same(
-    steps: list[tuple[str, list[tuple[int, float]], list[int]]], stop: int
-) -> None:
-    def add(tally: Tally, number: int) -> None:
-        name, items, tokens = steps[number]
-        tally.add(_sums(name, items), _plan([0.1, 1 / 3, 0.7], [2, 0, 1], tokens), number / 3)
-
-    whole, first = Tally(LANGUAGES), Tally(LANGUAGES)
-    for number in range(len(steps)):
-        add(whole, number)
-    for number in range(min(stop, len(steps))):
-        add(first, number)
-    second = Tally(LANGUAGES, json.loads(json.dumps(first.state())))
-    for number in range(min(stop, len(steps)), len(steps)):
-        add(second, number)
-    assert second.state() == whole.state()
-    assert (second.means(), second.by_language(), second.norm) == (
-        whole.means(),
-        whole.by_language(),
-        (len(steps) - 1) / 3,
-    )
 
 
 def _line(step: int, **more: Any) -> dict[str, Any]:
@@ -183,7 +77,7 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     [
         ((100, 200, 224), ("full", "full", "full"), 2),
         ((100, 200, 225), ("full", "full", "full"), 3),
-        ((100, 200, 201), ("bag", "bag", "full"), 3),
+        ((100, 200, 201), ("embedding_warmup", "embedding_warmup", "full"), 3),
         ((100, 101), ("full", "full"), 2),
         ((), (), 0),
     ],
@@ -199,7 +93,7 @@ def test_what_covers_few_steps_at_the_end_is_not_drawn(
 def test_curves_are_drawn_of_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     speed = {"tokens_per_s": 1000.0}
-    lines = [_line(1, **speed) | {"stage": "bag"}, _line(2, **speed), _line(3, **speed)]
+    lines = [_line(1, **speed) | {"stage": "embedding_warmup"}, _line(2, **speed), _line(3, **speed)]
     lines[2]["loss"] = {"alignment": 1.0, "masked_lm": 3.0}
     path = tmp_path / "loss.png"
     assert plot_losses(lines, path) == path

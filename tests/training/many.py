@@ -25,6 +25,7 @@ from xformer.cli.pretrain import Pretrain
 from xformer.errors import InputError
 from xformer.pretraining import pretrain
 from xformer.pretraining.batches import StepBatch, StepBatches
+from xformer.pretraining.stages import FULL
 
 
 def fork(count: int, work: Callable[[], int]) -> list[int]:
@@ -68,10 +69,10 @@ def train(dtype: torch.dtype, run: str, options: list[str]) -> int:
     if "--cut" in options and int(os.environ["RANK"]) + 1 == int(os.environ["WORLD_SIZE"]):
         make = StepBatches.make
 
-        def cut(self: StepBatches, step: int, *, bag: bool = False) -> StepBatch:
+        def cut(self: StepBatches, step: int, stage: str = FULL) -> StepBatch:
             if step == 3:
                 raise InputError("tokens-00000.bin: cut short")
-            return make(self, step, bag=bag)
+            return make(self, step, stage)
 
         StepBatches.make = cut  # type: ignore[method-assign]
     settings = tuple(option for option in options if "=" in option)

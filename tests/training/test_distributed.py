@@ -22,11 +22,13 @@ from torch import Tensor
 from xformer.data.shards import TokenShards
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatches
-from xformer.pretraining.step_losses import StepLosses, StepSums
+from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL
+from xformer.pretraining.step_losses import StepLosses
 from xformer.runs.config import MaskingConfig, RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.storage.toml import save_toml
 from xformer.tokenizer import Tokenizer
+from xformer.training.losses import StepSums
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo")
 
@@ -65,20 +67,20 @@ def by_two(run: RunDirectory) -> RunDirectory:
     return run
 
 
-def _by_one(run: RunDirectory, bag: bool, rate: float) -> dict[str, Tensor]:
+def _by_one(run: RunDirectory, stage: str, rate: float) -> dict[str, Tensor]:
     config = run.load_config()
     objectives = replace(config.objectives, masking=MaskingConfig(rate=rate))
     config = replace(config, objectives=objectives)
     model = MultilingualModel(config.model, config.objectives.pooling).double().eval()
     model.load_state_dict(load_file(run.path / "start.safetensors"))
     starts_word = Tokenizer.load(run.tokenizer).starts_word()
-    batch = StepBatches(TokenShards.open(run.shards("train")), config, starts_word).make(5, bag=bag)
-    total, losses = StepLosses(model, config.objectives)(batch, 0 if bag else None)
+    batch = StepBatches(TokenShards.open(run.shards("train")), config, starts_word).make(5, stage)
+    total, losses = StepLosses(model, config.objectives)(batch, stage)
     total.backward()
     found: dict[str, Any] = {"total": total.detach()}
     for name, loss in losses.items():
         found[f"value.{name}"] = loss.value.detach()
-        sums, counts = StepSums.of(total, {name: loss}, 3).by_language[name]
+        sums, counts = StepSums.of(total, {name: loss}, 3).by_category[name]
         found[f"sums.{name}"], found[f"counts.{name}"] = (
             torch.from_numpy(sums),
             torch.from_numpy(counts).double(),
@@ -87,13 +89,13 @@ def _by_one(run: RunDirectory, bag: bool, rate: float) -> dict[str, Tensor]:
     return found | gradients
 
 
-@pytest.mark.parametrize(("bag", "rate"), [(False, 0.3), (False, 0.01), (True, 0.3)])
+@pytest.mark.parametrize(("stage", "rate"), [(FULL, 0.3), (FULL, 0.01), (EMBEDDING_WARMUP, 0.3)])
 @pytest.mark.parametrize("sharding", ["none", "full"])
 def test_two_processes_compute_the_loss_and_every_gradient_of_one(
-    by_two: RunDirectory, sharding: str, bag: bool, rate: float
+    by_two: RunDirectory, sharding: str, stage: str, rate: float
 ) -> None:
-    found = load_file(by_two.path / f"{sharding}-{bag}-{rate}.safetensors")
-    expected = _by_one(by_two, bag, rate)
+    found = load_file(by_two.path / f"{sharding}-{stage}-{rate}.safetensors")
+    expected = _by_one(by_two, stage, rate)
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
         assert tensor.dtype == torch.float64

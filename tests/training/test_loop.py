@@ -18,20 +18,23 @@ from safetensors.torch import load_file
 
 from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
+from xformer.distributed.one_process import OneProcess
 from xformer.errors import InputError
 from xformer.model.multilingual import MultilingualModel
-from xformer.objectives import Loss
+from xformer.pretraining import task
 from xformer.pretraining.batches import StepBatches
-from xformer.pretraining.held_out import HeldOut
 from xformer.pretraining.pretrain import build_model, load_run, pretrain
+from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL
 from xformer.pretraining.step_losses import StepLosses, total_loss
+from xformer.pretraining.task import PretrainingTask
 from xformer.progress import Progress
 from xformer.runs.checkpoint import TrainingState, best_checkpoint, newest_checkpoint
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import read_metrics
 from xformer.training import bad_step, loop
-from xformer.training.optimizer import make_optimizer
+from xformer.training.losses import Loss
+from xformer.training.trainer import Trainer
 from xformer.training.verify_resume.compare_runs import compare_runs
 
 pytestmark = pytest.mark.usefixtures("_no_picture")
@@ -82,7 +85,7 @@ def test_when_the_blocks_join_nothing_jumps(after_the_bag: Bag) -> None:
     batch = batches.make(50)
     with torch.no_grad():
         (_, bag), (_, full) = (
-            StepLosses(model, config.objectives)(batch, n_layers) for n_layers in (0, None)
+            StepLosses(model, config.objectives)(batch, stage) for stage in (EMBEDDING_WARMUP, FULL)
         )
     assert set(bag) == {"masked_lm", "translation_lm", "alignment", "bag_alignment", "distillation"}
     for name in bag:
@@ -125,7 +128,7 @@ def test_vectors_after_the_blocks_are_held_near_those_before(after_the_bag: Bag)
             block.mlp.Wo.weight.normal_(std=20.0)  # type: ignore[union-attr, operator]
         before = model.sentence_vectors(inputs, n_layers=0)
         after = model.sentence_vectors(inputs)
-    total, losses = StepLosses(model, objectives)(batch, None)
+    total, losses = StepLosses(model, objectives)(batch, FULL)
     expected = 1.0 - (before * after).sum(dim=-1)
     assert expected.min() > 0.01
     torch.testing.assert_close(losses["distillation"].items.sort().values, expected.sort().values)
@@ -133,12 +136,12 @@ def test_vectors_after_the_blocks_are_held_near_those_before(after_the_bag: Bag)
     for block in model.encoder.layers:
         torch.nn.init.zeros_(block.mlp.Wo.weight)  # type: ignore[union-attr, arg-type]
     # The vector after such blocks is the one before: both are held to what it is, and neither is moved.
-    total, _ = StepLosses(model, objectives)(batch, None)
+    total, _ = StepLosses(model, objectives)(batch, FULL)
     total.backward()
     assert total.detach().abs() < 1e-5
     assert model.encoder.token_embedding.grad is not None
     assert model.encoder.token_embedding.grad.abs().max() < 1e-4
-    off = StepLosses(model, replace(objectives, distillation_weight=0.0))(batch, None)[1]
+    off = StepLosses(model, replace(objectives, distillation_weight=0.0))(batch, FULL)[1]
     assert "distillation" not in off
 
 
@@ -159,7 +162,7 @@ def test_a_budget_counts_the_seconds_of_steps(begin: Begin, config: RunConfig, l
     assert (checkpoint.state.step, checkpoint.state.elapsed) == (12, 12.0)  # each step sees one tick
     lines = read_metrics(run.metrics)
     assert [line["step"] for line in lines] == [3, 6, 9, 12]
-    assert [line["stage"] for line in lines] == ["bag", "full", "full", "full"]
+    assert [line["stage"] for line in lines] == ["embedding_warmup", "full", "full", "full"]
     steps = [int(path.name.removeprefix("step-")) for path in run.checkpoints.iterdir()]
     assert sorted(steps) == [5, 10, 12]  # two ticks a step, one a checkpoint
     assert "training: complete at step 12" in _said_again(run, timed, listening)
@@ -178,7 +181,7 @@ def _spoil(monkeypatch: pytest.MonkeyPatch, steps: set[int], kind: str) -> None:
     class Spoilt(StepLosses):
         def forward(self, *arguments: Any) -> tuple[torch.Tensor, dict[str, Loss]]:
             total, losses = super().forward(*arguments)
-            if next(calls) in steps:
+            if self.model.training and next(calls) in steps:
                 if kind == "gradient":
                     return total.detach() + torch.sqrt(total - total.detach()), losses
                 factor = 1e4 if kind == "spike" else float("nan")
@@ -186,7 +189,7 @@ def _spoil(monkeypatch: pytest.MonkeyPatch, steps: set[int], kind: str) -> None:
                 return total * factor, losses | {"bag_alignment": replace(loss, value=loss.value * factor)}
             return total, losses
 
-    monkeypatch.setattr(loop, "StepLosses", Spoilt)
+    monkeypatch.setattr(task, "StepLosses", Spoilt)
 
 
 @pytest.mark.parametrize("kind", ["loss", "gradient"])
@@ -236,7 +239,7 @@ def test_what_was_done_before_a_run_stops_at_a_bad_step_is_saved(
 def test_a_held_out_loss_that_is_no_number_is_not_the_lowest(
     begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(HeldOut, "loss", lambda self, model, n_layers: float("nan"))
+    monkeypatch.setattr(Trainer, "_held_out_total", lambda *_: float("nan"))
     run = begin(config)
     assert pretrain(run.path, config, listening())
     assert best_checkpoint(run.checkpoints) is None
@@ -271,12 +274,14 @@ def test_steps_that_are_skipped_are_said_and_too_many_in_a_row_end_the_run(
     class Spoilt(StepLosses):
         def forward(self, *arguments: Any) -> tuple[torch.Tensor, dict[str, Loss]]:
             total, losses = super().forward(*arguments)
+            if not self.model.training:  # on held-out texts
+                return total, losses
             number = next(calls)
             if number == 6:
                 signal.raise_signal(signal.SIGINT)
             return (total * float("nan") if number in bad else total), losses
 
-    monkeypatch.setattr(loop, "StepLosses", Spoilt)
+    monkeypatch.setattr(task, "StepLosses", Spoilt)
     skipping = _training(config, steps=12, non_finite="skip", checkpoint_every=1e-9, keep=9)
     run, progress = begin(skipping), listening()
     assert not pretrain(run.path, skipping, progress)
@@ -337,9 +342,9 @@ def test_checkpoints_are_announced_once_they_are_on_disk(
     often = _training(config, checkpoint_every=1e-9)
     run = begin(often)
     shards = TokenShards.open(run.shards("train"))
-    model = build_model(often, count_tokens(shards))
-    optimizer = make_optimizer(model, often.optimizer)
     batches = StepBatches(shards, often, torch.zeros(360, dtype=torch.bool).numpy())
+    learned = PretrainingTask(often, build_model(often, count_tokens(shards)), batches, shards)
+    trainer = Trainer(learned, OneProcess(torch.device("cpu")), "fp32", run)
     announced: list[TrainingState] = []
 
     def on_checkpoint(state: TrainingState) -> None:
@@ -348,7 +353,7 @@ def test_checkpoints_are_announced_once_they_are_on_disk(
         assert checkpoint.state == state
         announced.append(state)
 
-    training = loop.Training(run, often, model, optimizer, batches, shards, "fp32")
+    training = loop.Training(run, often.training, trainer, learned.optimizer())
     state, interrupted = loop.train(training, TrainingState(), listening(), on_checkpoint)
     assert [seen.step for seen in announced] == list(range(1, 9))
     assert announced[-1] == state
@@ -371,7 +376,7 @@ def test_shards_that_are_cut_short_end_a_run_that_is_saved(
     with pytest.raises(
         InputError, match=r"tokens-00000\.bin: expected .* bytes, found .*\. Training is saved at step [34]$"
     ):
-        pretrain(run.path, config, listening(), watching=lambda *_: cut)
+        pretrain(run.path, config, listening(), make_callback=lambda *_: cut)
     saved = newest_checkpoint(run.checkpoints)
     assert saved is not None
     assert saved.state.step in (3, 4)

@@ -9,8 +9,9 @@ from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
 from xformer.model.tables import RowGradient, Table
+from xformer.pretraining.parameter_groups import make_optimizer
 from xformer.runs.config import OptimizerConfig
-from xformer.training.optimizer import AdamWithTables, clip_gradients, make_optimizer, set_learning_rates
+from xformer.training.optimizer import AdamWithTables, clip_gradients, set_learning_rates
 
 MODELS = {
     "default": ModelConfig(vocab_size=50, d_model=8, n_heads=2, n_layers=2, d_ff=8),

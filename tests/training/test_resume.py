@@ -10,18 +10,22 @@ from typing import Any
 import pytest
 import torch
 
+from xformer.distributed.one_process import OneProcess
 from xformer.errors import InputError
-from xformer.pretraining.held_out import HeldOut
+from xformer.pretraining import task
+from xformer.pretraining.batches import StepBatches
 from xformer.pretraining.prepare import open_shards
 from xformer.pretraining.pretrain import load_run, pretrain
+from xformer.pretraining.stages import FULL
 from xformer.pretraining.step_losses import StepLosses
+from xformer.pretraining.task import PretrainingTask, held_out_batch
 from xformer.progress import Progress
 from xformer.runs.checkpoint import CheckpointError, newest_checkpoint
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import MetricsLog, read_metrics
 from xformer.tokenizer import Tokenizer
-from xformer.training import loop, precision
+from xformer.training import precision, trainer
 
 pytestmark = pytest.mark.usefixtures("_no_picture")
 
@@ -38,7 +42,7 @@ def _metrics(run: RunDirectory) -> list[dict[str, Any]]:
 def _state(run: RunDirectory) -> dict[str, Any]:
     checkpoint = newest_checkpoint(run.checkpoints)
     assert checkpoint is not None
-    return asdict(replace(checkpoint.state, elapsed=0.0, joined_at=(checkpoint.state.joined_at[0], 0.0)))
+    return asdict(replace(checkpoint.state, elapsed=0.0, stage_began=(checkpoint.state.stage_began[0], 0.0)))
 
 
 def _tensors(run: RunDirectory) -> dict[str, bytes]:
@@ -74,7 +78,7 @@ def test_the_run_has_a_bag_s_and_a_full_stage_and_chance_in_it(
     unbroken: RunDirectory, config: RunConfig
 ) -> None:
     """Or the tests below would test less than they say."""
-    assert [line["stage"] for line in _metrics(unbroken)] == ["bag"] * 2 + ["full"] * 6
+    assert [line["stage"] for line in _metrics(unbroken)] == ["embedding_warmup"] * 2 + ["full"] * 6
     assert config.model.dropout > 0
     assert config.model.attention_dropout > 0
 
@@ -162,7 +166,7 @@ def test_a_run_may_be_made_longer_and_the_blocks_stay(
     longer = _training(config, steps=40)
     assert not pretrain(run.path, longer, _interrupting(listening, 12))
     lines = _metrics(run)
-    assert [line["stage"] for line in lines] == ["bag"] * 2 + ["full"] * 10
+    assert [line["stage"] for line in lines] == ["embedding_warmup"] * 2 + ["full"] * 10
     # A fifth of 40 steps is over: blocks are past their warm-up, the embedding stays as slow as they need it.
     rates = longer.optimizer
     settled = {
@@ -204,7 +208,7 @@ def test_what_was_not_logged_yet_is_logged_when_the_run_goes_on(
                 signal.raise_signal(signal.SIGINT)
             return super().forward(*arguments)
 
-    monkeypatch.setattr(loop, "StepLosses", Interrupting)
+    monkeypatch.setattr(task, "StepLosses", Interrupting)
     run = begin(rarely)
     assert not pretrain(run.path, rarely, listening())
     assert [line["step"] for line in _metrics(run)] == [3]
@@ -231,7 +235,7 @@ def test_a_checkpoint_that_cannot_be_written_stops_no_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     often = _training(config, checkpoint_every=1e-9)
-    run, progress, write = begin(often), listening(), loop.save_checkpoint
+    run, progress, write = begin(often), listening(), trainer.save_checkpoint
 
     def no_room(*arguments: Any) -> Any:
         if arguments[3].step in (3, 4, 8):
@@ -239,7 +243,7 @@ def test_a_checkpoint_that_cannot_be_written_stops_no_run(
         return write(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "save_checkpoint", no_room)
+        patch.setattr(trainer, "save_checkpoint", no_room)
         with pytest.raises(InputError, match="step 8: no room"):  # the last one is not tried again
             pretrain(run.path, often, progress)
     said = progress.console.export_text()
@@ -280,7 +284,7 @@ def test_the_checkpoint_with_the_lowest_held_out_loss_is_kept_and_named(
 ) -> None:
     often = _training(config, checkpoint_every=1e-9, keep=1)
     losses = iter([5.0, 4.0, 2.0, None, 3.0, 4.0, 5.0, 6.0])
-    monkeypatch.setattr(HeldOut, "loss", lambda held_out, model, n_layers: next(losses))
+    monkeypatch.setattr(trainer.Trainer, "held_out_loss", lambda trainer, stage: next(losses))
     run, progress = begin(often), listening()
     assert pretrain(run.path, often, progress)
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-00000003", "step-00000008"]
@@ -294,17 +298,20 @@ def test_measuring_held_out_texts_leaves_no_trace(
     """Dropout goes on where it was, and is not part of the measure."""
     tokenizer = Tokenizer.load(unbroken.tokenizer)
     shards = open_shards(unbroken, "dev", tokenizer)
-    held_out = HeldOut.of(shards, config, tokenizer.starts_word(), "fp32")
+    held_out = held_out_batch(shards, config, tokenizer.starts_word())
     assert held_out is not None
     model = load_run(unbroken.path)[2].train()
+    batches = StepBatches(shards, config, tokenizer.starts_word())
+    learned = PretrainingTask(config, model, batches, shards, held_out)
+    measuring = trainer.Trainer(learned, OneProcess(torch.device("cpu")), "fp32", unbroken)
     before = torch.get_rng_state()
-    losses = {held_out.loss(model, None) for _ in range(3)}
+    losses = {measuring.held_out_loss(FULL) for _ in range(3)}
     assert losses == {_state(unbroken)["held_out"]}
     assert torch.equal(torch.get_rng_state(), before)
     assert model.training
     with torch.no_grad():
         model.encoder.token_embedding.fill_(float("nan"))
-    assert held_out.loss(model, None) is None
+    assert measuring.held_out_loss(FULL) is None
 
 
 def test_a_complete_run_is_reused_and_says_so(
@@ -338,5 +345,5 @@ def test_the_newest_weights_are_loaded_ready_to_evaluate(unbroken: RunDirectory,
     assert not model.training
     embedding = model.encoder.token_embedding
     assert embedding.requires_grad
-    assert state.joined
+    assert state.stage == "full"
     assert state.precision == "fp32"

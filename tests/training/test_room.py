@@ -14,11 +14,11 @@ from torch import Tensor
 
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.parameter_groups import make_optimizer
 from xformer.runs import checkpoint_files as files
 from xformer.runs.checkpoint import CheckpointError, TrainingState, save_checkpoint
 from xformer.runs.checkpoint_folders import checkpoint_folders
 from xformer.runs.config import OptimizerConfig
-from xformer.training.optimizer import make_optimizer
 
 Save = Callable[..., None]
 

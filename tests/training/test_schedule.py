@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xformer.runs.config import OptimizerConfig, TrainingConfig
-from xformer.training.schedule import Span, group_factors, learning_rate_factor
+from xformer.training.schedule import Span, learning_rate_factor
 
 SHARES = st.floats(0, 1)
 
@@ -53,26 +53,3 @@ def test_a_run_is_measured_in_steps_or_in_seconds() -> None:
     assert [steps.progress(n, 1e9) for n in (0, 10, 40, 50)] == [0.0, 0.25, 1.0, 1.0]
     seconds = Span.of(TrainingConfig(budget="2m"))
     assert [seconds.progress(10**9, t) for t in (0.0, 30.0, 120.0, 121.0)] == [0.0, 0.25, 1.0, 1.0]
-
-
-@given(optimizers(), SHARES, st.floats(0, 1))
-def test_the_embedding_settles_before_the_blocks_begin_where_they_join(
-    config: OptimizerConfig, progress: float, bag_share: float
-) -> None:
-    factors = group_factors(progress, bag_share, config)
-    assert factors["matrices"] == factors["vectors"]
-    if progress <= bag_share:
-        assert factors["matrices"] == learning_rate_factor(0.0, config)
-    else:
-        rest = (progress - bag_share) / (1 - bag_share)
-        assert factors["matrices"] == pytest.approx(learning_rate_factor(rest, config))
-    settled = config.joined_embedding_lr / config.embedding_lr
-    if progress >= bag_share:
-        assert factors["embedding"] == pytest.approx(settled * factors["matrices"])
-    elif progress <= bag_share / 2:
-        assert factors["embedding"] == pytest.approx(1.0)
-    else:
-        left = (
-            2 * (bag_share - progress) / bag_share
-        )  # of the second half: 1 where it starts, 0 where blocks join
-        assert factors["embedding"] == pytest.approx(settled + left * (1 - settled))

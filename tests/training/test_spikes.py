@@ -7,7 +7,7 @@ from statistics import median
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xformer.training.spikes import SpikeWatch
+from xformer.training.spikes import SpikeDetector
 
 LEVELS = st.floats(0.01, 100)
 STEPS = st.lists(st.tuples(LEVELS, LEVELS), min_size=1, max_size=150)
@@ -17,7 +17,7 @@ STEPS = st.lists(st.tuples(LEVELS, LEVELS), min_size=1, max_size=150)
 def test_a_spike_is_more_than_so_many_medians_of_the_last_64(
     steps: list[tuple[float, float]], factor: float
 ) -> None:
-    watch = SpikeWatch(factor)
+    watch = SpikeDetector(factor)
     for number, (loss, norm) in enumerate(steps):
         before = steps[max(0, number - 64) : number]
         expected = None
@@ -35,16 +35,16 @@ def test_a_spike_is_more_than_so_many_medians_of_the_last_64(
 def test_a_watch_that_goes_on_from_another_finds_the_same(
     steps: list[tuple[float, float]], stop: int
 ) -> None:
-    one, first = SpikeWatch(2.0), SpikeWatch(2.0)
+    one, first = SpikeDetector(2.0), SpikeDetector(2.0)
     expected = [one.check(*step) for step in steps]
     found = [first.check(*step) for step in steps[:stop]]
-    second = SpikeWatch(2.0, first.recent)
+    second = SpikeDetector(2.0, first.recent)
     assert found + [second.check(*step) for step in steps[stop:]] == expected
     assert second.recent == one.recent
 
 
 def test_a_level_that_changes_for_good_becomes_the_usual_one() -> None:
-    watch = SpikeWatch(2.0)
+    watch = SpikeDetector(2.0)
     for _ in range(64):
         assert watch.check(1.0, 1.0) is None
     spikes = [watch.check(10.0, 1.0) for _ in range(64)]
@@ -54,13 +54,13 @@ def test_a_level_that_changes_for_good_becomes_the_usual_one() -> None:
 
 
 def test_none_finds_nothing_and_remembers_nothing() -> None:
-    watch = SpikeWatch(None, [(1.0, 1.0)] * 64)
+    watch = SpikeDetector(None, [(1.0, 1.0)] * 64)
     assert watch.check(1e9, 1e9) is None
     assert watch.recent == ()
 
 
 def test_what_is_forgotten_is_no_measure() -> None:
-    watch = SpikeWatch(2.0)
+    watch = SpikeDetector(2.0)
     for _ in range(20):
         watch.check(1.0, 1.0)
     watch.forget()

@@ -117,7 +117,7 @@ class Pretrain:
         from xformer.progress import Progress
 
         with Progress() as progress:
-            complete = pretrain(self.run, config, progress, watching=make_panel)
+            complete = pretrain(self.run, config, progress, make_callback=make_panel)
         return 0 if complete else 130
 
     def _forecast(self, config: RunConfig) -> int:

@@ -46,6 +46,7 @@ class VerifyResume:
     def run_command(self) -> int:
         """Prove it; the exit status."""
         from xformer.errors import InputError
+        from xformer.pretraining.pretrain import pretrain
         from xformer.pretraining.synthetic_data import made_up_config, made_up_corpus
         from xformer.progress import Progress
         from xformer.runs.config import RunConfig
@@ -69,7 +70,7 @@ class VerifyResume:
             # Matrices this small are slower on more threads.
             threads = 1 if mine is None else None
             strikes = plan_strikes(self.kills, self.seed)
-            verdict = verify_resume(where, config, strikes, progress, threads)
+            verdict = verify_resume(where, config, pretrain, strikes, progress, threads)
         self._show(verdict)
         if verdict.proven:
             return 0

@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from xformer.distributed.one_process import OneProcess
 from xformer.errors import InputError, SaidError
 
 _PATIENCE = timedelta(hours=4)  # while process 0 prepares the data, the others wait
@@ -19,28 +20,17 @@ _MOMENT = timedelta(seconds=5)  # by which processes that fail alike do so one a
 _SAID = "said"
 
 
-@dataclass(frozen=True)
-class Processes:
-    """Who trains together.
+@dataclass(frozen=True, kw_only=True)
+class Processes(OneProcess):
+    """The processes that train together, and this one's place among them.
 
     Attributes:
-        rank: this process's number.
-        world: how many there are.
-        device: this process's.
         gathering: the group that vectors are gathered over.
         store: where they leave each other notes.
     """
 
-    rank: int
-    world: int
-    device: torch.device
     gathering: dist.ProcessGroup
     store: dist.Store
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this is the process that writes files and speaks."""
-        return self.rank == 0
 
     def agree(self, *numbers: float) -> tuple[float, ...]:
         """The numbers that process 0 has."""
@@ -170,6 +160,12 @@ def together(init_method: str = "env://", rank: int = -1, world: int = -1) -> It
         gathering = dist.new_group()
         assert isinstance(gathering, dist.ProcessGroup)
         notes = dist.PrefixStore("notes", store)
-        yield Processes(dist.get_rank(), dist.get_world_size(), device, gathering, notes)
+        yield Processes(
+            device=device,
+            rank=dist.get_rank(),
+            world=dist.get_world_size(),
+            gathering=gathering,
+            store=notes,
+        )
     finally:
         dist.destroy_process_group()

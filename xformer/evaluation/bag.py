@@ -25,9 +25,11 @@ from xformer.embedding.encode import Progress
 from xformer.errors import InputError
 from xformer.model.packed import Packed
 from xformer.objectives import contrastive_loss
-from xformer.pretraining.batches import BatchesAhead, StepBatches
+from xformer.pretraining.batches import StepBatches
+from xformer.pretraining.stages import EMBEDDING_WARMUP
 from xformer.runs.config import ObjectivesConfig, OptimizerConfig, RunConfig
 from xformer.storage.files import atomic_write
+from xformer.training.batches_ahead import BatchesAhead
 from xformer.training.schedule import Span, learning_rate_factor
 
 INIT_STD = 0.1
@@ -151,10 +153,10 @@ def train_bag(
     span = Span(steps, None if steps is not None else seconds)
     losses: list[Tensor] = []
     pairs, waited, started = 0, 0.0, time.monotonic()
-    with BatchesAhead(making) as batches:
+    with BatchesAhead(making.make) as batches:
         while (share := span.progress(len(losses), time.monotonic() - started)) < 1:
             asked = time.monotonic()
-            batch = batches.take(len(losses), bag=True).pairs["bag_alignment"].to(device)
+            batch = batches.take(len(losses), EMBEDDING_WARMUP).pairs["bag_alignment"].to(device)
             waited += time.monotonic() - asked
             for group in optimizer.param_groups:
                 group["lr"] = OPTIMIZER.embedding_lr * learning_rate_factor(share, OPTIMIZER)

@@ -25,6 +25,7 @@ from xformer.evaluation.shares import Shares
 from xformer.evaluation.space import ParallelTexts, layer_vectors, measure_space
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.prepare import open_shards
+from xformer.pretraining.stages import depth_of
 from xformer.progress import Progress
 from xformer.runs.checkpoint import TrainingState
 from xformer.runs.config import RunConfig
@@ -66,7 +67,7 @@ class Panel:
     def evaluate(self, model: MultilingualModel, state: TrainingState) -> PanelResult:
         """Measure the model as it is now; show and write nothing."""
         began, texts = time.monotonic(), self._texts
-        depth, device = None if state.joined else 0, next(model.parameters()).device
+        depth, device = depth_of(state.stage), next(model.parameters()).device
         space = measure_space(texts, layer_vectors(model, texts, n_layers=depth, device=device))
         surprisal = model_surprisal(model, n_layers=depth, device=device)
         bits = bits_per_byte(surprisal, self._hidden, self._byte_lengths).by_language

@@ -7,14 +7,12 @@ from xformer.objectives.alignment import (
     cosines_of,
     ranking_losses,
 )
-from xformer.objectives.loss import Loss
 from xformer.objectives.masked_lm import MaskedBatch, masked_lm_batch, masked_lm_loss
 from xformer.objectives.sampled_softmax import VocabularySample, VocabularySampler
 from xformer.objectives.translation_lm import translation_lm_batch
 
 __all__ = [
     "AlignmentBatch",
-    "Loss",
     "MaskedBatch",
     "VocabularySample",
     "VocabularySampler",

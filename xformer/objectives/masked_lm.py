@@ -15,10 +15,10 @@ from torch import Tensor
 from xformer.data.counter_rng import Bits, fold
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import Packed, pack_flat
-from xformer.objectives.loss import Loss
 from xformer.objectives.masking import choose, hide
 from xformer.objectives.sampled_softmax import VocabularySample
 from xformer.runs.config import MaskingConfig
+from xformer.training.losses import Loss
 
 
 @dataclass(frozen=True)

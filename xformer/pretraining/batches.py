@@ -11,10 +11,7 @@ Shapes: L languages, V vocabulary, P pairs, p of this process, W processes.
 
 from __future__ import annotations
 
-import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from types import TracebackType
 
 import numpy as np
 import torch
@@ -32,6 +29,7 @@ from xformer.objectives import (
     masked_lm_batch,
     translation_lm_batch,
 )
+from xformer.pretraining.stages import FULL
 from xformer.pretraining.step_plan import OBJECTIVES, Objective, StepPlan, StepPlanner, deal
 from xformer.runs.config import RunConfig
 
@@ -45,13 +43,22 @@ class StepBatch:
     Attributes:
         plan: the step, of all processes.
         masked: by objective, texts with gaps: `masked_lm`, single ones; `translation_lm`, joined pairs.
-        pairs: by objective, pairs apart: `alignment`; in the bag stage, for the model without its blocks,
+        pairs: by objective, pairs apart: `alignment`; in the embedding warm-up, which runs no blocks,
             `bag_alignment`.
     """
 
     plan: StepPlan
     masked: dict[Objective, MaskedBatch]
     pairs: dict[Objective, AlignmentBatch]
+
+    @property
+    def n_tokens(self) -> int:
+        """Text tokens of the step, in all processes together."""
+        return self.plan.n_tokens
+
+    def digest(self, before: str) -> str:
+        """The digest of the plans of all steps up to this one, from that of the steps before."""
+        return self.plan.digest(before)
 
     def to(self, device: torch.device) -> StepBatch:
         """The same on another device."""
@@ -113,18 +120,18 @@ class StepBatches:
         """Whether the alignment is among the objectives."""
         return self._planner.aligns
 
-    def make(self, step: int, *, bag: bool = False) -> StepBatch:
+    def make(self, step: int, stage: str = FULL) -> StepBatch:
         """This process's batch of step number `step`, on the host; `complete` where it is the only process.
 
         Args:
             step: from 0.
-            bag: of the bag stage (`StepPlanner.plan`).
+            stage: name of the stage.
 
         Raises:
             InputError: a file of the shards was cut short since it was opened.
         """
         self._shards.require_columns()  # planning reads the columns
-        plan = self._planner.plan(step, bag=bag)
+        plan = self._planner.plan(step, stage)
         masked: dict[Objective, MaskedBatch] = {}
         pairs: dict[Objective, AlignmentBatch] = {}
         for name, examples in plan.examples.items():
@@ -187,38 +194,3 @@ class StepBatches:
 
     def _lengths(self, examples: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._shards.n_tokens[examples].astype(np.int64)
-
-
-class BatchesAhead:
-    """Makes the next step's batch in a second thread while this step computes.
-
-    Use it as a context manager, and ask for one step after the other.
-
-    Attributes:
-        waited: seconds that whoever took batches had to wait for them, all in all.
-    """
-
-    def __init__(self, batches: StepBatches) -> None:
-        self._batches, self.waited = batches, 0.0
-        self._pool = ThreadPoolExecutor(max_workers=1)
-        self._coming: tuple[tuple[int, bool], Future[StepBatch]] | None = None
-
-    def __enter__(self) -> BatchesAhead:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def take(self, step: int, *, bag: bool = False) -> StepBatch:
-        """What `StepBatches.make` gives, sooner; and what it raises."""
-        began, asked = time.monotonic(), (step, bag)
-        if self._coming is not None and self._coming[0] == asked:
-            batch = self._coming[1].result()
-        else:
-            batch = self._batches.make(step, bag=bag)
-        following = self._pool.submit(self._batches.make, step + 1, bag=bag)
-        self._coming = (step + 1, bag), following
-        self.waited += time.monotonic() - began
-        return batch

@@ -13,20 +13,19 @@ Shapes: P pairs, p of this process, D width of a sentence's vector, L languages.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xformer.distributed.gather import gather_rows
 from xformer.model.multilingual import MultilingualModel
-from xformer.objectives import AlignmentBatch, Loss, cosines_of, masked_lm_loss, ranking_losses
+from xformer.objectives import AlignmentBatch, cosines_of, masked_lm_loss, ranking_losses
 from xformer.pretraining.batches import StepBatch
+from xformer.pretraining.stages import depth_of
 from xformer.runs.config import ObjectivesConfig
+from xformer.training.losses import Loss
 
 
 class StepLosses(nn.Module):
@@ -51,7 +50,7 @@ class StepLosses(nn.Module):
         self.model = model
         self._objectives, self._group = objectives, group
 
-    def forward(self, batch: StepBatch, n_layers: int | None) -> tuple[Tensor, dict[str, Loss]]:
+    def forward(self, batch: StepBatch, stage: str) -> tuple[Tensor, dict[str, Loss]]:
         """This process's part of the weighted sum that is descended, and of each objective.
 
         Pairs are aligned after the blocks, and before them, where the model is a bag of subwords; and their
@@ -59,12 +58,13 @@ class StepLosses(nn.Module):
 
         Args:
             batch: on the model's device.
-            n_layers: how many blocks to run; None for all.
+            stage: name of the stage; before the full model is trained, no block is run.
 
         Returns:
             A scalar, which alone has a gradient; each objective's loss by name, of this process's items.
         """
         losses: dict[str, Loss] = {}
+        n_layers = depth_of(stage)
         through = [pairs for name, pairs in batch.pairs.items() if name == "alignment"]
         batches = [part.inputs for part in batch.masked.values()] + [pairs.inputs for pairs in through]
         streams = self.model.residual_streams(batches, n_layers=n_layers)
@@ -118,50 +118,3 @@ def total_loss(losses: dict[str, Loss], objectives: ObjectivesConfig) -> Tensor:
         "distillation": objectives.distillation_weight,
     }
     return torch.stack([weights[name] * loss.value for name, loss in losses.items()]).sum()
-
-
-@dataclass(frozen=True)
-class StepSums:
-    """What is written down of a step's losses. Those of all processes add up to the step's.
-
-    Attributes:
-        total: the weighted sum that was descended.
-        names: of the objectives.
-        table: (objectives, 1 + 2L) fp64: the loss; the sum of its items' losses in each language; how many
-            these were.
-    """
-
-    total: float
-    names: tuple[str, ...]
-    table: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, total: Tensor, losses: dict[str, Loss], n_languages: int) -> StepSums:
-        """Count what `StepLosses` gave; this waits for the device."""
-        rows = []
-        for loss in losses.values():
-            items = loss.items.double().cpu().numpy()
-            sums = np.bincount(loss.language, weights=items, minlength=n_languages)
-            counts = np.bincount(loss.language, minlength=n_languages)
-            rows.append(np.concatenate([[float(loss.value)], sums, counts]))
-        return cls(float(total.detach()), tuple(losses), np.stack(rows))
-
-    def added_up(self, over_processes: Callable[[Tensor], Tensor]) -> StepSums:
-        """The sums of all processes, each of which calls this.
-
-        Args:
-            over_processes: the sum of a tensor over processes.
-        """
-        added = over_processes(torch.from_numpy(np.append(self.table, self.total))).numpy()
-        return StepSums(float(added[-1]), self.names, added[:-1].reshape(self.table.shape))
-
-    @property
-    def values(self) -> dict[str, float]:
-        """Each objective's loss."""
-        return dict(zip(self.names, self.table[:, 0].tolist(), strict=True))
-
-    @property
-    def by_language(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
-        """For each objective its items' losses, added up, and their number, both (L,)."""
-        sums, counts = np.split(self.table[:, 1:], 2, axis=1)
-        return dict(zip(self.names, zip(sums, counts.astype(np.int64), strict=True), strict=True))

@@ -20,6 +20,7 @@ from xformer.data.pairs import TranslationPairs
 from xformer.data.sampling import ByLanguage, LanguageSampler, language_shares
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
+from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL
 from xformer.runs.config import RunConfig
 
 Objective = Literal["masked_lm", "translation_lm", "alignment", "bag_alignment"]
@@ -124,18 +125,16 @@ class StepPlanner:
         """Whether the alignment is among the objectives."""
         return "alignment" in self._streams
 
-    def plan(self, step: int, *, bag: bool = False) -> StepPlan:
+    def plan(self, step: int, stage: str = FULL) -> StepPlan:
         """The plan of step number `step`.
 
         Args:
             step: from 0.
-            bag: of the bag stage, in which only the alignment without blocks is trained. Without alignment
-                there is no such stage.
+            stage: its name. In the embedding warm-up only the alignment without blocks is trained; where the
+                alignment is not among the objectives, there is no such stage.
         """
-        alone: Objective = "bag_alignment"
-        here = {
-            name: stream for name, stream in self._streams.items() if (name == alone) == (bag and self.aligns)
-        }
+        warmup = stage == EMBEDDING_WARMUP and self.aligns
+        here = {name: stream for name, stream in self._streams.items() if (name == "bag_alignment") == warmup}
         examples = {}
         for name, stream in here.items():
             left = stream.of_step(step)

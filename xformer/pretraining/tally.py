@@ -1,84 +1,64 @@
-"""Losses and counts of the steps since the last line of the log."""
+"""Losses of the steps since the last line of the log, and the languages of their texts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.pretraining.step_losses import StepSums
-from xformer.pretraining.step_plan import StepPlan
+from xformer.pretraining.batches import StepBatch
+from xformer.training.losses import StepSums
+from xformer.training.tally import Tally
 
 
-class Tally:
-    """Losses and counts since the last line, by objective and language. Shapes: L languages.
+class LanguageTally(Tally):
+    """Sums of losses by objective and language, and counts of texts and tokens. Shapes: L languages."""
 
-    Attributes:
-        norm: of the gradient in the last step that was counted.
-    """
-
-    def __init__(self, languages: Sequence[str], state: Mapping[str, Sequence[float]] | None = None) -> None:
-        """Begin at nothing, or where another tally was.
+    def __init__(
+        self, languages: Sequence[str], state: Mapping[str, tuple[float, ...]] | None = None
+    ) -> None:
+        """Begin empty, or where another tally was.
 
         Args:
             languages: their tags.
-            state: of the other tally, for the same languages.
+            state: `state` of the other tally, for the same languages.
         """
-        self._languages = languages
-        kept = {name: np.array(values) for name, values in (state or {}).items()}
+        super().__init__(state)
+        kept = state or {}
         zeros = np.zeros(len(languages))
-        self._asked = kept.get("asked", zeros).copy()
-        self._texts = kept.get("texts", zeros).astype(np.int64)
-        self._tokens = kept.get("tokens", zeros).astype(np.int64)
-        self._sums: dict[str, NDArray[np.float64]] = {}
-        self._counts: dict[str, NDArray[np.int64]] = {}
-        for name, values in kept.items():
-            part, _, objective = name.partition(".")
-            if part == "sums":
-                self._sums[objective] = values
-            elif part == "counts":
-                self._counts[objective] = values.astype(np.int64)
-        self.norm = float(kept["norm"][0]) if kept else 0.0
+        self._languages = languages
+        self._asked = np.array(kept.get("asked", zeros))
+        self._texts = np.array(kept.get("texts", zeros)).astype(np.int64)
+        self._tokens = np.array(kept.get("tokens", zeros)).astype(np.int64)
 
-    def state(self) -> dict[str, tuple[float, ...]]:
-        """All that it remembers, exactly; empty when nothing was counted yet."""
-        if not self._sums:
-            return {}
-        arrays = {"asked": self._asked, "texts": self._texts, "tokens": self._tokens}
-        arrays |= {f"sums.{name}": sums for name, sums in self._sums.items()}
-        arrays |= {f"counts.{name}": counts for name, counts in self._counts.items()}
-        state = {name: tuple(map(float, array)) for name, array in arrays.items()}
-        return state | {"norm": (self.norm,)}
-
-    def add(self, losses: StepSums, plan: StepPlan, norm: float) -> None:
+    def add(self, losses: StepSums, batch: StepBatch, norm: float) -> None:  # type: ignore[override]
         """Count one step."""
-        self.norm = norm
-        self._asked += plan.asked_by_language
-        self._texts += plan.texts_by_language
-        self._tokens += plan.tokens_by_language
-        for name, (sums, counts) in losses.by_language.items():
-            self._sums[name] = self._sums.get(name, 0.0) + sums
-            self._counts[name] = self._counts.get(name, 0) + counts
+        super().add(losses, batch, norm)
+        self._asked += batch.plan.asked_by_language
+        self._texts += batch.plan.texts_by_language
+        self._tokens += batch.plan.tokens_by_language
 
-    def means(self) -> dict[str, float]:
-        """Each objective's mean loss, in nats an item."""
-        return {name: float(self._sums[name].sum() / max(1, self._counts[name].sum())) for name in self._sums}
+    def fields(self) -> dict[str, Any]:
+        """`languages`: a table of each language, as `by_language`."""
+        return {"languages": self.by_language()}
 
     def by_language(self) -> dict[str, dict[str, float]]:
         """Per language: shares of the texts asked for, of those drawn, of all tokens read; mean losses."""
-        asked = self._asked / max(self._asked.sum(), 1e-9)
-        drawn = self._texts / max(1, int(self._texts.sum()))
-        tokens = self._tokens / max(1, int(self._tokens.sum()))
+        shares: dict[str, NDArray[np.float64]] = {
+            "asked": self._asked / max(self._asked.sum(), 1e-9),
+            "drawn": self._texts / max(1, int(self._texts.sum())),
+            "tokens": self._tokens / max(1, int(self._tokens.sum())),
+        }
         table: dict[str, dict[str, float]] = {}
         for number, language in enumerate(self._languages):
-            row = {
-                "asked": round(float(asked[number]), 6),
-                "drawn": round(float(drawn[number]), 6),
-                "tokens": round(float(tokens[number]), 6),
-            }
+            row = {name: round(float(share[number]), 6) for name, share in shares.items()}
             for name, sums in self._sums.items():
                 if self._counts[name][number]:
                     row[name] = round(float(sums[number] / self._counts[name][number]), 5)
             table[language] = row
         return table
+
+    def _arrays(self) -> dict[str, Any]:
+        return {"asked": self._asked, "texts": self._texts, "tokens": self._tokens} | super()._arrays()

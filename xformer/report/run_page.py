@@ -34,7 +34,7 @@ from xformer.runs.checkpoint import TrainingState
 from xformer.runs.checkpoint_folders import checkpoint_folders
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
-from xformer.runs.metrics import FIELDS, read_metrics
+from xformer.runs.metrics import PRETRAINING_FIELDS, read_metrics
 from xformer.storage.files import atomic_write, try_to_write
 from xformer.tokenizer import Tokenizer
 
@@ -113,7 +113,7 @@ def read_run(
         InputError: there is no run, or nothing in it to show.
     """
     run = RunDirectory.open(path)
-    metrics = read_metrics(run.metrics, FIELDS)
+    metrics = read_metrics(run.metrics, PRETRAINING_FIELDS)
     panel = read_metrics(run.panel, ("step", "elapsed"))
     if not checkpoint_folders(run.checkpoints):
         if not metrics:

@@ -19,7 +19,7 @@ import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -32,6 +32,7 @@ from xformer.runs.checkpoint_folders import STATE, checkpoint_folders, clear, re
 from xformer.storage.checksummed import FileEntry, atomic_folder, read_sealed, verify_files, write_sealed
 
 if TYPE_CHECKING:
+    from xformer.distributed.one_process import OneProcess
     from xformer.distributed.processes import Processes
 
 
@@ -46,8 +47,8 @@ class TrainingState:
         skipped: steps left out because a loss or gradient was not finite.
         skipped_in_a_row: those of them that were the last.
         spikes: steps left out because a loss or gradient jumped.
-        joined: whether the blocks have joined; a run that is made longer does not send them away again.
-        joined_at: at which step, and how many seconds in.
+        stage: the stage of the last step, by its task's name for it; empty before the first.
+        stage_began: steps done, and seconds spent training, when that stage began.
         precision: what `auto` came to when the run began: another measurement might come to something else.
         data_digest: of the plan of every step so far, in order, hexadecimal.
         tally: what was counted since the last line of the log (`Tally.state`).
@@ -64,8 +65,8 @@ class TrainingState:
     skipped: int = 0
     skipped_in_a_row: int = 0
     spikes: int = 0
-    joined: bool = False
-    joined_at: tuple[int, float] = (0, 0.0)
+    stage: str = ""
+    stage_began: tuple[int, float] = (0, 0.0)
     precision: Literal["fp32", "bf16"] | None = None
     data_digest: str = ""
     tally: dict[str, tuple[float, ...]] = field(default_factory=dict)
@@ -241,7 +242,7 @@ def best_checkpoint(folder: Path) -> Checkpoint | None:
     return _best(checkpoint_folders(folder))
 
 
-def newest_checkpoint(folder: Path, processes: Processes | None = None) -> Checkpoint | None:
+def newest_checkpoint(folder: Path, processes: OneProcess | None = None) -> Checkpoint | None:
     """The newest checkpoint that is whole; None if there is none at all.
 
     A damaged one is passed over with a warning.
@@ -316,7 +317,7 @@ def _best(folders: list[Path]) -> Checkpoint | None:
     best: tuple[float, Checkpoint] | None = None
     for path in folders:
         try:
-            state = read_sealed(path / STATE, _Contents).state
+            state = _contents_of(path).state
         except InputError:
             continue
         if state.held_out is not None and (best is None or state.held_out < best[0]):
@@ -324,8 +325,23 @@ def _best(folders: list[Path]) -> Checkpoint | None:
     return best and best[1]
 
 
+def _contents_of(path: Path) -> _Contents:
+    return read_sealed(path / STATE, _Contents, _upgraded)
+
+
+def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
+    """The fields of today, from those that version 0.1 wrote: it knew the stages of pretraining alone."""
+    state = content.get("state")
+    if not isinstance(state, dict) or not {"joined", "joined_at"} <= state.keys():
+        return content
+    kept = {name: value for name, value in state.items() if name not in ("joined", "joined_at")}
+    earlier = "embedding_warmup" if state.get("step") else ""
+    kept["stage"] = "full" if state["joined"] else earlier
+    return content | {"state": kept | {"stage_began": state["joined_at"]}}
+
+
 def _open(path: Path, rank: int, world: int) -> Checkpoint:
     """Open a checkpoint; of its files, compare those that fall to process `rank` with their hashes."""
-    contents = read_sealed(path / STATE, _Contents)
+    contents = _contents_of(path)
     verify_files(path, contents.files, rank, world)
     return Checkpoint(path, contents.state)

@@ -316,6 +316,22 @@ class TrainingConfig:
         require(self.seed >= 0, "training.seed", self.seed, "a whole number from 0")
 
 
+MAY_CHANGE = (
+    "budget",
+    "steps",
+    "sharding",
+    "checkpoint_every",
+    "keep",
+    "log_every",
+    "log_steps",
+    "spike_factor",
+    "non_finite",
+    "panel_every",
+    "trackers",
+)
+"""Fields of `TrainingConfig` that may differ when a run goes on: they change nothing that was done."""
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """All settings of `xformer pretrain`: one TOML table for each field."""

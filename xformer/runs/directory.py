@@ -7,11 +7,13 @@ import re
 import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from xformer.errors import InputError
 from xformer.runs.config import RunConfig
 from xformer.storage.toml import from_table, read_toml
+
+Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True)
@@ -152,15 +154,29 @@ class RunDirectory:
                 else:
                     leftover.unlink(missing_ok=True)
 
-    def read_config(self) -> dict[str, Any]:
+    def require_new_or_run(self) -> None:
+        """Refuse a folder of something else.
+
+        Raises:
+            InputError: it is a file, or has files and no settings.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path}: expected the folder of a run, or a new name, found a file")
+        if not self.config.is_file() and not self.is_new():
+            raise InputError(f"{self.path}: expected a run or an empty folder, found other files")
+
+    def read_config(self, kind: type[Any] = RunConfig) -> dict[str, Any]:
         """The tables of its settings, as they stand there.
+
+        Args:
+            kind: the dataclass of its settings.
 
         Raises:
             InputError: they cannot be read, or tables are missing in a run that has made something by them:
                 defaults are not what it was made with.
         """
         tables = read_toml(self.config)
-        missing = [f"[{table.name}]" for table in fields(RunConfig) if table.name not in tables]
+        missing = [f"[{table.name}]" for table in fields(kind) if table.name not in tables]
         if missing and (self.manifest.is_file() or self.corpus.is_dir()):
             raise InputError(
                 f"{self.config}: expected the settings that this run began with, all of them; it has no"
@@ -168,10 +184,18 @@ class RunDirectory:
             )
         return tables
 
-    def load_config(self) -> RunConfig:
+    @overload
+    def load_config(self) -> RunConfig: ...
+    @overload
+    def load_config(self, kind: type[Settings]) -> Settings: ...
+
+    def load_config(self, kind: type[Any] = RunConfig) -> Any:
         """Read the settings back.
+
+        Args:
+            kind: the dataclass of its settings.
 
         Raises:
             InputError: as `read_config`.
         """
-        return from_table(self.read_config(), RunConfig, source=str(self.config))
+        return from_table(self.read_config(kind), kind, source=str(self.config))

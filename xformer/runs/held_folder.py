@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 
-class Whereabouts:
+class HeldFolder:
     """Holds a folder open, and so can tell that its path has come to mean nothing, or another folder.
 
     Use it as a context manager.
@@ -15,10 +15,10 @@ class Whereabouts:
 
     def __init__(self, path: Path) -> None:
         """Take a folder that exists."""
-        self._path = path
+        self.path = path
 
-    def __enter__(self) -> Whereabouts:
-        self._descriptor = os.open(self._path, os.O_RDONLY)
+    def __enter__(self) -> HeldFolder:
+        self._descriptor = os.open(self.path, os.O_RDONLY)
         return self
 
     def __exit__(
@@ -29,7 +29,7 @@ class Whereabouts:
     def gone(self) -> bool:
         """Whether the folder does not lie at its path any more."""
         try:
-            return not self._is(self._path)
+            return not self._is(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return True
         except OSError:  # what the path means cannot be told just now

@@ -15,8 +15,11 @@ from xformer.errors import InputError
 from xformer.runs.trackers import Trackers
 from xformer.storage.files import atomic_write
 
-FIELDS = ("step", "elapsed", "tokens", "tokens_per_s", "stage", "loss", "languages")
-"""What pictures, panel and model card cannot do without in a line of metrics.jsonl."""
+FIELDS = ("step", "elapsed", "tokens", "tokens_per_s", "stage", "loss")
+"""What each line of metrics.jsonl has, whatever is trained."""
+
+PRETRAINING_FIELDS = (*FIELDS, "languages")
+"""What it has in pretraining, which pictures, panel and model card need."""
 
 _NUMBER, _NUMBERS, _FOUND = "a number", "numbers by name", "a number or null"
 _KINDS = {

@@ -7,7 +7,7 @@ from xformer.data.manifest import Manifest
 from xformer.progress import duration
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
-from xformer.runs.metrics import FIELDS, read_metrics
+from xformer.runs.metrics import PRETRAINING_FIELDS, read_metrics
 from xformer.storage.files import atomic_write
 
 
@@ -56,7 +56,7 @@ def _results(run: RunDirectory) -> str:
 
 
 def _training(run: RunDirectory) -> str:
-    lines = read_metrics(run.metrics, FIELDS)
+    lines = read_metrics(run.metrics, PRETRAINING_FIELDS)
     if not lines:
         return "Not trained yet.\n"
     last = lines[-1]

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -175,12 +175,15 @@ def write_sealed(path: Path, value: Any) -> None:
         file.write(_spell(content | {"seal": hashlib.sha256(_spell(content)).hexdigest()}))
 
 
-def read_sealed(path: Path, kind: type[T]) -> T:
+def read_sealed(
+    path: Path, kind: type[T], upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda content: content
+) -> T:
     """Read what `write_sealed` wrote.
 
     Args:
         path: the file.
         kind: the dataclass to make of it; every field must be there and no other.
+        upgrade: turns the fields that an older version wrote into those of `kind`.
 
     Raises:
         InputError: when the file is missing, is not JSON, was changed in any byte, or has other fields than
@@ -202,7 +205,7 @@ def read_sealed(path: Path, kind: type[T]) -> T:
             f"{path}: changed since it was written; expected seal {seal}, its content gives {actual}"
         )
     try:
-        return _converter().structure(content, kind)
+        return _converter().structure(upgrade(content), kind)
     except Exception as error:  # cattrs raises groups of whatever the fields' constructors raise
         reasons = "; ".join(cattrs.transform_error(error))
         raise InputError(f"{path}: expected the fields that this version writes: {reasons}") from error

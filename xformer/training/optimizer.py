@@ -11,9 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xformer.model.multilingual import MultilingualModel
 from xformer.model.tables import RowGradient, Table
-from xformer.runs.config import OptimizerConfig
 
 _EPS = 1e-10
 """Of AdaGrad: what is divided by is zero only where the gradient is."""
@@ -96,39 +94,6 @@ class AdamWithTables(torch.optim.AdamW):
         state["step"] += 1
         total: Tensor = state["square_sum"]
         return total
-
-
-def make_optimizer(model: MultilingualModel, config: OptimizerConfig) -> AdamWithTables:
-    """Group the parameters and build the optimizer.
-
-    Matrices decay. The embedding does not, and learns faster: a row sees a gradient only when its subword
-    occurs. Vectors (norms, biases, pooling) do not decay either. Bigrams, of which a step sees few of many,
-    are left to AdaGrad.
-
-    Args:
-        model: whose parameters to train.
-        config: rates and decay.
-    """
-    tables: dict[Tensor, Table] = {table.weight: table for table in model.encoder.embeddings.tables}
-    embedding, *bigrams = tables
-    matrices: list[Tensor] = []
-    vectors: list[Tensor] = []
-    for parameter in model.parameters():
-        if parameter.requires_grad and parameter not in tables:
-            (matrices if parameter.ndim >= 2 else vectors).append(parameter)
-    members = {"matrices": matrices, "embedding": [embedding], "vectors": vectors, "bigrams": bigrams}
-    groups: list[dict[str, Any]] = [
-        {
-            "name": name,
-            "params": members[name],
-            "lr": rate,
-            "base_lr": rate,
-            "weight_decay": config.weight_decay if name == "matrices" else 0.0,
-            "by_row": name == "bigrams",
-        }
-        for name, rate in config.rates.items()
-    ]
-    return AdamWithTables(groups, tables, (config.beta1, config.beta2))
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, factors: Mapping[str, float]) -> None:

@@ -9,12 +9,15 @@ from typing import Literal
 
 import torch
 
+MatrixPrecision = Literal["fp32", "bf16"]
+"""Of matrix products."""
+
 _TURNS = 7
 
 
 def choose_precision(
     asked: Literal["auto", "fp32", "bf16"], device: torch.device, width: int
-) -> Literal["fp32", "bf16"]:
+) -> MatrixPrecision:
     """Settle `auto`: bf16 where it multiplies matrices of this width clearly faster on this device.
 
     On a CPU without bf16 instructions it is several times slower, so this is measured, in a tenth of a second
@@ -49,7 +52,7 @@ def _seconds(dtype: torch.dtype, device: torch.device, width: int) -> float:
     return time.perf_counter() - start
 
 
-def autocast(precision: Literal["fp32", "bf16"], device: torch.device) -> AbstractContextManager[None]:
+def autocast(precision: MatrixPrecision, device: torch.device) -> AbstractContextManager[None]:
     """The context in which the forward pass runs; weights and optimizer stay fp32."""
     if precision == "fp32":
         return nullcontext()

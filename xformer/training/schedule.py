@@ -44,31 +44,3 @@ def learning_rate_factor(progress: float, config: OptimizerConfig) -> float:
     down = (1.0 - progress) / config.decay if config.decay else 1.0
     down = config.final_lr + (1.0 - config.final_lr) * min(1.0, down)
     return min(1.0, up, down)
-
-
-def group_factors(progress: float, bag_share: float, config: OptimizerConfig) -> dict[str, float]:
-    """What each of the optimizer's groups multiplies its learning rate with.
-
-    The blocks' schedule begins where they join. The rates of the embedding and of bigrams are flat at first,
-    fall over the second half of the bag stage to what they have beside the blocks, and then go with theirs: a
-    bag needs that fall to settle, and blocks need an input that does not run away from under them.
-
-    Args:
-        progress: share of the run that is over.
-        bag_share: share of the run before the blocks join.
-        config: the shares of warm-up and decay.
-    """
-    joined = max(0.0, (progress - bag_share) / (1.0 - bag_share)) if bag_share < 1.0 else 0.0
-    blocks = learning_rate_factor(joined, config)
-    falling = min(1.0, 2.0 * (1.0 - progress / bag_share)) if progress < bag_share else 0.0
-
-    def of_a_table(first: float, beside_blocks: float) -> float:
-        settled = beside_blocks / first
-        return settled + (1.0 - settled) * falling if progress < bag_share else settled * blocks
-
-    return {
-        "matrices": blocks,
-        "vectors": blocks,
-        "embedding": of_a_table(config.embedding_lr, config.joined_embedding_lr),
-        "bigrams": of_a_table(config.bigram_lr, config.joined_bigram_lr),
-    }

@@ -9,7 +9,7 @@ from statistics import median
 _WINDOW, _ENOUGH = 64, 16
 
 
-class SpikeWatch:
+class SpikeDetector:
     """Compares each step with the median of the last 64.
 
     The steps that are called spikes are remembered too: a level that has changed for good is the usual one

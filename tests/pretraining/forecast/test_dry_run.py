@@ -40,7 +40,7 @@ def test_a_run_that_is_prepared(
     assert str(run.path) in found.data
     assert found.parameters == parameter_counts(config.model, config.objectives.pooling)
     bag, full = found.stages
-    assert (bag.name, full.name) == ("bag", "full")
+    assert (bag.name, full.name) == ("embedding_warmup", "full")
     assert (bag.steps, full.steps, found.steps) == (2, 6, 8)
     assert min(bag.measured_steps, full.measured_steps) >= 5
     assert full.flops_per_step > bag.flops_per_step
@@ -82,7 +82,7 @@ def test_a_budget_is_divided_between_the_stages(
 @pytest.mark.parametrize("steps", [(8,), (1,), (3, 6), (2, 1)])
 def test_checkpoints_are_counted_as_the_loop_writes_them(every: float, steps: tuple[int, ...]) -> None:
     """Steps of one second, then of a half: one is written at most once a step, and one at the end."""
-    stage = StageForecast("bag", 5, 1.0, 1.0, 1.0, 1, 0, 0.0, 0, 0.0)
+    stage = StageForecast("embedding_warmup", 5, 1.0, 1.0, 1.0, 1, 0, 0.0, 0, 0.0)
     stages = [
         replace(stage, steps=count, seconds_per_step=seconds)
         for count, seconds in zip(steps, (1.0, 0.5), strict=False)
@@ -107,17 +107,17 @@ def test_there_are_no_more_checkpoints_than_steps(
 def test_evaluations_of_the_panel_are_counted(
     begin: Callable[[RunConfig], RunDirectory], config: RunConfig, listening: type[Progress], tmp_path: Path
 ) -> None:
-    evaluated: list[bool] = []
+    evaluated: list[str] = []
 
     class Slow:
         def evaluate(self, model: MultilingualModel, state: TrainingState) -> None:
-            evaluated.append(state.joined)
+            evaluated.append(state.stage)
             time.sleep(0.05)
 
     training = replace(config.training, steps=None, budget="100s", checkpoint_every=1e4, panel_every=10.0)
     config = replace(config, training=training)
     found = forecast(begin(config), config, listening(), seconds=0.1, make_panel=lambda *_: Slow())
-    assert evaluated == [True]
+    assert evaluated == ["full"]
     assert found.panel_seconds is not None
     assert found.panel_seconds >= 0.05
     before = found.seconds + found.checkpoint_seconds

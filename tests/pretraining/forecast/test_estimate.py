@@ -28,6 +28,7 @@ from xformer.pretraining.forecast.estimate import (
     passes_of,
     weight_bytes,
 )
+from xformer.pretraining.stages import FULL
 from xformer.pretraining.step_losses import StepLosses
 from xformer.pretraining.step_plan import StepPlan
 from xformer.runs.config import ObjectivesConfig
@@ -190,7 +191,7 @@ def test_activations_are_what_autograd_keeps(
 
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
     with hooks, autocast(precision, torch.device("cpu")):
-        total, _ = StepLosses(model, ObjectivesConfig())(batch, None)
+        total, _ = StepLosses(model, ObjectivesConfig())(batch, FULL)
     for parameter in model.parameters():
         kept.pop(parameter.untyped_storage().data_ptr(), None)
     measured = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())

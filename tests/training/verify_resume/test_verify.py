@@ -58,7 +58,7 @@ def proof(
     """The whole proof, small: what came of it, and the two runs."""
     folder = tmp_path_factory.mktemp("proof")
     config = made_up_config(made_up_corpus(folder / "corpus"), STEPS)
-    verdict = verify_resume(folder, config, STRIKES, listening(), threads=1)
+    verdict = verify_resume(folder, config, pretrain, STRIKES, listening(), threads=1)
     return verdict, RunDirectory(folder / "whole"), RunDirectory(folder / "stopped")
 
 
@@ -166,13 +166,13 @@ def test_strikes_follow_from_the_seed_and_are_of_every_kind() -> None:
 
 def test_a_run_measured_in_time_is_refused(tmp_path: Path, listening: Listening) -> None:
     with pytest.raises(InputError, match=r"training\.steps: expected a number"):
-        verify_resume(tmp_path, RunConfig(), [], listening())
+        verify_resume(tmp_path, RunConfig(), pretrain, [], listening())
 
 
 def test_a_run_that_ends_with_an_error_says_which(tmp_path: Path, listening: Listening) -> None:
     config = made_up_config(tmp_path / "nowhere", 4)
     with pytest.raises(InputError, match=r"whole: training ended with 2: .*nowhere: expected the folder"):
-        verify_resume(tmp_path, config, [], listening(), threads=1)
+        verify_resume(tmp_path, config, pretrain, [], listening(), threads=1)
 
 
 def test_strikes_for_which_a_run_is_too_short_are_made_in_another(
@@ -181,7 +181,7 @@ def test_strikes_for_which_a_run_is_too_short_are_made_in_another(
     """A delay that no run outlasts: the strike is missed in each of three, and one after it is not made."""
     config = made_up_config(made_up_corpus(tmp_path / "corpus"), 2)
     hit, late = Strike("checkpoint", 0.9, 0.0, ""), Strike("training", 0.9, 1e9, "")
-    verdict = verify_resume(tmp_path, config, [hit, late, hit], listening(), threads=1)
+    verdict = verify_resume(tmp_path, config, pretrain, [hit, late, hit], listening(), threads=1)
     assert [struck.kind for struck in verdict.struck] == ["checkpoint"]
     assert (verdict.missed, verdict.same, verdict.proven) == (2, True, False)
     for name in ("stopped", "stopped-2", "stopped-3"):
@@ -194,7 +194,7 @@ def test_a_half_written_checkpoint_under_its_last_name_is_seen_and_is_a_differen
     run = RunDirectory(tmp_path / "run")
     torn = run.checkpoints / "step-00000004"
     torn.mkdir(parents=True)
-    child = Child(run, config, 1)
+    child = Child(run, pretrain, config, 1)
     try:
         assert child._writing("", [torn])
         assert not child._writing("model.safetensors", [torn])

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
+from xformer.distributed.one_process import OneProcess
 from xformer.errors import InputError
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatches
@@ -30,7 +31,7 @@ from xformer.pretraining.forecast.estimate import parameter_counts, passes_of, w
 from xformer.pretraining.forecast.machine import PeakMemory, device_name
 from xformer.pretraining.forecast.measure_steps import ENOUGH, Measured, for_measuring, measure
 from xformer.pretraining.forecast.text_sample import sample_shards
-from xformer.pretraining.held_out import HeldOut
+from xformer.pretraining.parameter_groups import make_optimizer
 from xformer.pretraining.prepare import (
     find_corpus,
     given_tokenizer,
@@ -40,16 +41,18 @@ from xformer.pretraining.prepare import (
     require_same_corpus,
 )
 from xformer.pretraining.pretrain import build_model
+from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL, depth_of
 from xformer.pretraining.synthetic_data import made_up_shards
+from xformer.pretraining.task import PretrainingTask, held_out_batch
 from xformer.progress import Progress
 from xformer.runs.checkpoint import TrainingState
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.tokenizer import TokenizerError
 from xformer.training.loop import Training
-from xformer.training.optimizer import make_optimizer
 from xformer.training.precision import choose_precision
 from xformer.training.schedule import Span
+from xformer.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class StageForecast:
     """One stage of the run.
 
     Attributes:
-        name: `bag`, before the blocks join, or `full`.
+        name: `embedding_warmup`, in which no block is run, or `full`.
         measured_steps: how many steps the figures are from.
         seconds_per_step: of training; checkpoints and logs are not in it.
         tokens_per_step: text tokens, on average.
@@ -69,7 +72,7 @@ class StageForecast:
         flops: of the run.
     """
 
-    name: Literal["bag", "full"]
+    name: str
     measured_steps: int
     seconds_per_step: float
     tokens_per_step: float
@@ -177,30 +180,25 @@ def forecast(
     data = _Data.of(run, config, progress)
     counts = count_tokens(data.train)
     model = build_model(config, counts).to(device)
-    optimizer = make_optimizer(model, config.optimizer)
     precision = choose_precision(config.training.precision, device, config.model.d_model)
     batches = StepBatches(data.train, config, data.starts_word, counts=counts)
-    held_out = HeldOut.of(data.dev, config, data.starts_word, precision) if data.dev else None
-    bag_share = config.training.bag_share if batches.aligns else 0.0
-    shares: list[tuple[Literal["bag", "full"], float]] = [("bag", bag_share), ("full", 1.0 - bag_share)]
+    held_out = held_out_batch(data.dev, config, data.starts_word) if data.dev else None
+    warmup = config.training.bag_share if batches.aligns else 0.0
+    optimizer = make_optimizer(model, config.optimizer)
     peak = PeakMemory(device)
     measured, stages = [], []
-    for name, share in shares:
+    for name, share in ((EMBEDDING_WARMUP, warmup), (FULL, 1.0 - warmup)):
         if not share:
             continue
-        progress.say(f"dry run: measuring the {name} stage on {data.name}")
+        progress.say(f"dry run: measuring the {name.replace('_', ' ')} stage on {data.name}")
+        short = for_measuring(config, name, seconds)
+        task = PretrainingTask(
+            short, model, batches, data.train, held_out, sparse_tables=device.type == "cpu"
+        )
         with tempfile.TemporaryDirectory() as folder:
-            training = Training(
-                run=RunDirectory(Path(folder)),
-                config=for_measuring(config, name, seconds),
-                model=model,
-                optimizer=optimizer,
-                batches=batches,
-                shards=data.train,
-                precision=precision,
-                held_out=held_out.loss if held_out else lambda model, n_layers: None,
-            )
-            found = measure(training)
+            place = RunDirectory(Path(folder))
+            trainer = Trainer(task, OneProcess(device), precision, place)
+            found = measure(Training(place, short.training, trainer, optimizer))
         measured.append(found)
         stages.append(_stage(name, share, found, batches, config, precision))
     parameters = parameter_counts(config.model, config.objectives.pooling)
@@ -264,7 +262,7 @@ def _steps_in(seconds: float, a_step: float) -> int:
 
 def _seconds_of(panel: Panel, model: MultilingualModel) -> float:
     began = time.monotonic()
-    panel.evaluate(model, TrainingState(joined=True))
+    panel.evaluate(model, TrainingState(stage=FULL))
     return time.monotonic() - began
 
 
@@ -274,7 +272,7 @@ def _processor_share(measured: Sequence[Measured]) -> float:
 
 
 def _stage(
-    name: Literal["bag", "full"],
+    name: str,
     share: float,
     measured: Measured,
     batches: StepBatches,
@@ -282,16 +280,15 @@ def _stage(
     precision: Literal["fp32", "bf16"],
 ) -> StageForecast:
     """The stage in the whole run: so much of its steps or its seconds."""
-    depth = 0 if name == "bag" else None
-    examples = [batches.make(step, bag=name == "bag") for step in range(ENOUGH)]
-    passes = [passes_of(batch, depth) for batch in examples]
+    examples = [batches.make(step, name) for step in range(ENOUGH)]
+    passes = [passes_of(batch, depth_of(name)) for batch in examples]
     flops = np.mean([3 * sum(one.forward_flops(config.model) for one in step) for step in passes])
     tokens = np.mean([batch.plan.n_tokens for batch in examples])
     kept = [sum(one.activation_bytes(config.model, precision) for one in step) for step in passes]
     span = Span.of(config.training)
     if span.steps is not None:
-        # Of the bag are the steps of which so many came before that the share is not reached.
-        rounded = math.ceil if name == "bag" else math.floor
+        # A step belongs to the warm-up if the share is not reached before it.
+        rounded = math.ceil if name == EMBEDDING_WARMUP else math.floor
         steps = rounded(round(share * span.steps, 9))
     else:
         steps = max(1, round(share * (span.budget or 0.0) / measured.seconds_per_step))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import time
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from rich.console import Console
 
+from xformer.pretraining.stages import EMBEDDING_WARMUP
 from xformer.progress import Progress
 from xformer.runs.checkpoint import TrainingState
 from xformer.runs.checkpoint_folders import checkpoint_folders
@@ -44,7 +44,7 @@ class Measured:
     wall_seconds: float
 
 
-def for_measuring(config: RunConfig, stage: Literal["bag", "full"], seconds: float) -> RunConfig:
+def for_measuring(config: RunConfig, stage: str, seconds: float) -> RunConfig:
     """The same run, but so short, of one stage alone.
 
     A line of the log also gives memory back, after which steps are slow for a while: so there are few.
@@ -53,7 +53,7 @@ def for_measuring(config: RunConfig, stage: Literal["bag", "full"], seconds: flo
         config.training,
         budget=f"{seconds:g}",
         steps=None,
-        bag_share=1.0 if stage == "bag" else 0.0,
+        bag_share=1.0 if stage == EMBEDDING_WARMUP else 0.0,
         checkpoint_every=1e9,
         log_every=seconds / _LINES,
         log_steps=1,
@@ -72,9 +72,8 @@ def measure(training: Training) -> Measured:
     processor, wall = time.process_time(), time.monotonic()
     state, interrupted = train(training, TrainingState(), clock, clock.saved)
     if not interrupted and state.step < ENOUGH:
-        options = replace(training.config.training, budget=None, steps=ENOUGH)
-        longer = replace(training, config=replace(training.config, training=options))
-        state, interrupted = train(longer, state, clock, clock.saved)
+        options = replace(training.options, budget=None, steps=ENOUGH)
+        state, interrupted = train(replace(training, options=options), state, clock, clock.saved)
     if interrupted:
         raise KeyboardInterrupt
     *before, last = read_metrics(training.run.metrics)

@@ -95,7 +95,7 @@ def _size(bits: Mapping[str, tuple[str, tuple[int, ...], bytes]]) -> int:
 
 def _without_clock(checkpoint: Checkpoint) -> dict[str, Any]:
     state = _without(asdict(checkpoint.state), CLOCK)
-    return state | {"joined_at": checkpoint.state.joined_at[0]}
+    return state | {"stage_began": checkpoint.state.stage_began[0]}
 
 
 def _without(table: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -13,18 +13,21 @@ from collections.abc import Callable
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 
 from xformer.errors import InputError
-from xformer.pretraining.pretrain import pretrain
 from xformer.progress import Progress
 from xformer.runs.checkpoint_folders import checkpoint_folders, half_written, unfinished
-from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import read_metrics
+from xformer.runs.settings import Settings
 from xformer.training.verify_resume.fault_plan import Strike, Struck
+
+Train = Callable[[Path, Settings, Progress], bool]
+"""Trains a run from wherever it is; whether it is complete. A function of a module, since it is pickled."""
 
 _GLANCE = 5e-4  # seconds between two looks at a run
 _LAST = "state.json"  # the last file of a checkpoint, which seals it
@@ -33,14 +36,16 @@ _LAST = "state.json"  # the last file of a checkpoint, which seals it
 class Child:
     """Such a process. Use it as a context manager."""
 
-    def __init__(self, run: RunDirectory, config: RunConfig, threads: int | None) -> None:
+    def __init__(
+        self, run: RunDirectory, train: Train[Settings], config: Settings, threads: int | None
+    ) -> None:
         self._run, self._training = run, config.training
         self._log = _log_of(run)
         self._before = self._opened()
         self._read = (0, 0)  # size of the log, step of its last line
         context = multiprocessing.get_context("forkserver")
         self._wait, self._go = context.Pipe(duplex=False)
-        arguments = (self._wait, run.path, config, self._log, threads)
+        arguments = (self._wait, train, run.path, config, self._log, threads)
         self._process = context.Process(target=_train, args=arguments)
 
     def __enter__(self) -> Child:
@@ -177,13 +182,19 @@ def begin_log(run: RunDirectory) -> None:
         ) from error
 
 
-def start_server() -> None:
+def start_server(train: Train[Any]) -> None:
     """Start the process that has imported everything and begun nothing: it forks each other in milliseconds.
 
     A terminal sends Ctrl-C to all of them. It is heard here alone, and here they are ended.
     """
     forkserver.set_forkserver_preload(
-        [__name__, "torch.distributed.checkpoint", "torch.utils.tensorboard", "matplotlib.figure"]
+        [
+            __name__,
+            train.__module__,
+            "torch.distributed.checkpoint",
+            "torch.utils.tensorboard",
+            "matplotlib.figure",
+        ]
     )
     resource_tracker.ensure_running()  # the server would, and let signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -193,7 +204,9 @@ def start_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _train(wait: Connection, path: Path, config: RunConfig, log: Path, threads: int | None) -> None:
+def _train(
+    wait: Connection, train: Train[Settings], path: Path, config: Settings, log: Path, threads: int | None
+) -> None:
     """What the process does, once it is told to: all that it says, tracebacks too, goes to a file."""
     try:
         wait.recv()
@@ -206,7 +219,7 @@ def _train(wait: Connection, path: Path, config: RunConfig, log: Path, threads: 
         if threads is not None:
             torch.set_num_threads(threads)
         try:
-            complete = pretrain(path, config, Progress(Console(file=file)))
+            complete = train(path, config, Progress(Console(file=file)))
         except InputError as error:
             file.write(f"{error}\n")
             file.flush()
@@ -215,7 +228,7 @@ def _train(wait: Connection, path: Path, config: RunConfig, log: Path, threads: 
 
 
 def _end_with_parent() -> None:
-    """Train for nobody no longer than that."""
+    """End with the process that started this one."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

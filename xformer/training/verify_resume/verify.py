@@ -18,12 +18,12 @@ from pathlib import Path
 
 from xformer.errors import InputError
 from xformer.progress import Progress
-from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import read_metrics
+from xformer.runs.settings import Settings, with_training
 from xformer.training.verify_resume.compare_runs import Comparison, compare_runs
 from xformer.training.verify_resume.fault_plan import Strike, Struck
-from xformer.training.verify_resume.interrupted_run import Child, begin_log, start_server
+from xformer.training.verify_resume.interrupted_run import Child, Train, begin_log, start_server
 
 _ATTEMPTS = 3
 """Runs that are struck, at most, until every strike has come about."""
@@ -64,7 +64,12 @@ class Verdict:
 
 
 def verify_resume(
-    folder: Path, config: RunConfig, strikes: Sequence[Strike], progress: Progress, threads: int | None = None
+    folder: Path,
+    config: Settings,
+    train: Train[Settings],
+    strikes: Sequence[Strike],
+    progress: Progress,
+    threads: int | None = None,
 ) -> Verdict:
     """Train twice, once without stopping and once struck, and compare.
 
@@ -72,6 +77,7 @@ def verify_resume(
         folder: where the runs go: `whole` and `stopped`, also `stopped-2` where that was over too soon, and
             what they said, in `.log` files. It is made if it is missing.
         config: settings of a run that is measured in steps.
+        train: trains a run of any task, such as `xformer.pretraining.pretrain.pretrain`.
         strikes: when to stop the second, in order. If some are to hit checkpoints and none leaves one half
             written, there is one more.
         progress: where to show what happens.
@@ -87,16 +93,16 @@ def verify_resume(
             "training.steps: expected a number; a run that is measured in time is never the same twice"
         )
 
-    def with_checkpoints(every: float) -> RunConfig:
-        return replace(config, training=replace(config.training, checkpoint_every=every))
+    def with_checkpoints(every: float) -> Settings:
+        return with_training(config, checkpoint_every=every)
 
     start = time.monotonic()
     whole = RunDirectory(folder / "whole")
     names = ["stopped", *(f"stopped-{number}" for number in range(2, 1 + _ATTEMPTS))]
     begin_log(whole)
-    start_server()
+    start_server(train)
     progress.say(f"a run of {steps:,} steps that never stops")
-    with Child(whole, with_checkpoints(1e9), threads) as child:
+    with Child(whole, train, with_checkpoints(1e9), threads) as child:
         prepared = child.wait_for(lambda: child.step() is not None)
         child.finish()
     lines = read_metrics(whole.metrics)
@@ -111,7 +117,7 @@ def verify_resume(
             # To be hit, checkpoints are written after each step; else there are lines between them, to be
             # undone.
             every = 1e-9 if left[0].kind == "checkpoint" else 2 * pace
-            with Child(stopped, with_checkpoints(every), threads) as child:
+            with Child(stopped, train, with_checkpoints(every), threads) as child:
                 hit = child.strike(left[0], prepared, pace)
             if hit is None:
                 break
@@ -120,7 +126,7 @@ def verify_resume(
             progress("strikes", len(struck), len(struck) + len(left), f"step {hit.step:,}, {hit.kind}")
             if not left and _spared(struck):
                 left.append(Strike("checkpoint", 0.0, 0.0, ""))
-        with Child(stopped, with_checkpoints(2 * pace), threads) as child:
+        with Child(stopped, train, with_checkpoints(2 * pace), threads) as child:
             child.finish()
         found.append(compare_runs(whole, stopped))
         if not left:

@@ -1,0 +1,133 @@
+"""Pretraining as a task: masked LM, translation LM and alignment on one multilingual corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from xformer.data.shards import TokenShards
+from xformer.errors import InputError
+from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.batches import StepBatch, StepBatches
+from xformer.pretraining.parameter_groups import make_optimizer
+from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL, group_factors
+from xformer.pretraining.step_losses import StepLosses
+from xformer.pretraining.tally import LanguageTally
+from xformer.runs.checkpoint import TrainingState
+from xformer.runs.config import RunConfig
+from xformer.training.optimizer import AdamWithTables
+from xformer.training.schedule import Span
+from xformer.training.task import Stage, Task
+
+
+class PretrainingTask(Task):
+    """What `xformer pretrain` learns.
+
+    Attributes:
+        model: the encoder with its heads.
+        losses: the objectives.
+        categories: the languages.
+        held_out: a batch of the dev split with all objectives; None where the split has too little for it.
+        batches: makes the batch of each step.
+    """
+
+    model: MultilingualModel
+
+    def __init__(
+        self,
+        config: RunConfig,
+        model: MultilingualModel,
+        batches: StepBatches,
+        shards: TokenShards,
+        held_out: StepBatch | None = None,
+        *,
+        sparse_tables: bool = False,
+        gathering: dist.ProcessGroup | None = None,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            config: the run's settings.
+            model: with its first weights.
+            batches: of the training split.
+            shards: the training split.
+            held_out: from `held_out_batch`.
+            sparse_tables: whether gradients of tables are left by rows (`Table.sparse`): on a CPU, in a
+                process that trains alone. Many processes add up dense ones; a GPU would wait for the host.
+            gathering: of many processes, the group that sentence vectors are gathered over.
+        """
+        self.model, self.batches, self.held_out = model, batches, held_out
+        self.losses = StepLosses(model, config.objectives, gathering)
+        self.categories = shards.languages
+        self._config, self._info = config, shards.info
+        self.width, self.max_grad_norm = config.model.d_model, config.optimizer.clip
+        for table in model.encoder.embeddings.tables:
+            table.sparse = sparse_tables
+
+    def batch(self, step: int, stage: str) -> StepBatch:
+        """This process's batch of a step."""
+        return self.batches.make(step, stage)
+
+    def complete(self, batch: StepBatch, add_up: Callable[[Tensor], Tensor]) -> StepBatch:  # type: ignore[override]
+        """The batch, with what all processes hide."""
+        hidden = add_up(torch.from_numpy(self.batches.hidden(batch)))
+        return self.batches.complete(batch, hidden.numpy())
+
+    def stage(self, state: TrainingState, span: Span) -> Stage:
+        """The embedding warm-up for the first share of the run, then the full model.
+
+        The warm-up learns by alignment alone: without that objective there is none. In a run that is made
+        longer, a full model stays one, and keeps its schedule.
+        """
+        share = span.progress(state.step, state.elapsed)
+        warmup = self._config.training.bag_share if self.batches.aligns else 0.0
+        if state.stage == FULL:
+            warmup = min(warmup, span.progress(*state.stage_began))
+        name = EMBEDDING_WARMUP if share < warmup else FULL
+        return Stage(name, group_factors(share, warmup, self._config.optimizer))
+
+    def optimizer(self) -> AdamWithTables:
+        """AdamW in groups, and row-wise AdaGrad for bigrams."""
+        return make_optimizer(self.model, self._config.optimizer)
+
+    def tally(self, state: Mapping[str, tuple[float, ...]]) -> LanguageTally:
+        """Losses and counts by language."""
+        return LanguageTally(self.categories, state)
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """The encoder's blocks."""
+        return list(self.model.encoder.layers)
+
+    def fingerprints(self) -> dict[str, str | None]:
+        """Hashes of the text and of the tokenizer."""
+        return {"text": self._info.split_sha256, "tokenizer": self._info.tokenizer}
+
+
+def held_out_batch(
+    shards: TokenShards, config: RunConfig, starts_word: NDArray[np.bool_]
+) -> StepBatch | None:
+    """One batch of held-out texts that never changes, by whose loss checkpoints are compared.
+
+    Training losses of two checkpoints are of other texts, under other masks, and in the two stages of other
+    objectives. This batch has all objectives, and hidden tokens are told from the whole vocabulary. Its loss
+    costs less than one step of training.
+
+    Args:
+        shards: the dev split.
+        config: the run's settings.
+        starts_word: (V,) whether a token begins a word.
+
+    Returns:
+        None where the split has too little for each objective.
+    """
+    whole = replace(config, objectives=replace(config.objectives, masked_lm_candidates=0))
+    try:
+        return StepBatches(shards, whole, starts_word).make(0)
+    except InputError:
+        return None

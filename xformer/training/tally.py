@@ -1,0 +1,69 @@
+"""Losses and counts of the steps since the last line of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xformer.training.batch import Batch
+from xformer.training.losses import StepSums
+
+
+class Tally:
+    """Sums of losses by name and category. Shapes: K categories.
+
+    Attributes:
+        norm: gradient norm of the last step that was counted.
+    """
+
+    def __init__(self, state: Mapping[str, tuple[float, ...]] | None = None) -> None:
+        """Begin empty, or where another tally was.
+
+        Args:
+            state: `state` of the other tally.
+        """
+        kept = {name: np.array(values) for name, values in (state or {}).items()}
+        self._sums: dict[str, NDArray[np.float64]] = {}
+        self._counts: dict[str, NDArray[np.int64]] = {}
+        for name, values in kept.items():
+            part, _, loss = name.partition(".")
+            if part == "sums":
+                self._sums[loss] = values
+            elif part == "counts":
+                self._counts[loss] = values.astype(np.int64)
+        self.norm = float(kept["norm"][0]) if kept else 0.0
+
+    def state(self) -> dict[str, tuple[float, ...]]:
+        """All that it remembers, exactly; empty when nothing was counted yet."""
+        if not self._sums:
+            return {}
+        return {name: tuple(map(float, array)) for name, array in self._arrays().items()}
+
+    def add(self, losses: StepSums, batch: Batch, norm: float) -> None:
+        """Count one step.
+
+        Args:
+            losses: of all processes.
+            batch: of the step.
+            norm: of its gradient.
+        """
+        self.norm = norm
+        for name, (sums, counts) in losses.by_category.items():
+            self._sums[name] = self._sums.get(name, 0.0) + sums
+            self._counts[name] = self._counts.get(name, 0) + counts
+
+    def means(self) -> dict[str, float]:
+        """The mean of each loss over its items, by name."""
+        return {name: float(self._sums[name].sum() / max(1, self._counts[name].sum())) for name in self._sums}
+
+    def fields(self) -> dict[str, Any]:
+        """What the task adds to a line of the log beside the losses."""
+        return {}
+
+    def _arrays(self) -> dict[str, Any]:
+        arrays: dict[str, Any] = {f"sums.{name}": sums for name, sums in self._sums.items()}
+        arrays |= {f"counts.{name}": counts for name, counts in self._counts.items()}
+        return arrays | {"norm": (self.norm,)}

@@ -1,7 +1,7 @@
 """Everything that needs a GPU, in one call of less than ten minutes: `python -m xformer.benchmarks.gpu`.
 
-The tests of all kernels (tests/gpu) run first, then the bench. Each stage has its own share of the time; the
-bench may also use what the tests leave over. Results are written to disk as soon as they exist, so a call that
+The tests of all kernels (tests/gpu) run first, then the bench. Each has its own share of the time; the bench
+may also use what the tests leave over. Results are written to disk as soon as they exist, so a call that
 is cut off keeps what it measured.
 
 It needs torch, triton, numpy and pytest (with hypothesis), and no installation: `PYTHONPATH=.` will do.

@@ -67,7 +67,10 @@ def test_it_goes_on_where_it_was_interrupted(
     assert [row for row in compare_runs(whole, stopped) if row.differences] == []
 
 
-def test_stopping_leaves_no_trace(settings: Settings, listening: Listening, tmp_path: Path) -> None:
+def test_stopping_leaves_no_trace(
+    settings: Settings, listening: Listening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(HERE.parents[1])  # where the other process finds `tests.training`
     strikes = [
         Strike("training", 0.3, 0.5, ""),
         Strike("checkpoint", 0.5, 0.5, "model.safetensors"),

@@ -42,7 +42,7 @@ class Clock:
     def of(cls, metrics: Metrics) -> Clock:
         """That of a run's log."""
         end = max((line["elapsed"] for line in metrics), default=0.0)
-        began = bool(metrics) and metrics[0]["stage"] == "bag"
+        began = bool(metrics) and metrics[0]["stage"] != "full"
         joined = next((line["elapsed"] for line in metrics if line["stage"] == "full"), None)
         return cls(end / 60, joined / 60 if began and joined is not None else None)
 

@@ -65,7 +65,7 @@ def plot_losses(metrics: list[dict[str, Any]], path: Path) -> Path | None:
     speed.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     speed.yaxis.set_major_formatter("{x:g}")
     speed.yaxis.set_minor_formatter(NullFormatter())
-    joins = metrics[0]["stage"] == "bag" and switch > 0
+    joins = metrics[0]["stage"] != "full" and switch > 0
     for axis in axes:
         axis.set_xlabel(f"{clock} of training")
         # One time axis for all, though the blocks' objectives begin later.

@@ -27,11 +27,6 @@ class Loss:
     category: NDArray[np.int64]
 
 
-def at_least_fp32(x: Tensor) -> Tensor:
-    """`x` in fp32 if its dtype has fewer bits; fp64 stays."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
 @dataclass(frozen=True)
 class StepSums:
     """The losses of a step as plain numbers. Those of all processes add up to the step's.

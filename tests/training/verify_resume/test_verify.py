@@ -255,8 +255,8 @@ def test_the_command_tells_and_exits_accordingly(
     assert ("the same in every bit" in out, "NOT the same" in out) == (same, not same)
     assert same or "a, b, c …" in out
     assert "stopped 1 times: 1 while a checkpoint was due; 1 left a half-written checkpoint" in out
-    _, config, strikes, _, threads = seen[0]
-    assert (config.training.steps, strikes, threads) == (9, plan_strikes(5, 2), 1)
+    _, config, train, strikes, _, threads = seen[0]
+    assert (config.training.steps, train, strikes, threads) == (9, pretrain, plan_strikes(5, 2), 1)
     assert VerifyResume(steps=9, json=True).run_command() == (0 if same else 1)
     printed = json.loads(capsys.readouterr().out)
     assert printed["same"] is same

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from xformer.plotting.charts import Axis, DotChart, Figure, LineChart, Series
+from xformer.plotting.png import png
+from xformer.plotting.shapes import BAR, Look
 from xformer.storage.files import atomic_write
 
-from .drawing import finish, looks_of, named_horizontal, panels_of, plain_horizontal, plain_vertical, png
 from .latest import latest
 from .record import Record
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 DIRECTIONS = ("forward", "backward", "forward+backward")
 
@@ -40,8 +36,8 @@ class Sweep:
         name: the sweep's.
         dtype: of the inputs.
         records: all of them, also those without a time.
-        entrants: implementations that were timed in any sweep of the operation there, so that each looks the
-            same in all.
+        timed: implementations with a time in any sweep of the operation on the device, so that each looks the
+            same in all of them.
     """
 
     device: str
@@ -49,7 +45,7 @@ class Sweep:
     name: str
     dtype: str
     records: tuple[Record, ...]
-    entrants: frozenset[str]
+    timed: frozenset[str]
 
     @property
     def title(self) -> str:
@@ -76,121 +72,127 @@ class Unit:
     scale: float
     by_flops: bool
 
-    def rate(self, record: Record) -> float | None:
-        """A record's throughput, or none where it has no time."""
+    def rate(self, record: Record) -> float:
+        """A record's throughput; NaN where it has no time."""
         value = record.flops_per_second if self.by_flops else record.bytes_per_second
-        return value / self.scale if value else None
+        return value / self.scale if value else math.nan
+
+
+def is_ours(implementation: str) -> bool:
+    """Whether it is one of this project's."""
+    return implementation.startswith("xformer")
+
+
+def looks_of(implementations: Iterable[str]) -> dict[str, Look]:
+    """How each implementation is drawn, ours first: blue and thick. The peers have the other colours."""
+    names = sorted(set(implementations), key=lambda name: (not is_ours(name), "triton" not in name, name))
+    ours = sum(map(is_ours, names))
+    looks = {}
+    for number, name in enumerate(names):
+        peer = number - ours
+        style = f"s0 thick {('', 'dashed', 'dotted')[number % 3]}" if peer < 0 else f"s{1 + peer % 8}"
+        style += " dashed" if peer >= 8 else ""
+        looks[name] = Look(style.strip(), number % BAR)
+    return looks
 
 
 def sweeps(records: Iterable[Record]) -> list[Sweep]:
     """All sweeps in which something was timed, by device, operation and name."""
     grouped: dict[tuple[str, str, str, str], list[Record]] = {}
-    entrants: dict[tuple[str, str], set[str]] = {}
+    timed: dict[tuple[str, str], set[str]] = {}
     for record in latest(records):
         where = (record.environment.device, record.operation)
         grouped.setdefault((*where, record.sweep, record.dtype), []).append(record)
         if record.seconds:
-            entrants.setdefault(where, set()).add(record.implementation)
+            timed.setdefault(where, set()).add(record.implementation)
     return [
-        Sweep(*key, tuple(several), frozenset(entrants[key[:2]]))
+        Sweep(*key, tuple(several), frozenset(timed[key[:2]]))
         for key, several in sorted(grouped.items())
         if any(record.seconds for record in several)
     ]
 
 
-def can_draw() -> bool:
-    """Whether matplotlib is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
+def sweep_figure(sweep: Sweep) -> Figure:
+    """Throughput along a sweep, with the roofline: a chart for each direction.
 
-
-def draw_sweep(sweep: Sweep, ink: str = "black") -> Figure:
-    """Throughput against what grows along the sweep: a panel a direction, a line an implementation.
-
-    Args:
-        sweep: what to draw.
-        ink: colour of text and axes.
+    If the cases differ by one number, it is the horizontal axis. Otherwise each case has a row.
     """
-    names = [name for name in DIRECTIONS if any(r.direction == name and r.seconds for r in sweep.records)]
-    figure, panels = panels_of(len(names), ink)
-    along = growing(sweep.records)
-    unit = unit_of(sweep.records)
-    cases = list(dict.fromkeys(record.case for record in sweep.records if record.case))
-
-    def place(record: Record) -> float:
-        return float(cases.index(record.case) if along is None else record.shape[along])
-
-    for axis, direction in zip(panels, names, strict=True):
-        timed = [record for record in sweep.records if record.direction == direction and record.seconds]
-        for name, look in looks_of(sweep.entrants).items():
-            points = sorted((place(r), y) for r in timed if r.implementation == name and (y := unit.rate(r)))
-            if points:
-                own = look if along is not None else {**look, "linestyle": "none"}
-                axis.plot(*zip(*points, strict=True), label=name, **own)
-        _roof(axis, timed, place, unit, ink, along is not None)
-        axis.set_title(direction, fontsize=10, color=ink)
+    unit, along = unit_of(sweep.records), growing(sweep.records)
+    timed = [record for record in sweep.records if record.seconds]
+    looks = looks_of(sweep.timed)
+    rates = {name: [(r, unit.rate(r)) for r in timed if r.implementation == name] for name in looks}
+    rates["roofline"] = [(r, unit.rate(r) / r.roofline_share) for r in timed if r.roofline_share]
+    looks["roofline"] = Look("soft dashed") if along else Look("soft", BAR, False)
+    rates = {name: found for name, found in rates.items() if found}
+    axis = Axis(ends=_room([rate for found in rates.values() for _, rate in found]), log=True)
+    charts: list[LineChart | DotChart] = []
+    for direction in _directions(timed):
+        here = {
+            name: [(r, rate) for r, rate in found if r.direction == direction]
+            for name, found in rates.items()
+        }
         if along is None:
-            named_horizontal(axis, [case.removeprefix(sweep.name).strip() for case in cases])
+            rows = {
+                name: {r.case.removeprefix(sweep.name).strip(): rate for r, rate in found}
+                for name, found in here.items()
+            }
+            charts.append(DotChart(direction, rows, axis, best=None, looks=looks))
         else:
-            plain_horizontal(axis, map(place, timed))
-            axis.set_xlabel(along.replace("_", " "), color=ink)
-    plain_vertical(panels)
-    panels[0].set_ylabel(f"useful {unit.name}", color=ink)
-    figure.suptitle(f"{sweep.title}\n{sweep.device}", fontsize=10.5, color=ink)
-    finish(figure, panels, ink, _left_out(sweep.records))
-    return figure
+            series = [
+                Series(name, sorted({float(r.shape[along]): rate for r, rate in found}.items()), looks[name])
+                for name, found in here.items()
+            ]
+            charts.append(LineChart(direction, _along(along, series), series, axis))
+    return Figure(charts, f"{sweep.title}: useful {unit.name}", _note(sweep.device, sweep.records))
 
 
-def draw_errors(records: Sequence[Record], ink: str = "black") -> Figure | None:
-    """Error against speed: a dot for each implementation in each case, a panel for each direction.
+def error_figure(records: Sequence[Record]) -> Figure | None:
+    """Error against speed: a dot for each implementation in each case, a chart for each direction.
 
-    Speed is a share of the fastest's in the same case; the error a multiple of plain PyTorch's, and beyond
-    twice that (dashed) a result counts as wrong and has no speed.
+    Speed is a share of the fastest's in the same case. The error is a multiple of plain PyTorch's; a result
+    with more than twice that counts as wrong and has no speed.
 
     Args:
         records: of one operation on one device, the newest of each measurement.
-        ink: colour of text and axes.
 
     Returns:
-        The figure, or None where nothing has both an error and a time.
+        The figure, or None where no record has both an error and a time.
     """
-    judged = [r for r in records if r.error_multiple and r.best_median]
-    names = [name for name in DIRECTIONS if any(r.direction == name for r in judged)]
-    if not names:
+    best: dict[tuple[str, ...], float] = {}
+    points: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    judged = [(r, r.best_median, r.error_multiple) for r in records if r.best_median and r.error_multiple]
+    for r, seconds, _ in judged:
+        place = (r.direction, r.sweep, r.case, r.dtype)
+        best[place] = min(best.get(place, math.inf), seconds or math.inf)
+    for r, seconds, error in judged:
+        share = best[r.direction, r.sweep, r.case, r.dtype] / (seconds or math.inf)
+        points.setdefault(r.direction, {}).setdefault(r.implementation, []).append((share, error or 0.0))
+    if not judged:
         return None
-    figure, panels = panels_of(len(names), ink)
     looks = looks_of(r.implementation for r in records if r.seconds)
-    for axis, direction in zip(panels, names, strict=True):
-        here = [record for record in judged if record.direction == direction]
-        best: dict[tuple[str, str, str], float] = {}
-        for r in here:
-            place = (r.sweep, r.case, r.dtype)
-            best[place] = min(best.get(place, math.inf), r.best_median or math.inf)
-        for name, look in looks.items():
-            points = [
-                (best[r.sweep, r.case, r.dtype] / (r.best_median or math.inf), r.error_multiple or math.nan)
-                for r in here
-                if r.implementation == name
-            ]
-            if points:
-                own = {**look, "linestyle": "none", "alpha": 0.75}
-                axis.plot(*zip(*points, strict=True), label=name, **own)
-        axis.axhline(2.0, color=ink, lw=0.9, ls="--", alpha=0.7)
-        axis.axhline(1.0, color=ink, lw=0.6, ls=":", alpha=0.7)
-        plain_horizontal(axis)
-        axis.set_title(direction, fontsize=10, color=ink)
-        axis.set_xlabel("speed, as a share of the fastest", color=ink)
-    plain_vertical(panels)
-    panels[0].set_ylabel("error, in plain PyTorch's", color=ink)
-    first = judged[0]
-    figure.suptitle(
-        f"{first.operation}: error against speed\n{first.environment.device}", fontsize=10.5, color=ink
-    )
-    finish(figure, panels, ink, _left_out(records))
-    return figure
+    marks = ((1.0, "plain PyTorch's error"), (2.0, "twice plain PyTorch's error"))
+    y = Axis(ends=_room([2.0, *(error or 0.0 for *_, error in judged)]), log=True, marks=marks)
+    x = Axis("speed, as a share of the fastest", (0.9 * min(0.25, *_shares(points)), 1.05), log=True)
+    charts = [
+        LineChart(
+            direction,
+            x,
+            [
+                Series(name, points[direction][name], replace(look, connected=False))
+                for name, look in looks.items()
+                if name in points[direction]
+            ],
+            y,
+        )
+        for direction in _directions(r for r, *_ in judged)
+    ]
+    first = judged[0][0]
+    title = f"{first.operation}: error as a multiple of plain PyTorch's, against speed"
+    return Figure(charts, title, _note(first.environment.device, records))
 
 
 def write_pictures(records: Sequence[Record], folder: Path) -> list[Path]:
-    """Write a PNG for each sweep, and one of error against speed for each operation, a folder a device.
+    """Write a PNG for each sweep, and one of error against speed for each operation, in a folder per device.
 
     Args:
         records: of any devices and runs.
@@ -199,17 +201,17 @@ def write_pictures(records: Sequence[Record], folder: Path) -> list[Path]:
     Returns:
         The files; none where matplotlib is not installed.
     """
-    if not can_draw():
-        return []
-    figures = [(folder / sweep.file_name, draw_sweep(sweep)) for sweep in sweeps(records)]
+    figures = {sweep.file_name: sweep_figure(sweep) for sweep in sweeps(records)}
     for device, operation, several in by_operation(records):
-        figure = draw_errors(several)
-        if figure is not None:
-            figures.append((folder / _slug(device) / f"{_slug(operation)}-error.png", figure))
-    for path, figure in figures:
-        with atomic_write(path, "wb") as file:
-            file.write(png(figure))
-    return [path for path, _ in figures]
+        if errors := error_figure(several):
+            figures[f"{_slug(device)}/{_slug(operation)}-error.png"] = errors
+    written = []
+    for name, figure in figures.items():
+        if picture := png(figure):
+            with atomic_write(folder / name, "wb") as file:
+                file.write(picture)
+            written.append(folder / name)
+    return written
 
 
 def by_operation(records: Iterable[Record]) -> list[tuple[str, str, list[Record]]]:
@@ -221,9 +223,9 @@ def by_operation(records: Iterable[Record]) -> list[tuple[str, str, list[Record]
 
 
 def growing(records: Sequence[Record]) -> str | None:
-    """The number in the shapes that grows along a sweep; none where cases differ by more than a number.
+    """The number in the shapes that grows along a sweep; none where cases differ by more than one number.
 
-    So it is with batches of real text: their longest sequence says little of them.
+    Batches of real text differ by more: the length of their longest sequence does not describe them.
     """
     cases = {record.case: record for record in records if record.case}
     if any("ragged" in record.sweep.split() for record in cases.values()):
@@ -236,7 +238,7 @@ def growing(records: Sequence[Record]) -> str | None:
 
 
 def unit_of(records: Sequence[Record]) -> Unit:
-    """What says most about a sweep: operations a second, or where memory binds, bytes a second."""
+    """The unit of a sweep's throughput: operations a second, or where memory binds, bytes a second."""
     both = [r.flops / r.bytes for r in records if r.flops and r.bytes]
     by_flops = max(both) >= COMPUTE_BOUND if both else any(r.flops_per_second for r in records)
     if not by_flops:
@@ -245,36 +247,45 @@ def unit_of(records: Sequence[Record]) -> Unit:
     return Unit("TFLOP/s", 1e12, True) if most >= 1e12 else Unit("GFLOP/s", 1e9, True)
 
 
-def _roof(
-    axis: Axes,
-    timed: Sequence[Record],
-    place: Callable[[Record], float],
-    unit: Unit,
-    ink: str,
-    connected: bool,
-) -> None:
-    """What this device could do at most: the rate of anyone over their share of the roofline."""
-    roof = {
-        place(r): rate / r.roofline_share
-        for r in timed
-        if r.roofline_share and (rate := unit.rate(r)) is not None
-    }
-    if roof:
-        points = sorted(roof.items())
-        look: dict[str, Any] = (
-            {"ls": "--"} if connected and len(roof) > 1 else {"ls": "none", "marker": "_", "ms": 24}
-        )
-        axis.plot(*zip(*points, strict=True), color=ink, lw=1.0, alpha=0.6, label="roofline", **look)
+def _directions(records: Iterable[Record]) -> list[str]:
+    found = {record.direction for record in records}
+    return [name for name in DIRECTIONS if name in found]
 
 
-def _left_out(records: Sequence[Record]) -> str:
-    """Who has no time here at all, and how often others are missing because they were wrong or failed."""
+def _along(name: str, series: Sequence[Series]) -> Axis:
+    """The logarithmic axis of a sweep, with a tick at each case if these are few."""
+    values = sorted({x for one in series for x, _ in one.points})
+    places = tuple((value, _short(value)) for value in values) if len(values) <= 14 else ()
+    return Axis(name.replace("_", " "), log=True, places=places)
+
+
+def _room(values: Iterable[float]) -> tuple[float, float]:
+    """The ends of a logarithmic axis: a factor of four at least, or small differences would look large."""
+    found = [value for value in values if value > 0]
+    low, high = min(found) / 1.1, max(found) * 1.1
+    middle = math.sqrt(low * high)
+    return min(low, middle / 2), max(high, middle * 2)
+
+
+def _shares(points: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> list[float]:
+    return [share for by_name in points.values() for found in by_name.values() for share, _ in found]
+
+
+def _note(device: str, records: Sequence[Record]) -> str:
+    """The device; which implementations were wrong or failed, and which have no time at all."""
     timed = {r.implementation for r in records if r.seconds}
     faults = Counter((r.implementation, r.status) for r in records if r.status in ("wrong", "failed"))
     parts = [f"{name}: {status} in {count}" for (name, status), count in sorted(faults.items())]
     rest = {r.implementation for r in records} - timed - {name for name, _ in faults}
-    parts += [f"not here: {', '.join(sorted(rest))}"] if rest else []
-    return "; ".join(parts)
+    parts += [f"not measured: {', '.join(sorted(rest))}"] if rest else []
+    return "; ".join([device, *parts])
+
+
+def _short(value: float) -> str:
+    """`64`, `1k`, `250k`, `0.5`."""
+    if value >= 1024 and value % 1024 == 0:
+        return f"{value / 1024:g}k" if value < 2**20 else f"{value / 2**20:g}M"
+    return f"{value / 1000:g}k" if value >= 10_000 else f"{value:g}"
 
 
 def _slug(text: str) -> str:

@@ -63,9 +63,8 @@ class TrainingBench:
         from xformer.storage.files import atomic_write, try_to_write
 
         from .bench import run_all
-        from .picture import draw
         from .prepared import prepared
-        from .report import headline_table, notes, trainers_table
+        from .report import draw, headline_table, notes, trainers_table
 
         if self.corpus is not None and self.run is not None:
             raise InputError(f"--run: expected either this or --corpus, got both: {self.corpus}")

@@ -1,10 +1,23 @@
-"""An outcome as a table for people."""
+"""An outcome as tables, and as a picture: bits per byte and retrieval over the training time."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from rich.table import Table
 
-from .result import Outcome, Trained
+from xformer.plotting.charts import Axis, Figure, LineChart, Series
+from xformer.plotting.png import png
+from xformer.plotting.shapes import Look
+from xformer.storage.files import atomic_write
+
+from .result import Measure, Outcome, Trained
+
+_CHARTS: tuple[tuple[Measure, str], ...] = (
+    ("bits_per_byte", "Held-out bits per byte of hidden tokens; lower is better"),
+    ("mean_top1", "Held-out retrieval, mean top-1; higher is better"),
+)
 
 _HEADLINE = {
     "tokens_per_s_over_padded": "tokens/s, times those of padded",
@@ -48,6 +61,28 @@ def notes(outcome: Outcome) -> list[str]:
         load = f" (load {' to '.join(f'{value:g}' for value in one.load)})" if one.load else ""
         lines.append(f"{name}: {one.note}{load}")
     return lines
+
+
+def draw(outcome: Outcome, path: str | os.PathLike[str]) -> Path | None:
+    """Write the picture; None where matplotlib is not installed or no trainer has a curve."""
+    curves = {name: one for name, one in outcome.trained.items() if one.points}
+    names = sorted(curves, key=lambda name: name != "xformer")
+    looks = {name: Look(f"s{n}{' thick' * (name == 'xformer')}", n) for n, name in enumerate(names)}
+    charts = []
+    for measure, title in _CHARTS:
+        series = []
+        for name in names:
+            found = [(point.seconds, getattr(point, measure)) for point in curves[name].points]
+            series.append(Series(name, [(x, y) for x, y in found if y is not None], looks[name]))
+        charts.append(LineChart(title, Axis("seconds of training"), series))
+    threads = outcome.about["threads"]
+    where = f"{outcome.about['device']}{'' if threads is None else f', {threads} threads'}"
+    picture = png(Figure(charts, note=where))
+    if picture is None:
+        return None
+    with atomic_write(path, "wb") as file:
+        file.write(picture)
+    return Path(path)
 
 
 def _cells(one: Trained, to_bits: float | None, to_top1: float | None) -> list[str]:

@@ -1,63 +1,48 @@
-"""An evaluation as a picture: one line a language, one dot a model."""
+"""The retrieval scores of an evaluation as a chart: one row per language, one dot per model."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from io import BytesIO
 from pathlib import Path
 
 from xformer.evaluation.report import EvaluationReport
+from xformer.plotting.charts import Axis, DotChart, Figure
+from xformer.plotting.png import png
+from xformer.plotting.shapes import Look
 from xformer.storage.files import atomic_write
 
 
+def retrieval_chart(report: EvaluationReport) -> DotChart:
+    """Top-1 of the model, the bag of subwords and the untrained model for every language, best at the top."""
+    found = report.retrieval
+    languages = found.languages
+    values = {
+        "model": {tag: one.top1 for tag, one in languages.items()},
+        "bag of subwords": {tag: one.bag_top1 for tag, one in languages.items()},
+        "untrained model": {tag: one.untrained_top1 for tag, one in languages.items()},
+    }
+    means = dict(zip(values, (found.mean_top1, found.bag_mean_top1, found.untrained_mean_top1), strict=True))
+    title, grey = f"Retrieval with {found.pivot}, top-1", {"untrained model": Look("s8", 0)}
+    return DotChart(title, values, Axis(ends=(0.0, 1.0)), means=means, looks=grey)
+
+
 def plot_retrieval(report: EvaluationReport, path: str | os.PathLike[str]) -> Path | None:
-    """Draw top-1 of the model, the bag and the untrained model for every language, best at the top.
+    """Draw the retrieval scores.
 
     Args:
-        report: what was found.
-        path: the PNG to write.
+        report: the evaluation.
+        path: the PNG file to write.
 
     Returns:
         `path`, or None where matplotlib is not installed.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        return None
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    found = report.retrieval
-    languages = sorted(found.languages.items(), key=lambda item: (item[1].top1, item[0]))
-    places = range(len(languages))
-    model = [one.top1 for _, one in languages]
-    bag = [one.bag_top1 for _, one in languages]
-    untrained = [one.untrained_top1 for _, one in languages]
-
-    figure = Figure(figsize=(8.0, 1.7 + 0.19 * len(languages)), layout="constrained")
-    axis = figure.subplots()
-    axis.hlines(places, bag, model, color="0.75", lw=2.0, zorder=1)
-    series = (
-        (untrained, "untrained model", "0.65", "|", found.untrained_mean_top1),
-        (bag, "bag of subwords", "#d95f02", "o", found.bag_mean_top1),
-        (model, "model", "#1b5e9e", "o", found.mean_top1),
+    title = f"Retrieval among {report.messages:,} messages of the {report.split} split"
+    note = (
+        f"Top-1 between each language and {report.retrieval.pivot}, mean of both directions. Dotted: means."
     )
-    for values, label, color, marker, average in series:
-        axis.scatter(
-            values, places, s=30, color=color, marker=marker, label=f"{label}, mean {average:.3f}", zorder=3
-        )
-        axis.axvline(average, color=color, lw=1.0, ls=":", zorder=2)
-    axis.set_yticks(places, [tag for tag, _ in languages], fontsize=8)
-    axis.set_ylim(-1, len(languages))
-    axis.set_xlim(0, 1)
-    axis.grid(axis="x", color="0.92")
-    axis.set_axisbelow(True)
-    axis.spines[["top", "right", "left"]].set_visible(False)
-    axis.tick_params(axis="y", length=0)
-    axis.set_xlabel(f"top-1 between each language and {found.pivot}, mean of both directions")
-    axis.set_title(f"Retrieval among {report.messages:,} messages of the {report.split} split", fontsize=11)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    picture = BytesIO()
-    FigureCanvasAgg(figure).print_png(picture)
+    picture = png(Figure([retrieval_chart(report)], title, note))
+    if picture is None:
+        return None
     with atomic_write(path, "wb") as file:
-        file.write(picture.getvalue())
+        file.write(picture)
     return Path(path)

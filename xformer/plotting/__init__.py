@@ -1,1 +1,1 @@
-"""Charts and pages, for runs and benches alike."""
+"""Charts and pages, shared by runs, benches and evaluations. Imports nothing else of the package."""

@@ -26,7 +26,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     those of a plain axis where they are too few.
     """
     powers = range(math.floor(low), math.ceil(high) + 1)
-    leading = (1, 2, 5) if high - low <= 2 else (1,)
+    leading = (1, 2, 5) if high - low <= 3 else (1,)
     numbers = [digit * 10.0**power for power in powers for digit in leading]
     found = [number for number in numbers if low <= math.log10(number) <= high]
     return found if len(found) > 1 else ticks(10.0**low, 10.0**high)

@@ -1,83 +1,42 @@
-"""The pictures of a run's page, a list for each section; what has nothing to draw gives an empty text."""
+"""The charts and tables of a run's page, a list for each section."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
+from xformer.evaluation.picture import retrieval_chart
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.shares import Kind, Shares
 from xformer.evaluation.space import Space
-from xformer.plotting.charts import Across, Line, dot_chart, line_chart
+from xformer.plotting.charts import Axis, DotChart, LineChart, Series
+from xformer.plotting.page import Cell, Column, table
 from xformer.report.examples import Example
 from xformer.runs.config import RunConfig
-from xformer.runs.metrics import without_remnant
+from xformer.runs.loss_plot import Clock, Metrics, loss_charts
 
-Metrics = Sequence[Mapping[str, Any]]
-
-_OBJECTIVES = {
-    "masked_lm": "Masked LM, nats a hidden token",
-    "translation_lm": "Translation LM, nats a hidden token",
-    "alignment": "Alignment, nats a text",
-    "bag_alignment": "Alignment without blocks, nats a text",
-    "distillation": "Vectors after the blocks from those before, 1 − cosine",
-}
+Charts = list[LineChart | DotChart]
 
 
-@dataclass(frozen=True)
-class Clock:
-    """The time axis that all pictures of a run share.
-
-    Attributes:
-        end: minutes of training so far.
-        joined: minutes after which the blocks joined; None if they were there from the start, or are not yet.
-    """
-
-    end: float
-    joined: float | None
-
-    @classmethod
-    def of(cls, metrics: Metrics) -> Clock:
-        """That of a run's log."""
-        end = max((line["elapsed"] for line in metrics), default=0.0)
-        began = bool(metrics) and metrics[0]["stage"] != "full"
-        joined = next((line["elapsed"] for line in metrics if line["stage"] == "full"), None)
-        return cls(end / 60, joined / 60 if began and joined is not None else None)
-
-    def across(self) -> Across:
-        """The axis."""
-        marks = () if self.joined is None else ((self.joined, "the blocks join"),)
-        name = (
-            "minutes of training" if self.joined is None else "minutes of training; dotted: the blocks join"
-        )
-        return Across(name, (0.0, self.end) if self.end else None, marks=marks)
-
-
-def training_charts(metrics: Metrics, config: RunConfig) -> list[str]:
-    """Losses, learning rates, throughput, gradient norm."""
-    across, means = Clock.of(metrics).across(), without_remnant(metrics)
-    charts = [
-        line_chart(title, across, [_over_time(means, "last", "loss", name)])
-        for name, title in _OBJECTIVES.items()
-    ]
-    lines = [
-        _over_time(metrics, group, "lr_factor", group, times=rate)
+def training_charts(metrics: Metrics, config: RunConfig) -> Charts:
+    """Losses, throughput, learning rates, gradient norm."""
+    clock = Clock.of(metrics)
+    rates = [
+        clock.series(metrics, group, "lr_factor", group, times=rate)
         for group, rate in config.optimizer.rates.items()
         if group != "bigrams" or config.model.bigrams
     ]
-    charts.append(line_chart("Learning rates", across, lines, log=True))
-    speed = _over_time(means, "last", "tokens_per_s")
-    charts.append(line_chart("Tokens per second", across, [speed], log=True))
-    norm = _over_time(metrics, "last", "gradient_norm")
-    charts.append(line_chart("Gradient norm before clipping", across, [norm], log=True))
-    return charts
+    norm = clock.series(metrics, "last", "gradient_norm")
+    return [
+        *loss_charts(metrics),
+        clock.chart("Learning rates", *rates, log=True),
+        clock.chart("Gradient norm before clipping", norm, log=True),
+    ]
 
 
-def panel_charts(panel: Metrics, metrics: Metrics) -> list[str]:
-    """What the panel saw over time, and each language's first and last look."""
-    across = Clock.of([*metrics, *({"stage": None, **line} for line in panel)]).across()
+def panel_charts(panel: Metrics, metrics: Metrics) -> Charts:
+    """What the panel measured over time, and each language's first and last scores."""
+    clock = Clock.of(metrics, panel)
     wanted = {
         "mean_top1": "Retrieval, mean top-1",
         "mean_bits_per_byte": "Bits per byte, mean",
@@ -85,135 +44,91 @@ def panel_charts(panel: Metrics, metrics: Metrics) -> list[str]:
         "anisotropy": "Anisotropy",
         "hubness": "Hubness, mean",
     }
-    charts = [line_chart(title, across, [_over_time(panel, "last", name)]) for name, title in wanted.items()]
+    charts: Charts = [clock.chart(title, clock.series(panel, "last", name)) for name, title in wanted.items()]
     depth = max((len(line.get("alignment_by_layer", ())) for line in panel), default=0)
     # Four at most, from the embedding to the last block, so that they can be told apart.
     layers = sorted({round(part * (depth - 1) / 3) for part in range(4)}) if depth else []
-    lines = [_over_time(panel, f"layer {n}", "alignment_by_layer", n) for n in layers]
-    charts.append(line_chart("Alignment by layer", across, lines))
-    for name, title, best in (
-        ("top1", "Retrieval by language, top-1", "high"),
-        ("bits_per_byte", "Bits per byte by language", "low"),
-    ):
-        looks = [line[name] for line in panel if line.get(name)]
-        if len(looks) > 1:
-            first_and_last = {"last look": looks[-1], "first look": looks[0]}
-            charts.append(dot_chart(title, first_and_last, best="low" if best == "low" else "high"))
+    by_layer = [clock.series(panel, f"layer {n}", "alignment_by_layer", n) for n in layers]
+    charts.append(clock.chart("Alignment by layer", *by_layer))
+    for name, title in (("top1", "Retrieval, top-1"), ("bits_per_byte", "Bits per byte")):
+        scores = [line[name] for line in panel if line.get(name)]
+        if len(scores) > 1:
+            values = {"last": scores[-1], "first": scores[0]}
+            best: Literal["high", "low"] = "high" if name == "top1" else "low"
+            charts.append(DotChart(f"{title}, first and last scores by language", values, best=best))
     return charts
 
 
-def space_charts(space: Space | None, bits: Mapping[str, float]) -> list[str]:
-    """By layer and by language."""
-    charts = []
-    if space is not None:
+def space_charts(space: Space | None, bits: Mapping[str, float]) -> Charts:
+    """The shared space by layer and by language, and bits per byte by language."""
+    bits_chart = DotChart("Bits per byte on dev", {"bits per byte": bits}, best="low")
+    if space is None:
+        return [bits_chart]
 
-        def by_layer(title: str, values: Iterable[float]) -> str:
-            points = [(float(layer), value) for layer, value in enumerate(values)]
-            return line_chart(title, Across("layer", whole=True), [Line("last", points)])
+    def by_layer(title: str, values: Iterable[float]) -> LineChart:
+        points = [(float(layer), value) for layer, value in enumerate(values)]
+        return LineChart(title, Axis("layer", whole=True), [Series("last", points)], lasts=True)
 
-        charts = [
-            by_layer("Alignment by layer", space.alignment_by_layer),
-            by_layer("Centroid gap by layer", space.centroid_gap_by_layer),
-            by_layer("Anisotropy by layer", space.anisotropy_by_layer),
-            dot_chart(f"Retrieval with {space.pivot} on dev, top-1", {"top-1": space.top1}),
-        ]
-    charts.append(dot_chart("Bits per byte on dev", {"bits per byte": bits}, best="low"))
-    if space is not None:
-        charts += [
-            dot_chart(f"Alignment with {space.pivot}", {"alignment": space.alignment}),
-            dot_chart(f"Hubness of {space.pivot}'s texts", {"skewness": space.hubness}, best="low"),
-        ]
-    return charts
-
-
-def evaluation_charts(report: EvaluationReport | None) -> list[str]:
-    """What `xformer evaluate` found, beside the baselines."""
-    if report is None:
-        return []
-    retrieval, mlm = report.retrieval, report.mlm
-    languages = retrieval.languages
     return [
-        dot_chart(
-            f"Retrieval with {retrieval.pivot}, top-1",
-            {
-                "model": {tag: one.top1 for tag, one in languages.items()},
-                "bag of subwords": {tag: one.bag_top1 for tag, one in languages.items()},
-                "untrained": {tag: one.untrained_top1 for tag, one in languages.items()},
-            },
-        ),
-        dot_chart(
-            "Masked-LM bits per byte",
-            {
-                "model": mlm.bits_per_byte,
-                "unigram, told the language": mlm.unigram_bits_per_byte,
-                "untrained": mlm.untrained_bits_per_byte,
-            },
-            best="low",
-        ),
+        by_layer("Alignment by layer", space.alignment_by_layer),
+        by_layer("Centroid gap by layer", space.centroid_gap_by_layer),
+        by_layer("Anisotropy by layer", space.anisotropy_by_layer),
+        DotChart(f"Retrieval with {space.pivot} on dev, top-1", {"top-1": space.top1}),
+        bits_chart,
+        DotChart(f"Alignment with {space.pivot}", {"alignment": space.alignment}),
+        DotChart(f"Hubness of {space.pivot}'s texts", {"skewness": space.hubness}, best="low"),
     ]
 
 
-def share_charts(metrics: Metrics) -> list[str]:
-    """What each language was to have of the texts, what it had, and what that was of the tokens."""
+def evaluation_charts(report: EvaluationReport | None) -> Charts:
+    """What `xformer evaluate` found, beside the baselines."""
+    if report is None:
+        return []
+    mlm = report.mlm
+    bits = {
+        "model": mlm.bits_per_byte,
+        "unigram of the language": mlm.unigram_bits_per_byte,
+        "untrained model": mlm.untrained_bits_per_byte,
+    }
+    return [retrieval_chart(report), DotChart("Masked-LM bits per byte", bits, best="low")]
+
+
+def share_charts(metrics: Metrics) -> Charts:
+    """Each language's requested and realised share of the texts, and its share of the tokens."""
     shares = Shares()
     for line in metrics:
         shares.add(line)
-    kinds: dict[str, Kind] = {"asked for": "asked", "drawn": "drawn", "of the tokens": "tokens"}
+    kinds: dict[str, Kind] = {"requested": "asked", "realised": "drawn", "of the tokens": "tokens"}
     percent = {
         name: {tag: 100 * share for tag, share in shares.of(kind).items()} for name, kind in kinds.items()
     }
-    return [dot_chart("Shares by language, percent", percent, log=True)]
+    return [DotChart("Shares by language, percent", percent, Axis(log=True))]
 
 
 def example_tables(message: Sequence[Example], mistakes: Sequence[Example], pivot: str) -> list[str]:
     """One message in every language, and each language's most certain mistake."""
     tables = []
-    rows: list[tuple[Example, tuple[str, ...]]]
     if message:
         found = sum(one.right for one in message)
         title = f"One message in {len(message)} languages, found in {found}: {message[0].translation}"
         rows = [(one, (one.text, "✓" if one.right else one.nearest)) for one in message]
-        tables.append(_table(title, (f"nearest in {pivot}",), rows, pivot))
+        tables.append(_example_table(title, (f"nearest in {pivot}",), rows, pivot))
     if mistakes:
-        rows = [(one, (one.text, one.nearest, one.translation)) for one in mistakes]
+        title = "The most certain mistake in each language"
+        full = [(one, (one.text, one.nearest, one.translation)) for one in mistakes]
         headings = (f"nearest in {pivot}", f"its translation in {pivot}")
-        tables.append(_table("The most certain mistake in each language", headings, rows, pivot))
+        tables.append(_example_table(title, headings, full, pivot))
     return tables
 
 
-def _table(
+def _example_table(
     title: str, headings: Sequence[str], rows: Sequence[tuple[Example, tuple[str, ...]]], pivot: str
 ) -> str:
-    head = "".join(f'<th scope="col">{_escape(name)}</th>' for name in ("language", "text", *headings))
-    body = []
-    for one, texts in rows:
-        # Each text in its own direction, whatever stands beside it.
-        cells = "".join(
-            f'<td lang="{_escape(one.language if place == 0 else pivot)}" dir="auto">{_escape(text)}</td>'
-            for place, text in enumerate(texts)
-        )
-        body.append(f'<tr><th scope="row">{_escape(one.language)}</th>{cells}</tr>')
-    return (
-        f'<figure class="wide"><figcaption dir="auto">{_escape(title)}</figcaption>'
-        f'<div class="scroll"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div></figure>"
-    )
-
-
-def _over_time(lines: Metrics, name: str, *keys: str | int, times: float = 1.0) -> Line:
-    """What lies under `keys` in each line that has it, times a factor, against minutes of training."""
-    points = []
-    for line in lines:
-        found: Any = line
-        for key in keys:
-            if isinstance(key, int):
-                found = found[key] if isinstance(found, list) and key < len(found) else None
-            else:
-                found = found.get(key) if isinstance(found, Mapping) else None
-        if found is not None:
-            points.append((line["elapsed"] / 60, times * found))
-    return Line(name, points)
-
-
-def _escape(text: str) -> str:
-    return html.escape(text, quote=True)
+    cells = [
+        [
+            Cell(one.language),
+            *(Cell(text, language=pivot if n else one.language) for n, text in enumerate(texts)),
+        ]
+        for one, texts in rows
+    ]
+    return table([Column(name) for name in ("language", "text", *headings)], cells, caption=title)

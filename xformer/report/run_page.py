@@ -1,11 +1,9 @@
-"""`xformer report`: a run as one HTML page that opens anywhere, nothing beside it and nothing fetched."""
+"""`xformer report`: a run as one HTML page, which needs no other file and makes no request."""
 
 from __future__ import annotations
 
-import html
 import math
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +15,16 @@ from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_
 from xformer.evaluation.panel import SAMPLE
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.space import ParallelTexts, Space, layer_vectors, measure_space
+from xformer.plotting.charts import Figure
+from xformer.plotting.page import Cell, Column, Section, pictures, table
+from xformer.plotting.page import page as html_page
+from xformer.plotting.svg import figure_html
 from xformer.pretraining.prepare import open_shards
 from xformer.pretraining.pretrain import load_run
 from xformer.progress import Progress, duration
 from xformer.report.examples import Example, find_examples
 from xformer.report.run_charts import (
-    Metrics,
+    Charts,
     evaluation_charts,
     example_tables,
     panel_charts,
@@ -34,6 +36,7 @@ from xformer.runs.checkpoint import TrainingState
 from xformer.runs.checkpoint_folders import checkpoint_folders
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
+from xformer.runs.loss_plot import Metrics
 from xformer.runs.metrics import PRETRAINING_FIELDS, read_metrics
 from xformer.storage.files import atomic_write, try_to_write
 from xformer.tokenizer import Tokenizer
@@ -160,55 +163,37 @@ def _evaluated(run: RunDirectory) -> EvaluationReport | None:
 
 
 def page(report: RunReport) -> str:
-    """The page as text. A picture without anything to draw is left out, and so is a section without any."""
+    """The page as text. A chart without anything to draw is left out, and so is a section without any."""
+    config, metrics = report.config, report.metrics
+    tables = example_tables(report.message, report.mistakes, config.data.pivot)
+
+    def section(anchor: str, title: str, text: str, charts: Charts) -> Section:
+        return Section(anchor, title, pictures([figure_html(Figure([chart])) for chart in charts]), text)
+
     sections = [
-        (
-            "training",
-            "Training",
-            _training_words(report),
-            training_charts(report.metrics, report.config),
-        ),
-        ("panel", "While training", _panel_words(report), panel_charts(report.panel, report.metrics)),
-        ("space", "One space", _SPACE, space_charts(report.space, report.bits)),
-        ("evaluation", "Evaluation", _evaluation_words(report), evaluation_charts(report.evaluation)),
-        ("shares", "Languages asked for and seen", _SHARES, share_charts(report.metrics)),
-        (
-            "examples",
-            "To read",
-            _EXAMPLES,
-            example_tables(report.message, report.mistakes, report.config.data.pivot),
-        ),
+        Section("summary", "Summary", table([Column(""), Column("")], _summary(report))),
+        section("training", "Training", _training_text(report), training_charts(metrics, config)),
+        section("panel", "While training", _panel_text(report), panel_charts(report.panel, metrics)),
+        section("space", "One space", _SPACE, space_charts(report.space, report.bits)),
+        section("evaluation", "Evaluation", _evaluation_text(report), evaluation_charts(report.evaluation)),
+        section("shares", "Languages requested and realised", _SHARES, share_charts(metrics)),
+        Section("examples", "Examples", pictures(tables), _EXAMPLES),
     ]
-    shown = [(anchor, title, words, "".join(drawn)) for anchor, title, words, drawn in sections if any(drawn)]
-    parts = {
-        "title": _escape(f"xformer: {report.name}"),
-        "nav": "".join(f'<a href="#{anchor}">{_escape(title)}</a>' for anchor, title, _, _ in shown),
-        "summary": "\n".join(
-            f'<tr><th scope="row">{_escape(name)}</th><td>{_escape(value)}</td></tr>'
-            for name, value in _summary(report)
-        ),
-        "sections": "\n".join(
-            f'<section id="{anchor}"><h2>{_escape(title)}</h2><p>{_escape(words)}</p>'
-            f'<div class="pictures">{drawn}</div></section>'
-            for anchor, title, words, drawn in shown
-        ),
-    }
-    template = (Path(__file__).parent / "run_page.html").read_text(encoding="utf-8")
-    # In one pass, so that text which looks like a place to fill stays text.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
+    return html_page(f"xformer: {report.name}", sections)
 
 
 _SPACE = (
-    "The newest checkpoint on the dev split. Alignment: mean cosine of translations minus that of texts that"
-    " are not. Anisotropy: mean cosine of any two texts. Centroid gap: how far apart the languages' centres"
-    " lie, in units of the distance between two texts of one language. Hubness: skewness of how often a text"
-    " of the pivot is among the ten nearest of a query. Layer 0 is the embedding."
+    "The newest checkpoint on the dev split. Alignment: the mean cosine of translations minus that of"
+    " texts that are no translations. Anisotropy: the mean cosine of any two texts. Centroid gap: the"
+    " distance between the languages' centroids, in units of the distance between two texts of one"
+    " language. Hubness: the skewness of how often a text of the pivot is among the ten nearest of a"
+    " query. Layer 0 is the embedding."
 )
-_EXAMPLES = "Texts of the dev split, and what lies nearest to them in the newest checkpoint's space."
-_SHARES = "Share of the texts drawn that each language was to have, that it had, and its share of all tokens."
+_EXAMPLES = "Texts of the dev split, and the texts nearest to them in the newest checkpoint's space."
+_SHARES = "Each language's requested and realised share of the texts, and its share of all tokens."
 
 
-def _summary(report: RunReport) -> list[tuple[str, str]]:
+def _summary(report: RunReport) -> list[tuple[Cell, Cell]]:
     model, last = report.config.model, report.metrics[-1] if report.metrics else None
     rows = [
         (
@@ -247,33 +232,29 @@ def _summary(report: RunReport) -> list[tuple[str, str]]:
                 f" {found.bag_mean_top1:.3f}, at step {report.evaluation.step:,}",
             )
         )
-    return rows
+    return [(Cell(name), Cell(value)) for name, value in rows]
 
 
-def _training_words(report: RunReport) -> str:
+def _training_text(report: RunReport) -> str:
     drawn = report.config.objectives.masked_lm_candidates
-    candidates = f"the step's own and {drawn:,} drawn candidates" if drawn else "the whole vocabulary"
+    softmax = f"a sampled softmax with {drawn:,} sampled tokens" if drawn else "the whole vocabulary"
     return (
-        f"Losses of the training batches: hidden tokens are told from {candidates}, so these are not the bits"
-        " per byte below; a text's translation is told from the others of its step, which are fewer once the"
-        " blocks have joined."
+        f"Losses of the training batches. The masked LM's is over {softmax}, so it cannot be compared with"
+        " the bits per byte below. The alignment loss compares a text's translation with the other texts"
+        " of its step, which are fewer after the embedding warm-up stage."
     )
 
 
-def _panel_words(report: RunReport) -> str:
+def _panel_text(report: RunReport) -> str:
     every = report.config.training.panel_every
     return (
-        f"At most {SAMPLE} messages of the dev split, every {every:g} s of the run: fewer to choose from than"
-        " below, so that more are found."
+        f"Measured every {every:g} s of the run, on at most {SAMPLE} messages of the dev split. Retrieval"
+        " among so few is easier than below."
     )
 
 
-def _evaluation_words(report: RunReport) -> str:
+def _evaluation_text(report: RunReport) -> str:
     found = report.evaluation
     if found is None:
         return ""
-    return f"What xformer evaluate found on the {found.split} split, at step {found.step:,}."
-
-
-def _escape(text: str) -> str:
-    return html.escape(text, quote=True)
+    return f"The results of `xformer evaluate` on the {found.split} split, at step {found.step:,}."

@@ -118,8 +118,9 @@ class Report:
         from xformer.benchmarks.goals import outcomes
         from xformer.benchmarks.latest import read_all
         from xformer.benchmarks.page import write_page
-        from xformer.benchmarks.plots import can_draw, write_pictures
+        from xformer.benchmarks.plots import write_pictures
         from xformer.errors import InputError
+        from xformer.plotting.png import can_write_png
 
         records = read_all(self.results)
         if not records:
@@ -127,9 +128,9 @@ class Report:
         pictures = write_pictures(records, self.out)
         write_page(records, outcomes(self.results, self.device), self.out / "index.html")
         console = Console()
-        if not can_draw():
+        if not can_write_png():
             console.print(
-                "No pictures: matplotlib is not installed (pip install 'xformer[plot]')", highlight=False
+                "No PNG files: matplotlib is not installed (pip install 'xformer[plot]')", highlight=False
             )
         for path in [*pictures, self.out / "index.html"]:
             console.print(str(path), highlight=False, markup=False, soft_wrap=True)

@@ -1,1 +1,1 @@
-"""Speed and numerical error of the kernels beside their peers, on the same machine and the same work."""
+"""Benches: the kernels beside their peers (`kernels/`), and training beside other trainers (`training/`)."""

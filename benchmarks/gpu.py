@@ -20,15 +20,13 @@ from pathlib import Path
 
 import torch
 
-from .catalogue import operations
 from .environment import PEERS, environment
-from .goals import outcomes
-from .gpu_tests import processes, run_tests
-from .latest import latest, read_file
-from .outcome import Outcome
-from .processes import Setup, run_process
-from .record import Record
-from .worker import DEVICE_LOST
+from .kernels.goals import outcomes
+from .kernels.operations import operations
+from .kernels.outcome import Outcome
+from .kernels.record import Record, latest, read_file
+from .kernels.worker import DEVICE_LOST
+from .processes import Setup, run_process, run_tests, test_processes
 
 # Seconds, all in all: a minute less than ten leaves room for what starts this.
 SECONDS = 560.0
@@ -111,7 +109,7 @@ def plan(seconds: float, cpu: bool) -> list[Stage]:
         raise ValueError(f"--seconds: expected more than {MARGIN:g}, got {seconds:g}")
     tests = (0.25 if cpu else 0.22) * left
     return [
-        Stage("tests", f"tests/gpu by pytest, in {processes(cpu)} processes", tests),
+        Stage("tests", f"tests/gpu by pytest, in {test_processes(cpu)} processes", tests),
         Stage("bench", "every operation beside its peers", left - tests),
     ]
 
@@ -138,7 +136,7 @@ def run_bench(setup: Setup, seconds: float) -> tuple[bool, str]:
     lost = []
     while left and time.monotonic() < deadline - 5:
         budget = deadline - time.monotonic() - 5
-        command = ["-m", "xformer.benchmarks.worker", *left, "--out", str(setup.records)]
+        command = ["-m", "xformer.benchmarks.kernels.worker", *left, "--out", str(setup.records)]
         command += ["--budget", f"{budget:.0f}", "--case-budget", "0.5"]
         if setup.cpu:
             command += ["--cpu", "--quick", "--no-ceilings", "--rounds", "5", "--case-budget", "0.05"]

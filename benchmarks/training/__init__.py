@@ -58,3 +58,12 @@ reads, is no useful work. For xformer it is that of the stage with blocks.
 
 **Peak memory** is the process's largest while it trains, evaluation left out.
 """
+
+from __future__ import annotations
+
+from typing import Literal
+
+TrainerName = Literal[
+    "padded", "blocks", "blocks-from-counts", "sentence-transformers", "static-embedding", "xformer"
+]
+DeviceName = Literal["cpu", "cuda"]

@@ -23,7 +23,7 @@ from xformer.storage.toml import save_toml
 from xformer.tokenizer import Tokenizer
 
 from ..environment import environment, version
-from .names import DeviceName, TrainerName
+from . import DeviceName, TrainerName
 from .quality import QuestionSize
 from .result import Outcome, Trained
 from .worker import Job

@@ -12,7 +12,7 @@ import tyro
 
 from xformer.errors import InputError
 
-from .names import TrainerName
+from . import TrainerName
 
 if TYPE_CHECKING:
     from xformer.runs.config import RunConfig

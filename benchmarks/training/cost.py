@@ -36,7 +36,7 @@ from xformer.tokenizer import TokenizerOptions
 from xformer.training.memory import keep_freed_memory
 from xformer.training.optimizer import clip_gradients
 
-from .flops import TRAINING, matrix_rate
+from .clock import TRAINING, matrix_rate
 
 _SIZES = ((64, 2), (128, 4), (256, 2), (256, 6), (384, 4), (384, 8), (512, 6), (768, 8))  # width, blocks
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from .names import TrainerName
+from . import TrainerName
 from .quality import Quality
 
 Measure = Literal["bits_per_byte", "mean_top1"]

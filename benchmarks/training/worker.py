@@ -24,15 +24,15 @@ from xformer.storage.files import atomic_write
 from xformer.storage.toml import load_toml
 from xformer.tokenizer import Tokenizer
 
-from .bert import Precision
-from .contrastive import train_contrastive
-from .flops import matrix_rate
-from .masked_lm import train_masked_lm
-from .names import DeviceName, TrainerName
-from .ours import train_ours
+from . import DeviceName, TrainerName
+from .clock import matrix_rate
 from .quality import Questions, QuestionSize
 from .result import Trained
-from .static_embedding import train_static_embedding
+from .trainers.bert import Precision
+from .trainers.contrastive import train_contrastive
+from .trainers.masked_lm import train_masked_lm
+from .trainers.ours import train_ours
+from .trainers.static_embedding import train_static_embedding
 
 
 @dataclass(frozen=True)

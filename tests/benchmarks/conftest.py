@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from xformer.benchmarks.environment import Environment
-from xformer.benchmarks.record import Record
+from xformer.benchmarks.kernels.record import Record
 
 H100 = "NVIDIA H100 80GB HBM3"
 

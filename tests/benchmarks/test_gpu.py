@@ -17,8 +17,7 @@ from typing import TextIO
 import pytest
 import torch
 
-from xformer.benchmarks import gpu, gpu_tests
-from xformer.benchmarks.catalogue import operations
+from xformer.benchmarks import gpu, processes
 from xformer.benchmarks.gpu import (
     MARGIN,
     NO_GPU,
@@ -28,10 +27,10 @@ from xformer.benchmarks.gpu import (
     run_bench,
     summary,
 )
-from xformer.benchmarks.gpu_tests import run_tests
-from xformer.benchmarks.processes import Setup, run_process, run_processes
-from xformer.benchmarks.record import Record, append, read
-from xformer.benchmarks.worker import DEVICE_LOST
+from xformer.benchmarks.kernels.operations import operations
+from xformer.benchmarks.kernels.record import Record, append, read
+from xformer.benchmarks.kernels.worker import DEVICE_LOST
+from xformer.benchmarks.processes import Setup, run_process, run_processes, run_tests
 
 MakeRecord = Callable[..., Record]
 
@@ -47,7 +46,7 @@ class Absent(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError("no module named " + name, name=name)
 
 sys.meta_path.insert(0, Absent())
-import xformer.benchmarks.worker
+import xformer.benchmarks.kernels.worker
 sys.argv = ["gpu", *{arguments}]
 runpy.run_module("xformer.benchmarks.gpu", run_name="__main__")
 """
@@ -201,7 +200,7 @@ class Pretended:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *turns: Sequence[tuple[int | None, str]]) -> None:
         self.turns = list(turns)
         self.commands: list[list[str]] = []
-        monkeypatch.setattr(gpu_tests, "run_processes", self)
+        monkeypatch.setattr(processes, "run_processes", self)
 
     def __call__(
         self, commands: list[list[str]], setup: Setup, seconds: float, logs: list[TextIO]
@@ -251,7 +250,7 @@ def test_what_was_printed_is_kept_when_interrupted(setup: Setup, monkeypatch: py
         logs[1].write("....\n")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(gpu_tests, "run_processes", interrupted)
+    monkeypatch.setattr(processes, "run_processes", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_tests(setup, 10.0)
     assert "....\n" in setup.tests.read_text(encoding="utf-8")
@@ -350,7 +349,16 @@ def test_an_interrupted_call_still_sums_up(
 def test_the_worker_writes_what_it_measures(tmp_path: Path, repository: Path) -> None:
     """The real thing, on a CPU, small: records in the file, and a line that says so."""
     file = tmp_path / "records.jsonl"
-    command = [sys.executable, "-P", "-m", "xformer.benchmarks.worker", "glu", "--out", str(file), "--quick"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "xformer.benchmarks.kernels.worker",
+        "glu",
+        "--out",
+        str(file),
+        "--quick",
+    ]
     command += [
         "--cpu",
         "--no-ceilings",

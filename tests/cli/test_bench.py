@@ -15,10 +15,11 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from xformer.benchmarks import base, catalogue, worker
-from xformer.benchmarks import run as run_module
 from xformer.benchmarks.environment import environment
-from xformer.benchmarks.record import Record, append, read
+from xformer.benchmarks.kernels import base, worker
+from xformer.benchmarks.kernels import run as run_module
+from xformer.benchmarks.kernels.operations import operations
+from xformer.benchmarks.kernels.record import Record, append, read
 from xformer.cli.bench.measure import OperationName
 
 Run = Callable[..., tuple[int, str, str]]
@@ -72,7 +73,7 @@ def test_help_shows_how_it_is_used(command: str, helped: dict[str, Any]) -> None
 
 
 def test_every_operation_has_a_command() -> None:
-    names = {operation.name.replace("_", "-") for operation in catalogue.operations()}
+    names = {operation.name.replace("_", "-") for operation in operations()}
     assert names == set(OPERATIONS)
 
 
@@ -246,7 +247,7 @@ def test_against_a_base(
     revision, (before, after, command, rounds) = asked
     assert (revision, before, rounds) == ("main", tmp_path, 7)
     assert (after / "xformer" / "cli" / "bench" / "command.py").exists()
-    assert command[:2] == ["-m", "xformer.benchmarks.worker"]
+    assert command[:2] == ["-m", "xformer.benchmarks.kernels.worker"]
     parsed = worker.parse(command[2:])
     assert parsed.operations == ["glu"]
     assert (parsed.quick, parsed.only, parsed.no_ceilings, parsed.out) == (True, "F", True, None)

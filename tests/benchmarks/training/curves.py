@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from xformer.benchmarks.training.names import TrainerName
+from xformer.benchmarks.training import TrainerName
 from xformer.benchmarks.training.result import Point, Trained
 from xformer.progress import Progress
 

@@ -12,10 +12,9 @@ import torch
 from rich.console import Console
 
 from tests.benchmarks.training.curves import curve, quiet
-from xformer.benchmarks.training import bench
+from xformer.benchmarks.training import TrainerName, bench
 from xformer.benchmarks.training.bench import Options, run_all
 from xformer.benchmarks.training.clock import Work, train_by_the_clock
-from xformer.benchmarks.training.names import TrainerName
 from xformer.benchmarks.training.quality import Quality
 from xformer.benchmarks.training.report import draw, headline_table, notes, trainers_table
 from xformer.benchmarks.training.result import Outcome, Point, Trained, time_to

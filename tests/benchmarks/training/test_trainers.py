@@ -12,13 +12,12 @@ import pytest
 import torch
 
 from tests.benchmarks.training.curves import quiet
-from xformer.benchmarks.training import bench
-from xformer.benchmarks.training.bert import IGNORED, RATE, StepSizes, bert_config, hide
-from xformer.benchmarks.training.flops import Cost
-from xformer.benchmarks.training.masked_lm import BLOCK, block_batches
-from xformer.benchmarks.training.names import DeviceName, TrainerName
+from xformer.benchmarks.training import DeviceName, TrainerName, bench
+from xformer.benchmarks.training.clock import Cost
 from xformer.benchmarks.training.quality import Bert, Questions, QuestionSize, padded
 from xformer.benchmarks.training.result import Trained
+from xformer.benchmarks.training.trainers.bert import IGNORED, RATE, StepSizes, bert_config, hide
+from xformer.benchmarks.training.trainers.masked_lm import BLOCK, block_batches
 from xformer.benchmarks.training.worker import Job, train_one
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from xformer.benchmarks.operation import Operation
-from xformer.benchmarks.operations.attention import Attention
-from xformer.benchmarks.operations.norms import LayerNorm
-from xformer.benchmarks.run import Options, Session, begin, run
-from xformer.benchmarks.stopwatch import GpuStopwatch, Work
+from xformer.benchmarks.kernels.operation import Operation
+from xformer.benchmarks.kernels.operations.attention import Attention
+from xformer.benchmarks.kernels.operations.norms import LayerNorm
+from xformer.benchmarks.kernels.run import Options, Session, begin, run
+from xformer.benchmarks.kernels.stopwatch import GpuStopwatch, Work
 
 pytestmark = pytest.mark.gpu
 

@@ -11,9 +11,9 @@ import tyro
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from xformer.benchmarks.compare import Comparison
-    from xformer.benchmarks.operation import Operation
-    from xformer.benchmarks.record import Record
+    from xformer.benchmarks.kernels.compare import Comparison
+    from xformer.benchmarks.kernels.operation import Operation
+    from xformer.benchmarks.kernels.record import Record
 
 RESULTS = Path("benchmarks/results")
 
@@ -69,9 +69,9 @@ class Measure:
             return against_base(self, self.base)
         from rich.console import Console
 
-        from xformer.benchmarks.record import append
-        from xformer.benchmarks.run import Options, begin, run
-        from xformer.benchmarks.table import by_case, heading, table
+        from xformer.benchmarks.kernels.record import append
+        from xformer.benchmarks.kernels.run import Options, begin, run
+        from xformer.benchmarks.kernels.table import by_case, heading, table
         from xformer.errors import InputError
 
         try:
@@ -112,7 +112,7 @@ class Measure:
 
 
 def _operations(name: OperationName) -> list[Operation[Any]]:
-    from xformer.benchmarks.catalogue import operations
+    from xformer.benchmarks.kernels.operations import operations
 
     return [one for one in operations() if name in ("all", one.name.replace("_", "-"))]
 
@@ -120,11 +120,11 @@ def _operations(name: OperationName) -> list[Operation[Any]]:
 def against_base(measure: Measure, base: str) -> int:
     """Run this tree and another revision in turns; the exit status."""
     import xformer
-    from xformer.benchmarks.base import interleave, repository_of, worktree
+    from xformer.benchmarks.kernels.base import interleave, repository_of, worktree
     from xformer.progress import Progress
 
     repository = repository_of(Path(xformer.__file__).resolve())
-    command = ["-m", "xformer.benchmarks.worker", "--no-ceilings"]
+    command = ["-m", "xformer.benchmarks.kernels.worker", "--no-ceilings"]
     command += [one.name for one in _operations(measure.operation)]
     # Peers are the same on both sides.
     for name in measure.implementation or ("xformer triton", "xformer torch"):
@@ -136,7 +136,7 @@ def against_base(measure: Measure, base: str) -> int:
     command += ["--cpu"] if measure.cpu else []
     with Progress() as progress, worktree(base, repository) as before:
         found = interleave(before, repository, command, measure.rounds, progress)
-    from xformer.benchmarks.compare import compare_rounds
+    from xformer.benchmarks.kernels.compare import compare_rounds
 
     return verdict(compare_rounds(*found), base, "here", as_json=measure.json)
 
@@ -145,7 +145,7 @@ def verdict(found: Sequence[Comparison], before: str, after: str, *, as_json: bo
     """Show comparisons; the exit status."""
     from rich.console import Console
 
-    from xformer.benchmarks.compare import comparison_table, regressions
+    from xformer.benchmarks.kernels.compare import comparison_table, regressions
 
     if as_json:
         for one in found:

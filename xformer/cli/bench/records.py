@@ -33,7 +33,7 @@ class Goals:
         """Judge; the exit status."""
         from rich.console import Console
 
-        from xformer.benchmarks.goals import outcome_table, outcomes
+        from xformer.benchmarks.kernels.goals import outcome_table, outcomes
 
         found = outcomes(self.results, self.device)
         if self.json:
@@ -86,8 +86,8 @@ class Compare:
             raise InputError(
                 f"compare: expected two files of records, or --base, got {len(self.files)} file(s)"
             )
-        from xformer.benchmarks.compare import compare_records
-        from xformer.benchmarks.latest import read_file
+        from xformer.benchmarks.kernels.compare import compare_records
+        from xformer.benchmarks.kernels.record import read_file
 
         before, after = ([r for r in read_file(path) if self.only in r.case] for path in self.files)
         names = (self.files[0].stem, self.files[1].stem)
@@ -115,10 +115,10 @@ class Report:
         """Draw; the exit status."""
         from rich.console import Console
 
-        from xformer.benchmarks.goals import outcomes
-        from xformer.benchmarks.latest import read_all
-        from xformer.benchmarks.page import write_page
-        from xformer.benchmarks.plots import write_pictures
+        from xformer.benchmarks.kernels.goals import outcomes
+        from xformer.benchmarks.kernels.page import write_page
+        from xformer.benchmarks.kernels.plots import write_pictures
+        from xformer.benchmarks.kernels.record import read_all
         from xformer.errors import InputError
         from xformer.plotting.png import can_write_png
 

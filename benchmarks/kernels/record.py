@@ -1,0 +1,212 @@
+"""What a measurement leaves behind: one line of JSON with all that is needed to judge and to repeat it.
+
+A file of records is only ever added to, a line at a time and onto the disk at once, so that a run that is cut
+off leaves what it had measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from xformer.errors import InputError
+
+from ..environment import Environment
+
+Direction = Literal["forward", "backward", "forward+backward"]
+Status = Literal["ok", "wrong", "unsupported", "failed", "absent"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One implementation on one case in one direction.
+
+    Times are quantiles of the time of one call, in seconds, by name: p20, p50, p80. On a GPU they are the
+    device's own, without what the host needs to launch it.
+
+    Attributes:
+        operation: what was measured: `attention`, `layer_norm`, `copy` and so on.
+        sweep: the cases it is drawn with, such as `ragged d64`; of one sweep, one number in `shape` grows.
+        case: the case's name within the operation. Empty where `status` is `absent`.
+        shape: the case's numbers and options, by name.
+        dtype: of the inputs: `bfloat16`, `float16`, `float32`.
+        direction: `forward` is without gradients, `backward` the gradients alone, or both together.
+        implementation: who did the work: `xformer triton`, `sdpa flash`, `liger` …
+        status: `ok`; or without times: `wrong`, its error is beyond what is allowed; `unsupported`, it cannot
+            do this and says so; `failed`, it broke down; `absent`, it is not installed, which is said once an
+            operation.
+        note: why it is not ok.
+        error: largest absolute difference from fp64, of the result where it is worst; none if not finite.
+        error_multiple: the same as a multiple of plain PyTorch's error in this dtype, or of what rounding
+            costs where PyTorch has less. At most 2 is right, and a little more where rounding explains it.
+        seconds: with the caches as the call before left them.
+        cold_seconds: with the caches full of something else.
+        launch_seconds: what the host needs to start one call: on a GPU, its own time until the call returns;
+            on a CPU, the time of a call with next to no work.
+        peak_bytes: memory that one call takes at most beside its inputs; none where it cannot be known.
+        flops: useful floating-point operations of one call: what the case needs, not what was done.
+        bytes: useful memory traffic in bytes: every input read once and every result written once.
+        flops_per_second: at the median of `cold_seconds`, or of `seconds` where there are none.
+        bytes_per_second: the same.
+        roofline_share: the least time that `flops` and `bytes` take at the rates of this device's own large
+            matrix product in this dtype and large copy, both measured in the same run, as a share of the
+            median time, cold where known.
+        rounds: times it was measured.
+        environment: where, with what, and when. Records of one run have the same `time` in it.
+    """
+
+    operation: str
+    sweep: str
+    case: str
+    shape: dict[str, int | float | str | bool]
+    dtype: str
+    direction: Direction
+    implementation: str
+    status: Status
+    note: str
+    error: float | None
+    error_multiple: float | None
+    seconds: dict[str, float] | None
+    cold_seconds: dict[str, float] | None
+    launch_seconds: float | None
+    peak_bytes: int | None
+    flops: float | None
+    bytes: float | None
+    flops_per_second: float | None
+    bytes_per_second: float | None
+    roofline_share: float | None
+    rounds: int
+    environment: Environment
+
+    @property
+    def best_median(self) -> float | None:
+        """Seconds of one call at the median that the rates are of: cold where known; none if not timed."""
+        times = self.cold_seconds or self.seconds
+        return times["p50"] if times else None
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> Record:
+        """The record that `to_json` wrote.
+
+        Raises:
+            ValueError: the line is not such a record; the message says what is missing or unknown.
+        """
+        values = _exactly(json.loads(line), cls, "benchmark record")
+        where = _exactly(values["environment"], Environment, "benchmark record's environment")
+        return cls(**{**values, "environment": Environment(**where)})
+
+
+def append(path: Path, records: Iterable[Record]) -> None:
+    """Add records at the end of a file, which is made when there is none, and see them onto the disk.
+
+    A last line that a cut-off run left without its end is dropped first.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(record.to_json() + "\n" for record in records).encode()
+    with path.open("ab+") as file:
+        _drop_broken_end(file.fileno(), file.seek(0, os.SEEK_END))
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: Path) -> list[Record]:
+    """All records of a file; a last line without its end, as a cut-off run leaves it, is not one.
+
+    Raises:
+        ValueError: a line is not a record; the message names file and line.
+    """
+    records = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+        try:
+            records.append(Record.from_json(line.decode()))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}:{number}: {error}") from error
+    return records
+
+
+def read_all(folder: Path) -> list[Record]:
+    """The records of every device in a folder, in the order of the files' names; none where it is missing.
+
+    Raises:
+        InputError: a line is not a record; the message names file and line.
+    """
+    return [record for path in record_files(folder) for record in read_file(path)]
+
+
+def record_files(folder: Path) -> list[Path]:
+    """The files of records in a folder, sorted by name; none where it is missing.
+
+    Earlier versions also wrote `-tiles.jsonl` files, which hold tile sizes and no records.
+    """
+    return sorted(path for path in folder.glob("*.jsonl") if not path.name.endswith("-tiles.jsonl"))
+
+
+def read_file(path: Path) -> list[Record]:
+    """The records of one file.
+
+    Raises:
+        InputError: there is no such file, or a line is not a record; the message says which.
+    """
+    try:
+        return read(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file of records") from error
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def latest(records: Iterable[Record]) -> list[Record]:
+    """The records of the newest run, for each case and direction on each device.
+
+    So implementations stand beside those of the same run only, and a run of a few cases hides nothing else.
+
+    Returns:
+        What is left, in its order. Of one measurement that a run made twice, the second.
+    """
+    kept: dict[tuple[str, ...], Record] = {}
+    newest: dict[tuple[str, ...], str] = {}
+    several = list(records)
+    for record in several:
+        place = _place(record)
+        newest[place] = max(newest.get(place, ""), record.environment.time)
+    for record in several:
+        if record.environment.time == newest[_place(record)]:
+            kept[(*_place(record), record.implementation)] = record
+    return list(kept.values())
+
+
+def _place(record: Record) -> tuple[str, ...]:
+    where = record.environment.device
+    return (where, record.operation, record.sweep, record.case, record.dtype, record.direction)
+
+
+def _exactly(values: Any, kind: type, what: str) -> dict[str, Any]:
+    """`values`, which must be an object with the fields of `kind`."""
+    known = {field.name for field in fields(kind)}
+    given = set(values) if isinstance(values, dict) else set()
+    if not isinstance(values, dict) or given != known:
+        raise ValueError(f"{what}: missing {sorted(known - given)}, unknown {sorted(given - known)}")
+    return values
+
+
+def _drop_broken_end(file: int, size: int) -> None:
+    """Cut a file after its last line feed."""
+    stop = size
+    while stop > 0:
+        start = max(0, stop - 2**16)
+        found = os.pread(file, stop - start, start).rfind(b"\n")
+        if found >= 0:
+            stop = start + found + 1
+            break
+        stop = start
+    if stop < size:
+        os.ftruncate(file, stop)

@@ -1,1 +1,0 @@
-"""The operations that the bench knows, each in a file of its own."""

@@ -1,0 +1,1 @@
+"""The trainers of the training bench: xformer's, and its peers."""

@@ -1,0 +1,223 @@
+"""The peers that learn by a masked LM: Hugging Face's BERT over padded texts, and over blocks.
+
+Shapes: B sequences, N length with specials.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xformer.data.counts import count_tokens
+from xformer.data.shards import TokenShards
+from xformer.runs.config import RunConfig
+from xformer.tokenizer.special import BOS_ID, EOS_ID, FIRST_BYTE_ID
+from xformer.training.precision import autocast, choose_precision
+
+from ..clock import Cost, Timed, Work, train_by_the_clock, wait_for
+from ..quality import Bert, Questions, padded
+from .bert import (
+    IGNORED,
+    Precision,
+    StepSizes,
+    bert_config,
+    descend,
+    hide,
+    masked_lm_model,
+    optimizer_of,
+    usual_precision,
+)
+
+BLOCK = 128
+LR, WARMUP = 1e-3, 0.06
+
+Batches = Iterator[tuple[Tensor, Tensor | None, list[int]]]
+"""Ids (B, N), their mask (B, N) where anything is padded, and the lengths of texts in them."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How a model is run."""
+
+    precision: Precision
+    compiled: bool
+
+    def __str__(self) -> str:
+        return f"{self.precision} {'compiled' if self.compiled else 'eager'}"
+
+
+def padded_batches(shards: TokenShards, seed: int, sizes: StepSizes) -> Batches:
+    """Texts in random order, `sizes.texts` a step, for ever."""
+    rng = np.random.default_rng(seed)
+    while True:
+        order = rng.permutation(len(shards))
+        for start in range(0, len(order), sizes.texts):
+            texts = shards.take(order[start : start + sizes.texts])
+            lengths = [len(text) for text in texts]
+            rows = torch.arange(len(texts)).repeat_interleave(torch.tensor(lengths))
+            positions = torch.cat([torch.arange(length) for length in lengths])
+            tokens = torch.from_numpy(np.concatenate(texts).astype(np.int64))
+            yield *padded(tokens, rows, positions, tuple(lengths)), lengths
+
+
+def block_batches(shards: TokenShards, seed: int, sizes: StepSizes) -> Batches:
+    """Texts in random order end to end, each `<s>` text `</s>`, cut into blocks, `sizes.blocks` a step, for
+    ever.
+
+    So does Hugging Face's example of pretraining (run_mlm.py), and so is the model asked afterwards.
+    """
+    rng = np.random.default_rng(seed)
+    blocks = _blocks(shards, rng)
+    while True:
+        order = rng.permutation(len(blocks))
+        for start in range(0, max(len(order) - sizes.blocks, 0) + 1, sizes.blocks):
+            ids = torch.from_numpy(blocks[order[start : start + sizes.blocks]].astype(np.int64))
+            yield ids, None, [BLOCK] * len(ids)
+
+
+def _blocks(shards: TokenShards, rng: np.random.Generator) -> NDArray[np.int32]:
+    begin, end = (np.array([special], dtype=np.int32) for special in (BOS_ID, EOS_ID))
+    parts = [part for number in rng.permutation(len(shards)) for part in (begin, shards[int(number)], end)]
+    stream = np.concatenate(parts)
+    # A corpus of less than a block is repeated until it is one.
+    stream = np.tile(stream, -(-BLOCK // len(stream))) if len(stream) < BLOCK else stream
+    return stream[: len(stream) // BLOCK * BLOCK].reshape(-1, BLOCK)
+
+
+@dataclass
+class _Trainer:
+    """One model with its batches."""
+
+    model: Any
+    variant: Variant
+    batches: Batches
+    cost: Cost
+    seed: int
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        self.optimizer = optimizer_of(self.model, LR)
+        self.run: Callable[..., Any] = (
+            torch.compile(self.model, dynamic=False) if self.variant.compiled else self.model
+        )
+        self.generator = torch.Generator().manual_seed(self.seed)
+
+    def step(self, progress: float) -> Work:
+        ids, mask, lengths = next(self.batches)
+        shown, labels = hide(ids, self.model.config.vocab_size, self.generator)
+        there = None if mask is None else mask.to(self.device)
+        with autocast(self.variant.precision, self.device):
+            loss = self.run(
+                input_ids=shown.to(self.device), attention_mask=there, labels=labels.to(self.device)
+            ).loss
+        descend(self.optimizer, loss, LR, progress, WARMUP)
+        tokens, hidden = int((ids >= FIRST_BYTE_ID).sum()), int((labels != IGNORED).sum())
+        return Work(tokens, self.cost.training(lengths, hidden))
+
+
+def train_masked_lm(
+    config: RunConfig,
+    parameters: int,
+    shards: TokenShards,
+    questions: Questions,
+    budget: float,
+    marks: int,
+    *,
+    blocks: bool,
+    compiled: bool,
+    from_counts: bool = False,
+) -> tuple[Timed, int, Precision, str]:
+    """Train BERT.
+
+    Args:
+        config: model and seed are taken from here.
+        parameters: how many it is to have, about.
+        shards: the training split.
+        questions: what it is asked.
+        budget: seconds of training.
+        marks: how many times it is asked after the start.
+        blocks: over blocks, in the fastest variant; else over padded texts, eager, in the usual precision.
+        compiled: whether compiled ones are among the variants.
+        from_counts: whether its output begins as the frequencies of tokens in the training split, as
+            xformer's does. Counting is on its clock.
+
+    Returns:
+        What it came to, its parameters, its precision, and what is to be said of its settings.
+    """
+    length = max(config.data.max_length + 2, BLOCK)
+    bert, seed = bert_config(config.model, parameters, length, 0.0 if blocks else 0.1), config.training.seed
+    device, sizes = questions.device, StepSizes.on(questions.device)
+
+    def trainer(variant: Variant) -> _Trainer:
+        model = masked_lm_model(bert, seed).to(device)
+        cost = Cost.of(model.bert.encoder.layer, model.cls, bert.hidden_size, bert.vocab_size)
+        make = block_batches if blocks else padded_batches
+        return _Trainer(model, variant, make(shards, seed, sizes), cost, seed, device)
+
+    variant = Variant(usual_precision(device), False)
+    note = f"{variant}, {sizes.texts} texts a step"
+    if blocks:
+        variant, tried = fastest(trainer, config.model.d_model, compiled, device)
+        note = f"{variant}, {sizes.blocks} blocks of {BLOCK} a step ({tried})"
+    chosen = trainer(variant)
+    if variant.compiled:
+        chosen.step(0.0)
+        chosen.model.load_state_dict(masked_lm_model(bert, seed).state_dict())
+        chosen.optimizer = optimizer_of(chosen.model, LR)
+    began = time.perf_counter()
+    if from_counts:
+        counts = count_tokens(shards).sum(axis=0)
+        counts = np.pad(counts, (0, bert.vocab_size - len(counts))) + 1.0
+        with torch.no_grad():
+            chosen.model.get_output_embeddings().bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+    setup = time.perf_counter() - began if from_counts else 0.0
+    asked = Bert(chosen.model.bert, chosen.model.cls)
+    timed = train_by_the_clock(
+        chosen.step, lambda: questions.examine(asked, asked.surprisal), budget, marks, device, setup
+    )
+    return timed, sum(p.numel() for p in chosen.model.parameters()), variant.precision, note
+
+
+def fastest(
+    make: Callable[[Variant], _Trainer], width: int, compiled: bool, device: torch.device
+) -> tuple[Variant, str]:
+    """The variant that reads most tokens a second over a few steps, and what all of them did.
+
+    bf16 is tried where it multiplies matrices faster at all; without instructions for it, it takes many times
+    as long.
+
+    Args:
+        make: a trainer of a variant.
+        width: d_model.
+        compiled: whether to try compiled ones.
+        device: where they train.
+    """
+    half = choose_precision("auto", device, width) == "bf16"
+    precisions: tuple[Precision, ...] = ("fp32", "bf16") if half else ("fp32",)
+    rates: dict[Variant, float] = {}
+    said = [] if half else ["bf16 multiplies no faster here"]
+    for variant in (Variant(p, c) for c in ((False, True) if compiled else (False,)) for p in precisions):
+        trainer = make(variant)
+        try:
+            trainer.step(0.0)
+            wait_for(device)
+            began = time.perf_counter()
+            tokens = sum(trainer.step(0.0).tokens for _ in range(3))
+            wait_for(device)
+            rates[variant] = tokens / (time.perf_counter() - began)
+            said.append(f"{variant} {rates[variant]:,.0f} tokens/s")
+        except RuntimeError as error:
+            if not variant.compiled:
+                raise
+            # No compiler for the CPU's code, most often.
+            said.append(f"{variant} failed: {str(error).strip().partition(chr(10))[0][:80]}")
+    if not compiled:
+        said.append("compiled not tried")
+    return max(rates, key=lambda variant: rates[variant]), "; ".join(said)

@@ -1,0 +1,178 @@
+"""`xformer.training` by the clock: its own loop with its own settings, looked at when it saves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from xformer.data.counts import count_tokens
+from xformer.data.shards import TokenShards
+from xformer.distributed.one_process import OneProcess
+from xformer.evaluation.bits_per_byte import model_surprisal
+from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.batches import StepBatch, StepBatches
+from xformer.pretraining.pretrain import build_model
+from xformer.pretraining.stages import FULL
+from xformer.pretraining.task import PretrainingTask
+from xformer.progress import Progress
+from xformer.runs.checkpoint import TrainingState
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.runs.metrics import read_metrics
+from xformer.tokenizer import Tokenizer
+from xformer.training.loop import Training, train
+from xformer.training.memory import keep_freed_memory
+from xformer.training.precision import choose_precision
+from xformer.training.trainer import Trainer
+
+from ..clock import Cost, PeakOfStretches, Timed, Work
+from ..quality import Quality, Questions
+from ..result import Point
+
+_SAMPLED = 8
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What the run came to.
+
+    Attributes:
+        timed: its curve; `work` is that of the steps with blocks.
+        parameters: of the model.
+        precision: of its products.
+        seconds: on the clock in the stage with blocks, in which `timed.work` was done.
+        note: its stages.
+    """
+
+    timed: Timed
+    parameters: int
+    precision: Literal["fp32", "bf16"]
+    seconds: float
+    note: str
+
+
+def train_ours(
+    config: RunConfig,
+    shards: TokenShards,
+    tokenizer: Tokenizer,
+    questions: Questions,
+    dev: Questions,
+    budget: float,
+    marks: int,
+    scratch: Path,
+    progress: Progress,
+    device: torch.device,
+) -> Ours:
+    """Train as `xformer pretrain` does.
+
+    Args:
+        config: all settings; length and intervals of the run are replaced.
+        shards: the training split.
+        tokenizer: theirs.
+        questions: what the model is asked.
+        dev: what chooses after how many blocks vectors are taken, as in `xformer evaluate`.
+        budget: seconds of training.
+        marks: how many times the model is asked after the start, about.
+        scratch: an empty folder for the run's own files.
+        progress: where to show what happens.
+        device: where to train.
+    """
+    every = budget / marks
+    options = replace(
+        config.training, budget=f"{budget}s", steps=None, checkpoint_every=every, keep=1, log_every=every / 5
+    )
+    config = replace(config, training=options)
+    run = RunDirectory(scratch)
+    precision = choose_precision(options.precision, device, config.model.d_model)
+    keep_freed_memory()
+    began = time.perf_counter()
+    counts = count_tokens(shards)
+    model = build_model(config, counts).to(device)
+    setup = time.perf_counter() - began
+    batches = StepBatches(shards, config, tokenizer.starts_word(), counts=counts)
+    task = PretrainingTask(config, model, batches, shards, sparse_tables=device.type == "cpu")
+    trainer = Trainer(task, OneProcess(device), precision, run)
+    training = Training(run, options, trainer, task.optimizer())
+    memory, points = PeakOfStretches(device), [Point.of(0.0, 0, _examine(model, questions, dev, 0))]
+
+    def look(state: TrainingState) -> None:
+        memory.stop()
+        layers = config.model.n_layers if state.stage == FULL else 0
+        points.append(Point.of(setup + state.elapsed, state.tokens, _examine(model, questions, dev, layers)))
+        memory.start()
+
+    # The model of the first point is there once its output layer has been set up.
+    points[0] = replace(points[0], seconds=setup)
+    memory.start()
+    state, _ = train(training, TrainingState(precision=precision), progress, look)
+    steps, seconds, waited = _with_blocks(run, state)
+    work = _work_of_a_step(config, batches, model, state.step)
+    timed = Timed(
+        tuple(points),
+        setup + state.elapsed,
+        Work(round(work.tokens * steps), work.flops * steps),
+        state.step,
+        memory.bytes,
+    )
+    full = state.stage == FULL
+    stages = f"blocks from {state.stage_began[1]:.0f} s on" if full else "no blocks were trained"
+    parameters = sum(p.numel() for p in model.parameters())
+    note = f"{precision}, {stages}, {steps:,} steps with them, which waited for data {waited:.1%} of the time"
+    return Ours(timed, parameters, precision, seconds, note)
+
+
+def _examine(model: MultilingualModel, questions: Questions, dev: Questions, layers: int) -> Quality:
+    """What a model knows with so many blocks; vectors come after as many as the dev split likes best."""
+    best = 0
+    if layers:
+        best = int(np.argmax([dev.top1(model, layer) or 0.0 for layer in range(layers + 1)]))
+    return questions.examine(model, model_surprisal(model, n_layers=layers, device=questions.device), best)
+
+
+def _with_blocks(run: RunDirectory, state: TrainingState) -> tuple[int, float, float]:
+    """Steps in which blocks took part, their seconds, and what share of those they waited for data: from the
+    first line of that stage to the last.
+    """
+    lines = [line for line in read_metrics(run.metrics) if line["stage"] == FULL]
+    if len(lines) > 1:
+        first, last = lines[0], lines[-1]
+        seconds = last["elapsed"] - first["elapsed"]
+        waits = (b["data_wait"] * (b["elapsed"] - a["elapsed"]) for a, b in pairwise(lines))
+        return last["step"] - first["step"], seconds, sum(waits) / seconds
+    step, elapsed = state.stage_began
+    if state.stage != FULL:
+        return 0, 0.0, 0.0
+    return state.step - step, state.elapsed - elapsed, sum(line["data_wait"] for line in lines)
+
+
+def _work_of_a_step(config: RunConfig, batches: StepBatches, model: MultilingualModel, steps: int) -> Work:
+    """The mean over some steps of what goes through the blocks; what a bag alone reads does not count."""
+    head = model.masked_lm.head
+    d_model, vocabulary = config.model.d_model, config.model.vocab_size
+
+    def cost(pieces: int | None) -> Cost:
+        return Cost.of(model.encoder.layers, head, d_model, vocabulary if pieces is None else pieces)
+
+    made = [_work(batches.make(int(step)), cost) for step in np.linspace(0, max(steps - 1, 0), _SAMPLED)]
+    tokens = sum(work.tokens for work in made) // _SAMPLED
+    return Work(tokens, sum(work.flops for work in made) / _SAMPLED)
+
+
+def _work(batch: StepBatch, cost: Callable[[int | None], Cost]) -> Work:
+    """What a step asks for, given what it costs to tell a hidden token from so many pieces."""
+    tokens, flops = 0, 0.0
+    for part in batch.masked.values():
+        pieces = None if part.sample is None else len(part.sample.ids)
+        flops += cost(pieces).training(part.inputs.lengths, len(part.targets))
+        tokens += part.inputs.n_tokens
+    if pairs := batch.pairs.get("alignment"):
+        flops += cost(None).training(pairs.inputs.lengths, 0)
+        tokens += pairs.inputs.n_tokens
+    return Work(tokens, flops)

@@ -1,9 +1,9 @@
-"""What is wanted of the kernels on an H100: one goal for each bound, to be held against records."""
+"""The goals for the kernels on an H100: one for each bound, compared with the records."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +31,12 @@ LARGE_ROWS = 32 * 2**20 // 2
 
 
 def goals() -> list[Goal]:
-    """All of them, in the order they were asked for."""
+    """All of them, in the order of the list they come from."""
     return [*_attention(), *_loss(), *_norms()]
 
 
 def outcomes(folder: Path, device: str = "H100") -> list[Outcome]:
-    """What a folder of records says of the goals.
+    """Compare a folder of records with the goals.
 
     Args:
         folder: holds `<device>.jsonl` files.
@@ -78,149 +78,69 @@ def outcome_table(found: Sequence[Outcome]) -> Table:
 
 
 def _attention() -> list[Goal]:
+    goal = partial(Goal, sense="at least", operation="attention")
+    forward, backward = partial(goal, direction="forward"), partial(goal, direction="backward")
     ragged = "useful throughput over the best peer's on ragged batches of head 32 and 64, geometric mean"
-    ragged_forward = Goal(
-        "attention-ragged-forward",
-        f"{ragged}, forward",
-        1.2,
-        "at least",
-        "attention",
-        "forward",
-        _ragged,
-        faster_than_best("varlen_attn"),
-        "mean",
+    dense = "speed over SDPA's flash (FlashAttention-2) on dense batches, {}, the worst case"
+    long = "speed over cuDNN on dense batches of head {}, N ≥ 2,048, forward, the worst case"
+    statistics = (
+        "time of all statistics, with those of keys, over that of the plain forward pass, the worst case"
     )
-    dense_forward = Goal(
-        "attention-dense-forward-fa2",
-        "speed over SDPA's flash (FlashAttention-2) on dense batches, forward, the worst case",
-        1.0,
-        "at least",
-        "attention",
-        "forward",
-        _dense,
-        faster_than("sdpa flash"),
-    )
+    bias = "speed over FlexAttention's with a T5 bias and its gradient, backward, the worst case"
+    is_ragged = {"within": _ragged, "value": faster_than_best("varlen_attn"), "fold": "mean"}
+    is_dense = {"within": _dense, "value": faster_than("sdpa flash")}
+    cudnn = faster_than("sdpa cudnn")
     return [
-        ragged_forward,
-        dataclasses.replace(
-            ragged_forward, goal="attention-ragged-backward", text=f"{ragged}, backward", direction="backward"
-        ),
-        dense_forward,
-        *(
-            Goal(
-                f"attention-dense-forward-cudnn-d{size}",
-                f"speed over cuDNN on dense batches of head {size}, N ≥ 2,048, forward, the worst case",
-                wanted,
-                "at least",
-                "attention",
-                "forward",
-                within,
-                faster_than("sdpa cudnn"),
-            )
-            for size, wanted, within in ((64, 0.9, _long_64), (128, 0.8, _long_128))
-        ),
-        dataclasses.replace(
-            dense_forward,
-            goal="attention-dense-backward-fa2",
-            text="speed over SDPA's flash (FlashAttention-2) on dense batches, backward, the worst case",
-            direction="backward",
-        ),
+        forward("attention-ragged-forward", f"{ragged}, forward", 1.2, **is_ragged),
+        backward("attention-ragged-backward", f"{ragged}, backward", 1.2, **is_ragged),
+        forward("attention-dense-forward-fa2", dense.format("forward"), 1.0, **is_dense),
+        forward("attention-dense-forward-cudnn-d64", long.format(64), 0.9, within=_long_64, value=cudnn),
+        forward("attention-dense-forward-cudnn-d128", long.format(128), 0.8, within=_long_128, value=cudnn),
+        backward("attention-dense-backward-fa2", dense.format("backward"), 1.0, **is_dense),
         Goal(
-            "attention-statistics",
-            "time of all statistics, those of keys too, over that of the plain forward pass, the worst case",
-            1.5,
-            "at most",
-            "attention_statistics",
-            "forward",
-            _any,
+            "attention-statistics", statistics, 1.5, "at most", "attention_statistics", "forward", _any,
             slower_than("xformer triton forward"),
         ),
-        Goal(
-            "attention-t5-bias-backward",
-            "speed over FlexAttention's with a T5 bias and its gradient, backward, the worst case",
-            3.0,
-            "at least",
-            "attention",
-            "backward",
-            _biased,
-            faster_than("flex"),
-        ),
-    ]
+        backward("attention-t5-bias-backward", bias, 3.0, within=_biased, value=faster_than("flex")),
+    ]  # fmt: skip
 
 
 def _loss() -> list[Goal]:
     large = "at a vocabulary of 250k with 15% of the positions chosen, forward and backward, the worst case"
     equal = "on equal rows, forward and backward, the worst case"
-    time = Goal(
-        "linear-cross-entropy-time",
-        f"speed over full logits {large}",
-        4.0,
-        "at least",
-        "linear_cross_entropy",
-        "forward+backward",
-        _large_selected,
-        faster_than("eager full logits"),
-    )
+    goal = partial(Goal, operation="linear_cross_entropy", direction="forward+backward")
+    full, liger = "eager full logits", "liger"
     return [
-        time,
-        dataclasses.replace(
-            time,
-            goal="linear-cross-entropy-memory",
-            text=f"peak memory over that of full logits {large}",
-            wanted=0.1,
-            sense="at most",
-            value=memory_of("eager full logits"),
+        goal(
+            "linear-cross-entropy-time", f"speed over full logits {large}", 4.0, "at least",
+            within=_large_selected, value=faster_than(full),
         ),
-        dataclasses.replace(
-            time,
-            goal="linear-cross-entropy-liger-time",
-            text=f"speed over Liger {equal}",
-            wanted=1.0,
-            within=_all_rows,
-            value=faster_than("liger"),
+        goal(
+            "linear-cross-entropy-memory", f"peak memory over that of full logits {large}", 0.1, "at most",
+            within=_large_selected, value=memory_of(full),
         ),
-        dataclasses.replace(
-            time,
-            goal="linear-cross-entropy-liger-memory",
-            text=f"peak memory over Liger's {equal}",
-            wanted=1.0,
-            sense="at most",
-            within=_all_rows,
-            value=memory_of("liger"),
+        goal(
+            "linear-cross-entropy-liger-time", f"speed over Liger {equal}", 1.0, "at least",
+            within=_all_rows, value=faster_than(liger),
         ),
-    ]
+        goal(
+            "linear-cross-entropy-liger-memory", f"peak memory over Liger's {equal}", 1.0, "at most",
+            within=_all_rows, value=memory_of(liger),
+        ),
+    ]  # fmt: skip
 
 
 def _norms() -> list[Goal]:
     found = []
-    widths = "at every width from 64 to 4,096, forward and backward, the worst case"
+    speed = "speed over {} at every width from 64 to 4,096, forward and backward, the worst case"
+    copy = "share of a large copy's bandwidth from 32 MiB up, forward and backward, the worst case"
+    torch, liger = faster_than("eager"), faster_than("liger")
     for name, operation in (("layer-norm", "layer_norm"), ("rms-norm", "rms_norm")):
-        torch = Goal(
-            f"{name}-torch",
-            f"speed over PyTorch's {widths}",
-            1.0,
-            "at least",
-            operation,
-            "forward+backward",
-            _any,
-            faster_than("eager"),
-        )
+        goal = partial(Goal, sense="at least", operation=operation, direction="forward+backward")
         found += [
-            torch,
-            dataclasses.replace(
-                torch,
-                goal=f"{name}-liger",
-                text=f"speed over Liger's {widths}",
-                value=faster_than("liger"),
-            ),
-            dataclasses.replace(
-                torch,
-                goal=f"{name}-bandwidth",
-                text="share of a large copy's bandwidth from 32 MiB up, forward and backward, the worst case",
-                wanted=0.85,
-                within=_large_rows,
-                value=share_of_roofline,
-            ),
+            goal(f"{name}-torch", speed.format("PyTorch's"), 1.0, within=_any, value=torch),
+            goal(f"{name}-liger", speed.format("Liger's"), 1.0, within=_any, value=liger),
+            goal(f"{name}-bandwidth", copy, 0.85, within=_large_rows, value=share_of_roofline),
         ]
     return found
 

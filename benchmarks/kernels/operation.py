@@ -1,6 +1,6 @@
-"""What the bench has to know of an operation: cases, who takes part, what is right, how much work it is.
+"""What the bench needs to know of an operation: cases, implementations, exact results, amount of work.
 
-Each file in `operations/` describes one. `run.run` does the rest, the same way for all of them.
+Each file in `operations/` describes one operation. `run.run` measures all of them in the same way.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
@@ -17,20 +18,21 @@ from torch import Tensor
 from .record import Direction
 
 DeviceKind = Literal["cuda", "cpu"]
+Backend = Literal["triton", "torch"]
 ALL_DIRECTIONS: tuple[Direction, ...] = ("forward", "backward", "forward+backward")
 
-# For cases where the compiled composition takes part, and nobody else who compiles.
+# For cases with the compiled composition, and no other implementation that compiles.
 COMPILE = ("torch.compile",)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One problem to be solved. An operation's own kind of case adds its sizes and options.
+    """One problem to be solved. Each operation has a subclass with its sizes and options.
 
     Attributes:
-        name: how tables and records call it; no other case of the operation has it.
-        sweep: what it is drawn with: along a sweep one number grows.
-        compiled: which of the contenders that compile for each shape, and take seconds, take part.
+        name: its name in tables and records, unique within the operation.
+        sweep: the cases it is drawn with; along a sweep one number grows.
+        compiled: implementations that compile for each shape, which takes seconds, and are measured here.
     """
 
     name: str
@@ -50,14 +52,14 @@ C = TypeVar("C", bound=Case)
 
 @dataclass(frozen=True)
 class Inputs:
-    """What everyone is given.
+    """The inputs of every implementation.
 
     Attributes:
-        leaves: what gets a gradient, by name.
-        fixed: what does not.
+        leaves: tensors with a gradient, by name.
+        fixed: tensors without one.
         grads: the gradient of each result, by the result's name; none for results without one.
-        derived: what several contenders make of these alike, such as padded copies: room for it to be shared,
-            since a GPU could not hold it for each.
+        derived: tensors that several implementations compute alike, such as padded copies. They are shared,
+            because a GPU could not hold one for each.
     """
 
     leaves: Mapping[str, Tensor]
@@ -70,8 +72,12 @@ class Inputs:
         return self._each(lambda x: x.double() if x.is_floating_point() else x)
 
     def copy(self) -> Inputs:
-        """The same in memory of its own, for those who write into their inputs."""
+        """The same in memory of its own, for implementations that write into their inputs."""
         return self._each(Tensor.clone)
+
+    def prepared(self, call: Callable[..., Tensor | tuple[Tensor, ...]]) -> Prepared:
+        """A function of the leaves, whose results are those that have a gradient, in their order."""
+        return Prepared(call, self.leaves, list(self.grads.values()), list(self.grads))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Inputs:
         every = (self.leaves, self.fixed, self.grads)
@@ -87,12 +93,12 @@ class Prepared:
     """An implementation ready to run on one case.
 
     Attributes:
-        call: takes the leaves' values in their order; gives one result, or a tuple of them.
-        leaves: the inputs' leaves in the layout it takes.
-        grads: a gradient for each result, in its layout; empty where there is no backward.
-        results: the results' names.
-        restore: brings a result or a leaf's gradient, given by its name (`out`, `dq`), back to the inputs'
-            layout.
+        call: takes the leaves in their order; returns one result, or a tuple of them.
+        leaves: the inputs' leaves, in the implementation's layout.
+        grads: a gradient for each result, in the same layout; empty where there is no backward pass.
+        results: names of the results.
+        restore: brings a result or a leaf's gradient, given by its name (`out`, `dq`), back to the layout of
+            the inputs.
     """
 
     call: Callable[..., Tensor | tuple[Tensor, ...]]
@@ -117,12 +123,12 @@ class Contender(Generic[C]):
     """An implementation.
 
     Attributes:
-        name: how tables and records call it.
-        prepare: gets it ready for a case and its inputs. What a training step makes once for all layers
-            (masks, boundaries) is done here and not timed. Raises NotImplementedError, saying why, for what
-            it cannot do.
+        name: its name in tables and records.
+        prepare: gets it ready for a case and its inputs. Work that a training step does once for all layers
+            (masks, boundaries) is done here and not timed. Raises NotImplementedError, with the reason, for
+            what it cannot do.
         requires: the distribution that it comes from; None for PyTorch's and our own.
-        compiled: it compiles for each shape, so it takes part only where a case names it.
+        compiled: it compiles for each shape, and is measured only in cases that name it.
     """
 
     name: str
@@ -133,10 +139,10 @@ class Contender(Generic[C]):
 
 @dataclass(frozen=True)
 class Amount:
-    """Useful work of one call: what the case needs, whatever is done.
+    """Useful work of one call: what the case needs, not what an implementation does.
 
     Attributes:
-        flops: floating-point operations; multiplications and additions of matrix products alone, as usual.
+        flops: floating-point operations of matrix products; elementwise ones are not counted, as usual.
         bytes: every input read once, every result written once.
     """
 
@@ -149,8 +155,8 @@ class Operation(ABC, Generic[C]):
 
     Attributes:
         name: of it in records.
-        directions: what is timed of it.
-        gpu_seconds: what all its cases take on a GPU of today, about, compilation included.
+        directions: which passes are timed.
+        gpu_seconds: about how long all its cases take on a GPU of today, compilation included.
     """
 
     name: str
@@ -159,11 +165,11 @@ class Operation(ABC, Generic[C]):
 
     @abstractmethod
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[C]:
-        """What to measure on a kind of device, the most wanted first; `quick` for a look in seconds."""
+        """The cases for a kind of device, the most important first; with `quick` a few that take seconds."""
 
     @abstractmethod
     def contenders(self) -> Sequence[Contender[C]]:
-        """All there are, ours first. Which of them can run here shows when they are asked."""
+        """All implementations, ours first. Those that cannot run here say so when they are prepared."""
 
     @abstractmethod
     def draw(self, case: C, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
@@ -175,19 +181,19 @@ class Operation(ABC, Generic[C]):
 
     @abstractmethod
     def plain(self, case: C, inputs: Inputs) -> dict[str, Tensor]:
-        """The same by plain PyTorch in the inputs' dtype: the yardstick of what error is to be expected."""
+        """The same by plain PyTorch in the inputs' dtype. Its errors are the measure for all others."""
 
     @abstractmethod
     def amount(self, case: C, dtype: torch.dtype, direction: Direction) -> Amount:
-        """How much work one call is."""
+        """The work of one call."""
 
     @abstractmethod
     def tiny(self, case: C) -> C:
-        """The same with next to nothing to do, so that a CPU's time is what starting costs."""
+        """The same with hardly any work, so that its time on a CPU is the cost of a call."""
 
 
 class Composed(Operation[C]):
-    """An operation that plain PyTorch writes down in a few lines: they define it, and are two contenders."""
+    """An operation that a few lines of plain PyTorch define. They are also two of the implementations."""
 
     @abstractmethod
     def define(self, case: C, inputs: Inputs) -> Prepared:
@@ -203,16 +209,23 @@ class Composed(Operation[C]):
 
     def composed(self) -> list[Contender[C]]:
         """`eager`: the composition; `torch.compile`: the same, compiled."""
-        return [
-            Contender("eager", self.define),
-            Contender("torch.compile", lambda case, inputs: compiled(self.define(case, inputs)), None, True),
-        ]
+        return eager_and_compiled(self.define)
 
 
-def compiled(prepared: Prepared) -> Prepared:
-    """The same through `torch.compile`, for this shape."""
-    call: Any = torch.compile(prepared.call, fullgraph=True, dynamic=False)
-    return Prepared(call, prepared.leaves, prepared.grads, prepared.results, prepared.restore)
+def eager_and_compiled(define: Callable[[C, Inputs], Prepared]) -> list[Contender[C]]:
+    """`eager`: a composition in plain PyTorch; `torch.compile`: the same, compiled for each shape."""
+
+    def compiled(case: C, inputs: Inputs) -> Prepared:
+        prepared = define(case, inputs)
+        return replace(prepared, call=torch.compile(prepared.call, fullgraph=True, dynamic=False))
+
+    return [Contender("eager", define), Contender("torch.compile", compiled, compiled=True)]
+
+
+def our_contenders(prepare: Callable[[Backend, C, Inputs], Prepared], what: str = "") -> list[Contender[C]]:
+    """Our backends that are meant to be fast: `xformer triton` and `xformer torch`, with `what` behind it."""
+    backends: tuple[Backend, ...] = ("triton", "torch")
+    return [Contender(f"xformer {name}{what}", partial(prepare, name)) for name in backends]
 
 
 def solve(prepared: Prepared) -> dict[str, Tensor]:
@@ -248,10 +261,10 @@ def random_normal(seed: int, dtype: torch.dtype, device: torch.device) -> Callab
 
 
 def peer(module: str, name: str) -> Any:
-    """A function or a class of a package that need not be installed."""
+    """A function or a class of an optional package."""
     return getattr(importlib.import_module(module), name)
 
 
-def our_backends() -> tuple[Literal["triton", "torch"], ...]:
-    """Those of our backends that are meant to be fast."""
-    return ("triton", "torch")
+def in_direction(direction: Direction, forward: float, backward: float) -> float:
+    """The amount of a direction, given those of both passes."""
+    return {"forward": forward, "backward": backward, "forward+backward": forward + backward}[direction]

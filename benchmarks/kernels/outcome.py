@@ -1,7 +1,7 @@
-"""Whether records keep a goal. What was not measured is not met.
+"""Whether records meet a goal. A goal that was not measured is not met.
 
-A goal is about a grid of cases. It counts as measured only where every case of that grid was, ours and the
-peer that the goal names side by side in one run. A result that is wrong is no measurement.
+A goal is about a grid of cases. It is measured only if every case of the grid was, with our implementation
+and the goal's peer in one run. A wrong result is no measurement.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ Side = Mapping[str, Record]
 
 
 class Unmeasured(Exception):
-    """Why there is no number."""
+    """There is no number; the message says why."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """One thing wanted of the kernels.
+    """A bound on the speed or memory of a kernel.
 
     Attributes:
         goal: its name.
-        text: what is measured, for people.
+        text: a description of the number.
         wanted: the bound.
-        sense: which side of the bound is good.
-        operation: whose records tell.
-        direction: which of them.
-        within: whether a case belongs to the grid, by its sweep and shape.
-        value: the number of one case, from the records of all implementations by name.
-        fold: how cases become one number: `mean` is geometric, `worst` the one furthest on the bad side.
+        sense: whether the number must be at least or at most the bound.
+        operation: the operation of the records.
+        direction: their direction.
+        within: whether a case belongs to the grid, given its sweep and shape.
+        value: the number of one case, given the records of all implementations by name.
+        fold: how the numbers of all cases become one: their geometric `mean`, or the `worst` of them.
     """
 
     goal: str
@@ -56,19 +56,19 @@ class Goal:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a goal.
+    """A goal compared with the records.
 
     Attributes:
         goal: its name.
-        text: what is measured.
+        text: a description of the number.
         wanted: the bound.
         sense: `at least` or `at most`.
         measured: the number, or none.
-        met: it was measured and keeps the bound.
+        met: whether it was measured and within the bound.
         device: where it was measured, or none.
-        record: file and line of our record in the case that decides: the worst one.
-        cases: how many cases the number is from.
-        note: the deciding case; or why there is no number.
+        record: file and line of our record in the worst case.
+        cases: the number of cases.
+        note: the worst case; or why there is no number.
     """
 
     goal: str
@@ -111,7 +111,7 @@ def places(folder: Path) -> list[Place]:
 def judge(
     written: Sequence[Place], grid: Mapping[str, Sequence[Case]], goals: Iterable[Goal], device: str = "H100"
 ) -> list[Outcome]:
-    """Hold records against goals.
+    """Compare records with goals.
 
     Args:
         written: the records.
@@ -187,10 +187,10 @@ def _outcome(
 
 
 def _timed(side: Side, name: str) -> Record:
-    """The record of an implementation that has a time.
+    """The record of an implementation.
 
     Raises:
-        Unmeasured: it has none, and why.
+        Unmeasured: it has no time.
     """
     if name not in side:
         raise Unmeasured(f"{name} was not measured")
@@ -212,12 +212,12 @@ def _peak(side: Side, name: str) -> float:
 
 
 def faster_than(*names: str) -> Callable[[Side], float]:
-    """How many times as fast as the fastest of several peers, all of which have to be there."""
+    """How many times as fast as the fastest of several peers, all of which must have been measured."""
     return lambda side: min(_seconds(side, name) for name in names) / _seconds(side, OURS)
 
 
 def faster_than_best(*needed: str) -> Callable[[Side], float]:
-    """How many times as fast as the best peer of all; `needed` are those without whom that says nothing."""
+    """How many times as fast as the best peer of all. The peers in `needed` must have been measured."""
 
     def value(side: Side) -> float:
         for name in needed:
@@ -240,7 +240,7 @@ def memory_of(name: str) -> Callable[[Side], float]:
 
 
 def share_of_roofline(side: Side) -> float:
-    """The share of what the device can do; where a large copy binds, that of its bandwidth."""
+    """The share of the roofline; where memory binds, that is the bandwidth of a large copy."""
     share = _timed(side, OURS).roofline_share
     if share is None:
         raise Unmeasured("the device's own copy was not measured")

@@ -1,7 +1,7 @@
-"""What a measurement leaves behind: one line of JSON with all that is needed to judge and to repeat it.
+"""The record of a measurement: one line of JSON with all that is needed to judge and to repeat it.
 
-A file of records is only ever added to, a line at a time and onto the disk at once, so that a run that is cut
-off leaves what it had measured.
+Lines are only ever added to a file of records, one at a time, and written to disk at once. A run that is cut
+off keeps what it measured.
 """
 
 from __future__ import annotations
@@ -30,33 +30,32 @@ class Record:
 
     Attributes:
         operation: what was measured: `attention`, `layer_norm`, `copy` and so on.
-        sweep: the cases it is drawn with, such as `ragged d64`; of one sweep, one number in `shape` grows.
+        sweep: the cases it is drawn with, such as `ragged d64`; along a sweep one number in `shape` grows.
         case: the case's name within the operation. Empty where `status` is `absent`.
         shape: the case's numbers and options, by name.
         dtype: of the inputs: `bfloat16`, `float16`, `float32`.
+        environment: where, with what, and when. Records of one run have the same `time` in it.
         direction: `forward` is without gradients, `backward` the gradients alone, or both together.
-        implementation: who did the work: `xformer triton`, `sdpa flash`, `liger` …
-        status: `ok`; or without times: `wrong`, its error is beyond what is allowed; `unsupported`, it cannot
-            do this and says so; `failed`, it broke down; `absent`, it is not installed, which is said once an
-            operation.
+        implementation: `xformer triton`, `sdpa flash`, `liger` and so on.
+        status: `ok`; or without times: `wrong`, its error is too large; `unsupported`, it says that it cannot
+            do this; `failed`, it raised an error; `absent`, it is not installed (one record per operation).
         note: why it is not ok.
         error: largest absolute difference from fp64, of the result where it is worst; none if not finite.
-        error_multiple: the same as a multiple of plain PyTorch's error in this dtype, or of what rounding
-            costs where PyTorch has less. At most 2 is right, and a little more where rounding explains it.
+        error_multiple: the same as a multiple of plain PyTorch's error in this dtype, or of the rounding
+            error where PyTorch has less. At most 2 is right, and slightly more where rounding explains it.
         seconds: with the caches as the call before left them.
-        cold_seconds: with the caches full of something else.
+        cold_seconds: with other data in the caches.
         launch_seconds: what the host needs to start one call: on a GPU, its own time until the call returns;
             on a CPU, the time of a call with next to no work.
-        peak_bytes: memory that one call takes at most beside its inputs; none where it cannot be known.
-        flops: useful floating-point operations of one call: what the case needs, not what was done.
-        bytes: useful memory traffic in bytes: every input read once and every result written once.
+        peak_bytes: largest memory of one call beside its inputs; none where it is not known.
+        flops: useful floating-point operations of one call: those that the case needs.
+        bytes: useful memory traffic: every input read once and every result written once.
         flops_per_second: at the median of `cold_seconds`, or of `seconds` where there are none.
         bytes_per_second: the same.
         roofline_share: the least time that `flops` and `bytes` take at the rates of this device's own large
             matrix product in this dtype and large copy, both measured in the same run, as a share of the
             median time, cold where known.
         rounds: times it was measured.
-        environment: where, with what, and when. Records of one run have the same `time` in it.
     """
 
     operation: str
@@ -64,23 +63,23 @@ class Record:
     case: str
     shape: dict[str, int | float | str | bool]
     dtype: str
-    direction: Direction
-    implementation: str
-    status: Status
-    note: str
-    error: float | None
-    error_multiple: float | None
-    seconds: dict[str, float] | None
-    cold_seconds: dict[str, float] | None
-    launch_seconds: float | None
-    peak_bytes: int | None
-    flops: float | None
-    bytes: float | None
-    flops_per_second: float | None
-    bytes_per_second: float | None
-    roofline_share: float | None
-    rounds: int
     environment: Environment
+    direction: Direction = "forward"
+    implementation: str = ""
+    status: Status = "ok"
+    note: str = ""
+    error: float | None = None
+    error_multiple: float | None = None
+    seconds: dict[str, float] | None = None
+    cold_seconds: dict[str, float] | None = None
+    launch_seconds: float | None = None
+    peak_bytes: int | None = None
+    flops: float | None = None
+    bytes: float | None = None
+    flops_per_second: float | None = None
+    bytes_per_second: float | None = None
+    roofline_share: float | None = None
+    rounds: int = 0
 
     @property
     def best_median(self) -> float | None:

@@ -1,11 +1,11 @@
-"""Measure an operation: every contender on every case, judged first and timed if right.
+"""Measure an operation: every implementation on every case, checked first and timed if right.
 
     session = begin()
     for record in run(Attention(), Options(quick=True), session):
         append(folder / session.environment.file_name, [record])
 
-Records come as they are measured. The first run of a session measures what the device can do at most, a large
-copy and a large matrix product, and every later record is held against that.
+Records come as they are measured. The first run of a session also measures a large copy and a large matrix
+product: they give the roofline of all later records.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Options:
     Attributes:
         quick: a few small cases, in seconds.
         dtype: of the inputs; left out, bfloat16 on a GPU and float32 on a CPU.
-        budget: seconds for the whole operation: no case is begun after, and the most wanted come first.
-            None for no end.
-        case_budget: seconds to time one case in one direction for, about.
-        rounds: times each contender is timed at most.
+        budget: seconds for the whole operation, after which no case is started; the most important cases
+            come first. None for no limit.
+        case_budget: about how many seconds one case is timed for in one direction.
+        rounds: how many times each implementation is timed at most.
         seed: of the random inputs.
         only: only cases whose name contains this.
         implementations: only these; all if empty.
@@ -72,11 +72,11 @@ class Session:
 
     Attributes:
         device: where.
-        environment: what the records say about it.
+        environment: its description in the records.
         stopwatch: the device's.
         bytes_per_second: of a large copy; None until it is measured.
         flops_per_second: of a large matrix product, for each dtype that was measured.
-        launches: what starting a call costs on a CPU, for those that were measured.
+        launches: the cost of starting a call on a CPU, for those that were measured.
     """
 
     device: torch.device
@@ -87,7 +87,7 @@ class Session:
     launches: dict[tuple[str, ...], float | None] = field(default_factory=dict)
 
     def least_seconds(self, amount: Amount, dtype: str) -> float | None:
-        """The roofline: what this much work takes at least on this device; None before that is known."""
+        """The roofline: the least time of this much work on this device; None before that is known."""
         if self.bytes_per_second is None:
             return None
         seconds = amount.bytes / self.bytes_per_second
@@ -129,8 +129,9 @@ def run(operation: Operation[Any], options: Options, session: Session | None = N
         session: the run that this is part of; one of its own if left out.
 
     Yields:
-        Records, as they are measured. First those of the device's ceilings, if the session lacks them, and
-        one for each contender that is not installed; then for each case all contenders in all directions.
+        Records, as they are measured. First those of the large copy and product, if the session lacks them,
+        and one for each implementation that is not installed; then for each case all implementations in all
+        directions.
     """
     session = begin() if session is None else session
     kind = session.environment.kind
@@ -162,10 +163,10 @@ def run_case(
     options: Options,
     session: Session,
 ) -> Iterator[Record]:
-    """Judge and time contenders on one case, in each direction.
+    """Check and time implementations on one case, in each direction.
 
     Yields:
-        A record for each direction and contender, whether or not it was timed, one direction after the other.
+        A record for each direction and implementation, also without times, one direction after the other.
     """
     session.stopwatch.tidy()
     blank = _blank(operation, case, _dtype_name(dtype), session)
@@ -177,7 +178,8 @@ def run_case(
             for contender in takes_part:
                 mine = replace(blank, direction=direction, implementation=contender.name)
                 yield replace(
-                    ended(mine, error), note=f"nobody knows what is right: {ended(mine, error).note}"
+                    ended(mine, error),
+                    note=f"the exact result could not be computed: {ended(mine, error).note}",
                 )
         return
     judged: dict[tuple[str, Direction], Record] = {}
@@ -259,7 +261,7 @@ def _against_roofline(record: Record, amount: Amount, session: Session) -> Recor
 def _launch(
     operation: Operation[Any], contender: Contender[Any], case: Case, record: Record, session: Session
 ) -> float | None:
-    """What starting a call costs on a CPU: the time of one with next to nothing to do."""
+    """The cost of starting a call on a CPU: the time of one with hardly any work."""
     if contender.compiled:
         return None  # it would have to be compiled anew
     tiny = operation.tiny(case)
@@ -283,34 +285,11 @@ def _ceilings(options: Options, dtype: DtypeName, session: Session) -> Iterator[
 
 
 def _blank(operation: Operation[Any], case: Case, dtype: str, session: Session) -> Record:
-    return Record(
-        operation=operation.name,
-        sweep=case.sweep,
-        case=case.name,
-        shape=case.shape,
-        dtype=dtype,
-        direction="forward",
-        implementation="",
-        status="ok",
-        note="",
-        error=None,
-        error_multiple=None,
-        seconds=None,
-        cold_seconds=None,
-        launch_seconds=None,
-        peak_bytes=None,
-        flops=None,
-        bytes=None,
-        flops_per_second=None,
-        bytes_per_second=None,
-        roofline_share=None,
-        rounds=0,
-        environment=session.environment,
-    )
+    return Record(operation.name, case.sweep, case.name, case.shape, dtype, session.environment)
 
 
 def _absent(operation: Operation[Any], contender: Contender[Any], dtype: str, session: Session) -> Record:
-    """One line that says who isn't here."""
+    """The record of an implementation that is not installed."""
     blank = replace(_blank(operation, Case("", ""), dtype, session), shape={})
     note = f"{contender.requires} is not installed"
     return replace(blank, implementation=contender.name, status="absent", note=note)

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from xformer.kernels import attention
 from xformer.kernels.attention.relative import distances, visible
 
-from ..operation import Contender, Inputs, Prepared, compiled, our_backends, peer
+from ..operation import Backend, Contender, Inputs, Prepared, eager_and_compiled, our_contenders, peer
 from .attention_cases import T5_MAX_DISTANCE, AttentionCase
 from .attention_truth import bucket_of
 
@@ -41,12 +41,11 @@ def attention_contenders() -> list[Contender[AttentionCase]]:
         "sdpa math": SDPBackend.MATH,
     }
     return [
-        *(Contender(f"xformer {backend}", partial(_ours, backend)) for backend in our_backends()),
+        *our_contenders(_ours),
         *(Contender(name, partial(_sdpa, backend)) for name, backend in sdpa.items()),
         Contender("varlen_attn", _varlen),
         Contender("flex", _flex, compiled=True),
-        Contender("eager", _eager),
-        Contender("torch.compile", lambda case, inputs: compiled(_eager(case, inputs)), compiled=True),
+        *eager_and_compiled(_eager),
         Contender("flash-attn", partial(_flash_attn, "flash_attn"), "flash-attn"),
         Contender("flash-attn 3", partial(_flash_attn, "flash_attn_interface"), "flash-attn-3"),
         Contender("flash-attn 4", partial(_flash_attn, "flash_attn.cute"), "flash-attn-4"),
@@ -83,10 +82,6 @@ def has_kernels(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def _packed(inputs: Inputs, call: Callable[..., Tensor]) -> Prepared:
-    return Prepared(call, inputs.leaves, (inputs.grads["out"],), ("out",))
-
-
 def _padded(case: AttentionCase, inputs: Inputs, call: Callable[..., Tensor]) -> Prepared:
     shared = inputs.derived
     tensors = {**inputs.leaves, "out": inputs.grads["out"]}
@@ -100,7 +95,7 @@ def _padded(case: AttentionCase, inputs: Inputs, call: Callable[..., Tensor]) ->
     return Prepared(call, leaves, (shared["out"],), ("out",), restore)
 
 
-def _ours(backend: Literal["triton", "torch"], case: AttentionCase, inputs: Inputs) -> Prepared:
+def _ours(backend: Backend, case: AttentionCase, inputs: Inputs) -> Prepared:
     options: dict[str, Any] = {
         "cu_seqlens_q": boundaries(case, inputs.leaves["q"].device),
         "max_length_q": case.lengths[0],
@@ -113,7 +108,7 @@ def _ours(backend: Literal["triton", "torch"], case: AttentionCase, inputs: Inpu
     def attend(q: Tensor, k: Tensor, v: Tensor, bias_table: Tensor | None = None) -> Tensor:
         return attention(q, k, v, bias_table=bias_table, bias_max_distance=T5_MAX_DISTANCE, **options)
 
-    return _packed(inputs, attend)
+    return inputs.prepared(attend)
 
 
 def _sdpa(backend: SDPBackend, case: AttentionCase, inputs: Inputs) -> Prepared:
@@ -193,7 +188,7 @@ def _varlen(case: AttentionCase, inputs: Inputs) -> Prepared:
         found: Any = varlen_attn(q, k, v, starts, starts, longest, longest, **options)
         return found
 
-    return _packed(inputs, attend)
+    return inputs.prepared(attend)
 
 
 def _flash_attn(module: str, case: AttentionCase, inputs: Inputs) -> Prepared:
@@ -219,7 +214,7 @@ def _flash_attn(module: str, case: AttentionCase, inputs: Inputs) -> Prepared:
         found: Any = varlen(q, k, v, **options)
         return found[0] if isinstance(found, tuple) else found
 
-    return _packed(inputs, attend)
+    return inputs.prepared(attend)
 
 
 def _eager(case: AttentionCase, inputs: Inputs) -> Prepared:
@@ -279,7 +274,7 @@ def _flex(case: AttentionCase, inputs: Inputs) -> Prepared:
         found: Tensor = run(q, k, v, score_mod=biased if case.bias else None, block_mask=blocks)
         return found.transpose(1, 2).flatten(0, 1)
 
-    return _packed(inputs, attend)
+    return inputs.prepared(attend)
 
 
 def _mask(case: AttentionCase, device: torch.device) -> Tensor:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,13 +16,14 @@ from xformer.kernels import attention, attention_statistics
 from ..operation import (
     COMPILE,
     Amount,
+    Backend,
     Contender,
     DeviceKind,
     Inputs,
     Operation,
     Prepared,
-    compiled,
-    our_backends,
+    eager_and_compiled,
+    our_contenders,
     random_normal,
 )
 from ..record import Direction
@@ -71,18 +71,10 @@ class AttentionStatistics(Operation[AttentionCase]):
     def contenders(self) -> Sequence[Contender[AttentionCase]]:
         """Ours, whole and of rows alone, our forward pass alone, and the formula over the whole matrix."""
         return [
-            *(Contender(f"xformer {backend}", partial(_ours, backend, True)) for backend in our_backends()),
-            *(
-                Contender(f"xformer {backend} rows", partial(_ours, backend, False))
-                for backend in our_backends()
-            ),
-            *(Contender(f"xformer {backend} forward", partial(_pass, backend)) for backend in our_backends()),
-            Contender("eager", _eager),
-            Contender(
-                "torch.compile",
-                lambda case, inputs: compiled(_eager(case, inputs)),
-                compiled=True,
-            ),
+            *our_contenders(partial(_ours, True)),
+            *our_contenders(partial(_ours, False), " rows"),
+            *our_contenders(_forward, " forward"),
+            *eager_and_compiled(_eager),
         ]
 
     def draw(self, case: AttentionCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
@@ -112,9 +104,7 @@ class AttentionStatistics(Operation[AttentionCase]):
         return case.tiny()
 
 
-def _ours(
-    backend: Literal["triton", "torch"], received: bool, case: AttentionCase, inputs: Inputs
-) -> Prepared:
+def _ours(received: bool, backend: Backend, case: AttentionCase, inputs: Inputs) -> Prepared:
     starts, lse = boundaries(case, inputs.leaves["q"].device), inputs.fixed["lse"]
     longest = case.lengths[0]
     marked = torch.cat([torch.arange(length) % MARKED == 0 for length in case.lengths]).to(lse.device)
@@ -130,7 +120,7 @@ def _ours(
     return Prepared(measure, inputs.leaves, (), names)
 
 
-def _pass(backend: Literal["triton", "torch"], case: AttentionCase, inputs: Inputs) -> Prepared:
+def _forward(backend: Backend, case: AttentionCase, inputs: Inputs) -> Prepared:
     """Attention itself on the same batch."""
     starts, longest = boundaries(case, inputs.leaves["q"].device), case.lengths[0]
 

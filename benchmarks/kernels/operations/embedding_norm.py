@@ -5,10 +5,8 @@ Shapes: T tokens, V vocabulary, P positions, C width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,13 +17,15 @@ from xformer.kernels import embedding_norm
 from ..operation import (
     COMPILE,
     Amount,
+    Backend,
     Case,
     Composed,
     Contender,
     DeviceKind,
     Inputs,
     Prepared,
-    our_backends,
+    in_direction,
+    our_contenders,
     random_normal,
 )
 from ..record import Direction
@@ -78,8 +78,7 @@ class EmbeddingNorm(Composed[EmbeddingCase]):
 
     def contenders(self) -> Sequence[Contender[EmbeddingCase]]:
         """Ours and the composition."""
-        ours = [Contender(f"xformer {backend}", partial(_ours, backend)) for backend in our_backends()]
-        return [*ours, *self.composed()]
+        return [*our_contenders(_ours), *self.composed()]
 
     def draw(self, case: EmbeddingCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
         """Draw table (V, C), weight and bias (C,), position_table (P, C); tokens (T,) by Zipf's law."""
@@ -110,14 +109,13 @@ class EmbeddingNorm(Composed[EmbeddingCase]):
                 x = x + functional.embedding(positions, position_table)
             return functional.layer_norm(x, (case.width,), weight, bias, EPS)
 
-        return _prepared(inputs, embed)
+        return inputs.prepared(embed)
 
     def amount(self, case: EmbeddingCase, dtype: torch.dtype, direction: Direction) -> Amount:
         """Forward a row read and one written a token; backward two read, and the table's gradient written."""
         rows = case.n_tokens * case.width
-        forward, backward = 2 * rows, 2 * rows + case.vocabulary * case.width
-        numbers = {"forward": forward, "backward": backward, "forward+backward": forward + backward}
-        return Amount(0.0, float(numbers[direction]) * dtype.itemsize)
+        numbers = in_direction(direction, 2 * rows, 2 * rows + case.vocabulary * case.width)
+        return Amount(0.0, numbers * dtype.itemsize)
 
     def tiny(self, case: EmbeddingCase) -> EmbeddingCase:
         """Two tokens out of 16."""
@@ -133,11 +131,7 @@ def _case(
     return EmbeddingCase(name, sweep, n_tokens, vocabulary, width, positions, compiled=compiled)
 
 
-def _prepared(inputs: Inputs, call: Callable[..., Tensor]) -> Prepared:
-    return Prepared(call, inputs.leaves, (inputs.grads["out"],), ("out",))
-
-
-def _ours(backend: Literal["triton", "torch"], case: EmbeddingCase, inputs: Inputs) -> Prepared:
+def _ours(backend: Backend, case: EmbeddingCase, inputs: Inputs) -> Prepared:
     tokens, positions = inputs.fixed["tokens"], inputs.fixed.get("positions")
 
     def embed(table: Tensor, weight: Tensor, bias: Tensor, position_table: Tensor | None = None) -> Tensor:
@@ -146,4 +140,4 @@ def _ours(backend: Literal["triton", "torch"], case: EmbeddingCase, inputs: Inpu
             backend=backend,
         )  # fmt: skip
 
-    return _prepared(inputs, embed)
+    return inputs.prepared(embed)

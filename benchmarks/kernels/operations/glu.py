@@ -19,13 +19,15 @@ from xformer.kernels import glu
 from ..operation import (
     COMPILE,
     Amount,
+    Backend,
     Case,
     Composed,
     Contender,
     DeviceKind,
     Inputs,
     Prepared,
-    our_backends,
+    in_direction,
+    our_contenders,
     peer,
     random_normal,
 )
@@ -73,8 +75,7 @@ class Glu(Composed[GluCase]):
 
     def contenders(self) -> Sequence[Contender[GluCase]]:
         """Ours, the formula, Liger's."""
-        ours = [Contender(f"xformer {backend}", partial(_ours, backend)) for backend in our_backends()]
-        return [*ours, *self.composed(), Contender("liger", _liger, "liger-kernel")]
+        return [*our_contenders(_ours), *self.composed(), Contender("liger", _liger, "liger-kernel")]
 
     def draw(self, case: GluCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
         """Draw x (T, 2F)."""
@@ -84,27 +85,24 @@ class Glu(Composed[GluCase]):
 
     def define(self, case: GluCase, inputs: Inputs) -> Prepared:
         """The activated half times the other."""
-        act: Callable[[Tensor], Tensor]
-        match case.activation:
-            case "gelu":
-                act = functional.gelu
-            case "gelu_tanh":
-                act = partial(functional.gelu, approximate="tanh")
-            case "silu":
-                act = functional.silu
-            case "relu":
-                act = functional.relu
+        functions: dict[Activation, Callable[[Tensor], Tensor]] = {
+            "gelu": functional.gelu,
+            "gelu_tanh": partial(functional.gelu, approximate="tanh"),
+            "silu": functional.silu,
+            "relu": functional.relu,
+        }
+        act = functions[case.activation]
 
         def gated(x: Tensor) -> Tensor:
             first, second = x.chunk(2, dim=-1)
             return act(first) * second
 
-        return _prepared(inputs, gated)
+        return inputs.prepared(gated)
 
     def amount(self, case: GluCase, dtype: torch.dtype, direction: Direction) -> Amount:
         """Forward 2F are read and F written a token; backward 3F read and 2F written."""
-        passes = {"forward": 3, "backward": 5, "forward+backward": 8}
-        return Amount(0.0, float(passes[direction] * case.n_tokens * case.width) * dtype.itemsize)
+        numbers = in_direction(direction, 3, 5) * case.n_tokens * case.width
+        return Amount(0.0, numbers * dtype.itemsize)
 
     def tiny(self, case: GluCase) -> GluCase:
         """Two tokens."""
@@ -116,12 +114,8 @@ def _case(n_tokens: int, width: int, activation: Activation, *, compiled: tuple[
     return GluCase(name, activation, n_tokens, width, activation, compiled=compiled)
 
 
-def _prepared(inputs: Inputs, call: Callable[[Tensor], Tensor]) -> Prepared:
-    return Prepared(call, inputs.leaves, (inputs.grads["out"],), ("out",))
-
-
-def _ours(backend: Literal["triton", "torch"], case: GluCase, inputs: Inputs) -> Prepared:
-    return _prepared(inputs, lambda x: glu(x, case.activation, backend=backend))
+def _ours(backend: Backend, case: GluCase, inputs: Inputs) -> Prepared:
+    return inputs.prepared(lambda x: glu(x, case.activation, backend=backend))
 
 
 def _liger(case: GluCase, inputs: Inputs) -> Prepared:
@@ -136,4 +130,4 @@ def _liger(case: GluCase, inputs: Inputs) -> Prepared:
         found: Tensor = function.apply(first, second)
         return found
 
-    return _prepared(inputs, gated)
+    return inputs.prepared(gated)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,14 +17,16 @@ from xformer.kernels import linear_cross_entropy
 from ..operation import (
     COMPILE,
     Amount,
+    Backend,
     Case,
     Contender,
     DeviceKind,
     Inputs,
     Operation,
     Prepared,
-    compiled,
-    our_backends,
+    eager_and_compiled,
+    in_direction,
+    our_contenders,
     peer,
     random_normal,
     solve,
@@ -96,14 +96,9 @@ class LinearCrossEntropy(Operation[LossCase]):
     def contenders(self) -> Sequence[Contender[LossCase]]:
         """Ours, the formula over all positions and over the chosen ones, Liger's, Apple's."""
         return [
-            *(Contender(f"xformer {backend}", partial(_ours, backend)) for backend in our_backends()),
+            *our_contenders(_ours),
             Contender("eager full logits", _eager_full),
-            Contender("eager", _eager),
-            Contender(
-                "torch.compile",
-                lambda case, inputs: compiled(_eager(case, inputs)),
-                compiled=True,
-            ),
+            *eager_and_compiled(_eager),
             Contender("liger", _liger, "liger-kernel"),
             Contender("cut-cross-entropy", _cut, "cut-cross-entropy"),
         ]
@@ -148,10 +143,8 @@ class LinearCrossEntropy(Operation[LossCase]):
         product = 2.0 * case.n_selected * case.width * case.vocabulary
         weight, rows = case.vocabulary * case.width, case.n_selected * case.width
         hidden = case.n_tokens * case.width
-        forward, backward = weight + rows, 2 * weight + rows + hidden
-        flops = {"forward": product, "backward": 2 * product, "forward+backward": 3 * product}
-        numbers = {"forward": forward, "backward": backward, "forward+backward": forward + backward}
-        return Amount(flops[direction], float(numbers[direction]) * dtype.itemsize)
+        numbers = in_direction(direction, weight + rows, 2 * weight + rows + hidden)
+        return Amount(in_direction(direction, product, 2 * product), numbers * dtype.itemsize)
 
     def tiny(self, case: LossCase) -> LossCase:
         """A handful of tokens and words."""
@@ -174,18 +167,14 @@ def _all(n_tokens: int, width: int, vocabulary: int, *, compiled: tuple[str, ...
     )  # fmt: skip
 
 
-def _prepared(inputs: Inputs, call: Any) -> Prepared:
-    return Prepared(call, inputs.leaves, (inputs.grads["loss"],), ("loss",))
-
-
-def _ours(backend: Literal["triton", "torch"], case: LossCase, inputs: Inputs) -> Prepared:
+def _ours(backend: Backend, case: LossCase, inputs: Inputs) -> Prepared:
     selected = inputs.fixed["selected"] if case.selective else None
     targets = inputs.fixed["targets"]
 
     def loss(hidden: Tensor, weight: Tensor) -> Tensor:
         return linear_cross_entropy(hidden, weight, targets, selected=selected, backend=backend)
 
-    return _prepared(inputs, loss)
+    return inputs.prepared(loss)
 
 
 def _eager_full(case: LossCase, inputs: Inputs) -> Prepared:
@@ -199,7 +188,7 @@ def _eager_full(case: LossCase, inputs: Inputs) -> Prepared:
         logits = _precise(functional.linear(hidden, weight))
         return functional.cross_entropy(logits, everywhere, ignore_index=IGNORE)
 
-    return _prepared(inputs, loss)
+    return inputs.prepared(loss)
 
 
 def _eager(case: LossCase, inputs: Inputs) -> Prepared:
@@ -210,7 +199,7 @@ def _eager(case: LossCase, inputs: Inputs) -> Prepared:
         logits = functional.linear(_rows(case, inputs, hidden), weight)
         return functional.cross_entropy(_precise(logits), targets)
 
-    return _prepared(inputs, loss)
+    return inputs.prepared(loss)
 
 
 def _precise(logits: Tensor) -> Tensor:
@@ -226,7 +215,7 @@ def _liger(case: LossCase, inputs: Inputs) -> Prepared:
         found: Tensor = loss_of(weight, _rows(case, inputs, hidden), targets)
         return found
 
-    return _prepared(inputs, loss)
+    return inputs.prepared(loss)
 
 
 def _cut(case: LossCase, inputs: Inputs) -> Prepared:
@@ -237,7 +226,7 @@ def _cut(case: LossCase, inputs: Inputs) -> Prepared:
         found: Tensor = loss_of(_rows(case, inputs, hidden), weight, targets)
         return found
 
-    return _prepared(inputs, loss)
+    return inputs.prepared(loss)
 
 
 def _rows(case: LossCase, inputs: Inputs, hidden: Tensor) -> Tensor:

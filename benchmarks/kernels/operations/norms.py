@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,13 +20,15 @@ from xformer.kernels import layer_norm, rms_norm
 from ..operation import (
     COMPILE,
     Amount,
+    Backend,
     Case,
     Composed,
     Contender,
     DeviceKind,
     Inputs,
     Prepared,
-    our_backends,
+    in_direction,
+    our_contenders,
     peer,
     random_normal,
 )
@@ -51,11 +53,6 @@ class NormCase(Case):
     n_tokens: int
     width: int
     residual: bool = False
-
-    @property
-    def numbers(self) -> int:
-        """T·C."""
-        return self.n_tokens * self.width
 
 
 class _Norm(Composed[NormCase]):
@@ -83,7 +80,7 @@ class _Norm(Composed[NormCase]):
         if case.residual:
             leaves["residual"] = normal(*shape)
         leaves |= {name: normal(case.width) for name in self.parameters}
-        return Inputs(leaves, {}, {name: normal(*shape) for name in _results(case)})
+        return Inputs(leaves, {}, {name: normal(*shape) for name in ("out", "sum")[: 1 + case.residual]})
 
     @property
     @abstractmethod
@@ -97,8 +94,8 @@ class _Norm(Composed[NormCase]):
         read, and dx is the residual's gradient as well.
         """
         forward, backward = (4, 4) if case.residual else (2, 3)
-        passes = {"forward": forward, "backward": backward, "forward+backward": forward + backward}
-        return Amount(0.0, float(passes[direction] * case.numbers) * dtype.itemsize)
+        numbers = in_direction(direction, forward, backward) * case.n_tokens * case.width
+        return Amount(0.0, numbers * dtype.itemsize)
 
     def tiny(self, case: NormCase) -> NormCase:
         """Two rows."""
@@ -114,8 +111,8 @@ class LayerNorm(_Norm):
 
     def contenders(self) -> Sequence[Contender[NormCase]]:
         """Ours, PyTorch's, Liger's."""
-        ours = [Contender(f"xformer {name}", partial(_our_layer_norm, name)) for name in our_backends()]
-        return [*ours, *self.composed(), Contender("liger", _liger_layer_norm, "liger-kernel")]
+        liger = Contender("liger", _liger_layer_norm, "liger-kernel")
+        return [*our_contenders(partial(_ours, layer_norm)), *self.composed(), liger]
 
     def define(self, case: NormCase, inputs: Inputs) -> Prepared:
         """PyTorch's function, after a sum."""
@@ -135,8 +132,8 @@ class RMSNorm(_Norm):
 
     def contenders(self) -> Sequence[Contender[NormCase]]:
         """Ours, PyTorch's, Liger's."""
-        ours = [Contender(f"xformer {name}", partial(_our_rms_norm, name)) for name in our_backends()]
-        return [*ours, *self.composed(), Contender("liger", _liger_rms_norm, "liger-kernel")]
+        liger = Contender("liger", _liger_rms_norm, "liger-kernel")
+        return [*our_contenders(partial(_ours, rms_norm)), *self.composed(), liger]
 
     def define(self, case: NormCase, inputs: Inputs) -> Prepared:
         """PyTorch's function, after a sum."""
@@ -152,44 +149,22 @@ def _case(n_tokens: int, width: int, *, residual: bool = False, compiled: tuple[
     return NormCase(f"{sweep} C={width}", sweep, n_tokens, width, residual, compiled=compiled)
 
 
-def _results(case: NormCase) -> tuple[str, ...]:
-    return ("out", "sum") if case.residual else ("out",)
-
-
-def _prepared(case: NormCase, inputs: Inputs, call: Callable[..., Tensor | tuple[Tensor, ...]]) -> Prepared:
-    names = _results(case)
-    return Prepared(call, inputs.leaves, [inputs.grads[name] for name in names], names)
-
-
 def _after_sum(case: NormCase, inputs: Inputs, norm: Callable[..., Tensor]) -> Prepared:
-    def alone(x: Tensor, *parameters: Tensor) -> Tensor:
-        return norm(x, *parameters)
-
     def summed(x: Tensor, residual: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
         total = x + residual
         return norm(total, *parameters), total
 
-    return _prepared(case, inputs, summed if case.residual else alone)
+    return inputs.prepared(summed if case.residual else norm)
 
 
-def _our_layer_norm(backend: Literal["triton", "torch"], case: NormCase, inputs: Inputs) -> Prepared:
-    def alone(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return layer_norm(x, weight, bias, eps=EPS, backend=backend)
+def _ours(norm: Callable[..., Any], backend: Backend, case: NormCase, inputs: Inputs) -> Prepared:
+    def alone(x: Tensor, *parameters: Tensor) -> Any:
+        return norm(x, *parameters, eps=EPS, backend=backend)
 
-    def summed(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
-        return layer_norm(x, weight, bias, eps=EPS, residual=residual, backend=backend)
+    def summed(x: Tensor, residual: Tensor, *parameters: Tensor) -> Any:
+        return norm(x, *parameters, eps=EPS, residual=residual, backend=backend)
 
-    return _prepared(case, inputs, summed if case.residual else alone)
-
-
-def _our_rms_norm(backend: Literal["triton", "torch"], case: NormCase, inputs: Inputs) -> Prepared:
-    def alone(x: Tensor, weight: Tensor) -> Tensor:
-        return rms_norm(x, weight, eps=EPS, backend=backend)
-
-    def summed(x: Tensor, residual: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
-        return rms_norm(x, weight, eps=EPS, residual=residual, backend=backend)
-
-    return _prepared(case, inputs, summed if case.residual else alone)
+    return inputs.prepared(summed if case.residual else alone)
 
 
 def _liger_layer_norm(case: NormCase, inputs: Inputs) -> Prepared:
@@ -210,7 +185,7 @@ def _liger_rms_norm(case: NormCase, inputs: Inputs) -> Prepared:
             out, total = fused.apply(x, residual, weight, EPS, 0.0, "llama", False)
             return out, total
 
-        return _prepared(case, inputs, summed)
+        return inputs.prepared(summed)
 
     function = peer("liger_kernel.ops", "LigerRMSNormFunction")
 
@@ -219,4 +194,4 @@ def _liger_rms_norm(case: NormCase, inputs: Inputs) -> Prepared:
         found: Tensor = function.apply(x, weight, EPS, 0.0, "llama", False)
         return found
 
-    return _prepared(case, inputs, norm)
+    return inputs.prepared(norm)

@@ -5,10 +5,8 @@ Shapes: T tokens, H heads, D head size, P positions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,13 +16,15 @@ from xformer.kernels import rotary
 from ..operation import (
     COMPILE,
     Amount,
+    Backend,
     Case,
     Composed,
     Contender,
     DeviceKind,
     Inputs,
     Prepared,
-    our_backends,
+    in_direction,
+    our_contenders,
     peer,
     random_normal,
 )
@@ -75,8 +75,7 @@ class Rotary(Composed[RotaryCase]):
 
     def contenders(self) -> Sequence[Contender[RotaryCase]]:
         """Ours, the formula, Liger's."""
-        ours = [Contender(f"xformer {backend}", partial(_ours, backend)) for backend in our_backends()]
-        return [*ours, *self.composed(), Contender("liger", _liger, "liger-kernel")]
+        return [*our_contenders(_ours), *self.composed(), Contender("liger", _liger, "liger-kernel")]
 
     def draw(self, case: RotaryCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
         """Draw q and k (T, H, D); positions (T,), cos and sin (P, D/2) in fp32."""
@@ -96,13 +95,12 @@ class Rotary(Composed[RotaryCase]):
         positions = inputs.fixed["positions"]
         cos, sin = (inputs.fixed[name][positions].to(dtype)[:, None] for name in ("cos", "sin"))
         turn = _turn_neighbours if case.interleaved else _turn_halves
-        return _prepared(inputs, lambda q, k: (turn(q, cos, sin), turn(k, cos, sin)))
+        return inputs.prepared(lambda q, k: (turn(q, cos, sin), turn(k, cos, sin)))
 
     def amount(self, case: RotaryCase, dtype: torch.dtype, direction: Direction) -> Amount:
         """Reads and writes q and k, or their gradients."""
-        numbers = 4 * case.n_tokens * case.n_heads * case.d_head
-        numbers *= 2 if direction == "forward+backward" else 1
-        return Amount(0.0, float(numbers) * dtype.itemsize)
+        numbers = in_direction(direction, 4, 4) * case.n_tokens * case.n_heads * case.d_head
+        return Amount(0.0, numbers * dtype.itemsize)
 
     def tiny(self, case: RotaryCase) -> RotaryCase:
         """Two tokens."""
@@ -118,11 +116,6 @@ def _case(
     return RotaryCase(name, sweep, n_tokens, n_heads, d_head, interleaved, compiled=compiled)
 
 
-def _prepared(inputs: Inputs, call: Callable[[Tensor, Tensor], tuple[Tensor, ...]]) -> Prepared:
-    results = ("q_out", "k_out")
-    return Prepared(call, inputs.leaves, [inputs.grads[name] for name in results], results)
-
-
 def _turn_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = x.chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
@@ -133,13 +126,13 @@ def _turn_neighbours(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.stack((first * cos - second * sin, second * cos + first * sin), dim=-1).flatten(-2)
 
 
-def _ours(backend: Literal["triton", "torch"], case: RotaryCase, inputs: Inputs) -> Prepared:
+def _ours(backend: Backend, case: RotaryCase, inputs: Inputs) -> Prepared:
     positions, cos, sin = (inputs.fixed[name] for name in ("positions", "cos", "sin"))
 
     def turn(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         return rotary(q, k, positions, cos, sin, interleaved=case.interleaved, backend=backend)
 
-    return _prepared(inputs, turn)
+    return inputs.prepared(turn)
 
 
 def _liger(case: RotaryCase, inputs: Inputs) -> Prepared:
@@ -155,4 +148,4 @@ def _liger(case: RotaryCase, inputs: Inputs) -> Prepared:
         q, k = function.apply(q[None].transpose(1, 2), k[None].transpose(1, 2), cos, sin)
         return q.transpose(1, 2)[0], k.transpose(1, 2)[0]
 
-    return _prepared(inputs, turn)
+    return inputs.prepared(turn)

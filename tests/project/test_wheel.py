@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -90,3 +91,62 @@ assert torch.equal(out, q)
 print("works")
 """
     assert run(sys.executable, "-P", "-c", code, target, cwd=tmp_path).split() == ["works"]
+
+
+PROGRAM = """
+import torch
+
+from xformer.benchmarks.measure import Timing
+from xformer.kernels import attention, rms_norm
+from xformer.model.config import ModelConfig
+from xformer.model.multilingual import MultilingualModel
+from xformer.model.packed import Packed, pack
+from xformer.tokenizer import Tokenizer, TokenizerError
+
+
+def vectors(path: str, texts: list[str]) -> torch.Tensor:
+    try:
+        tokenizer = Tokenizer.load(path)
+    except TokenizerError as error:
+        raise SystemExit(str(error)) from error
+    model = MultilingualModel(ModelConfig(vocab_size=tokenizer.vocab_size))
+    batch: Packed = pack(tokenizer.encode_batch(texts))
+    return model.sentence_vectors(batch)
+
+
+def attended(q: torch.Tensor, cu_seqlens: torch.Tensor) -> torch.Tensor:
+    mixed: torch.Tensor = attention(q, q, q, cu_seqlens, max_length_q=2, window=4)
+    return rms_norm(mixed, torch.ones(8), eps=1e-5)
+
+
+def fastest(timing: Timing) -> float:
+    return min(timing.warm)
+"""
+
+
+def test_types_are_seen_from_outside(wheel: Path, tmp_path: Path) -> None:
+    """mypy, strict, checks a user's program against what is installed, the linked packages included.
+
+    The environment is a new one, with the installed wheel in its site-packages: without `py.typed` there,
+    mypy takes nothing from it. The other packages are those of this environment, by a path file.
+    """
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
+    (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q")
+    run(*pip, "--no-index", "--no-deps", "--target", site, wheel, cwd=tmp_path)
+    (site / "others.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    user = tmp_path / "user"
+    user.mkdir()
+    (user / "right.py").write_text(PROGRAM, encoding="utf-8")
+    mistake = PROGRAM.replace("window=4", 'window="four"')
+    assert mistake != PROGRAM
+    (user / "wrong.py").write_text(mistake, encoding="utf-8")
+    python = next((tmp_path / "venv" / "bin").glob("python3"))
+    options = ("--strict", "--config-file=", "--no-color-output", "--cache-dir", tmp_path / "cache")
+    command = (sys.executable, "-m", "mypy", *options, "--python-executable", python, "right.py", "wrong.py")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MYPY"))}
+    done = subprocess.run(command, cwd=user, env=env, capture_output=True, text=True, timeout=300)
+    errors = [line for line in done.stdout.split("\n") if ": error: " in line]
+    (number,) = [n for n, line in enumerate(mistake.split("\n"), 1) if "four" in line]
+    assert len(errors) == 1, done.stdout + done.stderr
+    assert errors[0].startswith(f'wrong.py:{number}: error: No overload variant of "attention"')

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ("xformer", "kernels", "tokenizer", "benchmarks")
 LONGEST_FILE = 400  # lines
+LONGEST_LOG_LINE = 160  # characters
 
 
 def files(*folders: str) -> list[Path]:
@@ -150,5 +151,16 @@ def test_no_promises() -> None:
         for path in texts
         for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
         if any(mark in line for mark in marks)
+    ]
+    assert not wrong
+
+
+def test_lines_of_the_log_can_be_compared() -> None:
+    """A paragraph on one line hides in a diff what has changed."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}: {len(line)}"
+        for path in ROOT.glob("docs/log/*.md")
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
+        if len(line) > LONGEST_LOG_LINE
     ]
     assert not wrong

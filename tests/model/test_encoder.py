@@ -59,11 +59,12 @@ def test_initial_weights() -> None:
             assert deviation == pytest.approx(expected, rel=0.1), name
 
 
-def test_sequences_do_not_see_each_other() -> None:
+@pytest.mark.parametrize("sort", [True, False])
+def test_sequences_do_not_see_each_other(sort: bool) -> None:
     torch.manual_seed(0)
     encoder = Encoder(replace(SMALL, zero_init_residual=False)).double()
-    together = encoder(pack(ROWS))
-    batch = pack(ROWS)
+    batch = pack(ROWS, sort=sort)
+    together = encoder(batch)
     for place, number in enumerate(batch.order.tolist()):
         rows = together[batch.cu_seqlens[place] : batch.cu_seqlens[place + 1]]
         torch.testing.assert_close(rows, encoder(pack([ROWS[number]])), rtol=0, atol=1e-12)

@@ -53,10 +53,10 @@ def test_the_head_starts_as_a_unigram_model_and_can_leave_it() -> None:
         MaskedLMHead(replace(config, decoder_bias=False)).start_from_unigram(log_probs)
 
 
-@given(st.lists(st.integers(0, 6), max_size=8), st.sampled_from(KINDS))
-@settings(max_examples=40)
-def test_pooling_sequence_by_sequence(lengths: list[int], kind: PoolingKind) -> None:
-    batch = pack([[1] * n for n in lengths])
+@given(st.lists(st.integers(0, 6), max_size=8), st.sampled_from(KINDS), st.booleans())
+@settings(max_examples=80)
+def test_pooling_sequence_by_sequence(lengths: list[int], kind: PoolingKind, sort: bool) -> None:
+    batch = pack([[1] * n for n in lengths], sort=sort)
     hidden = torch.randn(batch.n_tokens, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     pooled = batch.unsort(Pooling(4, kind).double()(hidden, batch))
     assert pooled.shape == (len(lengths), 4)

@@ -1,4 +1,4 @@
-"""Packed batches: longest first, stable, and the way back.
+"""Packed batches: longest first or in the order given, and the way back.
 
 Shapes: T tokens, B sequences.
 """
@@ -33,8 +33,16 @@ def test_sequences_come_longest_first_and_equal_lengths_keep_their_order(sequenc
 
 
 @given(SEQUENCES)
-def test_sizes_types_positions_and_sequence_numbers_agree(sequences: list[list[int]]) -> None:
-    batch = pack([np.array(ids, dtype=np.int32) for ids in sequences])
+def test_unsorted_sequences_keep_the_order_given(sequences: list[list[int]]) -> None:
+    batch = pack(sequences, sort=False)
+    assert batch.order.tolist() == list(range(len(sequences)))
+    assert _split(batch) == sequences
+    assert batch.lengths == tuple(map(len, sequences))
+
+
+@given(SEQUENCES, st.booleans())
+def test_sizes_types_positions_and_sequence_numbers_agree(sequences: list[list[int]], sort: bool) -> None:
+    batch = pack([np.array(ids, dtype=np.int32) for ids in sequences], sort=sort)
     assert batch.n_sequences == len(sequences)
     assert batch.n_tokens == sum(map(len, sequences))
     assert batch.max_length == max(map(len, sequences), default=0)
@@ -45,20 +53,20 @@ def test_sizes_types_positions_and_sequence_numbers_agree(sequences: list[list[i
         assert tensor.dtype == torch.int64
 
 
-@given(SEQUENCES)
-def test_those_that_lie_end_to_end_are_packed_likewise(sequences: list[list[int]]) -> None:
+@given(SEQUENCES, st.booleans())
+def test_those_that_lie_end_to_end_are_packed_likewise(sequences: list[list[int]], sort: bool) -> None:
     tokens = np.array([token for ids in sequences for token in ids], dtype=np.int32)
-    found = pack_flat(tokens, np.array([len(ids) for ids in sequences], dtype=np.uint32))
-    expected = pack(sequences)
+    found = pack_flat(tokens, np.array([len(ids) for ids in sequences], dtype=np.uint32), sort=sort)
+    expected = pack(sequences, sort=sort)
     assert found.lengths == expected.lengths
     for name in ("tokens", "positions", "cu_seqlens", "order"):
         assert torch.equal(getattr(found, name), getattr(expected, name))
         assert getattr(found, name).dtype == getattr(expected, name).dtype
 
 
-@given(SEQUENCES)
-def test_unsort_is_the_inverse_of_packing(sequences: list[list[int]]) -> None:
-    batch = pack(sequences)
+@given(SEQUENCES, st.booleans())
+def test_unsort_is_the_inverse_of_packing(sequences: list[list[int]], sort: bool) -> None:
+    batch = pack(sequences, sort=sort)
     sums = torch.tensor([[sum(ids), len(ids)] for ids in _split(batch)], dtype=torch.int64).reshape(-1, 2)
     assert batch.unsort(sums).tolist() == [[sum(ids), len(ids)] for ids in sequences]
 
@@ -101,11 +109,11 @@ def test_a_batch_moves_whole() -> None:
         assert moved.lengths == batch.lengths
 
 
-@given(st.lists(SEQUENCES, min_size=1, max_size=4), st.integers(0, 3))
+@given(st.lists(SEQUENCES, min_size=1, max_size=4), st.integers(0, 3), st.booleans())
 def test_joined_batches_are_one_batch_and_can_be_told_apart(
-    lists: list[list[list[int]]], filler: int
+    lists: list[list[list[int]]], filler: int, sort: bool
 ) -> None:
-    batches = [pack(sequences) for sequences in lists]
+    batches = [pack(sequences, sort=sort) for sequences in lists]
     shifted = [batch.with_positions(batch.positions + 10 * number) for number, batch in enumerate(batches)]
     joined, rows = join(shifted, filler)
     every = [ids for sequences in lists for ids in sequences] + [[0]] * filler

@@ -88,22 +88,24 @@ def assert_same(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         assert difference <= TOLERANCE * scale, name
 
 
+TINY: dict[str, Any] = {"vocab_size": 17, "d_model": 8, "n_heads": 2, "n_layers": 2, "d_ff": 9}
+backends = st.sampled_from((None, "torch", "reference"))
 lengths_of = st.lists(st.integers(0, 12), min_size=1, max_size=6).filter(any)
 
 
-@given(configs(), lengths_of, st.integers(0, 2**31), st.sampled_from((None, "torch", "reference")))
-@example(ModelConfig.bert(vocab_size=17, d_model=8, n_heads=2, n_layers=2, d_ff=9), [1, 0, 5, 5], 0, None)
-@example(ModelConfig.xlm_r(vocab_size=17, d_model=8, n_heads=2, n_layers=2, d_ff=9), [1, 0, 5, 5], 0, None)
-@example(ModelConfig.modernbert(vocab_size=17, d_model=8, n_heads=2, n_layers=4, d_ff=9), [12], 0, None)
+@given(configs(), lengths_of, st.integers(0, 2**31), st.booleans(), backends)
+@example(ModelConfig.bert(**TINY), [1, 0, 5, 5], 0, True, None)
+@example(ModelConfig.xlm_r(**TINY), [1, 0, 5, 5], 0, False, None)
+@example(ModelConfig.modernbert(**TINY | {"n_layers": 4}), [12], 0, True, None)
 @settings(max_examples=150)
 def test_encoder_and_masked_lm_equal_the_reference(
-    config: ModelConfig, lengths: list[int], seed: int, backend: Any
+    config: ModelConfig, lengths: list[int], seed: int, sort: bool, backend: Any
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     encoder, head = Encoder(config).double().eval(), MaskedLMHead(config).double().eval()
     randomise(encoder, seed)
     randomise(head, seed + 1)
-    batch = pack([torch.randint(17, (n,), generator=generator).tolist() for n in lengths])
+    batch = pack([torch.randint(17, (n,), generator=generator).tolist() for n in lengths], sort=sort)
     tokens, mask = padded(batch)
     selected = torch.randint(batch.n_tokens, (3,), generator=generator)
     wanted = torch.randn(batch.n_tokens, config.d_model, generator=generator, dtype=torch.float64)
@@ -128,16 +130,16 @@ def test_encoder_and_masked_lm_equal_the_reference(
     )
 
 
-@given(configs(), lengths_of, st.integers(0, 2**31), st.data())
+@given(configs(), lengths_of, st.integers(0, 2**31), st.booleans(), st.data())
 @settings(max_examples=30)
 def test_fewer_layers_and_no_final_norm(
-    config: ModelConfig, lengths: list[int], seed: int, data: st.DataObject
+    config: ModelConfig, lengths: list[int], seed: int, sort: bool, data: st.DataObject
 ) -> None:
     n_layers = data.draw(st.integers(0, config.n_layers))
     generator = torch.Generator().manual_seed(seed)
     encoder = Encoder(config).double().eval()
     randomise(encoder, seed)
-    batch = pack([torch.randint(17, (n,), generator=generator).tolist() for n in lengths])
+    batch = pack([torch.randint(17, (n,), generator=generator).tolist() for n in lengths], sort=sort)
     tokens, mask = padded(batch)
     parameters = encoder.state_dict()
     states = encoder.hidden_states(batch)
@@ -150,11 +152,16 @@ def test_fewer_layers_and_no_final_norm(
     assert_same({"x": encoder(batch, n_layers=n_layers)}, {"x": normed})
 
 
-@given(st.lists(st.integers(0, 9), max_size=6), st.integers(0, 2**31), st.sampled_from(("mean", "weighted")))
+@given(
+    st.lists(st.integers(0, 9), max_size=6),
+    st.integers(0, 2**31),
+    st.sampled_from(("mean", "weighted")),
+    st.booleans(),
+)
 @settings(max_examples=60)
-def test_pooling_equals_the_reference(lengths: list[int], seed: int, kind: Any) -> None:
+def test_pooling_equals_the_reference(lengths: list[int], seed: int, kind: Any, sort: bool) -> None:
     generator = torch.Generator().manual_seed(seed)
-    batch = pack([[1] * n for n in lengths])
+    batch = pack([[1] * n for n in lengths], sort=sort)
     _, mask = padded(batch)
     hidden = torch.randn(batch.n_tokens, 5, generator=generator, dtype=torch.float64, requires_grad=True)
     pooling = Pooling(5, kind).double()

@@ -240,8 +240,7 @@ def _lengths(batch: Packed, like: Tensor) -> Tensor:
 
 
 def _first(hidden: Tensor, batch: Packed) -> Tensor:
-    starts = batch.cu_seqlens[:-1].long()
-    # Lengths are sorted, so the empty sequences are the last ones, and their start is past the end.
-    n_filled = sum(n > 0 for n in batch.lengths)
-    out = hidden.index_select(0, starts[:n_filled])
-    return F.pad(out, (0, 0, 0, batch.n_sequences - n_filled))
+    filled = [b for b, n in enumerate(batch.lengths) if n]
+    rows = torch.tensor(filled, dtype=torch.int64, device=hidden.device)
+    out = hidden.index_select(0, batch.cu_seqlens.index_select(0, rows).long())
+    return hidden.new_zeros(batch.n_sequences, hidden.shape[1]).index_copy(0, rows, out)

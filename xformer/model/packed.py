@@ -16,10 +16,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Packed:
-    """A batch of sequences laid end to end, longest first.
+    """A batch of sequences laid end to end, longest first unless packed with `sort=False`.
 
-    Equal lengths are neighbours, which is what the CPU path of attention lives on: a run of equal lengths is
-    a dense block with nothing to mask.
+    In a sorted batch sequences of equal length are neighbours. On a CPU, attention computes each such run as
+    one dense block, and brings other batches into this order first.
 
     Attributes:
         tokens: (T,) int64 token ids.
@@ -87,31 +87,36 @@ class Packed:
         return rows.repeat_interleave(lengths, output_size=self.n_tokens)
 
 
-def pack(sequences: Sequence[np.ndarray | Sequence[int]], device: torch.device | str = "cpu") -> Packed:
-    """Lay sequences of token ids end to end, longest first; equal lengths keep their order.
+def pack(
+    sequences: Sequence[np.ndarray | Sequence[int]], device: torch.device | str = "cpu", *, sort: bool = True
+) -> Packed:
+    """Lay sequences of token ids end to end.
 
     Args:
         sequences: B sequences of token ids, none of them on a device; empty ones are allowed.
         device: where the tensors go.
+        sort: longest first, equal lengths in the order given. False keeps the order given: the sources and
+            the targets of translations must have one order.
 
     Returns:
         The batch. `Packed.order` and `Packed.unsort` lead back to the order given.
     """
     lengths = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences))
     parts = [np.zeros(0, dtype=np.int64), *(np.asarray(ids, dtype=np.int64) for ids in sequences)]
-    batch = pack_flat(np.concatenate(parts), lengths)
+    batch = pack_flat(np.concatenate(parts), lengths, sort=sort)
     return batch if torch.device(device).type == "cpu" else batch.to(device)
 
 
-def pack_flat(tokens: NDArray[np.integer], lengths: NDArray[np.integer]) -> Packed:
-    """The same of sequences that lie end to end already, in any order, on the host.
+def pack_flat(tokens: NDArray[np.integer], lengths: NDArray[np.integer], *, sort: bool = True) -> Packed:
+    """Pack sequences that lie end to end already, on the host.
 
     Args:
         tokens: (T,) ids.
         lengths: (B,) of the sequences, which add up to T.
+        sort: as in `pack`.
     """
     starts = np.cumsum(lengths, dtype=np.int64) - lengths
-    order = np.argsort(-lengths.astype(np.int64), kind="stable")
+    order = np.argsort(-lengths.astype(np.int64), kind="stable") if sort else np.arange(len(lengths))
     lengths = lengths[order].astype(np.int64)
     cu_seqlens = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=cu_seqlens[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xformer.kernels import relative_buckets, rotary
+from xformer.model.config import ModelConfig
 from xformer.model.positions import (
     LearnedPositions,
     alibi_slopes,
     interleave_halves,
     rotary_table,
     sinusoidal,
-    t5_buckets,
 )
+from xformer.model.reference import _t5_bucket
 
 
 def test_sinusoidal_is_the_papers_formula() -> None:
@@ -81,9 +83,14 @@ def test_alibi_slopes() -> None:
 @pytest.mark.parametrize(("n_buckets", "max_distance"), [(32, 128), (4, 9), (8, 20), (64, 512)])
 def test_t5_buckets(n_buckets: int, max_distance: int) -> None:
     distance = torch.arange(-600, 601)
-    bucket = t5_buckets(distance, n_buckets, max_distance)
-    # The kernels have a version of their own; the model is right only if the two agree.
-    assert torch.equal(bucket, relative_buckets(distance, n_buckets, max_distance))
+    bucket = relative_buckets(distance, n_buckets, max_distance)
+    # The reference has a version of its own; the model is right only if the two agree.
+    config = ModelConfig(t5_buckets=n_buckets, t5_max_distance=max_distance)
+    assert torch.equal(bucket, _t5_bucket(config, distance, causal=False))
+    wider = replace(config, t5_max_distance=2 * max_distance)
+    behind = relative_buckets(distance, n_buckets, 2 * max_distance, bidirectional=False)
+    assert torch.equal(behind, _t5_bucket(wider, distance, causal=True))
+    assert not behind[600:].any()
     left, right = bucket[:600].flip(0), bucket[601:]
     assert torch.equal(left + n_buckets // 2, right)
     assert (left.diff() >= 0).all()

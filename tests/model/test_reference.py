@@ -1,21 +1,29 @@
-"""Encoder, heads and pooling against the padded reference: outputs and every gradient, in fp64."""
+"""Encoder, blocks, heads and pooling against the padded reference: outputs and every gradient, in fp64."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from xformer.model.bigrams import BigramEmbeddings
 from xformer.model.config import ModelConfig
 from xformer.model.encoder import Encoder
 from xformer.model.heads import MaskedLMHead, Pooling
+from xformer.model.layers import AttentionContext, Block, self_attention_contexts
 from xformer.model.packed import Packed, pack
-from xformer.model.reference import reference_forward, reference_masked_lm, reference_pooling
+from xformer.model.positions import T5Bias
+from xformer.model.reference import (
+    reference_block,
+    reference_forward,
+    reference_masked_lm,
+    reference_pooling,
+)
 
 TOLERANCE = 1e-10
 
@@ -150,6 +158,65 @@ def test_fewer_layers_and_no_final_norm(
     assert torch.equal(raw, states[n_layers])
     normed = reference_forward(config, parameters, tokens, mask, n_layers=n_layers)[mask]
     assert_same({"x": encoder(batch, n_layers=n_layers)}, {"x": normed})
+
+
+class Decoder(nn.Module):
+    """Causal or bidirectional blocks, with cross-attention or without: what a decoder will be made of."""
+
+    def __init__(self, config: ModelConfig, causal: bool, cross: bool) -> None:
+        super().__init__()
+        self.config, self.causal = config, causal
+        self.layers = nn.ModuleList(Block(config, layer, cross=cross) for layer in range(config.n_layers))
+        if config.positions == "t5":
+            self.relative_bias = T5Bias(config.t5_buckets, config.n_heads)
+
+    def forward(self, x: Tensor, batch: Packed, memory: tuple[Tensor, Packed] | None, backend: Any) -> Tensor:
+        table = self.relative_bias.weight if self.config.positions == "t5" else None
+        contexts = self_attention_contexts(self.config, batch, x.dtype, table, causal=self.causal)
+        across = None if memory is None else (memory[0], AttentionContext(batch, memory[1]))
+        for layer, block in enumerate(self.layers):
+            x = block(x, contexts[self.config.is_global(layer)], backend, across)
+        return x
+
+
+pairs_of_lengths = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 9)), min_size=1, max_size=6)
+
+
+@given(configs(), pairs_of_lengths, st.booleans(), st.booleans(), st.integers(0, 2**31), backends)
+@example(ModelConfig.bert(**TINY), [(1, 3), (0, 2), (5, 0), (5, 5), (2, 5)], True, True, 0, None)
+@example(ModelConfig.modernbert(**TINY), [(5, 3), (5, 3), (1, 9), (5, 3)], True, True, 0, None)
+@example(ModelConfig(**TINY, positions="t5", bias=True), [(12, 1), (1, 12)], True, True, 0, "torch")
+@settings(max_examples=150)
+def test_causal_blocks_and_cross_attention_equal_the_reference(
+    config: ModelConfig, lengths: list[tuple[int, int]], causal: bool, cross: bool, seed: int, backend: Any
+) -> None:
+    if causal:  # all buckets lie to the left, so that twice as many distances have one of their own
+        config = replace(config, t5_max_distance=config.t5_max_distance + config.t5_buckets // 4)
+    decoder = Decoder(config, causal, cross).double().eval()
+    randomise(decoder, seed)
+    targets, sources = zip(*lengths, strict=True)
+    batch = pack([[1] * n for n in targets], sort=False)
+    memory = pack([[1] * n for n in sources], sort=False)
+    (_, mask), (_, memory_mask) = padded(batch), padded(memory)
+    generator = torch.Generator().manual_seed(seed)
+    x, states, wanted = (
+        torch.randn(n, config.d_model, generator=generator, dtype=torch.float64, requires_grad=True)
+        for n in (batch.n_tokens, memory.n_tokens, batch.n_tokens)
+    )
+    wide, wide_states = (
+        rows.new_full((*its.shape, config.d_model), 9.0).masked_scatter(its[..., None], rows)
+        for rows, its in ((x, mask), (states, memory_mask))
+    )
+    actual = decoder(x, batch, (states, memory) if cross else None, backend)
+    parameters = dict(decoder.named_parameters())
+    across = {"memory": wide_states, "memory_mask": memory_mask} if cross else {}
+    for layer in range(config.n_layers):
+        wide = reference_block(config, parameters, layer, wide, mask, causal=causal, **across)
+    expected = wide[mask]
+    assert_same({"x": actual}, {"x": expected})
+    if actual.requires_grad:
+        inputs = parameters | {"x": x, "memory": states}
+        assert_same(gradients((actual * wanted).sum(), inputs), gradients((expected * wanted).sum(), inputs))
 
 
 @given(

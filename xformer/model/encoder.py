@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from xformer.kernels import embedding_norm
 from xformer.model.bigrams import BigramEmbeddings
 from xformer.model.config import ModelConfig
-from xformer.model.layers import Backend, Block, LayerNorm, Relations, norm
+from xformer.model.layers import AttentionContext, Backend, Block, LayerNorm, norm, self_attention_contexts
 from xformer.model.packed import Packed
-from xformer.model.positions import LearnedPositions, T5Bias, alibi_slopes, rotary_table, sinusoidal
+from xformer.model.positions import LearnedPositions, T5Bias, sinusoidal
 from xformer.model.tables import Table
 
 
@@ -87,7 +87,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         self.final_norm = norm(config) if config.final_norm else nn.Identity()
         if config.positions == "t5":
-            self.relative_bias = T5Bias(config.t5_buckets, config.t5_max_distance, config.n_heads)
+            self.relative_bias = T5Bias(config.t5_buckets, config.n_heads)
         self._initialise()
 
     @property
@@ -119,9 +119,9 @@ class Encoder(nn.Module):
         """
         n_layers = self._depth(n_layers)
         x = self.embed(batch)
-        relations = self._relations(batch, x.dtype) if n_layers else {}
+        contexts = self._contexts(batch, x.dtype) if n_layers else {}
         for layer, block in enumerate(self.layers[:n_layers]):
-            x = block(x, batch, relations[self.config.is_global(layer)], backend)
+            x = block(x, contexts[self.config.is_global(layer)], backend)
         return self.final_norm(x) if final_norm else x
 
     def embed(self, batch: Packed) -> Tensor:
@@ -138,9 +138,9 @@ class Encoder(nn.Module):
         """
         n_layers = self._depth(n_layers)
         states = [self.embed(batch)]
-        relations = self._relations(batch, states[0].dtype)
+        contexts = self._contexts(batch, states[0].dtype)
         for layer, block in enumerate(self.layers[:n_layers]):
-            states.append(block(states[-1], batch, relations[self.config.is_global(layer)], backend))
+            states.append(block(states[-1], contexts[self.config.is_global(layer)], backend))
         return states
 
     @torch.no_grad()
@@ -166,22 +166,9 @@ class Encoder(nn.Module):
             raise ValueError(f"n_layers: expected 0 to {self.config.n_layers}, got {n_layers}")
         return n_layers
 
-    def _relations(self, batch: Packed, dtype: torch.dtype) -> dict[bool, Relations]:
-        """What global (True) and local (False) layers need to know about the batch."""
-        config, device = self.config, batch.tokens.device
-        slopes = alibi_slopes(config.n_heads).to(device, dtype) if config.positions == "alibi" else None
-        table = self.relative_bias.weight if config.positions == "t5" else None
-        table_dtype = torch.promote_types(dtype, torch.float32)
-        relations = {}
-        for is_global in {config.is_global(layer) for layer in range(config.n_layers)}:
-            rotary = None
-            if config.positions == "rotary":
-                base = config.rotary_base if is_global else config.rotary_base_local
-                cos, sin = rotary_table(batch.max_length, config.d_head, base, device=device)
-                rotary = cos.to(table_dtype), sin.to(table_dtype)
-            window = None if is_global else config.window
-            relations[is_global] = Relations(window, rotary, slopes, table, config.t5_max_distance)
-        return relations
+    def _contexts(self, batch: Packed, dtype: torch.dtype) -> dict[bool, AttentionContext]:
+        table = self.relative_bias.weight if self.config.positions == "t5" else None
+        return self_attention_contexts(self.config, batch, dtype, table)
 
     @torch.no_grad()
     def _initialise(self) -> None:

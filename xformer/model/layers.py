@@ -1,6 +1,7 @@
 """The block: attention and feed-forward over packed tokens, each with its norm and its residual sum.
 
-Shapes: T tokens, C d_model, H heads, D head size (C = H·D), F d_ff.
+Shapes: T tokens, S tokens of a memory, N positions, C d_model, H heads, D head size (C = H·D), F d_ff, K
+buckets of relative positions.
 """
 
 from __future__ import annotations
@@ -16,75 +17,174 @@ from xformer.kernels import attention, glu, layer_norm, rms_norm, rotary, square
 from xformer.kernels.backend import Backend
 from xformer.model.config import ModelConfig
 from xformer.model.packed import Packed
-from xformer.model.positions import interleave_halves
+from xformer.model.positions import alibi_slopes, interleave_halves, rotary_table
 
 
 @dataclass(frozen=True)
-class Relations:
-    """How the tokens of a batch relate: worked out once, shared by all global or all local layers.
+class AttentionContext:
+    """What attention needs to know of a batch. Layers of one kind (global or local) share it.
 
     Attributes:
+        batch: the layout of the queries.
+        memory: the layout of the keys and values in cross-attention, its sequences in the same order; None in
+            self-attention, where it is that of the queries.
+        causal: each token attends to itself and to tokens before it.
         window: total width in tokens of local attention; None for the whole sequence.
         rotary: cosines and sines (N, D/2) of `positions.rotary_table`, or None.
         alibi_slopes: (H,), or None.
-        t5_table: (K, H) bias of each relative-position bucket, or None.
-        t5_max_distance: distance from which all fall into the last bucket.
+        bias_table: (K, H) bias of each bucket of relative positions (T5), or None.
+        bias_max_distance: distance in tokens from which all fall into the last bucket.
+
+    Raises:
+        ValueError: the batch and the memory hold their sequences in different orders. Checked on the CPU; on
+            a GPU that would wait for the device.
     """
 
+    batch: Packed
+    memory: Packed | None = None
+    causal: bool = False
     window: int | None = None
     rotary: tuple[Tensor, Tensor] | None = None
     alibi_slopes: Tensor | None = None
-    t5_table: Tensor | None = None
-    t5_max_distance: int = 128
+    bias_table: Tensor | None = None
+    bias_max_distance: int = 128
+
+    def __post_init__(self) -> None:
+        if self.memory is None or not self.memory.order.is_cpu:
+            return
+        if not torch.equal(self.batch.order, self.memory.order):
+            raise ValueError(
+                "memory: expected its sequences in the batch's order, as pack(sort=False) keeps it"
+            )
+
+
+def self_attention_contexts(
+    config: ModelConfig,
+    batch: Packed,
+    dtype: torch.dtype,
+    bias_table: Tensor | None = None,
+    *,
+    causal: bool = False,
+) -> dict[bool, AttentionContext]:
+    """The contexts of global (True) and local (False) layers.
+
+    Args:
+        config: the model's settings.
+        batch: what the layers will run on.
+        dtype: of the residual stream.
+        bias_table: (K, H) weight of the model's `T5Bias`, if it has one.
+        causal: as in `AttentionContext`.
+    """
+    device, window = batch.tokens.device, config.window
+    slopes = alibi_slopes(config.n_heads).to(device, dtype) if config.positions == "alibi" else None
+    table_dtype = torch.promote_types(dtype, torch.float32)
+    contexts = {}
+    for is_global in {config.is_global(layer) for layer in range(config.n_layers)}:
+        rotary = None
+        if config.positions == "rotary":
+            base = config.rotary_base if is_global else config.rotary_base_local
+            cos, sin = rotary_table(batch.max_length, config.d_head, base, device=device)
+            rotary = cos.to(table_dtype), sin.to(table_dtype)
+        biases = (rotary, slopes, bias_table, config.t5_max_distance)
+        contexts[is_global] = AttentionContext(batch, None, causal, None if is_global else window, *biases)
+    return contexts
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention: one projection in, one out."""
+    """Multi-head attention of a sequence to itself, or to a memory (cross-attention).
 
-    def __init__(self, config: ModelConfig) -> None:
+    Self-attention has one matrix for queries, keys and values, `Wqkv`, as ModernBERT. Cross-attention has
+    `Wq` for the queries and `Wkv` for the keys and values of the memory: one product for each of its two
+    inputs, of which the second is computed once however many tokens are generated. The rows of `Wkv` are
+    those of k_proj, then those of v_proj, of Hugging Face's decoders (BART, Marian).
+    """
+
+    def __init__(self, config: ModelConfig, *, cross: bool = False) -> None:
         super().__init__()
-        self.n_heads, self.d_head = config.n_heads, config.d_head
+        self.n_heads, self.d_head, self.cross = config.n_heads, config.d_head, cross
         self.dropout = config.attention_dropout
-        self.Wqkv = nn.Linear(config.d_model, 3 * config.d_model, bias=config.bias)
+        if cross:
+            self.Wq = nn.Linear(config.d_model, config.d_model, bias=config.bias)
+            self.Wkv = nn.Linear(config.d_model, 2 * config.d_model, bias=config.bias)
+        else:
+            self.Wqkv = nn.Linear(config.d_model, 3 * config.d_model, bias=config.bias)
         self.Wo = nn.Linear(config.d_model, config.d_model, bias=config.bias)
 
     def forward(
-        self, x: Tensor, batch: Packed, relations: Relations, backend: Backend | None = None
+        self,
+        x: Tensor,
+        context: AttentionContext,
+        memory: Tensor | None = None,
+        backend: Backend | None = None,
     ) -> Tensor:
-        """Mix tokens of the same sequence.
+        """Mix tokens of the same sequence: `mix(*qkv(x))`.
 
         Args:
             x: (T, C).
-            batch: where sequences begin.
-            relations: window and positions of this kind of layer.
+            context: layout of the batch, masks and positions.
+            memory: (S, C) to attend to; None in self-attention.
             backend: of `xformer.kernels.attention`; None for the device's best.
 
         Returns:
             (T, C).
         """
-        shape = (x.shape[0], 3, self.n_heads, self.d_head)
-        neighbours = relations.rotary is not None and x.device.type == "cpu"
+        out: Tensor = self.mix(*self.qkv(x, context, memory), context, backend=backend)
+        return out
+
+    def qkv(
+        self, x: Tensor, context: AttentionContext, memory: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (T, H, D), keys and values (S, H, D; S = T in self-attention), rotary positions applied.
+
+        On a CPU, the columns of queries and keys that rotate as a pair lie side by side, in a checkpoint D/2
+        apart. Both are in the same order, so their products are the same.
+        """
+        heads = self.n_heads, self.d_head
+        if self.cross:
+            if memory is None:
+                raise ValueError("memory: expected what cross-attention attends to, got None")
+            k, v = self.Wkv(memory).view(len(memory), 2, *heads).unbind(1)
+            return self.Wq(x).view(len(x), *heads), k, v
+        neighbours = context.rotary is not None and x.device.type == "cpu"
         qkv = self._pairs_as_neighbours(x) if neighbours else self.Wqkv(x)
-        q, k, v = qkv.view(shape).unbind(1)
-        if relations.rotary is not None:
-            q, k = rotary(q, k, batch.positions, *relations.rotary, interleaved=neighbours)
+        q, k, v = qkv.view(len(x), 3, *heads).unbind(1)
+        if context.rotary is not None:
+            q, k = rotary(q, k, context.batch.positions, *context.rotary, interleaved=neighbours)
+        return q, k, v
+
+    def mix(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        context: AttentionContext,
+        *,
+        backend: Backend | None = None,
+        return_lse: bool = False,
+    ) -> Any:
+        """Attend and project: (T, C); with `return_lse` also each row's log-sum-exp of scores, (T, H)."""
+        batch, memory = context.batch, context.memory or context.batch
         dropout = self.dropout if self.training else 0.0
-        out = attention(
+        out, lse = attention(
             q,
             k,
             v,
             batch.cu_seqlens,
+            memory.cu_seqlens,
             max_length_q=batch.max_length,
-            max_length_k=batch.max_length,
-            window=relations.window,
-            alibi_slopes=relations.alibi_slopes,
-            bias_table=relations.t5_table,
-            bias_max_distance=relations.t5_max_distance,
+            max_length_k=memory.max_length,
+            causal=context.causal,
+            window=context.window,
+            alibi_slopes=context.alibi_slopes,
+            bias_table=context.bias_table,
+            bias_max_distance=context.bias_max_distance,
             dropout=dropout,
             seed=int(torch.randint(2**62, ())) if dropout > 0 else None,
             backend=backend,
+            return_lse=True,
         )
-        return self.Wo(out.reshape(x.shape))
+        out = self.Wo(out.flatten(1))
+        return (out, lse) if return_lse else out
 
     def _pairs_as_neighbours(self, x: Tensor) -> Tensor:
         weight = interleave_halves(self.Wqkv.weight, self.n_heads)
@@ -143,30 +243,50 @@ def norm(config: ModelConfig) -> nn.Module:
 
 
 class Block(nn.Module):
-    """Attention then feed-forward, each added to the residual stream.
+    """Attention, cross-attention where there is one, feed-forward: each added to the residual stream.
 
     Pre-norm: `x + f(norm(x))`; post-norm: `norm(x + f(x))`.
     """
 
-    def __init__(self, config: ModelConfig, layer: int) -> None:
+    def __init__(self, config: ModelConfig, layer: int, *, cross: bool = False) -> None:
         super().__init__()
         self.pre_norm = config.norm_position == "pre"
         self.dropout = config.dropout
         skip = self.pre_norm and config.skip_first_norm and layer == 0
         self.attn_norm = nn.Identity() if skip else norm(config)
         self.attn = Attention(config)
+        self.cross_norm = norm(config) if cross else nn.Identity()
+        self.cross_attn = Attention(config, cross=True) if cross else None
         self.mlp_norm = norm(config)
         self.mlp = FeedForward(config)
 
     def forward(
-        self, x: Tensor, batch: Packed, relations: Relations, backend: Backend | None = None
+        self,
+        x: Tensor,
+        context: AttentionContext,
+        backend: Backend | None = None,
+        memory: tuple[Tensor, AttentionContext] | None = None,
     ) -> Tensor:
-        """(T, C) to (T, C); arguments as `Attention.forward`."""
+        """(T, C) to (T, C).
+
+        Args:
+            x: (T, C).
+            context: that of self-attention.
+            backend: of `xformer.kernels.attention`; None for the device's best.
+            memory: (S, C) and the context of attending to it, for a block with cross-attention.
+        """
+        if (memory is None) != (self.cross_attn is None):
+            raise ValueError("memory: expected for a block with cross-attention, and for no other")
         if self.pre_norm:
-            mixed = self._drop(self.attn(self.attn_norm(x), batch, relations, backend))
-            y, x = self.mlp_norm(mixed, x)  # the norm of x + mixed, and x + mixed
+            added = self._drop(self.attn(self.attn_norm(x), context, backend=backend))
+            if self.cross_attn and memory:
+                y, x = self.cross_norm(added, x)  # the norm of x + added, and x + added
+                added = self._drop(self.cross_attn(y, memory[1], memory[0], backend))
+            y, x = self.mlp_norm(added, x)
             return x + self._drop(self.mlp(y))
-        x, _ = self.attn_norm(self._drop(self.attn(x, batch, relations, backend)), x)
+        x, _ = self.attn_norm(self._drop(self.attn(x, context, backend=backend)), x)
+        if self.cross_attn and memory:
+            x, _ = self.cross_norm(self._drop(self.cross_attn(x, memory[1], memory[0], backend)), x)
         return self.mlp_norm(self._drop(self.mlp(x)), x)[0]
 
     def _drop(self, x: Tensor) -> Tensor:

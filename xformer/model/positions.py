@@ -86,28 +86,6 @@ def alibi_slopes(n_heads: int) -> Tensor:
     return torch.tensor(slopes, dtype=torch.float64)
 
 
-def t5_buckets(relative: Tensor, n_buckets: int, max_distance: int) -> Tensor:
-    """The bucket of each relative position `key - query` (Raffel et al. 2020), both directions.
-
-    Half of the buckets are for keys to the right. In each half, the first half are single distances and the
-    rest grow logarithmically up to `max_distance`, beyond which all share the last.
-
-    Args:
-        relative: int64 tensor of any shape.
-        n_buckets: K, even.
-        max_distance: in tokens.
-
-    Returns:
-        int64 in [0, K), the shape of `relative`.
-    """
-    half = n_buckets // 2
-    exact = half // 2
-    distance = relative.abs()
-    growth = (distance.clamp(min=1).float() / exact).log() / math.log(max_distance / exact)
-    far = (exact + (growth * (half - exact)).long()).clamp(max=half - 1)
-    return torch.where(relative > 0, half, 0) + torch.where(distance < exact, distance, far)
-
-
 def _angles(length: int, width: int, base: float, device: torch.device | None) -> Tensor:
     frequencies = base ** (-torch.arange(0, width, 2, dtype=torch.float64, device=device) / width)
     return torch.arange(length, dtype=torch.float64, device=device)[:, None] * frequencies
@@ -129,7 +107,6 @@ class LearnedPositions(nn.Module):
 class T5Bias(nn.Module):
     """A trained number for each bucket and head, added to the attention scores of every layer."""
 
-    def __init__(self, n_buckets: int, max_distance: int, n_heads: int) -> None:
+    def __init__(self, n_buckets: int, n_heads: int) -> None:
         super().__init__()
-        self.n_buckets, self.max_distance = n_buckets, max_distance
         self.weight = nn.Parameter(torch.zeros(n_buckets, n_heads))

@@ -3,14 +3,15 @@
 Nothing here is shared with `layers.py` and `encoder.py` but the names of the parameters, so that agreement
 means something.
 
-Shapes: B sequences padded to N tokens, C d_model, H heads, D head size (C = H·D), F d_ff, V vocabulary, K
-buckets.
+Shapes: B sequences padded to N tokens, their memories to M tokens, C d_model, H heads, D head size (C = H·D),
+F d_ff, V vocabulary, K buckets.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -46,23 +47,56 @@ def reference_forward(
     """
     x = _embed(config, parameters, tokens, mask)
     for layer in range(config.n_layers if n_layers is None else n_layers):
-        visible = _visible(config, layer, mask)
-        attend = f"layers.{layer}.attn"
-        transform = f"layers.{layer}.mlp"
-        if config.norm_position == "pre":
-            first = layer == 0 and config.skip_first_norm
-            y = x if first else _norm(config, parameters, f"{attend}_norm", x)
-            x = x + _attention(config, parameters, layer, y, visible)  # x ← x + Attention(Norm(x))
-            y = _norm(config, parameters, f"{transform}_norm", x)
-            x = x + _feed_forward(config, parameters, transform, y)  # x ← x + FeedForward(Norm(x))
-        else:
-            y = x + _attention(config, parameters, layer, x, visible)
-            x = _norm(config, parameters, f"{attend}_norm", y)  # x ← Norm(x + Attention(x))
-            y = x + _feed_forward(config, parameters, transform, x)
-            x = _norm(config, parameters, f"{transform}_norm", y)  # x ← Norm(x + FeedForward(x))
+        x = reference_block(config, parameters, layer, x, mask)
     if final_norm and config.final_norm:
         x = _norm(config, parameters, "final_norm", x)
     return x.where(mask[..., None], 0.0)
+
+
+def reference_block(
+    config: ModelConfig,
+    parameters: Parameters,
+    layer: int,
+    x: Tensor,
+    mask: Tensor,
+    *,
+    causal: bool = False,
+    memory: Tensor | None = None,
+    memory_mask: Tensor | None = None,
+) -> Tensor:
+    """One block on padded sequences, without dropout.
+
+    Args:
+        config: the model's settings.
+        parameters: those of this block begin with `layers.{layer}.`.
+        layer: the block's number.
+        x: (B, N, C).
+        mask: (B, N) bool, True at tokens.
+        causal: no token attends to those after it.
+        memory: (B, M, C) for cross-attention; None for a block without.
+        memory_mask: (B, M) bool.
+
+    Returns:
+        (B, N, C).
+    """
+    attend = partial(
+        _self_attention, config, parameters, layer, visible=_visible(config, layer, mask, causal)
+    )
+    sublayers = [("attn_norm", partial(attend, causal=causal))]
+    if memory is not None and memory_mask is not None:
+        seen = mask[:, None, :, None] & memory_mask[:, None, None, :]
+        across = partial(_cross_attention, config, parameters, layer, memory=memory, visible=seen)
+        sublayers.append(("cross_norm", across))
+    sublayers.append(("mlp_norm", partial(_feed_forward, config, parameters, f"layers.{layer}.mlp")))
+    for name, sublayer in sublayers:
+        norm = partial(_norm, config, parameters, f"layers.{layer}.{name}")
+        if config.norm_position == "post":
+            x = norm(x + sublayer(x))  # x ← Norm(x + f(x))
+        elif layer == 0 and config.skip_first_norm and name == "attn_norm":
+            x = x + sublayer(x)
+        else:
+            x = x + sublayer(norm(x))  # x ← x + f(Norm(x))
+    return x
 
 
 def reference_masked_lm(
@@ -133,24 +167,44 @@ def _bigram_rows(config: ModelConfig, tokens: Tensor) -> Tensor:
     return torch.tensor(rows, dtype=torch.int64, device=tokens.device).view(len(tokens), -1)
 
 
-def _attention(config: ModelConfig, parameters: Parameters, layer: int, x: Tensor, visible: Tensor) -> Tensor:
-    """Softmax(Q Kᵀ / √D + bias) V, of H heads side by side, projected."""
-    batch, length, width = x.shape
-    qkv = _linear(parameters, f"layers.{layer}.attn.Wqkv", x)
-    # each (B, H, N, D)
-    q, k, v = qkv.view(batch, length, 3, config.n_heads, config.d_head).permute(2, 0, 3, 1, 4)
+def _self_attention(
+    config: ModelConfig, parameters: Parameters, layer: int, x: Tensor, visible: Tensor, causal: bool
+) -> Tensor:
+    """Queries, keys and values of one sequence, with positions."""
+    name = f"layers.{layer}.attn"
+    q, k, v = (_heads(config, part) for part in _linear(parameters, f"{name}.Wqkv", x).chunk(3, dim=-1))
     if config.positions == "rotary":
         base = config.rotary_base if config.is_global(layer) else config.rotary_base_local
         q, k = _rotary(q, base), _rotary(k, base)
-    score = q @ k.transpose(-1, -2) / math.sqrt(config.d_head)  # (B, H, N, N)
-    position = torch.arange(length, device=x.device)
+    position = torch.arange(x.shape[1], device=x.device)
     distance = position[None, :] - position[:, None]  # key - query
+    bias = x.new_zeros(())
     if config.positions == "alibi":
-        score = score - _alibi_slopes(config.n_heads).to(x)[:, None, None] * distance.abs()
+        bias = -_alibi_slopes(config.n_heads).to(x)[:, None, None] * distance.abs()
     if config.positions == "t5":
-        score = score + parameters["relative_bias.weight"][_t5_bucket(config, distance)].permute(2, 0, 1)
-    mixed = _softmax(score, visible) @ v  # (B, H, N, D)
-    return _linear(parameters, f"layers.{layer}.attn.Wo", mixed.transpose(1, 2).reshape(batch, length, width))
+        bias = parameters["relative_bias.weight"][_t5_bucket(config, distance, causal)].permute(2, 0, 1)
+    return _linear(parameters, f"{name}.Wo", _attend(q, k, v, bias, visible))
+
+
+def _cross_attention(
+    config: ModelConfig, parameters: Parameters, layer: int, x: Tensor, memory: Tensor, visible: Tensor
+) -> Tensor:
+    """Queries of one sequence, keys and values of another, without positions."""
+    name = f"layers.{layer}.cross_attn"
+    q = _heads(config, _linear(parameters, f"{name}.Wq", x))
+    k, v = (_heads(config, part) for part in _linear(parameters, f"{name}.Wkv", memory).chunk(2, dim=-1))
+    return _linear(parameters, f"{name}.Wo", _attend(q, k, v, x.new_zeros(()), visible))
+
+
+def _heads(config: ModelConfig, x: Tensor) -> Tensor:
+    """(B, N, C) to (B, H, N, D)."""
+    return x.unflatten(-1, (config.n_heads, config.d_head)).transpose(1, 2)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, visible: Tensor) -> Tensor:
+    """Softmax(Q Kᵀ / √D + bias) V of each head (B, H, N, D); heads side by side, (B, N, C)."""
+    score = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias
+    return (_softmax(score, visible) @ v).transpose(1, 2).flatten(2)
 
 
 def _feed_forward(config: ModelConfig, parameters: Parameters, name: str, x: Tensor) -> Tensor:
@@ -168,13 +222,16 @@ def _feed_forward(config: ModelConfig, parameters: Parameters, name: str, x: Ten
     return _linear(parameters, f"{name}.Wo", hidden)
 
 
-def _visible(config: ModelConfig, layer: int, mask: Tensor) -> Tensor:
-    """(B, 1, N, N): query n sees key m if both are tokens, and in a local layer if |n - m| ≤ window/2."""
+def _visible(config: ModelConfig, layer: int, mask: Tensor, causal: bool) -> Tensor:
+    """(B, 1, N, N): query n sees key m if both are tokens; local: |n - m| ≤ window/2; causal: m ≤ n."""
     seen = mask[:, None, :, None] & mask[:, None, None, :]
-    if config.window is None or config.is_global(layer):
-        return seen
     position = torch.arange(mask.shape[1], device=mask.device)
-    return seen & ((position[:, None] - position[None, :]).abs() <= config.window // 2)
+    behind = position[:, None] - position[None, :]  # n - m
+    if causal:
+        seen = seen & (behind >= 0)
+    if config.window is not None and not config.is_global(layer):
+        seen = seen & (behind.abs() <= config.window // 2)
+    return seen
 
 
 def _softmax(score: Tensor, visible: Tensor) -> Tensor:
@@ -226,12 +283,15 @@ def _alibi_slopes(n_heads: int) -> Tensor:
     return torch.tensor(slopes + finer[: n_heads - power], dtype=torch.float64)
 
 
-def _t5_bucket(config: ModelConfig, distance: Tensor) -> Tensor:
-    """Keys to the right take the upper half; in each half near distances one each, far ones by logarithm."""
-    half = config.t5_buckets // 2
-    exact = half // 2
-    near = distance.abs()
+def _t5_bucket(config: ModelConfig, distance: Tensor, causal: bool) -> Tensor:
+    """Near distances take one bucket each, far ones share by logarithm; keys to the right the upper half.
+
+    If causal, keys to the left take all of them.
+    """
+    size = config.t5_buckets if causal else config.t5_buckets // 2
+    exact = size // 2
+    near = (-distance).clamp(min=0) if causal else distance.abs()
     # In float32, as T5 computes it: in float64 some distances on a bucket's edge would change sides.
     ratio = torch.log(near.clamp(min=1).float() / exact) / math.log(config.t5_max_distance / exact)
-    far = (exact + (ratio * (half - exact)).long()).clamp(max=half - 1)
-    return (distance > 0) * half + torch.where(near < exact, near, far)
+    far = (exact + (ratio * (size - exact)).long()).clamp(max=size - 1)
+    return (distance > 0) * (not causal) * size + torch.where(near < exact, near, far)

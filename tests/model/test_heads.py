@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,26 +30,6 @@ def test_logits_of_selected_rows_only_and_a_tied_matrix() -> None:
     assert (hidden.grad[[1, 2, 4]] == 0).all()
     assert encoder.token_embedding.grad is not None
     assert head(hidden, torch.tensor([], dtype=torch.int64), encoder.token_embedding).shape == (0, 31)
-
-
-def test_the_head_starts_as_a_unigram_model_and_can_leave_it() -> None:
-    torch.manual_seed(0)
-    config = replace(SMALL, head_activation_norm=True)
-    head = MaskedLMHead(config)
-    log_probs = torch.randn(31).log_softmax(0)
-    head.start_from_unigram(log_probs)
-    logits = head(torch.randn(3, 8), torch.tensor([0, 2]), 10 * torch.randn(31, 8))
-    torch.testing.assert_close(logits.log_softmax(1), log_probs.expand(2, 31))
-    logits[:, 5].sum().backward()
-    gain = head.get_parameter("head.norm.weight").grad
-    assert gain is not None
-    assert gain.abs().min() > 0
-    with pytest.raises(ValueError, match=r"^log_probs: expected shape"):
-        head.start_from_unigram(log_probs[:-1])
-    with pytest.raises(ValueError, match=r"^log_probs: expected finite"):
-        head.start_from_unigram(torch.full((31,), -torch.inf))
-    with pytest.raises(ValueError, match=r"decoder_bias"):
-        MaskedLMHead(replace(config, decoder_bias=False)).start_from_unigram(log_probs)
 
 
 @given(st.lists(st.integers(0, 6), max_size=8), st.sampled_from(KINDS), st.booleans())

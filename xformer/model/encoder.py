@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from xformer.kernels import embedding_norm
 from xformer.model.bigrams import BigramEmbeddings
 from xformer.model.config import ModelConfig
+from xformer.model.init import draw_weights, scale_residual_outputs
 from xformer.model.layers import AttentionContext, Backend, Block, LayerNorm, norm, self_attention_contexts
 from xformer.model.packed import Packed
 from xformer.model.positions import LearnedPositions, T5Bias, sinusoidal
@@ -88,7 +89,8 @@ class Encoder(nn.Module):
         self.final_norm = norm(config) if config.final_norm else nn.Identity()
         if config.positions == "t5":
             self.relative_bias = T5Bias(config.t5_buckets, config.n_heads)
-        self._initialise()
+        draw_weights(self, config.init_std)
+        scale_residual_outputs(self.layers, zero=config.zero_init_residual)
 
     @property
     def token_embedding(self) -> Tensor:
@@ -143,22 +145,6 @@ class Encoder(nn.Module):
             states.append(block(states[-1], contexts[self.config.is_global(layer)], backend))
         return states
 
-    @torch.no_grad()
-    def start_with_the_mean(self) -> None:
-        """Make the first block's attention add the mean over the sequence to each of its tokens.
-
-        All keys are zero, so that all tokens weigh the same; values and output are the identity. Behind the
-        embedding's norm the mean over the tokens then keeps its direction: it doubles. Without a block there
-        is nothing to do.
-        """
-        if not self.config.n_layers:
-            return
-        attention, width = self.layers[0].attn, self.config.d_model
-        identity = torch.eye(width)
-        attention.Wqkv.weight[width : 2 * width].zero_()  # type: ignore[union-attr, index]
-        attention.Wqkv.weight[2 * width :].copy_(identity)  # type: ignore[union-attr, index]
-        attention.Wo.weight.copy_(identity)  # type: ignore[union-attr, operator]
-
     def _depth(self, n_layers: int | None) -> int:
         if n_layers is None:
             return self.config.n_layers
@@ -169,20 +155,3 @@ class Encoder(nn.Module):
     def _contexts(self, batch: Packed, dtype: torch.dtype) -> dict[bool, AttentionContext]:
         table = self.relative_bias.weight if self.config.positions == "t5" else None
         return self_attention_contexts(self.config, batch, dtype, table)
-
-    @torch.no_grad()
-    def _initialise(self) -> None:
-        self.token_embedding.normal_(std=self.config.init_std)
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Embedding):
-                module.weight.normal_(std=self.config.init_std)
-            if isinstance(module, nn.Linear) and module.bias is not None:
-                module.bias.zero_()
-            if isinstance(module, LearnedPositions | T5Bias):
-                module.weight.normal_(std=self.config.init_std)
-        # Each of the 2L residual sums adds variance; scaled so, the stream's does not grow with depth
-        # (GPT-2).
-        scale = 0.0 if self.config.zero_init_residual else (2 * max(self.config.n_layers, 1)) ** -0.5
-        for block in self.layers:
-            block.attn.Wo.weight.mul_(scale)  # type: ignore[union-attr, operator]
-            block.mlp.Wo.weight.mul_(scale)  # type: ignore[union-attr, operator]

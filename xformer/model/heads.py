@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from xformer.kernels import linear_cross_entropy
 from xformer.model.config import ModelConfig
+from xformer.model.init import draw_weights
 from xformer.model.layers import norm
 from xformer.model.packed import Packed
 from xformer.model.shapes import rows_to_add
@@ -32,9 +33,7 @@ class PredictionHead(nn.Module):
         self.approximate = config.gelu_approximate
         self.dense = nn.Linear(config.d_model, config.d_model, bias=config.bias)
         self.norm = norm(config)
-        nn.init.normal_(self.dense.weight, std=config.init_std)
-        if self.dense.bias is not None:
-            nn.init.zeros_(self.dense.bias)
+        draw_weights(self, config.init_std)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, C) to (…, C)."""
@@ -59,9 +58,8 @@ class MaskedLMHead(nn.Module):
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
         if not config.tie_embeddings:
-            self.weight = nn.Parameter(
-                torch.empty(config.vocab_size, config.d_model).normal_(std=config.init_std)
-            )
+            self.weight = nn.Parameter(torch.empty(config.vocab_size, config.d_model))
+            nn.init.normal_(self.weight, std=config.init_std)
         if config.decoder_bias:
             self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 
@@ -117,31 +115,6 @@ class MaskedLMHead(nn.Module):
             rows, weight, targets, bias=bias, ignore_index=_IGNORED, return_items=True
         )
         return loss, items[:n_rows]
-
-    @torch.no_grad()
-    def start_from_unigram(self, log_probs: Tensor) -> None:
-        """Start as a unigram model, whatever the encoder says, so that training can only improve on one.
-
-        The bias becomes the tokens' log frequencies, and the gain of the head's norm zero: logits then are
-        the bias alone. The gain has a gradient from the first step on, so nothing is stuck there. Without a
-        norm in the head, the hidden states add what they add.
-
-        Args:
-            log_probs: (V,) logarithms of the tokens' frequencies, all finite.
-
-        Raises:
-            ValueError: there is no bias, or the shape is another, or a value is not finite.
-        """
-        if self.bias is None:
-            raise ValueError("model.decoder_bias: expected True to initialise it, got False")
-        if log_probs.shape != self.bias.shape:
-            expected, got = tuple(self.bias.shape), tuple(log_probs.shape)
-            raise ValueError(f"log_probs: expected shape {expected}, got {got}")
-        if not log_probs.isfinite().all():
-            raise ValueError("log_probs: expected finite values; smooth the counts of absent tokens")
-        if isinstance(self.head, PredictionHead):
-            self.head.norm.weight.zero_()  # type: ignore[operator]
-        self.bias.copy_(log_probs)
 
 
 class Pooling(nn.Module):
@@ -210,8 +183,7 @@ class Classifier(nn.Module):
         self.head = PredictionHead(config)
         self.dropout = nn.Dropout(config.dropout)
         self.out = nn.Linear(config.d_model, n_classes)
-        nn.init.normal_(self.out.weight, std=config.init_std)
-        nn.init.zeros_(self.out.bias)
+        draw_weights(self.out, config.init_std)
 
     def forward(self, hidden: Tensor, batch: Packed) -> Tensor:
         """Logits (B, K), in the packed order, of hidden states (T, C)."""

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xformer.model.init import init_attention_as_mean, init_output_from_unigram
 from xformer.model.multilingual import MultilingualModel
 from xformer.tokenizer.special import FIRST_BYTE_ID
 
@@ -47,13 +48,14 @@ def start_from_counts(model: MultilingualModel, counts: NDArray[np.int64]) -> No
     config = model.config
     if model.masked_lm.bias is not None:
         once_more = counts.sum(axis=0) + 1.0
-        model.masked_lm.start_from_unigram(torch.from_numpy(np.log(once_more / once_more.sum())).float())
+        log_probs = torch.from_numpy(np.log(once_more / once_more.sum())).float()
+        init_output_from_unigram(model.masked_lm, log_probs)
     if config.d_sentence < config.d_model:
         features = torch.from_numpy(language_features(counts, config.d_model - config.d_sentence))
         columns = model.encoder.token_embedding[:, config.d_sentence :][:, : features.shape[1]]
         columns.copy_(_SCALE * features)
-    if config.zero_init_residual:
-        model.encoder.start_with_the_mean()
+    if config.zero_init_residual and config.n_layers:
+        init_attention_as_mean(model.encoder.layers[0].get_submodule("attn"))
 
 
 def language_features(counts: NDArray[np.int64], width: int) -> NDArray[np.float64]:

@@ -1,0 +1,83 @@
+"""Initial weights of the encoder and its heads.
+
+The order of draws is part of the contract: the same seed gives the same weights.
+
+Shapes: C d_model, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from xformer.model.positions import LearnedPositions, T5Bias
+from xformer.model.tables import Table
+
+
+@torch.no_grad()
+def draw_weights(module: nn.Module, std: float) -> None:
+    """Draw the weights of linear layers and embeddings from a normal distribution, in the module's order.
+
+    Biases become zero. Norms and tables with a blank row (bigrams) stay as they are made: one, and zero.
+    """
+    for part in module.modules():
+        blank = isinstance(part, Table) and part.blank is not None
+        if isinstance(part, nn.Linear | nn.Embedding | LearnedPositions | T5Bias | Table) and not blank:
+            part.weight.normal_(std=std)
+        if isinstance(part, nn.Linear) and part.bias is not None:
+            part.bias.zero_()
+
+
+@torch.no_grad()
+def scale_residual_outputs(blocks: nn.Module, zero: bool) -> None:
+    """Scale the last projection of each sublayer by 1/√(number of sublayers), or set it to zero.
+
+    Each residual sum adds variance; scaled so, that of the stream does not grow with depth (GPT-2). With
+    zeros, each block begins as the identity.
+    """
+    outputs = [weight for name, weight in blocks.named_parameters() if name.endswith(".Wo.weight")]
+    for weight in outputs:
+        weight.mul_(0.0 if zero else len(outputs) ** -0.5)
+
+
+@torch.no_grad()
+def init_attention_as_mean(attention: nn.Module) -> None:
+    """Make self-attention, while its biases are zero, return the mean over the sequence.
+
+    All keys are zero, so that all tokens weigh the same; values and output are the identity. In the first
+    block, behind the embedding's norm, the sum of a token and that mean keeps the mean's direction.
+    """
+    qkv, output = attention.get_parameter("Wqkv.weight"), attention.get_parameter("Wo.weight")
+    _, key, value = qkv.chunk(3)
+    key.zero_()
+    for weight in (value, output):
+        weight.copy_(torch.eye(len(output)))
+
+
+@torch.no_grad()
+def init_output_from_unigram(head: nn.Module, log_probs: Tensor) -> None:
+    """Make a masked-LM head a unigram model, whatever the encoder gives it.
+
+    The bias becomes the tokens' log frequencies, and the gain of the head's norm zero: the bias alone makes
+    the logits. The gain has a gradient from the first step on, so that training leaves this state. Without a
+    norm in the head, the hidden states add to the logits as before.
+
+    Args:
+        head: `MaskedLMHead`.
+        log_probs: (V,) logarithms of the tokens' frequencies, all finite.
+
+    Raises:
+        ValueError: there is no bias, or the shape is another, or a value is not finite.
+    """
+    parameters = dict(head.named_parameters())
+    bias, gain = parameters.get("bias"), parameters.get("head.norm.weight")
+    if bias is None:
+        raise ValueError("model.decoder_bias: expected True to initialise it, got False")
+    if log_probs.shape != bias.shape:
+        expected, got = tuple(bias.shape), tuple(log_probs.shape)
+        raise ValueError(f"log_probs: expected shape {expected}, got {got}")
+    if not log_probs.isfinite().all():
+        raise ValueError("log_probs: expected finite values; smooth the counts of absent tokens")
+    if gain is not None:
+        gain.zero_()
+    bias.copy_(log_probs)

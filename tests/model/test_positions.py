@@ -15,7 +15,6 @@ from xformer.model.config import ModelConfig
 from xformer.model.positions import (
     LearnedPositions,
     alibi_slopes,
-    interleave_halves,
     rotary_table,
     sinusoidal,
 )
@@ -49,17 +48,6 @@ def test_rotated_products_depend_on_the_distance_alone(first: int, second: int, 
     )
     torch.testing.assert_close(turn(q, 0), q)
     torch.testing.assert_close(turn(q, first).norm(), q.norm())
-
-
-def test_interleaving_brings_halves_together_and_leaves_values() -> None:
-    rows = interleave_halves(torch.arange(24), 2)
-    q, k, v = rows.view(3, 2, 4)
-    assert q.tolist() == [[0, 2, 1, 3], [4, 6, 5, 7]]
-    assert (k - 8).tolist() == q.tolist()
-    assert v.flatten().tolist() == list(range(16, 24))
-    assert torch.equal(
-        interleave_halves(torch.arange(48).view(24, 2), 2), rows[:, None] * 2 + torch.arange(2)
-    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "xformer"
 # What each part of the package may import from the rest of it, lowest first. A new part needs a line here:
 # that is the moment to ask where it belongs. The files of `model` have a line each.
 BASE = {"__init__", "errors", "progress", "storage"}
-MODEL = {"config", "packed", "positions", "tables", "bigrams", "shapes", "init", "layers", "encoder"}
+MODEL = {"config", "packed", "positions", "cpu", "bigrams", "init", "layers", "encoder"}
 MODEL = {f"model.{name}" for name in MODEL | {"heads", "multilingual"}}
 UP_TO_RUNS = BASE | MODEL | {"tokenizer", "data", "distributed", "plotting", "runs"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -32,23 +32,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
     "model.config": {"errors"},
     "model.packed": set(),
-    "model.positions": {"model.config", "model.packed"},
-    "model.tables": set(),
-    "model.shapes": set(),
-    "model.bigrams": {"model.packed", "model.tables"},
-    "model.init": {"model.positions", "model.tables"},
-    "model.layers": {"model.config", "model.packed", "model.positions", "kernels"},
+    "model.positions": set(),
+    "model.cpu": {"model.packed", "kernels"},
+    "model.bigrams": {"model.packed", "model.cpu"},
+    "model.init": {"model.positions", "model.cpu"},
+    "model.layers": {"model.config", "model.packed", "model.positions", "model.cpu", "kernels"},
     "model.encoder": {"kernels"}
-    | {f"model.{name}" for name in ("config", "packed", "positions", "tables", "bigrams", "init", "layers")},
+    | {f"model.{name}" for name in ("config", "packed", "positions", "cpu", "bigrams", "init", "layers")},
     "model.heads": {"kernels"}
-    | {f"model.{name}" for name in ("config", "packed", "tables", "shapes", "init", "layers", "encoder")},
+    | {f"model.{name}" for name in ("config", "packed", "cpu", "init", "layers", "encoder")},
     "model.multilingual": MODEL - {"model.multilingual"},
     # The padded twin shares the settings and nothing else: what defines "correct" borrows from nobody.
     "model.reference": {"model.config"},
     "data": BASE | {"model.config", "model.packed", "tokenizer"},
     "runs": BASE | {"model.config", "tokenizer", "data", "distributed", "plotting"},
     # The loop trains any task: of models it knows the tables whose gradients it is given by rows.
-    "training": BASE | {"model.tables", "distributed", "runs"},
+    "training": BASE | {"model.cpu", "distributed", "runs"},
     "objectives": UP_TO_RUNS | {"kernels", "training"},
     "pretraining": UP_TO_RUNS | {"objectives", "training"},
     "embedding": UP_TO_RUNS,

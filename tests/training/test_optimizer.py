@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from xformer.model.config import ModelConfig
+from xformer.model.cpu import EmbeddingTable, RowGradient
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
-from xformer.model.tables import RowGradient, Table
 from xformer.pretraining.parameter_groups import make_optimizer
 from xformer.runs.config import OptimizerConfig
 from xformer.training.optimizer import AdamWithTables, clip_gradients, set_learning_rates
@@ -138,9 +138,9 @@ def test_a_table_s_gradient_is_neither_clipped_nor_counted(sparse: bool) -> None
     assert float((few.values[0] if few else weight.grad[5])[3]) == 100.0
 
 
-def _table(model: MultilingualModel, name: str) -> Table:
+def _table(model: MultilingualModel, name: str) -> EmbeddingTable:
     table = getattr(model.encoder.embeddings, f"{name}_embeddings")
-    assert isinstance(table, Table)
+    assert isinstance(table, EmbeddingTable)
     return table
 
 

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from xformer.model.cpu import EmbeddingTable
 from xformer.model.packed import Packed
-from xformer.model.tables import Table
 
 _FIRST, _SECOND = 0x2545F4914F6CDD1D, 0x1B873593CC9E2D51
 """Odd, so that multiplying by them loses nothing modulo 2⁶⁴; without any pattern in their bits."""
 
 
-class BigramEmbeddings(Table):
+class BigramEmbeddings(EmbeddingTable):
     """What each token gets for standing between its neighbours.
 
     The table starts at zero: a new model is as it would be without. Row 0 is that of no neighbour, and blank.

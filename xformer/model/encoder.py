@@ -12,11 +12,11 @@ from torch.nn import functional as F
 from xformer.kernels import embedding_norm
 from xformer.model.bigrams import BigramEmbeddings
 from xformer.model.config import ModelConfig
+from xformer.model.cpu import EmbeddingTable
 from xformer.model.init import draw_weights, scale_residual_outputs
 from xformer.model.layers import AttentionContext, Backend, Block, LayerNorm, norm, self_attention_contexts
 from xformer.model.packed import Packed
 from xformer.model.positions import LearnedPositions, T5Bias, sinusoidal
-from xformer.model.tables import Table
 
 
 class Embeddings(nn.Module):
@@ -25,7 +25,7 @@ class Embeddings(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.tok_embeddings = Table(config.vocab_size, config.d_model)
+        self.tok_embeddings = EmbeddingTable(config.vocab_size, config.d_model)
         if config.positions == "learned":
             self.position_embeddings = LearnedPositions(
                 config.max_length, config.d_model, config.position_offset
@@ -51,7 +51,7 @@ class Embeddings(nn.Module):
         return F.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
 
     @property
-    def tables(self) -> list[Table]:
+    def tables(self) -> list[EmbeddingTable]:
         """The tables that tokens, or pairs of them, are looked up in."""
         return [self.tok_embeddings] + ([self.bigram_embeddings] if self.bigram_embeddings else [])
 

@@ -5,20 +5,18 @@ Shapes: T tokens, B sequences, S selected tokens, C d_model, V vocabulary, K cla
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from xformer.kernels import linear_cross_entropy
 from xformer.model.config import ModelConfig
+from xformer.model.cpu import EmbeddingTable, rows_to_add, segment_sum, weighted_mean
 from xformer.model.init import draw_weights
 from xformer.model.layers import norm
 from xformer.model.packed import Packed
-from xformer.model.shapes import rows_to_add
-from xformer.model.tables import Table
 
 PoolingKind = Literal["mean", "first", "weighted"]
 _IGNORED = -100
@@ -80,7 +78,7 @@ class MaskedLMHead(nn.Module):
     def loss(
         self,
         hidden: Tensor,
-        embedding: Table,
+        embedding: EmbeddingTable,
         targets: Tensor,
         pieces: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
@@ -137,39 +135,9 @@ class Pooling(nn.Module):
             hidden = hidden.float()  # sums of many tokens: 256 + 1 is 256 in bfloat16
         if self.kind == "first":
             return _first(hidden, batch)
-        sequence = batch.sequence_ids()
-        if self.weight is None:
-            return segment_sum(hidden, batch, sequence) / _lengths(batch, hidden)[:, None]
-        pooled: Tensor = _WeightedMean.apply(hidden, self.weight.to(hidden.dtype), batch, sequence)
-        return pooled
-
-
-class _WeightedMean(torch.autograd.Function):
-    """Written out, because autograd's version takes twice as long, most of it first touches of memory.
-
-    In a sequence b, shares are `a_t = softmax(h_t·w)` and the result is `p_b = Σ a_t h_t`. Where g_b is the
-    gradient of p_b, that of the score is `s_t = a_t g_b·(h_t - p_b)`, of h_t `a_t g_b + s_t w`, and of w
-    `Σ s_t h_t`.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, batch: Packed, sequence: Tensor) -> Tensor:
-        scores = hidden @ weight
-        peaks = scores.new_full((batch.n_sequences,), -torch.inf)
-        peaks = peaks.scatter_reduce(0, sequence, scores, "amax")
-        share = (scores - peaks[sequence]).exp()
-        share = share / segment_sum(share[:, None], batch, sequence)[:, 0][sequence]
-        pooled = segment_sum(hidden * share[:, None], batch, sequence)
-        ctx.save_for_backward(hidden, weight, sequence, share, pooled)
-        return pooled
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        hidden, weight, sequence, share, pooled = ctx.saved_tensors
-        rows = grad.index_select(0, sequence)
-        slope = share * (torch.linalg.vecdot(rows, hidden) - torch.linalg.vecdot(grad, pooled)[sequence])
-        return rows.mul_(share[:, None]).addr_(slope, weight), slope @ hidden, None, None
+        if self.weight is not None:
+            return weighted_mean(hidden, self.weight.to(hidden.dtype), batch)
+        return segment_sum(hidden, batch, batch.sequence_ids()) / _lengths(batch, hidden)[:, None]
 
 
 class Classifier(nn.Module):
@@ -188,23 +156,6 @@ class Classifier(nn.Module):
     def forward(self, hidden: Tensor, batch: Packed) -> Tensor:
         """Logits (B, K), in the packed order, of hidden states (T, C)."""
         return self.out(self.dropout(self.head(self.pooling(hidden, batch))))
-
-
-def segment_sum(x: Tensor, batch: Packed, sequence: Tensor) -> Tensor:
-    """Add up the rows of each sequence: (T, C) to (B, C); nothing adds up to zero.
-
-    Args:
-        x: (T, C).
-        batch: the layout.
-        sequence: (T,) `batch.sequence_ids()`.
-    """
-    if x.device.type == "cpu":
-        # 1.1 ms forward and backward at T=8192, B=600, C=256 on one core; segment_reduce takes 4.9, cumsum
-        # 25, a sparse product 2.9, embedding_bag 1.9.
-        return x.new_zeros(batch.n_sequences, x.shape[1]).index_add(0, sequence, x)
-    # index_add on a GPU adds in any order, so its sums would differ from run to run.
-    lengths = torch.tensor(batch.lengths, device=x.device)
-    return torch.segment_reduce(x, "sum", lengths=lengths, axis=0, unsafe=True, initial=0)
 
 
 def _lengths(batch: Packed, like: Tensor) -> Tensor:

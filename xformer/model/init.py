@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from xformer.model.cpu import EmbeddingTable
 from xformer.model.positions import LearnedPositions, T5Bias
-from xformer.model.tables import Table
 
 
 @torch.no_grad()
@@ -21,8 +21,11 @@ def draw_weights(module: nn.Module, std: float) -> None:
     Biases become zero. Norms and tables with a blank row (bigrams) stay as they are made: one, and zero.
     """
     for part in module.modules():
-        blank = isinstance(part, Table) and part.blank is not None
-        if isinstance(part, nn.Linear | nn.Embedding | LearnedPositions | T5Bias | Table) and not blank:
+        blank = isinstance(part, EmbeddingTable) and part.blank is not None
+        if (
+            isinstance(part, nn.Linear | nn.Embedding | LearnedPositions | T5Bias | EmbeddingTable)
+            and not blank
+        ):
             part.weight.normal_(std=std)
         if isinstance(part, nn.Linear) and part.bias is not None:
             part.bias.zero_()

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xformer.kernels import attention, glu, layer_norm, rms_norm, rotary, squared_relu
+from xformer.kernels import attention, glu, layer_norm, rms_norm, squared_relu
 from xformer.kernels.backend import Backend
 from xformer.model.config import ModelConfig
+from xformer.model.cpu import rotary_qkv
 from xformer.model.packed import Packed
-from xformer.model.positions import alibi_slopes, interleave_halves, rotary_table
+from xformer.model.positions import alibi_slopes, rotary_table
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,7 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (T, H, D), keys and values (S, H, D; S = T in self-attention), rotary positions applied.
 
-        On a CPU, the columns of queries and keys that rotate as a pair lie side by side, in a checkpoint D/2
-        apart. Both are in the same order, so their products are the same.
+        With rotary positions, `rotary_qkv` decides on the order of the D columns of queries and keys.
         """
         heads = self.n_heads, self.d_head
         if self.cross:
@@ -145,11 +145,9 @@ class Attention(nn.Module):
                 raise ValueError("memory: expected what cross-attention attends to, got None")
             k, v = self.Wkv(memory).view(len(memory), 2, *heads).unbind(1)
             return self.Wq(x).view(len(x), *heads), k, v
-        neighbours = context.rotary is not None and x.device.type == "cpu"
-        qkv = self._pairs_as_neighbours(x) if neighbours else self.Wqkv(x)
-        q, k, v = qkv.view(len(x), 3, *heads).unbind(1)
         if context.rotary is not None:
-            q, k = rotary(q, k, context.batch.positions, *context.rotary, interleaved=neighbours)
+            return rotary_qkv(x, self.Wqkv, self.n_heads, context.batch.positions, *context.rotary)
+        q, k, v = self.Wqkv(x).view(len(x), 3, *heads).unbind(1)
         return q, k, v
 
     def mix(
@@ -185,11 +183,6 @@ class Attention(nn.Module):
         )
         out = self.Wo(out.flatten(1))
         return (out, lse) if return_lse else out
-
-    def _pairs_as_neighbours(self, x: Tensor) -> Tensor:
-        weight = interleave_halves(self.Wqkv.weight, self.n_heads)
-        bias = None if self.Wqkv.bias is None else interleave_halves(self.Wqkv.bias, self.n_heads)
-        return F.linear(x, weight, bias)
 
 
 class FeedForward(nn.Module):

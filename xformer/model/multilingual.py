@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xformer.model.config import ModelConfig
+from xformer.model.cpu import rows_to_add
 from xformer.model.encoder import Encoder
 from xformer.model.heads import MaskedLMHead, Pooling, PoolingKind
 from xformer.model.layers import Backend
 from xformer.model.packed import Packed, join
-from xformer.model.shapes import rows_to_add
 
 
 class MultilingualModel(nn.Module):

@@ -51,26 +51,6 @@ def rotary_table(
     return angles.cos(), angles.sin()
 
 
-def interleave_halves(qkv: Tensor, n_heads: int) -> Tensor:
-    """Reorder a packed projection so that the pairs `(j, j + D/2)` of each query and key become neighbours.
-
-    Checkpoints of GPT-NeoX's line, ModernBERT among them, turn such pairs. On a CPU neighbours are turned
-    faster, as complex numbers. Queries and keys are reordered alike, so their products stay what they were,
-    and reordering weights costs little beside reordering tokens.
-
-    Args:
-        qkv: (3·H·D, …) weight or bias of the query, key and value projection.
-        n_heads: H.
-
-    Returns:
-        The same shape; the rows of values keep their order.
-    """
-    # Views and one cat, because the gradient of an index_select is a slow scatter on the CPU.
-    q, k, v = qkv.view(3, n_heads, 2, -1, *qkv.shape[1:]).unbind(0)
-    rows = (part.flatten(0, 2) for part in (q.transpose(1, 2), k.transpose(1, 2), v))
-    return torch.cat(tuple(rows))
-
-
 def alibi_slopes(n_heads: int) -> Tensor:
     """One slope a head; the attention score loses `slope · |query - key|` (Press et al. 2022).
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from xformer.model.cpu import EmbeddingTable
 from xformer.model.multilingual import MultilingualModel
-from xformer.model.tables import Table
 from xformer.runs.config import OptimizerConfig
 from xformer.training.optimizer import AdamWithTables
 
@@ -23,7 +23,7 @@ def make_optimizer(model: MultilingualModel, config: OptimizerConfig) -> AdamWit
         model: whose parameters to train.
         config: rates and decay.
     """
-    tables: dict[Tensor, Table] = {table.weight: table for table in model.encoder.embeddings.tables}
+    tables: dict[Tensor, EmbeddingTable] = {table.weight: table for table in model.encoder.embeddings.tables}
     embedding, *bigrams = tables
     matrices: list[Tensor] = []
     vectors: list[Tensor] = []

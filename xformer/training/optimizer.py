@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xformer.model.tables import RowGradient, Table
+from xformer.model.cpu import EmbeddingTable, RowGradient
 
 _EPS = 1e-10
 """Of AdaGrad: what is divided by is zero only where the gradient is."""
@@ -24,14 +24,14 @@ class AdamWithTables(torch.optim.AdamW):
     row without a gradient stays as it is, which AdamW cannot promise: there a row goes on moving by what it
     remembers.
 
-    Gradients may lie in `Table.row_gradients`, and come to the same as dense ones.
+    Gradients may lie in `EmbeddingTable.row_gradients`, and come to the same as dense ones.
 
     Attributes:
         tables: whose gradients may lie there, by their weight.
     """
 
     def __init__(
-        self, groups: list[dict[str, Any]], tables: dict[Tensor, Table], betas: tuple[float, float]
+        self, groups: list[dict[str, Any]], tables: dict[Tensor, EmbeddingTable], betas: tuple[float, float]
     ) -> None:
         """Take groups with `name`, `params`, `lr`, `weight_decay` and `by_row`."""
         super().__init__(groups, betas=betas, eps=1e-8, fused=True)

@@ -1,9 +1,9 @@
-"""Bigrams: two neighbouring tokens have an embedding of their own, which both of them get.
+"""Bigram embeddings: each pair of neighbouring tokens has an embedding, which is added to both tokens.
 
-A bag of subwords cannot tell "not found" from "found not". Attention can learn to, slowly; a table that has a
-row for each pair of neighbours knows it after it has seen the pair. A hidden token gets the pairs of its
-neighbours and the mask: what is counted after the one, and before the other. There are too many pairs for a
-row each, so a hash tells which they share (Joulin et al. 2017, "Bag of Tricks for Efficient Text
+A bag of subwords cannot tell "not found" from "found not". Attention learns it slowly; a table with a row for
+each pair of neighbours has it once it has seen the pair. A masked token gets the pairs of its neighbours with
+the mask token: what usually follows the one and precedes the other. There are too many pairs for a row each,
+so a hash decides which pairs share a row (Joulin et al. 2017, "Bag of Tricks for Efficient Text
 Classification"; Weinberger et al. 2009).
 
 Shapes: T tokens, R rows, C d_model.
@@ -19,13 +19,14 @@ from xformer.model.cpu import EmbeddingTable
 from xformer.model.packed import Packed
 
 _FIRST, _SECOND = 0x2545F4914F6CDD1D, 0x1B873593CC9E2D51
-"""Odd, so that multiplying by them loses nothing modulo 2⁶⁴; without any pattern in their bits."""
+"""Factors of the hash: odd, so that products keep all information modulo 2⁶⁴, and with irregular bits."""
 
 
 class BigramEmbeddings(EmbeddingTable):
-    """What each token gets for standing between its neighbours.
+    """The embeddings of each token's pairs with both of its neighbours, added up.
 
-    The table starts at zero: a new model is as it would be without. Row 0 is that of no neighbour, and blank.
+    The table starts at zero, so a new model gives what it would give without. Row 0 is blank: it stands for
+    a missing neighbour.
     """
 
     def __init__(self, rows: int, d_model: int) -> None:
@@ -34,12 +35,12 @@ class BigramEmbeddings(EmbeddingTable):
     def forward(self, batch: Packed) -> Tensor:  # type: ignore[override]
         """(T, C)."""
         before = super().forward(bigram_rows(batch.tokens, batch.positions, len(self.weight)))
-        # A token's pair with the next one is the next one's with it: zero where a text begins.
+        # A token's pair with the next one is the next one's with the token before it; zero at a text's end.
         return before + F.pad(before[1:], (0, 0, 0, min(1, len(before))))
 
 
 def bigram_rows(tokens: Tensor, positions: Tensor, rows: int) -> Tensor:
-    """The row of each token and the one before it: 0 for the first of a text, else 1 to R-1 by a hash.
+    """The row of each token's pair with the token before it: 0 for the first of a text, else 1 to R-1.
 
     Args:
         tokens: (T,) int64.
@@ -47,9 +48,9 @@ def bigram_rows(tokens: Tensor, positions: Tensor, rows: int) -> Tensor:
         rows: R, at least 2.
 
     Returns:
-        (T,) int64. h = a·x + b·y modulo 2⁶⁴ for x before y; 1 + (h ⊕ h·2⁻³²) modulo 2³¹ modulo R-1.
+        (T,) int64: for x before y, h = a·x + b·y modulo 2⁶⁴ and row 1 + (h ⊕ h·2⁻³²) modulo 2³¹ modulo R-1.
     """
-    before = torch.roll(tokens, 1)  # what is wrong at the first of a text is not used there
+    before = torch.roll(tokens, 1)  # wrong at the first token of a text, where it is not used
     mixed = before * _FIRST + tokens * _SECOND
     mixed = (mixed ^ (mixed >> 32)) & 0x7FFFFFFF
     return torch.where(positions > 0, 1 + mixed % (rows - 1), 0)

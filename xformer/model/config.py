@@ -1,4 +1,4 @@
-"""Every knob, with its unit. Frozen, checked once, read from TOML; an unknown key is refused."""
+"""Settings of the model, with their units: frozen, and checked when they are made."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ModelConfig:
         n_heads: attention heads; d_model is a multiple of it.
         d_ff: width inside the feed-forward; the gated activations have two such projections.
         max_length: longest sequence in tokens; learned positions have this many rows.
-        positions: how order enters.
+        positions: how a token's position enters.
         rotary_base: wavelength base of the rotary embedding in global layers.
         rotary_base_local: the same in windowed layers.
         t5_buckets: number of relative-position buckets (T5).
@@ -43,11 +43,11 @@ class ModelConfig:
         norm: LayerNorm or RMSNorm.
         norm_position: before each sublayer, or after each residual sum.
         norm_eps: added to the variance.
-        embedding_norm: normalise the embeddings' sum.
-        bigrams: rows of a table of embeddings for pairs of neighbouring tokens, for each row of the
-            vocabulary (`xformer.model.bigrams`); 0 for no such table.
-        skip_first_norm: leave out the first block's attention norm, since the embedding norm came just before
-            (pre-norm models).
+        embedding_norm: normalise the sum of the embeddings.
+        bigrams: rows of the table of bigram embeddings (`xformer.model.bigrams`) per row of the vocabulary; 0
+            for no such table.
+        skip_first_norm: leave out the attention norm of the first block, which the embedding norm would
+            precede (pre-norm models).
         final_norm: normalise the last block's output (pre-norm models).
         activation: the feed-forward's non-linearity; `geglu` and `swiglu` are gated (Shazeer 2020).
         gelu: the exact error function or its tanh approximation, wherever GELU appears.
@@ -61,8 +61,8 @@ class ModelConfig:
         decoder_bias: a bias per vocabulary row in the masked-LM decoder.
         dropout: probability, on embeddings' sum and on each sublayer's output.
         attention_dropout: probability, on attention weights.
-        zero_init_residual: each block begins as the identity: its two output projections start at zero, so
-            that the model starts as a bag of subwords and can only improve on it.
+        zero_init_residual: start the two output projections of each block at zero, so that each block begins
+            as the identity, and the model as a bag of subwords.
         init_std: standard deviation of the initial weights.
         sentence_share: share of the residual stream, its first coordinates, that a sentence's vector is made
             of. What translations must not differ in lies there; the rest may hold what they do differ in, the
@@ -129,7 +129,7 @@ class ModelConfig:
         self._require(0 < self.norm_eps < math.inf, "norm_eps", "a finite positive number")
         self._require(0 <= self.init_std < math.inf, "init_std", "a finite number from 0")
         some = 0 < self.sentence_share <= 1 and self.d_sentence >= 1
-        self._require(some, "sentence_share", "a share in (0, 1], of a coordinate at least")
+        self._require(some, "sentence_share", "a share in (0, 1] that leaves at least one coordinate")
 
     def _require(self, condition: bool, name: str, expected: str) -> None:
         require(condition, f"model.{name}", getattr(self, name), expected)
@@ -174,12 +174,12 @@ class ModelConfig:
 
     @property
     def gated(self) -> bool:
-        """Whether the feed-forward has a gate beside its value."""
+        """Whether the feed-forward is gated."""
         return self.activation in ("geglu", "swiglu")
 
     @property
     def gelu_approximate(self) -> Literal["none", "tanh"]:
-        """`gelu` in PyTorch's words."""
+        """The argument `approximate` of PyTorch's GELU."""
         return "none" if self.gelu == "erf" else "tanh"
 
     def is_global(self, layer: int) -> bool:

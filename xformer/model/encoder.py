@@ -1,4 +1,4 @@
-"""Encoder: packed tokens in, one vector a token out.
+"""The encoder: packed tokens to one vector a token.
 
 Shapes: T tokens, B sequences, N longest sequence, C d_model, V vocabulary, L layers, H heads, D head size.
 """
@@ -20,7 +20,7 @@ from xformer.model.positions import LearnedPositions, T5Bias, sinusoidal
 
 
 class Embeddings(nn.Module):
-    """What enters the residual stream: token + position + segment, normalised, + bigram, with dropout."""
+    """The embedding layer: token + position + segment, normalised, + bigram, with dropout."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Embeddings(nn.Module):
         if config.n_segments:
             self.segment_embeddings = nn.Embedding(config.n_segments, config.d_model)
         self.norm = norm(config) if config.embedding_norm else nn.Identity()
-        # Behind the norm, so that a bigram can weigh as much or as little as it should.
+        # Added after the norm, so that the length of a bigram's embedding counts.
         self.bigram_embeddings = (
             BigramEmbeddings(config.bigram_rows, config.d_model) if config.bigrams else None
         )
@@ -52,7 +52,7 @@ class Embeddings(nn.Module):
 
     @property
     def tables(self) -> list[EmbeddingTable]:
-        """The tables that tokens, or pairs of them, are looked up in."""
+        """The embedding tables of tokens and, where there are any, of bigrams."""
         return [self.tok_embeddings] + ([self.bigram_embeddings] if self.bigram_embeddings else [])
 
     def _sum(self, batch: Packed) -> Tensor:
@@ -75,7 +75,7 @@ class Encoder(nn.Module):
 
     Attributes:
         config: the settings it was built from.
-        embeddings: tokens to the first state of the residual stream.
+        embeddings: the embedding layer.
         layers: the blocks.
         final_norm: applied to the last state; the identity where the config has none.
     """
@@ -109,12 +109,11 @@ class Encoder(nn.Module):
 
         Args:
             batch: B packed sequences.
-            n_layers: run only the first so many blocks; None for all. With `zero_init_residual`, a block that
-                was never trained is the identity, so a model may grow in depth while it trains without a
-                jump.
+            n_layers: number of blocks to run; None for all. With `zero_init_residual`, a block that was never
+                trained is the identity, so that a model may grow in depth while it trains.
             backend: of `xformer.kernels.attention`; None for the device's best.
             final_norm: whether to normalise the output. The norm erases a token's length in the residual
-                stream, which pooling may want to keep; `encoder.final_norm(x)` applies it later.
+                stream, which pooling uses; `encoder.final_norm(x)` applies it later.
 
         Returns:
             (T, C).

@@ -1,4 +1,4 @@
-"""What stands on an encoder: masked-LM logits, one vector a sequence, classes.
+"""Heads of an encoder: masked-LM logits, pooling to one vector a sequence, classification.
 
 Shapes: T tokens, B sequences, S selected tokens, C d_model, V vocabulary, K classes.
 """
@@ -24,7 +24,7 @@ _IGNORED = -100
 
 
 class PredictionHead(nn.Module):
-    """Dense, GELU, norm: what BERT and ModernBERT put before an output layer."""
+    """Dense layer, GELU and norm before an output layer, as in BERT and ModernBERT."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -39,10 +39,10 @@ class PredictionHead(nn.Module):
 
 
 class MaskedLMHead(nn.Module):
-    """Logits over the vocabulary, at the selected tokens only: (T, V) is never formed.
+    """Masked-LM head: logits over the vocabulary at the selected tokens; (T, V) is never formed.
 
-    Tied to the embedding matrix, it owns no copy of it: the matrix is an argument of `forward`, so that a
-    state dict holds it once.
+    The embedding matrix that it may be tied to is an argument of `forward`, so that a state dict holds it
+    once.
 
     Attributes:
         head: dense + GELU + norm, or the identity.
@@ -62,7 +62,7 @@ class MaskedLMHead(nn.Module):
             self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     def forward(self, hidden: Tensor, selected: Tensor, embedding: Tensor) -> Tensor:
-        """Score the vocabulary at some tokens.
+        """Logits over the vocabulary at some tokens.
 
         Args:
             hidden: (T, C) from `Encoder.forward`, final norm included.
@@ -80,20 +80,22 @@ class MaskedLMHead(nn.Module):
         hidden: Tensor,
         embedding: EmbeddingTable,
         targets: Tensor,
-        pieces: tuple[Tensor, Tensor] | None = None,
+        sample: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of some tokens, whose logits are never all in memory.
+        """Cross-entropy at some tokens, over the vocabulary or a sample of it (sampled softmax).
+
+        The logits are never all in memory.
 
         Args:
             hidden: (S, C) of these tokens alone, final norm included.
             embedding: `encoder.embeddings.tok_embeddings`; unused if the config does not tie.
-            targets: (S,) int64, the tokens that should be there; with `pieces` their places among those.
-            pieces: (K,) int64 ids that alone are to be told apart, and (K,) what is added to their logits;
-                None for the whole vocabulary.
+            targets: (S,) int64, the tokens to predict; with `sample`, their places in it.
+            sample: (K,) int64 ids of the vocabulary, and (K,) what is added to their logits; None for the
+                whole vocabulary.
 
         Returns:
-            The mean in nats, 0 if nothing is selected, and each loss (S,), without a gradient; both in
-            at least fp32.
+            The mean loss in nats, 0 if nothing is selected, and each token's loss (S,) without a gradient;
+            both in at least fp32.
         """
         n_rows = len(hidden)
         if more := rows_to_add(n_rows, hidden.device):
@@ -102,8 +104,8 @@ class MaskedLMHead(nn.Module):
         rows = self.head(hidden)
         weight: Tensor = embedding.weight if self.weight is None else self.weight
         bias: Tensor | None = self.bias
-        if pieces is not None:
-            ids, added = pieces
+        if sample is not None:
+            ids, added = sample
             if more := rows_to_add(len(ids), ids.device):
                 ids, added = F.pad(ids, (0, more)), F.pad(added, (0, more), value=-torch.inf)
             weight = embedding(ids) if self.weight is None else F.embedding(ids, self.weight)
@@ -116,10 +118,10 @@ class MaskedLMHead(nn.Module):
 
 
 class Pooling(nn.Module):
-    """One vector a sequence, in the packed order; an empty sequence gives zeros.
+    """Pooling of each sequence to one vector, in the packed order; an empty sequence gives zeros.
 
-    `mean` averages the tokens; `first` takes the first one; `weighted` averages with weights `exp(w·h)` that
-    sum to one in each sequence. It learns w from zero, so it begins as the mean.
+    `mean` averages the tokens; `first` takes the first one; `weighted` averages with weights softmax(h·w)
+    over the sequence. w starts at zero, so that it begins as the mean.
     """
 
     def __init__(self, d_model: int, kind: PoolingKind = "mean") -> None:
@@ -141,7 +143,7 @@ class Pooling(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Pool, dense + GELU + norm, dropout, one logit a class."""
+    """Classification head: pooling, dense + GELU + norm, dropout, one logit a class."""
 
     def __init__(self, config: ModelConfig, n_classes: int, pooling: PoolingKind = "mean") -> None:
         super().__init__()

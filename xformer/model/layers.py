@@ -1,4 +1,4 @@
-"""The block: attention and feed-forward over packed tokens, each with its norm and its residual sum.
+"""The Transformer block: attention and feed-forward over packed tokens, with norms and residual sums.
 
 Shapes: T tokens, S tokens of a memory, N positions, C d_model, H heads, D head size (C = H·D), F d_ff, K
 buckets of relative positions.
@@ -186,7 +186,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two projections with a non-linearity between, which the gated ones multiply with a second branch."""
+    """Two projections with a non-linearity between, which gated kinds multiply with a second branch."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -211,7 +211,7 @@ class FeedForward(nn.Module):
 
 
 class LayerNorm(nn.LayerNorm):
-    """PyTorch's module, in one pass with the residual sum before it."""
+    """LayerNorm, computed in one pass with the residual sum before it."""
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Any:
         """(T, C) to (T, C); with a residual (T, C), the norm of the sum, and the sum."""
@@ -219,7 +219,7 @@ class LayerNorm(nn.LayerNorm):
 
 
 class RMSNorm(nn.RMSNorm):
-    """PyTorch's module, in one pass with the residual sum before it."""
+    """RMSNorm, computed in one pass with the residual sum before it."""
 
     eps: float
 

@@ -1,4 +1,4 @@
-"""What is pretrained: an encoder, its masked-LM head, and its pooling.
+"""The model that is pretrained: an encoder, its masked-LM head and its pooling.
 
 Shapes: T tokens, B sequences, S selected tokens, C d_model, D width of a sentence's vector, V vocabulary.
 """
@@ -19,7 +19,7 @@ from xformer.model.packed import Packed, join
 
 
 class MultilingualModel(nn.Module):
-    """An encoder with the two views that pretraining and evaluation take of it: tokens and sequences.
+    """An encoder with a head for tokens and a pooling for sentences.
 
     Attributes:
         config: the architecture.
@@ -47,8 +47,8 @@ class MultilingualModel(nn.Module):
     ) -> list[tuple[Tensor, Tensor]]:
         """Each batch's residual stream (T, C) before the first block and after the last, from one pass.
 
-        Many small passes cost more than a large one: each calls attention for its own lengths, and has
-        products of its own, of few rows.
+        One pass over all batches costs less than several small ones: it has fewer calls of attention, and
+        matrix products of more rows.
         """
         if not batches:
             return []
@@ -63,9 +63,9 @@ class MultilingualModel(nn.Module):
     ) -> Tensor:
         """Unit vectors (B, D), one a sequence, in the packed order; D is `config.d_sentence`.
 
-        They are pooled from the first D coordinates of each token's state: those that languages share. And
-        before the final norm, which would erase each token's length in the residual stream: the weight that
-        a bag of subwords gives it.
+        They are pooled from the first D coordinates of each token's state, which languages share, before the
+        final norm: the norm would erase a token's length in the residual stream, which is its weight in a bag
+        of subwords.
         """
         hidden = self.encoder(batch, n_layers=n_layers, backend=backend, final_norm=False)
         return self.pool(hidden, batch)

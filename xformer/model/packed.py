@@ -1,4 +1,4 @@
-"""Packed: the one batch representation. Sequences lie end to end; there is no pad token.
+"""Packed batches: sequences lie end to end, without a pad token.
 
 Shapes: T tokens in the batch, B sequences, N length of one sequence.
 """
@@ -25,8 +25,8 @@ class Packed:
         tokens: (T,) int64 token ids.
         positions: (T,) int64, the index of each token in its own sequence.
         cu_seqlens: (B+1,) int32; sequence b is `tokens[cu_seqlens[b]:cu_seqlens[b + 1]]`.
-        lengths: the B lengths, on the host, so that no one has to ask the device for them.
-        order: (B,) int64; packed sequence i was number `order[i]` of the list it was made from.
+        lengths: the B lengths, on the host, so that reading them does not wait for the device.
+        order: (B,) int64; packed sequence i was number `order[i]` of the list that was packed.
     """
 
     tokens: Tensor
@@ -61,13 +61,13 @@ class Packed:
         )
 
     def with_tokens(self, tokens: Tensor) -> Packed:
-        """The same layout over other tokens (T,): a masked copy of the batch, say."""
+        """The same layout with other tokens (T,), for example a masked copy of the batch."""
         if tokens.shape != self.tokens.shape:
             raise ValueError(f"tokens: expected shape {tuple(self.tokens.shape)}, got {tuple(tokens.shape)}")
         return replace(self, tokens=tokens)
 
     def with_positions(self, positions: Tensor) -> Packed:
-        """The same batch with other positions (T,): starting again at a second text, say."""
+        """The same batch with other positions (T,), for example from 0 again at a second text."""
         if positions.shape != self.positions.shape:
             raise ValueError(
                 f"positions: expected shape {tuple(self.positions.shape)}, got {tuple(positions.shape)}"
@@ -131,14 +131,14 @@ def pack_flat(tokens: NDArray[np.integer], lengths: NDArray[np.integer], *, sort
 
 
 def join(batches: Sequence[Packed], filler: int = 0) -> tuple[Packed, tuple[Tensor, ...]]:
-    """Several batches as one, longest first: what goes through a model in one pass.
+    """Join batches into one, longest first, for one pass through a model.
 
     Args:
         batches: at least one, all on one device.
-        filler: how many sequences of one token (number 0) to add, which belong to none of them.
+        filler: number of sequences to add, each of one token with id 0, which belong to no batch.
 
     Returns:
-        The batch, and for each one given the rows (T,) int64 that its tokens have in it, in their order.
+        The joined batch, and for each batch given the rows (T,) int64 of its tokens in it, in their order.
     """
     device = batches[0].tokens.device
     ones = np.ones(filler, dtype=np.int64)
@@ -147,7 +147,7 @@ def join(batches: Sequence[Packed], filler: int = 0) -> tuple[Packed, tuple[Tens
     order = np.argsort(-lengths, kind="stable")
     cu_seqlens = np.concatenate([[0], np.cumsum(lengths[order])])
     total = int(cu_seqlens[-1])
-    # Where each token of the whole was, with the batches end to end; and where each of those went.
+    # The row of each joined token in the batches end to end, and the inverse.
     source = np.arange(total) + np.repeat(starts[order] - cu_seqlens[:-1], lengths[order])
     place = np.empty(total, dtype=np.int64)
     place[source] = np.arange(total)

@@ -1,4 +1,4 @@
-"""How order enters a Transformer: sinusoidal, learned, rotary, ALiBi and T5's relative buckets.
+"""Positions: sinusoidal, learned, rotary, ALiBi and T5's relative bias.
 
 Shapes: T tokens, N positions (0 … N-1), C d_model, H heads, D head size, K relative-position buckets.
 """

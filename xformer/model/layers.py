@@ -54,9 +54,7 @@ class AttentionContext:
         if self.memory is None or not self.memory.order.is_cpu:
             return
         if not torch.equal(self.batch.order, self.memory.order):
-            raise ValueError(
-                "memory: expected its sequences in the batch's order, as pack(sort=False) keeps it"
-            )
+            raise ValueError("memory: expected its sequences in the batch's order; see pack(sort=False)")
 
 
 def self_attention_contexts(
@@ -76,7 +74,7 @@ def self_attention_contexts(
         bias_table: (K, H) weight of the model's `T5Bias`, if it has one.
         causal: as in `AttentionContext`.
     """
-    device, window = batch.tokens.device, config.window
+    device = batch.tokens.device
     slopes = alibi_slopes(config.n_heads).to(device, dtype) if config.positions == "alibi" else None
     table_dtype = torch.promote_types(dtype, torch.float32)
     contexts = {}
@@ -86,8 +84,10 @@ def self_attention_contexts(
             base = config.rotary_base if is_global else config.rotary_base_local
             cos, sin = rotary_table(batch.max_length, config.d_head, base, device=device)
             rotary = cos.to(table_dtype), sin.to(table_dtype)
-        biases = (rotary, slopes, bias_table, config.t5_max_distance)
-        contexts[is_global] = AttentionContext(batch, None, causal, None if is_global else window, *biases)
+        contexts[is_global] = AttentionContext(
+            batch, causal=causal, window=None if is_global else config.window, rotary=rotary,
+            alibi_slopes=slopes, bias_table=bias_table, bias_max_distance=config.t5_max_distance,
+        )  # fmt: skip
     return contexts
 
 
@@ -137,7 +137,8 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (T, H, D), keys and values (S, H, D; S = T in self-attention), rotary positions applied.
 
-        With rotary positions, `rotary_qkv` decides on the order of the D columns of queries and keys.
+        With rotary positions the D columns of queries and keys may be in another order than in a checkpoint,
+        alike for both (see `rotary_qkv`).
         """
         heads = self.n_heads, self.d_head
         if self.cross:

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -43,6 +46,8 @@ HOPPER = Target("cuda", 90, 32)
 BLACKWELL = Target("cuda", 100, 32)
 CDNA3 = Target("hip", "gfx942", 64)
 
+_CPU = ContextVar("target of CPU tensors", default=INTERPRETER)
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -68,7 +73,7 @@ def target_of(device: torch.device) -> Target:
         ValueError: Triton has no backend for it.
     """
     if device.type == "cpu":
-        return INTERPRETER
+        return _CPU.get()
     if device.type != "cuda":
         raise ValueError(f"device: expected cpu or cuda, got {device.type}")
     properties = torch.cuda.get_device_properties(device)
@@ -77,9 +82,21 @@ def target_of(device: torch.device) -> Target:
     return Target("cuda", properties.major * 10 + properties.minor, 32)
 
 
+@contextmanager
+def cpu_as(target: Target) -> Iterator[None]:
+    """Treat CPU tensors as tensors of another machine, for code that records launches without making them."""
+    token = _CPU.set(target)
+    try:
+        yield
+    finally:
+        _CPU.reset(token)
+
+
 @torch.compiler.assume_constant_result
 def triton_absence(device_type: str) -> str | None:
     """Why Triton cannot be used on a kind of device, in words; None if it can."""
+    if device_type == "cpu" and _CPU.get() is not INTERPRETER:
+        return None
     return _triton_absence(device_type)
 
 

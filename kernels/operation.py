@@ -18,8 +18,7 @@ from torch import Tensor
 from torch.compiler import is_dynamo_compiling
 
 from .backend import Backend
-from .compile.launch import Launch
-from .device import triton_absence
+from .device import target_of, triton_absence
 
 # a*b + c in one rounding: Triton 3.10 stops doing so unasked.
 FUSED = {"enable_fp_fusion": True}
@@ -177,6 +176,12 @@ def processors(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 2
 
 
+@cache
+def on_device(plan: Callable[..., Any], device: torch.device, *sizes: int) -> Any:
+    """`plan(target, *sizes)` for the target that a device is, kept."""
+    return plan(target_of(device), *sizes)
+
+
 def power_of_two(n: int) -> int:
     """The least power of two from n on."""
     return 1 << (n - 1).bit_length() if n > 1 else 1
@@ -193,29 +198,6 @@ def cover(size: int, largest: int) -> int:
     while block > 64 and -size % block * 8 > size:
         block //= 2
     return block
-
-
-def launch_of(
-    kernel: str,
-    configuration: str,
-    function: Any,
-    warps: int,
-    types: dict[str, str],
-    constants: dict[str, Any],
-) -> Launch:
-    """A `Launch` with default stages, whose pointers and strides are multiples of 16.
-
-    Args:
-        kernel: its name in tables.
-        configuration: what it is compiled for.
-        function: the kernel.
-        warps: of a program.
-        types: of arguments; those in `constants` too do not count.
-        constants: arguments known when compiling.
-    """
-    types = {name: kind for name, kind in types.items() if name not in constants}
-    aligned = frozenset(name for name in types if types[name].startswith("*") or name.startswith("stride"))
-    return Launch(kernel, configuration, function, types, constants, aligned, warps, 3, FUSED)
 
 
 def is_eager(x: Tensor) -> bool:

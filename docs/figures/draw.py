@@ -135,9 +135,9 @@ def intensity() -> str:
     length, head_size = 4096, 64
     points = [(r.name, torch_traffic(r.attend, length, head_size).intensity) for r in torch_rungs()]
     for rung in triton_rungs():
-        if rung.launches and rung.name in ("online_softmax", "tiles"):
-            launch = next(iter(rung.launches(HOPPER)))
-            points.append((rung.name, kernel_traffic(launch, length).intensity))
+        if rung.name in ("online_softmax", "tiles"):
+            queries = rung.queries(HOPPER, head_size)
+            points.append((rung.name, kernel_traffic(queries, length, head_size).intensity))
     points.append(("everything read once", float(length) / 2))
 
     def place(operations_a_byte: float) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
 from ..backend import Backend
-from ..device import triton_absence
+from ..device import INTERPRETER, target_of, triton_absence
 from .options import Rules
 
 MAX_TRITON_HEAD_SIZE = 256
@@ -198,7 +198,7 @@ def triton_lacks(q: Tensor, rules: Rules) -> str | None:
         return absent
     if q.dtype == torch.float64:
         return "no float64"
-    if q.dtype == torch.bfloat16 and q.device.type == "cpu":
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu" and target_of(q.device) is INTERPRETER:
         return "Triton's interpreter multiplies bfloat16 wrongly"
     if q.shape[2] > MAX_TRITON_HEAD_SIZE:
         return f"no head size over {MAX_TRITON_HEAD_SIZE}, got {q.shape[2]}"

@@ -19,35 +19,17 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
 from multiprocessing import get_context
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
-import triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
 from triton.errors import TritonError
 
-from ..attention.triton import launches as attention
-from ..attention.weights import launches as attention_statistics
 from ..device import AMPERE, BLACKWELL, CDNA3, HOPPER, Target
-from ..embedding_norm import triton as embedding_norm_triton
-from ..glu import triton as glu_triton
-from ..linear_cross_entropy import triton_backend as linear_cross_entropy
-from ..norm import triton as norm_triton
-from ..rotary import triton as rotary_triton
 from .assembly import Resources, read
-from .launch import Launch
+from .calls import calls
+from .launch import Launch, record
 from .occupancy import Occupancy, occupancy
 
 TARGETS = (AMPERE, HOPPER, BLACKWELL, CDNA3)
-MODULES = (
-    attention,
-    attention_statistics,
-    linear_cross_entropy,
-    norm_triton,
-    embedding_norm_triton,
-    rotary_triton,
-    glu_triton,
-)
 
 _HEADS = (
     "kernel", "target", "configuration", "tile",
@@ -88,38 +70,31 @@ class Row:
 
 
 def items(targets: Sequence[Target] = TARGETS, kernel: str = "") -> tuple[Item, ...]:
-    """Every kernel in its default configurations, kernel by kernel.
+    """Launches of every kernel in its default configurations, each once, kernel by kernel.
 
     Args:
-        targets: for which machines.
-        kernel: only those with this in their name.
-
-    Returns:
-        What there is to compile.
-    """
-    found = [
-        Item(target, launch)
-        for module in MODULES
-        for target in targets
-        for launch in module.launches(target)
-        if kernel in launch.kernel
-    ]
-    order = list(dict.fromkeys(item.launch.kernel for item in found))
-    return tuple(sorted(found, key=lambda item: order.index(item.launch.kernel)))
-
-
-def check(item: Item) -> Row:
-    """Compile one launch and read the result.
+        targets: the machines.
+        kernel: only kernels with this in their name.
 
     Raises:
         RuntimeError: the kernels were imported with TRITON_INTERPRET=1.
     """
+    found: dict[tuple[str, ...], Item] = {}
+    for target in targets:
+        for call in calls():
+            for launch in record(target, *call):
+                if kernel in launch.kernel:
+                    found.setdefault((target.name, launch.identity), Item(target, launch))
+    order = list(dict.fromkeys(item.launch.kernel for item in found.values()))
+    return tuple(sorted(found.values(), key=lambda item: order.index(item.launch.kernel)))
+
+
+def check(item: Item) -> Row:
+    """Compile one launch and read the result."""
     target, launch = item
     labels = (launch.kernel, target.name, launch.configuration, tile_text(launch))
-    if not isinstance(launch.function, triton.JITFunction):
-        raise RuntimeError("kernels are interpreted: unset TRITON_INTERPRET before importing them")
     try:
-        resources = read(compile_launch(item), target)
+        resources = read(launch.compile(target), target)
     except (TritonError, RuntimeError) as error:  # from a pass of the compiler, the latter
         return Row(*labels, None, None, f"does not compile: {_root_message(error)}")
     room = occupancy(
@@ -131,16 +106,6 @@ def check(item: Item) -> Row:
     elif resources.spilled and target.backend == "cuda":
         trouble = f"spills {resources.spilled} bytes a thread"
     return Row(*labels, resources, room, trouble)
-
-
-def compile_launch(item: Item) -> Any:
-    """Triton's compiled kernel, for a machine that need not be here."""
-    target, launch = item
-    return triton.compile(
-        _source(launch),
-        target=GPUTarget(target.backend, target.arch, target.warp_size),
-        options={"num_warps": launch.num_warps, "num_stages": launch.num_stages, **launch.options},
-    )
 
 
 def check_all(
@@ -177,7 +142,7 @@ def tile_text(launch: Launch) -> str:
         for name, value in launch.constants.items()
         if name.startswith("BLOCK")
     ]
-    return " ".join([*blocks, f"w{launch.num_warps}", f"s{launch.num_stages}"])
+    return " ".join([*blocks, f"w{launch.options['num_warps']}", f"s{launch.options['num_stages']}"])
 
 
 def table(rows: Iterable[Row], widths: Sequence[int]) -> Iterator[str]:
@@ -271,20 +236,6 @@ def _items_of(names: tuple[str, ...], kernel: str) -> tuple[Item, ...]:
 
 def _check_nth(index: int, names: tuple[str, ...], kernel: str) -> Row:
     return check(_items_of(names, kernel)[index])
-
-
-def _source(launch: Launch) -> ASTSource:
-    names = launch.function.arg_names
-    unknown = [name for name in names if name not in launch.types and name not in launch.constants]
-    if unknown:
-        raise RuntimeError(f"{launch.kernel}, {launch.configuration}: neither type nor value of {unknown}")
-    signature = {name: "constexpr" if name in launch.constants else launch.types[name] for name in names}
-    attributes = {
-        (index,): [["tt.divisibility", 16]]
-        for index, name in enumerate(names)
-        if name in launch.aligned and name not in launch.constants
-    }
-    return ASTSource(launch.function, signature, dict(launch.constants), attributes)
 
 
 def _cells(row: Row) -> list[str]:

@@ -19,7 +19,6 @@ of chunks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -27,19 +26,17 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..compile.launch import Launch
-from ..device import Target
 from ..norm.triton import (
     PROGRAMS_A_PROCESSOR,
+    Plan,
     add_shares,
     input_gradient,
     moments,
     normalise,
     plan,
-    plan_on,
     store_moments,
 )
-from ..operation import FUSED, Operation, launch_of, on, power_of_two, processors
+from ..operation import FUSED, Operation, on, on_device, power_of_two, processors
 
 CHUNK = 32
 CHUNKS_AT_ONCE = 16
@@ -223,7 +220,7 @@ def _forward(
     out = torch.empty((n_rows, width), dtype=table.dtype, device=table.device)
     stats = torch.empty((2, n_rows), dtype=torch.float32, device=table.device)
     if n_rows:
-        cut = plan_on(table.device, width, table.itemsize)
+        cut: Plan = on_device(plan, table.device, width, table.itemsize)
         with on(table.device):
             embedding_norm_forward[(triton.cdiv(n_rows, cut.rows),)](
                 tokens, positions, table, position_table, weight, bias, out, stats, n_rows, table.shape[0],
@@ -249,7 +246,7 @@ def _backward(
     grad_bias = torch.empty_like(weight) if has_bias else weight.new_empty(0)
     rows = torch.empty((n_rows, width), dtype=table.dtype, device=table.device)
     if n_rows:
-        cut = plan_on(table.device, width, table.itemsize)
+        cut: Plan = on_device(plan, table.device, width, table.itemsize)
         programs = min(
             triton.cdiv(n_rows, cut.backward_rows), processors(table.device) * PROGRAMS_A_PROCESSOR
         )
@@ -321,36 +318,3 @@ embed = Operation(
     save=_save,
     differentiate=_differentiate,
 )
-
-
-def launches(target: Target) -> Iterator[Launch]:
-    """With and without positions, and the sums of a table's gradient."""
-    for width, kind, full in ((256, "bf16", False), (768, "bf16", True), (1024, "fp32", True)):
-        cut = plan(target, width, 4 if kind == "fp32" else 2)
-        label = f"C={width} {kind}{' positions, bias' if full else ''}"
-        absent = {} if full else {"positions": None, "position_table": None}
-        shape = {"C": width, "BLOCK_C": cut.block_c} | absent
-        types = {"tokens": "*i64", "positions": "*i64", "stats": "*fp32"}
-        types |= {name: "i32" for name in ("n_rows", "n_tokens", "n_positions")}
-        types |= {name: f"*{kind}" for name in ("table", "position_table", "weight")}
-        yield launch_of(
-            "embedding_norm_forward", label, embedding_norm_forward, cut.warps,
-            types | {"bias": f"*{kind}", "out": f"*{kind}", "eps": "fp32"},
-            shape | {"ROWS": cut.rows} | ({} if full else {"bias": None}),
-        )  # fmt: skip
-        yield launch_of(
-            "embedding_norm_backward", label, embedding_norm_backward, cut.backward_warps,
-            types | {"grad": f"*{kind}", "grad_rows": f"*{kind}", "shares": "*fp32", "stride_gt": "i32"},
-            shape | {"ROWS": cut.backward_rows, "BIAS": full, "stride_gc": 1},
-        )  # fmt: skip
-        types = {"ordered": "*i64", "grad_table": f"*{kind}", "heads": "*fp32", "tails": "*fp32"}
-        types |= {"n": "i32", "n_known": "i32"}
-        shape = {"C": width, "CHUNK": CHUNK, "BLOCK_C": cut.block_c}
-        yield launch_of(
-            "embedding_add_runs", f"C={width} {kind}", embedding_add_runs, WARPS,
-            types | {"order": "*i64", "rows": f"*{kind}"}, shape,
-        )  # fmt: skip
-        yield launch_of(
-            "embedding_join_runs", f"C={width} {kind}", embedding_join_runs, WARPS,
-            types, shape | {"CHUNKS_AT_ONCE": CHUNKS_AT_ONCE},
-        )  # fmt: skip

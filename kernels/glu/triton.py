@@ -11,17 +11,13 @@ is free beside memory. The squared ReLU moves 2TF and 3TF.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..compile.launch import Launch
-from ..device import Target, target_of
-from ..operation import FUSED, Operation, cover, launch_of, on
+from ..device import Target
+from ..operation import FUSED, Operation, cover, on, on_device
 from .autograd import differentiate, save_input
 
 WARPS = 4
@@ -124,18 +120,12 @@ def tile(target: Target, width: int) -> tuple[int, int]:
     return max(1, WARPS * target.warp_size * 8 // block), block
 
 
-@cache
-def tile_on(device: torch.device, width: int) -> tuple[int, int]:
-    """The same for a device at hand."""
-    return tile(target_of(device), width)
-
-
 def _gate(x: Tensor, activation: str) -> Tensor:
     n_rows, width = x.shape[0], x.shape[1] // 2
     out = torch.empty((n_rows, width), dtype=x.dtype, device=x.device)
     if out.numel():
         x = _rows_of(x)
-        rows, block = tile_on(x.device, width)
+        rows, block = on_device(tile, x.device, width)
         with on(x.device):
             glu_forward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
                 x, out, x.stride(0), n_rows,
@@ -149,7 +139,7 @@ def _gate_backward(grad: Tensor, x: Tensor, activation: str) -> Tensor:
     grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     if grad_x.numel():
         x = _rows_of(x)
-        rows, block = tile_on(x.device, width)
+        rows, block = on_device(tile, x.device, width)
         with on(x.device):
             glu_backward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
                 grad, x, grad_x, *grad.stride(), x.stride(0), n_rows,
@@ -162,7 +152,7 @@ def _square(x: Tensor) -> Tensor:
     n_rows, width = x.shape
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     if out.numel():
-        rows, block = tile_on(x.device, width)
+        rows, block = on_device(tile, x.device, width)
         with on(x.device):
             squared_relu_forward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
                 x, out, *x.stride(), n_rows, F=width, ROWS=rows, BLOCK=block, num_warps=WARPS, **FUSED
@@ -174,7 +164,7 @@ def _square_backward(grad: Tensor, x: Tensor) -> Tensor:
     n_rows, width = x.shape
     grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     if grad_x.numel():
-        rows, block = tile_on(x.device, width)
+        rows, block = on_device(tile, x.device, width)
         with on(x.device):
             squared_relu_backward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
                 grad, x, grad_x, *grad.stride(), *x.stride(), n_rows,
@@ -205,25 +195,3 @@ square = Operation(
     save=save_input,
     differentiate=differentiate,
 )
-
-
-def launches(target: Target) -> Iterator[Launch]:
-    """Every activation in ModernBERT's width; half and single precision."""
-    width = 1152
-    rows, block = tile(target, width)
-    cut = {"F": width, "ROWS": rows, "BLOCK": block}
-    for activation, kind in (("gelu", "bf16"), ("gelu_tanh", "fp16"), ("silu", "bf16"), ("relu", "fp32")):
-        shape = cut | {"ACTIVATION": activation}
-        label = f"F={width} {kind} {activation}"
-        types = {name: f"*{kind}" for name in ("x", "out")} | {"stride_x": "i32", "n_rows": "i32"}
-        yield launch_of("glu_forward", label, glu_forward, WARPS, types, shape)
-        types = {name: f"*{kind}" for name in ("grad", "x", "grad_x")}
-        types |= {name: "i32" for name in ("stride_gt", "stride_x", "n_rows")}
-        yield launch_of("glu_backward", label, glu_backward, WARPS, types, shape | {"stride_gf": 1})
-    label = f"F={width} bf16"
-    types = {name: "*bf16" for name in ("x", "out")} | {"stride_xt": "i32", "n_rows": "i32"}
-    yield launch_of("squared_relu_forward", label, squared_relu_forward, WARPS, types, cut | {"stride_xf": 1})
-    types = {name: "*bf16" for name in ("grad", "x", "grad_x")}
-    types |= {name: "i32" for name in ("stride_gt", "stride_xt", "n_rows")}
-    constants = cut | {"stride_gf": 1, "stride_xf": 1}
-    yield launch_of("squared_relu_backward", label, squared_relu_backward, WARPS, types, constants)

@@ -127,18 +127,15 @@ def _traffic(target: Target) -> Iterator[dict[str, Any]]:
     if importlib.util.find_spec("triton") is None:
         return
     for rung in triton_rungs():
-        if rung.launches is None:
-            continue
-        launch = next(launch for launch in rung.launches(target) if launch.constants["D"] == HEAD_SIZE)
         for length in LENGTHS:
-            count = kernel_traffic(launch, length)
+            count = kernel_traffic(rung.queries(target, HEAD_SIZE), length, HEAD_SIZE)
             yield {"rung": rung.name, "length": length, "intensity": count.intensity, **asdict(count)}
 
 
 def _machines(target: Target) -> Iterator[Machine]:
     for rung in triton_rungs():
-        for launch in rung.launches(target) if rung.launches else ():
-            yield machine(launch, target)
+        for head_size in (64, 128):
+            yield machine(rung, target, head_size)
 
 
 def _no_compiler() -> str | None:

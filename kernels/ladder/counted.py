@@ -22,9 +22,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ..compile.launch import Launch
 from ..device import Target
-from .rungs import Attend
+from .rungs import Attend, Rung
 
 # Instructions by what they are for: the machine's own names.
 KINDS = {
@@ -85,8 +84,8 @@ class Traffic:
         return self.operations / self.requested
 
 
-def machine(launch: Launch, target: Target) -> Machine:
-    """Compile a kernel for an NVIDIA target and read its machine code; needs triton, and no GPU.
+def machine(rung: Rung, target: Target, head_size: int) -> Machine:
+    """Compile a rung's fp16 kernel for an NVIDIA target and read its machine code; needs triton, and no GPU.
 
     Raises:
         RuntimeError: triton was imported with TRITON_INTERPRET=1.
@@ -94,15 +93,16 @@ def machine(launch: Launch, target: Target) -> Machine:
     import triton
 
     from ..compile.assembly import read
-    from ..compile.check import Item, compile_launch
+    from ..compile.launch import record
     from ..compile.occupancy import occupancy
 
-    if not isinstance(launch.function, triton.JITFunction):
-        raise RuntimeError("kernels are interpreted: unset TRITON_INTERPRET before importing them")
-    compiled = compile_launch(Item(target, launch))
+    q, k, v = torch.empty(3, 4, 1, head_size, dtype=torch.float16)
+    starts = torch.tensor([0, 4])
+    (launch,) = record(target, f"D={head_size} fp16", lambda: rung.attend(q, k, v, starts, 4))
+    compiled = launch.compile(target)
     resources = read(compiled, target)
     loop = hot_loop(_disassemble(compiled.asm["cubin"], triton.knobs.nvidia.nvdisasm.path))
-    threads = launch.num_warps * 32
+    threads = launch.options["num_warps"] * 32
     step = launch.constants.get("BLOCK_M", 1) * launch.constants["BLOCK_N"]
     room = occupancy(
         target, resources.registers, resources.shared, resources.num_warps, resources.tensor_memory
@@ -146,11 +146,10 @@ def hot_loop(code: str) -> list[str]:
     return min(loops, key=len)
 
 
-def kernel_traffic(launch: Launch, length: int, item_size: int = 2) -> Traffic:
-    """Of a kernel that reads its queries once, and keys and values once a block of queries."""
-    head_size, block_m = launch.constants["D"], launch.constants.get("BLOCK_M", 1)
+def kernel_traffic(queries: int, length: int, head_size: int, item_size: int = 2) -> Traffic:
+    """Of a kernel whose programs take so many queries, and read all keys and values for them."""
     matrix = length * head_size * item_size
-    blocks = -(-length // block_m)
+    blocks = -(-length // queries)
     return Traffic(4 * length**2 * head_size, matrix * (2 + 2 * blocks), matrix)
 
 

@@ -23,17 +23,14 @@ Targets without a copy engine do what the rung before does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..compile.launch import Launch
-from ..device import Target, padded_head_size, target_of
+from ..device import padded_head_size, target_of
 from .exp2 import LOG2_E
-from .shared import check_inputs, describe, tile_for
+from .shared import check_inputs, tile_for
 from .tiles import take_in
 
 ALIGNMENT = 16
@@ -129,14 +126,3 @@ def check_rows(*tensors: Tensor) -> None:
 def provide_scratch(device: torch.device) -> None:
     """Give Triton the memory in which programs build their descriptors; it asks at each launch."""
     triton.set_allocator(lambda size, alignment, stream: torch.empty(size, dtype=torch.int8, device=device))
-
-
-def launches(target: Target) -> Iterator[Launch]:
-    """The kernel as it is launched on a target, for those who compile without launching."""
-    for head_size in (64, 128):
-        tile = tile_for(target, head_size, torch.float16)
-        yield describe(
-            "ladder_descriptors", ladder_descriptors, head_size, torch.float16,
-            {"BLOCK_M": tile.block_m, "BLOCK_N": tile.block_n},
-            num_warps=tile.num_warps, num_stages=tile.num_stages,
-        )  # fmt: skip

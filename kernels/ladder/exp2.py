@@ -20,16 +20,11 @@ Nothing else is new.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..compile.launch import Launch
-from ..device import Target
-from .shared import attend_by_row, describe
+from .shared import attend_by_row
 
 BLOCK_N = 64
 LOG2_E = 1.4426950408889634
@@ -88,12 +83,3 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
         ValueError: q, k and v are not what `check_inputs` asks for.
     """
     return attend_by_row(ladder_exp2, q, k, v, cu_seqlens, max_length, LOG2_E * q.shape[2] ** -0.5, BLOCK_N)
-
-
-def launches(target: Target) -> Iterator[Launch]:
-    """The kernel as it is launched on a target, for those who compile without launching."""
-    for head_size in (64, 128):
-        yield describe(
-            "ladder_exp2", ladder_exp2, head_size, torch.float16, {"BLOCK_N": BLOCK_N},
-            num_warps=4, num_stages=3,
-        )  # fmt: skip

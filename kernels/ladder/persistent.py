@@ -18,18 +18,15 @@ items, and the short ones at the end fill the gaps that the long ones leave.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..compile.launch import Launch
-from ..device import Target, padded_head_size, target_of
+from ..device import padded_head_size, target_of
 from .descriptors import attend_block, check_rows, provide_scratch
 from .exp2 import LOG2_E
-from .shared import check_inputs, describe, tile_for
+from .shared import check_inputs, tile_for
 
 # What the registers of a multiprocessor hold of 4 warps (D up to 64) or 8; `count.py` shows their number.
 PROGRAMS = {4: 2, 8: 1}
@@ -114,15 +111,3 @@ def _programs(device: torch.device, num_warps: int) -> int:
     if device.type == "cpu":
         return INTERPRETED_PROGRAMS
     return torch.cuda.get_device_properties(device).multi_processor_count * PROGRAMS[num_warps]
-
-
-def launches(target: Target) -> Iterator[Launch]:
-    """The kernel as it is launched on a target, for those who compile without launching."""
-    for head_size in (64, 128):
-        tile = tile_for(target, head_size, torch.float16)
-        yield describe(
-            "ladder_persistent", ladder_persistent, head_size, torch.float16,
-            {"BLOCK_M": tile.block_m, "BLOCK_N": tile.block_n},
-            num_warps=tile.num_warps, num_stages=tile.num_stages,
-            further={"item_ends": "*i32", "n_sequences": "i32"},
-        )  # fmt: skip

@@ -1,21 +1,19 @@
-"""What the rungs share: the check of their inputs, block sizes, and how a kernel is described to a compiler.
+"""What the rungs share: the check of their inputs, and block sizes.
 
 Shapes: T tokens, B sequences, H heads, D head size; a tile is BLOCK_M queries by BLOCK_N keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..compile.launch import Launch
 from ..device import Target, Tile, padded_head_size
 
 MOST_SEQUENCES = 65535
-_TYPES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 
 def check_inputs(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int) -> None:
@@ -29,7 +27,7 @@ def check_inputs(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length
                 f"{name}: expected contiguous (tokens, heads, head size), all three equal, got "
                 f"{tuple(x.shape)} with strides {x.stride()}"
             )
-        if x.dtype not in _TYPES or x.dtype != q.dtype:
+        if x.dtype not in _DTYPES or x.dtype != q.dtype:
             raise ValueError(f"{name}: expected float32, float16 or bfloat16, all three equal, got {x.dtype}")
     if cu_seqlens.dim() != 1 or cu_seqlens.shape[0] < 1:
         raise ValueError(f"cu_seqlens: expected shape (sequences + 1,), got {tuple(cu_seqlens.shape)}")
@@ -100,40 +98,3 @@ def tile_for(target: Target, head_size: int, dtype: torch.dtype) -> Tile:
     if width <= 64:
         return Tile(128, 64, 8 if target.arch == 80 else 4, 3)
     return Tile(128, 64, 8, 2) if width == 128 else Tile(64, 32, 8, 2)
-
-
-def describe(
-    kernel: str,
-    function: Any,
-    head_size: int,
-    dtype: torch.dtype,
-    constants: Mapping[str, Any],
-    *,
-    num_warps: int,
-    num_stages: int,
-    further: Mapping[str, str] | None = None,
-) -> Launch:
-    """A rung's kernel as its `attend` launches it: all of them take q, k, v, out, cu_seqlens, n_heads, scale.
-
-    Args:
-        kernel: its name.
-        function: the `triton.jit` function.
-        head_size: D.
-        dtype: of q, k and v.
-        constants: what it is compiled for, D and BLOCK_D apart.
-        num_warps: of a program.
-        num_stages: of software pipelining.
-        further: types of arguments that this one takes besides.
-    """
-    pointers = dict.fromkeys(("q", "k", "v", "out"), f"*{_TYPES[dtype]}")
-    return Launch(
-        kernel=kernel,
-        configuration=f"D={head_size} {_TYPES[dtype]}",
-        function=function,
-        types={**pointers, "cu_seqlens": "*i32", "n_heads": "i32", "scale": "fp32", **(further or {})},
-        constants={"D": head_size, "BLOCK_D": padded_head_size(head_size), **constants},
-        aligned=frozenset((*pointers, "cu_seqlens")),
-        num_warps=num_warps,
-        num_stages=num_stages,
-        options={"enable_fp_fusion": True},
-    )

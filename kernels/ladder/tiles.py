@@ -17,17 +17,14 @@ loops of the same body, compiled twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..compile.launch import Launch
-from ..device import Target, padded_head_size, target_of
+from ..device import padded_head_size, target_of
 from .exp2 import LOG2_E
-from .shared import check_inputs, describe, tile_for
+from .shared import check_inputs, tile_for
 
 
 @triton.jit
@@ -123,14 +120,3 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
         num_warps=tile.num_warps, num_stages=tile.num_stages, enable_fp_fusion=True,
     )  # fmt: skip
     return out
-
-
-def launches(target: Target) -> Iterator[Launch]:
-    """The kernel as it is launched on a target, for those who compile without launching."""
-    for head_size in (64, 128):
-        tile = tile_for(target, head_size, torch.float16)
-        yield describe(
-            "ladder_tiles", ladder_tiles, head_size, torch.float16,
-            {"BLOCK_M": tile.block_m, "BLOCK_N": tile.block_n},
-            num_warps=tile.num_warps, num_stages=tile.num_stages,
-        )  # fmt: skip

@@ -26,7 +26,7 @@ LN_2 = tl.constexpr(0.6931471805599453)
 
 
 @triton.jit
-def slice_statistics(
+def linear_cross_entropy_statistics(
     logits, bias, targets, peak, total, chosen, summed, stride_row, start, n_columns,
     BIAS: tl.constexpr, SMOOTHED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -69,7 +69,7 @@ def slice_statistics(
 
 
 @triton.jit(do_not_specialize=["n_rows", "ignore_index"])
-def row_losses(
+def linear_cross_entropy_losses(
     peak, total, chosen, summed, targets, items, lse, n_rows, n_vocabulary, ignore_index, smoothing, z_loss,
     SMOOTHED: tl.constexpr, Z_LOSS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -89,7 +89,7 @@ def row_losses(
 
 
 @triton.jit(do_not_specialize=["n_rows", "ignore_index"])
-def logit_gradients(
+def linear_cross_entropy_gradients(
     logits, grads, bias, targets, lse, grad_items, scale, partial,
     stride_row, stride_grad, stride_partial, start, n_rows, n_columns, n_vocabulary, ignore_index,
     gain, smoothing, z_loss,

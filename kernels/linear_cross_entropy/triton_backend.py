@@ -15,17 +15,18 @@ row, which is found and multiplied back in on the device, in fp32.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 import triton
 from torch import Tensor
 
-from ..compile.launch import Launch
-from ..device import Target
-from ..operation import FUSED, Operation, full_precision, launch_of, on
-from .kernels import logit_gradients, row_losses, slice_statistics
+from ..operation import FUSED, Operation, full_precision, on
+from .kernels import (
+    linear_cross_entropy_gradients,
+    linear_cross_entropy_losses,
+    linear_cross_entropy_statistics,
+)
 from .rule import Rule
 from .slices import Slicing, slicing
 
@@ -72,13 +73,13 @@ def forward(
             for part in plan.over_rows():
                 logits = _of_slice(buffer, part, columns)
                 _add_product(logits, rows[part], weight[columns].t(), False)
-                slice_statistics[(logits.shape[0],)](
+                linear_cross_entropy_statistics[(logits.shape[0],)](
                     logits, bias, targets[part], peak[part], total[part], chosen[part], summed[part],
                     logits.stride(0), columns.start, logits.shape[1],
                     BIAS=bias is not None, SMOOTHED=label_smoothing > 0, BLOCK=STATISTICS_BLOCK,
                     num_warps=WARPS, **FUSED,
                 )  # fmt: skip
-        row_losses[(triton.cdiv(n_rows, LOSSES_BLOCK),)](
+        linear_cross_entropy_losses[(triton.cdiv(n_rows, LOSSES_BLOCK),)](
             peak, total, chosen, summed, targets, items, lse,
             n_rows, n_vocabulary, ignore_index, label_smoothing, z_loss,
             SMOOTHED=label_smoothing > 0, Z_LOSS=z_loss > 0, BLOCK=LOSSES_BLOCK, num_warps=WARPS, **FUSED,
@@ -140,7 +141,7 @@ def backward(
                 logits, grads = (_of_slice(x, part, columns) for x in (buffer, grad_buffer))
                 _add_product(logits, rows[part], vocabulary.t(), False)
                 grid = tuple(map(triton.cdiv, logits.shape, GRADIENT_BLOCK))
-                logit_gradients[grid](
+                linear_cross_entropy_gradients[grid](
                     logits, grads, bias, targets[part], lse[part], grad_items[part], scale, partial,
                     logits.stride(0), grad_items.stride(0), partial.stride(0),
                     columns.start, *logits.shape, n_vocabulary, ignore_index, gain, label_smoothing, z_loss,
@@ -159,55 +160,6 @@ def backward(
         if needs_rows:
             torch.mul(rows_total, unit, out=grad_rows)
     return grad_rows, grad_weight, bias_total.mul_(unit).to(rows.dtype)
-
-
-def launches(target: Target) -> tuple[Launch, ...]:
-    """Every kernel in its default configurations, which are the same for every target."""
-    return tuple(
-        launch
-        for dtype in ("bf16", "fp16", "fp32")
-        for options in (False, True)
-        for launch in _launches(dtype, options)
-    )
-
-
-def _launches(dtype: str, options: bool) -> tuple[Launch, ...]:
-    """With label smoothing, z-loss and bias, or with none of them."""
-    configuration = f"{dtype}{' bias smoothing z-loss' if options else ''}"
-    tensors = {"logits": "*fp32", "grads": f"*{dtype}", "bias": f"*{dtype}", "targets": "*i64"}
-    states = {name: "*fp32" for name in ("peak", "total", "chosen", "summed", "items", "lse")}
-    gradient = {name: "*fp32" for name in ("lse", "grad_items", "scale", "partial")}
-    sizes = {name: "i32" for name in ("start", "n_rows", "n_columns", "n_vocabulary", "ignore_index")}
-    strides = {name: "i32" for name in ("stride_row", "stride_grad", "stride_partial")}
-    reals = {"gain": "fp32", "smoothing": "fp32", "z_loss": "fp32"}
-    absent = {} if options else {"bias": None}
-    flags = {"BIAS": options, "SMOOTHED": options}
-    tile = {"BLOCK_R": GRADIENT_BLOCK[0], "BLOCK_N": GRADIENT_BLOCK[1]}
-    launches = (
-        launch_of(
-            "linear_cross_entropy_statistics", configuration, slice_statistics, WARPS,
-            _of(slice_statistics, tensors | states | sizes | strides),
-            {**absent, **flags, "BLOCK": STATISTICS_BLOCK},
-        ),
-        launch_of(
-            "linear_cross_entropy_losses", configuration, row_losses, WARPS,
-            _of(row_losses, tensors | states | sizes | reals),
-            {"SMOOTHED": options, "Z_LOSS": options, "BLOCK": LOSSES_BLOCK},
-        ),
-        launch_of(
-            "linear_cross_entropy_gradients", configuration, logit_gradients, WARPS,
-            _of(logit_gradients, tensors | gradient | sizes | strides | reals),
-            {**absent, **flags, "Z_LOSS": options, "SUM_ROWS": options, **tile},
-        ),
-    )  # fmt: skip
-    aligned = {"start", "n_columns"}
-    return tuple(
-        replace(launch, aligned=launch.aligned | (aligned & launch.types.keys())) for launch in launches
-    )
-
-
-def _of(function: Any, types: dict[str, str]) -> dict[str, str]:
-    return {name: types[name] for name in function.arg_names if name in types}
 
 
 def _fake(rows: Tensor, *_: Any) -> tuple[Tensor, Tensor]:

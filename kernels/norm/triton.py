@@ -22,9 +22,7 @@ the cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
@@ -32,9 +30,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..compile.launch import Launch
-from ..device import Target, target_of
-from ..operation import FUSED, Operation, launch_of, on, power_of_two, processors
+from ..device import Target
+from ..operation import FUSED, Operation, on, on_device, power_of_two, processors
 
 PROGRAMS_A_PROCESSOR = 2
 REDUCED_ROWS, REDUCED_COLUMNS = 64, 32
@@ -200,12 +197,6 @@ def plan(target: Target, width: int, itemsize: int) -> Plan:
     )
 
 
-@cache
-def plan_on(device: torch.device, width: int, itemsize: int) -> Plan:
-    """The same for a device at hand."""
-    return plan(target_of(device), width, itemsize)
-
-
 def rows_of(x: Tensor) -> Tensor:
     """A matrix with the elements of a row side by side: itself, if it is one."""
     return x if x.stride(1) == 1 else x.contiguous()
@@ -223,7 +214,7 @@ def _forward(
     if n_rows:
         x = rows_of(x)
         residual = None if residual is None else rows_of(residual)
-        cut = plan_on(x.device, width, x.itemsize)
+        cut: Plan = on_device(plan, x.device, width, x.itemsize)
         with on(x.device):
             norm_forward[(triton.cdiv(n_rows, cut.rows),)](
                 x, residual, weight, bias, out, total, stats,
@@ -269,7 +260,7 @@ def _backward(
         return grad_x, grad_weight.zero_(), grad_bias.zero_()
     x, grad = rows_of(x), rows_of(grad)
     grad_total = None if grad_total is None else rows_of(grad_total)
-    cut = plan_on(x.device, width, x.itemsize)
+    cut: Plan = on_device(plan, x.device, width, x.itemsize)
     programs = min(triton.cdiv(n_rows, cut.backward_rows), processors(x.device) * PROGRAMS_A_PROCESSOR)
     shares = torch.empty((1 + has_bias, programs, width), dtype=torch.float32, device=x.device)
     with on(x.device):
@@ -352,39 +343,3 @@ add_norm = Operation(
     differentiate=_differentiate_add_norm,
     visible=2,
 )
-
-
-def launches(target: Target) -> Iterator[Launch]:
-    """The kernels at the widths of encoders, in the options that differ most."""
-    for width, kind in (
-        (64, "fp16"),
-        (256, "bf16"),
-        (768, "bf16"),
-        (1024, "fp32"),
-        (4096, "fp16"),
-        (8192, "fp32"),
-    ):
-        cut = plan(target, width, 4 if kind == "fp32" else 2)
-        full = width != 256
-        label = f"C={width} {kind} {'layer, bias, residual' if full else 'rms'}"
-        shape = {"C": width, "BLOCK_C": cut.block_c, "CENTERED": full}
-        absent = {"residual": None, "total": None, "bias": None, "stride_r": 0}
-        yield launch_of(
-            "norm_forward", label, norm_forward, cut.warps,
-            {name: f"*{kind}" for name in ("x", "residual", "weight", "bias", "out", "total")}
-            | {"stats": "*fp32", "stride_x": "i32", "stride_r": "i32", "n_rows": "i32", "eps": "fp32"},
-            shape | {"ROWS": cut.rows} | ({} if full else absent),
-        )  # fmt: skip
-        yield launch_of(
-            "norm_backward", label, norm_backward, cut.backward_warps,
-            {name: f"*{kind}" for name in ("grad", "grad_total", "x", "weight", "grad_x")}
-            | {name: "*fp32" for name in ("stats", "shares")}
-            | {name: "i32" for name in ("stride_g", "stride_t", "stride_x", "n_rows")},
-            shape | {"ROWS": cut.backward_rows, "BIAS": full, "STAGES": cut.backward_stages}
-            | ({} if full else {"grad_total": None, "stride_t": 0}),
-        )  # fmt: skip
-    yield launch_of(
-        "norm_add_shares", "C=768 bf16", norm_add_shares, 4,
-        {"shares": "*fp32", "grad_weight": "*bf16", "grad_bias": "*bf16", "n_shares": "i32"},
-        {"C": 768, "BLOCK_P": REDUCED_ROWS, "BLOCK_C": REDUCED_COLUMNS},
-    )  # fmt: skip

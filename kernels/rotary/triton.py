@@ -12,17 +12,13 @@ position: a row serves all heads of its token, from the nearest cache, and a (T,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..compile.launch import Launch
-from ..device import Target, target_of
-from ..operation import FUSED, Operation, launch_of, on, power_of_two
+from ..device import Target
+from ..operation import FUSED, Operation, on, on_device, power_of_two
 from .autograd import differentiate, save
 
 WARPS = 4
@@ -96,12 +92,6 @@ def block_of(target: Target, head_size: int) -> tuple[int, int]:
     return block, 8 if target.backend == "cpu" else max(1, WARPS * target.warp_size * 8 // block)
 
 
-@cache
-def block_on(device: torch.device, head_size: int) -> tuple[int, int]:
-    """The same for a device at hand."""
-    return block_of(target_of(device), head_size)
-
-
 def _turn_by(
     q: Tensor, k: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, interleaved: bool, sign: float
 ) -> tuple[Tensor, Tensor]:
@@ -109,7 +99,7 @@ def _turn_by(
     kv_heads = k.shape[1]
     out_q = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     out_k = torch.empty(k.shape, dtype=k.dtype, device=k.device)
-    block, rows = block_on(q.device, size)
+    block, rows = on_device(block_of, q.device, size)
     blocks_q, blocks_k = triton.cdiv(tokens * heads, rows), triton.cdiv(tokens * kv_heads, rows)
     if blocks_q + blocks_k and size:
         with on(q.device):
@@ -150,23 +140,3 @@ turn = Operation(
     differentiate=differentiate,
     visible=2,
 )
-
-
-def launches(target: Target) -> Iterator[Launch]:
-    """Both kinds of pairs at usual head sizes, out of a projection to q, k and v."""
-    for size, kind, interleaved in (
-        (32, "fp16", False),
-        (64, "bf16", False),
-        (64, "bf16", True),
-        (128, "fp32", False),
-    ):
-        block, rows = block_of(target, size)
-        yield launch_of(
-            "rotary_turn", f"D={size} {kind} {'neighbours' if interleaved else 'halves'}", rotary_turn, WARPS,
-            {name: f"*{kind}" for name in ("q", "k", "out_q", "out_k")}
-            | {"positions": "*i64", "cos": "*fp32", "sin": "*fp32", "sign": "fp32"}
-            | {name: "i32" for name in ("stride_qt", "stride_qh", "stride_kt", "stride_kh")}
-            | {name: "i32" for name in ("n_blocks_q", "n_tokens", "n_positions")},
-            {"stride_qd": 1, "stride_kd": 1, "H": 12, "G": 12, "D": size, "BLOCK": block, "ROWS": rows}
-            | {"INTERLEAVED": interleaved},
-        )  # fmt: skip

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ PRODUCTS = ("attention_forward", "attention_backward_key_value", "attention_back
 # configuration, for sm_90, and of the products also the first in fp32, for every target.
 COMPILE = f"""
 import dataclasses, json, re
-from xformer.kernels.compile.check import check, compile_launch, items
+from xformer.kernels.compile.check import check, items
 seen = set()
 for item in items():
     target, launch = item
@@ -35,7 +36,7 @@ for item in items():
         continue
     seen.add(key)
     row = dataclasses.asdict(check(item))
-    occupancy = re.search(r"; Occupancy: (\\d+)", compile_launch(item).asm.get("amdgcn", ""))
+    occupancy = re.search(r"; Occupancy: (\\d+)", launch.compile(target).asm.get("amdgcn", ""))
     row["by_llvm"] = int(occupancy[1]) if occupancy else None
     row["key"] = [*key]
     print(json.dumps(row), flush=True)
@@ -154,11 +155,33 @@ def test_what_else_limits_occupancy() -> None:
         occupancy(INTERPRETER, 32, 0, 4)
 
 
-def test_every_kernel_that_is_launched_is_checked(repository: Path) -> None:
-    """A function of Triton's that is launched somewhere, `f[grid](…)`, has a `Launch` for each target."""
-    pytest.importorskip("triton", reason="triton is not installed")
-    from xformer.kernels.compile.check import TARGETS, items
+# All launches that are checked, without compiling them.
+RECORD = """
+import json
+from xformer.kernels.compile.check import items
+for target, launch in items():
+    print(json.dumps({
+        "target": target.name, "kernel": launch.kernel, "configuration": launch.configuration,
+        "names": launch.function.arg_names, "signature": dict(launch.signature),
+        "constants": dict(launch.constants), "options": dict(launch.options),
+        "aligned": [
+            launch.function.arg_names[path[0]]
+            for path, known in launch.attributes.items() if ["tt.divisibility", 16] in known
+        ],
+    }))
+"""
 
+
+@pytest.fixture(scope="module")
+def launches() -> list[dict[str, Any]]:
+    pytest.importorskip("triton", reason="triton is not installed")
+    done = compiling("-c", RECORD)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_every_kernel_that_is_launched_is_checked(repository: Path, launches: list[dict[str, Any]]) -> None:
+    """A function of Triton's that is launched somewhere, `f[grid](…)`, has a `Launch` for each target."""
     launched = set()
     # The ladder's rungs have a table of their own, `python -m xformer.kernels.ladder`.
     for path in set((repository / "kernels").rglob("*.py")) - set((repository / "kernels/ladder").iterdir()):
@@ -171,30 +194,106 @@ def test_every_kernel_that_is_launched_is_checked(repository: Path) -> None:
                 launched.add(node.func.value.id)
     assert launched
     for target in TARGETS:
-        assert launched - {item.launch.function.__name__ for item in items([target])} == set(), target.name
+        assert launched == {one["kernel"] for one in launches if one["target"] == target}
 
 
-def test_launches_say_all_that_their_kernel_takes() -> None:
-    pytest.importorskip("triton", reason="triton is not installed")
-    from xformer.kernels.compile.check import items
-
-    chosen = items()
-    for target, launch in chosen:
-        names = set(launch.function.arg_names)
-        assert names == launch.types.keys() | launch.constants.keys(), (target.name, launch.kernel)
-        assert launch.aligned <= names
-    labels = [(i.target.name, i.launch.kernel, i.launch.configuration) for i in chosen]
+def test_launches_say_all_that_their_kernel_takes(launches: list[dict[str, Any]]) -> None:
+    for one in launches:
+        assert list(one["signature"]) == one["names"]
+        constants = {name for name, kind in one["signature"].items() if kind == "constexpr"}
+        assert constants == set(one["constants"])
+        assert constants.isdisjoint(one["aligned"])
+    labels = [(one["target"], one["kernel"], one["configuration"]) for one in launches]
     assert len(set(labels)) == len(labels)
+
+
+def test_each_kernel_is_checked_in_many_configurations(launches: list[dict[str, Any]]) -> None:
+    """For every target as many; several dtypes, head sizes or widths, and options."""
+    least = {
+        "attention_forward": 17, "attention_backward_key_value": 17, "attention_backward_query": 17,
+        "attention_delta": 12, "attention_row_statistics": 10, "attention_received": 10,
+        "attention_rows_parts": 9, "norm_forward": 6, "norm_backward": 6, "norm_add_shares": 6,
+        "embedding_norm_forward": 3, "embedding_norm_backward": 3, "embedding_add_runs": 3,
+        "embedding_join_runs": 3, "linear_cross_entropy_statistics": 5, "linear_cross_entropy_losses": 3,
+        "linear_cross_entropy_gradients": 7, "rotary_turn": 4, "glu_forward": 4, "glu_backward": 4,
+        "squared_relu_forward": 1, "squared_relu_backward": 1,
+    }  # fmt: skip
+    for target in TARGETS:
+        count = Counter(one["kernel"] for one in launches if one["target"] == target)
+        assert {kernel: n for kernel, n in count.items() if n < least[kernel]} == {}
+
+
+def test_launches_are_those_of_the_call(launches: list[dict[str, Any]]) -> None:
+    """Types, absent tensors, strides of 1, alignment, and the target's own tile."""
+    known = {(one["target"], one["kernel"], one["configuration"]): one for one in launches}
+    plain, full = (
+        known["sm_90", "attention_forward", f"D=64 {options}"]
+        for options in ("fp16", "bf16 causal bias softcap dropout sink")
+    )
+    assert plain["signature"]["q"] == "*fp16"
+    assert full["signature"]["q"] == "*bf16"
+    assert {plain["constants"][name] for name in ("sink", "bias", "slopes")} == {None}
+    assert {full["signature"][name] for name in ("sink", "bias")} == {"*fp32"}
+    assert [full["constants"][name] for name in ("CAUSAL", "WINDOW", "DROPOUT", "stride_kd")] == [1, 0, 1, 1]
+    assert {"q", "lse", "cu_seqlens_q", "stride_qt", "stride_qh"} <= set(plain["aligned"])
+    tiles = {
+        target: (
+            known[target, "attention_forward", "D=64 fp16"]["constants"]["BLOCK_M"],
+            known[target, "attention_forward", "D=64 fp16"]["options"]["num_warps"],
+        )
+        for target in TARGETS
+    }
+    assert tiles == {"sm_80": (128, 8), "sm_90": (128, 4), "sm_100": (128, 8), "gfx942": (128, 4)}
+
+
+def test_recording_leaves_nothing_behind() -> None:
+    """Neither a target, nor a plan, nor a compiled kernel; also when the call fails."""
+    pytest.importorskip("triton", reason="triton is not installed")
+    code = """
+import torch
+from xformer.kernels import rms_norm
+from xformer.kernels.compile.launch import record
+from xformer.kernels.device import HOPPER, INTERPRETER, target_of, triton_absence
+from xformer.kernels.operation import on_device
+
+def call(fails):
+    rms_norm(torch.ones(4, 64), torch.ones(64), eps=1e-5, backend="triton")
+    if fails:
+        raise KeyError
+
+(launch,) = record(HOPPER, "C=64", lambda: call(False))
+assert launch.kernel == "norm_forward" and launch.configuration == "C=64"
+try:
+    record(HOPPER, "C=64", lambda: call(True))
+except KeyError:
+    print("failed")
+cpu = torch.device("cpu")
+assert target_of(cpu) is INTERPRETER and "no Triton for device 'cpu'" in triton_absence("cpu")
+assert on_device.cache_info().currsize == 0
+assert not launch.function.device_caches["sm_90"][0]
+"""
+    done = compiling("-c", code)
+    assert (done.returncode, done.stdout) == (0, "failed\n"), done.stderr
+
+
+def test_interpreted_kernels_are_refused() -> None:
+    pytest.importorskip("triton", reason="triton is not installed")
+    from xformer.kernels.compile.launch import record
+
+    if os.environ.get("TRITON_INTERPRET") != "1":
+        pytest.skip("the kernels are not interpreted here")
+    with pytest.raises(RuntimeError, match="kernels are interpreted: unset TRITON_INTERPRET"):
+        record(HOPPER, "nothing", lambda: None)
 
 
 def test_the_command_prints_a_table_as_it_goes() -> None:
     pytest.importorskip("triton", reason="triton is not installed")
-    command = ("-m", "xformer.kernels.compile.check", "--target", "sm_90", "--kernel", "norm_add_shares")
+    command = ("-m", "xformer.kernels.compile.check", "--target", "sm_90", "--kernel", "squared_relu_forward")
     done = compiling(*command, "--jobs", "1")
     assert done.returncode == 0, done.stderr
     heads, row, _, verdict = done.stdout.splitlines()
     assert heads.split()[:6] == ["kernel", "target", "configuration", "tile", "registers", "spilled"]
-    assert row.split()[:2] == ["norm_add_shares", "sm_90"]
+    assert row.split()[:2] == ["squared_relu_forward", "sm_90"]
     assert "1 launches: none spills" in verdict
     done = compiling(*command, "--json")
     assert json.loads(done.stdout)["occupancy"]["most"] == 64

@@ -197,12 +197,10 @@ def test_counted_traffic_is_what_a_kernel_does(name: str, monkeypatch: pytest.Mo
     if os.environ.get("TRITON_INTERPRET") != "1":
         pytest.skip("the kernels are not interpreted; only the interpreter counts bytes")
     rung = next(rung for rung in triton_rungs() if rung.name == name)
-    assert rung.launches is not None
-    launch = next(iter(rung.launches(INTERPRETER)))
     q, k, v, starts = inputs((70,), torch.device("cpu"), torch.float16, head_size=64)
     with counted_bytes(monkeypatch) as count:
         rung.attend(q[:, :1].contiguous(), k[:, :1].contiguous(), v[:, :1].contiguous(), starts, 70)
-    traffic = kernel_traffic(launch, 70)
+    traffic = kernel_traffic(rung.queries(INTERPRETER, 64), 70, 64)
     assert sum(count.values()) == traffic.requested
     assert count["written"] == 70 * 64 * 2
 
@@ -243,7 +241,7 @@ def test_every_step_on_this_cpu_is_measured() -> None:
 
 
 def test_a_wrong_rung_gets_no_time() -> None:
-    broken = torch_rungs()[0].__class__("broken", lambda q, k, v, starts, longest: v.clone(), None)
+    broken = torch_rungs()[0].__class__("broken", lambda q, k, v, starts, longest: v.clone())
     work = Workload("small", (9, 3), 2, 8)
     (step,) = measure_forward(work, torch.device("cpu"), torch.float32, [broken])
     assert (step.status, step.seconds, step.operations_per_second) == ("wrong", None, None)
@@ -265,8 +263,7 @@ from xformer.kernels.ladder.counted import machine
 from xformer.kernels.ladder.rungs import triton_rungs
 for rung in triton_rungs():
     for target in (HOPPER, AMPERE) if rung.name == "descriptors" else (HOPPER,):
-        launch = next(iter(rung.launches(target)))
-        print(json.dumps({"rung": rung.name, **dataclasses.asdict(machine(launch, target))}), flush=True)
+        print(json.dumps({"rung": rung.name, **dataclasses.asdict(machine(rung, target, 64))}), flush=True)
 """
 
 

@@ -3,7 +3,7 @@
 Shapes: M queries and N keys of one sequence; a tile is SIDE by SIDE of them.
 
 Nothing is drawn by hand: masks are those of `xformer.kernels.attention`, numbers come of the recurrence, and
-operations a byte are counted as `python -m xformer.kernels.ladder --only counted` counts them.
+operations a byte are counted as `python -m xformer.kernels.ladder` counts them.
 """
 
 from __future__ import annotations

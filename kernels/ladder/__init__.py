@@ -13,6 +13,7 @@ differs from the one before by what its first line says:
     descriptors.py      the hardware copies tiles, and knows where a sequence ends
     persistent.py       as many programs as the machine holds, each taking one work item after another
 
-`backward.py` is the same way for the gradients, in PyTorch. `python -m xformer.kernels.ladder` measures the
-steps. For work, use `xformer.kernels.attention`.
+`backward.py` is the same way for the gradients, in PyTorch. `xformer bench ladder` and `xformer bench
+ladder-backward` measure the steps; `python -m xformer.kernels.ladder` counts what they ask of a machine. For
+work, use `xformer.kernels.attention`.
 """

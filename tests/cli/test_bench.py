@@ -165,7 +165,6 @@ def test_bad_options(xformer: Run, tmp_path: Path) -> None:
         (("compare", "a.jsonl", "b.jsonl", "--base", "main"), "got both"),
         (("report", "--results", tmp_path), "no records"),
         (("glu", "--base", "no-such-revision"), "no-such-revision"),
-        (("compile", "--kernel", "no-such-kernel"), "no-such-kernel"),
     ):
         status, out, err = xformer("bench", *arguments)
         assert (status, out) == (2, ""), arguments

@@ -299,9 +299,10 @@ def test_the_command_prints_a_table_as_it_goes() -> None:
     assert json.loads(done.stdout)["occupancy"]["most"] == 64
 
 
-def test_the_command_refuses_unknown_kernels() -> None:
+@pytest.mark.parametrize("command", ["xformer.kernels.compile.check", "xformer bench compile"])
+def test_the_commands_refuse_unknown_kernels(command: str) -> None:
     pytest.importorskip("triton", reason="triton is not installed")
-    done = compiling("-m", "xformer.kernels.compile.check", "--kernel", "atention")
+    done = compiling("-m", *command.split(), "--kernel", "atention")
     assert done.returncode == 2
     assert "kernel: expected part of one of" in done.stderr
     assert "norm_forward" in done.stderr

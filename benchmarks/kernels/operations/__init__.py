@@ -10,7 +10,7 @@ from .attention_statistics import AttentionStatistics
 from .ceilings import Copy, Matmul
 from .embedding_norm import EmbeddingNorm
 from .glu import Glu
-from .ladder import Ladder
+from .ladder import Ladder, LadderBackward
 from .linear_cross_entropy import LinearCrossEntropy
 from .norms import LayerNorm, RMSNorm
 from .rotary import Rotary
@@ -28,6 +28,7 @@ def operations() -> list[Operation[Any]]:
         Glu(),
         EmbeddingNorm(),
         Ladder(),
+        LadderBackward(),
         Copy(),
         Matmul(),
     ]

@@ -1,4 +1,4 @@
-"""The ladder of `docs/kernels.md`: plain attention, forward, rung by rung, beside the kernel that works.
+"""The ladder of `docs/kernels.md`: plain attention rung by rung, beside the attention that is used.
 
 Shapes: T tokens, B sequences, H heads, D head size, N length of the longest sequence.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from xformer.kernels.ladder import rungs
+from xformer.kernels.ladder import backward, recurrence, rungs
 
 from ..operation import Amount, Contender, DeviceKind, Inputs, Operation, Prepared, random_normal
 from ..record import Direction
@@ -22,6 +23,7 @@ from .lengths import messages
 
 BESIDE = ("xformer triton", "xformer torch", "eager")
 KERNELS = ("online_softmax", "exp2", "tiles", "descriptors", "persistent")
+BACKWARD = (backward.stored, backward.one_walk, backward.two_walks)
 
 
 class Ladder(Operation[AttentionCase]):
@@ -45,10 +47,9 @@ class Ladder(Operation[AttentionCase]):
         ]
 
     def contenders(self) -> Sequence[Contender[AttentionCase]]:
-        """The kernel that works, then the rungs from the lowest."""
-        beside = [each for each in attention_contenders() if each.name in BESIDE]
+        """`xformer.kernels.attention` and the formula, then the rungs from the lowest."""
         names = [rung.name for rung in rungs.torch_rungs()] + list(KERNELS)
-        return [*beside, *(Contender(f"rung {name}", partial(_rung, name)) for name in names)]
+        return [*_beside(), *(Contender(f"rung {name}", partial(_rung, name)) for name in names)]
 
     def draw(self, case: AttentionCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
         """Draw q, k, v and out's gradient, which those beside the ladder take: (T, H, D)."""
@@ -71,6 +72,58 @@ class Ladder(Operation[AttentionCase]):
     def tiny(self, case: AttentionCase) -> AttentionCase:
         """Two short sequences."""
         return case.tiny()
+
+
+class LadderBackward(Ladder):
+    """The operation `ladder-backward`: the second ladder, whose rungs are PyTorch on any device."""
+
+    name = "ladder-backward"
+    directions: tuple[Direction, ...] = ("backward",)
+
+    def contenders(self) -> Sequence[Contender[AttentionCase]]:
+        """`xformer.kernels.attention` and the formula, then the three ways of `backward.py`."""
+        ways = (Contender(f"rung {way.__name__}", partial(_backward_rung, way)) for way in BACKWARD)
+        return [*_beside(), *ways]
+
+    def truth(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
+        """By the equations, in fp64."""
+        return by_hand(case, inputs.double())
+
+    def plain(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
+        """The formula."""
+        return by_autograd(case, inputs)
+
+
+class _Differentiated(torch.autograd.Function):
+    """Rung 1, with one of the ways of `backward.py` as its backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, way: Any, q: Tensor, k: Tensor, v: Tensor, starts: Tensor, longest: int) -> Tensor:
+        ctx.save_for_backward(q, k, v, starts)
+        ctx.way = way
+        return recurrence.attend(q, k, v, starts, longest)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, starts = ctx.saved_tensors
+        return None, *ctx.way(q, k, v, grad, starts), None, None
+
+
+def _beside() -> list[Contender[AttentionCase]]:
+    return [each for each in attention_contenders() if each.name in BESIDE]
+
+
+def _backward_rung(way: Any, case: AttentionCase, inputs: Inputs) -> Prepared:
+    q = inputs.leaves["q"]
+    if q.dtype == torch.float64:
+        raise NotImplementedError("the ladder has no float64")
+    starts, longest = boundaries(case, q.device), case.lengths[0]
+
+    def call(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        out: Tensor = _Differentiated.apply(way, q, k, v, starts, longest)
+        return out
+
+    return Prepared(call, inputs.leaves, list(inputs.grads.values()), ("out",))
 
 
 def _rung(name: str, case: AttentionCase, inputs: Inputs) -> Prepared:

@@ -77,7 +77,7 @@ def test_all_who_can_run_here_agree(operation: Operation[Any], case: Case) -> No
     for contender in operation.contenders():
         if contender.requires or contender.compiled or contender.name.startswith("xformer triton"):
             continue
-        trained = len(operation.directions) > 1
+        trained = operation.directions != ("forward",)
         try:
             prepared = contender.prepare(case, inputs)
             found = solve(prepared) if trained else solve_forward(prepared)
@@ -89,7 +89,7 @@ def test_all_who_can_run_here_agree(operation: Operation[Any], case: Case) -> No
         if trained:
             assert set(found) == set(true), contender.name
         ran.append(contender.name)
-    if operation.name not in ("copy", "matmul", "ladder"):
+    if operation.name not in ("copy", "matmul", "ladder", "ladder-backward"):
         assert "xformer torch" in ran
         assert "eager" in ran
 

@@ -73,6 +73,7 @@ class Bench:
         | Annotated[Measure, _measuring("glu", "gated linear units")]
         | Annotated[Measure, _measuring("embedding-norm", "embedding, position and norm")]
         | Annotated[Measure, _measuring("ladder", "the rungs of docs/kernels.md")]
+        | Annotated[Measure, _measuring("ladder-backward", "the ways back of docs/kernels.md")]
         | Annotated[Measure, _measuring("copy", "copies, which bound bandwidth,")]
         | Annotated[Measure, _measuring("matmul", "matrix products, which bound arithmetic,")]
         | Annotated[Compile, tyro.conf.subcommand("compile")]

@@ -28,6 +28,7 @@ OperationName = Literal[
     "glu",
     "embedding-norm",
     "ladder",
+    "ladder-backward",
     "copy",
     "matmul",
 ]

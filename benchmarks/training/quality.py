@@ -121,7 +121,7 @@ class Questions:
 
 def _texts(held_out: TokenShards, pivot: int, size: QuestionSize) -> TokenShards:
     """Whole texts of the messages and languages that retrieval is asked of."""
-    whole = np.flatnonzero(np.asarray(held_out.pieces) == 1)
+    whole = np.flatnonzero(np.asarray(held_out.n_chunks) == 1)
     rows = whole[one_text_a_group(held_out.group[whole], held_out.language[whole], held_out.record[whole])]
     rows = rows[np.isin(held_out.group[rows], held_out.group[rows[held_out.language[rows] == pivot]])]
     if not len(rows):

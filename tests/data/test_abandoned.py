@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from xformer.data.corpus import import_corpus, open_corpus
+from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
-from xformer.data.plan import ImportOptions
 from xformer.data.record import Record
 from xformer.data.split import SplitSizes
 from xformer.storage.checksummed import atomic_folder

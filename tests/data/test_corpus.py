@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from xformer.data.corpus import import_corpus, open_corpus
 from xformer.data.decontaminate import Decontaminator, TestSet
+from xformer.data.dedup_keys import DedupKeys
 from xformer.data.deduplicate import trigrams
-from xformer.data.keys import TextKeys
+from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import MANIFEST_NAME, Manifest, Source
-from xformer.data.plan import ImportOptions
 from xformer.data.record import Record
 from xformer.data.split import SPLITS, SplitSizes
 from xformer.errors import InputError
@@ -72,7 +72,7 @@ def test_held_out_text_is_unseen(records: list[Record], seed: int) -> None:
     for first, second in itertools.combinations(SPLITS, 2):
         assert not groups[first] & groups[second]
 
-    make_key = TextKeys()
+    make_key = DedupKeys()
     for seen, unseen in (("train", "dev"), ("train", "test"), ("dev", "test")):
         for ours, theirs in itertools.product(splits[seen], splits[unseen]):
             first, second = make_key(ours.text), make_key(theirs.text)
@@ -215,11 +215,11 @@ def test_an_import_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="line 6"):
         import_corpus(broken(), tmp_path / "deep" / "corpus", THIRDS, SOURCES)
-    with pytest.raises(InputError, match="3 groups asked for dev and test"):
+    with pytest.raises(InputError, match="expected 3 groups for dev and test"):
         _import(tmp_path / "deep" / "corpus", _parallel(2), splits=SplitSizes(dev=1, test=2))
     with pytest.raises(InputError, match="none are left of 0"):
         _import(tmp_path / "deep" / "corpus", [])
-    with pytest.raises(InputError, match=r"deu\.txt: expected text that UTF-8 can hold"):
+    with pytest.raises(InputError, match=r"deu\.txt: expected text that UTF-8 can encode"):
         _import(tmp_path / "deep" / "corpus", [Record("a\ud800", "en", "g", "deu.txt")])
     assert list((tmp_path / "deep").iterdir()) == []
 
@@ -314,7 +314,7 @@ def test_real_descriptions_leak_nothing(shared_data: Path, tmp_path: Path) -> No
             for row in map(json.loads, itertools.islice(file, 400)):
                 records.append(Record(row["synopsis"], tag.replace("_", "-"), row["id"], "debian"))
     manifest = _import(tmp_path / "c", records, splits=SplitSizes(dev=40, test=40, min_languages=2), seed=1)
-    make_key = TextKeys()
+    make_key = DedupKeys()
     splits = {
         split: [(record.language, make_key(record.text)) for record in part]
         for split, part in _splits(tmp_path / "c").items()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xformer.data.decontaminate import ContaminationReport, Decontaminator, TestSet
+from xformer.data.decontaminate import Decontaminator, TestSet
 from xformer.data.record import Record
 
 LONG = "The quick brown fox jumps over the lazy dog while seven old men watch from the bridge nearby"
@@ -48,12 +48,11 @@ def test_the_first_of_several_test_sets_is_named() -> None:
     assert tool.overlap(_record("Gamma, delta")) == ("two", "exact")
 
 
-def test_cleaning_streams_and_reports() -> None:
-    report = ContaminationReport()
-    records = [_record("keep me please"), _record("Alpha beta"), _record("alpha BETA", "de")]
-    assert list(_decontaminator("alpha beta").clean(iter(records), report)) == records[:1]
-    assert report.kept == 1
-    assert report.removed == {("flickr", "exact", "en"): 1, ("flickr", "exact", "de"): 1}
+def test_the_language_of_an_exact_overlap_does_not_matter() -> None:
+    tool = _decontaminator("alpha beta")
+    assert tool.overlap(_record("keep me please")) is None
+    assert tool.overlap(_record("Alpha beta")) == ("flickr", "exact")
+    assert tool.overlap(_record("alpha BETA", "de")) == ("flickr", "exact")
 
 
 def test_bad_options_are_refused() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from xformer.data.manifest import MANIFEST_NAME, Counts, Manifest, Source, SplitEntry
 from xformer.errors import InputError
-from xformer.storage.checksummed import FileEntry, atomic_folder, read_sealed, write_sealed
+from xformer.storage.checksummed import FileEntry, atomic_folder, read_checksummed, write_checksummed
 
 MANIFEST = Manifest(
     tool="xformer 0",
@@ -54,7 +54,7 @@ def test_another_spelling_of_the_same_content_is_a_change(tmp_path: Path) -> Non
     MANIFEST.write(tmp_path)
     path = tmp_path / MANIFEST_NAME
     path.write_text(json.dumps(json.loads(path.read_text("utf-8"))), "utf-8")
-    with pytest.raises(InputError, match="changed since it was written; expected seal"):
+    with pytest.raises(InputError, match="changed since it was written; expected checksum"):
         Manifest.read(tmp_path)
 
 
@@ -65,7 +65,7 @@ def test_another_spelling_of_the_same_content_is_a_change(tmp_path: Path) -> Non
         (b"\xff", "expected JSON in UTF-8"),
         (b"[]", "a JSON object with the field 'seal'"),
         (b'{"seal": 1}', "a JSON object with the field 'seal'"),
-        (b'{"seal": "x"}', "expected seal x, its content gives"),
+        (b'{"seal": "x"}', "expected checksum x, its content gives"),
     ],
 )
 def test_what_is_no_manifest_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -78,11 +78,11 @@ def test_other_formats_and_fields_are_refused(tmp_path: Path) -> None:
     replace(MANIFEST, format=2).write(tmp_path)
     with pytest.raises(InputError, match="expected format 1, found 2"):
         Manifest.read(tmp_path)
-    write_sealed(tmp_path / "entry.json", FileEntry("a", 1, "b"))
+    write_checksummed(tmp_path / "entry.json", FileEntry("a", 1, "b"))
     with pytest.raises(
         InputError, match=r"not a Source of this version: extra fields found .*size|required field"
     ):
-        read_sealed(tmp_path / "entry.json", Source)
+        read_checksummed(tmp_path / "entry.json", Source)
 
 
 def test_sources_say_their_licence(tmp_path: Path) -> None:

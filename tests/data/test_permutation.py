@@ -10,12 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xformer.data.counter_rng import hashed
+from xformer.data.counter_rng import random_bits
 from xformer.data.permutation import permuted
 
 
 def _order(size: int, key: int) -> NDArray[np.int64]:
-    return permuted(np.arange(size), np.full(size, size), np.repeat(hashed(key), size))
+    return permuted(np.arange(size), np.full(size, size), np.repeat(random_bits(key), size))
 
 
 @given(st.integers(1, 3_000), st.integers(0, 2**64 - 1))
@@ -29,7 +29,7 @@ def test_each_place_is_met_once(size: int, key: int) -> None:
 def test_a_place_is_found_alone_as_among_others(asked: list[tuple[int, int, int]]) -> None:
     size = np.array([row[0] for row in asked])
     place = np.array([row[1] for row in asked]) % size
-    key = hashed(np.array([row[2] for row in asked]))
+    key = random_bits(np.array([row[2] for row in asked]))
     found = permuted(place, size, key)
     assert (found >= 0).all()
     assert (found < size).all()
@@ -41,7 +41,7 @@ def test_a_place_is_found_alone_as_among_others(asked: list[tuple[int, int, int]
 def test_all_orders_of_a_few_come_equally_often(size: int) -> None:
     keys, orders = 40_000, factorial(size)
     places = np.tile(np.arange(size), keys)
-    found = permuted(places, np.full(len(places), size), np.repeat(hashed(11, np.arange(keys)), size))
+    found = permuted(places, np.full(len(places), size), np.repeat(random_bits(11, np.arange(keys)), size))
     codes = found.reshape(keys, size) @ size ** np.arange(size)
     counts = np.unique(codes, return_counts=True)[1]
     assert len(counts) == orders
@@ -63,4 +63,4 @@ def test_of_many_each_goes_anywhere_and_neighbours_part() -> None:
 
 def test_none_is_none() -> None:
     none = np.zeros(0, dtype=np.int64)
-    assert permuted(none, none, hashed(none)).tolist() == []
+    assert permuted(none, none, random_bits(none)).tolist() == []

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xformer.data.corpus import import_corpus
+from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
-from xformer.data.plan import ImportOptions
 from xformer.data.record import Record
 from xformer.data.shard_parts import join_shards, write_shard_parts
 from xformer.data.shards import TokenShards, write_shards

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xformer.data.corpus import import_corpus, open_corpus
-from xformer.data.groups import group_number
+from xformer.data.groups import group_hash
+from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
-from xformer.data.plan import ImportOptions
 from xformer.data.record import Record
 from xformer.data.shards import COLUMNS, INDEX_NAME, TokenShards, write_shards
 from xformer.data.split import SplitSizes
@@ -95,9 +95,9 @@ def test_every_text_comes_back_and_nothing_depends_on_the_batch(
             assert len(tokens) == shards.n_tokens[example] == shards.n_bytes[example] <= max_length
             record = records[shards.record[example]]
             assert shards.languages[shards.language[example]] == record.language
-            assert shards.group[example] == group_number(record.group)
+            assert shards.group[example] == group_hash(record.group)
             pieces[shards.record[example]].append(bytes(tokens.astype(np.uint8)))
-            assert shards.pieces[example] == -(-len(record.text.encode()) // max_length)
+            assert shards.n_chunks[example] == -(-len(record.text.encode()) // max_length)
         asked = np.random.default_rng(len(texts)).integers(0, len(shards), size=2 * len(shards))
         expected = [token for example in asked.tolist() for token in shards[example].tolist()]
         assert shards.tokens_of(asked).tolist() == expected

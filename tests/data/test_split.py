@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xformer.data.groups import group_number
+from xformer.data.groups import group_hash
 from xformer.data.split import DEV, TEST, TRAIN, SplitSizes, assign_splits
 from xformer.errors import InputError
 
-GROUPS = np.array([group_number(str(number)) for number in range(2000)], dtype=np.uint64)
+GROUPS = np.array([group_hash(str(number)) for number in range(2000)], dtype=np.uint64)
 
 
 def _assign(sizes: SplitSizes, seed: int = 0, n: int = 2000) -> np.ndarray:
@@ -61,7 +61,8 @@ def test_short_messages_can_be_kept_out_of_tests() -> None:
 
 def test_asking_for_more_than_there_is_is_an_error() -> None:
     with pytest.raises(
-        InputError, match=r"250 groups asked for .* of 2,000 groups only 200 have at least 10 languages"
+        InputError,
+        match=r"250 groups for dev and test, but only 200 of 2,000 groups have at least 10 languages",
     ):
         _assign(SplitSizes(dev=50, test=200, min_languages=10))
 

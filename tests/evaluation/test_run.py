@@ -15,8 +15,8 @@ import pytest
 from rich.console import Console
 
 from xformer.data.corpus import import_corpus
+from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
-from xformer.data.plan import ImportOptions
 from xformer.data.record import Record
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from xformer.data.counter_rng import hashed
+from xformer.data.counter_rng import random_bits
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 from xformer.objectives import (
@@ -48,7 +48,7 @@ def _masked(
         np.array([len(ids) for ids in texts]),
     )
     return masked_lm_batch(
-        tokens, lengths, languages, hashed(seed, np.arange(len(texts))), config, starts_word
+        tokens, lengths, languages, random_bits(seed, np.arange(len(texts))), config, starts_word
     )
 
 
@@ -63,7 +63,7 @@ def _joined(
     pairs = list(zip(left, right, strict=True))
     tokens = np.array([token for pair in pairs for ids in pair for token in ids], dtype=np.int32)
     lengths = np.array([[len(ids) for ids in pair] for pair in pairs])
-    keys = hashed(seed, np.arange(len(pairs)))
+    keys = random_bits(seed, np.arange(len(pairs)))
     return translation_lm_batch(tokens, lengths, languages, keys, config, starts_word)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xformer.data.counter_rng import Bits, fold, hashed
+from xformer.data.counter_rng import Bits, fold_in, random_bits
 from xformer.model.packed import pack
 from xformer.objectives.masking import choose, hide
 from xformer.runs.config import Masking, MaskingConfig, Replacement
@@ -39,7 +39,7 @@ def _packed(sequences: list[list[int]], seed: int = 0) -> tuple[Ids, Ids, Bits]:
     """Tokens, positions, and chance that depends on a sequence's number in the list."""
     batch = pack(sequences)
     positions = batch.positions.numpy()
-    chance = fold(np.repeat(hashed(seed, batch.order.numpy()), batch.lengths), positions)
+    chance = fold_in(np.repeat(random_bits(seed, batch.order.numpy()), batch.lengths), positions)
     return batch.tokens.numpy(), positions, chance
 
 
@@ -108,8 +108,8 @@ def test_what_is_hidden_in_a_text_does_not_depend_on_its_neighbours(
         """Of some texts alone, by their numbers: what is chosen, and what is shown."""
         batch = pack([sequences[number] for number in numbers])
         tokens, positions = batch.tokens.numpy(), batch.positions.numpy()
-        keys = hashed(seed, np.array(numbers)[batch.order.numpy()])
-        chance = fold(np.repeat(keys, batch.lengths), positions)
+        keys = random_bits(seed, np.array(numbers)[batch.order.numpy()])
+        chance = fold_in(np.repeat(keys, batch.lengths), positions)
         selected = _choose(tokens, positions, chance, config)
         shown = hide(tokens, selected, chance, config, VOCABULARY)
         found = {}
@@ -214,7 +214,7 @@ def test_a_little_text_is_hidden_as_often_as_any() -> None:
     assert count == pytest.approx(1_000, abs=5 * 1_000**0.5)
     none = np.zeros(0, dtype=np.int64)
     for unit in UNITS:
-        assert _choose(none, none, hashed(none), MaskingConfig(unit=unit)).tolist() == []
+        assert _choose(none, none, random_bits(none), MaskingConfig(unit=unit)).tolist() == []
 
 
 @given(SEQUENCES, CONFIGS, st.integers(0, 2**32))
@@ -241,7 +241,7 @@ def test_eight_in_ten_are_masked_one_is_random_and_one_is_kept() -> None:
     size = 60_000
     tokens = np.full(size, 20)
     rule = MaskingConfig(replacement="80-10-10")
-    shown = hide(tokens, np.arange(size), hashed(np.arange(size)), rule, VOCABULARY)
+    shown = hide(tokens, np.arange(size), random_bits(np.arange(size)), rule, VOCABULARY)
     share = np.bincount(shown, minlength=VOCABULARY) / size
     text = VOCABULARY - FIRST_BYTE_ID
     expected = np.zeros(VOCABULARY)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xformer.data.counter_rng import hashed
+from xformer.data.counter_rng import random_bits
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 from xformer.objectives import MaskedBatch, VocabularySampler, masked_lm_batch, masked_lm_loss
@@ -114,7 +114,7 @@ def _batch() -> MaskedBatch:
     lengths, languages = np.array([9, 4, 12]), np.zeros(3, dtype=np.int64)
     tokens = rng.integers(5, 60, size=lengths.sum())
     masking, starts_word = MaskingConfig(rate=0.4), np.ones(60, dtype=bool)
-    return masked_lm_batch(tokens, lengths, languages, hashed(np.arange(3)), masking, starts_word)
+    return masked_lm_batch(tokens, lengths, languages, random_bits(np.arange(3)), masking, starts_word)
 
 
 def _sampled(batch: MaskedBatch, sampler: VocabularySampler) -> MaskedBatch:

@@ -150,7 +150,7 @@ def test_a_failure_in_the_middle_leaves_nothing(
 
         return call
 
-    for place, name in ((files, "save_file"), (module, "write_sealed")):
+    for place, name in ((files, "save_file"), (module, "write_checksummed")):
         monkeypatch.setattr(place, name, failing(getattr(place, name)))
     raised = CheckpointError if isinstance(error, OSError) else type(error)
     with pytest.raises(raised) as caught:

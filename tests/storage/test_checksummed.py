@@ -1,4 +1,4 @@
-"""Sealed JSON, what is said of one that is missing or another version's; and files against their hashes."""
+"""Checksummed JSON: errors for a missing file and for another version; files compared with their hashes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xformer.errors import InputError
-from xformer.storage.checksummed import FileEntry, read_sealed, verify_files, write_sealed
+from xformer.storage.checksummed import FileEntry, read_checksummed, verify_files, write_checksummed
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,15 @@ class _Now:
     name: str
 
 
-def test_what_is_wrong_is_said_without_names_of_the_program_s(tmp_path: Path) -> None:
+def test_errors_name_no_class_of_the_program(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    with pytest.raises(InputError, match=r"state\.json: missing; it says what the files beside it are$"):
-        read_sealed(path, _Now)
-    write_sealed(path, _Before(3))
+    with pytest.raises(InputError, match=r"state\.json: missing; expected the file that lists the files of "):
+        read_checksummed(path, _Now)
+    write_checksummed(path, _Before(3))
     with pytest.raises(
         InputError, match=r"state\.json: expected the fields that this version writes: "
     ) as said:
-        read_sealed(path, _Now)
+        read_checksummed(path, _Now)
     assert "name" in str(said.value)
     assert "_Now" not in str(said.value)
 

@@ -21,7 +21,7 @@ from xformer.runs.checkpoint import newest_checkpoint
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.lock import only_one
-from xformer.storage.checksummed import read_sealed, write_sealed
+from xformer.storage.checksummed import read_checksummed, write_checksummed
 from xformer.training.verify_resume.compare_runs import compare_runs
 
 pytestmark = pytest.mark.usefixtures("_no_picture")
@@ -111,10 +111,10 @@ def test_weights_of_another_vocabulary_or_text_are_refused(
     run = _stopped(begin, config, listening)
     checkpoint = newest_checkpoint(run.checkpoints)
     assert checkpoint is not None
-    contents = read_sealed(checkpoint.path / "state.json", checkpoint_module._Contents)
+    contents = read_checksummed(checkpoint.path / "state.json", checkpoint_module._Contents)
     changed: dict[str, Any] = {what: "another"}
     other = replace(contents, state=replace(contents.state, **changed))
-    write_sealed(checkpoint.path / "state.json", other)
+    write_checksummed(checkpoint.path / "state.json", other)
     with pytest.raises(InputError, match=rf"step-00000002: was trained on another {what} \(another\)"):
         pretrain(run.path, config, listening())
 

@@ -67,8 +67,8 @@ class DataImport:
     def run_command(self) -> int:
         """Import; the exit status."""
         from xformer.data.corpus import import_corpus
+        from xformer.data.import_plan import ImportOptions
         from xformer.data.manifest import Source
-        from xformer.data.plan import ImportOptions
         from xformer.data.split import SplitSizes
         from xformer.errors import InputError
         from xformer.progress import Progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,24 +13,23 @@ import numpy as np
 
 import xformer
 from xformer.data.decontaminate import Decontaminator
+from xformer.data.import_plan import REASONS, ImportOptions, ImportPlan, plan_import
 from xformer.data.manifest import Counts, Manifest, Source, SplitEntry
-from xformer.data.plan import REASONS, ImportOptions, Plan, make_plan
 from xformer.data.record import Record
 from xformer.data.record_file import RecordWriter, read_records
+from xformer.data.record_index import RecordIndex
+from xformer.data.reporting import ProgressCallback, reported
 from xformer.data.split import SPLITS
-from xformer.data.spool import Spool
 from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry, atomic_folder
 
-Progress = Callable[[str, int, int | None], None]
-
 
 class Corpus:
-    """The records of a corpus folder, split by split. Made by `open_corpus`.
+    """A corpus folder, opened by `open_corpus`.
 
     Attributes:
-        folder: where it lies.
-        manifest: what it holds.
+        folder: its path.
+        manifest: its manifest.
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
@@ -38,11 +37,11 @@ class Corpus:
         self.manifest = manifest
 
     def records(self, split: str) -> Iterator[Record]:
-        """Every record of a split, in the order of the file, one at a time.
+        """Stream the records of a split, in the order of its file.
 
         Raises:
-            InputError: when there is no such split, or its file is missing, damaged, or holds another number
-                of records than the manifest says; the file and the line are named.
+            InputError: there is no such split, or its file is missing, damaged, or has another number of
+                records than the manifest says; the message names the file and the line.
         """
         entry = self.manifest.split(split)
         path = entry.file.verify(self.folder, content=False)
@@ -55,15 +54,15 @@ class Corpus:
 
 
 def open_corpus(folder: str | os.PathLike[str], verify: bool = False) -> Corpus:
-    """Open what `import_corpus` wrote.
+    """Open a folder that `import_corpus` wrote.
 
     Args:
         folder: the corpus folder.
-        verify: compare the hash of every file first, which reads them all; otherwise sizes only, and damage
-            is found where gzip's own checksum finds it, while reading.
+        verify: compare the hash of every file now, which reads all of them. Otherwise only sizes are
+            compared, and gzip's own checksum finds damage while records are read.
 
     Raises:
-        InputError: when the folder is no corpus, or was changed; the file is named.
+        InputError: the folder is not a corpus, or was changed; the message names the file.
     """
     manifest = Manifest.read(folder)
     manifest.verify(folder, content=verify)
@@ -77,44 +76,42 @@ def import_corpus(
     sources: Sequence[Source],
     *,
     decontaminator: Decontaminator | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Manifest:
-    """Make a corpus of records: join groups, split, remove what repeats, write. It appears whole or not at
-    all.
+    """Write records as a corpus: join groups, split, remove duplicates. The folder is complete or absent.
 
-    Records without text, and those that overlap a named test set, are left out as they come. What becomes of
-    the rest `make_plan` says. Records keep their order; nothing in the result depends on anything but records
-    and options.
+    Records without text and records that overlap a test set are left out first. `plan_import` decides about
+    the others. Records keep their order, and the result depends on records and options only.
 
-    Text is on the disk throughout, except that of dev and test; about 100 bytes per record are in memory.
+    Text is on the disk, except that of dev and test. Memory holds about 100 bytes per record.
 
     Args:
         records: from any reader.
         out_dir: a new folder.
-        options: how.
-        sources: what to record about where the text comes from.
-        decontaminator: keeps test sets out.
+        options: how to split and what to leave out.
+        sources: where the text comes from, for the manifest.
+        decontaminator: finds records that overlap test sets.
         progress: called with (stage, records done, records in all or None).
 
     Returns:
         The manifest, as written.
 
     Raises:
-        InputError: when `out_dir` exists, a text cannot be stored, nothing is left, or too few groups can be
+        InputError: `out_dir` exists, a text cannot be stored, no record is left, or too few groups can be
             held out.
     """
     with atomic_folder(out_dir) as folder:
-        spool_path = folder / "spool.jsonl.gz"
+        path = folder / "records.jsonl.gz"
         removed: Counter[tuple[str, str]] = Counter()
-        spool = Spool(spool_path, _admit(records, decontaminator, removed, progress))
-        plan = make_plan(spool, options, progress)
+        index = RecordIndex(path, _admit(records, decontaminator, removed, progress))
+        plan = plan_import(index, options, progress)
         for row in np.flatnonzero(plan.reason):
-            removed[REASONS[plan.reason[row]], spool.languages[spool.language[row]]] += 1
-        splits = _write_splits(folder, spool, plan, progress)
-        spool_path.unlink()
+            removed[REASONS[plan.reason[row]], index.languages[index.language[row]]] += 1
+        splits = _write_splits(folder, index, plan, progress)
+        path.unlink()
         languages = {tag for entry in splits.values() for tag in entry.languages}
         if not languages:
-            raise InputError(f"{out_dir}: expected records, but none are left of {len(spool):,} with text")
+            raise InputError(f"{out_dir}: expected records, but none are left of {len(index):,} with text")
         by_reason: dict[str, dict[str, int]] = {}
         for (reason, language), count in sorted(removed.items()):
             by_reason.setdefault(reason, {})[language] = count
@@ -136,12 +133,10 @@ def _admit(
     records: Iterable[Record],
     decontaminator: Decontaminator | None,
     removed: Counter[tuple[str, str]],
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> Iterator[Record]:
-    """Records with text that overlap no test set; counts the others by reason and language."""
-    for row, record in enumerate(records):
-        if progress and row % 1000 == 0:
-            progress("read", row, None)
+    """Yield the records with text that overlap no test set; count the others by reason and language."""
+    for record in reported(records, "read", None, progress):
         if not record.text.strip():
             removed["no text", record.language] += 1
         elif decontaminator and (found := decontaminator.overlap(record)):
@@ -150,15 +145,15 @@ def _admit(
             yield record
 
 
-def _write_splits(folder: Path, spool: Spool, plan: Plan, progress: Progress | None) -> dict[str, SplitEntry]:
+def _write_splits(
+    folder: Path, index: RecordIndex, plan: ImportPlan, progress: ProgressCallback | None
+) -> dict[str, SplitEntry]:
     """Write the records that stay, one file per split."""
     counts: list[dict[str, Counts]] = [{} for _ in SPLITS]
     paths = [folder / f"{split}.jsonl.gz" for split in SPLITS]
     with ExitStack() as stack:
         writers = [stack.enter_context(RecordWriter(path)) for path in paths]
-        for row, record in enumerate(spool):
-            if progress and row % 1000 == 0:
-                progress("write", row, len(spool))
+        for row, record in enumerate(reported(index, "write", len(index), progress)):
             if plan.reason[row]:
                 continue
             split = int(plan.split[row])

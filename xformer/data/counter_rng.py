@@ -1,13 +1,11 @@
-"""Random numbers by place instead of by turn: a hash of what they are for.
+"""A counter-based random number generator: each number is a hash of what it is for.
 
-A generator gives the next number to whoever asks next, so who asks, and in which order, changes everything
-behind. A number that is a hash of its place (seed, step, text, token …) is the same whoever asks for it:
-processes that share a step out compute it apart and agree.
+A sequential generator gives its next number to the next caller, so the order of the calls changes every later
+number. Here a number depends only on its counters (seed, step, text, token …). Processes that share the work
+of a step therefore compute their numbers separately and agree.
 
-The hash is the finaliser of SplitMix64 (Steele, Lea and Flood 2014, with Stafford's constants, his "Mix13"),
-once for each part of the place.
-
-Shapes: those of the places, broadcast.
+The hash is the finaliser of SplitMix64 (Steele, Lea and Flood 2014, with Stafford's constants "Mix13"),
+applied once for each counter.
 """
 
 from __future__ import annotations
@@ -22,30 +20,30 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _30, _27, _31, _11, _32 = (np.uint64(shift) for shift in (30, 27, 31, 11, 32))
 
 
-def hashed(*place: ArrayLike) -> Bits:
-    """64 random bits for each place.
+def random_bits(*counters: ArrayLike) -> Bits:
+    """64 random bits for each combination of counters.
 
     Args:
-        place: whole numbers from 0 to 2^64 - 1, or arrays of them that broadcast.
+        counters: whole numbers from 0 to 2^64 - 1, or arrays of them that broadcast.
 
     Returns:
-        At least one dimension.
+        The bits, in the broadcast shape, with at least one dimension.
     """
     bits: Bits = np.zeros(1, dtype=np.uint64)
-    for part in place:
-        bits = fold(bits, part)
+    for counter in counters:
+        bits = fold_in(bits, counter)
     return bits
 
 
-def fold(bits: Bits, part: ArrayLike) -> Bits:
-    """The bits of places one part longer: `fold(hashed(a), b)` is `hashed(a, b)`.
+def fold_in(bits: Bits, counter: ArrayLike) -> Bits:
+    """Add one more counter: `fold_in(random_bits(a), b)` equals `random_bits(a, b)`.
 
     Args:
-        bits: of places, from `hashed`; at least one dimension.
-        part: whole numbers that broadcast with them.
+        bits: from `random_bits`; at least one dimension.
+        counter: whole numbers that broadcast with `bits`.
     """
-    # Two parts of one place differ here, and all that follows is one to one.
-    mixed: Bits = (bits ^ np.asarray(part).astype(np.uint64)) + _GOLDEN
+    # The sum differs for different counters, and each step after it is one to one.
+    mixed: Bits = (bits ^ np.asarray(counter).astype(np.uint64)) + _GOLDEN
     mixed ^= mixed >> _30
     mixed *= _FIRST
     mixed ^= mixed >> _27
@@ -55,15 +53,15 @@ def fold(bits: Bits, part: ArrayLike) -> Bits:
 
 
 def uniform(bits: Bits) -> NDArray[np.float64]:
-    """Numbers in [0, 1), each of 53 bits, as likely as any other."""
+    """Uniform numbers in [0, 1), each with 53 random bits."""
     return (bits >> _11).astype(np.float64) * 2.0**-53
 
 
-def below(bits: Bits, limit: ArrayLike) -> NDArray[np.int64]:
-    """Whole numbers from 0 to `limit` - 1; none is likelier than another by more than `limit` / 2^32.
+def integers(bits: Bits, limit: ArrayLike) -> NDArray[np.int64]:
+    """Whole numbers from 0 to `limit` - 1. Their probabilities differ by at most `limit` / 2^32.
 
     Args:
-        bits: of places.
-        limit: from 1 to 2^32, or an array of such.
+        bits: from `random_bits`.
+        limit: from 1 to 2^32, or an array of such numbers.
     """
     return ((bits >> _32) * np.asarray(limit).astype(np.uint64) >> _32).astype(np.int64)

@@ -1,19 +1,17 @@
-"""How often each token occurs in each language.
+"""Token counts per language.
 
 Shapes: E examples, L languages, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xformer.data.reporting import ProgressCallback
 from xformer.data.shards import TokenShards
-
-Progress = Callable[[str, int, int | None], None]
 
 _TOKENS_AT_ONCE = 1 << 20
 
@@ -24,19 +22,19 @@ def count_tokens(
     *,
     rank: int = 0,
     world: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> NDArray[np.int64]:
-    """Count the tokens of a split, some million of them at a time.
+    """Count the tokens of a split, about a million at a time.
 
     Args:
         shards: the split.
         kept: (E,) the examples to count; None for all.
-        rank: this process's number, where many count a share each: what they find adds up to all.
-        world: how many they are.
+        rank: this process's number; each process counts a share, and the shares add up to all.
+        world: number of processes.
         progress: called with ("count tokens", texts done, texts in all).
 
     Returns:
-        (L, V).
+        (L, V) counts.
     """
     vocabulary = shards.info.vocab_size
     counts = np.zeros(len(shards.languages) * vocabulary, dtype=np.int64)

@@ -1,11 +1,11 @@
-"""Held-out text stays unseen: what repeats it, exactly or nearly, is found, and found exactly.
+"""Near duplicates of held-out texts, found exactly and not by an estimate.
 
-Two texts are near duplicates when the sets of character trigrams of their keys (`xformer.data.keys`) overlap
-by at least `threshold` (Jaccard: shared over all). MinHash would only estimate that, and worst for short
-texts, of which a corpus of messages is made. The exact answer is cheap too. Of a text's n trigrams a near
-duplicate has at least ⌈t·n⌉, so it lacks at most n - ⌈t·n⌉; whichever n - ⌈t·n⌉ + s of them one picks, it has
-s of these or more. Picking the rarest, few texts do (prefix filtering: Chaudhuri et al. 2006, Bayardo et al.
-2007; with s above 1: Wang et al. 2012), and only those few are compared in full.
+Two texts are near duplicates if the Jaccard overlap (shared over all) of the character trigrams of their
+deduplication keys is at least a threshold t. MinHash only estimates this overlap, and its estimate is worst
+for short texts, which most corpora of messages consist of. The exact answer is cheap too (prefix filtering:
+Chaudhuri et al. 2006, Bayardo et al. 2007). A near duplicate has at least ⌈t·n⌉ of a text's n trigrams, so it
+lacks at most n - ⌈t·n⌉. Of any n - ⌈t·n⌉ + s trigrams of the text it therefore has s or more (s above 1: Wang
+et al. 2012). If the rarest trigrams are taken, few texts pass, and only these are compared in full.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from math import ceil
 
 import numpy as np
 
-SAME_MEANING = 0.25  # of the languages that two groups have
+SAME_MEANING = 0.25
+"""Share of two groups' common languages that must hold repeated texts; see `HeldOut`."""
 
-_SLACK = 1e-9  # so that 0.7 · 10 is 7 in floating point too
+_SLACK = 1e-9  # so that 0.7 · 10 does not exceed 7 in floating point
 
 
 def trigrams(key: str) -> set[str]:
-    """The character trigrams of a key, its beginning and end marked, so that every key has one."""
+    """The character trigrams of a key. Its beginning and end are marked, so every key has at least one."""
     marked = f"\2{key}\3"
     return {marked[start : start + 3] for start in range(max(len(marked) - 2, 1))}
 
 
 class NearDuplicates:
-    """An index of texts that finds which of them a new text nearly repeats.
+    """An index of texts that finds the near duplicates of a new text among them.
 
-    Its memory is that of the texts it was made from: a held-out set, say. What is compared with it is
-    streamed.
+    Memory holds the indexed texts only.
 
     Args:
-        keys: the keys of the texts to index; they are numbered from 0 in this order.
-        threshold: smallest Jaccard overlap of trigrams that counts, above 0 and at most 1.
+        keys: deduplication keys of the texts, numbered from 0 in this order.
+        threshold: smallest Jaccard overlap of near duplicates, above 0 and at most 1.
     """
 
     def __init__(self, keys: Iterable[str], threshold: float) -> None:
@@ -59,12 +59,12 @@ class NearDuplicates:
         return len(self._sets)
 
     def find(self, key: str) -> list[int]:
-        """The numbers, ascending, of all indexed texts that `key` nearly repeats."""
+        """The numbers, ascending, of all indexed near duplicates of `key`."""
         grams = trigrams(key)
         size = len(grams)
         ranks = {self._rank[gram] for gram in grams if gram in self._rank}
         least = ceil(self._threshold * size - _SLACK)
-        # What no indexed text has is the rarest of all, and comes first among what may be lacking.
+        # Trigrams that no indexed text has are the rarest, so they use up the lacking ones first.
         spare = size - least - (size - len(ranks))
         if spare < 0:
             return []
@@ -83,7 +83,7 @@ class NearDuplicates:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutText:
-    """A text that training must not see: its key, its language, the number of its group."""
+    """A text that training must not see: its deduplication key, its language, the hash of its group."""
 
     key: str
     language: str
@@ -91,22 +91,20 @@ class HeldOutText:
 
 
 class HeldOut:
-    """The texts of a held-out split, and a judgement on what would give them away.
+    """The texts of a held-out split; finds the records and groups that repeat them.
 
-    A record repeats a held-out text *exactly* when their keys are equal, in whatever languages: close
-    languages and untranslated names share many. It repeats one *nearly* (`NearDuplicates`) when the languages
-    differ in region or script at most, as `pt-BR` and `pt-PT` do. Such a record goes, always: the held-out
-    text is truly unseen.
+    A record repeats a held-out text *exactly* if their deduplication keys are equal, in any two languages:
+    related languages and untranslated names share many. It repeats one *nearly* (`NearDuplicates`) if the
+    languages differ at most in region or script, as `pt-BR` and `pt-PT` do. Such records are always removed.
 
-    Its whole group goes when it says what a held-out group says, since the translations of "Enter a valid
-    email address." give away those of "Enter a valid e-mail address." even where they are worded differently.
-    It does when in at least `SAME_MEANING` of the languages that both groups have, one repeats the other.
-    Removing the group for any one repeated record would be out of proportion: in the embedded gettext corpus,
-    with a thousand messages held out, a quarter of the training groups share some short word in some language
-    with one of them.
+    A whole group is removed if it says what a held-out group says: the translations of "Enter a valid email
+    address." reveal those of "Enter a valid e-mail address." even if their words differ. This is assumed if
+    texts repeat each other in at least `SAME_MEANING` of the languages that both groups have. Removing a
+    group for one repeated record would be too much: in the embedded gettext corpus, with a thousand messages
+    held out, a quarter of the training groups share some short word with one of them in some language.
 
     Args:
-        texts: what is held out.
+        texts: the held-out texts.
         threshold: of `NearDuplicates`.
     """
 
@@ -122,16 +120,16 @@ class HeldOut:
         }
         self._evidence: dict[tuple[int, int], set[str]] = {}
 
-    def judge(self, key: str, language: str, group: int) -> str | None:
-        """Does a record repeat a held-out text? What is found counts as evidence about its group.
+    def compare(self, key: str, language: str, group: int) -> str | None:
+        """Compare a record with the held-out texts. A match counts as evidence about its group.
 
         Args:
-            key: the key of its text.
+            key: the deduplication key of its text.
             language: its language.
-            group: the number of its group.
+            group: the hash of its group.
 
         Returns:
-            "exact", "near", or None when it repeats none.
+            "exact", "near", or None if it repeats no held-out text.
         """
         primary = _primary(language)
         repeated = {key} if key in self._texts else set()
@@ -145,10 +143,10 @@ class HeldOut:
         return None if not repeated else "exact" if key in repeated else "near"
 
     def repeated_groups(self, languages: Callable[[int], Collection[str]]) -> set[int]:
-        """The groups, of all records judged so far, that say what a held-out group says.
+        """The groups of the compared records that say what a held-out group says.
 
         Args:
-            languages: the languages of a group, judged or held out, by its number.
+            languages: gives the languages of a group by its hash.
         """
         return {
             group

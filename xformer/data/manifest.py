@@ -1,4 +1,4 @@
-"""manifest.json: what a corpus holds, where it came from, how it was made, and whether it is unchanged."""
+"""The manifest of a corpus (manifest.json): its files with hashes, sources, licences, options and counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xformer.errors import InputError
-from xformer.storage.checksummed import FileEntry, read_sealed, write_sealed
+from xformer.storage.checksummed import FileEntry, read_checksummed, write_checksummed
 
 MANIFEST_NAME = "manifest.json"
 FORMAT = 1
@@ -16,14 +16,13 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Source:
-    """A file or a place that a corpus was made from.
+    """A file or a web address that a corpus was made from.
 
     Attributes:
-        name: what it is, for people: a file name, a wheel, an address.
-        licence: its licence as an SPDX expression, or a sentence; "unknown" is an answer, an empty one is
-            not.
-        sha256: hash of the file, where it is one.
-        size: its bytes, where it is one.
+        name: for people: a file name, a wheel, an address.
+        licence: an SPDX expression or a sentence; may be "unknown", but not empty.
+        sha256: hash of the file; None if the source is not a file.
+        size: bytes of the file; None if the source is not a file.
     """
 
     name: str
@@ -35,15 +34,15 @@ class Source:
         for field_name in ("name", "licence"):
             if not getattr(self, field_name).strip():
                 raise ValueError(
-                    f"source {field_name}: expected a text, got an empty one; say 'unknown' if it is"
+                    f"source {field_name}: expected a text, got an empty one; 'unknown' is allowed"
                 )
 
     @classmethod
     def of(cls, path: str | os.PathLike[str], licence: str) -> Source:
-        """Describe a file that exists by its name, hash and size.
+        """Describe a file by its name, hash and size.
 
         Raises:
-            InputError: when there is no such file.
+            InputError: there is no such file.
         """
         if not Path(path).is_file():
             raise InputError(f"{path}: missing; expected a source file")
@@ -53,7 +52,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Counts:
-    """How much text: records, characters (code points), bytes (of UTF-8)."""
+    """An amount of text: records, characters (code points), UTF-8 bytes."""
 
     records: int = 0
     chars: int = 0
@@ -68,9 +67,9 @@ class SplitEntry:
     """One split of a corpus.
 
     Attributes:
-        file: the file with its records, JSON lines under gzip.
-        groups: how many different groups it holds.
-        languages: counts by language tag; only languages that the split has.
+        file: the file with its records, gzipped JSON lines.
+        groups: number of groups.
+        languages: counts by language tag, without languages that the split does not have.
     """
 
     file: FileEntry
@@ -85,19 +84,18 @@ class SplitEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `import_corpus` writes beside the text.
+    """The content of manifest.json, written by `import_corpus`.
 
     Attributes:
-        tool: name and version of what made the corpus.
-        seed: decides which groups are held out.
-        options: every option the corpus was made with, by name.
+        tool: name and version of the program that made the corpus.
+        seed: selects the groups that are held out.
+        options: every option of the import, by name.
         sources: where the text came from, with licences.
-        languages: every language of the corpus, sorted; a language's number in token shards is its place in
-            here.
+        languages: every language of the corpus, sorted; its place here is its number in token shards.
         splits: by name: `train`, `dev`, `test`.
-        removed: records left out, by reason and language.
-        joined: how many `groups` there were, how many `sets` they were joined to, how many the `largest` has.
-        format: version of this layout.
+        removed: number of records left out, by reason and language.
+        joined: number of `groups`, number of `sets` they were joined to, and groups in the `largest` set.
+        format: version of this file format.
     """
 
     tool: str
@@ -114,7 +112,7 @@ class Manifest:
         """The entry of one split.
 
         Raises:
-            InputError: when the corpus has no such split; names those it has.
+            InputError: there is no such split; the message names the splits.
         """
         if name not in self.splits:
             raise InputError(f"split: expected one of {', '.join(sorted(self.splits))}, got {name!r}")
@@ -122,27 +120,27 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write `folder/manifest.json`."""
-        write_sealed(folder / MANIFEST_NAME, self)
+        write_checksummed(folder / MANIFEST_NAME, self)
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Manifest:
         """Read and check `folder/manifest.json`.
 
         Raises:
-            InputError: when it is missing, changed, or of another format.
+            InputError: it is missing, changed, or of another format.
         """
         if not Path(folder).is_dir():
             raise InputError(f"{folder}: expected the folder of a corpus; 'xformer data import' makes one")
-        manifest = read_sealed(Path(folder) / MANIFEST_NAME, cls)
+        manifest = read_checksummed(Path(folder) / MANIFEST_NAME, cls)
         if manifest.format != FORMAT:
             raise InputError(f"{folder}/{MANIFEST_NAME}: expected format {FORMAT}, found {manifest.format}")
         return manifest
 
     def verify(self, folder: str | os.PathLike[str], content: bool = True) -> None:
-        """Compare every file in `folder` with its recorded size, and with its hash if `content`.
+        """Compare the size of every file in `folder` with the manifest, and the hash if `content`.
 
         Raises:
-            InputError: naming the first file that is missing or differs, with what was expected and found.
+            InputError: a file is missing or differs; the message names the first one.
         """
         for entry in self.splits.values():
             entry.file.verify(Path(folder), content)

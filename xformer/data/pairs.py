@@ -1,4 +1,4 @@
-"""Which text stands beside which: translation pairs out of groups.
+"""Translation pairs: examples of one group in two languages.
 
 Shapes: E examples, P pairs.
 """
@@ -12,9 +12,9 @@ from xformer.errors import InputError
 
 
 class TranslationPairs:
-    """The examples that have a translation, and a translation for each.
+    """Finds translations of examples.
 
-    Kept in memory are two numbers an example and four a group, each in as few bytes as hold it.
+    Memory holds two numbers per example and four per group, each in as few bytes as possible.
     """
 
     def __init__(
@@ -29,68 +29,72 @@ class TranslationPairs:
         """Index the groups.
 
         Args:
-            group: (E,) what each example says; equal numbers are translations of one another.
+            group: (E,) the group of each example; examples of one group are translations.
             language: (E,) its language.
-            whole: (E,) whether it is a whole text. Pieces of cut texts are left out: they are not
+            whole: (E,) whether it is a whole text. Chunks of longer texts are left out: they are not
                 translations.
-            pivot: the language that is preferred as a partner.
-            pivot_share: chance that an example in another language gets its partner in the pivot, where its
-                group has one.
+            pivot: the preferred language of translations.
+            pivot_share: probability that an example in another language gets its translation in the pivot,
+                if its group has one.
 
         Raises:
-            InputError: there are no two texts of one group in two languages.
+            InputError: no group has texts in two languages.
         """
         members = np.flatnonzero(whole)
-        # By group, then language, so that a group is one run and a language one run in it.
+        # By group, then language: a group is one stretch, and a language is one stretch of it.
         members = members[np.lexsort((language[members], group[members]))]
-        runs, first, size = np.unique(group[members], return_index=True, return_counts=True)
+        groups, first, size = np.unique(group[members], return_index=True, return_counts=True)
         self._language = language
         self._members = _small(members)
-        self._run_of = np.zeros(len(group), dtype=np.min_scalar_type(len(runs)))
-        self._run_of[members] = np.repeat(np.arange(len(runs)), size)
+        self._place_of = np.zeros(len(group), dtype=np.min_scalar_type(len(groups)))
+        self._place_of[members] = np.repeat(np.arange(len(groups)), size)
         self._first, self._size = _small(first), _small(size)
-        # A run is sorted by language, so a group's pivot texts are a run too, perhaps an empty one.
+        # The pivot texts of a group are one stretch too, which may be empty.
         self._pivot, self._pivot_share = pivot, pivot_share if pivot is not None else 0.0
         pivots = np.flatnonzero(language[members] == (-1 if pivot is None else pivot))
-        of_run = np.searchsorted(runs, group[members[pivots]])
-        self._pivot_size = _small(np.bincount(of_run, minlength=len(runs)))
+        of_group = np.searchsorted(groups, group[members[pivots]])
+        self._pivot_size = _small(np.bincount(of_group, minlength=len(groups)))
         self._pivot_first = np.zeros_like(self._first)
-        self._pivot_first[of_run[::-1]] = pivots[::-1]
-        by_run = language[members]
-        # A run has two languages if its first and its last differ, being sorted.
-        self._several = by_run[first] != by_run[first + size - 1] if len(runs) else np.zeros(0, dtype=bool)
+        self._pivot_first[of_group[::-1]] = pivots[::-1]
+        sorted_language = language[members]
+        # A group has several languages if its first and last differ, because it is sorted.
+        self._several = (
+            sorted_language[first] != sorted_language[first + size - 1]
+            if len(groups)
+            else np.zeros(0, dtype=bool)
+        )
         if not self._several.any():
             raise InputError("translation pairs: expected groups with texts in two languages, found none")
 
     def examples(self) -> NDArray[np.integer]:
-        """(M,) numbers of the examples that have a translation, ascending."""
+        """(M,) numbers of the examples with a translation, ascending."""
         return np.sort(self._members[np.repeat(self._several, self._size)])
 
     def partners(self, examples: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
-        """One translation of each: in the pivot by the chance given, else any of its group, each as likely.
+        """Draw a translation of each: in the pivot with probability `pivot_share`, else any in its group.
 
         Args:
-            examples: (P,) numbers out of `examples()`.
-            rng: the source of chance.
+            examples: (P,) numbers from `examples()`.
+            rng: random number generator.
 
         Returns:
             (P,) example numbers.
         """
-        run = self._run_of[examples]
-        # Sums of NumPy's largest unsigned numbers with signed ones would be of floats.
-        first, size = self._first[run].astype(np.int64), self._size[run]
+        place = self._place_of[examples]
+        # NumPy adds its largest unsigned and signed integers as floats.
+        first, size = self._first[place].astype(np.int64), self._size[place]
         chosen = self._members[first + rng.integers(0, size)]
-        # Draw again where the language is its own. A group has another one, so this ends.
+        # Draw again where the language is the same. The group has another one, so this ends.
         while (same := self._language[chosen] == self._language[examples]).any():
             chosen[same] = self._members[first[same] + rng.integers(0, size[same])]
         if self._pivot_share:
-            may = (self._language[examples] != self._pivot) & (self._pivot_size[run] > 0)
+            may = (self._language[examples] != self._pivot) & (self._pivot_size[place] > 0)
             takes = np.flatnonzero(may & (rng.random(len(examples)) < self._pivot_share))
-            offset = rng.integers(0, self._pivot_size[run[takes]])
-            chosen[takes] = self._members[self._pivot_first[run[takes]].astype(np.int64) + offset]
+            offset = rng.integers(0, self._pivot_size[place[takes]])
+            chosen[takes] = self._members[self._pivot_first[place[takes]].astype(np.int64) + offset]
         return chosen.astype(np.int64)
 
 
 def _small(numbers: NDArray[np.integer]) -> NDArray[np.integer]:
-    """The same, all from 0, in as few bytes as hold the largest."""
+    """Numbers of at least 0, in the smallest dtype that holds the largest."""
     return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))

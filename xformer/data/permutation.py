@@ -1,13 +1,10 @@
-"""Orders that are computed and not kept: the place of one element, without that of any other.
+"""Random permutations that are computed for each element, without a list of all elements.
 
-To shuffle n elements takes a list of n numbers. A Feistel network is a shuffle without a list (Luby and
-Rackoff 1988): write a place as two digits to the base r and add, turn by turn, a hash of one digit to the
-other, modulo r. Each turn can be undone, so the whole is one to one on r² places. Who lands on a place from n
-on goes through the network again until that place is below n (cycle walking; Black and Rogaway 2002); as r is
-the root of n rounded up to an even number, that is rare. Even, because an odd number of places turned round
-is an even permutation: half of all orders would never come.
-
-Shapes: those of the places.
+Shuffling n elements does not need a list of n numbers: a Feistel network computes where each one goes (Luby
+and Rackoff 1988). It writes a place as two digits in base r. Each round adds a hash of one digit to the
+other, modulo r. Each round can be reversed, so the network permutes r² places. A result of n or more goes
+through the network again until it is below n (cycle walking; Black and Rogaway 2002). This is rare, because r
+is the root of n, rounded up to an even number. With an even r, both even and odd permutations occur.
 """
 
 from __future__ import annotations
@@ -15,22 +12,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.counter_rng import Bits, below, fold
+from xformer.data.counter_rng import Bits, fold_in, integers
 
-_TURNS = 8
-"""Fewer than 7 show: among 40,000 orders of 4 or 5 elements some come too often."""
+_ROUNDS = 8
+"""With fewer than 7, some permutations of 4 or 5 elements occur too often: 40,000 draws show it."""
 
 
 def permuted(place: NDArray[np.integer], size: NDArray[np.integer], key: Bits) -> NDArray[np.int64]:
-    """Where elements go in shuffled orders.
+    """Compute where elements go in random permutations.
 
     Args:
         place: of each element, from 0 to its `size` - 1.
-        size: of the order that the element is in, of the same shape, from 1 to 2^52.
-        key: of that order: equal keys and sizes are the same order. The same shape.
+        size: number of elements of its permutation, from 1 to 2^52; the same shape as `place`.
+        key: of its permutation; equal keys and sizes give the same permutation. The same shape.
 
     Returns:
-        Places of the same shape. In one order each is met once.
+        The new places, in the same shape. In one permutation each place occurs once.
     """
     root = 2 * np.ceil(np.sqrt(size) / 2).astype(np.int64)
     found = _network(place.astype(np.int64), root, key)
@@ -41,7 +38,7 @@ def permuted(place: NDArray[np.integer], size: NDArray[np.integer], key: Bits) -
 
 def _network(place: NDArray[np.int64], root: NDArray[np.int64], key: Bits) -> NDArray[np.int64]:
     one, other = np.divmod(place, root)
-    for turn in range(_TURNS):
-        added = one + below(fold(key, other * _TURNS + turn), root)
+    for turn in range(_ROUNDS):
+        added = one + integers(fold_in(key, other * _ROUNDS + turn), root)
         one, other = other, added - root * (added >= root)
     return one * root + other

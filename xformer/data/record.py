@@ -1,4 +1,4 @@
-"""The one thing every reader yields: a text in a language, and what it belongs with."""
+"""Records: what every reader yields, a text with its language and its group."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Record:
     """One text.
 
     Attributes:
-        text: the text, as its source has it; never empty.
+        text: the text, unchanged from its source; never empty.
         language: BCP-47 tag (`de`, `pt-BR`, `zh-Hans`), see `normalize_language`.
-        group: records with equal groups say the same thing (translations of one another). A group never
-            straddles two splits.
+        group: records of one group say the same thing (translations, paraphrases). All records of a group are
+            in one split.
         source: where the text comes from, for people: `django-5.1.whl:django/conf/locale/de/…/django.mo`.
-        id: the record's own name in its source, if it has one.
+        id: the name of the record in its source, if it has one.
         label: a class label (topic, sentiment), if it has one.
     """
 
@@ -36,10 +36,10 @@ class Record:
 
 
 def normalize_language(tag: str) -> str:
-    """Bring a language tag to BCP-47 shape: `pt_BR` → `pt-BR`, `sr@latin` → `sr-Latn`, `ZH_hans` → `zh-Hans`.
+    """Convert a language tag to BCP-47: `pt_BR` → `pt-BR`, `sr@latin` → `sr-Latn`, `ZH_hans` → `zh-Hans`.
 
     Raises:
-        InputError: when `tag` is not a language tag at all.
+        InputError: `tag` is not a language tag.
     """
     if not _TAG.fullmatch(tag):
         raise InputError(f"language tag: expected something like 'de' or 'pt-BR', got {tag!r}")
@@ -55,5 +55,5 @@ def normalize_language(tag: str) -> str:
             others.append(part.upper())
         else:
             others.append(part.lower())
-    # A locale has its script last (sr_RS@latin), a tag before the region.
+    # A locale has the script last (sr_RS@latin); a tag has it before the region.
     return "-".join([language.lower(), *scripts, *others])

@@ -1,4 +1,4 @@
-"""Records as gzipped JSON lines: how a corpus keeps its text."""
+"""Gzipped JSON lines of records: the text files of a corpus."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ _FIELDS = {"text", "language", "group", "source", "id", "label"}
 
 
 class RecordWriter:
-    """Writes records, one line each; the same records give the same bytes, as the header says no time and no
-    name.
+    """Writes records, one per line. The same records give the same bytes: the header has no time and no name.
 
     Args:
         path: the file to write.
-        level: gzip's, 1 (quick) to 9 (small).
+        level: gzip's compression level, 1 (fast) to 9 (small).
     """
 
     def __init__(self, path: Path, level: int = 6) -> None:
-        self._spell = json.JSONEncoder(ensure_ascii=False).encode
+        self._to_json = json.JSONEncoder(ensure_ascii=False).encode
         self._raw = path.open("wb")
         self._file = gzip.GzipFile("", "wb", level, self._raw, mtime=0)
 
@@ -36,30 +35,30 @@ class RecordWriter:
         self._raw.close()
 
     def write(self, record: Record) -> None:
-        """Append one record; fields that are None are left out.
+        """Append one record, without the fields that are None.
 
         Raises:
-            InputError: when a field holds half a surrogate pair, which UTF-8 has no bytes for.
+            InputError: a field holds half a surrogate pair, which UTF-8 cannot encode.
         """
         fields = {"text": record.text, "language": record.language, "group": record.group}
         fields |= {"source": record.source}
         optional = {"id": record.id, "label": record.label}
         fields |= {name: value for name, value in optional.items() if value is not None}
         try:
-            self._file.write((self._spell(fields) + "\n").encode())
+            self._file.write((self._to_json(fields) + "\n").encode())
         except UnicodeEncodeError as error:
-            raise InputError(f"{record.source}: expected text that UTF-8 can hold ({error})") from error
+            raise InputError(f"{record.source}: expected text that UTF-8 can encode ({error})") from error
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """Records from a file that `RecordWriter` wrote, one at a time.
+    """Stream the records of a file that `RecordWriter` wrote.
 
     Raises:
-        InputError: when a line is not a record, or the file ends early; file and line are named.
+        InputError: a line is not a record, or the file is truncated; the message names file and line.
     """
     number = 0
     try:
-        # Bytes break at \n only; text mode would break at \r too unless told.
+        # Lines of bytes end at \n only; in text mode also at \r.
         with gzip.open(path, "rb") as file:
             for line in file:
                 number += 1

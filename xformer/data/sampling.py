@@ -1,10 +1,10 @@
-"""Which text comes next: languages in asked-for shares, texts of a language in turn.
+"""Language-balanced sampling of examples.
+
+Each draw is a pure function of its number. So there is no state to save: a resumed run goes on with the same
+text, and workers that take different ranges of draws do not overlap. Orders are computed (`permutation`), so
+memory holds one number per example.
 
 Shapes: L languages, E examples, K slots of a period.
-
-Everything is a pure function of the number of the draw. So there is no state to save, a run that resumes goes
-on with the same text, and workers that take different ranges of draws never overlap. Orders are computed
-(`permutation`), so what is kept in memory is one number an example, its place among those of its language.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.counter_rng import fold, hashed
+from xformer.data.counter_rng import fold_in, random_bits
 from xformer.data.permutation import permuted
 from xformer.errors import InputError
 
 _SLOTS = 1 << 14
-_ORDER = int.from_bytes(b"order")  # so that its numbers are not those of another use of the seed
+_ORDER = int.from_bytes(b"order")  # so that other uses of the seed give other numbers
 
 
 def language_shares(
     counts: NDArray[np.integer], alpha: float, max_repeats: float = float("inf")
 ) -> NDArray[np.float64]:
-    """Shares p_l ∝ n_l^alpha (Conneau and Lample 2019), with a cap on repetition.
+    """Sampling shares p_l ∝ n_l^alpha (Conneau and Lample 2019), with a cap on repetition.
 
-    A language is drawn at most `max_repeats` times as often as its size n_l / Σn would have it; what the cap
-    takes goes to the languages below it, in proportion.
+    The share of a language is at most `max_repeats` times its size n_l / Σn. The rest goes to the languages
+    below the cap, in proportion to their shares.
 
     Args:
-        counts: (L,) texts of each language; a language without any gets share 0.
+        counts: (L,) texts of each language; a language without texts gets share 0.
         alpha: 1 for the languages' own sizes, 0 for equal shares.
         max_repeats: at least 1; infinity for no cap.
 
@@ -39,7 +39,7 @@ def language_shares(
         (L,) shares that sum to 1.
 
     Raises:
-        InputError: there is no text at all.
+        InputError: there are no texts.
     """
     if not counts.sum():
         raise InputError("sampling: expected at least one text, found none in any language")
@@ -59,23 +59,23 @@ def language_shares(
 
 
 class ByLanguage:
-    """Examples sorted by language: what samplers of different orders share.
+    """Examples sorted by language; samplers with different seeds share one.
 
     Attributes:
-        examples: (E,) their numbers, language after language; in as few bytes as hold them.
-        first: (L,) where each language begins in it.
-        size: (L,) how many examples a language has.
+        examples: (E,) their numbers, language after language, in as few bytes as possible.
+        first: (L,) where each language begins in `examples`.
+        size: (L,) number of examples of each language.
     """
 
     def __init__(
         self, language: NDArray[np.integer], n_languages: int, among: NDArray[np.integer] | None = None
     ) -> None:
-        """Sort.
+        """Sort examples.
 
         Args:
-            language: of each example that there is.
+            language: of every example.
             n_languages: L.
-            among: (E,) the examples meant; None for all.
+            among: (E,) the examples to use; None for all.
         """
         mine = language if among is None else language[among]
         order = np.argsort(mine, kind="stable")
@@ -88,32 +88,31 @@ class ByLanguage:
 class LanguageSampler:
     """An endless sequence of examples, addressed by draw number.
 
-    Draws come in periods of K. In every period each language has as many as its share asks, to within one, in
-    an order shuffled anew; a language's examples come without repetition until all have come, then in a new
-    order.
+    A period has K draws. In each period every language gets its share of them, to within one, in a new random
+    order. The examples of a language come without repetition until all have come, then in a new order.
 
     Attributes:
-        shares: (L,) the shares asked for.
+        shares: (L,) the requested shares.
     """
 
     def __init__(self, examples: ByLanguage, shares: NDArray[np.float64], seed: int) -> None:
-        """Get ready.
+        """Prepare a sequence.
 
         Args:
-            examples: what is drawn from.
+            examples: the examples to draw from.
             shares: (L,) from `language_shares`.
             seed: of the order.
         """
         self.shares = shares
         self._examples, self._seed = examples, seed
-        # Slot k belongs to the language in whose part of [0, 1) its middle lies.
+        # Slot k goes to the language whose part of [0, 1) contains the middle of the slot.
         middles = (np.arange(_SLOTS) + 0.5) / _SLOTS
         self._slots = np.minimum(np.searchsorted(np.cumsum(shares), middles, side="right"), len(shares) - 1)
         self._per_period = np.bincount(self._slots, minlength=len(shares))
         self._period = lru_cache(maxsize=2)(self._shuffle_slots)
 
     def draw(self, start: int, count: int) -> NDArray[np.int64]:
-        """Examples number `start` to `start + count - 1` of the sequence, `(count,)`."""
+        """The examples of draws `start` to `start + count - 1`, `(count,)`."""
         numbers = np.arange(start, start + count, dtype=np.int64)
         languages, ordinals = np.empty((2, count), dtype=np.int64)
         for period in range(start // _SLOTS, (start + count - 1) // _SLOTS + 1):
@@ -125,9 +124,10 @@ class LanguageSampler:
         return self._of(languages, ordinals)
 
     def draw_together(self, number: int, count: int) -> NDArray[np.int64]:
-        """So many examples of one language, `(count,)`: the language that draw `number` falls on.
+        """`count` examples of the language of draw `number`, `(count,)`.
 
-        A language's examples come in the same order as ever, each call taking up where its last one ended.
+        They come in the order of that language's examples. Each draw of the language continues where its
+        previous one ended.
         """
         period, place = divmod(number, _SLOTS)
         of_slot, ranks = self._period(period)
@@ -136,7 +136,7 @@ class LanguageSampler:
         return self._of(np.full(count, language), np.arange(earlier * count, (earlier + 1) * count))
 
     def _shuffle_slots(self, period: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Language of each slot, and how many slots of that language precede it, both (K,)."""
+        """The language of each slot, and the number of earlier slots of that language, both (K,)."""
         languages = np.random.default_rng((self._seed, 0, period)).permutation(self._slots)
         by_language = np.argsort(languages, kind="stable")
         first = np.cumsum(self._per_period) - self._per_period
@@ -145,9 +145,9 @@ class LanguageSampler:
         return languages, ranks
 
     def _of(self, languages: NDArray[np.int64], ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The examples that languages have come to: number `ordinals` of each, from its beginning."""
+        """Example number `ordinals` in the sequence of each language."""
         size = self._examples.size[languages]
         epoch, place = np.divmod(ordinals, size)
-        order = fold(fold(hashed(_ORDER, self._seed), languages), epoch)
+        order = fold_in(fold_in(random_bits(_ORDER, self._seed), languages), epoch)
         place = self._examples.first[languages] + permuted(place, size, order)
         return self._examples.examples[place].astype(np.int64)

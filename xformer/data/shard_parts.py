@@ -27,7 +27,7 @@ from xformer.data.corpus import open_corpus
 from xformer.data.shard_writer import COLUMNS, Encoder, ShardEntry, ShardWriter, cut_by_bytes
 from xformer.data.shards import INDEX_NAME, Progress, ShardsInfo, shard_settings, write_index
 from xformer.errors import InputError
-from xformer.storage.checksummed import FileEntry, atomic_folder, read_sealed, write_sealed
+from xformer.storage.checksummed import FileEntry, atomic_folder, read_checksummed, write_checksummed
 
 _PART = "part.json"
 _BATCH = 1024
@@ -138,7 +138,7 @@ def write_shard_parts(
                         progress(f"encode {split}", done, in_all)
             entries = {name: FileEntry.of(folder / f"{name}.bin") for name in COLUMNS}
             part = _Part(settings, number, first, done - first, writer.empty_records, writer.entry(), entries)
-            write_sealed(folder / _PART, part)
+            write_checksummed(folder / _PART, part)
         made += 1
     return made
 
@@ -221,7 +221,7 @@ def _verify(path: Path, settings: ShardsInfo, content: bool = True) -> _Part:
         InputError: it was made with other settings.
     """
     try:
-        part = read_sealed(path / _PART, _Part)
+        part = read_checksummed(path / _PART, _Part)
         for entry in (part.shard.file, *part.columns.values()):
             entry.verify(path, content)
     except InputError as error:
@@ -238,7 +238,7 @@ def _joined(out: Path, settings: ShardsInfo) -> ShardsInfo | None:
     """
     if not (out / INDEX_NAME).exists():
         return None
-    info = read_sealed(out / INDEX_NAME, ShardsInfo)
+    info = read_checksummed(out / INDEX_NAME, ShardsInfo)
     _require_same(out, replace(info, shards=(), columns={}, empty_records=0), settings)
     return info
 

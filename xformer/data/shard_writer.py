@@ -11,7 +11,7 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.groups import group_number
+from xformer.data.groups import group_hash
 from xformer.data.record import Record
 from xformer.storage.checksummed import FileEntry
 
@@ -20,7 +20,7 @@ COLUMNS = {
     "n_tokens": "<u4",
     "n_bytes": "<u4",  # of the original text in UTF-8; a piece has its share
     "language": "<u2",  # place in `languages`
-    "group": "<i8",  # `group_number` of the record's group
+    "group": "<i8",  # `group_hash` of the record's group
     "record": "<i8",  # line of the split's file, from 0
     "pieces": "<u4",  # how many pieces the text was cut into; 1: the example is the whole text
 }
@@ -103,7 +103,7 @@ class ShardWriter:
             n_bytes = len(record.text.encode())
             cuts = _cut_points(len(tokens), self._max_length)
             shares = _share_bytes(n_bytes, self._byte_lengths[tokens], cuts)
-            language, group = self._language[record.language], group_number(record.group)
+            language, group = self._language[record.language], group_hash(record.group)
             for (begin, end), share in zip(pairwise(cuts), shares, strict=True):
                 rows.append(
                     (self._tokens + begin, end - begin, share, language, group, number, len(cuts) - 1)

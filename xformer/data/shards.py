@@ -30,7 +30,13 @@ from numpy.typing import NDArray
 from xformer.data.corpus import open_corpus
 from xformer.data.shard_writer import COLUMNS, Encoder, ShardEntry, ShardWriter, cut_by_bytes
 from xformer.errors import InputError
-from xformer.storage.checksummed import FileEntry, atomic_folder, read_sealed, verify_files, write_sealed
+from xformer.storage.checksummed import (
+    FileEntry,
+    atomic_folder,
+    read_checksummed,
+    verify_files,
+    write_checksummed,
+)
 from xformer.storage.mapped import MappedFile
 
 INDEX_NAME = "shards.json"
@@ -163,7 +169,7 @@ def write_index(
     """Write shards.json into a folder whose shards and columns are complete; what it says."""
     columns = {name: FileEntry.of(folder / f"{name}.bin") for name in COLUMNS}
     info = replace(settings, shards=tuple(shards), empty_records=empty_records, columns=columns)
-    write_sealed(folder / INDEX_NAME, info)
+    write_checksummed(folder / INDEX_NAME, info)
     return info
 
 
@@ -181,10 +187,10 @@ class TokenShards(Sequence[NDArray[np.int32]]):
         n_bytes: (E,) uint32, bytes of text it stands for; pieces of a text add up to the text's bytes.
         language: (E,) uint16.
         group: (E,) int64; equal numbers mean translations of one another
-            (`xformer.data.groups.group_number`).
+            (`xformer.data.groups.group_hash`).
         record: (E,) int64, the line of the corpus file that the example comes from, from 0.
-        pieces: (E,) uint32; 1 where the example is a whole text. Only whole texts are translations of one
-            another.
+        n_chunks: (E,) uint32, number of chunks of its text; 1 for a whole text. Only whole texts are
+            translations of one another.
     """
 
     def __init__(
@@ -202,8 +208,9 @@ class TokenShards(Sequence[NDArray[np.int32]]):
         self.language = columns["language"]
         self.group = columns["group"]
         self.record = columns["record"]
-        self.pieces = columns["pieces"]
+        self.n_chunks = columns["pieces"]
         self._start = columns["start"]
+        self._columns = columns
         self._tokens = tokens
         # Of the tokens, shard after shard, then of the columns; of what is in memory there are none.
         self._files = files
@@ -233,7 +240,7 @@ class TokenShards(Sequence[NDArray[np.int32]]):
                 the file, what was expected and what was found are named.
         """
         path = Path(folder) / INDEX_NAME
-        info = read_sealed(path, ShardsInfo)
+        info = read_checksummed(path, ShardsInfo)
         if info.format != FORMAT:
             raise InputError(f"{path}: expected format {FORMAT}, found {info.format}")
         if fingerprint is not None and fingerprint != info.tokenizer:
@@ -312,7 +319,7 @@ class TokenShards(Sequence[NDArray[np.int32]]):
     def subset(self, examples: NDArray[np.integer]) -> TokenShards:
         """Some examples as if there were no others, in memory, in the order given."""
         tokens = self.tokens_of(examples)
-        columns = {name: np.asarray(getattr(self, name))[examples] for name in COLUMNS if name != "start"}
+        columns = {name: np.asarray(column)[examples] for name, column in self._columns.items()}
         columns["start"] = np.cumsum(columns["n_tokens"], dtype=np.int64) - columns["n_tokens"]
         entry = replace(
             self.info.shards[0],

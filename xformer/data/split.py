@@ -1,4 +1,4 @@
-"""Which groups are held out: decided by a hash of the group's name and the seed, and nothing else."""
+"""The split of each group, which depends only on the group's hash and the seed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from xformer.data.counter_rng import fold_in, random_bits
 from xformer.errors import InputError
 
 SPLITS = ("train", "dev", "test")
@@ -15,15 +16,13 @@ TRAIN, DEV, TEST = range(3)
 
 @dataclass(frozen=True)
 class SplitSizes:
-    """How much to hold out, and what may be.
+    """How many groups to hold out, and which are eligible.
 
     Attributes:
-        dev: groups in the dev split: 1 and more is a number of groups, less than 1 a share of the eligible
-            ones.
-        test: groups in the test split, in the same unit as `dev`.
-        min_languages: a group is eligible for dev and test when it is in at least this many languages. Among
-            eligible groups each is as likely as any other.
-        min_chars: and when its longest text has at least this many characters: "OK" tests nothing.
+        dev: size of the dev split: from 1 a number of groups, below 1 a share of the eligible groups.
+        test: size of the test split, in the same unit as `dev`.
+        min_languages: languages that an eligible group has at least. All eligible groups are equally likely.
+        min_chars: characters that its longest text has at least: "OK" tests nothing.
     """
 
     dev: float = 0.01
@@ -54,26 +53,26 @@ def assign_splits(
     sizes: SplitSizes,
     seed: int,
 ) -> NDArray[np.uint8]:
-    """Give every group a split.
+    """Assign every group to a split.
 
-    A group's rank is a hash of its number and the seed. Test takes the eligible groups of lowest rank, dev
-    the next. With shares, the bounds are ranks too, so that a group stays where it is when others come or go.
+    A group's rank is a hash of its `group_hash` and the seed. Test takes the eligible groups of lowest rank,
+    dev the next. Shares are bounds on the rank itself, so a group keeps its split when others come or go.
 
     Args:
-        groups: (G,) different group numbers (`group_number`).
-        languages: (G,) how many languages each is in.
+        groups: (G,) different `group_hash` values.
+        languages: (G,) number of languages of each.
         chars: (G,) characters of its longest text.
-        sizes: how much to hold out.
-        seed: another seed, another choice.
+        sizes: how many to hold out.
+        seed: selects which groups are held out.
 
     Returns:
         (G,) uint8, places in `SPLITS`.
 
     Raises:
-        InputError: when fewer groups are eligible than `sizes` asks for.
+        InputError: fewer groups are eligible than `sizes` needs.
     """
     eligible = np.flatnonzero((languages >= sizes.min_languages) & (chars >= sizes.min_chars))
-    rank = _mix(groups[eligible] ^ _mix(np.array([seed % 2**64], dtype=np.uint64)))
+    rank = fold_in(random_bits(np.array([seed % 2**64], dtype=np.uint64)), groups[eligible])
     order = np.lexsort((groups[eligible], rank))
     upto = [sizes.test, sizes.test + sizes.dev]
     if max(sizes.test, sizes.dev) < 1:
@@ -82,19 +81,11 @@ def assign_splits(
         ends = [int(count) for count in upto]
     if ends[1] > len(eligible):
         raise InputError(
-            f"splits: {ends[1]:,} groups asked for dev and test, but of {len(groups):,} groups only "
-            f"{len(eligible):,} have at least {sizes.min_languages} languages and "
+            f"splits: expected {ends[1]:,} groups for dev and test, but only {len(eligible):,} of "
+            f"{len(groups):,} groups have at least {sizes.min_languages} languages and "
             f"{sizes.min_chars} characters"
         )
     split = np.full(len(groups), TRAIN, dtype=np.uint8)
     split[eligible[order[: ends[0]]]] = TEST
     split[eligible[order[ends[0] : ends[1]]]] = DEV
     return split
-
-
-def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finalizer (Steele et al. 2014): a bijection that spreads every bit over all."""
-    value = value + np.uint64(0x9E3779B97F4A7C15)
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))

@@ -1,4 +1,4 @@
-"""What is in a corpus: how much of each language, how long, in which scripts, how widely translated."""
+"""Corpus statistics: amounts, lengths, scripts and duplicates per language; languages per group."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import os
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.corpus import Corpus, open_corpus
-from xformer.data.groups import group_number
-from xformer.data.keys import TextKeys, text_number
+from xformer.data.dedup_keys import DedupKeys, text_hash
+from xformer.data.groups import group_hash, starts
+from xformer.data.reporting import ProgressCallback, reported
 
-Progress = Callable[[str, int, int | None], None]
 QUANTILES = (0.01, 0.5, 0.9, 0.99, 1.0)
 
 
@@ -26,14 +25,14 @@ class LanguageStatistics:
     """One language in one split.
 
     Attributes:
-        records: texts.
-        groups: different groups they are in.
-        coverage: the share of the split's groups that this is.
+        records: number of texts.
+        groups: number of groups with a text in this language.
+        coverage: share of the split's groups that these are.
         chars: code points.
-        bytes: of UTF-8.
+        bytes: UTF-8 bytes.
         length_quantiles: characters per text at `QUANTILES`: 1%, median, 90%, 99%, longest.
-        scripts: the share of letters in each script, largest first, those below 0.1% left out.
-        duplicates: texts that differ from an earlier one in case, spacing, punctuation and digits at most.
+        scripts: share of letters in each script, the largest first, without those below 0.1%.
+        duplicates: texts with the deduplication key of an earlier text.
     """
 
     records: int
@@ -51,10 +50,10 @@ class SplitStatistics:
     """One split.
 
     Attributes:
-        records: texts.
-        groups: different groups.
+        records: number of texts.
+        groups: number of groups.
         languages: by tag, sorted.
-        languages_per_group: number of groups by the number of languages they are in.
+        languages_per_group: number of groups, by their number of languages.
     """
 
     records: int
@@ -70,11 +69,11 @@ class CorpusStatistics:
     splits: dict[str, SplitStatistics]
 
     def to_json(self) -> str:
-        """All of it as one JSON object."""
+        """The statistics as one JSON object."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=2)
 
     def table(self, split: str = "train") -> str:
-        """One split as a table in plain text, the largest language first."""
+        """One split as a plain-text table, the largest language first."""
         part = self.splits[split]
         lines = [
             f"{split}: {part.records:,} texts in {len(part.languages)} languages, {part.groups:,} groups",
@@ -91,15 +90,17 @@ class CorpusStatistics:
         return "\n".join(lines)
 
 
-def corpus_statistics(folder: str | os.PathLike[str], progress: Progress | None = None) -> CorpusStatistics:
-    """Read a corpus once and count. Memory: about 30 bytes per record of the largest split.
+def corpus_statistics(
+    folder: str | os.PathLike[str], progress: ProgressCallback | None = None
+) -> CorpusStatistics:
+    """Compute the statistics in one pass. Memory: about 30 bytes per record of the largest split.
 
     Args:
-        folder: what `import_corpus` wrote.
+        folder: a folder that `import_corpus` wrote.
         progress: called with ("count SPLIT", records done, records in all).
 
     Raises:
-        InputError: when the corpus is missing or damaged.
+        InputError: the corpus is missing or damaged.
     """
     corpus = open_corpus(folder)
     return CorpusStatistics({split: _split(corpus, split, progress) for split in corpus.manifest.splits})
@@ -114,22 +115,20 @@ class _Tally:
         self.bytes = 0
 
 
-def _split(corpus: Corpus, split: str, progress: Progress | None) -> SplitStatistics:
+def _split(corpus: Corpus, split: str, progress: ProgressCallback | None) -> SplitStatistics:
     tags = corpus.manifest.languages
     number_of = {tag: number for number, tag in enumerate(tags)}
     tallies = [_Tally() for _ in tags]
     language, group, key = array("H"), array("Q"), array("Q")
-    make_key, total = TextKeys(), corpus.manifest.split(split).total.records
-    for row, record in enumerate(corpus.records(split)):
-        if progress and row % 1000 == 0:
-            progress(f"count {split}", row, total)
+    dedup_key, total = DedupKeys(), corpus.manifest.split(split).total.records
+    for record in reported(corpus.records(split), f"count {split}", total, progress):
         tally = tallies[number_of[record.language]]
         tally.lengths[len(record.text)] += 1
         tally.letters.update(record.text)
         tally.bytes += len(record.text.encode())
         language.append(number_of[record.language])
-        group.append(group_number(record.group))
-        key.append(text_number(make_key(record.text)))
+        group.append(group_hash(record.group))
+        key.append(text_hash(dedup_key(record.text)))
     languages, groups, keys = np.array(language), np.array(group), np.array(key)
     in_group = _distinct(languages, groups)
     distinct_keys = _distinct(languages, keys)
@@ -151,26 +150,21 @@ def _split(corpus: Corpus, split: str, progress: Progress | None) -> SplitStatis
         for number, (tag, tally) in enumerate(zip(tags, tallies, strict=True))
         if tally.lengths
     }
-    per_group = {
-        int(count): int(how_many)
-        for count, how_many in zip(*np.unique(spread, return_counts=True), strict=True)
-    }
+    per_group = dict(sorted(Counter(spread.tolist()).items()))
     return SplitStatistics(len(languages), n_groups, found, per_group)
 
 
 def _distinct(
     language: NDArray[np.uint16], number: NDArray[np.uint64]
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint64]]:
-    """The different pairs of both."""
+    """The different pairs of language and number."""
     order = np.lexsort((number, language))
-    language, number = language[order], number[order]
-    fresh = np.ones(len(order), dtype=np.bool_)
-    fresh[1:] = (language[1:] != language[:-1]) | (number[1:] != number[:-1])
-    return language[fresh], number[fresh]
+    order = order[starts(language[order], number[order])]
+    return language[order], number[order]
 
 
 def _quantiles(lengths: Counter[int]) -> tuple[int, ...]:
-    """The smallest length that at least the share q of the texts do not exceed, for each q of `QUANTILES`."""
+    """For each q of `QUANTILES`, the smallest length that at least the share q of the texts do not exceed."""
     values = np.array(sorted(lengths))
     upto = np.cumsum([lengths[int(value)] for value in values])
     places = np.searchsorted(upto, np.array(QUANTILES) * upto[-1])
@@ -178,7 +172,7 @@ def _quantiles(lengths: Counter[int]) -> tuple[int, ...]:
 
 
 def _scripts(characters: Counter[str]) -> dict[str, float]:
-    """Shares of scripts among letters, told by the first word of a letter's Unicode name."""
+    """Shares of scripts among letters. The first word of a letter's Unicode name is its script."""
     counts: Counter[str] = Counter()
     for character, count in characters.items():
         if character.isalpha():

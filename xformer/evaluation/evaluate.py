@@ -160,7 +160,7 @@ class _Texts:
         if pivot not in shards.languages:
             raise InputError(f"data.pivot: expected one of {', '.join(shards.languages)}; got {pivot!r}")
         number = shards.languages.index(pivot)
-        whole = np.flatnonzero(np.asarray(shards.pieces) == 1)
+        whole = np.flatnonzero(np.asarray(shards.n_chunks) == 1)
         group, language = shards.group[whole], shards.language[whole]
         examples = whole[one_text_a_group(group, language, shards.record[whole])]
         group, language = shards.group[examples], shards.language[examples]

@@ -84,7 +84,7 @@ class ParallelTexts:
         if pivot not in shards.languages:
             raise InputError(f"data.pivot: expected one of {', '.join(shards.languages)}; got {pivot!r}")
         number = shards.languages.index(pivot)
-        whole = np.flatnonzero(np.asarray(shards.pieces) == 1)
+        whole = np.flatnonzero(np.asarray(shards.n_chunks) == 1)
         group, language = np.asarray(shards.group)[whole], np.asarray(shards.language)[whole]
         groups = np.unique(group[language == number])
         if most is not None and len(groups) > most:

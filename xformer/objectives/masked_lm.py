@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xformer.data.counter_rng import Bits, fold
+from xformer.data.counter_rng import Bits, fold_in
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import Packed, pack_flat
 from xformer.objectives.masking import choose, hide
@@ -94,7 +94,7 @@ def hide_tokens(
 ) -> MaskedBatch:
     """Hide tokens of a packed batch: `languages` (T,) of its tokens, `keys` (B,) in packed order."""
     tokens, positions = batch.tokens.numpy(), batch.positions.numpy()
-    token_keys = fold(np.repeat(keys, batch.lengths), positions)
+    token_keys = fold_in(np.repeat(keys, batch.lengths), positions)
     selected = choose(tokens, positions, token_keys, masking, starts_word)
     shown = hide(tokens, selected, token_keys, masking, len(starts_word))
     return MaskedBatch(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.counter_rng import Bits, below, fold, uniform
+from xformer.data.counter_rng import Bits, fold_in, integers, uniform
 from xformer.runs.config import MaskingConfig
 from xformer.tokenizer.special import FIRST_BYTE_ID, MASK_ID
 
@@ -48,7 +48,7 @@ def choose(
     starts = np.flatnonzero(begins_text)
     sequence = np.cumsum(begins_text)[units] - 1
     size = np.bincount(sequence, minlength=len(starts))
-    wanted = np.floor(masking.rate * size + uniform(fold(keys[starts], _HOW_MANY))).astype(np.int64)
+    wanted = np.floor(masking.rate * size + uniform(fold_in(keys[starts], _HOW_MANY))).astype(np.int64)
     # Stable: with equal numbers, the result must not depend on the other texts that are sorted.
     number = sequence.astype(np.uint64) << np.uint64(_ORDER_BITS)
     order = np.argsort(number | keys[units] >> np.uint64(64 - _ORDER_BITS), kind="stable")
@@ -77,7 +77,7 @@ def _unit_begins(
             begins |= starts_word[tokens]
         case "span":
             # Geometric lengths. A span longer than `span_max` is cut there; the rest is another span.
-            begins |= uniform(fold(keys, _SPAN)) < 1.0 / masking.span_mean
+            begins |= uniform(fold_in(keys, _SPAN)) < 1.0 / masking.span_mean
             index = np.arange(len(tokens))
             since = index - np.maximum.accumulate(np.where(begins, index, 0))
             begins |= since % masking.span_max == 0
@@ -103,8 +103,8 @@ def hide(tokens: Ids, selected: Ids, keys: Bits, masking: MaskingConfig, vocab_s
     if masking.replacement == "mask":
         shown[selected] = MASK_ID
         return shown
-    fate = uniform(fold(keys[selected], _FATE))
+    fate = uniform(fold_in(keys[selected], _FATE))
     shown[selected[fate < 0.8]] = MASK_ID
     random = selected[fate >= 0.9]
-    shown[random] = FIRST_BYTE_ID + below(fold(keys[random], _WHICH), vocab_size - FIRST_BYTE_ID)
+    shown[random] = FIRST_BYTE_ID + integers(fold_in(keys[random], _WHICH), vocab_size - FIRST_BYTE_ID)
     return shown

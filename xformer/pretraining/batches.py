@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xformer.data.counter_rng import fold, hashed
+from xformer.data.counter_rng import fold_in, random_bits
 from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.objectives import (
@@ -174,7 +174,7 @@ class StepBatches:
             self._shards.tokens_of(texts.ravel()),
             self._lengths(texts),
             self._language[texts],
-            fold(hashed(_MASKING, self._config.training.seed, OBJECTIVES.index(name), step), mine),
+            fold_in(random_bits(_MASKING, self._config.training.seed, OBJECTIVES.index(name), step), mine),
             self._config.objectives.masking,
             self._starts_word,
         )

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from xformer.data.corpus import Corpus, import_corpus, open_corpus
 from xformer.data.gettext_corpus import fetch_gettext_corpus, gettext_wheels, read_gettext_corpus
+from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import MANIFEST_NAME, Source
-from xformer.data.plan import ImportOptions
 from xformer.data.shards import INDEX_NAME, ShardsInfo, TokenShards, shard_settings, write_shards
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 from xformer.progress import Progress
 from xformer.runs.config import DataConfig, RunConfig
 from xformer.runs.directory import RunDirectory
-from xformer.storage.checksummed import atomic_folder, read_sealed
+from xformer.storage.checksummed import atomic_folder, read_checksummed
 from xformer.storage.files import atomic_write
 from xformer.tokenizer import Tokenizer, TokenizerError, train_tokenizer
 
@@ -213,7 +213,7 @@ def made_shards(config: DataConfig, split: str, corpus: Corpus, tokenizer: Token
 
 def _require_made_for(made: Path, split: str, corpus: Corpus, tokenizer: Tokenizer, max_length: int) -> None:
     """Refuse shards that were made of another text, or otherwise, than the run would make them."""
-    info = read_sealed(made / INDEX_NAME, ShardsInfo)
+    info = read_checksummed(made / INDEX_NAME, ShardsInfo)
     expected = shard_settings(corpus.folder, split, tokenizer, max_length, info.bytes_per_shard)
     known = {"split_sha256": "data.corpus", "tokenizer": "data.tokenizer", "max_length": "data.max_length"}
     for field in fields(ShardsInfo):

@@ -193,7 +193,7 @@ def _translation_pairs(shards: TokenShards, config: RunConfig) -> TranslationPai
         return TranslationPairs(
             np.asarray(shards.group),
             np.asarray(shards.language),
-            np.asarray(shards.pieces) == 1,
+            np.asarray(shards.n_chunks) == 1,
             pivot=languages.index(pivot) if pivot in languages else None,
             pivot_share=config.data.pivot_share,
         )

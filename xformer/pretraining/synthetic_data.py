@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.corpus import import_corpus
+from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
-from xformer.data.plan import ImportOptions
 from xformer.data.record import Record
 from xformer.data.shards import ShardEntry, ShardsInfo, TokenShards
 from xformer.data.split import SplitSizes

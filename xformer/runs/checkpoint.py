@@ -29,7 +29,13 @@ from xformer.errors import InputError
 from xformer.runs import checkpoint_files as files
 from xformer.runs.checkpoint_files import Kind
 from xformer.runs.checkpoint_folders import STATE, checkpoint_folders, clear, remove_all_but, step_of
-from xformer.storage.checksummed import FileEntry, atomic_folder, read_sealed, verify_files, write_sealed
+from xformer.storage.checksummed import (
+    FileEntry,
+    atomic_folder,
+    read_checksummed,
+    verify_files,
+    write_checksummed,
+)
 
 if TYPE_CHECKING:
     from xformer.distributed.one_process import OneProcess
@@ -231,7 +237,7 @@ def _contents(
 def _seal(work: Path, state: TrainingState, written: tuple[FileEntry, ...]) -> None:
     for file in written:
         file.verify(work, content=False)
-    write_sealed(work / STATE, _Contents(state, written))
+    write_checksummed(work / STATE, _Contents(state, written))
 
 
 def best_checkpoint(folder: Path) -> Checkpoint | None:
@@ -326,7 +332,7 @@ def _best(folders: list[Path]) -> Checkpoint | None:
 
 
 def _contents_of(path: Path) -> _Contents:
-    return read_sealed(path / STATE, _Contents, _upgraded)
+    return read_checksummed(path / STATE, _Contents, _upgraded)
 
 
 def _upgraded(content: dict[str, Any]) -> dict[str, Any]:

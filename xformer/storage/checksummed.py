@@ -1,9 +1,8 @@
-"""Folders that appear whole or not at all, and JSON files that notice every change.
+"""Folders that are complete or absent, and JSON files with a checksum of their own content.
 
-A data folder (a corpus, a set of token shards) is a few large files and one small JSON file which says what
-they are, with their sizes and hashes. That JSON file is *sealed*: it has one canonical spelling and carries
-the hash of its own content, so that a change anywhere, in it or in a file it names, is found and named when
-the folder is opened.
+A data folder (a corpus, a set of token shards) is a few large files and one small JSON file, which lists them
+with their sizes and hashes. The JSON file has one canonical form and carries the hash of its own content. So
+a change of any byte, in it or in a file that it lists, is found when the folder is opened.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ from xformer.storage.files import atomic_write, flush_to_disk, naming, sha256_of
 T = TypeVar("T")
 
 _SCRATCH = ".partial"
-"""How names of temporary folders end."""
+"""The end of the names of temporary folders."""
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One file of a folder, as its sealed JSON names it.
+    """One file of a folder, as the checksummed JSON lists it.
 
     Attributes:
         name: the file's name inside the folder.
@@ -63,7 +62,7 @@ class FileEntry:
             The file's path.
 
         Raises:
-            InputError: when it is missing, or has another size or another hash; both are named.
+            InputError: it is missing, or its size or hash differs; the message gives both values.
         """
         path = folder / self.name
         if not path.is_file():
@@ -79,15 +78,16 @@ class FileEntry:
 def verify_files(
     folder: Path, files: Sequence[FileEntry], rank: int = 0, world: int = 1, content: bool = True
 ) -> None:
-    """Compare the sizes of all files of a folder with their entries, and the hashes of a process's share.
+    """Compare the sizes of all files of a folder with their entries, and the hashes of this process's share.
 
-    The shares of all processes are all files, and take about as long: they are dealt out largest first.
+    The shares of all processes together are all files. They take about as long each: files are dealt out in
+    turn, the largest first.
 
     Args:
         folder: where the files lie.
         files: their entries.
         rank: this process's number.
-        world: how many processes there are.
+        world: number of processes.
         content: whether hashes are compared at all.
 
     Raises:
@@ -99,19 +99,18 @@ def verify_files(
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Fill a folder such that it appears whole or not at all.
+    """Make a folder that is complete or absent.
 
     Args:
-        path: the folder to make; it may not exist yet, unless it is empty.
+        path: the folder to make; it must not exist, or must be empty.
 
     Yields:
-        A temporary folder beside `path`, to be filled. When the block ends it is renamed to `path`; when the
-        block raises it is removed. A process that is killed leaves it behind, and whoever makes `path` next
-        removes it.
+        A temporary folder beside `path`, to fill. It is renamed to `path` when the block ends, and removed
+        when the block raises. A process that is killed leaves it behind; the next call for `path` removes it.
 
     Raises:
-        InputError: when `path` exists and is not an empty folder.
-        OSError: the system does not take it; the error names `path`, or what was to be in it.
+        InputError: `path` exists and is not an empty folder.
+        OSError: it cannot be written; the error names `path`, or the file in it.
     """
     target = Path(path)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
@@ -129,7 +128,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             try:
                 os.rename(scratch, target)
             except OSError as error:
-                reason = f"cannot be put in place ({error}); was it made meanwhile?"
+                reason = f"cannot be put in place ({error}); did another process make it meanwhile?"
                 raise InputError(f"{target}: {reason}") from error
             flush_to_disk(target.parent)
         except BaseException:
@@ -140,20 +139,20 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _scratch(target: Path) -> tuple[Path, int]:
-    """A new folder beside `target`, and a lock on it that the system drops when this process ends."""
+    """A new folder beside `target`, and a lock on it, which the system releases when this process ends."""
     while True:
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_SCRATCH, dir=target.parent))
         lock = os.open(scratch, os.O_RDONLY)
-        # Some network file systems lock no folders; there, nobody removes what others left behind either.
+        # Some network file systems cannot lock folders. There, abandoned folders are not removed either.
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
         if scratch.is_dir():
             return scratch, lock
-        os.close(lock)  # another process took it for abandoned before it was locked
+        os.close(lock)  # another process removed it as abandoned before it was locked
 
 
 def _remove_abandoned(target: Path) -> None:
-    """Remove temporary folders for `target` which no process that lives has locked."""
+    """Remove temporary folders for `target` that no running process has locked."""
     for folder in target.parent.glob(f".{glob.escape(target.name)}.*{_SCRATCH}"):
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -168,29 +167,28 @@ def _remove_abandoned(target: Path) -> None:
             os.close(lock)
 
 
-def write_sealed(path: Path, value: Any) -> None:
-    """Write a dataclass as sealed JSON, atomically; the field `seal` is the SHA-256 of the rest."""
+def write_checksummed(path: Path, value: Any) -> None:
+    """Write a dataclass as checksummed JSON, atomically; the field `seal` is the SHA-256 of the rest."""
     content = _converter().unstructure(value)
     with atomic_write(path, "wb") as file:
-        file.write(_spell(content | {"seal": hashlib.sha256(_spell(content)).hexdigest()}))
+        file.write(_canonical(content | {"seal": hashlib.sha256(_canonical(content)).hexdigest()}))
 
 
-def read_sealed(
+def read_checksummed(
     path: Path, kind: type[T], upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda content: content
 ) -> T:
-    """Read what `write_sealed` wrote.
+    """Read what `write_checksummed` wrote.
 
     Args:
         path: the file.
-        kind: the dataclass to make of it; every field must be there and no other.
-        upgrade: turns the fields that an older version wrote into those of `kind`.
+        kind: the dataclass to build; the file must have exactly its fields.
+        upgrade: converts the fields that an older version wrote to those of `kind`.
 
     Raises:
-        InputError: when the file is missing, is not JSON, was changed in any byte, or has other fields than
-            `kind`.
+        InputError: the file is missing, is not JSON, has other fields than `kind`, or a byte was changed.
     """
     if not path.is_file():
-        raise InputError(f"{path}: missing; it says what the files beside it are")
+        raise InputError(f"{path}: missing; expected the file that lists the files of this folder")
     raw = path.read_bytes()
     try:
         content = json.loads(raw.decode("utf-8"))
@@ -199,10 +197,10 @@ def read_sealed(
     if not isinstance(content, dict) or not isinstance(content.get("seal"), str):
         raise InputError(f"{path}: expected a JSON object with the field 'seal'")
     seal = content.pop("seal")
-    actual = hashlib.sha256(_spell(content)).hexdigest()
-    if actual != seal or _spell(content | {"seal": seal}) != raw:
+    actual = hashlib.sha256(_canonical(content)).hexdigest()
+    if actual != seal or _canonical(content | {"seal": seal}) != raw:
         raise InputError(
-            f"{path}: changed since it was written; expected seal {seal}, its content gives {actual}"
+            f"{path}: changed since it was written; expected checksum {seal}, its content gives {actual}"
         )
     try:
         return _converter().structure(upgrade(content), kind)
@@ -213,9 +211,9 @@ def read_sealed(
 
 @cache
 def _converter() -> cattrs.Converter:
-    # Kept, since it compiles code for every dataclass it meets.
+    # Cached, because it compiles code for each dataclass.
     return cattrs.Converter(forbid_extra_keys=True)
 
 
-def _spell(content: dict[str, Any]) -> bytes:
+def _canonical(content: dict[str, Any]) -> bytes:
     return (json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode()

@@ -46,7 +46,7 @@ def pivot_pairs(shards: TokenShards, pivot: str) -> NDArray[np.int64]:
         InputError: there is none.
     """
     number = shards.languages.index(pivot) if pivot in shards.languages else -1
-    whole = np.flatnonzero(np.asarray(shards.pieces) == 1)
+    whole = np.flatnonzero(np.asarray(shards.n_chunks) == 1)
     ours = whole[shards.language[whole] == number]
     groups, first = np.unique(shards.group[ours], return_index=True)
     others = whole[(shards.language[whole] != number) & np.isin(shards.group[whole], groups)]

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from xformer.data.corpus import import_corpus
+from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
-from xformer.data.plan import ImportOptions
 from xformer.data.record import Record
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError

@@ -27,7 +27,7 @@ from xformer.progress import Progress
 from xformer.runs import checkpoint as checkpoint_module
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
-from xformer.storage.checksummed import FileEntry, read_sealed, write_sealed
+from xformer.storage.checksummed import FileEntry, read_checksummed, write_checksummed
 from xformer.storage.toml import save_toml
 from xformer.training.verify_resume.compare_runs import Comparison, compare_runs
 from xformer.training.verify_resume.fault_plan import Strike, Struck, plan_strikes
@@ -92,9 +92,9 @@ def _change_tensor(run: RunDirectory, file: str, prefix: str) -> None:
     kind, shape = tensors[name].dtype, tensors[name].shape
     tensors[name] = np.frombuffer(bytes(raw), dtype=kind).reshape(shape)
     save_file(tensors, folder / file)
-    contents = read_sealed(folder / "state.json", checkpoint_module._Contents)
+    contents = read_checksummed(folder / "state.json", checkpoint_module._Contents)
     files = tuple(FileEntry.of(folder / entry.name) for entry in contents.files)
-    write_sealed(folder / "state.json", checkpoint_module._Contents(contents.state, files))
+    write_checksummed(folder / "state.json", checkpoint_module._Contents(contents.state, files))
 
 
 def _change_metrics(run: RunDirectory, change: Callable[[dict[str, Any]], None]) -> None:

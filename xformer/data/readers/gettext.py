@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from xformer.data.groups import DisjointSets
 from xformer.data.readers.catalogue import Message, parse_header, parse_mo, parse_po
 from xformer.data.readers.fields import content_group
 from xformer.data.readers.lines import naming, open_zip
@@ -92,20 +93,13 @@ def read_gettext(
 
 
 def _join_plurals(paths: Iterable[str | os.PathLike[str]]) -> dict[str, str]:
-    """For each source text that is a singular or a plural: the one that stands for all it is joined with."""
-    parent: dict[str, str] = {}
-
-    def root(text: str) -> str:
-        while parent.setdefault(text, text) != text:
-            text = parent[text]
-        return text
-
+    """For each source text that has a plural or is one: the smallest of the texts it is joined with."""
+    sets = DisjointSets[str]()
     for _, _, messages in _catalogues(paths):
         for message in messages:
-            if len(message.ids) > 1:
-                ends = sorted(map(root, message.ids))  # sorted: the same root whatever the order of the files
-                parent.update(dict.fromkeys(ends, ends[0]))
-    return {text: root(text) for text in parent}
+            for plural in message.ids[1:]:
+                sets.union(message.ids[0], plural)
+    return sets.smallest_members()
 
 
 def _translations(message: Message, plural: tuple[int, int] | None) -> list[str]:

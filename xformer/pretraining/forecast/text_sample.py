@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from xformer.data.corpus import Corpus
-from xformer.data.groups import group_number
+from xformer.data.groups import group_hash
 from xformer.data.record import Record
 from xformer.data.shard_writer import COLUMNS, ShardWriter
 from xformer.data.shards import ShardsInfo, TokenShards
@@ -71,7 +71,7 @@ def _draw(corpus: Corpus) -> tuple[list[Record], bool]:
             break
         read += len(record.text.encode())
         first = record.group if first is None else first  # of few groups none may have the luck
-        if record.group == first or group_number(record.group) < share * 2**63:
+        if record.group == first or group_hash(record.group) < share * 2**63:
             records.append(record)
     translated = split.total.records > split.groups and len(corpus.manifest.languages) > 1
     if read < in_all and translated and not _has_pairs(records):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xformer.data.keys import TextKeys, text_number
+from xformer.data.dedup_keys import DedupKeys, text_hash
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from xformer.data.keys import TextKeys, text_number
     ],
 )
 def test_what_reads_the_same_has_one_key(first: str, second: str) -> None:
-    key = TextKeys()
+    key = DedupKeys()
     assert key(first) == key(second)
 
 
@@ -39,13 +39,13 @@ def test_what_reads_the_same_has_one_key(first: str, second: str) -> None:
     ],
 )
 def test_what_reads_differently_has_another_key(first: str, second: str) -> None:
-    key = TextKeys()
+    key = DedupKeys()
     assert key(first) != key(second)
 
 
 @given(st.text())
 def test_a_key_is_its_own_key_and_never_empty_for_visible_text(text: str) -> None:
-    key = TextKeys()
+    key = DedupKeys()
     once = key(text)
     assert bool(once) == bool(text.strip()) or not text.isprintable()
     if once.isalpha():
@@ -53,5 +53,5 @@ def test_a_key_is_its_own_key_and_never_empty_for_visible_text(text: str) -> Non
 
 
 def test_text_numbers_keep_their_parts_apart() -> None:
-    assert text_number("de", "en") != text_number("deen")
-    assert text_number("a", "b") != text_number("b", "a")
+    assert text_hash("de", "en") != text_hash("deen")
+    assert text_hash("a", "b") != text_hash("b", "a")

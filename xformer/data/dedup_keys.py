@@ -1,4 +1,4 @@
-"""What makes two texts the same: a key without case, spacing, punctuation, digits and placeholders."""
+"""Deduplication keys: equal where two texts are the same to a reader."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ _PLACEHOLDER = re.compile(r"%(?:\(\w*\)|\d+\$)?[-#0 +]*[\d.*]*[a-zA-Z](?![a-zA-Z
 
 
 class _LettersOnly(dict[int, int | None]):
-    """A `str.translate` table that keeps letters and the marks upon them; it fills itself as characters
-    occur.
+    """A `str.translate` table that keeps letters and their marks. It adds characters as they occur.
 
-    Marks must stay: Indic and Thai vowels are marks, and without them different words become one.
+    Marks stay because Indic and Thai vowels are marks: without them different words become equal.
     """
 
     def __missing__(self, code: int) -> int | None:
@@ -22,10 +21,10 @@ class _LettersOnly(dict[int, int | None]):
         return self[code]
 
 
-class TextKeys:
-    """Computes keys of texts; equal keys mean the same text to a reader.
+class DedupKeys:
+    """Computes deduplication keys of texts.
 
-    >>> key = TextKeys()
+    >>> key = DedupKeys()
     >>> key("Enter a valid e-mail address.") == key("ENTER A VALID  EMAIL ADDRESS: %(email)s")
     True
     """
@@ -36,13 +35,13 @@ class TextKeys:
     def __call__(self, text: str) -> str:
         """The letters of `text`: NFKC, casefolded, without placeholders, digits, punctuation and spaces.
 
-        A text with no letter is its own key, after NFKC and with its spaces normalised: `100 %` is not `→`.
+        A text with no letter is its own key, after NFKC and with single spaces: `100 %` differs from `→`.
         """
         folded = unicodedata.normalize("NFKC", _PLACEHOLDER.sub(" ", text)).casefold()
         letters = folded.translate(self._letters_only)
         return letters or " ".join(unicodedata.normalize("NFKC", text).split())
 
 
-def text_number(*parts: str) -> int:
-    """A number for a tuple of texts: 64 bits of a BLAKE2b hash; see `group_number` on collisions."""
+def text_hash(*parts: str) -> int:
+    """64 bits of the BLAKE2b hash of a tuple of texts; on collisions see `group_hash`."""
     return int.from_bytes(blake2b("\0".join(parts).encode(), digest_size=8).digest(), "little")

@@ -1,4 +1,4 @@
-"""A first pass over a corpus: text goes to the disk, a few numbers per record stay in memory."""
+"""Records in a temporary file, and in memory the few numbers that deciding about each record needs."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.groups import group_number
-from xformer.data.keys import TextKeys, text_number
+from xformer.data.dedup_keys import DedupKeys, text_hash
+from xformer.data.groups import group_hash
 from xformer.data.record import Record
 from xformer.data.record_file import RecordWriter, read_records
 
 
-class Spool:
-    """Records on the disk, and R-long arrays of what deciding about them takes: 30 bytes per record.
+class RecordIndex:
+    """R records in a file, with arrays about them in memory: 30 bytes per record.
 
     Attributes:
-        languages: language tags in the order of their first record.
+        languages: language tags, in the order of their first record.
         language: (R,) uint16, place in `languages`.
-        group: (R,) uint64, `group_number` of the record's group.
-        key: (R,) uint64, number of (language, key of the text): equal where a reader sees the same text.
-        exact: (R,) uint64, number of (language, text up to NFC and spacing): equal where the characters are
-            the same.
+        group: (R,) uint64, `group_hash` of the record's group.
+        key: (R,) uint64, hash of language and deduplication key: equal where a reader sees the same text.
+        exact: (R,) uint64, hash of language and text after NFC and with single spaces: equal where the
+            characters are the same.
         chars: (R,) uint32, characters of the text.
 
     Args:
-        path: the file to write them to.
-        records: what to write.
+        path: the file to write the records to.
+        records: the records.
 
     Raises:
-        InputError: when a text is one that UTF-8 cannot hold; its source is named.
+        InputError: a text cannot be written as UTF-8; the message names its source.
     """
 
     def __init__(self, path: Path, records: Iterable[Record]) -> None:
@@ -41,7 +41,7 @@ class Spool:
         tags: dict[str, int] = {}
         language, chars = array("H"), array("I")
         group, key, exact = array("Q"), array("Q"), array("Q")
-        make_key = TextKeys()
+        dedup_key = DedupKeys()
         with RecordWriter(path, level=1) as writer:
             for record in records:
                 writer.write(record)
@@ -49,9 +49,9 @@ class Spool:
                 plain = " ".join(unicodedata.normalize("NFC", record.text).split())
                 language.append(tags.setdefault(tag, len(tags)))
                 chars.append(len(record.text))
-                group.append(group_number(record.group))
-                key.append(text_number(tag, make_key(record.text)))
-                exact.append(text_number(tag, plain))
+                group.append(group_hash(record.group))
+                key.append(text_hash(tag, dedup_key(record.text)))
+                exact.append(text_hash(tag, plain))
         self.languages = tuple(tags)
         self.language: NDArray[np.uint16] = np.array(language)
         self.chars: NDArray[np.uint32] = np.array(chars)

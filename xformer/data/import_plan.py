@@ -1,0 +1,199 @@
+"""The plan of an import: for every record its split, its group, and the reason if it is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xformer.data.dedup_keys import DedupKeys
+from xformer.data.deduplicate import HeldOut, HeldOutText
+from xformer.data.groups import join_groups, starts
+from xformer.data.record_index import RecordIndex
+from xformer.data.reporting import ProgressCallback, reported
+from xformer.data.split import DEV, TEST, TRAIN, SplitSizes, assign_splits
+
+REASONS = (
+    "",
+    "rare language",
+    "duplicate",
+    *(
+        f"{what} {split}"
+        for split in ("test", "dev")
+        for what in ("exact duplicate of", "near duplicate of", "says the same as")
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How records are made into a corpus.
+
+    Attributes:
+        splits: how many groups to hold out.
+        seed: selects the groups that are held out.
+        near_threshold: smallest trigram overlap of near duplicates, see `NearDuplicates`. In the gettext
+            corpus 0.7 finds inflections and one-word changes in a sentence; 0.6 also finds other messages.
+        min_language_records: languages with fewer records are left out.
+    """
+
+    splits: SplitSizes = field(default_factory=SplitSizes)
+    seed: int = 0
+    near_threshold: float = 0.7
+    min_language_records: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.near_threshold <= 1:
+            raise ValueError(f"near_threshold: expected above 0 and at most 1, got {self.near_threshold}")
+        if self.min_language_records < 1:
+            raise ValueError(f"min_language_records: expected at least 1, got {self.min_language_records}")
+
+
+@dataclass(frozen=True)
+class ImportPlan:
+    """What happens to each of the R records of a `RecordIndex`.
+
+    Attributes:
+        split: (R,) uint8, places in `SPLITS`, also for records that are left out.
+        reason: (R,) uint8, places in `REASONS`; 0 for a record that stays.
+        group: (R,) uint64, `group_hash` of its group after groups are joined.
+        names: names of the joined groups, by hash.
+        joined: number of `groups`, number of `sets` they were joined to, and groups in the `largest` set.
+    """
+
+    split: NDArray[np.uint8]
+    reason: NDArray[np.uint8]
+    group: NDArray[np.uint64]
+    names: dict[int, str]
+    joined: dict[str, int]
+
+
+def plan_import(
+    index: RecordIndex, options: ImportOptions, progress: ProgressCallback | None = None
+) -> ImportPlan:
+    """Decide about every record. Each step works on the records that the steps before it left.
+
+    1. Languages with few records are left out.
+    2. Groups that say the same thing are joined (`join_groups`).
+    3. Every group is assigned to a split by its hash (`assign_splits`).
+    4. Of equal texts of one language in a split, only the first stays. In train, texts are equal if their
+       characters are; in dev and test, if their deduplication keys are: a retrieval question with two answers
+       that look alike is a bad question.
+    5. Records that repeat held-out text, exactly or nearly, and groups that say the same are left out
+       (`HeldOut`): from train where they repeat dev or test, from dev where they repeat test. So training
+       text never changes the test split.
+
+    Memory holds the arrays of the index, about 60 bytes per record while groups are joined, and the texts of
+    dev and test. The records are read twice.
+
+    Raises:
+        InputError: too few groups can be held out.
+    """
+    reason = np.zeros(len(index), dtype=np.uint8)
+    rare = np.bincount(index.language, minlength=len(index.languages)) < options.min_language_records
+    reason[rare[index.language]] = REASONS.index("rare language")
+
+    here = reason == 0
+    group = index.group.copy()
+    group[here] = join_groups(index.group[here], index.language[here], index.key[here])
+    languages_of = _LanguagesOfGroups(group[here], index.language[here], index.languages)
+    longest = np.zeros(len(languages_of.groups), dtype=np.uint32)
+    place = np.searchsorted(languages_of.groups, group[here])
+    np.maximum.at(longest, place, index.chars[here])
+
+    split = np.full(len(index), TRAIN, dtype=np.uint8)
+    of_groups = assign_splits(languages_of.groups, languages_of.counts, longest, options.splits, options.seed)
+    split[here] = of_groups[place]
+
+    same = np.where(split == TRAIN, index.exact, index.key)
+    reason[here & _repeats(split, same, here)] = REASONS.index("duplicate")
+
+    names = _remove_leaks(index, split, reason, group, languages_of, options.near_threshold, progress)
+    _, sizes = np.unique(group[np.unique(index.group, return_index=True)[1]], return_counts=True)
+    joined = {"groups": int(sizes.sum()), "sets": len(sizes), "largest": int(sizes.max(initial=0))}
+    return ImportPlan(split, reason, group, names, joined)
+
+
+class _LanguagesOfGroups:
+    """The languages of every group.
+
+    Attributes:
+        groups: (G,) hashes of the groups, ascending.
+        counts: (G,) number of languages of each.
+    """
+
+    def __init__(
+        self, group: NDArray[np.uint64], language: NDArray[np.uint16], tags: tuple[str, ...]
+    ) -> None:
+        order = np.lexsort((language, group))
+        order = order[starts(group[order], language[order])]
+        self._tags = tags
+        self._language = language[order]
+        self.groups, self._first, self.counts = np.unique(group[order], return_index=True, return_counts=True)
+
+    def __call__(self, group: int) -> list[str]:
+        """The language tags of one group, by its hash."""
+        place = int(np.searchsorted(self.groups, np.uint64(group)))
+        start = int(self._first[place])
+        return [self._tags[tag] for tag in self._language[start : start + int(self.counts[place])]]
+
+
+def _repeats(
+    split: NDArray[np.uint8], same: NDArray[np.uint64], here: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """(R,) whether an earlier record, among those in `here`, has the same split and the same number."""
+    rows = np.flatnonzero(here)
+    rows = rows[np.lexsort((rows, same[rows], split[rows]))]
+    repeated = np.zeros(len(split), dtype=np.bool_)
+    repeated[rows] = ~starts(split[rows], same[rows])
+    return repeated
+
+
+def _remove_leaks(
+    index: RecordIndex,
+    split: NDArray[np.uint8],
+    reason: NDArray[np.uint8],
+    group: NDArray[np.uint64],
+    languages_of: Callable[[int], list[str]],
+    threshold: float,
+    progress: ProgressCallback | None,
+) -> dict[int, str]:
+    """Set `reason` where held-out text is repeated. Returns the names of joined groups, by hash."""
+    dedup_key = DedupKeys()
+    joined = set(group[group != index.group].tolist())
+    names: dict[int, str] = {}
+    texts: dict[int, list[tuple[int, HeldOutText]]] = {TEST: [], DEV: []}
+    records = reported(index, "collect held-out text", len(index), progress)
+    for row, record in enumerate(records):
+        number = int(group[row])
+        if number in joined and number == index.group[row]:
+            names[number] = record.group
+        if reason[row] == 0 and split[row] != TRAIN:
+            text = HeldOutText(dedup_key(record.text), record.language, number)
+            texts[int(split[row])].append((row, text))
+
+    def compare(row: int, text: HeldOutText, held_out: HeldOut, name: str) -> None:
+        found = held_out.compare(text.key, text.language, text.group)
+        if found and reason[row] == 0:
+            reason[row] = REASONS.index(f"{found} duplicate of {name}")
+
+    def drop_groups(held_out: HeldOut, name: str, where: NDArray[np.bool_]) -> None:
+        repeated = np.array(sorted(held_out.repeated_groups(languages_of)), dtype=np.uint64)
+        reason[where & (reason == 0) & np.isin(group, repeated)] = REASONS.index(f"says the same as {name}")
+
+    test = HeldOut((text for _, text in texts[TEST]), threshold)
+    for row, text in texts[DEV]:
+        compare(row, text, test, "test")
+    drop_groups(test, "test", split == DEV)
+    dev = HeldOut((text for row, text in texts[DEV] if reason[row] == 0), threshold)
+    records = reported(index, "compare with held-out text", len(index), progress)
+    for row, record in enumerate(records):
+        if split[row] == TRAIN and reason[row] == 0:
+            text = HeldOutText(dedup_key(record.text), record.language, int(group[row]))
+            compare(row, text, test, "test")
+            compare(row, text, dev, "dev")
+    drop_groups(test, "test", split == TRAIN)
+    drop_groups(dev, "dev", split == TRAIN)
+    return names

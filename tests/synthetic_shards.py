@@ -1,4 +1,4 @@
-"""Made-up corpora as token shards in memory."""
+"""Synthetic corpora as token shards in memory."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xformer.data.shards import ShardEntry, ShardsInfo, TokenShards
+from xformer.data.shard_index import ShardsInfo
+from xformer.data.shards import TokenShards
 from xformer.model.config import ModelConfig
-from xformer.storage.checksummed import FileEntry
 from xformer.tokenizer.special import FIRST_BYTE_ID
 
 FIRST_WORD = FIRST_BYTE_ID + 256
@@ -33,7 +33,6 @@ def _shards(
 ) -> TokenShards:
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.uint32)
     tokens = np.concatenate([np.array(sequence, dtype=np.uint16) for sequence in sequences])
-    file = FileEntry("tokens-00000.bin", 2 * len(tokens), "0" * 64)
     info = ShardsInfo(
         split=split,
         split_sha256="1" * 64,
@@ -44,11 +43,10 @@ def _shards(
         bytes_per_shard=1 << 20,
         languages=languages,
         empty_records=0,
-        shards=(ShardEntry(file, len(sequences), len(tokens), len(tokens)),),
+        shards=(),
         columns={},
     )
     columns: dict[str, NDArray[np.integer]] = {
-        "start": np.cumsum(lengths, dtype=np.int64) - lengths,
         "n_tokens": lengths,
         "n_bytes": lengths,
         "language": np.array(language, dtype=np.uint16),
@@ -56,7 +54,7 @@ def _shards(
         "record": np.arange(len(sequences)),
         "pieces": np.array([1] * len(sequences) if pieces is None else pieces, dtype=np.uint32),
     }
-    return TokenShards(info, [tokens], columns)
+    return TokenShards.in_memory(tokens, columns, info)
 
 
 @pytest.fixture(scope="session")
@@ -95,5 +93,5 @@ def parallel_test() -> TokenShards:
 
 @pytest.fixture(scope="session")
 def tiny_model() -> ModelConfig:
-    """An architecture for the made-up corpus."""
+    """An architecture for the synthetic corpus."""
     return ModelConfig(vocab_size=VOCABULARY, d_model=32, n_layers=2, n_heads=2, d_ff=32, max_length=32)

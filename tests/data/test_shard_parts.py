@@ -20,7 +20,8 @@ from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
 from xformer.data.record import Record
 from xformer.data.shard_parts import join_shards, write_shard_parts
-from xformer.data.shards import TokenShards, write_shards
+from xformer.data.shard_writer import write_shards
+from xformer.data.shards import TokenShards
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 
@@ -173,7 +174,7 @@ def test_a_damaged_shard_is_made_again(
         case name:  # another byte, in a file of the same size
             path = next(part.glob(f"{name}*.bin"))
             path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
-    with pytest.raises(InputError, match=r"shard-00001/\S+: .*\. It is of the shard that begins at record"):
+    with pytest.raises(InputError, match=r"shard-00001/\S+: .*\. It is part of the shard that begins"):
         join_shards(corpus, "train", ByteEncoder(), out, **HOW)
     assert not out.exists()
     said: list[str] = []

@@ -18,7 +18,9 @@ from xformer.data.groups import group_hash
 from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
 from xformer.data.record import Record
-from xformer.data.shards import COLUMNS, INDEX_NAME, TokenShards, write_shards
+from xformer.data.shard_index import COLUMNS, INDEX_NAME
+from xformer.data.shard_writer import write_shards
+from xformer.data.shards import TokenShards
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 from xformer.tokenizer import TokenizerOptions, train_tokenizer

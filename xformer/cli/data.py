@@ -191,7 +191,7 @@ class DataShard:
         from functools import partial
 
         from xformer.data.shard_parts import join_shards, write_shard_parts
-        from xformer.data.shards import write_shards
+        from xformer.data.shard_writer import write_shards
         from xformer.errors import InputError
         from xformer.progress import Progress
         from xformer.tokenizer import Tokenizer, TokenizerError

@@ -1,50 +1,57 @@
-"""Token shards by many workers: each writes its own, whoever is last puts them together.
+"""Writing token shards with many workers, and joining what they wrote.
 
-Worker i of n makes shards i, i + n, i + 2n … of a split, each in a folder of its own:
+Worker i of n writes shards i, i + n, i + 2n … of a split, each into a folder of its own:
 
     OUT.parts/shard-00003/
-        tokens-00003.bin    the shard as it will be
-        group.bin …         its examples' properties
-        part.json           which records these are and what they were made with; sealed
+        tokens-00003.bin    the token file of the shard
+        group.bin …         the properties of its examples
+        part.json           its records and settings, with the checksum of this file's content
 
-Shard k holds the same records whoever makes it, so workers never wait for one another, share nothing but a
-file system, and may be started, stopped, repeated and renumbered at will: a shard that is there is not made
-again, unless its bytes are not those that were written. `join_shards` links the token files together, appends
-the properties, writes the index. The result is what `write_shards` writes, byte for byte.
+A shard holds the same records whichever worker writes it. So workers need nothing in common but a file
+system, and can be started, stopped and repeated in any order and number: a shard that exists and is undamaged
+is not written again. `join_shards` links the token files into one folder, appends the properties and writes
+the index. The result is the same, byte for byte, as that of `write_shards`.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, fields, replace
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 
 from xformer.data.corpus import open_corpus
-from xformer.data.shard_writer import COLUMNS, Encoder, ShardEntry, ShardWriter, cut_by_bytes
-from xformer.data.shards import INDEX_NAME, Progress, ShardsInfo, shard_settings, write_index
+from xformer.data.reporting import ProgressCallback
+from xformer.data.shard_index import (
+    COLUMNS,
+    INDEX_NAME,
+    ShardEntry,
+    ShardsInfo,
+    TokenizerLike,
+    shard_settings,
+    write_index,
+)
+from xformer.data.shard_writer import cut_by_bytes, encode_records, open_columns, token_file
 from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry, atomic_folder, read_checksummed, write_checksummed
 
 _PART = "part.json"
-_BATCH = 1024
 
 
 @dataclass(frozen=True)
 class _Part:
-    """part.json.
+    """The content of part.json.
 
     Attributes:
-        settings: what the shard was made with.
+        settings: the settings of the shard.
         number: of the shard, from 0.
         first_record: line of the split's file, from 0, where its records begin.
-        records: how many it holds.
+        records: number of its records.
         empty_records: those of them that encode to no token.
         shard: its token file.
-        columns: its examples' properties.
+        columns: the properties of its examples.
     """
 
     settings: ShardsInfo
@@ -59,39 +66,39 @@ class _Part:
 def write_shard_parts(
     corpus_dir: str | os.PathLike[str],
     split: str,
-    tokenizer: Encoder,
+    tokenizer: TokenizerLike,
     out_dir: str | os.PathLike[str],
     *,
     worker: int,
     of: int,
     max_length: int = 512,
     bytes_per_shard: int = 1 << 28,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     say: Callable[[str], None] | None = None,
 ) -> int:
-    """Make every `of`-th shard of a split that is not there yet, beginning with number `worker`.
+    """Write every `of`-th missing shard of a split, beginning with number `worker`.
 
-    Those that are there are read and compared with their hashes; one that is damaged is made again.
+    Shards of this worker that exist are compared with their hashes; damaged ones are written again.
 
     Args:
-        corpus_dir: what `import_corpus` wrote.
+        corpus_dir: a folder that `import_corpus` wrote.
         split: `train`, `dev` or `test`.
         tokenizer: encodes the texts.
-        out_dir: where `join_shards` will put them; until then they lie in `out_dir` + `.parts`.
+        out_dir: the folder that `join_shards` will make; until then the shards are in `out_dir` + `.parts`.
         worker: 0 to `of` - 1.
-        of: how many workers there are.
+        of: number of workers.
         max_length: longest example, in tokens.
         bytes_per_shard: where a shard ends, in bytes of text.
-        progress: called with ("encode SPLIT", records done or passed over, records in all).
-        say: told what is damaged and made again.
+        progress: called with ("encode SPLIT", records done or skipped, records in all).
+        say: called with a line about each damaged shard.
 
     Returns:
-        How many shards were made; those that were there already are not counted.
+        Number of shards written.
 
     Raises:
-        InputError: when the corpus is missing or damaged, or shards are there that were made with other
-            settings; both are named.
-        ValueError: when a number is out of its range.
+        InputError: the corpus is missing or damaged, or a shard was made with other settings; the message
+            names both settings.
+        ValueError: a number is out of range.
     """
     if of < 1 or not 0 <= worker < of:
         raise ValueError(f"worker, of: expected a worker from 0 to of - 1, got {worker} of {of}")
@@ -99,73 +106,65 @@ def write_shard_parts(
     if _joined(Path(out_dir), settings) is not None:
         return 0
     parts = _parts_of(Path(out_dir))
-    for path in _folders(parts):  # whoever made them
+    for path in sorted(parts.glob("shard-*")):  # of all workers
         with suppress(_DamagedError):
             _verify(path, settings, content=False)
     corpus = open_corpus(corpus_dir)
     in_all = corpus.manifest.split(split).total.records
-    made = done = 0
+    written = done = 0
     for number, records in enumerate(cut_by_bytes(corpus.records(split), bytes_per_shard)):
         target = parts / f"shard-{number:05d}"
-        first = done
-        mine = number % of == worker
-        if mine and target.exists():
+        missing = number % of == worker
+        if missing and target.exists():
             try:
                 _verify(target, settings)
-                mine = False
+                missing = False
             except _DamagedError as error:
                 if say:
                     say(f"{error}. It is made again")
                 shutil.rmtree(target)
-        if not mine:
+        if not missing:
             done += sum(1 for _ in records)
             continue
         with atomic_folder(target) as folder:
-            writer = ShardWriter(
-                folder / f"tokens-{number:05d}.bin",
-                tokenizer,
-                settings.languages,
-                settings.dtype,
-                max_length,
-            )
+            tokens = folder / token_file(number)
             with ExitStack() as stack:
-                columns = {name: stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in COLUMNS}
-                stack.enter_context(writer)
-                while batch := list(islice(records, _BATCH)):
-                    writer.add(batch, columns, first_record=done)
-                    done += len(batch)
-                    if progress:
-                        progress(f"encode {split}", done, in_all)
+                columns = open_columns(folder, stack)
+                file = stack.enter_context(open(tokens, "wb"))
+                found = encode_records(records, tokenizer, settings, file, columns, done, in_all, progress)
             entries = {name: FileEntry.of(folder / f"{name}.bin") for name in COLUMNS}
-            part = _Part(settings, number, first, done - first, writer.empty_records, writer.entry(), entries)
+            part = _Part(
+                settings, number, done, found.records, found.empty_records, found.entry(tokens), entries
+            )
             write_checksummed(folder / _PART, part)
-        made += 1
-    return made
+        done += found.records
+        written += 1
+    return written
 
 
 def join_shards(
     corpus_dir: str | os.PathLike[str],
     split: str,
-    tokenizer: Encoder,
+    tokenizer: TokenizerLike,
     out_dir: str | os.PathLike[str],
     *,
     max_length: int = 512,
     bytes_per_shard: int = 1 << 28,
 ) -> ShardsInfo:
-    """Put together what the workers made, and remove their parts. Shards that are joined already stay so.
+    """Join the shards that the workers wrote into one folder, and remove their parts.
 
-    Every byte is compared with its hash before.
+    Every byte is compared with its hash first. If the folder exists already, it is left as it is.
 
     Args:
-        corpus_dir: as the workers had it.
-        split: likewise.
-        tokenizer: likewise.
-        out_dir: a new folder, which appears whole or not at all.
-        max_length: as the workers had it.
-        bytes_per_shard: likewise.
+        corpus_dir: the same as for the workers.
+        split: the same as for the workers.
+        tokenizer: the same as for the workers.
+        out_dir: a new folder, which is complete or absent.
+        max_length: the same as for the workers.
+        bytes_per_shard: the same as for the workers.
 
     Raises:
-        InputError: when a shard is missing, damaged, or made with other settings; it is named.
+        InputError: a shard is missing, damaged, or made with other settings; the message names it.
     """
     out = Path(out_dir)
     settings = shard_settings(corpus_dir, split, tokenizer, max_length, bytes_per_shard)
@@ -174,14 +173,14 @@ def join_shards(
         in_all = open_corpus(corpus_dir).manifest.split(split).total.records
         found = _complete(parts, settings, in_all)
         with atomic_folder(out) as folder:
-            for part in found:
-                source = parts / f"shard-{part.number:05d}"
-                _link(source / part.shard.file.name, folder / part.shard.file.name)
-                for name, entry in part.columns.items():
-                    with open(source / entry.name, "rb") as one, open(folder / f"{name}.bin", "ab") as all_:
-                        shutil.copyfileobj(one, all_)
-            for name in COLUMNS:  # of a split without records there is nothing to append
-                (folder / f"{name}.bin").touch()
+            with ExitStack() as stack:
+                columns = open_columns(folder, stack)
+                for part in found:
+                    source = parts / f"shard-{part.number:05d}"
+                    _link(source / part.shard.file.name, folder / part.shard.file.name)
+                    for name, entry in part.columns.items():
+                        with open(source / entry.name, "rb") as one:
+                            shutil.copyfileobj(one, columns[name])
             empty = sum(part.empty_records for part in found)
             info = write_index(folder, settings, [part.shard for part in found], empty)
     shutil.rmtree(parts, ignore_errors=True)
@@ -189,19 +188,19 @@ def join_shards(
 
 
 def _complete(parts: Path, settings: ShardsInfo, in_all: int) -> list[_Part]:
-    """All parts, in order: from the first record to the last without a gap."""
+    """All parts in order, from the first record to the last without a gap."""
     found: list[_Part] = []
     records = 0
     while records < in_all:
         path = parts / f"shard-{len(found):05d}"
         begins = f"the shard that begins at record {records:,} of {in_all:,}"
-        again = "Run its worker (again): what is there and whole is not made again"
+        again = "Run its worker again: shards that are complete are not made again"
         if not path.exists():
             raise InputError(f"{path}: missing; expected {begins}. {again}")
         try:
             part = _verify(path, settings)
         except _DamagedError as error:
-            raise InputError(f"{error}. It is of {begins}. {again}") from error
+            raise InputError(f"{error}. It is part of {begins}. {again}") from error
         if part.first_record != records or part.number != len(found):
             raise InputError(f"{path}: expected {begins}, found one that begins at {part.first_record:,}")
         found.append(part)
@@ -210,15 +209,15 @@ def _complete(parts: Path, settings: ShardsInfo, in_all: int) -> list[_Part]:
 
 
 class _DamagedError(InputError):
-    """Files of a part are missing, or not as they were written."""
+    """Files of a part are missing or changed."""
 
 
 def _verify(path: Path, settings: ShardsInfo, content: bool = True) -> _Part:
-    """What is said of a part that is as it was written: of the right sizes, and hashes if `content`.
+    """Read the part.json of a part after comparing the sizes of its files, and their hashes if `content`.
 
     Raises:
-        _DamagedError: it is not, or not all there.
-        InputError: it was made with other settings.
+        _DamagedError: a file is missing or changed.
+        InputError: the part was made with other settings.
     """
     try:
         part = read_checksummed(path / _PART, _Part)
@@ -231,35 +230,30 @@ def _verify(path: Path, settings: ShardsInfo, content: bool = True) -> _Part:
 
 
 def _joined(out: Path, settings: ShardsInfo) -> ShardsInfo | None:
-    """The index of shards that are joined already; None where there are none.
+    """The index of shards that are joined already; None if there are none.
 
     Raises:
         InputError: they were made with other settings, or their index is damaged.
     """
     if not (out / INDEX_NAME).exists():
         return None
-    info = read_checksummed(out / INDEX_NAME, ShardsInfo)
-    _require_same(out, replace(info, shards=(), columns={}, empty_records=0), settings)
+    info = ShardsInfo.read(out)
+    _require_same(out, info, settings)
     return info
 
 
 def _require_same(path: Path, found: ShardsInfo, expected: ShardsInfo) -> None:
-    for field in fields(ShardsInfo):
-        before, now = getattr(found, field.name), getattr(expected, field.name)
-        if before != now:
-            raise InputError(f"{path}: made with {field.name}={before}, expected {field.name}={now}")
+    if difference := found.first_difference(expected):
+        name, before, now = difference
+        raise InputError(f"{path}: made with {name}={before}, expected {name}={now}")
 
 
 def _parts_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.parts")
 
 
-def _folders(parts: Path) -> Sequence[Path]:
-    return sorted(parts.glob("shard-*"))
-
-
 def _link(source: Path, target: Path) -> None:
-    """The same file under another name; a copy where the file system knows no links."""
+    """Hard-link a file; copy it if the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,130 +1,178 @@
-"""One shard: which records are in it, and what is written for them."""
+"""Writing token shards: a split of a corpus, encoded once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xformer.data.corpus import open_corpus
 from xformer.data.groups import group_hash
 from xformer.data.record import Record
-from xformer.storage.checksummed import FileEntry
-
-COLUMNS = {
-    "start": "<i8",  # where the example's tokens begin in its shard, in tokens
-    "n_tokens": "<u4",
-    "n_bytes": "<u4",  # of the original text in UTF-8; a piece has its share
-    "language": "<u2",  # place in `languages`
-    "group": "<i8",  # `group_hash` of the record's group
-    "record": "<i8",  # line of the split's file, from 0
-    "pieces": "<u4",  # how many pieces the text was cut into; 1: the example is the whole text
-}
-
-
-class Encoder(Protocol):
-    """What sharding asks of a tokenizer."""
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of token ids."""
-
-    def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:
-        """Token ids of each text, without special tokens."""
-
-    def byte_lengths(self) -> NDArray[np.integer]:
-        """(V,) how many bytes of text each token stands for."""
-
-    def fingerprint(self) -> str:
-        """A hash that differs where two tokenizers do."""
+from xformer.data.reporting import ProgressCallback
+from xformer.data.shard_index import (
+    COLUMNS,
+    ShardEntry,
+    ShardsInfo,
+    TokenizerLike,
+    shard_settings,
+    write_index,
+)
+from xformer.storage.checksummed import FileEntry, atomic_folder
 
 
-@dataclass(frozen=True)
-class ShardEntry:
-    """One shard: its file, and how many examples, tokens and bytes of text are in it."""
+def write_shards(
+    corpus_dir: str | os.PathLike[str],
+    split: str,
+    tokenizer: TokenizerLike,
+    out_dir: str | os.PathLike[str],
+    *,
+    max_length: int = 512,
+    bytes_per_shard: int = 1 << 28,
+    batch_size: int = 1024,
+    progress: ProgressCallback | None = None,
+) -> ShardsInfo:
+    """Encode a split of a corpus into the folder `out_dir`, which is complete or absent.
 
-    file: FileEntry
-    examples: int
-    tokens: int
-    text_bytes: int
+    Memory holds one batch of records and its tokens, for a corpus of any size.
+
+    Args:
+        corpus_dir: a folder that `import_corpus` wrote.
+        split: `train`, `dev` or `test`.
+        tokenizer: encodes the texts.
+        out_dir: a new folder.
+        max_length: longest example, in tokens; longer texts are cut into chunks.
+        bytes_per_shard: where a shard ends, in bytes of text; its tokens take about half of that on disk.
+        batch_size: records encoded at once; changes the speed only.
+        progress: called with ("encode SPLIT", records done, records in all).
+
+    Raises:
+        InputError: the corpus is missing or damaged, or `out_dir` exists.
+        ValueError: a number is out of range.
+    """
+    if not 1 <= batch_size <= 2**31:
+        raise ValueError(f"batch_size: expected 1 to {2**31:,}, got {batch_size:,}")
+    settings = shard_settings(corpus_dir, split, tokenizer, max_length, bytes_per_shard)
+    corpus = open_corpus(corpus_dir)
+    in_all = corpus.manifest.split(split).total.records
+    with atomic_folder(out_dir) as folder:
+        shards: list[ShardEntry] = []
+        empty = done = 0
+        with ExitStack() as stack:
+            columns = open_columns(folder, stack)
+            for number, records in enumerate(cut_by_bytes(corpus.records(split), bytes_per_shard)):
+                path = folder / token_file(number)
+                with open(path, "wb") as tokens:
+                    amounts = encode_records(
+                        records, tokenizer, settings, tokens, columns, done, in_all, progress, batch_size
+                    )
+                shards.append(amounts.entry(path))
+                empty += amounts.empty_records
+                done += amounts.records
+        return write_index(folder, settings, shards, empty)
 
 
-class ShardWriter:
-    """Writes the tokens of one shard to its own file, and its examples' properties to the columns.
+def token_file(number: int) -> str:
+    """The name of the token file of a shard."""
+    return f"tokens-{number:05d}.bin"
+
+
+def open_columns(folder: Path, stack: ExitStack) -> dict[str, IO[bytes]]:
+    """New files for the columns; `stack` closes them."""
+    return {name: stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in COLUMNS}
+
+
+@dataclass
+class ShardAmounts:
+    """Counts of one shard.
 
     Attributes:
+        records: records read.
         empty_records: records that encoded to no token, which are left out.
+        examples: examples written.
+        tokens: tokens written.
+        text_bytes: UTF-8 bytes of their texts.
     """
 
-    def __init__(
-        self, path: Path, tokenizer: Encoder, languages: Sequence[str], dtype: str, max_length: int
-    ) -> None:
-        """Prepare to write `path`; a context manager opens and closes it.
+    records: int = 0
+    empty_records: int = 0
+    examples: int = 0
+    tokens: int = 0
+    text_bytes: int = 0
 
-        Args:
-            path: the shard's token file.
-            tokenizer: encodes the texts.
-            languages: language tags; a language's number is its place.
-            dtype: of the tokens, as NumPy spells it.
-            max_length: longest example, in tokens.
-        """
-        self.empty_records = 0
-        self._path = path
-        self._tokenizer = tokenizer
-        self._byte_lengths = tokenizer.byte_lengths()
-        self._language = {tag: number for number, tag in enumerate(languages)}
-        self._dtype = dtype
-        self._max_length = max_length
-        self._examples = self._tokens = self._bytes = 0
+    def entry(self, path: Path) -> ShardEntry:
+        """Describe the shard whose token file is `path`."""
+        return ShardEntry(FileEntry.of(path), self.examples, self.tokens, self.text_bytes)
 
-    def __enter__(self) -> ShardWriter:
-        self._file = open(self._path, "wb")
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+def encode_records(
+    records: Iterable[Record],
+    tokenizer: TokenizerLike,
+    settings: ShardsInfo,
+    token_file: IO[bytes],
+    columns: Mapping[str, IO[bytes]],
+    first_record: int,
+    in_all: int,
+    progress: ProgressCallback | None = None,
+    batch_size: int = 1024,
+) -> ShardAmounts:
+    """Encode the records of one shard.
 
-    def add(self, records: list[Record], columns: Mapping[str, IO[bytes]], first_record: int) -> None:
-        """Encode and append `records`, the first of which is line `first_record` of the split."""
-        encoded = self._tokenizer.encode_batch([record.text for record in records])
+    Args:
+        records: the records.
+        tokenizer: encodes the texts.
+        settings: from `shard_settings`.
+        token_file: where to write the tokens.
+        columns: where to append the properties of the examples, one file per column.
+        first_record: number of the first record in the split.
+        in_all: records of the split.
+        progress: called with ("encode SPLIT", records done, records in all).
+        batch_size: records encoded at once.
+    """
+    found, iterator = ShardAmounts(), iter(records)
+    number_of = {tag: number for number, tag in enumerate(settings.languages)}
+    byte_lengths, vocab_size = tokenizer.byte_lengths(), tokenizer.vocab_size
+    while batch := list(islice(iterator, batch_size)):
+        encoded = tokenizer.encode_batch([record.text for record in batch])
         rows: list[tuple[int, ...]] = []
-        for number, (record, tokens) in enumerate(zip(records, encoded, strict=True), start=first_record):
+        for place, (record, tokens) in enumerate(
+            zip(batch, encoded, strict=True), first_record + found.records
+        ):
             if not len(tokens):
-                self.empty_records += 1
+                found.empty_records += 1
                 continue
-            if int(tokens.min()) < 0 or int(tokens.max()) >= self._tokenizer.vocab_size:
-                raise ValueError(
-                    f"tokenizer: an id outside 0 to {self._tokenizer.vocab_size - 1} for {record.text!r}"
-                )
+            if int(tokens.min()) < 0 or int(tokens.max()) >= vocab_size:
+                raise ValueError(f"tokenizer: an id outside 0 to {vocab_size - 1} for {record.text!r}")
             n_bytes = len(record.text.encode())
-            cuts = _cut_points(len(tokens), self._max_length)
-            shares = _share_bytes(n_bytes, self._byte_lengths[tokens], cuts)
-            language, group = self._language[record.language], group_hash(record.group)
+            cuts = _cut_points(len(tokens), settings.max_length)
+            shares = _share_bytes(n_bytes, byte_lengths[tokens], cuts)
+            language, group = number_of[record.language], group_hash(record.group)
             for (begin, end), share in zip(pairwise(cuts), shares, strict=True):
-                rows.append(
-                    (self._tokens + begin, end - begin, share, language, group, number, len(cuts) - 1)
-                )
-            self._file.write(np.asarray(tokens).astype(self._dtype).tobytes())
-            self._tokens += len(tokens)
-            self._bytes += n_bytes
-        self._examples += len(rows)
-        for place, (name, dtype) in enumerate(COLUMNS.items()):
-            columns[name].write(np.array([row[place] for row in rows], dtype=dtype).tobytes())
-
-    def entry(self) -> ShardEntry:
-        """Describe the shard once its file is closed."""
-        return ShardEntry(FileEntry.of(self._path), self._examples, self._tokens, self._bytes)
+                rows.append((found.tokens + begin, end - begin, share, language, group, place, len(cuts) - 1))
+            token_file.write(np.asarray(tokens).astype(settings.dtype).tobytes())
+            found.tokens += len(tokens)
+            found.text_bytes += n_bytes
+        for column, (name, dtype) in enumerate(COLUMNS.items()):
+            columns[name].write(np.array([row[column] for row in rows], dtype=dtype).tobytes())
+        found.examples += len(rows)
+        found.records += len(batch)
+        if progress:
+            progress(f"encode {settings.split}", first_record + found.records, in_all)
+    return found
 
 
 def cut_by_bytes(records: Iterable[Record], bytes_per_shard: int) -> Iterator[Iterator[Record]]:
-    """Runs of records whose text reaches `bytes_per_shard`; use each up before the next."""
+    """Cut records into stretches whose text reaches `bytes_per_shard`. Use up each one before the next."""
     iterator = iter(records)
 
-    def run(first: Record) -> Iterator[Record]:
+    def stretch(first: Record) -> Iterator[Record]:
         total = len(first.text.encode())
         yield first
         while total < bytes_per_shard and (record := next(iterator, None)) is not None:
@@ -132,17 +180,17 @@ def cut_by_bytes(records: Iterable[Record], bytes_per_shard: int) -> Iterator[It
             yield record
 
     while (first := next(iterator, None)) is not None:
-        yield run(first)
+        yield stretch(first)
 
 
 def _cut_points(n_tokens: int, max_length: int) -> list[int]:
-    """Where the pieces of a text begin and end: as few as can be, equal to within one token."""
-    pieces = -(-n_tokens // max_length)
-    return [n_tokens * piece // pieces for piece in range(pieces + 1)]
+    """Where the chunks of a text begin and end: as few as possible, equal to within one token."""
+    n_chunks = -(-n_tokens // max_length)
+    return [n_tokens * chunk // n_chunks for chunk in range(n_chunks + 1)]
 
 
 def _share_bytes(n_bytes: int, token_bytes: NDArray[np.integer], cuts: list[int]) -> list[int]:
-    """Bytes of text for each piece, in proportion to its tokens' bytes; they add up to `n_bytes`."""
+    """Bytes of text of each chunk, in proportion to the bytes of its tokens; they add up to `n_bytes`."""
     upto = np.cumsum(np.concatenate([[0], token_bytes]), dtype=np.int64)
     whole = max(int(upto[-1]), 1)
     edges = [n_bytes * int(upto[cut]) // whole for cut in cuts[:-1]] + [n_bytes]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 from xformer.data.corpus import Corpus, import_corpus, open_corpus
 from xformer.data.gettext_corpus import fetch_gettext_corpus, gettext_wheels, read_gettext_corpus
 from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import MANIFEST_NAME, Source
-from xformer.data.shards import INDEX_NAME, ShardsInfo, TokenShards, shard_settings, write_shards
+from xformer.data.shard_index import ShardsInfo, shard_settings
+from xformer.data.shard_writer import write_shards
+from xformer.data.shards import TokenShards
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 from xformer.progress import Progress
 from xformer.runs.config import DataConfig, RunConfig
 from xformer.runs.directory import RunDirectory
-from xformer.storage.checksummed import atomic_folder, read_checksummed
+from xformer.storage.checksummed import atomic_folder
 from xformer.storage.files import atomic_write
 from xformer.tokenizer import Tokenizer, TokenizerError, train_tokenizer
 
@@ -213,14 +214,13 @@ def made_shards(config: DataConfig, split: str, corpus: Corpus, tokenizer: Token
 
 def _require_made_for(made: Path, split: str, corpus: Corpus, tokenizer: Tokenizer, max_length: int) -> None:
     """Refuse shards that were made of another text, or otherwise, than the run would make them."""
-    info = read_checksummed(made / INDEX_NAME, ShardsInfo)
+    info = ShardsInfo.read(made)
     expected = shard_settings(corpus.folder, split, tokenizer, max_length, info.bytes_per_shard)
     known = {"split_sha256": "data.corpus", "tokenizer": "data.tokenizer", "max_length": "data.max_length"}
-    for field in fields(ShardsInfo):
-        found, wanted = getattr(info, field.name), getattr(expected, field.name)
-        if field.name not in ("shards", "columns", "empty_records") and found != wanted:
-            setting = f" (see {known[field.name]})" if field.name in known else ""
-            raise InputError(f"{made}: made with {field.name}={found}, expected {wanted}{setting}")
+    if difference := info.first_difference(expected):
+        name, found, wanted = difference
+        setting = f" (see {known[name]})" if name in known else ""
+        raise InputError(f"{made}: made with {name}={found}, expected {wanted}{setting}")
 
 
 def _link(made: Path, here: Path) -> None:

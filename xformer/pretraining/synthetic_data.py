@@ -18,11 +18,11 @@ from xformer.data.corpus import import_corpus
 from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
 from xformer.data.record import Record
-from xformer.data.shards import ShardEntry, ShardsInfo, TokenShards
+from xformer.data.shard_index import ShardsInfo
+from xformer.data.shards import TokenShards
 from xformer.data.split import SplitSizes
 from xformer.model.config import ModelConfig
 from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
-from xformer.storage.checksummed import FileEntry
 from xformer.tokenizer import TokenizerOptions
 from xformer.tokenizer.special import FIRST_BYTE_ID
 
@@ -105,7 +105,6 @@ def made_up_shards(config: RunConfig) -> TokenShards:
     count = len(lengths)
     names = (config.data.pivot, *(f"x-{number}" for number in range(1, languages)))
     columns: dict[str, NDArray[np.integer]] = {
-        "start": np.cumsum(lengths, dtype=np.int64) - lengths,
         "n_tokens": lengths,
         "n_bytes": 4 * lengths,
         "language": np.tile(np.arange(languages, dtype=np.uint16), groups),
@@ -113,8 +112,6 @@ def made_up_shards(config: RunConfig) -> TokenShards:
         "record": np.arange(count, dtype=np.int64),
         "pieces": np.ones(count, dtype=np.uint32),
     }
-    file = FileEntry("none", tokens.nbytes, "")
-    entry = ShardEntry(file, count, len(tokens), 4 * len(tokens))
     info = ShardsInfo(
         split="train",
         split_sha256="",
@@ -125,7 +122,7 @@ def made_up_shards(config: RunConfig) -> TokenShards:
         bytes_per_shard=tokens.nbytes,
         languages=names,
         empty_records=0,
-        shards=(entry,),
+        shards=(),
         columns={},
     )
-    return TokenShards(info, [tokens], columns)
+    return TokenShards.in_memory(tokens, columns, info)

@@ -13,8 +13,9 @@ from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
 from xformer.data.pairs import TranslationPairs
 from xformer.data.record import Record
-from xformer.data.shard_writer import COLUMNS
-from xformer.data.shards import TokenShards, write_shards
+from xformer.data.shard_index import COLUMNS
+from xformer.data.shard_writer import write_shards
+from xformer.data.shards import TokenShards
 from xformer.data.split import SplitSizes
 from xformer.pretraining.forecast import text_sample
 from xformer.pretraining.forecast.text_sample import sample_shards

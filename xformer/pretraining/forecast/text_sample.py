@@ -9,18 +9,17 @@ short (of the default corpus 3.96 bytes a token, where the run's has 3.91).
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from xformer.data.corpus import Corpus
 from xformer.data.groups import group_hash
 from xformer.data.record import Record
-from xformer.data.shard_writer import COLUMNS, ShardWriter
-from xformer.data.shards import ShardsInfo, TokenShards
+from xformer.data.shard_index import COLUMNS, shard_settings
+from xformer.data.shard_writer import encode_records
+from xformer.data.shards import TokenShards
 from xformer.tokenizer import Tokenizer, TokenizerError, TokenizerOptions, train_tokenizer
 from xformer.tokenizer.special import SMALLEST_VOCABULARY
 
@@ -29,8 +28,6 @@ READ = 1 << 26
 
 KEPT = 1 << 22
 """Bytes of text that are encoded, about."""
-
-_BATCH = 1024
 
 
 def sample_shards(
@@ -56,7 +53,7 @@ def sample_shards(
     records, whole = _draw(corpus)
     if tokenizer is None:
         tokenizer = _quick_tokenizer(records, options, whole)
-    return _encode(records, tokenizer, corpus.manifest.languages, max_length), tokenizer
+    return _encode(corpus, records, tokenizer, max_length), tokenizer
 
 
 def _draw(corpus: Corpus) -> tuple[list[Record], bool]:
@@ -109,32 +106,11 @@ def _quick_tokenizer(records: Sequence[Record], options: TokenizerOptions, whole
     raise failure or TokenizerError(f"vocabulary_size: expected at least {SMALLEST_VOCABULARY}, got {size}")
 
 
-def _encode(
-    records: Sequence[Record], tokenizer: Tokenizer, languages: tuple[str, ...], max_length: int
-) -> TokenShards:
-    """Token shards in memory."""
-    dtype = "<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4"
-    files = {name: io.BytesIO() for name in COLUMNS}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "tokens.bin")
-        writer = ShardWriter(path, tokenizer, languages, dtype, max_length)
-        with writer:
-            for first in range(0, len(records), _BATCH):
-                writer.add(list(records[first : first + _BATCH]), files, first_record=first)
-        tokens = np.fromfile(path, dtype=dtype)
-        entry = writer.entry()
-    info = ShardsInfo(
-        split="train",
-        split_sha256="",
-        tokenizer=tokenizer.fingerprint(),
-        vocab_size=tokenizer.vocab_size,
-        dtype=dtype,
-        max_length=max_length,
-        bytes_per_shard=entry.text_bytes,
-        languages=languages,
-        empty_records=writer.empty_records,
-        shards=(entry,),
-        columns={},
-    )
+def _encode(corpus: Corpus, records: Sequence[Record], tokenizer: Tokenizer, max_length: int) -> TokenShards:
+    """Encode records into token shards in memory."""
+    settings = shard_settings(corpus.folder, "train", tokenizer, max_length, bytes_per_shard=READ)
+    tokens, files = io.BytesIO(), {name: io.BytesIO() for name in COLUMNS}
+    found = encode_records(records, tokenizer, settings, tokens, files, 0, len(records))
     columns = {name: np.frombuffer(files[name].getvalue(), dtype=kind) for name, kind in COLUMNS.items()}
-    return TokenShards(info, [tokens], columns)
+    info = replace(settings, empty_records=found.empty_records)
+    return TokenShards.in_memory(np.frombuffer(tokens.getvalue(), dtype=settings.dtype), columns, info)

@@ -1,0 +1,166 @@
+"""The index of a folder of token shards (shards.json): its files, and the settings they were made with.
+
+A folder of shards holds
+
+    shards.json        the index, with the checksum of its own content
+    tokens-00000.bin   token ids without special tokens: uint16 if the vocabulary allows it, else uint32
+    group.bin …        one array per property of an example (`COLUMNS`), shard after shard
+
+An *example* is a text, or a chunk of a text that is longer than `max_length` tokens. The chunks of a text
+differ in length by at most one token, so that there is no short last one.
+
+A shard ends where its *text* reaches `bytes_per_shard`, and not at a number of tokens: the size of the text
+is known before it is encoded. So a worker finds its shards without encoding the others. Groups are numbered
+by their hash and languages by the manifest, so a shard depends on nothing outside it. The bytes are the same
+for any number of workers and any batch size.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xformer.data.corpus import open_corpus
+from xformer.errors import InputError
+from xformer.storage.checksummed import FileEntry, read_checksummed, write_checksummed
+
+INDEX_NAME = "shards.json"
+FORMAT = 1
+
+COLUMNS = {
+    "start": "<i8",  # where the example's tokens begin in its shard, in tokens
+    "n_tokens": "<u4",
+    "n_bytes": "<u4",  # of the original text in UTF-8; a chunk has its share
+    "language": "<u2",  # place in `languages`
+    "group": "<i8",  # `group_hash` of the record's group
+    "record": "<i8",  # line of the split's file, from 0
+    "pieces": "<u4",  # number of chunks of the text; 1: the example is the whole text
+}
+
+
+class TokenizerLike(Protocol):
+    """The methods of a tokenizer that sharding needs."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of token ids."""
+
+    def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:
+        """Token ids of each text, without special tokens."""
+
+    def byte_lengths(self) -> NDArray[np.integer]:
+        """(V,) bytes of text that each token stands for."""
+
+    def fingerprint(self) -> str:
+        """A hash that differs for different tokenizers."""
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One shard: its token file, and its numbers of examples, tokens and bytes of text."""
+
+    file: FileEntry
+    examples: int
+    tokens: int
+    text_bytes: int
+
+
+@dataclass(frozen=True)
+class ShardsInfo:
+    """The content of shards.json.
+
+    Attributes:
+        split: the split that was encoded.
+        split_sha256: hash of the split's file.
+        tokenizer: fingerprint of the tokenizer.
+        vocab_size: its number of token ids.
+        dtype: of the token files, as a NumPy string.
+        max_length: longest example, in tokens.
+        bytes_per_shard: a shard ends with the record whose text reaches this many bytes of UTF-8.
+        languages: language tags; a language's number is its place.
+        empty_records: records that encode to no token, which are left out.
+        shards: the token files in order.
+        columns: the property arrays.
+        format: version of this file format.
+    """
+
+    split: str
+    split_sha256: str
+    tokenizer: str
+    vocab_size: int
+    dtype: str
+    max_length: int
+    bytes_per_shard: int
+    languages: tuple[str, ...]
+    empty_records: int
+    shards: tuple[ShardEntry, ...]
+    columns: dict[str, FileEntry]
+    format: int = FORMAT
+
+    @classmethod
+    def read(cls, folder: Path) -> ShardsInfo:
+        """Read the index of a folder of shards.
+
+        Raises:
+            InputError: it is missing, damaged, or of another format.
+        """
+        info = read_checksummed(folder / INDEX_NAME, cls)
+        if info.format != FORMAT:
+            raise InputError(f"{folder / INDEX_NAME}: expected format {FORMAT}, found {info.format}")
+        return info
+
+    def first_difference(self, expected: ShardsInfo) -> tuple[str, Any, Any] | None:
+        """The name, value and expected value of the first setting that differs; files are not compared."""
+        for field in fields(self):
+            found, wanted = getattr(self, field.name), getattr(expected, field.name)
+            if field.name not in ("shards", "columns", "empty_records") and found != wanted:
+                return field.name, found, wanted
+        return None
+
+
+def shard_settings(
+    corpus_dir: str | os.PathLike[str],
+    split: str,
+    tokenizer: TokenizerLike,
+    max_length: int,
+    bytes_per_shard: int,
+) -> ShardsInfo:
+    """The index of shards before any is written: all settings that their bytes depend on.
+
+    Raises:
+        InputError: the corpus is missing or damaged, or has no such split.
+        ValueError: a number is out of range.
+    """
+    for name, value, most in (("max_length", max_length, 2**31), ("bytes_per_shard", bytes_per_shard, 2**40)):
+        if not 1 <= value <= most:
+            raise ValueError(f"{name}: expected 1 to {most:,}, got {value:,}")
+    manifest = open_corpus(corpus_dir).manifest
+    return ShardsInfo(
+        split=split,
+        split_sha256=manifest.split(split).file.sha256,
+        tokenizer=tokenizer.fingerprint(),
+        vocab_size=tokenizer.vocab_size,
+        dtype="<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4",
+        max_length=max_length,
+        bytes_per_shard=bytes_per_shard,
+        languages=manifest.languages,
+        empty_records=0,
+        shards=(),
+        columns={},
+    )
+
+
+def write_index(
+    folder: Path, settings: ShardsInfo, shards: Sequence[ShardEntry], empty_records: int
+) -> ShardsInfo:
+    """Write shards.json into a folder of complete shards and columns, and return its content."""
+    columns = {name: FileEntry.of(folder / f"{name}.bin") for name in COLUMNS}
+    info = replace(settings, shards=tuple(shards), empty_records=empty_records, columns=columns)
+    write_checksummed(folder / INDEX_NAME, info)
+    return info

@@ -315,13 +315,13 @@ def test_catalogues_that_are_not_there(write: Any, refused: Any, tmp_path: Path)
         list(read_gettext([tmp_path / "empty"]))
     with refused("nowhere.mo", "no such file"):
         list(read_gettext([tmp_path / "nowhere.mo"]))
-    with refused("page.whl", "not a sound"):
+    with refused("page.whl", "not a valid"):
         list(read_gettext([write("page.whl", "<html>not found</html>")]))
     with zipfile.ZipFile(tmp_path / "no.zip", "w") as archive:
         archive.writestr("a.txt", "text")
     with refused("no.zip", "found none"):
         list(read_gettext([tmp_path / "no.zip"]))
-    with refused("django.po", "cannot tell the language"):
+    with refused("django.po", "nothing gives the language"):
         list(read_gettext([write("django.po", 'msgid "a"\nmsgstr "b"\n')]))
     with refused("x!y", "language tag"):
         list(read_gettext([write("x!y/LC_MESSAGES/a.po", 'msgid "a"\nmsgstr "b"\n')]))

@@ -65,7 +65,7 @@ def test_a_truncated_file_is_named(write: Any, refused: Any, suffix: str, rng: A
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
 def test_a_file_that_is_not_what_its_name_says_is_named(write: Any, refused: Any, suffix: str) -> None:
     path = write(f"text{suffix}", "plain text\n")
-    with refused(path, "not a sound compressed file"):
+    with refused(path, "not a valid compressed file"):
         list(read_lines(path))
 
 
@@ -73,7 +73,7 @@ def test_damage_inside_a_gzip_file_is_named(write: Any, refused: Any) -> None:
     whole = bytearray(gzip.compress(b"some text\n" * 1000))
     whole[-6] ^= 0xFF  # in the checksum
     path = write("text.gz", bytes(whole))
-    with refused(path, "not a sound compressed file"):
+    with refused(path, "not a valid compressed file"):
         list(read_lines(path))
 
 
@@ -94,7 +94,7 @@ def test_an_endless_line_is_refused(write: Any, refused: Any, monkeypatch: pytes
 
 def test_what_is_no_zip_is_named(write: Any, refused: Any) -> None:
     path = write("a.zip", "not a zip")
-    with refused(path, "not a sound compressed file"), open_zip(path):
+    with refused(path, "not a valid compressed file"), open_zip(path):
         pass
 
 

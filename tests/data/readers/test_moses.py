@@ -102,11 +102,11 @@ def test_broken_zips(tmp_path: Path, write: Any, refused: Any) -> None:
     data = bytearray(bad.read_bytes())
     data[data.index(b"a.de-en.de") + len("a.de-en.de")] ^= 0xFF  # the first byte of the compressed text
     bad.write_bytes(data)
-    with refused("bad.zip", "not a sound compressed file"):
+    with refused("bad.zip", "not a valid compressed file"):
         list(read_moses([bad]))
     with refused("what.zip"):
         list(read_moses([write("what.zip", "PK")]))
-    with refused("languages of a zip"):
+    with refused("a zip's files give the languages"):
         list(read_moses([half], languages=["de"]))
 
 
@@ -124,7 +124,7 @@ def test_broken_pairs(write: Any, refused: Any, tmp_path: Path) -> None:
     with refused("different languages", "de"):
         list(read_moses([german, german]))
     for name in ("train.moses.gz", "train.txt", "train.src"):
-        with refused(name, "cannot tell the language"):
+        with refused(name, "file's name does not give the language"):
             list(read_moses([german, tmp_path / name]))
     with refused("one language for each of 2"):
         list(read_moses([german, german], languages=["de"]))

@@ -181,14 +181,14 @@ def test_broken_parquet(write: Any, as_parquet: Any, refused: Any, tmp_path: Pat
         list(read_parquet(path, Fields(label="label"), language="de"))
     with refused(path, "row 1", "'n'", "1.5"):
         list(read_parquet(path, Fields(label="n"), language="de"))
-    with refused("not.parquet", "not a sound Parquet file"):
+    with refused("not.parquet", "not a valid Parquet file"):
         list(read_parquet(write("not.parquet", "text"), Fields(), language="de"))
     data = path.read_bytes()
-    with refused("half.parquet", "not a sound Parquet file"):
+    with refused("half.parquet", "not a valid Parquet file"):
         list(read_parquet(write("half.parquet", data[: len(data) // 2]), Fields(), language="de"))
     with refused("none.parquet", "no such file"):
         list(read_parquet(tmp_path / "none.parquet", Fields(), language="de"))
-    with refused("a.parquet", "cannot tell the language"):
+    with refused("a.parquet", "file's name does not give the language"):
         list(read_parquet(path.rename(tmp_path / "data.a.parquet"), Fields()))
 
 

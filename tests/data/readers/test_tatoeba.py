@@ -112,7 +112,7 @@ def test_a_chain_in_the_worst_order_is_one_group(write: Any) -> None:
         ("1\teng\tx\n2\teng\n", "", ("s.csv:2", "number, language and text", "'2\\teng'")),
         ("x\teng\tx\n", "", ("s.csv:1", "expected number")),
         ("99999999999999999999\teng\tx\n", "", ("s.csv:1", "expected number")),
-        ("1\teng\ta\n2\teng\tb\n1\tdeu\tc\n", "", ("s.csv", "sentence 1 comes twice")),
+        ("1\teng\ta\n2\teng\tb\n1\tdeu\tc\n", "", ("s.csv", "sentence 1 occurs twice")),
         ("1\te!\tx\n", "", ("s.csv:1", "language tag", "e!")),
         ("1\teng\tx\n", "1\t1\n1 2\n", ("l.csv:2", "two sentence numbers")),
         ("1\teng\tx\n", "1\t2\t3\n", ("l.csv:1", "two sentence numbers")),
@@ -129,7 +129,7 @@ def test_broken_exports(
 
 def test_broken_archives(write: Any, refused: Any, tmp_path: Path) -> None:
     links = write("l.csv", LINKS)
-    with refused("s.tar.bz2", "not a sound compressed file"):
+    with refused("s.tar.bz2", "not a valid compressed file"):
         list(read_tatoeba(write("s.tar.bz2", SENTENCES), links))
     whole = tar("sentences.csv", SENTENCES)
     with refused("s.tar.bz2"):
@@ -156,7 +156,7 @@ def test_manythings(write: Any, refused: Any) -> None:
     assert records[0].group != records[3].group
     with refused("bad.txt:2", "got 1 fields"):
         list(read_manythings(write("bad.txt", "a\tb\nalone\n"), language="deu"))
-    with refused("sentences.txt", "cannot tell the language"):
+    with refused("sentences.txt", "file's name does not give the language"):
         list(read_manythings(write("sentences.txt", "a\tb\n")))
 
 

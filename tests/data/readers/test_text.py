@@ -38,7 +38,7 @@ def test_broken_text(write: Any, refused: Any) -> None:
     path = write("de.txt", b"a\n\xc3(\n")
     with refused(f"{path}:2", "UTF-8"):
         list(read_text(path))
-    with refused("readme.txt", "cannot tell the language", "'.de.txt'"):
+    with refused("readme.txt", "file's name does not give the language", "'.de.txt'"):
         list(read_text(write("readme.txt", "a")))
     with refused("language tag", "?"):
         list(read_text(path, language="?"))

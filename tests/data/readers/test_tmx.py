@@ -134,7 +134,7 @@ def test_an_entity_of_html_is_known(write: Any, brief: Any) -> None:
 def test_an_endless_unit_is_refused(write: Any, refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tmx, "_LONGEST_UNIT", 100)
     path = write("a.tmx", HEAD + f'<tu><tuv lang="de"><seg>{"x" * 101}</seg></tuv></tu>' + TAIL)
-    with refused(path, ":5:", "more than 100 characters"):
+    with refused(path, ":5:", "at most 100 characters"):
         list(read_tmx(path))
 
 

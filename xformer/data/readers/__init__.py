@@ -1,19 +1,17 @@
-"""Readers, one file each: every one streams `Record`s out of one format.
+"""Readers: functions that stream `Record`s from files of one format.
 
-A reader is a function that takes paths and options and yields records in the order of its files, in bounded
-memory. What is wrong with a file is an `InputError` which names the file and the line.
+A reader takes paths and options, and yields records in the order of the files, in bounded memory. For a
+damaged file it raises an `InputError` that names the file and the line.
 """
 
 from xformer.data.readers.fields import Fields, ParallelFields
 from xformer.data.readers.gettext import read_gettext
 from xformer.data.readers.iwslt import read_iwslt
-from xformer.data.readers.jsonl import read_jsonl
 from xformer.data.readers.moses import read_moses
-from xformer.data.readers.parquet import read_parquet
+from xformer.data.readers.rows import read_jsonl, read_parquet, read_tsv
 from xformer.data.readers.tatoeba import read_manythings, read_tatoeba
 from xformer.data.readers.text import read_text
 from xformer.data.readers.tmx import read_tmx
-from xformer.data.readers.tsv import read_tsv
 
 __all__ = [
     "Fields",

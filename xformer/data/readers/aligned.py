@@ -1,4 +1,4 @@
-"""Line-aligned texts: what Moses pairs and IWSLT's training files share."""
+"""Line-aligned files, as in the Moses format and in the training files of IWSLT."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Side:
     """One language of an aligned text.
 
     Attributes:
-        path: the file, for errors and, by its name, for records.
+        path: the file, for error messages and for the `source` of records.
         language: normalised tag.
-        lines: (line number, text), in the order that aligns.
+        lines: (line number, text), in aligned order.
     """
 
     path: str | os.PathLike[str]
@@ -29,12 +29,12 @@ class Side:
 
 
 def align(sides: Sequence[Side]) -> Iterator[Record]:
-    """Stream what stands at the same place in every side as one group.
+    """Stream the lines at the same place of every side as one group.
 
-    A blank line yields no record, but holds its place.
+    A blank line yields no record, but counts as a line.
 
     Raises:
-        InputError: the sides have different numbers of lines. Streaming, this is known at the end only.
+        InputError: the sides have different numbers of lines; this is known only at the end.
     """
     if len(sides) < 2:
         raise InputError(f"expected two files or more, one per language, got {len(sides)}")

@@ -1,7 +1,7 @@
-r"""The two forms of a gettext catalogue, compiled (`.mo`) and source (`.po`), as one stream of messages.
+r"""Parsers of gettext catalogues, compiled (`.mo`) and source (`.po`), into messages.
 
-Our own parsers rather than `gettext.GNUTranslations`, which forgets the plural source text, and rather than a
-library for `.po`: this way both forms yield the same thing, and damage is named by file and line.
+These parsers give the same messages for both forms, and name the file and line of damage. The standard
+library's `gettext.GNUTranslations` does not keep the plural source text.
 
 Format: GNU gettext manual, "The Format of GNU MO Files" and "The Format of PO Files".
 """
@@ -30,9 +30,9 @@ class Message:
     """One entry of a catalogue.
 
     Attributes:
-        ids: the source text; with a plural, the singular and the plural. An empty first one is the header.
+        ids: the source text, or its singular and plural. The header has an empty first one.
         texts: the translation, one string per plural form of the language.
-        line: where it begins in a `.po`; 0 in a `.mo`, which has no lines.
+        line: where it begins in a `.po`; 0 for a `.mo`, which has no lines.
     """
 
     ids: tuple[str, ...]
@@ -41,14 +41,14 @@ class Message:
 
 
 def parse_mo(data: bytes, name: str) -> Iterator[Message]:
-    """Stream the messages of a compiled catalogue; either byte order.
+    """Stream the messages of a compiled catalogue of either byte order.
 
     Args:
         data: the file's bytes.
-        name: what errors call it.
+        name: its name in error messages.
 
     Raises:
-        InputError: not a `.mo` file, cut short, or not in the character set its header names.
+        InputError: not a `.mo` file, truncated, or not in the character set of its header.
     """
     for order in "<>":
         if len(data) >= 20 and struct.unpack(f"{order}I", data[:4])[0] == _MO_MAGIC:
@@ -75,7 +75,7 @@ def parse_mo(data: bytes, name: str) -> Iterator[Message]:
         if not raw_id:  # the table is sorted, so the header comes first
             charset = _charset(raw_text, name)
         try:
-            # A context stands before \x04. The translation has none.
+            # A context may stand before \x04 in the source text; the translation has none.
             source = raw_id.decode(charset).rpartition("\x04")[2]
             text = raw_text.decode(charset)
         except UnicodeError as error:
@@ -85,14 +85,14 @@ def parse_mo(data: bytes, name: str) -> Iterator[Message]:
 
 
 def parse_po(data: bytes, name: str) -> Iterator[Message]:
-    """Stream the messages of a source catalogue, without the fuzzy and the obsolete ones.
+    """Stream the messages of a source catalogue, without fuzzy and obsolete ones.
 
     Args:
         data: the file's bytes.
-        name: what errors call it.
+        name: its name in error messages.
 
     Raises:
-        InputError: a line, which the message names, is not `.po` syntax or not in the header's character set.
+        InputError: a line is not `.po` syntax, or not in the header's character set; the message names it.
     """
     charset = _charset(data[:65536], name)
     fields: dict[str, str] = {}
@@ -111,7 +111,7 @@ def parse_po(data: bytes, name: str) -> Iterator[Message]:
         ids = tuple(fields[key] for key in ("msgid", "msgid_plural") if key in fields)
         if not ids[0] and "msgctxt" in fields:
             return
-        # The header is needed even from a catalogue whose header is marked fuzzy, as templates' are.
+        # The header is needed even if it is marked fuzzy, as in templates.
         if not fuzzy or not ids[0]:
             yield Message(ids, tuple(fields[key] for key in forms), began)
 
@@ -126,7 +126,7 @@ def parse_po(data: bytes, name: str) -> Iterator[Message]:
             if field.startswith("msgstr"):
                 yield from finish()
                 fields, field, fuzzy = {}, "", False
-            if line.startswith("#~"):  # an obsolete entry, which the flags before it were about
+            if line.startswith("#~"):  # an obsolete entry, to which the flags before it belong
                 fuzzy = False
             fuzzy |= line.startswith("#,") and "fuzzy" in re.split(r"[,\s]+", line)
             continue
@@ -150,13 +150,13 @@ def parse_po(data: bytes, name: str) -> Iterator[Message]:
 
 
 def parse_header(text: str) -> dict[str, str]:
-    """The fields of a catalogue's header, by their names in lower case."""
+    """The fields of a catalogue's header, by lower-case name."""
     fields = (line.partition(":") for line in text.split("\n"))
     return {key.strip().lower(): value.strip() for key, colon, value in fields if colon}
 
 
 def _charset(header: bytes, name: str) -> str:
-    """The character set that a header names; UTF-8 when it names none or has the template's placeholder."""
+    """The character set that a header names; UTF-8 if it names none or has the placeholder of templates."""
     match = _CHARSET.search(header)
     charset = match[1].decode("ascii", "replace").lower() if match else "utf-8"
     if charset == "charset":

@@ -1,4 +1,4 @@
-"""What the readers of rows (TSV, JSON lines, Parquet) share: which field is what, and row → records."""
+"""Fields of rows (TSV, JSON lines, Parquet) and their conversion to records; languages of files."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ from xformer.data.record import Record, normalize_language
 from xformer.errors import InputError
 
 _LANGUAGE_LIKE = re.compile(r"[a-z]{2,3}([-_@][A-Za-z0-9]{2,8})*")
-# Ends of file names that look like a language's three letters and say something else.
+# Ends of file names that look like three-letter language codes but are not.
 _NO_LANGUAGE = frozenset({"csv", "hyp", "out", "raw", "ref", "sgm", "src", "tgt", "trg", "tsv", "txt", "xml"})
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Rows of one text each: which field holds what.
+    """The names of the fields in rows with one text each.
 
-    A dotted name reaches into nested fields: `translation.de`.
+    A dotted name is a nested field: `translation.de`.
 
     Attributes:
         text: the text.
-        language: its language tag. None: every row has the language given to the reader or the file's name.
-        group: equal values say the same thing in different languages or words. None: rows belong together
-            where their texts are equal.
-        id: the row's own name.
-        label: its class.
+        language: its language tag. None: the reader's `language`, or the file's name, gives it for all rows.
+        group: rows with equal values say the same thing. None: rows with equal texts are a group.
+        id: the row's name in its source.
+        label: its class label.
     """
 
     text: str = "text"
@@ -41,19 +40,19 @@ class Fields:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every field named here."""
+        """The names of all fields."""
         return _named(self.text, self.language, self.group, self.id, self.label)
 
 
 @dataclass(frozen=True, slots=True)
 class ParallelFields:
-    """Rows of one text in several languages: which field holds which language.
+    """The names of the fields in rows with one text in several languages.
 
     Attributes:
-        texts: field → language tag, at least two.
-        group: as in `Fields`. None: rows belong together where all their texts are equal.
-        id: the row's own name.
-        label: its class.
+        texts: language tag of each text field, for at least two fields.
+        group: as in `Fields`. None: rows in which all texts are equal are a group.
+        id: the row's name in its source.
+        label: its class label.
     """
 
     texts: Mapping[str, str]
@@ -69,15 +68,15 @@ class ParallelFields:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every field named here."""
+        """The names of all fields."""
         return _named(*self.texts, self.group, self.id, self.label)
 
 
 def content_group(*texts: str) -> str:
-    """The group of records which nothing but their content joins: a hash of `texts`.
+    """The group of records without a group of their own: a hash of `texts`.
 
-    It depends on no file name or line number, so that a split made by group stays what it is when files are
-    moved, and equal texts land in one split.
+    It does not depend on file names or line numbers. So the splits of groups stay the same when files are
+    moved, and equal texts are in one split.
     """
     joined = "\0".join(texts).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(joined, digest_size=12).hexdigest()
@@ -87,12 +86,12 @@ def language_of(path: str | os.PathLike[str], language: str | None, endings: Seq
     """The language of a file: `language` if given, else the last part of its name: `train.pt_BR.jsonl.gz`.
 
     Args:
-        path: the file, of which only the name matters.
-        language: what the user said.
-        endings: the format's own endings, dropped first: `(".jsonl",)`.
+        path: the file; only its name is used.
+        language: the language that the user gave.
+        endings: the endings of the format, which are removed first: `(".jsonl",)`.
 
     Raises:
-        InputError: `language` is not a tag, or there is none and the name does not end in one.
+        InputError: `language` is not a language tag, or is None and the name does not end in one.
     """
     if language is not None:
         return normalize_language(language)
@@ -102,8 +101,8 @@ def language_of(path: str | os.PathLike[str], language: str | None, endings: Seq
     last = stem.rpartition(".")[2]
     if not _LANGUAGE_LIKE.fullmatch(last) or last in _NO_LANGUAGE:
         raise InputError(
-            f"{os.fspath(path)}: cannot tell the language from the file's name, expected it to end like "
-            f"'.de{endings[0] if endings else ''}'; say which it is"
+            f"{os.fspath(path)}: the file's name does not give the language: expected an end such as "
+            f"'.de{endings[0] if endings else ''}', or a given language"
         )
     return normalize_language(last)
 
@@ -114,7 +113,7 @@ def languages_of(
     """The language of each of several files, see `language_of`.
 
     Raises:
-        InputError: there are more or fewer `languages` than `paths`, or one cannot be told.
+        InputError: there are more or fewer `languages` than `paths`, or a name gives no language.
     """
     if languages is None:
         return [language_of(path, None, endings) for path in paths]
@@ -126,17 +125,17 @@ def languages_of(
 def row_records(
     row: Mapping[str, Any], fields: Fields | ParallelFields, language: str | None, place: str, source: str
 ) -> Iterator[Record]:
-    """The records of one row. A text that is null or blank yields none.
+    """The records of one row. A text that is null or blank yields no record.
 
     Args:
         row: the row's fields.
-        fields: which is what.
-        language: of every row, where `fields` names no field for it.
-        place: file and line, for errors.
-        source: the records' `source`.
+        fields: their meaning.
+        language: of every row, if `fields` names no field for it.
+        place: file and line, for error messages.
+        source: the `source` of the records.
 
     Raises:
-        InputError: a field is missing, or is not what it should be.
+        InputError: a field is missing or has the wrong type.
     """
     if isinstance(fields, Fields):
         if fields.language is not None:
@@ -177,12 +176,12 @@ def _text(row: Mapping[str, Any], name: str, place: str) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InputError(f"{place}: field {name!r}: half of a surrogate pair is no character") from error
+        raise InputError(f"{place}: field {name!r}: half of a surrogate pair is not a character") from error
     return value
 
 
 def _name(row: Mapping[str, Any], name: str | None, place: str) -> str | None:
-    """A group, an id or a label: text or an integer; None where it is null or empty."""
+    """A group, an id or a label: text or an integer; None if it is null or empty."""
     value = None if name is None else _field(row, name, place)
     if value is None or value == "":
         return None

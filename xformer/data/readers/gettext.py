@@ -1,7 +1,7 @@
-"""gettext catalogues, compiled (`.mo`) or source (`.po`), on disk or inside a wheel or zip.
+"""The reader of gettext catalogues, compiled (`.mo`) or source (`.po`), on disk or inside a wheel or zip.
 
-A message's group comes from its source text alone, so that the same source message is one group in however
-many catalogues, packages and contexts it occurs.
+The group of a message depends only on its source text. So the same source message is one group in all
+catalogues, packages and contexts.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from pathlib import Path, PurePosixPath
 from xformer.data.groups import DisjointSets
 from xformer.data.readers.catalogue import Message, parse_header, parse_mo, parse_po
 from xformer.data.readers.fields import content_group
-from xformer.data.readers.lines import naming, open_zip
+from xformer.data.readers.lines import input_errors, open_zip
 from xformer.data.record import Record, normalize_language
 from xformer.errors import InputError
 
-# The folder's name is a language; the file's name (`django.mo`, `de.po`) is one only when it looks like one.
+# A file's name (`django.mo`, `de.po`) is a language only if it looks like one.
 _STEM = re.compile(r"[a-z]{2,3}([-_@][A-Za-z0-9]+)*")
 _CODESET = re.compile(r"\.[^@]*")  # zh_CN.GB2312
-# The numbers that choose a message's two English forms: "1 file", "100 files". A hundred, because it takes
-# the general plural of every language we know of, where 0, 2 and 5 have forms of their own in Latvian, Arabic
-# or Irish.
+# The numbers of the two English forms: "1 file", "100 files". 100 takes the general plural in every language
+# we know of; 0, 2 and 5 have special forms in Latvian, Arabic and Irish.
 _ONE, _MANY = 1, 100
 
 
@@ -38,28 +37,27 @@ def read_gettext(
 ) -> Iterator[Record]:
     """Stream the translated messages of gettext catalogues.
 
-    Each source message comes once, as a record of its own language, before its first translation.
+    Each source message is yielded once, as a record of the source language, before its first translation.
 
-    Left out: fuzzy, obsolete and empty messages, the header, and messages whose translation equals the
-    source. A message with a plural yields its singular and its general plural, in one group. Of a `.po` that
-    lies beside its `.mo` only the `.mo` is read: it is the same text and far quicker to parse.
+    Fuzzy, obsolete and empty messages, the header, and messages whose translation equals the source are left
+    out. A message with a plural yields its singular and its general plural, in one group. If a `.po` has its
+    `.mo` beside it, only the `.mo` is read: it has the same text and is much faster to parse.
 
-    The catalogues are read twice: before the first record comes, their plurals are looked through, since
-    "entries" may be the plural of "entry" here and a message of its own there, and both are one group then.
-    One catalogue is in memory at a time; beside it some 100 bytes for each different source message.
+    The catalogues are read twice. The first pass finds plurals, because "entries" may be the plural of
+    "entry" in one catalogue and a message of its own in another; both are then one group. Memory holds one
+    catalogue, and about 100 bytes for each different source message.
 
     Args:
-        paths: `.mo` or `.po` files, wheels or zips that hold some, or folders, which are searched.
-        source_language: the language of the source messages. None: they are keys (`home.title`), not text,
+        paths: `.mo` or `.po` files, wheels or zips with such files, or folders, which are searched.
+        source_language: the language of the source messages. None: they are keys (`home.title`) and not text,
             and yield no record.
-        language: the language of every catalogue. None: each says its own by its folder (`de/LC_MESSAGES/`),
-            its `Language` header or its file name (`de.po`), in that order.
-        rename: language tags to replace, both sides in their normalised form.
-        skip: says which languages, after renaming, to leave out.
+        language: the language of every catalogue. None: the folder (`de/LC_MESSAGES/`), the `Language` header
+            or the file name (`de.po`) gives it, in that order.
+        rename: replacements of language tags, all in normalised form.
+        skip: whether to leave out a language, after `rename`.
 
     Raises:
-        InputError: a path is missing, damaged or holds no catalogue, or a catalogue's language cannot be
-            told.
+        InputError: a path is missing, damaged or has no catalogue, or nothing gives a catalogue's language.
     """
     paths = list(paths)
     source = None if source_language is None else normalize_language(source_language)
@@ -103,7 +101,7 @@ def _join_plurals(paths: Iterable[str | os.PathLike[str]]) -> dict[str, str]:
 
 
 def _translations(message: Message, plural: tuple[int, int] | None) -> list[str]:
-    """The texts of a message that are translations: of its singular, then of its plural, if that differs."""
+    """The translations of a message: of its singular, then of its plural if that differs."""
     last = len(message.texts) - 1
     one, many = (0, last) if plural is None else (min(index, last) for index in plural)
     chosen = (message.texts[one], message.texts[many]) if len(message.ids) > 1 else message.texts[:1]
@@ -111,7 +109,7 @@ def _translations(message: Message, plural: tuple[int, int] | None) -> list[str]
 
 
 def _plural(header: Mapping[str, str], name: str) -> tuple[int, int] | None:
-    """Which of a language's plural forms go with one and with many, where the header has the rule."""
+    """The plural forms of a language for one and for many; None if the header has no rule."""
     rule = re.search(r"plural\s*=\s*([^;]+)", header.get("plural-forms", "").partition(";")[2])
     if rule is None or rule[1].strip() == "EXPRESSION":
         return None
@@ -132,7 +130,7 @@ def _language(name: str, header: Mapping[str, str]) -> str:
         locale = path.stem
     else:
         raise InputError(
-            f"{name}: cannot tell the language: expected a folder LANGUAGE/LC_MESSAGES, a header field "
+            f"{name}: nothing gives the language: expected a folder LANGUAGE/LC_MESSAGES, a header field "
             "Language, or a file name such as de.po"
         )
     try:
@@ -142,10 +140,10 @@ def _language(name: str, header: Mapping[str, str]) -> str:
 
 
 def _catalogues(paths: Iterable[str | os.PathLike[str]]) -> Iterator[tuple[str, str, Iterator[Message]]]:
-    """Every catalogue, in the order of `paths` and by name within each.
+    """Stream the catalogues, in the order of `paths`, and sorted by name within each.
 
     Yields:
-        Its name for errors; its name for records, which does not depend on where the files lie; its messages.
+        A name for error messages; a name for records, which does not depend on parent folders; the messages.
     """
     for path in map(Path, paths):
         if path.is_dir():
@@ -165,13 +163,13 @@ def _catalogues(paths: Iterable[str | os.PathLike[str]]) -> Iterator[tuple[str, 
                     raise InputError(f"{path}: expected gettext catalogues (.mo, .po) inside, found none")
                 for member in members:
                     name = f"{path}:{member}"
-                    with naming(name):
+                    with input_errors(name):
                         data = archive.read(member)
                     yield name, f"{path.name}:{member}", _parse(data, name)
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:
-    with naming(path):
+    with input_errors(path):
         return Path(path).read_bytes()
 
 
@@ -180,6 +178,6 @@ def _parse(data: bytes, name: str) -> Iterator[Message]:
 
 
 def _best_forms(names: Iterable[str]) -> list[str]:
-    """The catalogues among `names`, sorted, without each `.po` that has its `.mo` beside it."""
+    """The catalogues among `names`, sorted, without a `.po` that has its `.mo` beside it."""
     catalogues = {name for name in names if name.endswith((".mo", ".po"))}
     return sorted(name for name in catalogues if name.endswith(".mo") or f"{name[:-3]}.mo" not in catalogues)

@@ -1,12 +1,11 @@
-"""ISO 639-3 codes and BCP-47 tags, which want the two-letter code where there is one."""
+"""Conversion of ISO 639-3 codes to BCP-47 tags, which use the two-letter code if there is one."""
 
 from __future__ import annotations
 
 from xformer.data.record import normalize_language
 
-# ISO 639-1 in the order of the codes; each with its ISO 639-3 code, and with the code of the individual
-# language that CLDR takes for it where ISO 639-3 counts it as several (Mandarin for Chinese, Iranian for
-# Persian).
+# ISO 639-1 codes, each with its ISO 639-3 code. If ISO 639-3 divides a language into several, the code of the
+# one that CLDR uses for it follows (Mandarin for Chinese, Iranian for Persian).
 _TWO_LETTERS = """
 aa:aar ab:abk ae:ave af:afr ak:aka am:amh an:arg ar:ara,arb as:asm av:ava ay:aym,ayr az:aze,azj ba:bak
 be:bel bg:bul bi:bis bm:bam bn:ben bo:bod br:bre bs:bos ca:cat ce:che ch:cha co:cos cr:cre cs:ces cu:chu
@@ -33,7 +32,7 @@ def shortest_tag(code: str) -> str:
     """The BCP-47 tag of an ISO 639-3 code: `deu` → `de`, `cmn` → `zh`, `ckb` → `ckb`.
 
     Raises:
-        InputError: `code` is no language tag at all.
+        InputError: `code` is not a language tag.
     """
     tag = normalize_language(code)
     return _SHORT.get(tag, tag)

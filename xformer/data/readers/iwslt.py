@@ -1,4 +1,4 @@
-"""IWSLT: transcripts of talks, as training files with tags between the lines and test sets in near-XML."""
+"""The reader of IWSLT: transcripts of talks, as line-aligned training files and as XML-like test sets."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ class _Segment:
 def read_iwslt(
     paths: Sequence[str | os.PathLike[str]], *, languages: Sequence[str] | None = None
 ) -> Iterator[Record]:
-    """Stream the same talks in two languages or more; what translates each other is one group.
+    """Stream the same talks in two or more languages; translations of one another are one group.
 
-    Training files (`train.tags.de-en.de`) align by line once the lines about the talk (url, talk id,
-    keywords, speaker, reviewer, translator, doc) are gone; title and description are text and lose their
-    tags. Test sets (`IWSLT14.TED.tst2010.de-en.de.xml`) align by document and segment; they are read as
-    lines, since a bare `&` in them is no XML.
+    Training files (`train.tags.de-en.de`) are aligned by line, without the lines about the talk (url, talk
+    id, keywords, speaker, reviewer, translator, doc). Title and description are text, without their tags.
+    Test sets (`IWSLT14.TED.tst2010.de-en.de.xml`) are aligned by document and segment. They are not parsed
+    as XML, because they contain bare `&`.
 
     Args:
         paths: one file per language, all `.xml` or none; plain, `.gz`, `.bz2` or `.xz`.
-        languages: of the files, in their order. None: the ends of their names, `.xml` aside.
+        languages: of the files, in their order. None: the ends of their names before `.xml`.
 
     Raises:
-        InputError: a file is missing or damaged; the languages have different numbers of lines or not the
-            same segments; or a segment has no end.
+        InputError: a file is missing or damaged, the languages have different numbers of lines or different
+            segments, or a segment has no end.
     """
     tags = languages_of(paths, languages, (".xml",))
     xml = {uncompressed_name(path).endswith(".xml") for path in paths}
@@ -87,7 +87,7 @@ def _align_segments(paths: Sequence[str | os.PathLike[str]], tags: Sequence[str]
 
 
 def _segments(path: str | os.PathLike[str]) -> Iterator[_Segment]:
-    """The segments of a file. One may run over several lines, and a line may hold several."""
+    """The segments of a file. A segment may have several lines, and a line several segments."""
     document = segment = ""
     parts: list[str] | None = None  # the open segment's text so far
     began = count = 0

@@ -1,4 +1,4 @@
-"""Lines out of plain and compressed files, in bounded memory, with errors that name the file and the line."""
+"""Lines of plain and compressed files, in bounded memory, with errors that name the file and the line."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _DAMAGED = (
     tarfile.TarError,
     lzma.LZMAError,
     zlib.error,
-    NotImplementedError,  # zipfile, of a compression method it does not know
+    NotImplementedError,  # zipfile, for an unknown compression method
 )
-# A text file whose "line" is longer than this is not a text file: stop before it fills the memory.
+# A file with a longer line is not a text file: stop before the line fills the memory.
 LONGEST_LINE = 64 * 2**20
 
 
 @contextmanager
-def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn what a file or a decompressor may throw while it is read into an `InputError` that names `path`.
+def input_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Convert the errors of reading a file or decompressing it to an `InputError` that names `path`.
 
     Raises:
         InputError: the file is missing, is a folder, may not be read, or is truncated or damaged.
@@ -48,17 +48,17 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     except EOFError as error:
         raise InputError(f"{path}: the compressed file is truncated") from error
     except _DAMAGED as error:
-        raise InputError(f"{path}: not a sound compressed file: {error}") from error
+        raise InputError(f"{path}: not a valid compressed file: {error}") from error
     except OSError as error:
-        # bz2 says "Invalid data stream" with a bare OSError that has no errno.
-        kind = "not a sound compressed file" if error.errno is None else "cannot be read"
+        # bz2 raises "Invalid data stream" as an OSError without errno.
+        kind = "not a valid compressed file" if error.errno is None else "cannot be read"
         raise InputError(f"{path}: {kind}: {error.strerror or error}") from error
 
 
 def open_bytes(path: str | os.PathLike[str]) -> io.BufferedIOBase:
-    """Open a file for reading, decompressed by the end of its name: `.gz`, `.bz2`, `.xz`, or as it is.
+    """Open a file for reading; the end of its name (`.gz`, `.bz2`, `.xz`) selects the decompression.
 
-    Wrap the call and the reading in `naming(path)`.
+    Wrap the call and the reading in `input_errors(path)`.
     """
     name = os.fspath(path)
     if name.endswith(".gz"):
@@ -71,7 +71,7 @@ def open_bytes(path: str | os.PathLike[str]) -> io.BufferedIOBase:
 
 
 def uncompressed_name(path: str | os.PathLike[str]) -> str:
-    """The file's own name without `.gz`, `.bz2` or `.xz`: `a/train.de.gz` → `train.de`."""
+    """The file's name without folder and without `.gz`, `.bz2` or `.xz`: `a/train.de.gz` → `train.de`."""
     name = Path(path).name
     for suffix in (".gz", ".bz2", ".xz"):
         name = name.removesuffix(suffix)
@@ -79,23 +79,23 @@ def uncompressed_name(path: str | os.PathLike[str]) -> str:
 
 
 def decode_lines(file: IO[bytes] | io.BufferedIOBase, name: str | os.PathLike[str]) -> Iterator[str]:
-    r"""Decode strict UTF-8 lines which end at `\n` alone.
+    r"""Decode UTF-8 lines that end at `\n` only.
 
-    U+2028, U+0085, vertical tabs and lone `\r` are text; one `\r` before the `\n` is a Windows line end and
-    goes, and so does a byte order mark at the start of the file.
+    U+2028, U+0085, vertical tabs and a lone `\r` are text. One `\r` before the `\n` (Windows) and a byte
+    order mark at the start of the file are removed.
 
     Args:
         file: bytes; closed by the caller.
-        name: what errors call the file.
+        name: the name of the file in error messages.
 
     Yields:
-        Lines without their ends. The first is line 1; a last line without `\n` counts.
+        Lines without their ends. A last line without `\n` counts.
 
     Raises:
-        InputError: a line is not UTF-8, or longer than `LONGEST_LINE`; or whatever `naming` turns into one.
+        InputError: a line is not UTF-8, or longer than `LONGEST_LINE`, or as `input_errors`.
     """
     number = 0
-    with naming(name):
+    with input_errors(name):
         while line := file.readline(LONGEST_LINE):
             number += 1
             if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
@@ -115,7 +115,7 @@ def decode_lines(file: IO[bytes] | io.BufferedIOBase, name: str | os.PathLike[st
 
 def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
     """Stream the lines of a plain, `.gz`, `.bz2` or `.xz` file; see `decode_lines`."""
-    with naming(path), open_bytes(path) as file:
+    with input_errors(path), open_bytes(path) as file:
         yield from decode_lines(file, path)
 
 
@@ -124,9 +124,9 @@ def open_zip(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
     """Open a zip or wheel for reading.
 
     Raises:
-        InputError: there is none at `path`, it is not a zip, or its files are encrypted.
+        InputError: the file is missing, is not a zip, or is encrypted.
     """
-    with naming(path):
+    with input_errors(path):
         archive = zipfile.ZipFile(path)
     with archive:
         if any(member.flag_bits & 1 for member in archive.infolist()):

@@ -1,4 +1,4 @@
-"""Moses and OPUS: one plain file per language, line by line translations of each other."""
+"""The reader of the Moses format and of OPUS zips: one plain file per language, aligned by line."""
 
 from __future__ import annotations
 
@@ -21,23 +21,25 @@ _PAIR = re.compile(r"(.*\.([A-Za-z0-9_]+)-([A-Za-z0-9_]+))\.([A-Za-z0-9_]+)")
 def read_moses(
     paths: Sequence[str | os.PathLike[str]], *, languages: Sequence[str] | None = None
 ) -> Iterator[Record]:
-    r"""Stream line-aligned files, two or more, as one group a line.
+    r"""Stream two or more line-aligned files; each line is one group.
 
-    Lines end at `\n` alone; a byte order mark and the `\r` of Windows go. A blank line yields no record.
+    Lines are read as by `decode_lines`. A blank line yields no record.
 
     Args:
-        paths: plain, `.gz`, `.bz2` or `.xz` files; or one `.zip` as OPUS has them, of which every
-            `Corpus.de-en.de` with its `Corpus.de-en.en` is read, and the rest (README, LICENSE, scores) is
+        paths: plain, `.gz`, `.bz2` or `.xz` files; or one `.zip` from OPUS. Of a zip, every
+            `Corpus.de-en.de` and `Corpus.de-en.en` are read, and other files (README, LICENSE, scores) are
             not.
         languages: of the files, in their order. None: the ends of their names (`train.de.gz`).
 
     Raises:
-        InputError: a file is missing, damaged or not UTF-8, with its line; the counts of lines differ, with
-            both; or a zip holds no pair, or half of one.
+        InputError: a file is missing, damaged or not UTF-8; the numbers of lines differ; or a zip contains no
+            pair of files, or half of one.
     """
     if len(paths) == 1 and str(paths[0]).endswith(".zip"):
         if languages is not None:
-            raise InputError(f"{paths[0]}: the languages of a zip are in the names of its files")
+            raise InputError(
+                f"{paths[0]}: the names of a zip's files give the languages; expected none"
+            )
         with open_zip(paths[0]) as archive:
             for pair in _pairs(archive, Path(paths[0])):
                 yield from _read_members(archive, Path(paths[0]), pair)
@@ -47,7 +49,7 @@ def read_moses(
 
 
 def _pairs(archive: ZipFile, path: Path) -> list[tuple[str, str]]:
-    """The members that are the two sides of a pair, by name."""
+    """The names of the two files of each pair."""
     members = set(archive.namelist())
     found = []
     for member in sorted(members):

@@ -1,7 +1,7 @@
-"""Tatoeba: sentences, and links between those that translate each other; and ManyThings' pairs of them.
+"""The readers of Tatoeba (sentences, and links between translations) and of the pairs of ManyThings.
 
-Sentences joined by links, directly or in turn, say the same thing and are one group. To know which, a
-sentence takes about 20 bytes of memory and a link none: 300 MB for the 13 million sentences of Tatoeba.
+Sentences that are connected by links, directly or through others, are one group. This takes about 20 bytes of
+memory per sentence: 300 MB for the 13 million sentences of Tatoeba.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from xformer.data.readers.fields import content_group, language_of
 from xformer.data.readers.iso639 import shortest_tag
-from xformer.data.readers.lines import decode_lines, naming, read_lines
+from xformer.data.readers.lines import decode_lines, input_errors, read_lines
 from xformer.data.record import Record, normalize_language
 from xformer.errors import InputError
 
@@ -34,27 +34,27 @@ def read_tatoeba(
     *,
     languages: Collection[str] | None = None,
 ) -> Iterator[Record]:
-    r"""Stream Tatoeba's sentences, grouped by its links.
+    r"""Stream the sentences of Tatoeba, grouped by its links.
 
-    Both files are tab-separated without header or quoting, whatever their names say. Sentences without a
-    known language (`\N`) or text are left out, and so are links to sentences that are not there, which every
-    export has. Sentences that nothing links to are groups of one.
+    Both files are tab-separated, without header and quoting, although their names end in `.csv`. Sentences
+    without a known language (`\N`) or without text are left out, and so are links to missing sentences, which
+    every export has. A sentence without links is a group of its own.
 
     Args:
-        sentences: `sentences.csv` (id, ISO 639-3 code, text), `sentences_detailed.csv`, or either compressed:
-            `.gz`, `.bz2`, `.xz`, `.tar.bz2`. It is read twice.
-        links: `links.csv` (id, id), or compressed.
-        languages: keep these only (`de`, or `deu`). Links through other languages still join.
+        sentences: `sentences.csv` (id, ISO 639-3 code, text) or `sentences_detailed.csv`, plain or
+            compressed (`.gz`, `.bz2`, `.xz`, `.tar.bz2`). The file is read twice.
+        links: `links.csv` (id, id), plain or compressed.
+        languages: keep only these (`de` or `deu`). Links through other languages still count.
 
     Raises:
-        InputError: a file is missing or damaged, a line has too few fields, or an id is not a number or comes
-            twice; the message names the line.
+        InputError: a file is missing or damaged, a line has too few fields, or an id is not a number or
+            occurs twice; the message names the line.
     """
     wanted = None if languages is None else {shortest_tag(language) for language in languages}
     ids = np.fromiter((number for number, *_ in _sentences(sentences)), np.int64)
     ids.sort()
     if (twice := ids[:-1][ids[1:] == ids[:-1]]).size:
-        raise InputError(f"{os.fspath(sentences)}: sentence {twice[0]} comes twice")
+        raise InputError(f"{os.fspath(sentences)}: sentence {twice[0]} occurs twice")
     root = _components(ids, links)
     name = Path(sentences).name
     for number, code, text, line in _sentences(sentences):
@@ -72,12 +72,12 @@ def read_tatoeba(
 def read_manythings(
     path: str | os.PathLike[str], *, language: str | None = None, pivot: str = "en"
 ) -> Iterator[Record]:
-    """Stream a ManyThings file: a sentence, its translation and, in newer ones, where they are from.
+    """Stream a ManyThings file: lines of a sentence, its translation and, in newer files, an attribution.
 
-    Lines that follow each other with the same first sentence are one group, and that sentence comes once.
+    Lines in a row with the same first sentence are one group, and that sentence is yielded once.
 
     Args:
-        path: such as `deu.txt`, or compressed.
+        path: a file such as `deu.txt`, plain or compressed.
         language: of the translations. None: the file's name, an ISO 639-3 code.
         pivot: the language of the first column.
 
@@ -106,17 +106,17 @@ def read_manythings(
 
 
 def _components(ids: npt.NDArray[np.int64], links: str | os.PathLike[str]) -> npt.NDArray[np.int32]:
-    """For each of the sorted ids, the index of the smallest id it is joined with.
+    """For each of the sorted ids, the index of the smallest id that it is connected with.
 
-    Union-find over blocks of links at once: look up the roots of both ends, hang the larger root below the
-    smaller, until all ends of the block agree. A parent is never larger than its child, so there are no
+    Union-find over blocks of links: look up the roots of both ends and make the smaller root the parent of
+    the larger, until all ends of the block agree. A parent is never larger than its child, so there are no
     cycles.
     """
     parent = np.arange(len(ids), dtype=np.int32)
     pairs = _links(links)
     while len(block := np.array(list(islice(pairs, _LINKS_AT_A_TIME)), np.int64).reshape(-1, 2)):
         where = np.searchsorted(ids, block)
-        where[where == len(ids)] = -1  # larger than every id: compare with any
+        where[where == len(ids)] = -1  # larger than every id: compares as unequal to any
         ends = where[(ids[where] == block).all(axis=1)] if len(ids) else where[:0]
         while True:
             roots = _roots(parent, ends)
@@ -131,7 +131,7 @@ def _components(ids: npt.NDArray[np.int64], links: str | os.PathLike[str]) -> np
 
 
 def _roots(parent: npt.NDArray[np.int32], nodes: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    """The roots of `nodes`. Their paths halve with each step, so that a chain takes log n steps, not n."""
+    """The roots of `nodes`. Each step halves the paths, so a chain of n takes log n steps."""
     roots = parent[nodes]
     while (roots != (above := parent[roots])).any():
         parent[nodes] = roots = above
@@ -148,7 +148,7 @@ def _links(path: str | os.PathLike[str]) -> Iterator[tuple[int, int]]:
 
 
 def _sentences(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str, int]]:
-    """Number, language code, text, line."""
+    """Number, language code, text and line of each sentence."""
     for number, line in enumerate(_lines(path), 1):
         fields = line.split("\t")
         if len(fields) not in (3, 6) or not _NUMBER.fullmatch(fields[0]):
@@ -158,11 +158,11 @@ def _sentences(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str, in
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[str]:
-    """The lines of a file, or of the first file in a tar."""
+    """The lines of a file, or of the first file in a tar archive."""
     if ".tar" not in Path(path).suffixes:
         yield from read_lines(path)
         return
-    with naming(path), tarfile.open(path, "r|*") as archive:
+    with input_errors(path), tarfile.open(path, "r|*") as archive:
         for member in archive:
             file = archive.extractfile(member)
             if file is not None:

@@ -1,4 +1,4 @@
-"""Plain text, one language a file."""
+"""The reader of plain text, one language per file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from xformer.data.record import Record
 def read_text(
     path: str | os.PathLike[str], *, language: str | None = None, paragraphs: bool = False
 ) -> Iterator[Record]:
-    r"""Stream a plain, `.gz`, `.bz2` or `.xz` file, a record for each line that is not blank.
+    r"""Stream a plain, `.gz`, `.bz2` or `.xz` file; each line that is not blank is a record.
 
     Args:
         path: the file.
-        language: its language. None: the end of its name, `.txt` aside: `news.de.txt`, `de.txt`, `news.de`.
-        paragraphs: a record is a paragraph instead: lines up to a blank one, joined by `\n`.
+        language: its language. None: the end of its name before `.txt`: `news.de.txt`, `de.txt`, `news.de`.
+        paragraphs: each paragraph is a record: the lines up to a blank one, joined by `\n`.
 
     Raises:
         InputError: the file is missing, damaged or not UTF-8; the message names the line.

@@ -1,4 +1,4 @@
-"""TMX, the translation memory exchange format, in a stream."""
+"""The reader of TMX, the translation memory exchange format."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from pathlib import Path
 from xml.parsers import expat
 
 from xformer.data.readers.fields import content_group
-from xformer.data.readers.lines import naming, open_bytes
+from xformer.data.readers.lines import input_errors, open_bytes
 from xformer.data.record import Record, normalize_language
 from xformer.errors import InputError
 
 _CHUNK = 2**16
-# A unit of more characters than this is an attack or a mistake: stop before it fills the memory.
+# A longer unit is an attack or a mistake: stop before it fills the memory.
 _LONGEST_UNIT = 2**24
-# What stands inside these is formatting code, not language (TMX 1.4b, "Content markup"). <hi> and <sub> hold
-# text, but a <sub> is a text of its own (a footnote, an alternative text) in the middle of the code.
+# These contain formatting code, not language (TMX 1.4b, "Content markup"). <hi> and <sub> contain text, but a
+# <sub> is a separate text (a footnote, an alternative text) inside the code.
 _CODE = frozenset({"bpt", "ept", "it", "ph", "ut"})
 
 
 def read_tmx(path: str | os.PathLike[str], *, languages: Collection[str] | None = None) -> Iterator[Record]:
-    """Stream the translation units of a TMX file, plain, `.gz`, `.bz2` or `.xz`, each as one group.
+    """Stream the translation units of a TMX file, plain, `.gz`, `.bz2` or `.xz`; each unit is one group.
 
-    Inline tags are flattened: highlighted text stays, formatting code goes. Any encoding that expat reads
-    (UTF-8, UTF-16, Latin-1, ASCII), any version. Nothing outside the file is looked up, and entities that the
-    file declares itself are refused, since a few lines of them can fill the memory.
+    Highlighted text is kept, and formatting code is removed. All versions of TMX, and all encodings that
+    expat reads (UTF-8, UTF-16, Latin-1, ASCII), are supported. Nothing outside the file is read. Entities
+    that the file declares are refused, because a few lines of them can fill the memory.
 
     Args:
         path: the file.
-        languages: keep these only; `pt` keeps `pt-BR` too. None: all.
+        languages: keep only these; `pt` also keeps `pt-BR`. None: all.
 
     Raises:
-        InputError: the file is missing, damaged, not well-formed, not TMX or unsafe, or a variant does not
-            say its language; the message names the line.
+        InputError: the file is missing, damaged, not well-formed, not TMX or unsafe, or a variant has no
+            language; the message names the line.
     """
     wanted = None if languages is None else {normalize_language(language) for language in languages}
     parser = _Parser(path)
-    with naming(path), open_bytes(path) as file:
+    with input_errors(path), open_bytes(path) as file:
         while True:
             chunk = file.read(_CHUNK)
             for unit in parser.feed(chunk):
@@ -63,7 +63,7 @@ class _Unit:
 
 
 class _Parser:
-    """Bytes in, whole units out."""
+    """A parser that takes bytes and returns complete units."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
@@ -79,8 +79,8 @@ class _Parser:
         self._unit: _Unit | None = None
         self._language: str | None = None
         self._line = 0
-        self._text: list[str] | None = None  # of the open <seg>
-        self._code = 0  # how many elements of code are open
+        self._text: list[str] | None = None  # the text of the open <seg>
+        self._code = 0  # number of open elements of code
         self._size = 0  # characters in the open unit
 
     def feed(self, chunk: bytes) -> list[_Unit]:
@@ -135,7 +135,7 @@ class _Parser:
             self._text.append(text)
             self._size += len(text)
             if self._size > _LONGEST_UNIT:
-                raise InputError(f"{self._place()}: a unit of more than {_LONGEST_UNIT} characters")
+                raise InputError(f"{self._place()}: expected a unit of at most {_LONGEST_UNIT:,} characters")
 
     def _refuse_entity(self, name: str, *_: object) -> None:
         raise InputError(
@@ -143,7 +143,7 @@ class _Parser:
         )
 
     def _skipped_entity(self, name: str, is_parameter_entity: bool) -> None:
-        """An entity that a DTD outside the file would declare: known by name, or an error."""
+        """Replace an HTML entity, which a DTD outside the file would declare; raise for an unknown one."""
         if is_parameter_entity:
             return
         character = html.entities.html5.get(f"{name};")

@@ -1,4 +1,4 @@
-"""Errors that speak to the person at the keyboard."""
+"""Errors with messages for the user of the command line."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from __future__ import annotations
 class InputError(ValueError):
     """Input from outside (a file, an option, a field) that cannot be used.
 
-    The message names the file, line or field, and says what was expected. The command line prints it without
+    The message names the file, line or field, and what was expected. The command line prints it without
     a traceback and exits with status 2.
     """
 
 
 class SaidError(InputError):
-    """Input that cannot be used, of which this process has nothing more to say.
+    """Input that cannot be used, where another process prints the message.
 
-    One of the processes that train together has said it, or is about to. The exit status is 2 all the same.
+    Of the processes that train together, one prints it. All exit with status 2.
     """

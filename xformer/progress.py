@@ -1,4 +1,4 @@
-"""Progress for people: a bar with rate and time left in a terminal, a plain line now and then elsewhere."""
+"""Progress display: bars with rate and time left in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from rich.text import Text
 
 
 class Progress:
-    """Shows how far each piece of work is. Call it with what is done, how much, and of how much.
+    """Shows the progress of named tasks. Call it with the name, the units done, and the units in all.
 
-    What cannot be shown, because the terminal is gone or the disk under a log is full, stops no work: from
-    then on nothing is shown. Where nobody reads on (`| head`), the work is not wanted: BrokenPipeError.
+    If nothing can be shown any more, because the terminal is closed or the disk of a log is full, the work
+    goes on without a display. If the reader of a pipe has ended (`| head`), it raises BrokenPipeError.
 
     Attributes:
-        console: where it writes; what else is printed while a bar is shown goes through it too.
+        console: where it writes. Print through it while a bar is shown.
     """
 
     def __init__(self, console: Console | None = None, interval: float = 10.0) -> None:
-        """Set up, show nothing yet.
+        """Prepare a display.
 
         Args:
-            console: where to write; standard error if left out.
-            interval: seconds between plain lines where there is no terminal.
+            console: where to write; by default standard error.
+            interval: seconds between plain lines, without a terminal.
         """
         self.console = console or _Console(stderr=True)
         self._interval = interval
@@ -68,14 +68,14 @@ class Progress:
     def __call__(
         self, what: str, done: int, total: int | None, note: str = "", *, seconds: bool = False
     ) -> None:
-        """Say how far a piece of work is.
+        """Show the progress of a task.
 
         Args:
-            what: the work.
+            what: the name of the task.
             done: units done.
-            total: of how many; None if nobody knows.
-            note: what comes last on the line.
-            seconds: the units are seconds of a budget, so what is left needs no estimate.
+            total: units in all; None if unknown.
+            note: the end of the line.
+            seconds: whether the units are seconds of a time budget.
         """
         if self._bars is not None:
             if what not in self._tasks:
@@ -90,19 +90,17 @@ class Progress:
         if not ends and now - self._said.get(what, started) < self._interval:
             return
         self._said[what] = now
-        if seconds and total is not None:
-            self.say(f"{what}: {_budget(done, total)}{'; ' + note if note else ''}")
-        else:
-            self.say(_line(what, done, total, now - started, note))
+        shown = _amounts(done, total, now - started, seconds)
+        self.say(f"{what}: {shown}{'; ' + note if note else ''}")
         if ends:
             del self._started[what], self._said[what]
 
     def show(self, picture: RenderableType, line: str) -> None:
-        """Keep something below the bars until the next of it comes; elsewhere print a line instead.
+        """Show something below the bars until the next call; without a terminal, print a line.
 
         Args:
-            picture: for a terminal.
-            line: the same in short.
+            picture: what to show in a terminal.
+            line: a short form of it.
         """
         if self._bars is not None:
             self._bars.below = picture
@@ -118,13 +116,13 @@ class Progress:
 
     @contextmanager
     def to_the_end(self) -> Iterator[Callable[[], bool]]:
-        """In the block, whether somebody reads on can be asked: work that must be saved first is.
+        """Delay BrokenPipeError to the end of the block, so that work can be saved before.
 
         Yields:
-            Tells whether nobody does.
+            A function that tells whether the reader of the pipe has ended.
 
         Raises:
-            BrokenPipeError: at the end, if nobody does.
+            BrokenPipeError: at the end of the block, if the reader has ended.
         """
         self._to_the_end = True
         try:
@@ -148,14 +146,14 @@ class Progress:
 
 
 class _Console(Console):
-    """Where nobody reads on, `rich` ends the process with a status of its own; this one raises."""
+    """A console that raises BrokenPipeError; the one of `rich` ends the process with another status."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class _Bars(RichProgress):
-    """Bars, and what is shown below them."""
+    """Bars, with something shown below them."""
 
     below: RenderableType | None = None
 
@@ -166,36 +164,28 @@ class _Bars(RichProgress):
 
 
 class _Done(ProgressColumn):
-    """What a plain line says, beside a bar: done, rate, and time left."""
+    """The column beside a bar: units done, rate, and time left."""
 
     def render(self, task: Task) -> Text:
         done, total = int(task.completed), None if task.total is None else int(task.total)
-        if task.fields["seconds"] and total is not None:
-            return Text(_budget(done, total))
-        return Text(", ".join(_counts(done, total, task.elapsed or 0.0)))
+        return Text(_amounts(done, total, task.elapsed or 0.0, task.fields["seconds"]))
 
 
-def _budget(done: int, total: int) -> str:
-    left = f", {duration(total - done)} left" if done < total else ""
-    return f"{duration(done)} of {duration(total)}{left}"
-
-
-def _line(what: str, done: int, total: int | None, elapsed: float, note: str) -> str:
-    return f"{what}: {', '.join(_counts(done, total, elapsed))}{'; ' + note if note else ''}"
-
-
-def _counts(done: int, total: int | None, elapsed: float) -> list[str]:
+def _amounts(done: int, total: int | None, elapsed: float, seconds: bool) -> str:
+    if seconds and total is not None:
+        left = f", {duration(total - done)} left" if done < total else ""
+        return f"{duration(done)} of {duration(total)}{left}"
     rate = done / elapsed if elapsed > 0 else 0.0
     parts = [f"{done:,} of {total:,}" if total is not None else f"{done:,}"]
     if rate >= 1:
         parts.append(f"{rate:,.0f}/s")
     if total is not None and rate > 0 and done < total:
         parts.append(f"{duration((total - done) / rate)} left")
-    return parts
+    return ", ".join(parts)
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: `42 s`, `3 min 5 s`, `2 h 10 min`."""
+    """Format seconds: `42 s`, `3 min 5 s`, `2 h 10 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

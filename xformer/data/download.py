@@ -1,4 +1,4 @@
-"""Wheels fetched by pip against recorded hashes, kept in a cache folder."""
+"""Download of wheels by pip, with recorded hashes, into a cache folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from xformer.storage.files import sha256_of
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """One pinned wheel, of which only the data is used: it is never installed.
+    """A pinned wheel. Its data files are read; it is never installed.
 
     Attributes:
         name: the project's name on the index.
         version: the exact version.
         filename: the wheel's file name.
         sha256: the file's SHA-256, in hexadecimal.
-        licence: the SPDX expression of the licence its text is under.
+        licence: the SPDX expression of the licence of its text.
     """
 
     name: str
@@ -40,36 +40,36 @@ class Wheel:
 
 
 def cache_folder(name: str) -> Path:
-    """Where downloads called `name` are kept: under `$XFORMER_CACHE`, else under `~/.cache/xformer`."""
+    """The cache folder `name`: in `$XFORMER_CACHE`, else in `~/.cache/xformer`."""
     root = os.environ.get("XFORMER_CACHE")
     return (Path(root) if root else Path.home() / ".cache" / "xformer") / name
 
 
 def print_to_stderr(message: str) -> None:
-    """Say something to the person at the keyboard."""
+    """Print a line to standard error."""
     sys.stderr.write(f"{message}\n")
 
 
 def fetch_wheels(
     wheels: Sequence[Wheel], folder: str | os.PathLike[str], *, say: Callable[[str], None] = print_to_stderr
 ) -> tuple[Path, ...]:
-    """Make sure that `folder` holds `wheels`, each with its recorded hash; pip fetches what is not there.
+    """Download the wheels that `folder` does not have yet, with pip, and compare their hashes.
 
-    A file that is there and right is kept and asks nothing of the network. One that is there and wrong is
-    fetched again. A wheel appears in `folder` only once it is whole and its hash is right, so an interrupted
-    or a second, simultaneous fetch does no harm. pip's own settings (index, proxy, certificates) apply.
+    A wheel with the recorded hash is kept, without network access. One with another hash is fetched again. A
+    wheel is put into `folder` when it is complete and its hash is right, so an interrupted or a simultaneous
+    download does no harm. The settings of pip (index, proxy, certificates) apply.
 
     Args:
-        wheels: what to fetch.
-        folder: where to keep it; made if missing.
-        say: told what is being done, one line at a time.
+        wheels: the wheels.
+        folder: where to keep them; made if missing.
+        say: called with a line about each step.
 
     Returns:
         The wheels' paths, in the order of `wheels`.
 
     Raises:
-        InputError: pip could not fetch one, or what it fetched has another hash. The message names the wheels
-            and the folder where they can be put by hand.
+        InputError: pip could not fetch a wheel, or it has another hash. The message names the wheels, and the
+            folder to put them into by hand.
     """
     kept = Path(folder)
     missing = []
@@ -93,7 +93,8 @@ def _fetch(wheels: Sequence[Wheel], folder: Path, say: Callable[[str], None]) ->
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}); set XFORMER_CACHE") from error
     with temporary as name:
-        # One wheel at a time: two versions of what pip thinks one project is, or one failure, spoil no other.
+        # One wheel at a time: pip refuses two versions of a project, and one failure must not stop the
+        # others.
         for wheel in wheels:
             _pip_download(wheel, Path(name), by_hand=folder, wanted=wheels)
             fetched = Path(name, wheel.filename)
@@ -104,14 +105,14 @@ def _fetch(wheels: Sequence[Wheel], folder: Path, say: Callable[[str], None]) ->
             if (actual := sha256_of(fetched)) != wheel.sha256:
                 raise InputError(
                     f"{wheel.filename}: expected SHA-256 {wheel.sha256}, got {actual}: the index has another "
-                    "file under this name; it was thrown away"
+                    "file with this name; it was deleted"
                 )
             os.replace(fetched, folder / wheel.filename)
 
 
 def _pip_download(wheel: Wheel, target: Path, *, by_hand: Path, wanted: Sequence[Wheel]) -> None:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
-    # Nothing of the wheel will run, so which Python it asks for does not matter.
+    # No code of the wheel will run, so it may require another Python.
     command += ["--ignore-requires-python", "--disable-pip-version-check", "--quiet", "--retries=2"]
     done = subprocess.run(
         [*command, "-d", str(target), f"{wheel.name}=={wheel.version}"],

@@ -1,8 +1,7 @@
-"""The embedded default corpus: the translations in well-known Python packages, read from their wheels.
+"""The default corpus: the gettext translations in well-known Python packages, read from their wheels.
 
-None of that text is in this project. The wheels are pinned by version and SHA-256 in `gettext_wheels.toml`,
-so the corpus is the same everywhere: 24,135 source messages in English and their translations into more than
-100 languages.
+This project contains none of that text. `gettext_wheels.toml` pins the wheels by version and SHA-256, so the
+corpus is the same everywhere: 24,135 English messages and their translations into more than 100 languages.
 """
 
 from __future__ import annotations
@@ -19,53 +18,15 @@ from xformer.data.download import Wheel, cache_folder, fetch_wheels, print_to_st
 from xformer.data.readers.gettext import read_gettext
 from xformer.data.record import Record
 
-# One language under two names, in these wheels: a region where only one is meant, an older or a wider tag.
-# Regional variants that are translated apart (es-AR, pt-BR, zh-Hant) keep their own tags. Bare pt is European
-# Portuguese here, as all that have it translate pt-BR beside it; ku-IQ is Central Kurdish.
-_SAME_LANGUAGE = {
-    "af-ZA": "af",
-    "ar-SA": "ar",
-    "az-AZ": "az",
-    "bg-BG": "bg",
-    "bn-BD": "bn",
-    "ca-ES": "ca",
-    "cs-CZ": "cs",
-    "da-DK": "da",
-    "de-DE": "de",
-    "el-GR": "el",
-    "es-ES": "es",
-    "et-EE": "et",
-    "eu-ES": "eu",
-    "fa-IR": "fa",
-    "fi-FI": "fi",
-    "fr-FR": "fr",
-    "gl-ES": "gl",
-    "he-IL": "he",
-    "hi-IN": "hi",
-    "hr-HR": "hr",
-    "hu-HU": "hu",
-    "hy-AM": "hy",
-    "id-ID": "id",
-    "is-IS": "is",
-    "it-IT": "it",
-    "ja-JP": "ja",
-    "ka-GE": "ka",
-    "ko-KR": "ko",
-    "mn-MN": "mn",
-    "nb-NO": "nb",
-    "ne-NP": "ne",
-    "nl-NL": "nl",
-    "pl-PL": "pl",
-    "ro-RO": "ro",
-    "ru-RU": "ru",
-    "si-LK": "si",
-    "sk-SK": "sk",
-    "sl-SI": "sl",
-    "sv-SE": "sv",
-    "th-TH": "th",
-    "tr-TR": "tr",
-    "uk-UA": "uk",
-    "vi-VN": "vi",
+_ONE_REGION = (
+    "af-ZA ar-SA az-AZ bg-BG bn-BD ca-ES cs-CZ da-DK de-DE el-GR es-ES et-EE eu-ES fa-IR fi-FI fr-FR gl-ES "
+    "he-IL hi-IN hr-HR hu-HU hy-AM id-ID is-IS it-IT ja-JP ka-GE ko-KR mn-MN nb-NO ne-NP nl-NL pl-PL ro-RO "
+    "ru-RU si-LK sk-SK sl-SI sv-SE th-TH tr-TR uk-UA vi-VN"
+)
+# Tags of the same language in these wheels: with a region although there is only one, older, or wider.
+# Variants with translations of their own (es-AR, pt-BR, zh-Hant) keep their tags. pt is European Portuguese
+# here, because all wheels that have it also have pt-BR; ku-IQ is Central Kurdish.
+_SAME_LANGUAGE = {tag: tag.partition("-")[0] for tag in _ONE_REGION.split()} | {
     "ku-IQ": "ckb",
     "no": "nb",
     "pt": "pt-PT",
@@ -79,7 +40,7 @@ _SAME_LANGUAGE = {
 
 @cache
 def gettext_wheels() -> tuple[Wheel, ...]:
-    """The wheels of the corpus, as pinned."""
+    """The pinned wheels of the corpus."""
     text = files(__package__).joinpath("gettext_wheels.toml").read_text(encoding="utf-8")
     return tuple(Wheel(**entry) for entry in tomllib.loads(text)["wheel"])
 
@@ -87,19 +48,19 @@ def gettext_wheels() -> tuple[Wheel, ...]:
 def fetch_gettext_corpus(
     folder: str | os.PathLike[str] | None = None, *, say: Callable[[str], None] = print_to_stderr
 ) -> tuple[Path, ...]:
-    """Make sure that the wheels (122 MB) are in `folder`, by default `cache_folder("gettext")`.
+    """Download the wheels (122 MB) into `folder`, by default `cache_folder("gettext")`, if they are missing.
 
     Raises:
-        InputError: one is missing and cannot be fetched; see `fetch_wheels`.
+        InputError: a wheel cannot be fetched; see `fetch_wheels`.
     """
     return fetch_wheels(gettext_wheels(), cache_folder("gettext") if folder is None else folder, say=say)
 
 
 def read_gettext_corpus(wheels: Iterable[str | os.PathLike[str]]) -> Iterator[Record]:
-    """Stream the embedded corpus from its wheels, as `fetch_gettext_corpus` returns them.
+    """Stream the corpus from its wheels, as `fetch_gettext_corpus` returns them.
 
-    What is one text in one language, for one source message, comes once, however many packages have it.
-    English is the source messages themselves; its regional variants are left out, being nearly the same text.
+    Equal translations of one message into one language are yielded once. English texts are the source
+    messages; regional variants of English are left out, because they are nearly the same text.
 
     Raises:
         InputError: a wheel is missing or damaged.

@@ -1,1 +1,1 @@
-"""Files that are whole or absent: atomic writes, checksums, memory maps, settings as TOML."""
+"""Files: atomic writes, checksums, memory maps, and settings as TOML."""

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Atomic writes: files that are complete or absent."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import IO, Any
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Give what the system raises in the block the name of the file or folder that is being made.
+    """Put the name of the file or folder that is being made into system errors of the block.
 
-    A full disk names no file, and a temporary name, a `.` before the real one and letters after it, says
-    little. What failed to be read (EIO, without a name) may be any file, and is left as it is.
+    Without this, the error of a full disk has no file name, and other errors have the temporary name. An EIO
+    without a name may come from reading any file, and is not changed.
 
     Args:
-        path: what is being made.
+        path: the file or folder that is being made.
     """
     target = Path(os.path.abspath(path))
     try:
@@ -41,10 +41,10 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def try_to_write(path: str | os.PathLike[str]) -> None:
-    """Find out whether `path` could be written, before work is done for it; it is left as it is.
+    """Check that `path` can be written, before long work for it. The file itself is not changed.
 
     Raises:
-        OSError: it could not, as `atomic_write` would say.
+        OSError: it cannot be written; the same error as from `atomic_write`.
     """
     with naming(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -54,20 +54,20 @@ def try_to_write(path: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
-    r"""Open `path` for writing such that it appears whole or not at all.
+    r"""Open `path` for an atomic write: the new file is complete or absent.
 
-    The bytes go to a temporary name in the same folder; on success they are flushed to the disk, renamed over
-    `path`, and the new name is flushed, too; on any error they are removed and `path` is left as it was.
+    The bytes go to a temporary file in the same folder. On success it is flushed to the disk and renamed to
+    `path`, and the folder is flushed. On an error it is removed, and `path` is not changed.
 
     Args:
-        path: the file to write; its folder is made if it is missing.
+        path: the file to write; a missing folder is made.
         mode: `"w"` for UTF-8 text with `\n` line ends, `"wb"` for bytes.
 
     Yields:
         The open file.
 
     Raises:
-        OSError: the system does not take it; the error names `path`.
+        OSError: it cannot be written; the error names `path`.
     """
     if mode not in ("w", "wb"):
         raise ValueError(f"mode: expected 'w' or 'wb', got {mode!r}")
@@ -83,8 +83,8 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[A
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)
             os.replace(name, target)
-            # A power cut would take the new name back. Where a folder cannot be opened, or a file system
-            # knows no such thing, the file is in place all the same.
+            # Without this, a power cut could undo the renaming. If the folder cannot be opened or flushed,
+            # the file is in place nevertheless.
             with suppress(OSError):
                 flush_to_disk(target.parent)
         except BaseException:
@@ -93,7 +93,7 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[A
 
 
 def flush_to_disk(path: Path) -> None:
-    """Return once a file's bytes, or a folder's names, are safe from a power cut."""
+    """Flush the bytes of a file, or the names of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -102,6 +102,6 @@ def flush_to_disk(path: Path) -> None:
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Hexadecimal SHA-256 of a file, read in pieces."""
+    """Hexadecimal SHA-256 of a file, in bounded memory."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

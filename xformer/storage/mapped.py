@@ -1,4 +1,4 @@
-"""A file that is read by memory map, and asked whether it is all there before it is read."""
+"""A memory-mapped file whose size is checked before it is read."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from xformer.errors import InputError
 
 
 class MappedFile:
-    """An array in a file.
+    """A read-only array in a file.
 
-    A map keeps a file that is removed or replaced by another. But where the file itself is cut short, to
-    touch what is gone is SIGBUS, which ends a process without a word. So whoever reads `array` calls
-    `require_whole` first. A file that is cut in the microseconds between the two is still a SIGBUS.
+    A map stays valid if the file is removed or replaced. But if the file itself is cut short, reading the
+    missing part is a SIGBUS, which ends the process without a message. So call `require_whole` before
+    reading `array`. Only a cut in the microseconds between the two is still a SIGBUS.
 
     Attributes:
-        array: (n,) what the file holds, read-only.
+        array: (n,) the content of the file.
     """
 
     def __init__(self, path: Path, dtype: str) -> None:
@@ -27,10 +27,10 @@ class MappedFile:
 
         Args:
             path: the file.
-            dtype: of its numbers, as NumPy spells it.
+            dtype: of its numbers, as a NumPy string.
         """
         self._path, self._map = path, None
-        # Plain arrays: slicing np.memmap, a subclass, takes several times as long.
+        # Not np.memmap: slicing a subclass takes several times as long.
         self.array: NDArray[np.integer] = np.empty(0, dtype=dtype)
         with open(path, "rb") as file:
             if path.stat().st_size:  # an empty file cannot be mapped
@@ -38,10 +38,10 @@ class MappedFile:
                 self.array = np.frombuffer(self._map, dtype=dtype)
 
     def require_whole(self) -> None:
-        """Ask the system how large the file is; a microsecond.
+        """Check the size of the file; takes a microsecond.
 
         Raises:
-            InputError: it has another size than when it was mapped; the file and both sizes are named.
+            InputError: the size changed after it was mapped; the message has the file and both sizes.
         """
         if self._map is not None and (size := self._map.size()) != len(self._map):
             raise InputError(

@@ -1,4 +1,4 @@
-"""Frozen dataclasses to TOML and back: nothing coerced, nothing ignored."""
+"""Conversion of frozen dataclasses to TOML and back, with strict types and no unknown keys."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ NONE = "none"
 
 
 def load_toml(path: str | os.PathLike[str], config: type[Config]) -> Config:
-    """Read `path` into the dataclass `config`; what the file leaves out keeps its default.
+    """Read `path` into the dataclass `config`; fields that the file leaves out keep their defaults.
 
     Raises:
-        InputError: naming the file and each key that is unknown or has a value of the wrong kind.
+        InputError: a key is unknown or its value has the wrong type; the message names file and keys.
     """
     return from_table(read_toml(path), config, source=str(path))
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The tables of a TOML file.
+    """Read the tables of a TOML file.
 
     Raises:
         InputError: the file cannot be read or is not TOML.
@@ -49,13 +49,13 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def overridden(table: dict[str, Any], settings: Sequence[str], config: type[Config], source: str) -> Config:
-    """Build `config` from tables, with single settings put over them.
+    """Build the dataclass `config` from tables, and replace single settings.
 
     Args:
         table: nested dicts; not changed.
-        settings: `table.key=value`, the value in TOML; a word that is not TOML is taken as a string.
+        settings: `table.key=value`, the value in TOML; a word that is not TOML is a string.
         config: the dataclass.
-        source: what errors call the tables.
+        source: the name of the tables in error messages.
 
     Raises:
         InputError: a setting has no `=`, or as `load_toml`.
@@ -77,7 +77,7 @@ def overridden(table: dict[str, Any], settings: Sequence[str], config: type[Conf
 
 
 def from_table(table: dict[str, Any], config: type[Config], source: str) -> Config:
-    """Build the dataclass `config` from nested dicts; `source` is what errors call them.
+    """Build the dataclass `config` from nested dicts; error messages call them `source`.
 
     Raises:
         InputError: as `load_toml`.
@@ -89,14 +89,14 @@ def from_table(table: dict[str, Any], config: type[Config], source: str) -> Conf
 
 
 def save_toml(path: str | os.PathLike[str], config: object) -> None:
-    """Write every field of a dataclass to `path`, whole or not at all. TOML has no null: None is "none"."""
+    """Write every field of a dataclass to `path`, atomically. TOML has no null: None becomes "none"."""
     table = _with_none_spelled(_converter().unstructure(config))
     with atomic_write(Path(path), "wb") as file:
         tomli_w.dump(table, file)
 
 
 def _value(text: str) -> Any:
-    """What TOML makes of the right side of one `key = value`; the text itself where that is not TOML."""
+    """The value of a TOML `key = value` with this right side; the text itself if that is not TOML."""
     try:
         table = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
@@ -153,7 +153,7 @@ def _optional(converter: cattrs.Converter) -> Any:
 
 
 def _is_list(kind: Any) -> bool:
-    """Whether it is `tuple[X, ...]`, which TOML writes as an array."""
+    """Whether a type is `tuple[X, ...]`, an array in TOML."""
     return get_origin(kind) is tuple and get_args(kind)[1:] == (...,)
 
 
@@ -188,7 +188,7 @@ def _problems(error: ClassValidationError, table: str = "") -> list[str]:
         if isinstance(inner, ForbiddenExtraKeysError):
             problems += [f"{table}{key}: unknown key" for key in sorted(inner.extra_fields)]
         else:
-            # What a dataclass says of its own fields may name their table already.
+            # The message of a dataclass about its own fields may begin with their table.
             problems.append(f"{table}{str(inner).removeprefix(table)}")
     return problems
 

@@ -37,9 +37,7 @@ def read_moses(
     """
     if len(paths) == 1 and str(paths[0]).endswith(".zip"):
         if languages is not None:
-            raise InputError(
-                f"{paths[0]}: the names of a zip's files give the languages; expected none"
-            )
+            raise InputError(f"{paths[0]}: the names of a zip's files give the languages; expected none")
         with open_zip(paths[0]) as archive:
             for pair in _pairs(archive, Path(paths[0])):
                 yield from _read_members(archive, Path(paths[0]), pair)

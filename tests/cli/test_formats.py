@@ -1,4 +1,4 @@
-"""Which reader reads what the command line names."""
+"""The formats of `xformer data import` and their readers."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_every_format_is_tried_above() -> None:
         ("tsv", ["a.tsv"], ("de", "en"), "--languages: expected one for each of the 1 files, got 2"),
         ("text", ["a.de", "b.de"], ("de",), "--languages: expected one for each of the 2 files, got 1"),
         ("manythings", ["deu.txt"], ("de", "en"), "--languages: expected one for each of the 1 files, got 2"),
-        ("gettext", ["a.po"], ("de", "en"), "--languages: expected one, of all catalogues, got 2"),
+        ("gettext", ["a.po"], ("de", "en"), "--languages: expected one for all catalogues, got 2"),
         ("moses", ["a.de", "a.en"], ("de",), "expected one language for each of 2 files, got 1"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -15,57 +15,65 @@ if TYPE_CHECKING:
     from xformer.data.decontaminate import Decontaminator
     from xformer.data.readers import Fields, ParallelFields
 
+CorpusFolder = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="CORPUS")]]
+TokenizerModel = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="TOKENIZER")]]
+
 
 @dataclass(frozen=True)
 class DataImport:
-    """Make a corpus of files: records joined to groups, split by group, duplicates removed, a manifest with
-    hashes.
+    """Import text files into a corpus: find translations, split, and remove duplicates.
 
-    xformer data import moses train.de train.en --out corpora/captions --licence CC-BY-4.0
+    The corpus is a folder with one file each for training, dev and test, and a manifest with sources and
+    hashes. Translations of one another are a group. A group is always in one split.
 
-    xformer data import jsonl train.de.jsonl.gz train.en.jsonl.gz --text-field description --group-field id
-    --out corpora/packages --licence various
+    Two aligned files: xformer data import moses train.de train.en --out corpora/mine --licence CC-BY-4.0
+
+    Rows with fields: xformer data import jsonl texts.de.jsonl texts.en.jsonl --group-field id --out
+    corpora/mine --licence CC0-1.0
+
+    Translations of programs: xformer data import gettext django.whl --out corpora/django --licence
+    BSD-3-Clause
     """
 
     format: tyro.conf.Positional[Format]
     """Format of the files."""
-    files: tyro.conf.Positional[tuple[Path, ...]]
-    """The files, in the order the format wants."""
+    files: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")]]
+    """The files. For moses and iwslt: one per language. For tatoeba: sentences, then links."""
     out: Path
-    """Folder to make."""
+    """The folder to make."""
     licence: str
-    """Licence of the text, as an SPDX expression or a sentence."""
+    """Licence of the text: an SPDX expression or a sentence."""
     languages: tuple[str, ...] = ()
-    """Languages of the files, where their names do not say; for tatoeba and tmx: the only ones to take."""
+    """Languages of the files, if the file names do not give them. For tatoeba and tmx: import only these."""
     dev: float = 0.01
-    """Held-out groups for choices made while training: a number, or a share below 1."""
+    """Size of the dev split, used for choices during training: a number of groups, or a share below 1."""
     test: float = 0.01
-    """Held-out groups to evaluate on: a number, or a share below 1."""
+    """Size of the test split, used for evaluation: a number of groups, or a share below 1."""
     held_out_languages: int = 1
-    """A held-out group is in at least so many languages."""
+    """Only groups in at least this many languages can be in dev or test."""
     min_language_texts: int = 1
     """Languages with fewer texts are left out."""
     decontaminate: tuple[Path, ...] = ()
-    """Corpora (made by this command) of test sets: what overlaps any of their texts is left out."""
+    """Corpora of test sets, made by this command. Texts that overlap with them are left out."""
     seed: int = 0
-    """Decides which groups are held out."""
+    """Selects the groups for dev and test."""
     text_field: str = "text"
-    """For tsv, jsonl, parquet: the field with the text."""
+    """For tsv, jsonl and parquet: the name of the field with the text."""
     language_field: str | None = None
-    """And with its language, if the rows say."""
+    """For tsv, jsonl and parquet: the field with the language of the row."""
     group_field: str | None = None
-    """And what translations of one another share."""
+    """For tsv, jsonl and parquet: the field with the group. Translations of one another have equal values."""
     id_field: str | None = None
-    """And each row's own name."""
+    """For tsv, jsonl and parquet: the field with the name of the row."""
     label_field: str | None = None
-    """And its class."""
+    """For tsv, jsonl and parquet: the field with the class label of the row."""
     parallel: tuple[str, ...] = ()
-    """Instead of --text-field: fields with one language each, as FIELD=LANGUAGE."""
+    """For rows with several languages, instead of --text-field: FIELD=LANGUAGE for each text."""
     paragraphs: bool = False
-    """For text: a record for each paragraph, not each line."""
+    """For the format text: import each paragraph as one text, not each line."""
 
     def run_command(self) -> int:
-        """Import; the exit status."""
+        """Import the files and return the exit status."""
         from xformer.data.corpus import import_corpus
         from xformer.data.import_plan import ImportOptions
         from xformer.data.manifest import Source
@@ -111,39 +119,34 @@ class DataImport:
     def _fields(self) -> Fields | ParallelFields:
         from xformer.data.readers import Fields, ParallelFields
 
-        if self.parallel:
-            texts = {}
-            for item in self.parallel:
-                field, equals, language = item.partition("=")
-                if not equals:
-                    raise ValueError(f"--parallel: expected FIELD=LANGUAGE, got {item!r}")
-                texts[field] = language
-            return ParallelFields(texts, group=self.group_field, id=self.id_field, label=self.label_field)
-        return Fields(
-            text=self.text_field,
-            language=self.language_field,
-            group=self.group_field,
-            id=self.id_field,
-            label=self.label_field,
-        )
+        common = {"group": self.group_field, "id": self.id_field, "label": self.label_field}
+        if not self.parallel:
+            return Fields(self.text_field, self.language_field, **common)
+        texts = {}
+        for item in self.parallel:
+            field, equals, language = item.partition("=")
+            if not equals:
+                raise ValueError(f"--parallel: expected FIELD=LANGUAGE, got {item!r}")
+            texts[field] = language
+        return ParallelFields(texts, **common)
 
 
 @dataclass(frozen=True)
 class DataStats:
-    """What is in a corpus: texts, characters, lengths, scripts, duplicates, for each language and split.
+    """Show statistics of a corpus for each language: texts, characters, lengths, scripts and duplicates.
 
-    xformer data stats corpora/captions
+    As a table: xformer data stats corpora/mine
 
-    xformer data stats runs/demo/corpus --json
+    For another program: xformer data stats runs/demo/corpus --json
     """
 
-    corpus: tyro.conf.Positional[Path]
-    """Folder made by `xformer data import`, or a run's `corpus`."""
+    corpus: CorpusFolder
+    """A folder made by `xformer data import`, or the `corpus` folder of a run."""
     json: bool = False
-    """Print one JSON object."""
+    """Print one JSON object instead of a table."""
 
     def run_command(self) -> int:
-        """Count; the exit status."""
+        """Print the statistics and return the exit status."""
         from xformer.data.statistics import corpus_statistics
         from xformer.progress import Progress
 
@@ -156,87 +159,70 @@ class DataStats:
 
 @dataclass(frozen=True)
 class DataShard:
-    """Encode a split of a corpus into token shards, alone or as one of many workers.
+    """Encode a split of a corpus into token shards, with one or many workers.
 
-    xformer data shard corpora/captions mine.model --out shards/train
+    Alone: xformer data shard corpora/mine mine.model --out shards/train
 
-    As a job array, each job with its own I from 0 to 99, in any order, repeated where one failed:
-    xformer data shard corpora/captions mine.model --out shards/train --worker I --of 100
-    and once they are done: xformer data shard corpora/captions mine.model --out shards/train --join
+    Worker 7 of 100: xformer data shard corpora/mine mine.model --out shards/train --worker 7 --of 100
 
-    Workers share a file system and nothing else. However many there are, the bytes are the same.
+    After all workers: xformer data shard corpora/mine mine.model --out shards/train --join
+
+    Workers are numbered from 0. They can run in any order, on machines that share a file system. A worker
+    that failed can run again. The result is the same for any number of workers.
     """
 
-    corpus: tyro.conf.Positional[Path]
-    """Folder made by `xformer data import`."""
-    tokenizer: tyro.conf.Positional[Path]
-    """SentencePiece model, as made by `xformer tokenizer train`."""
+    corpus: CorpusFolder
+    """A folder made by `xformer data import`."""
+    tokenizer: TokenizerModel
+    """A SentencePiece model made by `xformer tokenizer train`."""
     out: Path
-    """Folder to make; until they are joined, the workers' shards lie beside it, in OUT.parts."""
+    """The folder to make. Until --join, the shards of the workers are in OUT.parts."""
     split: Literal["train", "dev", "test"] = "train"
-    """Which texts."""
+    """The split to encode."""
     worker: int | None = None
-    """Make only every --of'th shard, beginning with this number, from 0."""
+    """The number of this worker, from 0. It makes every --of'th shard."""
     of: int = 1
-    """How many workers there are."""
+    """Number of workers."""
     join: bool = False
-    """Put together what the workers made."""
+    """Join the shards of all workers."""
     max_length: int = 128
-    """Longest example, in tokens; longer texts are cut into pieces."""
+    """Longest example, in tokens. Longer texts are cut into chunks."""
     bytes_per_shard: int = 1 << 28
-    """Where a shard ends, in bytes of text. There should be several for each worker."""
+    """Bytes of text in a shard. Choose it so that each worker gets several shards."""
 
     def run_command(self) -> int:
-        """Encode; the exit status."""
-        from functools import partial
-
+        """Encode the split and return the exit status."""
         from xformer.data.shard_parts import join_shards, write_shard_parts
         from xformer.data.shard_writer import write_shards
         from xformer.errors import InputError
         from xformer.progress import Progress
-        from xformer.tokenizer import Tokenizer, TokenizerError
+        from xformer.tokenizer import Tokenizer
 
         if self.join and self.worker is not None:
             raise InputError("--worker, --join: expected one of the two: workers first, then join")
         if self.worker is None and self.of != 1:
             raise InputError(f"--of: expected --worker, from 0 to {self.of - 1}, beside it")
         try:
-            tokenizer = Tokenizer.load(self.tokenizer)
+            corpus = self.corpus, self.split, Tokenizer.load(self.tokenizer), self.out
+            sizes: dict[str, Any] = {"max_length": self.max_length, "bytes_per_shard": self.bytes_per_shard}
             with Progress() as progress:
                 if self.worker is not None:
-                    made = write_shard_parts(
-                        self.corpus,
-                        self.split,
-                        tokenizer,
-                        self.out,
-                        worker=self.worker,
-                        of=self.of,
-                        max_length=self.max_length,
-                        bytes_per_shard=self.bytes_per_shard,
-                        progress=progress,
-                        say=progress.say,
-                    )
+                    sizes |= {"progress": progress, "say": progress.say}
+                    made = write_shard_parts(*corpus, worker=self.worker, of=self.of, **sizes)
                     progress.say(f"worker {self.worker} of {self.of}: {made} shards made")
                     return 0
-                write = join_shards if self.join else partial(write_shards, progress=progress)
-                info = write(
-                    self.corpus,
-                    self.split,
-                    tokenizer,
-                    self.out,
-                    max_length=self.max_length,
-                    bytes_per_shard=self.bytes_per_shard,
-                )
+                write = join_shards if self.join else write_shards
+                info = write(*corpus, **sizes | ({} if self.join else {"progress": progress}))
                 tokens = sum(shard.tokens for shard in info.shards)
                 progress.say(f"{self.out}: {len(info.shards)} shards, {tokens:,} tokens")
-        except (TokenizerError, ValueError) as error:
+        except ValueError as error:
             raise InputError(str(error)) from error
         return 0
 
 
 @dataclass(frozen=True)
 class Data:
-    """Import text in many formats into a corpus, encode it for training, and look at it."""
+    """Import text into a corpus, encode it for training, and show its statistics."""
 
     command: (
         Annotated[DataImport, tyro.conf.subcommand("import")]
@@ -245,5 +231,5 @@ class Data:
     )
 
     def run_command(self) -> int:
-        """Run the subcommand; the exit status."""
+        """Run the subcommand and return the exit status."""
         return self.command.run_command()

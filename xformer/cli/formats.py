@@ -1,4 +1,4 @@
-"""Which reader reads what the command line names."""
+"""The formats of `xformer data import` and their readers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Format = Literal[
 ]
 _DESCRIBES = {
     "gettext": "catalogues (.mo, .po) or wheels that hold them",
-    "moses": "line-aligned files, one a language, or a .zip of pairs",
+    "moses": "line-aligned files, one per language, or a .zip of pairs",
     "tatoeba": "sentences.csv and links.csv",
     "manythings": "one file of sentence pairs",
-    "iwslt": "the same talks in two languages or more",
+    "iwslt": "the same talks in two or more languages",
 }
 
 
@@ -37,19 +37,19 @@ def records(
 
     Args:
         kind: the format.
-        paths: the files, in the order the format wants.
-        languages: the files' languages, where their names do not say; for `tatoeba` and `tmx`, the only ones
-            to take.
-        fields: what the columns are, for `tsv`, `jsonl` and `parquet`.
-        paragraphs: for `text`, a record a paragraph rather than a line.
+        paths: the files, in the order that the format needs.
+        languages: the languages of the files, if their names do not give them; for `tatoeba` and `tmx`, the
+            only ones to import.
+        fields: the meaning of the fields, for `tsv`, `jsonl` and `parquet`.
+        paragraphs: for `text`: each paragraph is a record, not each line.
 
     Raises:
-        InputError: the number of files is not what the format needs, or a file is not what it should be.
+        InputError: the format needs another number of files, or a file is damaged.
     """
     from xformer.data import readers
 
     zipped = kind == "moses" and len(paths) == 1 and paths[0].suffix == ".zip"
-    needed = 1 if zipped else {"moses": 2, "iwslt": 2, "tatoeba": 2}.get(kind, 1)
+    needed = 2 if kind in ("moses", "iwslt", "tatoeba") and not zipped else 1
     if len(paths) < needed or (kind == "tatoeba" and len(paths) > 2):
         raise InputError(
             f"{kind}: expected {_DESCRIBES.get(kind, 'at least one file')}, got {len(paths)} file(s)"
@@ -59,7 +59,7 @@ def records(
     if kind in ("manythings", "tsv", "jsonl", "parquet", "text") and len(one) != len(paths):
         raise InputError(f"--languages: expected one for each of the {len(paths)} files, got {len(one)}")
     if kind == "gettext" and len(languages) > 1:
-        raise InputError(f"--languages: expected one, of all catalogues, got {len(languages)}")
+        raise InputError(f"--languages: expected one for all catalogues, got {len(languages)}")
     files = list(zip(paths, one, strict=False))
     match kind:
         case "gettext":
@@ -68,22 +68,19 @@ def records(
             return readers.read_moses(paths, languages=several)
         case "tatoeba":
             return readers.read_tatoeba(*paths, languages=several)
-        case "manythings":
-            return _chain(readers.read_manythings(path, language=language) for path, language in files)
         case "iwslt":
             return readers.read_iwslt(paths, languages=several)
         case "tmx":
-            return _chain(readers.read_tmx(path, languages=several) for path in paths)
-        case "tsv":
-            return _chain(readers.read_tsv(path, fields, language=language) for path, language in files)
-        case "jsonl":
-            return _chain(readers.read_jsonl(path, fields, language=language) for path, language in files)
-        case "parquet":
-            return _chain(readers.read_parquet(path, fields, language=language) for path, language in files)
+            return chain.from_iterable(readers.read_tmx(path, languages=several) for path in paths)
+        case "manythings":
+            streams = (readers.read_manythings(path, language=language) for path, language in files)
         case "text":
-            return _chain(
+            streams = (
                 readers.read_text(path, language=language, paragraphs=paragraphs) for path, language in files
             )
-
-
-_chain = chain.from_iterable
+        case _:
+            read = {"tsv": readers.read_tsv, "jsonl": readers.read_jsonl, "parquet": readers.read_parquet}[
+                kind
+            ]
+            streams = (read(path, fields, language=language) for path, language in files)
+    return chain.from_iterable(streams)

@@ -8,29 +8,31 @@ from typing import Annotated, Literal
 
 import tyro
 
+from xformer.cli.data import CorpusFolder, TokenizerModel
+
 
 @dataclass(frozen=True)
 class TokenizerTrain:
-    """Train a shared vocabulary on a corpus's training split.
+    """Train a shared subword vocabulary on the training split of a corpus.
 
     xformer tokenizer train corpora/mine mine.model --vocabulary-size 32000
     """
 
-    corpus: tyro.conf.Positional[Path]
-    """Folder made by `xformer data import`."""
-    model: tyro.conf.Positional[Path]
-    """The file to write."""
+    corpus: CorpusFolder
+    """A folder made by `xformer data import`."""
+    model: TokenizerModel
+    """The file to write: a SentencePiece model."""
     vocabulary_size: int = 32_768
-    """Pieces in all, special and byte pieces included."""
+    """Number of subwords, with the special ones and the 256 bytes."""
     kind: Literal["unigram", "bpe"] = "unigram"
-    """Unigram language model, or byte-pair encoding."""
+    """Unigram language model, or byte-pair encoding (BPE)."""
     normalization: Literal["identity", "nfc", "nfkc"] = "identity"
-    """Unicode form of the text; identity loses nothing."""
+    """Unicode normalization of the text. `identity` changes nothing."""
     alpha: float = 0.3
-    """Languages are drawn in proportion to (their bytes)^alpha."""
+    """The share of a language in the training text is proportional to (its bytes)^alpha."""
 
     def run_command(self) -> int:
-        """Train; the exit status."""
+        """Train the vocabulary and return the exit status."""
         from xformer.data.corpus import open_corpus
         from xformer.errors import InputError
         from xformer.progress import Progress
@@ -59,28 +61,28 @@ class TokenizerTrain:
 
 @dataclass(frozen=True)
 class TokenizerReport:
-    """How a vocabulary treats each language: subwords per word and byte, parity with a pivot, fallback, loss.
+    """Compare the cost of a vocabulary for each language: subwords per message, per word and per byte.
 
-    xformer tokenizer report runs/demo/tokenizer.model runs/demo/corpus --picture fairness.png
+    With a picture: xformer tokenizer report runs/demo/tokenizer.model runs/demo/corpus --picture fairness.png
 
-    xformer tokenizer report mine.model corpora/mine --json
+    For another program: xformer tokenizer report mine.model corpora/mine --json
     """
 
-    model: tyro.conf.Positional[Path]
-    """Tokenizer to look at."""
-    corpus: tyro.conf.Positional[Path]
-    """Folder made by `xformer data import`, or a run's `corpus`."""
+    model: TokenizerModel
+    """A SentencePiece model made by `xformer tokenizer train`."""
+    corpus: CorpusFolder
+    """A folder made by `xformer data import`, or the `corpus` folder of a run."""
     split: Literal["train", "dev", "test"] = "test"
-    """Which of its texts."""
+    """The split to measure on."""
     pivot: str = "en"
-    """Language whose subword counts on the same messages the others' are divided by."""
+    """The language that the others are compared with, on the same messages."""
     picture: Path | None = None
-    """Draw it into this PNG, too."""
+    """Also draw the report into this PNG file."""
     json: bool = False
-    """Print one JSON object."""
+    """Print one JSON object instead of a table."""
 
     def run_command(self) -> int:
-        """Measure; the exit status."""
+        """Measure the vocabulary and return the exit status."""
         from xformer.data.corpus import open_corpus
         from xformer.errors import InputError
         from xformer.progress import Progress
@@ -108,7 +110,7 @@ class TokenizerReport:
 
 @dataclass(frozen=True)
 class TokenizerCommand:
-    """Train a shared vocabulary, and see how fair it is to each language."""
+    """Train a shared vocabulary, and compare its cost for each language."""
 
     command: (
         Annotated[TokenizerTrain, tyro.conf.subcommand("train")]
@@ -116,5 +118,5 @@ class TokenizerCommand:
     )
 
     def run_command(self) -> int:
-        """Run the subcommand; the exit status."""
+        """Run the subcommand and return the exit status."""
         return self.command.run_command()

@@ -1,6 +1,6 @@
-"""A shared subword vocabulary for many languages: train it, use it, see whom it serves well.
+"""Shared subword vocabularies for many languages: training, encoding, and a fairness report.
 
-Depends on sentencepiece and numpy, never on torch.
+Depends on sentencepiece and numpy, not on torch.
 """
 
 from .balance import LanguageShare

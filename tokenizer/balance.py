@@ -1,30 +1,30 @@
-"""A bounded, language-balanced sample of a corpus that is only ever streamed.
-
-Two passes: the first counts, the second draws. Nothing of the corpus is held in memory.
-"""
+"""A bounded, language-balanced sample of a corpus that is streamed twice: once to count, once to draw."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .errors import TokenizerError, surrogate_error
 
+T = TypeVar("T")
+
 LabelledTexts = Iterable[tuple[str, str]] | Callable[[], Iterable[tuple[str, str]]]
-"""`(language, text)` pairs: an iterable that can start again, or a function that returns a fresh one."""
+"""`(language, text)` pairs: an iterable that can start again, or a function that returns a new one."""
 
 
 @dataclass(frozen=True)
 class LanguageShare:
-    """What one language has and what it gives.
+    """The share of one language in the corpus and in the sample.
 
     Attributes:
         texts: texts in the corpus.
         bytes: their UTF-8 bytes.
-        wanted: share of the sample that p ∝ n^alpha asks for; all languages together 1.
-        share: share that the cap on repetition and the size of the sample allow.
-        draws: texts to draw; a text is drawn `draws // texts` times, and `draws % texts` of them once more.
+        wanted: share of the sample by p ∝ n^alpha; the shares of all languages add up to 1.
+        share: share of the sample that is possible within `max_repeats` and the size of the sample.
+        draws: texts to draw: each text `draws // texts` times, and `draws % texts` of them once more.
     """
 
     texts: int
@@ -34,11 +34,11 @@ class LanguageShare:
     draws: int
 
 
-def start(texts: LabelledTexts) -> Iterator[tuple[str, str]]:
-    """A fresh pass over `texts`.
+def start(texts: Iterable[T] | Callable[[], Iterable[T]]) -> Iterator[T]:
+    """Start a new pass over `texts`.
 
     Raises:
-        TokenizerError: `texts` is an iterator, which a first pass would use up.
+        TokenizerError: `texts` is an iterator, which can be read only once.
     """
     if callable(texts):
         return iter(texts())
@@ -54,17 +54,16 @@ def start(texts: LabelledTexts) -> Iterator[tuple[str, str]]:
 def plan_sample(
     texts: LabelledTexts, *, alpha: float, sample_bytes: int, max_repeats: int
 ) -> dict[str, LanguageShare]:
-    """Count every language and decide how much of it to draw.
+    """Count the texts of every language and decide how many to draw.
 
-    The sample is as large as the corpus, or `sample_bytes` where that is less. A language whose part would
-    need more than `max_repeats` copies of each text is held there and the others share what it leaves, still
-    in proportion to n^alpha.
+    The sample is as large as the corpus, but at most `sample_bytes`. A language gets at most `max_repeats`
+    copies of each text. The others share the rest, in proportion to n^alpha.
 
     Returns:
-        A share per language that has any text, sorted by language.
+        The share of each language with text, sorted by language.
 
     Raises:
-        TokenizerError: there is no text at all.
+        TokenizerError: there is no text.
     """
     count: dict[str, int] = {}
     size: dict[str, int] = {}
@@ -109,12 +108,12 @@ def _fill(weight: Mapping[str, float], capacity: Mapping[str, int], budget: floa
 def draw_sample(texts: LabelledTexts, plan: Mapping[str, LanguageShare], seed: int) -> Iterator[str]:
     """Draw exactly `plan[language].draws` texts of each language, in corpus order, copies side by side.
 
-    Which texts get the extra copy is decided by selection sampling (Knuth, TAOCP volume 2, algorithm 3.4.2
-    S): a uniform choice without replacement that needs only counters. Languages use independent random
-    streams, so one more text in one language never changes the draw of another.
+    Selection sampling (Knuth, TAOCP volume 2, algorithm 3.4.2 S) chooses the texts with an extra copy: a
+    uniform choice without replacement that needs only counters. Each language has a random stream of its own,
+    so a new text in one language does not change the draw of another.
 
     Raises:
-        TokenizerError: the second pass does not yield what the first did.
+        TokenizerError: the second pass yields other texts than the first.
     """
     streams = {language: random.Random(f"{seed}/{language}") for language in plan}
     seen = dict.fromkeys(plan, 0)

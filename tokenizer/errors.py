@@ -1,4 +1,4 @@
-"""The one error of this package, and one occasion for it."""
+"""The error of this package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class TokenizerError(ValueError):
 
 
 def surrogate_error(error: UnicodeEncodeError) -> TokenizerError:
-    """Says where in a text the lone surrogate stands, which has no UTF-8 form."""
+    """The error for a lone surrogate, which has no UTF-8 form; names its place in the text."""
     text, at = error.object, error.start
     return TokenizerError(
         f"text: expected Unicode, found the lone surrogate U+{ord(text[at]):04X} at character {at}, "

@@ -1,28 +1,30 @@
-"""Whom a vocabulary serves well: the cost of the same content in each language.
+"""Fairness of a vocabulary: the number of subwords for the same content in each language.
 
-A language whose text is cut into more pieces pays more for everything after: shorter contexts, slower and
-dearer runs, less learnt from each batch (Petrov et al. 2023, "Language Model Tokenizers Introduce Unfairness
-Between Languages"; Ahia et al. 2023).
+A language with more subwords for the same text has shorter contexts, slower and more expensive runs, and
+learns less from each batch (Petrov et al. 2023, "Language Model Tokenizers Introduce Unfairness Between
+Languages"; Ahia et al. 2023).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from statistics import fmean
 
 import numpy as np
 
+from .balance import start
 from .errors import TokenizerError
 from .model import Ids, Tokenizer
 from .pieces import is_unspaced
 from .special import FIRST_BYTE_ID, UNK_ID
 
 ParallelTexts = Iterable["tuple[str, str, Hashable | None]"]
-"""`(language, text, group)`: texts of one group say the same thing; None is a text that has no
-translation."""
+"""`(language, text, group)`: texts of one group are translations; None for a text without translation."""
 
 _BATCH = 4096
 _WHITE_SPACE_BYTES = [FIRST_BYTE_ID + byte for byte in b"\t\n\v\f\r "]
@@ -30,24 +32,24 @@ _WHITE_SPACE_BYTES = [FIRST_BYTE_ID + byte for byte in b"\t\n\v\f\r "]
 
 @dataclass(frozen=True)
 class LanguageFairness:
-    """How one language fares. Counts are over its whole text; a ratio that has no meaning is None.
+    """The measures of one language, over all its texts. A ratio without meaning is None.
 
     Attributes:
         language: its tag.
-        texts: how many texts.
+        texts: number of texts.
         characters: Unicode characters.
         bytes: UTF-8 bytes.
         tokens: subwords, without `<s>` and `</s>`.
-        tokens_per_word: subwords per white-space separated word ("fertility"); None where most letters belong
-            to a script written without spaces.
+        tokens_per_word: subwords per white-space separated word ("fertility"); None if most letters belong to
+            a script written without spaces.
         tokens_per_character: subwords per character.
         tokens_per_byte: subwords per UTF-8 byte.
-        parity: subwords for the groups shared with the pivot, over the pivot's subwords for the same groups;
-            1 costs the same, 2 twice as much. Several texts of one language in a group are averaged.
-        parity_groups: groups that parity is measured on.
-        byte_fallback: share of bytes that had no piece and were spelled one by one; white space not counted.
-        unknown: share of tokens that are `<unk>`; 0 unless something is broken.
-        round_trip_loss: share of texts that decoding does not give back exactly: 0 without normalisation.
+        parity: subwords in the groups shared with the pivot, divided by the pivot's subwords in these groups;
+            2 means twice as many. Several texts of one language in a group are averaged.
+        parity_groups: number of these groups.
+        byte_fallback: share of bytes encoded as byte pieces, without white space.
+        unknown: share of tokens that are `<unk>`; 0 in a correct vocabulary.
+        round_trip_loss: share of texts that decoding does not restore exactly; 0 without normalisation.
     """
 
     language: str
@@ -67,12 +69,12 @@ class LanguageFairness:
 
 @dataclass(frozen=True)
 class FairnessReport:
-    """One row per language, dearest first (by parity, then by subwords per character).
+    """The measures of all languages, the highest parity first (then the most subwords per character).
 
     Attributes:
         pivot: the language that the others are compared with.
-        tokenizer: what was measured: kind, size, normalisation, fingerprint.
-        rows: per language.
+        tokenizer: kind, size, normalisation and fingerprint of the vocabulary.
+        rows: one per language.
     """
 
     pivot: str
@@ -81,7 +83,7 @@ class FairnessReport:
 
     @property
     def mean_parity(self) -> float | None:
-        """Mean over the languages other than the pivot that share groups with it."""
+        """Mean parity of the languages, other than the pivot, that share groups with it."""
         values = [row.parity for row in self.rows if row.parity is not None and row.language != self.pivot]
         return sum(values) / len(values) if values else None
 
@@ -107,8 +109,8 @@ class FairnessReport:
         )
 
     def to_text(self) -> str:
-        """A table of fixed-width columns, one line a language, with its legend below."""
-        header = ["language", "texts", "parity", "tok/word", "tok/char", "tok/byte", "bytes spelled", "loss"]
+        """A table with one line per language, and a legend."""
+        header = ["language", "texts", "parity", "tok/word", "tok/char", "tok/byte", "byte fallback", "loss"]
         lines = [
             [
                 row.language,
@@ -134,13 +136,13 @@ class FairnessReport:
         legend = [
             "",
             f"{self.tokenizer}; mean parity with {self.pivot}: {_number(self.mean_parity)}",
-            f"parity: tokens for what {self.pivot} says in 1 token, on the same messages;",
-            "tok/word: – where words are not separated by spaces; "
-            "bytes spelled: share of bytes that had no piece;",
-            "loss: share of texts that decoding does not give back exactly.",
+            f"parity: tokens for the same messages, divided by those of {self.pivot};",
+            "tok/word: – if words are not separated by spaces; "
+            "byte fallback: share of bytes encoded as byte pieces;",
+            "loss: share of texts that decoding does not restore exactly.",
         ]
         if unknown:
-            legend.append(f"{round(unknown):,} tokens are <unk>: this vocabulary has lost its byte pieces.")
+            legend.append(f"{round(unknown):,} tokens are <unk>: this vocabulary lacks byte pieces.")
         return "\n".join([*table, *legend]) + "\n"
 
 
@@ -151,36 +153,35 @@ def measure_fairness(
     pivot: str = "en",
     progress: Callable[[str, int, int | None], None] | None = None,
 ) -> FairnessReport:
-    """Measure a vocabulary on text of many languages, in two passes and little memory.
+    """Measure a vocabulary on texts of many languages, in two passes.
 
-    Memory holds a number per group of the pivot and, per language, the groups it shares with the pivot.
+    Memory holds the subword counts of the pivot's groups and, per language, of the groups shared with it.
 
     Args:
-        tokenizer: what to measure.
-        texts: `(language, text, group)` that can be iterated twice, or a function that returns a fresh
-            iterable. Best measured on text that the vocabulary was not trained on.
-        pivot: language to compare with; without a text of it every parity is None.
-        progress: told how many texts are measured.
+        tokenizer: the vocabulary.
+        texts: `(language, text, group)` that can be iterated twice, or a function that returns a new
+            iterable. Use text that the vocabulary was not trained on.
+        pivot: the language to compare with; without a text of it every parity is None.
+        progress: called with the number of texts measured.
 
     Raises:
-        TokenizerError: no text at all, an iterator that a first pass would use up, or text that is not
-            Unicode.
+        TokenizerError: no text, an iterator that can be read only once, or text that is not Unicode.
     """
-    pivot_counts: dict[Hashable, _Mean] = {}
-    for batch in _batches(row for row in _start(texts) if row[0] == pivot and row[2] is not None):
+    pivot_counts: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for batch in _batches(row for row in start(texts) if row[0] == pivot and row[2] is not None):
         for (_, _, group), ids in zip(batch, tokenizer.encode_batch([row[1] for row in batch]), strict=True):
-            pivot_counts.setdefault(group, _Mean()).add(len(ids))
+            pivot_counts[group].append(len(ids))
     is_spelled = tokenizer.is_byte()
     is_spelled[_WHITE_SPACE_BYTES] = False
     tallies: dict[str, _Tally] = {}
     done = 0
-    for batch in _batches(_start(texts)):
+    for batch in _batches(start(texts)):
         rows = tokenizer.encode_batch([text for _, text, _ in batch])
         for (language, text, group), ids, back in zip(batch, rows, tokenizer.decode_batch(rows), strict=True):
             tally = tallies.setdefault(language, _Tally())
             tally.add(text, ids, back, int(is_spelled[ids].sum()))
             if group in pivot_counts:
-                tally.groups.setdefault(group, _Mean()).add(len(ids))
+                tally.groups[group].append(len(ids))
         done += len(batch)
         if progress is not None:
             progress("measuring fairness", done, None)
@@ -189,20 +190,6 @@ def measure_fairness(
     measured = [tally.row(language, pivot_counts) for language, tally in tallies.items()]
     measured.sort(key=lambda row: (-(row.parity or 0.0), -(row.tokens_per_character or 0.0), row.language))
     return FairnessReport(pivot=pivot, tokenizer=_described(tokenizer), rows=tuple(measured))
-
-
-@dataclass
-class _Mean:
-    total: int = 0
-    count: int = 0
-
-    def add(self, value: int) -> None:
-        self.total += value
-        self.count += 1
-
-    @property
-    def value(self) -> float:
-        return self.total / self.count
 
 
 @dataclass
@@ -217,7 +204,7 @@ class _Tally:
     spelled: int = 0
     unknown: int = 0
     lost: int = 0
-    groups: dict[Hashable, _Mean] = field(default_factory=dict)
+    groups: defaultdict[Hashable, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, text: str, ids: Ids, back: str, spelled: int) -> None:
         self.texts += 1
@@ -232,8 +219,8 @@ class _Tally:
         self.unknown += int(np.count_nonzero(ids == UNK_ID))
         self.lost += back != text
 
-    def row(self, language: str, pivot_counts: dict[Hashable, _Mean]) -> LanguageFairness:
-        shared = sum(pivot_counts[group].value for group in self.groups)
+    def row(self, language: str, pivot_counts: Mapping[Hashable, list[int]]) -> LanguageFairness:
+        shared = sum(fmean(pivot_counts[group]) for group in self.groups)
         spaced = 2 * self.unspaced < self.letters
         return LanguageFairness(
             language=language,
@@ -244,23 +231,12 @@ class _Tally:
             tokens_per_word=self.tokens / self.words if spaced and self.words else None,
             tokens_per_character=self.tokens / self.characters if self.characters else None,
             tokens_per_byte=self.tokens / self.bytes if self.bytes else None,
-            parity=sum(mean.value for mean in self.groups.values()) / shared if shared else None,
+            parity=sum(map(fmean, self.groups.values())) / shared if shared else None,
             parity_groups=len(self.groups),
             byte_fallback=self.spelled / self.bytes if self.bytes else 0.0,
             unknown=self.unknown / self.tokens if self.tokens else 0.0,
             round_trip_loss=self.lost / self.texts,
         )
-
-
-def _start(texts: ParallelTexts | Callable[[], ParallelTexts]) -> Iterator[tuple[str, str, Hashable | None]]:
-    if callable(texts):
-        return iter(texts())
-    iterator = iter(texts)
-    if iterator is texts:
-        raise TokenizerError(
-            "texts: expected an iterable that can start again, or a function that returns one"
-        )
-    return iterator
 
 
 def _batches(

@@ -1,4 +1,4 @@
-"""The fairness report as a picture."""
+"""A picture of the fairness report."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _CHEAP, _DEAR, _PIVOT, _PLAIN = "#2a9d8f", "#d1495b", "#1f2933", "#5b7db1"
 
 
 def plot_fairness(report: FairnessReport, path: str | os.PathLike[str]) -> None:
-    """Draw a report and write it as a PNG file, whole or not at all.
+    """Draw a report into a PNG file, atomically.
 
-    Four panels share one line per language, dearest on top: parity with the pivot as a stem from 1; subwords
-    per word; subwords per character; and the share of bytes that had no piece.
+    Four panels have one line per language, the highest parity on top: parity with the pivot; subwords per
+    word; subwords per character; and the share of bytes encoded as byte pieces.
 
     Args:
-        report: what to draw.
-        path: the PNG file to write; its folder is made if it is missing.
+        report: the report.
+        path: the PNG file to write; a missing folder is made.
 
     Raises:
         TokenizerError: matplotlib is not installed.
@@ -39,7 +39,7 @@ def plot_fairness(report: FairnessReport, path: str | os.PathLike[str]) -> None:
 
     rows = report.rows
     height = 1.9 + 0.205 * len(rows)
-    # Figure and canvas without pyplot: no global state, no display, nothing to close.
+    # Figure and canvas without pyplot: no global state and no display.
     figure = Figure(figsize=(11.0, height), dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 4, sharey=True, gridspec_kw={"width_ratios": [2.2, 1, 1, 1], "wspace": 0.08})
@@ -48,20 +48,20 @@ def plot_fairness(report: FairnessReport, path: str | os.PathLike[str]) -> None:
     _draw_parity(axes[0], rows, report.pivot)
     _draw_bars(axes[1], rows, lambda row: row.tokens_per_word, "subwords per word", "no spaces")
     _draw_bars(axes[2], rows, lambda row: row.tokens_per_character, "subwords per character")
-    _draw_bars(axes[3], rows, lambda row: 100 * row.byte_fallback, "bytes without a piece, %")
+    _draw_bars(axes[3], rows, lambda row: 100 * row.byte_fallback, "bytes as byte pieces, %")
     axes[0].set_yticks(range(len(rows)), [row.language for row in rows])
     for label, row in zip(axes[0].get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.language == report.pivot else "normal")
     inch = 1.0 / height
     figure.subplots_adjust(left=0.085, right=0.985, top=1 - 1.15 * inch, bottom=0.35 * inch)
     mean = report.mean_parity
-    title = f"What the same message costs, {len(rows)} languages"
+    title = f"Subwords for the same messages, {len(rows)} languages"
     if mean is not None:
         title += f": {mean:.2f} × {report.pivot} on average"
     figure.text(0.012, 1 - 0.36 * inch, title, fontsize=14, fontweight="bold", color=_INK)
     figure.text(0.012, 1 - 0.62 * inch, report.tokenizer, fontsize=8.5, color=_QUIET)
     picture = io.BytesIO()
-    # No software version in the file: the same report gives the same picture.
+    # Without the software version, the same report gives the same file.
     figure.savefig(picture, format="png", metadata={"Software": None})
     write_whole(path, picture.getvalue())
 
@@ -92,16 +92,7 @@ def _draw_parity(axis: Axes, rows: tuple[LanguageFairness, ...], pivot: str) -> 
         axis.plot([1.0, row.parity], [y, y], color=color, linewidth=2.2, solid_capstyle="round", alpha=0.55)
         axis.plot(row.parity, y, "o", color=color, markersize=4.8)
         right = row.parity >= 1
-        axis.annotate(
-            f"{row.parity:.2f}",
-            (row.parity, y),
-            xytext=(5 if right else -5, 0),
-            textcoords="offset points",
-            ha="left" if right else "right",
-            va="center",
-            fontsize=7,
-            color=_INK,
-        )
+        _write(axis, f"{row.parity:.2f}", row.parity, y, 5 if right else -5, _INK)
 
 
 def _draw_bars(
@@ -119,12 +110,17 @@ def _draw_bars(
         if number:
             axis.barh(y, number, height=0.62, color=_PLAIN, alpha=0.75)
         text = missing if number is None else f"{number:.2f}"
-        axis.annotate(
-            text,
-            (number or 0.0, y),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=7,
-            color=_QUIET if not number else _INK,
-        )
+        _write(axis, text, number or 0.0, y, 3, _INK if number else _QUIET)
+
+
+def _write(axis: Axes, text: str, x: float, y: int, offset: int, color: str) -> None:
+    axis.annotate(
+        text,
+        (x, y),
+        xytext=(offset, 0),
+        textcoords="offset points",
+        ha="left" if offset > 0 else "right",
+        va="center",
+        fontsize=7,
+        color=color,
+    )

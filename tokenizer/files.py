@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Atomic writes: files that are complete or absent."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` under a temporary name in the same folder, then rename it over `path`.
+    """Write `data` to a temporary file in the same folder and rename it to `path`.
 
-    The folder is made if it is missing. On any error `path` is left as it was and nothing else remains.
+    A missing folder is made. On an error `path` is not changed, and the temporary file is removed.
 
     Raises:
-        OSError: the system does not take it; the error names `path`.
+        OSError: it cannot be written; the error names `path`.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -30,6 +30,6 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
         if name is not None:
             Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
-            # A full disk names no file, and the temporary name would say little.
+            # The error of a full disk has no file name, and others have the temporary one.
             error.filename, error.filename2 = os.fspath(path), None
         raise

@@ -1,11 +1,11 @@
-"""The tokenizer: a SentencePiece model with fixed special ids that loses nothing of the text.
+"""The tokenizer: a lossless SentencePiece model with fixed special ids.
+
+Text is normalised (`normalize.py`). A space is put in front, so that a word has the same piece at the start
+of a text as inside it. Spaces become U+2581, and SentencePiece cuts the text into pieces. Characters without
+a piece become byte pieces, one per UTF-8 byte. A U+2581 in the text also becomes byte pieces, which
+distinguishes it from a space. Control pieces never match text: `"<s>"` typed by a user is three characters.
 
 Shapes: V vocabulary size, n ids of one text.
-
-How text becomes ids: it is normalised (`normalize.py`), a space is put in front so that a word has the same
-piece at the start of a text as inside it, spaces become U+2581, and SentencePiece cuts the rest; what has no
-piece is spelled in UTF-8 bytes. A U+2581 in the text itself is spelled in bytes too, which is what tells it
-from a space. Control pieces are never matched in text: `"<s>"` typed by a user is three characters.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ _SPACE_MARK_IDS = [FIRST_BYTE_ID + byte for byte in _SPACE_MARK.encode()]
 
 
 class Tokenizer:
-    """Cuts text into subwords and puts it together again.
+    """Encodes text as subword ids and decodes it.
 
-    Made by `train_tokenizer`, `Tokenizer.load` or `Tokenizer.from_bytes`. Immutable and safe to share between
-    threads; sent to another process it travels as its model's bytes.
+    Made by `train_tokenizer`, `Tokenizer.load` or `Tokenizer.from_bytes`. It is immutable, can be shared
+    between threads, and is pickled as the bytes of its model.
     """
 
     def __init__(self, model: bytes, *, source: str = "the given bytes") -> None:
         """Check and open a serialised model.
 
         Args:
-            model: bytes of a model written by `train_tokenizer`.
-            source: what error messages call it.
+            model: bytes of a model that `train_tokenizer` wrote.
+            source: its name in error messages.
 
         Raises:
             TokenizerError: not a SentencePiece model, or not one of this package's.
@@ -85,7 +85,7 @@ class Tokenizer:
         """Read a `.model` file.
 
         Raises:
-            TokenizerError: there is no such file, or it is not a model of this package.
+            TokenizerError: the file is missing, or is not a model of this package.
         """
         try:
             model = Path(path).read_bytes()
@@ -95,24 +95,24 @@ class Tokenizer:
 
     @classmethod
     def from_bytes(cls, model: bytes, *, normalization: Normalization | None = None) -> Tokenizer:
-        """Open a serialised model; `normalization` replaces the one it names.
+        """Open a serialised model; `normalization` replaces the one in it.
 
         Raises:
             TokenizerError: `model` is not a model of this package.
         """
         if normalization is not None:
-            # Loading and serialising again folds the appended field into its place.
+            # Loading and serialising again merges the appended field.
             model = SentencePieceProcessor(
                 model_proto=with_normalization(model, normalization)
             ).serialized_model_proto()
         return cls(model)
 
     def to_bytes(self) -> bytes:
-        """The serialised model: what `save` writes."""
+        """The serialised model, as `save` writes it."""
         return self._bytes
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as one file, whole or not at all; the folder is made if it is missing."""
+        """Write the model to one file, atomically; a missing folder is made."""
         write_whole(path, self._bytes)
 
     def __reduce__(self) -> tuple[type[Tokenizer], tuple[bytes]]:
@@ -124,19 +124,19 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """V, special and byte pieces included."""
+        """V, with special and byte pieces."""
         return len(self._table.text)
 
     def fingerprint(self) -> str:
-        """Hexadecimal SHA-256 of the model's bytes: equal if and only if the tokenizers are."""
+        """Hexadecimal SHA-256 of the model's bytes."""
         return hashlib.sha256(self._bytes).hexdigest()
 
     def encode(self, text: str, *, add_special: bool = False) -> Ids:
         """Ids of one text, `(n,)` int32.
 
         Args:
-            text: any Unicode text without lone surrogates.
-            add_special: put `<s>` in front and `</s>` behind.
+            text: Unicode text without lone surrogates.
+            add_special: add `<s>` in front and `</s>` at the end.
 
         Raises:
             TokenizerError: `text` holds a lone surrogate.
@@ -146,20 +146,20 @@ class Tokenizer:
     def encode_batch(
         self, texts: Sequence[str], num_threads: int | None = None, *, add_special: bool = False
     ) -> list[Ids]:
-        """Ids of many texts, each as `encode` gives them; the number of threads never changes the result.
+        """Ids of many texts, the same as `encode` gives for each.
 
         Args:
             texts: the texts.
-            num_threads: threads to use; left out, one per core.
-            add_special: put `<s>` in front of each and `</s>` behind.
+            num_threads: number of threads, by default one per core; does not change the result.
+            add_special: add `<s>` in front of each and `</s>` at its end.
 
         Raises:
-            TokenizerError: a text holds a lone surrogate; or `num_threads` is not positive.
+            TokenizerError: a text holds a lone surrogate, or `num_threads` is not positive.
         """
         if num_threads is not None and num_threads < 1:
             raise TokenizerError(f"num_threads: expected at least 1, got {num_threads}")
         ready = [normalize(text, self.normalization) for text in texts]
-        # Texts with a U+2581 of their own are cut piecewise; an empty text stands in for them in the batch.
+        # Texts with a U+2581 are encoded one by one; the batch has an empty text in their place.
         odd = {i: text for i, text in enumerate(ready) if _SPACE_MARK in text}
         plain = ["" if i in odd else text for i, text in enumerate(ready)] if odd else ready
         rows: list[list[int]] = self._processor.encode(plain, out_type=int, num_threads=num_threads or -1)
@@ -172,7 +172,7 @@ class Tokenizer:
         if not rest:
             whole: list[int] = self._processor.encode(text, out_type=int)
             return whole
-        # SentencePiece puts no space in front of nothing.
+        # SentencePiece puts no space in front of an empty text.
         ids: list[int] = self._processor.encode(first, out_type=int) or [self._table.learnt[" "]]
         for part in rest:
             ids += _SPACE_MARK_IDS
@@ -182,7 +182,7 @@ class Tokenizer:
     def encode_stream(
         self, texts: Iterable[str], batch_size: int = 1024, num_threads: int | None = None
     ) -> Iterator[Ids]:
-        """Ids of texts as they come, `batch_size` of them in memory at a time.
+        """Ids of a stream of texts, with `batch_size` of them in memory.
 
         Raises:
             TokenizerError: `batch_size` is not positive, or a text holds a lone surrogate.
@@ -194,21 +194,21 @@ class Tokenizer:
             yield from self.encode_batch(batch, num_threads)
 
     def encode_with_offsets(self, text: str) -> tuple[Ids, NDArray[np.int64]]:
-        """Ids of one text and where each came from.
+        """Ids of one text, and the characters that each came from.
 
-        A space belongs to the word behind it. The space put in front of the text has no origin: a piece that
-        is nothing else has the offsets (0, 0). Byte pieces of one character all carry that character. Where
-        normalisation changed the text, a piece carries every original character that had a part in it.
+        A space belongs to the word after it. The space put in front of the text has no origin: a piece of it
+        alone has the offsets (0, 0). All byte pieces of a character have the offsets of the character. If
+        normalisation changed the text, the offsets contain all original characters of the piece.
 
         Returns:
-            `ids (n,)` and `offsets (n, 2)`: first and one past the last character in the original text.
+            `ids (n,)` and `offsets (n, 2)`: begin and end (exclusive) in characters of the original text.
 
         Raises:
             TokenizerError: `text` holds a lone surrogate.
         """
         ids = self.encode(text)
         normalized, begins, ends = normalize_with_alignment(text, self.normalization)
-        # Character that each UTF-8 byte of the normalised text belongs to.
+        # The character of each UTF-8 byte of the normalised text.
         owner = np.repeat(np.arange(len(normalized)), [len(c.encode()) for c in normalized])
         lengths = self._table.byte_lengths[ids]
         stop = np.cumsum(lengths) - 1
@@ -220,10 +220,10 @@ class Tokenizer:
         return ids, offsets
 
     def decode(self, ids: Iterable[int] | Ids) -> str:
-        """Text of the ids, special ids left out.
+        """The text of ids, without special ids: the inverse of `encode` on normalised text.
 
-        The inverse of `encode` on normalised text. One leading space is taken for the one that `encode` adds.
-        Bytes that are not UTF-8 (a sequence cut inside a character) become U+FFFD.
+        One leading space is removed, because `encode` adds it. Bytes that are not UTF-8 (a sequence cut
+        inside a character) become U+FFFD.
 
         Raises:
             TokenizerError: an id is outside the vocabulary.
@@ -236,26 +236,26 @@ class Tokenizer:
         return b"".join(pieces).removeprefix(b" ").decode(errors="replace")
 
     def decode_batch(self, rows: Iterable[Iterable[int] | Ids]) -> list[str]:
-        """Texts of many rows of ids, each as `decode` gives it."""
+        """The texts of many rows of ids, the same as `decode` gives for each."""
         return [self.decode(row) for row in rows]
 
     def sample(self, text: str, *, alpha: float, seed: int) -> Ids:
-        """One random segmentation of a text, for subword regularisation.
+        """A random segmentation of a text, for subword regularisation.
 
         A unigram model draws from all segmentations with probability ∝ P(segmentation)^alpha (Kudo 2018): 0
-        is uniform, 1 the model's own distribution, large values give `encode`. A BPE model leaves out each
+        is uniform, 1 the model's own distribution, large values give `encode`. A BPE model drops each
         possible merge with probability alpha at every step (Provilkov et al. 2020): 0 gives `encode`, 1
         single characters.
 
-        Depends on nothing but the arguments: no generator is shared between calls, threads or processes.
+        The result depends on the arguments only; there is no shared random generator.
 
         Args:
             text: the text.
             alpha: strength, as above.
-            seed: same seed, same segmentation.
+            seed: of the draw.
 
         Returns:
-            `(n,)` int32; `decode` gives the text back whatever was drawn.
+            `(n,)` int32; `decode` restores the text from any segmentation.
 
         Raises:
             TokenizerError: alpha is out of range, or `text` holds a lone surrogate.
@@ -268,7 +268,7 @@ class Tokenizer:
         return np.array(draw(self._table, ready, alpha, seed), dtype=np.int32)
 
     def piece(self, id: int) -> str:
-        """The piece with this id, as SentencePiece writes it (`▁` for a space).
+        """The piece of an id, as SentencePiece writes it (`▁` for a space).
 
         Raises:
             TokenizerError: the id is outside the vocabulary.
@@ -289,20 +289,19 @@ class Tokenizer:
         return found
 
     def byte_lengths(self) -> NDArray[np.int64]:
-        """UTF-8 bytes that each piece stands for, `(V,)`: a space 1, a byte piece 1, a special piece 0.
+        """UTF-8 bytes of each piece, `(V,)`: a space 1, a byte piece 1, a special piece 0.
 
-        Over the ids of a text they sum to the UTF-8 bytes of the normalised text, plus 1 for the space in
-        front (the empty text has neither ids nor that space).
+        Their sum over the ids of a text is the UTF-8 bytes of the normalised text, plus 1 for the space in
+        front. The empty text has no ids and no such space.
         """
         return self._table.byte_lengths.copy()
 
     def starts_word(self) -> NDArray[np.bool_]:
-        """Whether each piece begins a word, `(V,)`, for masking whole words.
+        """Whether each piece begins a word, `(V,)`, for whole-word masking.
 
-        True for pieces with a leading space; for pieces that begin in a script written without spaces (Han,
-        kana, Thai, Lao, Khmer, Myanmar, …), where every piece stands alone; for punctuation, symbols and
-        white space; for byte pieces that begin a character of such a script or an emoji; and for special
-        pieces.
+        True for pieces with a leading space; pieces that begin in a script written without spaces (Han, kana,
+        Thai, Lao, Khmer, Myanmar, …), where every piece is a word; punctuation, symbols and white space; byte
+        pieces that begin a character of such a script or an emoji; and special pieces.
         """
         return self._table.starts_word.copy()
 

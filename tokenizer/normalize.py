@@ -1,8 +1,8 @@
-"""Unicode normalisation, and which original characters each normalised one came from.
+"""Unicode normalisation, and the original characters of each normalised character.
 
-SentencePiece's own rule tables replace fixed strings, so they cannot reorder combining marks (Hebrew points,
-Arabic vowel signs) and have no NFC. Python's `unicodedata` implements the standard in full (UAX #15); it runs
-before SentencePiece, which then takes text as it is.
+Python's `unicodedata` normalises the text before SentencePiece: it implements the whole standard (UAX #15).
+SentencePiece's own rules replace fixed strings, so they cannot reorder combining marks (Hebrew points, Arabic
+vowel signs), and have no NFC.
 """
 
 from __future__ import annotations
@@ -39,15 +39,14 @@ def normalize(text: str, normalization: Normalization) -> str:
 def normalize_with_alignment(
     text: str, normalization: Normalization
 ) -> tuple[str, NDArray[np.int64], NDArray[np.int64]]:
-    """Normalise and keep track of where every character came from.
+    """Normalise a text, and find where each character came from.
 
-    The text is cut into the smallest chunks that normalise independently. Characters of a chunk that changed
-    all map to the whole chunk: which of two reordered marks became which character is not a question with an
-    answer.
+    The text is cut into the smallest chunks that normalise independently. All characters of a changed chunk
+    have the whole chunk as their origin, because reordered marks cannot be matched one to one.
 
     Returns:
-        The normalised text of m characters, and for each of them where its origin begins and ends in `text`,
-        both `(m,)` and ascending.
+        The normalised text of m characters, and where the origin of each begins and ends in `text`: two
+        ascending arrays `(m,)`.
     """
     result = normalize(text, normalization)
     if result == text:
@@ -69,12 +68,11 @@ def normalize_with_alignment(
 
 
 def _independent_chunks(text: str, normalization: Normalization) -> tuple[list[int], list[str]]:
-    """Borders (one more than chunks) and normalised chunks.
+    """The borders of the chunks (one more than chunks), and the normalised chunks.
 
-    A chunk can begin only at a character that does not combine, and two neighbours stay apart only if
-    normalising them together gives the same as normalising them alone: that keeps Hangul jamo, Indic vowel
-    signs and half-width voicing marks, which compose although their combining class is zero, with what they
-    compose with.
+    A chunk begins at a character that does not combine. Two neighbours are separate chunks only if
+    normalising them together gives the same as separately. So Hangul jamo, Indic vowel signs and half-width
+    voicing marks, which compose although their combining class is zero, are in one chunk with their base.
     """
     borders = [0]
     parts: list[str] = []

@@ -1,4 +1,4 @@
-"""How a vocabulary is to be trained."""
+"""Options of vocabulary training."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ Normalization = Literal["identity", "nfc", "nfkc"]
 
 @dataclass(frozen=True)
 class TokenizerOptions:
-    """Settings of `train_tokenizer`; the same options, texts and SentencePiece version give the same bytes.
+    """Options of `train_tokenizer`. Equal options, texts and SentencePiece versions give equal bytes.
 
     Attributes:
-        vocabulary_size: pieces in all, the 5 special and 256 byte pieces included.
+        vocabulary_size: number of pieces, with the 5 special and 256 byte pieces.
         model: `"unigram"` (Kudo 2018) or `"bpe"` (Sennrich et al. 2016).
-        normalization: Unicode form that text is brought to before it is cut. `"identity"` loses nothing.
-            `"nfc"` makes canonically equal spellings equal. `"nfkc"` also folds compatibility characters
-            (full-width letters, ligatures, superscripts), which cannot be undone.
-        alpha: languages are drawn with probability p ∝ n^alpha, n being a language's UTF-8 bytes. 1 keeps the
-            corpus as it is, 0 gives every language the same share (XLM-R used 0.3).
-        max_repeats: no text is taken more often than this, however small its language; what a language cannot
-            fill goes to the others. Stops a handful of texts from becoming whole-phrase pieces.
-        sample_bytes: bound on the UTF-8 bytes that training sees, and so on its memory.
-        max_sentence_bytes: longer lines are cut, at white space where possible, so that none is dropped.
-        character_coverage: share of character occurrences that get a piece of their own; the rest is spelled
-            in bytes.
+        normalization: Unicode form of the text. `"identity"` changes nothing. `"nfc"` makes canonically equal
+            spellings equal. `"nfkc"` also replaces compatibility characters (full-width letters, ligatures,
+            superscripts), which loses information.
+        alpha: languages are drawn with probability p ∝ n^alpha, where n is a language's UTF-8 bytes. 1 keeps
+            the corpus as it is, 0 gives every language the same share (XLM-R used 0.3).
+        max_repeats: most copies of a text; the rest of a small language's share goes to the others. Without
+            this, whole phrases of a few texts would become pieces.
+        sample_bytes: largest training text, in UTF-8 bytes; bounds the memory.
+        max_sentence_bytes: longer lines are cut, at white space if possible.
+        character_coverage: share of character occurrences with a piece; the others become byte pieces.
         max_piece_characters: longest piece, in characters.
         seed: of the language-balanced sample.
-        threads: SentencePiece's training threads. Part of the recipe: sums in another order give other bits,
-            so this does not follow the machine's core count.
+        threads: SentencePiece's training threads. They change the order of sums and so the bits of the
+            result, and therefore do not depend on the machine's cores.
     """
 
     vocabulary_size: int = 32_768

@@ -1,4 +1,4 @@
-"""What each piece of a vocabulary stands for, as tables indexed by id.
+"""The pieces of a vocabulary, as tables indexed by id.
 
 Shapes: V vocabulary size.
 """
@@ -44,17 +44,17 @@ class PieceTable:
     """Pieces by id.
 
     Attributes:
-        text: bytes that each piece stands for, spaces as spaces; empty for special pieces.
+        text: the bytes of text of each piece; empty for special pieces.
         scores: log probability (unigram) or the negative of the merge rank (BPE), `(V,)`.
         byte_lengths: `(V,)` int64, lengths of `text`.
         is_byte: `(V,)` bool.
     """
 
     def __init__(self, processor: SentencePieceProcessor) -> None:
-        """Read the tables out of a processor.
+        """Read the tables of a processor.
 
         Raises:
-            ValueError: the special or byte pieces are not where they belong.
+            ValueError: the special or byte pieces do not have their fixed ids.
         """
         size = processor.get_piece_size()
         if size <= FIRST_BYTE_ID + BYTE_COUNT:
@@ -81,7 +81,7 @@ class PieceTable:
 
     @cached_property
     def learnt(self) -> dict[str, int]:
-        """Ids of the learnt pieces by the text they stand for."""
+        """Ids of the learnt pieces by their text."""
         first = FIRST_BYTE_ID + BYTE_COUNT
         return {text.decode(): first + i for i, text in enumerate(self.text[first:])}
 
@@ -110,7 +110,7 @@ def _character_starts_word(character: str) -> bool:
 
 
 def _byte_starts_word(byte: int) -> bool:
-    """ASCII as the character it is; the lead bytes of U+3000 to U+9FFF and of the supplementary planes."""
+    """True also for the lead bytes of U+3000 to U+9FFF and of the supplementary planes."""
     if byte < 0x80:
         return _character_starts_word(chr(byte))
     return 0xE3 <= byte <= 0xE9 or byte >= 0xF0

@@ -1,7 +1,7 @@
-"""The few fields of a SentencePiece model file that this package reads and writes.
+"""The fields of a SentencePiece model file that this package reads and writes.
 
-The file is a protocol buffer (`sentencepiece_model.proto`, `ModelProto`). Its wire format is short enough to
-read here, which spares users a dependency on protobuf and its version conflicts.
+The file is a protocol buffer (`sentencepiece_model.proto`, `ModelProto`). It is parsed here to avoid a
+dependency on protobuf and its version conflicts.
 https://protobuf.dev/programming-guides/encoding/
 """
 
@@ -20,7 +20,7 @@ _MODEL_TYPES = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model file says about itself; defaults are those of the format."""
+    """The specification in a model file, with the defaults of the format."""
 
     model: str
     normalization: str
@@ -33,7 +33,7 @@ class ModelSpec:
 
 
 def read_spec(model: bytes) -> ModelSpec:
-    """Read the specification out of a serialised model.
+    """Read the specification of a serialised model.
 
     Raises:
         ValueError: `model` is not a protocol buffer.
@@ -61,14 +61,13 @@ def read_spec(model: bytes) -> ModelSpec:
 def with_normalization(model: bytes, name: str) -> bytes:
     """The same model with `name` as its normaliser's name.
 
-    Serialised messages that are concatenated merge, and the last value of a field wins: appending one field
-    replaces it.
+    Concatenated messages are merged, and the last value of a field is used. So appending a field replaces it.
     """
     return model + _message(_NORMALIZER_SPEC, _message(_NAME, name.encode()))
 
 
 def without_dummy_prefix(model: bytes) -> bytes:
-    """The same model, not adding a space in front of the text."""
+    """The same model without the space that is added in front of the text."""
     return model + _message(_NORMALIZER_SPEC, bytes([_DUMMY_PREFIX << 3, 0]))
 
 
@@ -79,7 +78,7 @@ def _message(number: int, payload: bytes) -> bytes:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Field numbers and values: whole numbers for varints, bytes for everything else."""
+    """Field numbers and values: integers for varints, bytes for other types."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)

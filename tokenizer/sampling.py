@@ -1,7 +1,7 @@
 """Random segmentations for subword regularisation, from an explicit seed.
 
-SentencePiece can sample too, but from one generator per thread that the whole process shares, so a draw
-depends on every draw before it. Here it depends on its arguments alone.
+A draw depends on its arguments only. SentencePiece's own sampling uses one generator per thread, so a draw
+depends on all earlier draws of the process.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from .special import FIRST_BYTE_ID
 def sample_unigram(table: PieceTable, text: str, alpha: float, seed: int) -> list[int]:
     """Forward filtering, backward sampling over the lattice of all segmentations (Kudo 2018, section 3.2).
 
-    With `forward[i]` the log of the summed weights of all segmentations of the first i characters, the last
-    piece of a prefix is drawn with probability exp(forward[start] + alpha·score − forward[end]), and so on to
-    the front. A character without a piece of its own is an edge spelled in bytes, its score 10 below the
-    lowest, as in SentencePiece.
+    `forward[i]` is the log of the summed weights of all segmentations of the first i characters. From the end
+    to the front, the last piece of a prefix is drawn with probability
+    exp(forward[start] + alpha·score − forward[end]). A character without a piece is an edge of byte pieces,
+    with a score 10 below the lowest, as in SentencePiece.
     """
     if not text:
         return []
@@ -57,15 +57,14 @@ def _choose(edges: list[tuple[int, int, float]], total: float, draw: random.Rand
         left -= math.exp(weight - total)
         if left < 0:
             return begin, found
-    begin, found, _ = edges[-1]  # rounding left a crumb
+    begin, found, _ = edges[-1]  # because of rounding
     return begin, found
 
 
 def sample_bpe(table: PieceTable, text: str, alpha: float, seed: int) -> list[int]:
-    """BPE-dropout (Provilkov et al. 2020): the usual merges, each candidate dropped with probability alpha a
-    step.
+    """BPE-dropout (Provilkov et al. 2020): every step drops each possible merge with probability alpha.
 
-    Done word by word: merges never cross a space, so this is the same as over the whole text, in less time.
+    Words are cut separately, which is faster and gives the same result, because no merge crosses a space.
     """
     if not text:
         return []
@@ -96,7 +95,7 @@ def _merge(table: PieceTable, word: str, alpha: float, draw: random.Random) -> l
 
 
 def _words(text: str) -> list[str]:
-    """Cut before every space that follows something else; the pieces join to the text."""
+    """Cut before every space that follows another character."""
     words = [text[0]]
     for character in text[1:]:
         if character == " " and words[-1].strip(" "):

@@ -1,7 +1,4 @@
-"""The special tokens: their pieces and their fixed ids.
-
-The ids never move, whatever the vocabulary size: models, shards and checkpoints rely on them.
-"""
+"""The special tokens and their ids, which never change: shards and checkpoints contain them."""
 
 from __future__ import annotations
 
@@ -19,9 +16,9 @@ SPECIAL_PIECES: Final = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 SPECIAL_IDS: Final = frozenset(range(len(SPECIAL_PIECES)))
 
 FIRST_BYTE_ID: Final = len(SPECIAL_PIECES)
-"""Id of the piece `<0x00>`; the 256 byte pieces follow one another."""
+"""Id of the byte piece `<0x00>`; the ids of the 256 byte pieces are consecutive."""
 
 BYTE_COUNT: Final = 256
 
 SMALLEST_VOCABULARY: Final = FIRST_BYTE_ID + BYTE_COUNT + 1
-"""Special pieces, byte pieces and a single learnt piece."""
+"""Special pieces, byte pieces and one learnt piece."""

@@ -1,4 +1,4 @@
-"""Training a vocabulary: a bounded, balanced, repeatable sample handed to SentencePiece."""
+"""Vocabulary training with SentencePiece, on a bounded, balanced and reproducible sample."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ from .options import Normalization, TokenizerOptions
 from .special import BOS_ID, EOS_ID, MASK_ID, PAD_ID, SPECIAL_PIECES, UNK_ID
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with what is being done, how much of it is done, and how much there is (None: unknown)."""
+"""Called with the name of the work, the units done, and the units in all (None: unknown)."""
 
 T = TypeVar("T")
 
 _REPORT_EVERY = 4096
 
-# SentencePiece skips a whole line for any of these, or takes them for its own marks: NUL, its boundary mark
-# (tab), its mark for an unknown character (U+2585) and for a space (U+2581). In training they are word ends;
-# when text is encoded they are spelled in bytes.
+# SentencePiece skips lines with these characters, or uses them as its own marks: NUL, tab (boundary), U+2585
+# (unknown character) and U+2581 (space). In training they become spaces; in encoding they become byte pieces.
 _RESERVED = re.compile("[\x00\t\u2581\u2585]")
 
 
@@ -42,19 +41,18 @@ def train_tokenizer(
     """Train a shared vocabulary on text of many languages.
 
     Args:
-        texts: `(language, text)` pairs that can be iterated twice, or a function that returns a fresh
-            iterable.
-        options: the recipe; left out, the defaults of `TokenizerOptions`.
-        path: where to write the model, whole or not at all; left out, it is only returned.
-        progress: told about counting, reading and training.
-        on_plan: shown each language's requested and granted share before training starts.
+        texts: `(language, text)` pairs that can be iterated twice, or a function that returns a new iterable.
+        options: by default those of `TokenizerOptions`.
+        path: where to write the model, atomically; None to return it only.
+        progress: called while counting, reading and training.
+        on_plan: called with the share of each language before training starts.
 
     Returns:
-        The tokenizer, ready to use.
+        The tokenizer.
 
     Raises:
-        TokenizerError: no text, text that is not Unicode, or a vocabulary size that the text cannot fill or
-            that cannot hold the text's characters.
+        TokenizerError: no text, text that is not Unicode, or a vocabulary size that is too large for the text
+            or too small for its characters.
     """
     options = options or TokenizerOptions()
     report = progress or (lambda stage, done, total: None)
@@ -74,7 +72,7 @@ def train_tokenizer(
     )
     sentences = _sentences(drawn, options.normalization, options.max_sentence_bytes)
     buffer = io.BytesIO()
-    # SentencePiece turns what goes wrong in its iterator into an error of its own; the original is kept here.
+    # SentencePiece replaces exceptions of its iterator by its own; the original one is kept here.
     failures: list[BaseException] = []
     try:
         SentencePieceTrainer.train(
@@ -83,13 +81,12 @@ def train_tokenizer(
             model_type=options.model,
             vocab_size=options.vocabulary_size,
             character_coverage=options.character_coverage,
-            # In long lines without spaces the space in front is rare enough to fall to the coverage.
+            # In long lines without spaces, the space in front is so rare that the coverage would drop it.
             required_chars="\u2581",
             max_sentencepiece_length=options.max_piece_characters,
             num_threads=options.threads,
-            # SentencePiece starts from a million candidates whatever the size. Ten a piece halve the time
-            # and, on 52 languages with 16,384 pieces, describe unseen text better: 3.18 bits a byte against
-            # 3.20.
+            # SentencePiece's default is a million candidates for any size. Ten per piece halve the time and,
+            # on 52 languages with 16,384 pieces, describe unseen text better: 3.18 bits per byte, not 3.20.
             seed_sentencepiece_size=10 * options.vocabulary_size,
             byte_fallback=True,
             normalization_rule_name="identity",
@@ -104,7 +101,7 @@ def train_tokenizer(
             eos_piece=SPECIAL_PIECES[EOS_ID],
             unk_piece=SPECIAL_PIECES[UNK_ID],
             control_symbols=SPECIAL_PIECES[MASK_ID],
-            # The sample above is the sample: SentencePiece must neither draw again nor shuffle nor drop.
+            # SentencePiece must use the whole sample in its order.
             input_sentence_size=0,
             shuffle_input_sentence=False,
             max_sentence_length=2 * options.max_sentence_bytes,
@@ -116,7 +113,7 @@ def train_tokenizer(
         raise _explained(error, options) from error
     tokenizer = Tokenizer.from_bytes(buffer.getvalue(), normalization=options.normalization)
     if tokenizer.vocab_size != options.vocabulary_size:
-        # Only BPE comes here: it runs out of merges without a word.
+        # Only with BPE, which runs out of merges without an error.
         raise _too_many_pieces(options, tokenizer.vocab_size)
     report("training vocabulary", tokenizer.vocab_size, tokenizer.vocab_size)
     if path is not None:
@@ -140,12 +137,12 @@ def _watched(sentences: Iterator[str], report: Progress, failures: list[BaseExce
     except BaseException as error:
         failures.append(error)
         raise
-    # SentencePiece reads to the end before it works in silence: the end is the moment to say so.
+    # SentencePiece reads all sentences and then trains without any report.
     report("training vocabulary", 0, None)
 
 
 def _sentences(texts: Iterable[str], normalization: Normalization, max_bytes: int) -> Iterator[str]:
-    """Lines fit for SentencePiece: normalised, without its reserved characters, none above `max_bytes`."""
+    """Lines for SentencePiece: normalised, without its reserved characters, at most `max_bytes` long."""
     for text in texts:
         for line in normalize(text, normalization).split("\n"):
             clean = _RESERVED.sub(" ", line).strip(" \r")
@@ -158,7 +155,7 @@ def _sentences(texts: Iterable[str], normalization: Normalization, max_bytes: in
 
 
 def _cut(line: str, max_bytes: int) -> Iterator[str]:
-    """Cut a long line before a space where there is one in the last half, else between characters."""
+    """Cut a long line before a space in the last half of a chunk, or else between characters."""
     at_most = max_bytes // 4
     begin = 0
     while begin < len(line):
@@ -176,7 +173,7 @@ def _cut(line: str, max_bytes: int) -> Iterator[str]:
 
 
 def _explained(error: Exception, options: TokenizerOptions) -> TokenizerError:
-    """SentencePiece's complaint in terms of the option that has to change."""
+    """The error of SentencePiece in terms of the option to change."""
     message = str(error)
     if found := re.search(r"Vocabulary size too high.*?<= (\d+)", message, re.DOTALL):
         return _too_many_pieces(options, int(found[1]))

@@ -37,7 +37,7 @@ def _run(*command: str | Path, cwd: Path) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert {"Add a reader", "Add a kernel"} <= EXAMPLES.keys()
+    assert EXAMPLES.keys() == {"Add a reader", "Add a kernel", "Add a task"}
     for files in EXAMPLES.values():
         assert sorted(path.startswith("tests/") for path in files) == [False, True]
 
@@ -47,15 +47,18 @@ def test_its_tests_pass(title: str, tmp_path: Path) -> None:
     """In a folder apart, which joins the package by a longer path: nothing is written into the checkout."""
     if title == "Add a kernel" and importlib.util.find_spec("triton") is None:
         pytest.skip("triton is not installed")
-    join = []
+    packages: set[tuple[str, ...]] = set()
     for path, code in EXAMPLES[title].items():
         file = tmp_path / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(code, encoding="utf-8")
         if not path.startswith("tests/"):
-            package = file.parent.relative_to(tmp_path)
-            name = ".".join(("xformer", *package.parts) if package.parts[0] in LINKED else package.parts)
-            join.append(f"import {name}\n{name}.__path__.append({str(file.parent)!r})\n")
+            parts = file.parent.relative_to(tmp_path).parts
+            packages |= {parts[:n] for n in range(1, len(parts) + 1) if (ROOT / Path(*parts[:n])).is_dir()}
+    join = []
+    for parts in sorted(packages):
+        name = ".".join(("xformer", *parts) if parts[0] in LINKED else parts)
+        join.append(f"import {name}\n{name}.__path__.append({str(tmp_path.joinpath(*parts))!r})\n")
     (tmp_path / "conftest.py").write_text("".join(join), encoding="utf-8")
     options = (
         "-q",

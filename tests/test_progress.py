@@ -1,4 +1,4 @@
-"""Progress: plain lines where there is no terminal, bars where there is one."""
+"""Progress: plain lines without a terminal, bars in a terminal."""
 
 from __future__ import annotations
 

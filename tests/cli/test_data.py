@@ -1,4 +1,4 @@
-"""`xformer data` and `xformer tokenizer`, from files to tables."""
+"""`xformer data` and `xformer tokenizer`; covers xformer.cli.tokenizer, too."""
 
 from __future__ import annotations
 

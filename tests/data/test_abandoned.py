@@ -1,4 +1,7 @@
-"""What a killed import left is removed by the next one; what a living one is filling is not."""
+"""Folders of killed imports are removed by the next import; folders of running ones are not.
+
+Covers xformer.storage.checksummed.atomic_folder, too.
+"""
 
 from __future__ import annotations
 

@@ -1,3 +1,8 @@
+"""Imported corpora: groups, splits, duplicates, damage and memory.
+
+Covers xformer.data.import_plan, record_file, record_index and reporting, too.
+"""
+
 from __future__ import annotations
 
 import gzip

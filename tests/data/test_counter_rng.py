@@ -1,4 +1,4 @@
-"""Random numbers by place."""
+"""The counter-based random number generator: its definition, published values and distribution."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Overlaps of records with test sets."""
+
 from __future__ import annotations
 
 import pytest

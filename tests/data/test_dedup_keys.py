@@ -1,3 +1,5 @@
+"""Deduplication keys: equal for the same text to a reader, different for other texts."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Near duplicates, compared with a search over all pairs, and groups that repeat held-out groups."""
+
 from __future__ import annotations
 
 import pytest

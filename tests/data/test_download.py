@@ -1,4 +1,4 @@
-"""Wheels are kept only when they are the recorded ones, and what goes wrong is said with the way out."""
+"""Downloads of wheels: only recorded hashes are kept, and errors name a way out."""
 
 from __future__ import annotations
 

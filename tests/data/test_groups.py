@@ -1,3 +1,5 @@
+"""Union-find, group hashes, and the joining of groups."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Manifests, checksummed JSON and atomic folders."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,4 @@
-"""Orders that are computed."""
+"""Permutations that are computed for each element."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Language tags."""
+"""Language tags of records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shards by many workers are the shards by one."""
+"""Token shards by many workers have the same bytes as those by one."""
 
 from __future__ import annotations
 

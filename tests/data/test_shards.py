@@ -1,3 +1,8 @@
+"""Token shards, written and read by one process.
+
+Covers xformer.data.shard_index, shard_writer and xformer.storage.mapped, too.
+"""
+
 from __future__ import annotations
 
 import os

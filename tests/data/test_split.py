@@ -1,3 +1,5 @@
+"""The assignment of groups to splits."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Statistics of a corpus, as numbers, as a table and as JSON."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,4 @@
-"""Checksummed JSON: errors for a missing file and for another version; files compared with their hashes."""
+"""Checksummed JSON: errors for a missing file and for another version; files and their hashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are not a tokenizer of ours are refused by name."""
+"""Files that are not tokenizers of this package are refused; covers xformer.tokenizer.proto, too."""
 
 from __future__ import annotations
 

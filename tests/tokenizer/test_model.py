@@ -1,4 +1,7 @@
-"""Encoding, decoding, offsets, tables, files."""
+"""Encoding, decoding, offsets, tables and files.
+
+Covers xformer.tokenizer.errors, files and special, too.
+"""
 
 from __future__ import annotations
 

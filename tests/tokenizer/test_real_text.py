@@ -1,4 +1,4 @@
-"""The whole path on real captions in four languages."""
+"""All steps on real captions in four languages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Training: repeatable, bounded, and clear about what it cannot do."""
+"""Training: reproducible, bounded, with errors that name the option.
+
+Covers xformer.tokenizer.options, too.
+"""
 
 from __future__ import annotations
 

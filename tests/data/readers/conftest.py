@@ -1,4 +1,4 @@
-"""What the readers' tests share: files on disk, and what a bad one must say."""
+"""Fixtures for the tests of readers: files on disk, and the expected parts of error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""gettext catalogues: both forms agree with each other and with polib, and each quirk of theirs is known."""
+"""gettext catalogues: both forms agree with each other and with polib, with all their quirks.
+
+Covers xformer.data.readers.catalogue, too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines end at the line feed alone, and what is wrong with a file is said with its name and line."""
+"""Lines end at the line feed only, and errors name the file and the line."""
 
 from __future__ import annotations
 

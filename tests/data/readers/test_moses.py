@@ -1,4 +1,4 @@
-"""Moses and OPUS: line-aligned files."""
+"""Moses files and OPUS zips; covers xformer.data.readers.aligned, too."""
 
 from __future__ import annotations
 

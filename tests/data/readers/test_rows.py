@@ -1,4 +1,4 @@
-"""TSV, JSON lines and Parquet: rows whose fields the user names."""
+"""Rows of named fields; covers xformer.data.readers.tsv, jsonl, parquet and fields."""
 
 from __future__ import annotations
 

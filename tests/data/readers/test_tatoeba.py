@@ -1,4 +1,4 @@
-"""Tatoeba's exports and ManyThings' pairs."""
+"""Exports of Tatoeba and pairs of ManyThings; covers xformer.data.readers.iso639, too."""
 
 from __future__ import annotations
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from xformer.data.readers.lines import uncompressed_name
@@ -16,6 +17,10 @@ from xformer.errors import InputError
 _LANGUAGE_LIKE = re.compile(r"[a-z]{2,3}([-_@][A-Za-z0-9]{2,8})*")
 # Ends of file names that look like three-letter language codes but are not.
 _NO_LANGUAGE = frozenset({"csv", "hyp", "out", "raw", "ref", "sgm", "src", "tgt", "trg", "tsv", "txt", "xml"})
+
+
+Row = tuple[str, int, Mapping[str, Any]]
+"""A row: its place in error messages, its number in the file, and its fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +127,39 @@ def languages_of(
     return [normalize_language(language) for language in languages]
 
 
-def row_records(
-    row: Mapping[str, Any], fields: Fields | ParallelFields, language: str | None, place: str, source: str
+def records_of_rows(
+    rows: Iterable[Row],
+    path: str | os.PathLike[str],
+    fields: Fields | ParallelFields,
+    language: str | None,
+    endings: Sequence[str],
 ) -> Iterator[Record]:
-    """The records of one row. A text that is null or blank yields no record.
+    """Stream the records of the rows of a file.
 
     Args:
-        row: the row's fields.
-        fields: their meaning.
-        language: of every row, if `fields` names no field for it.
-        place: file and line, for error messages.
-        source: the `source` of the records.
+        rows: the rows.
+        path: the file.
+        fields: the meaning of the rows' fields.
+        language: of every row, if `fields` names no field for it; None for the end of the file's name.
+        endings: as for `language_of`.
 
     Raises:
-        InputError: a field is missing or has the wrong type.
+        InputError: a field is missing or has the wrong type, or the name of the file gives no language.
     """
+    if isinstance(fields, Fields) and fields.language is None:
+        language = language_of(path, language, endings)
+    for place, number, row in rows:
+        yield from _row_records(row, fields, language, place, f"{Path(path).name}:{number}")
+
+
+def _row_records(
+    row: Mapping[str, Any], fields: Fields | ParallelFields, language: str | None, place: str, source: str
+) -> Iterator[Record]:
+    """The records of one row. A text that is null or blank yields no record."""
     if isinstance(fields, Fields):
         if fields.language is not None:
             language = _language(_field(row, fields.language, place), fields.language, place)
-        elif language is None:
-            raise ValueError("row_records: no language, and no field for it")
+        assert language is not None
         texts = [(_text(row, fields.text, place), language)]
     else:
         texts = [(_text(row, name, place), tag) for name, tag in fields.texts.items()]

@@ -1,4 +1,4 @@
-"""Counting tokens by language."""
+"""Token counts per language."""
 
 from __future__ import annotations
 

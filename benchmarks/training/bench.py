@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
@@ -23,10 +23,9 @@ from xformer.storage.toml import save_toml
 from xformer.tokenizer import Tokenizer
 
 from ..environment import environment, version
-from . import DeviceName, TrainerName
-from .quality import QuestionSize
+from . import TrainerName
 from .result import Outcome, Trained
-from .worker import Job
+from .worker import Job, Options
 
 NEEDS: dict[TrainerName, tuple[str, ...]] = {
     "padded": ("transformers",),
@@ -36,43 +35,6 @@ NEEDS: dict[TrainerName, tuple[str, ...]] = {
     "static-embedding": ("transformers", "sentence-transformers"),
     "xformer": (),
 }
-
-
-@dataclass(frozen=True)
-class Options:
-    """How much is done.
-
-    Attributes:
-        budget: seconds of training, for each trainer.
-        marks: how many times a model is asked what it knows, after the start.
-        size: how much it is asked.
-        compiled: whether compiled variants of the blocks' model are tried.
-        trainers: who takes part.
-        device: where all compute.
-        threads: to compute with; None for as many as PyTorch takes.
-    """
-
-    budget: float = 600.0
-    marks: int = 20
-    size: QuestionSize = field(default_factory=lambda: QuestionSize(tokens=60_000))
-    compiled: bool = True
-    trainers: Sequence[TrainerName] = get_args(TrainerName)
-    device: DeviceName = "cpu"
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.budget < float("inf"):
-            raise ValueError(f"budget: expected positive seconds, got {self.budget}")
-        for name in ("marks", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}: expected a whole number from 1, got {value}")
-
-    @classmethod
-    def quick(cls) -> Options:
-        """A rough answer in five minutes, everything included, on two cores that nobody else uses."""
-        small = QuestionSize(messages=100, languages=10, tokens=12_000)
-        return cls(budget=30.0, marks=5, size=small, compiled=False)
 
 
 def run_all(
@@ -102,17 +64,7 @@ def run_all(
                 trained[name] = Trained(name, "absent", note=f"{', '.join(missing)} not installed")
                 continue
             progress.say(f"{name}: {duration(options.budget)} of training")
-            job = Job(
-                trainer=name,
-                run=str(run.path.resolve()),
-                config=str(settings),
-                budget=options.budget,
-                marks=options.marks,
-                compiled=options.compiled,
-                size=options.size,
-                device=options.device,
-                threads=options.threads,
-            )
+            job = Job(name, str(run.path.resolve()), str(settings), options)
             trained[name] = _in_its_own_process(job, Path(folder))
             on_trained(Outcome(trained, about))
     return Outcome(trained, about)
@@ -146,11 +98,7 @@ def _about(run: RunDirectory, config: RunConfig, options: Options) -> dict[str, 
         "train_tokens": int(train.n_tokens.sum()),
         "held_out_sha256": test.info.split_sha256,
         "tokenizer": tokenizer.fingerprint(),
-        "asked": {
-            "messages": options.size.messages,
-            "languages": options.size.languages,
-            "tokens": options.size.tokens,
-        },
+        "asked": asdict(options.size),
         "device": here.device,
         "threads": (options.threads or here.threads) if options.device == "cpu" else None,
         "torch": here.torch,

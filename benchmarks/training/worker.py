@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -28,7 +29,7 @@ from . import DeviceName, TrainerName
 from .clock import matrix_rate
 from .quality import Questions, QuestionSize
 from .result import Trained
-from .trainers.bert import Precision
+from .trainers.assignment import Assignment
 from .trainers.contrastive import train_contrastive
 from .trainers.masked_lm import train_masked_lm
 from .trainers.ours import train_ours
@@ -36,30 +37,57 @@ from .trainers.static_embedding import train_static_embedding
 
 
 @dataclass(frozen=True)
+class Options:
+    """What is trained, for how long, and how it is evaluated.
+
+    Attributes:
+        budget: seconds of training, for each trainer.
+        marks: number of evaluations after the first one, which is before the first step.
+        size: how much is evaluated.
+        compiled: whether compiled variants of the blocks' model are tried.
+        trainers: the trainers that run.
+        device: where they compute.
+        threads: CPU threads; None for PyTorch's own choice.
+    """
+
+    budget: float = 600.0
+    marks: int = 20
+    size: QuestionSize = field(default_factory=lambda: QuestionSize(tokens=60_000))
+    compiled: bool = True
+    trainers: Sequence[TrainerName] = get_args(TrainerName)
+    device: DeviceName = "cpu"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.budget < float("inf"):
+            raise ValueError(f"budget: expected positive seconds, got {self.budget}")
+        for name in ("marks", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name}: expected a whole number from 1, got {value}")
+
+    @classmethod
+    def quick(cls) -> Options:
+        """A rough answer in five minutes, everything included, on two idle cores."""
+        small = QuestionSize(messages=100, languages=10, tokens=12_000)
+        return cls(budget=30.0, marks=5, size=small, compiled=False)
+
+
+@dataclass(frozen=True)
 class Job:
     """What a worker is to do.
 
     Attributes:
-        trainer: who trains.
+        trainer: the trainer.
         run: the prepared run directory.
         config: file of all settings.
-        budget: seconds of training.
-        marks: how many times the model is asked after the start.
-        compiled: whether compiled variants are tried.
-        size: how much the model is asked.
-        device: `cpu` or `cuda`.
-        threads: to compute with; None for as many as PyTorch takes.
+        options: those of the bench.
     """
 
     trainer: TrainerName
     run: str
     config: str
-    budget: float
-    marks: int
-    compiled: bool
-    size: QuestionSize
-    device: DeviceName = "cpu"
-    threads: int | None = None
+    options: Options
 
     def to_json(self) -> str:
         """One object."""
@@ -67,9 +95,10 @@ class Job:
 
     @classmethod
     def from_json(cls, text: str) -> Job:
-        """What `to_json` gave."""
+        """The job that `to_json` wrote."""
         table: dict[str, Any] = json.loads(text)
-        return cls(**table | {"size": QuestionSize(**table["size"])})
+        options = table["options"] | {"size": QuestionSize(**table["options"]["size"])}
+        return cls(**table | {"options": Options(**options)})
 
 
 def train_one(job: Job, config: RunConfig, progress: Progress) -> Trained:
@@ -78,68 +107,52 @@ def train_one(job: Job, config: RunConfig, progress: Progress) -> Trained:
     Raises:
         ImportError: the trainer's package is not installed.
     """
-    load, device = _load(), torch.device(job.device)
+    load, options, device = _load(), job.options, torch.device(job.options.device)
     run = RunDirectory(Path(job.run))
     tokenizer = Tokenizer.load(run.tokenizer)
-    shards = open_shards(run, "train", tokenizer)
     lengths, pivot = tokenizer.byte_lengths(), config.data.pivot
-    questions = Questions.of(open_shards(run, "test", tokenizer), lengths, pivot, job.size, device)
+
+    def questions(split: str) -> Questions:
+        return Questions.of(open_shards(run, split, tokenizer), lengths, pivot, options.size, device)
+
     like = MultilingualModel(config.model, config.objectives.pooling)
-    parameters = sum(p.numel() for p in like.parameters())
-    # A large bf16 product can take seconds: its rate is measured once it is known to be used.
+    given = Assignment(
+        config=config,
+        parameters=sum(p.numel() for p in like.parameters()),
+        shards=open_shards(run, "train", tokenizer),
+        questions=questions("test"),
+        budget=options.budget,
+        marks=options.marks,
+    )
+    # A large bf16 product can take seconds: its rate is measured only if it was used.
     before = matrix_rate("fp32", device)
-    precision: Precision = "fp32"
-    working: float | None = None
     if job.trainer == "xformer":
-        dev = Questions.of(open_shards(run, "dev", tokenizer), lengths, pivot, job.size, device)
         with tempfile.TemporaryDirectory() as scratch:
-            ours = train_ours(
-                config,
-                shards,
-                tokenizer,
-                questions,
-                dev,
-                job.budget,
-                job.marks,
-                Path(scratch),
-                progress,
-                device,
-            )
-        timed, found, precision, note = ours.timed, ours.parameters, ours.precision, ours.note
-        working = ours.seconds
+            found = train_ours(given, tokenizer, questions("dev"), Path(scratch), progress)
     elif job.trainer == "sentence-transformers":
-        timed, found, precision, note = train_contrastive(
-            config, parameters, shards, questions, job.budget, job.marks
-        )
+        found = train_contrastive(given)
     elif job.trainer == "static-embedding":
-        timed, found, precision, note = train_static_embedding(
-            config, shards, questions, job.budget, job.marks
-        )
+        found = train_static_embedding(given)
     else:
-        timed, found, precision, note = train_masked_lm(
-            config,
-            parameters,
-            shards,
-            questions,
-            job.budget,
-            job.marks,
+        found = train_masked_lm(
+            given,
             blocks=job.trainer != "padded",
-            compiled=job.compiled,
+            compiled=options.compiled,
             from_counts=job.trainer == "blocks-from-counts",
         )
-    rate = matrix_rate(precision, device)
-    seconds = working or timed.seconds
+    rate, timed = matrix_rate(found.precision, device), found.timed
+    seconds = found.seconds or timed.seconds
     return Trained(
         name=job.trainer,
         status="ok",
-        note=note,
-        parameters=found,
+        note=found.note,
+        parameters=found.parameters,
         points=timed.points,
         steps=timed.steps,
         seconds=timed.seconds,
         tokens_per_s=timed.work.tokens / seconds,
         flops_per_s=timed.work.flops / seconds,
-        matrix_flops_per_s=max(rate, before) if precision == "fp32" else rate,
+        matrix_flops_per_s=max(rate, before) if found.precision == "fp32" else rate,
         peak_bytes=timed.peak_bytes,
         load=(*load, *_load()),
     )
@@ -163,8 +176,8 @@ def main(arguments: list[str]) -> int:
     job_file, out = arguments
     job = Job.from_json(Path(job_file).read_text(encoding="utf-8"))
     _leave_checkout()
-    if job.threads is not None:
-        torch.set_num_threads(job.threads)
+    if job.options.threads is not None:
+        torch.set_num_threads(job.options.threads)
     try:
         with Progress() as progress:
             trained = train_one(job, load_toml(job.config, RunConfig), progress)

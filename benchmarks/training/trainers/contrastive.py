@@ -19,9 +19,10 @@ from xformer.errors import InputError
 from xformer.runs.config import RunConfig
 from xformer.training.precision import autocast
 
-from ..clock import Cost, Timed, Work, train_by_the_clock
-from ..quality import Bert, Questions, padded
-from .bert import Precision, StepSizes, bert_config, descend, optimizer_of, usual_precision
+from ..clock import Cost, Work
+from ..quality import Bert, padded
+from .assignment import Assignment, Finished
+from .bert import bert_config, descend, optimizer_of, usual_precision
 
 LR, WARMUP = 5e-4, 0.1
 
@@ -106,27 +107,16 @@ def ranking_step(
     return step
 
 
-def train_contrastive(
-    config: RunConfig, parameters: int, shards: TokenShards, questions: Questions, budget: float, marks: int
-) -> tuple[Timed, int, Precision, str]:
+def train_contrastive(given: Assignment) -> Finished:
     """Train a BERT with random weights by sentence-transformers' loss and pooling.
 
-    Args:
-        config: model, pivot and seed are taken from here.
-        parameters: how many the whole model with an output layer has; this one has none, and the rest of it.
-        shards: the training split.
-        questions: what it is asked.
-        budget: seconds of training.
-        marks: how many times it is asked after the start.
-
-    Returns:
-        What it came to, its parameters, its precision, and what is to be said of its settings.
+    It has no output layer, and so fewer parameters than the others.
     """
     from transformers import BertModel
 
-    device, count = questions.device, StepSizes.on(questions.device).pairs
+    config, shards, device, count = given.config, given.shards, given.device, given.sizes.pairs
     precision = usual_precision(device)
-    bert = bert_config(config.model, parameters, config.data.max_length + 2, 0.1)
+    bert = bert_config(config.model, given.parameters, config.data.max_length + 2, 0.1)
     torch.manual_seed(config.training.seed)
     encoder = BertModel(bert, add_pooling_layer=False)
     pooling = theirs("modules", "models").Pooling(bert.hidden_size, pooling_mode="mean")
@@ -145,10 +135,8 @@ def train_contrastive(
 
     pairs = pair_batches(shards, config, count)
     step = ranking_step(model, optimizer, LR, features, pairs, cost, device)
-    asked = Bert(encoder, None)
-    timed = train_by_the_clock(step, lambda: questions.examine(asked, None), budget, marks, device)
     note = f"{precision} eager, {count} pairs a step"
-    return timed, sum(p.numel() for p in model.parameters()), precision, note
+    return given.train(model, step, Bert(encoder, None), None, precision, note)
 
 
 def theirs(here: str, before: str) -> Any:

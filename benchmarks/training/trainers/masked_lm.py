@@ -17,12 +17,12 @@ from torch import Tensor
 
 from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
-from xformer.runs.config import RunConfig
 from xformer.tokenizer.special import BOS_ID, EOS_ID, FIRST_BYTE_ID
 from xformer.training.precision import autocast, choose_precision
 
-from ..clock import Cost, Timed, Work, train_by_the_clock, wait_for
-from ..quality import Bert, Questions, padded
+from ..clock import Cost, Work, wait_for
+from ..quality import Bert, padded
+from .assignment import Assignment, Finished
 from .bert import (
     IGNORED,
     Precision,
@@ -122,38 +122,20 @@ class _Trainer:
         return Work(tokens, self.cost.training(lengths, hidden))
 
 
-def train_masked_lm(
-    config: RunConfig,
-    parameters: int,
-    shards: TokenShards,
-    questions: Questions,
-    budget: float,
-    marks: int,
-    *,
-    blocks: bool,
-    compiled: bool,
-    from_counts: bool = False,
-) -> tuple[Timed, int, Precision, str]:
+def train_masked_lm(given: Assignment, *, blocks: bool, compiled: bool, from_counts: bool) -> Finished:
     """Train BERT.
 
     Args:
-        config: model and seed are taken from here.
-        parameters: how many it is to have, about.
-        shards: the training split.
-        questions: what it is asked.
-        budget: seconds of training.
-        marks: how many times it is asked after the start.
+        given: what every trainer is given.
         blocks: over blocks, in the fastest variant; else over padded texts, eager, in the usual precision.
-        compiled: whether compiled ones are among the variants.
-        from_counts: whether its output begins as the frequencies of tokens in the training split, as
-            xformer's does. Counting is on its clock.
-
-    Returns:
-        What it came to, its parameters, its precision, and what is to be said of its settings.
+        compiled: whether compiled variants are tried.
+        from_counts: whether its output layer starts from the frequencies of tokens in the training split, as
+            xformer's does. The time to count them counts as training.
     """
+    config, shards, device, sizes = given.config, given.shards, given.device, given.sizes
     length = max(config.data.max_length + 2, BLOCK)
-    bert, seed = bert_config(config.model, parameters, length, 0.0 if blocks else 0.1), config.training.seed
-    device, sizes = questions.device, StepSizes.on(questions.device)
+    seed = config.training.seed
+    bert = bert_config(config.model, given.parameters, length, 0.0 if blocks else 0.1)
 
     def trainer(variant: Variant) -> _Trainer:
         model = masked_lm_model(bert, seed).to(device)
@@ -179,10 +161,7 @@ def train_masked_lm(
             chosen.model.get_output_embeddings().bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
     setup = time.perf_counter() - began if from_counts else 0.0
     asked = Bert(chosen.model.bert, chosen.model.cls)
-    timed = train_by_the_clock(
-        chosen.step, lambda: questions.examine(asked, asked.surprisal), budget, marks, device, setup
-    )
-    return timed, sum(p.numel() for p in chosen.model.parameters()), variant.precision, note
+    return given.train(chosen.model, chosen.step, asked, asked.surprisal, variant.precision, note, setup)
 
 
 def fastest(

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import torch
 
 from xformer.data.counts import count_tokens
-from xformer.data.shards import TokenShards
 from xformer.distributed.one_process import OneProcess
 from xformer.evaluation.bits_per_byte import model_surprisal
 from xformer.model.multilingual import MultilingualModel
@@ -35,56 +32,30 @@ from xformer.training.trainer import Trainer
 from ..clock import Cost, PeakOfStretches, Timed, Work
 from ..quality import Quality, Questions
 from ..result import Point
+from .assignment import Assignment, Finished
 
 _SAMPLED = 8
 
 
-@dataclass(frozen=True)
-class Ours:
-    """What the run came to.
-
-    Attributes:
-        timed: its curve; `work` is that of the steps with blocks.
-        parameters: of the model.
-        precision: of its products.
-        seconds: on the clock in the stage with blocks, in which `timed.work` was done.
-        note: its stages.
-    """
-
-    timed: Timed
-    parameters: int
-    precision: Literal["fp32", "bf16"]
-    seconds: float
-    note: str
-
-
 def train_ours(
-    config: RunConfig,
-    shards: TokenShards,
-    tokenizer: Tokenizer,
-    questions: Questions,
-    dev: Questions,
-    budget: float,
-    marks: int,
-    scratch: Path,
-    progress: Progress,
-    device: torch.device,
-) -> Ours:
+    given: Assignment, tokenizer: Tokenizer, dev: Questions, scratch: Path, progress: Progress
+) -> Finished:
     """Train as `xformer pretrain` does.
 
     Args:
-        config: all settings; length and intervals of the run are replaced.
-        shards: the training split.
-        tokenizer: theirs.
-        questions: what the model is asked.
-        dev: what chooses after how many blocks vectors are taken, as in `xformer evaluate`.
-        budget: seconds of training.
-        marks: how many times the model is asked after the start, about.
+        given: what every trainer is given; length and intervals of the run are taken from its budget.
+        tokenizer: of the run.
+        dev: chooses after how many blocks vectors are taken, as in `xformer evaluate`.
         scratch: an empty folder for the run's own files.
         progress: where to show what happens.
-        device: where to train.
+
+    Returns:
+        The work and its seconds are those of the stage with blocks.
     """
-    every = budget / marks
+    config, shards, questions, device, budget = (
+        given.config, given.shards, given.questions, given.device, given.budget
+    )  # fmt: skip
+    every = budget / given.marks
     options = replace(
         config.training, budget=f"{budget}s", steps=None, checkpoint_every=every, keep=1, log_every=every / 5
     )
@@ -125,7 +96,7 @@ def train_ours(
     stages = f"blocks from {state.stage_began[1]:.0f} s on" if full else "no blocks were trained"
     parameters = sum(p.numel() for p in model.parameters())
     note = f"{precision}, {stages}, {steps:,} steps with them, which waited for data {waited:.1%} of the time"
-    return Ours(timed, parameters, precision, seconds, note)
+    return Finished(timed, parameters, precision, note, seconds)
 
 
 def _examine(model: MultilingualModel, questions: Questions, dev: Questions, layers: int) -> Quality:

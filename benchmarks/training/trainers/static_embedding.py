@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xformer.data.shards import TokenShards
 from xformer.model.packed import Packed
-from xformer.runs.config import RunConfig
 
-from ..clock import Cost, Timed, train_by_the_clock
-from ..quality import Questions
-from .bert import Precision, StepSizes, usual_precision
+from ..clock import Cost
+from .assignment import Assignment, Finished
+from .bert import usual_precision
 from .contrastive import pair_batches, ranking_step, theirs
 
 LR = 0.2
@@ -42,22 +40,9 @@ class StaticEncoder(nn.Module):
         return F.normalize(vectors, dim=-1)
 
 
-def train_static_embedding(
-    config: RunConfig, shards: TokenShards, questions: Questions, budget: float, marks: int
-) -> tuple[Timed, int, Precision, str]:
-    """Train sentence-transformers' StaticEmbedding, random at first, by its ranking loss.
-
-    Args:
-        config: vocabulary, width, pivot and seed are taken from here.
-        shards: the training split.
-        questions: what it is asked.
-        budget: seconds of training.
-        marks: how many times it is asked after the start.
-
-    Returns:
-        What it came to, its parameters, its precision, and what is to be said of its settings.
-    """
-    device, count = questions.device, StepSizes.on(questions.device).static_pairs
+def train_static_embedding(given: Assignment) -> Finished:
+    """Train sentence-transformers' StaticEmbedding from random weights, by its ranking loss."""
+    config, shards, device, count = given.config, given.shards, given.device, given.sizes.static_pairs
     precision = usual_precision(device)
     torch.manual_seed(config.training.seed)
     module = theirs("modules", "models").StaticEmbedding(
@@ -76,10 +61,8 @@ def train_static_embedding(
     # It looks rows up, and multiplies nothing.
     nothing, pairs = Cost(token=0.0, pair=0.0, hidden=0.0), pair_batches(shards, config, count)
     step = ranking_step(model, optimizer, LR, features, pairs, nothing, device)
-    asked = StaticEncoder(module)
-    timed = train_by_the_clock(step, lambda: questions.examine(asked, None), budget, marks, device)
     note = f"{precision}, {count} pairs a step"
-    return timed, sum(p.numel() for p in model.parameters()), precision, note
+    return given.train(model, step, StaticEncoder(module), None, precision, note)
 
 
 def _tokenizer(pieces: int) -> Any:

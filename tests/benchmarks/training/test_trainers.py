@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -18,7 +19,7 @@ from xformer.benchmarks.training.quality import Bert, Questions, QuestionSize, p
 from xformer.benchmarks.training.result import Trained
 from xformer.benchmarks.training.trainers.bert import IGNORED, RATE, StepSizes, bert_config, hide
 from xformer.benchmarks.training.trainers.masked_lm import BLOCK, block_batches
-from xformer.benchmarks.training.worker import Job, train_one
+from xformer.benchmarks.training.worker import Job, Options, train_one
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.model.config import ModelConfig
@@ -35,7 +36,10 @@ transformers = pytest.mark.skipif(
 
 
 def _job(ready: tuple[RunDirectory, RunConfig], trainer: TrainerName, device: DeviceName) -> Job:
-    return Job(trainer, str(ready[0].path), "", 0.4, 2, False, QuestionSize(), device)
+    options = Options(0.4, 2, QuestionSize(), compiled=False, device=device)
+    job = Job(trainer, str(ready[0].path), "", options)
+    assert replace(Job.from_json(job.to_json()), options=options) == job
+    return job
 
 
 def test_hiding() -> None:

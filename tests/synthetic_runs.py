@@ -1,4 +1,4 @@
-"""A made-up parallel corpus in three languages, settings for a run of seconds, and runs that are set up."""
+"""A synthetic parallel corpus in three languages, settings for a run of seconds, and runs that are set up."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _sentences(language: str) -> list[Record]:
     texts = (" ".join(words) for words in itertools.product(*parts))
     step = 3 if language == "el" else 1
     return [
-        Record(text, language, f"group {number}", "made up")
+        Record(text, language, f"group {number}", "synthetic")
         for number, text in enumerate(texts)
         if number % step == 0
     ]
@@ -56,7 +56,7 @@ def _make_corpus(folder: Path, seed: int = 0) -> Path:
     records = itertools.chain.from_iterable(map(_sentences, WORDS))
     # Sentences that differ in one word are near duplicates to the importer, and are wanted here.
     options = ImportOptions(SplitSizes(dev=8, test=8, min_languages=2), seed=seed, near_threshold=1.0)
-    import_corpus(records, folder, options, [Source("made up", "CC0-1.0")])
+    import_corpus(records, folder, options, [Source("synthetic", "CC0-1.0")])
     return folder
 
 

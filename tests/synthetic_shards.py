@@ -36,7 +36,7 @@ def _shards(
     info = ShardsInfo(
         split=split,
         split_sha256="1" * 64,
-        tokenizer="made up",
+        tokenizer="synthetic",
         vocab_size=vocab_size,
         dtype="<u2",
         max_length=int(lengths.max()),

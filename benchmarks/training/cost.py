@@ -30,7 +30,7 @@ from xformer.pretraining.forecast.estimate import parameter_counts, passes_of
 from xformer.pretraining.parameter_groups import make_optimizer
 from xformer.pretraining.stages import FULL
 from xformer.pretraining.step_losses import StepLosses
-from xformer.pretraining.synthetic_data import made_up_shards
+from xformer.pretraining.synthetic_data import synthetic_shards
 from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
 from xformer.tokenizer import TokenizerOptions
 from xformer.training.memory import keep_freed_memory
@@ -121,7 +121,7 @@ class Cost:
             training=TrainingConfig(budget=None, steps=self.steps, precision="fp32"),
         )
         starts = np.random.default_rng(0).random(model.vocab_size) < 0.5
-        batches = StepBatches(made_up_shards(config), config, starts)
+        batches = StepBatches(synthetic_shards(config), config, starts)
         torch.manual_seed(0)
         learner = MultilingualModel(model, config.objectives.pooling)
         losses = StepLosses(learner, config.objectives)

@@ -29,7 +29,7 @@ from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatch, StepBatches
 from xformer.pretraining.forecast.estimate import passes_of
 from xformer.pretraining.stages import FULL
-from xformer.pretraining.synthetic_data import made_up_shards
+from xformer.pretraining.synthetic_data import synthetic_shards
 from xformer.pretraining.task import PretrainingTask
 from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig, Sharding, TrainingConfig
 from xformer.runs.directory import RunDirectory
@@ -116,7 +116,7 @@ def _work(environment: dict[str, str], config: RunConfig, answer: Connection) ->
     os.environ.update(environment)
     rank, count = int(environment["RANK"]), int(environment["WORLD_SIZE"])
     starts = np.random.default_rng(0).random(config.model.vocab_size) < 0.5
-    shards = made_up_shards(config)
+    shards = synthetic_shards(config)
     batches = StepBatches(shards, config, starts, rank, count)
     steps = [batches.make(step) for step in range(STEPS)]
     with ExitStack() as stack:

@@ -22,7 +22,7 @@ def test_what_is_printed(
     options = ("--config", tmp_path / "mine.toml", "--steps", 1000, "--dry-run")
     status, out, err = xformer("pretrain", tmp_path / "run", *options)
     assert status == 0
-    assert "measuring the full stage on made-up texts" in err
+    assert "measuring the full stage on synthetic texts" in err
     for row in ("parameters", "optimizer", "activations", "1,000", "tokens/s", "time of training"):
         assert row in out
     status, out, _ = xformer("pretrain", tmp_path / "run", *options, "--json")

@@ -1,4 +1,4 @@
-"""A whole evaluation on a made-up corpus: what is compared with what, and that nothing but the data decides
+"""A whole evaluation on a synthetic corpus: what is compared with what, and that nothing but the data decides
 it.
 """
 

@@ -22,7 +22,7 @@ from xformer.evaluation.panel import Panel, make_panel
 from xformer.evaluation.panel_result import PanelResult
 from xformer.evaluation.shares import Shares
 from xformer.pretraining.pretrain import load_run, pretrain
-from xformer.pretraining.synthetic_data import made_up_config, made_up_corpus
+from xformer.pretraining.synthetic_data import synthetic_config, synthetic_corpus
 from xformer.progress import Progress
 from xformer.runs.checkpoint import newest_checkpoint
 from xformer.runs.config import RunConfig
@@ -34,7 +34,7 @@ from xformer.runs.metrics import read_metrics
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, RunConfig, str]]:
     """The same run with and without a panel that evaluates after each step; its settings; what was said."""
     folder = tmp_path_factory.mktemp("panel")
-    config = made_up_config(made_up_corpus(folder / "corpus"), steps=4)
+    config = synthetic_config(synthetic_corpus(folder / "corpus"), steps=4)
     config = replace(config, training=replace(config.training, panel_every=1e-9, bag_share=0.6))
     said = StringIO()
     with pytest.MonkeyPatch.context() as patch:

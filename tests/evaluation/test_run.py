@@ -49,7 +49,7 @@ def records() -> list[Record]:
     found = []
     for language, parts in WORDS.items():
         for number, words in enumerate(itertools.product(*(part.split() for part in parts))):
-            found.append(Record(" ".join(words).replace("_", " "), language, str(number), "made up"))
+            found.append(Record(" ".join(words).replace("_", " "), language, str(number), "synthetic"))
     return found
 
 

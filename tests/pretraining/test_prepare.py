@@ -26,7 +26,7 @@ Listening = Callable[..., Progress]
 
 @pytest.fixture
 def fetched(monkeypatch: pytest.MonkeyPatch, corpus: Path, tmp_path: Path) -> list[str]:
-    """The default corpus is the made-up one; what is fetched of it is noted."""
+    """The default corpus is the synthetic one; what is fetched of it is noted."""
     wheel = module.gettext_wheels()[0]
     path = tmp_path / wheel.filename
     path.write_bytes(b"a wheel")

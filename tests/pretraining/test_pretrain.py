@@ -31,7 +31,7 @@ def _with(config: RunConfig, table: str, **changes: Any) -> RunConfig:
 
 @pytest.fixture(scope="module")
 def learning(config: RunConfig) -> RunConfig:
-    """Settings under which the made-up languages are learned in a few seconds."""
+    """Settings under which the synthetic languages are learned in a few seconds."""
     plain = {"dropout": 0.0, "attention_dropout": 0.0, "zero_init_residual": False, "init_std": 0.1}
     config = _with(config, "model", d_model=32, d_ff=32, **plain)
     sizes = {"masked_lm_tokens": 384, "translation_lm_tokens": 384}
@@ -101,7 +101,16 @@ def test_the_run_directory_explains_itself(
     for split in ("train", "dev", "test"):
         assert len(TokenShards.open(run.shards(split))) > 0
     card = run.model_card.read_text(encoding="utf-8")
-    for part in ("| de |", "| el |", "| en |", "made up", "CC0-1.0", "150 steps", "loss.png", "360 subwords"):
+    for part in (
+        "| de |",
+        "| el |",
+        "| en |",
+        "synthetic",
+        "CC0-1.0",
+        "150 steps",
+        "loss.png",
+        "360 subwords",
+    ):
         assert part in card
     assert "Not evaluated yet" in card
     assert "encode train" in said

@@ -1,4 +1,4 @@
-"""Write a small parallel corpus as JSON lines: the same made-up sentences in three languages.
+"""Write a small parallel corpus as JSON lines: the same synthetic sentences in three languages.
 
 For the README's commands: `python tests/project/tiny_corpus.py tiny.jsonl`.
 """

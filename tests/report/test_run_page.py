@@ -20,7 +20,7 @@ from xformer.evaluation.space import Space
 from xformer.plotting.charts import Figure
 from xformer.plotting.svg import figure_html
 from xformer.pretraining.pretrain import pretrain
-from xformer.pretraining.synthetic_data import made_up_config, made_up_corpus
+from xformer.pretraining.synthetic_data import synthetic_config, synthetic_corpus
 from xformer.progress import Progress
 from xformer.report.examples import Example
 from xformer.report.run_charts import training_charts
@@ -207,7 +207,7 @@ def test_the_blocks_are_marked_where_they_join() -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    config = made_up_config(made_up_corpus(folder / "corpus"), steps=4)
+    config = synthetic_config(synthetic_corpus(folder / "corpus"), steps=4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         patch.setattr("xformer.pretraining.pretrain.plot_losses", lambda metrics, path: path)

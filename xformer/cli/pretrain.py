@@ -49,7 +49,7 @@ class Pretrain:
     dry_run: bool = False
     """Train nothing: print what one process would take, in parameters, memory, operations, tokens and time,
     from a few steps of each stage on the run's shards. Where it has none yet, on a sample of its corpus; on
-    made-up texts of the default corpus's lengths, where that is not here. The run directory is only read."""
+    synthetic texts where the default corpus is not downloaded yet. The run directory is only read."""
     json: bool = False
     """With --dry-run: print one JSON object and nothing else on standard output."""
 

@@ -31,7 +31,7 @@ class VerifyResume:
     """
 
     config: Path | None = None
-    """TOML file of settings to prove it for; left out, a tiny model on made-up sentences, without network."""
+    """TOML file of settings to prove it for; left out, a tiny model on synthetic sentences, without network."""
     steps: int | None = None
     """Length of the runs; left out, that of the settings, or 60."""
     kills: int = 12
@@ -47,7 +47,7 @@ class VerifyResume:
         """Prove it; the exit status."""
         from xformer.errors import InputError
         from xformer.pretraining.pretrain import pretrain
-        from xformer.pretraining.synthetic_data import made_up_config, made_up_corpus
+        from xformer.pretraining.synthetic_data import synthetic_config, synthetic_corpus
         from xformer.progress import Progress
         from xformer.runs.config import RunConfig
         from xformer.storage.toml import load_toml
@@ -63,7 +63,7 @@ class VerifyResume:
         with folder as place, Progress() as progress:
             where = Path(place)
             if mine is None:
-                config = made_up_config(made_up_corpus(where / "corpus"), self.steps or 60)
+                config = synthetic_config(synthetic_corpus(where / "corpus"), self.steps or 60)
             else:
                 steps = self.steps or mine.training.steps or 60
                 config = replace(mine, training=replace(mine.training, budget=None, steps=steps))

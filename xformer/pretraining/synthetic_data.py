@@ -1,7 +1,6 @@
-"""Made-up data, for which nothing is fetched: a corpus in three languages, with settings for a run of seconds
-on it, and token shards of the usual lengths.
+"""Synthetic data: a small parallel corpus, settings for a run of a few seconds on it, and random token shards.
 
-For commands that prove or measure something about training on any machine, not about what is learned.
+Commands that check or time training use it where no corpus was downloaded. What is learned does not matter.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ from xformer.tokenizer import TokenizerOptions
 from xformer.tokenizer.special import FIRST_BYTE_ID
 
 
-def made_up_records() -> Iterator[Record]:
-    """150 sentences in English, German and Greek: who does what with which thing."""
+def synthetic_records() -> Iterator[Record]:
+    """150 sentences in English, German and Greek: subject, verb, object."""
     words = {
         "en": ("girl boy dog bird king", "sees wants draws finds sells", "tree house boat song lamp stone"),
         "de": (
@@ -44,25 +43,25 @@ def made_up_records() -> Iterator[Record]:
     }
     for language, parts in words.items():
         for number, sentence in enumerate(product(*(part.split() for part in parts))):
-            yield Record(" ".join(sentence), language, f"sentence {number}", "made up")
+            yield Record(" ".join(sentence), language, f"sentence {number}", "synthetic")
 
 
-def made_up_corpus(folder: Path) -> Path:
-    """Import the sentences into `folder`, 10 held out for development and 10 for testing; the folder."""
-    # Sentences that differ in one word are near duplicates to the importer, and are wanted here.
+def synthetic_corpus(folder: Path) -> Path:
+    """Import the sentences into `folder`, with 10 in the dev and 10 in the test split; return the folder."""
+    # Sentences that differ in one word would be removed as near duplicates.
     options = ImportOptions(SplitSizes(dev=10, test=10, min_languages=2), near_threshold=1.0)
-    import_corpus(made_up_records(), folder, options, [Source("made up", "CC0-1.0")])
+    import_corpus(synthetic_records(), folder, options, [Source("synthetic", "CC0-1.0")])
     return folder
 
 
-def made_up_config(corpus: Path, steps: int) -> RunConfig:
-    """A run with everything that has to be remembered from one step to the next.
+def synthetic_config(corpus: Path, steps: int) -> RunConfig:
+    """Settings of a run with every kind of state that a checkpoint must hold.
 
-    Dropout draws on the random state, half of the checkpoints fall between two lines of the log, blocks join
-    after a quarter, and spikes are watched for.
+    Dropout uses the random state, half of the checkpoints fall between two lines of the log, the embedding
+    warm-up stage ends after a quarter of the steps, and spikes are detected.
 
     Args:
-        corpus: the folder with the sentences.
+        corpus: folder of the synthetic corpus.
         steps: length of the run.
     """
     model = ModelConfig(
@@ -88,10 +87,10 @@ def made_up_config(corpus: Path, steps: int) -> RunConfig:
     )
 
 
-def made_up_shards(config: RunConfig) -> TokenShards:
-    """Random tokens in 16,000 texts of 8 languages, their lengths as those of the default corpus.
+def synthetic_shards(config: RunConfig) -> TokenShards:
+    """16,000 texts of random tokens in 8 languages, about as long as the texts of the default corpus.
 
-    A log-normal distribution: 7 tokens at the median, 11 on average, 61 at the 99th percentile (there 71).
+    Lengths are log-normal: median 7 tokens, mean 11, 99th percentile 61 (in the default corpus 71).
     """
     languages, groups = 8, 2_000
     rng = np.random.default_rng(config.training.seed)

@@ -1,4 +1,4 @@
-"""What a run will cost: the arithmetic of a forecast, on shards and on made-up texts."""
+"""What a run will cost: the arithmetic of a forecast, on shards and on synthetic texts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.forecast.dry_run import StageForecast, count_checkpoints, forecast
 from xformer.pretraining.forecast.estimate import parameter_counts
 from xformer.pretraining.prepare import prepare
-from xformer.pretraining.synthetic_data import made_up_shards
+from xformer.pretraining.synthetic_data import synthetic_shards
 from xformer.progress import Progress
 from xformer.runs.checkpoint import TrainingState
 from xformer.runs.config import RunConfig
@@ -142,8 +142,8 @@ def test_without_alignment_there_is_no_bag_stage(
     assert [(stage.name, stage.steps) for stage in found.stages] == [("full", 8)]
 
 
-def test_made_up_texts_have_the_lengths_of_the_default_corpus() -> None:
-    shards = made_up_shards(RunConfig())
+def test_synthetic_texts_have_the_lengths_of_the_default_corpus() -> None:
+    shards = synthetic_shards(RunConfig())
     lengths = np.asarray(shards.n_tokens)
     assert np.median(lengths) == 7
     assert lengths.mean() == pytest.approx(10.8, rel=0.05)
@@ -165,7 +165,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     folder = tmp_path_factory.mktemp("documents") / "corpus"
     options = ImportOptions(SplitSizes(dev=8, test=8))
-    import_corpus(records, folder, options, [Source("made up", "CC0-1.0")])
+    import_corpus(records, folder, options, [Source("synthetic", "CC0-1.0")])
     return folder
 
 
@@ -247,4 +247,4 @@ def test_before_the_default_corpus_is_there_it_says_whose_lengths_these_are(
 ) -> None:
     config = replace(config, data=replace(config.data, corpus="gettext"))
     found = forecast(RunDirectory(tmp_path / "none"), config, listening(), seconds=0.1)
-    assert found.data == "made-up texts of the default corpus's lengths, since that is not here yet"
+    assert found.data == "synthetic texts as long as the default corpus's, which is not downloaded yet"

@@ -59,7 +59,7 @@ def one_after_the_other(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(400)
     ]
     options = ImportOptions(SplitSizes(dev=1, test=1), near_threshold=1.0)
-    import_corpus(records, folder, options, [Source("made up", "CC0-1.0")])
+    import_corpus(records, folder, options, [Source("synthetic", "CC0-1.0")])
     return folder
 
 
@@ -70,7 +70,7 @@ def test_translations_stay_together(one_after_the_other: Path, monkeypatch: pyte
     assert set(Counter(shards.group.tolist()).values()) == {2}
 
 
-def test_where_translations_are_further_on_pairs_are_made_up(
+def test_where_translations_are_further_on_pairs_are_invented(
     one_after_the_other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(text_sample, "READ", 3000)

@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 from xformer.cli.verify_resume import VerifyResume
 from xformer.errors import InputError
 from xformer.pretraining.pretrain import pretrain
-from xformer.pretraining.synthetic_data import made_up_config, made_up_corpus
+from xformer.pretraining.synthetic_data import synthetic_config, synthetic_corpus
 from xformer.progress import Progress
 from xformer.runs import checkpoint as checkpoint_module
 from xformer.runs.config import RunConfig
@@ -57,7 +57,7 @@ def proof(
 ) -> tuple[Verdict, RunDirectory, RunDirectory]:
     """The whole proof, small: what came of it, and the two runs."""
     folder = tmp_path_factory.mktemp("proof")
-    config = made_up_config(made_up_corpus(folder / "corpus"), STEPS)
+    config = synthetic_config(synthetic_corpus(folder / "corpus"), STEPS)
     verdict = verify_resume(folder, config, pretrain, STRIKES, listening(), threads=1)
     return verdict, RunDirectory(folder / "whole"), RunDirectory(folder / "stopped")
 
@@ -170,7 +170,7 @@ def test_a_run_measured_in_time_is_refused(tmp_path: Path, listening: Listening)
 
 
 def test_a_run_that_ends_with_an_error_says_which(tmp_path: Path, listening: Listening) -> None:
-    config = made_up_config(tmp_path / "nowhere", 4)
+    config = synthetic_config(tmp_path / "nowhere", 4)
     with pytest.raises(InputError, match=r"whole: training ended with 2: .*nowhere: expected the folder"):
         verify_resume(tmp_path, config, pretrain, [], listening(), threads=1)
 
@@ -179,7 +179,7 @@ def test_strikes_for_which_a_run_is_too_short_are_made_in_another(
     tmp_path: Path, listening: Listening
 ) -> None:
     """A delay that no run outlasts: the strike is missed in each of three, and one after it is not made."""
-    config = made_up_config(made_up_corpus(tmp_path / "corpus"), 2)
+    config = synthetic_config(synthetic_corpus(tmp_path / "corpus"), 2)
     hit, late = Strike("checkpoint", 0.9, 0.0, ""), Strike("training", 0.9, 1e9, "")
     verdict = verify_resume(tmp_path, config, pretrain, [hit, late, hit], listening(), threads=1)
     assert [struck.kind for struck in verdict.struck] == ["checkpoint"]

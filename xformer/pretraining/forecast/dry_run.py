@@ -3,7 +3,7 @@
 Parameters, operations and the memory of weights are arithmetic (`estimate`). Seconds are measured: the
 training loop itself runs for a few seconds of each stage, in a folder that is removed, on the run's own
 shards where these exist, else on a sample of its corpus. Where that is the default corpus and not here yet,
-it is made-up texts of its lengths. The run's folder is only read.
+on synthetic texts of its lengths. The run's folder is only read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from xformer.pretraining.prepare import (
 )
 from xformer.pretraining.pretrain import build_model
 from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL, depth_of
-from xformer.pretraining.synthetic_data import made_up_shards
+from xformer.pretraining.synthetic_data import synthetic_shards
 from xformer.pretraining.task import PretrainingTask, held_out_batch
 from xformer.progress import Progress
 from xformer.runs.checkpoint import TrainingState
@@ -324,8 +324,8 @@ class _Data:
         corpus = find_corpus(run, config.data, verify=False)
         if corpus is None:
             words = np.random.default_rng(0).random(config.model.vocab_size) < 0.5
-            name = "made-up texts of the default corpus's lengths, since that is not here yet"
-            return cls(name, made_up_shards(config), None, words)
+            name = "synthetic texts as long as the default corpus's, which is not downloaded yet"
+            return cls(name, synthetic_shards(config), None, words)
         require_same_corpus(run, corpus)
         try:
             given = open_tokenizer(run) if run.tokenizer.is_file() else given_tokenizer(config)

@@ -19,7 +19,7 @@ from xformer.evaluation.table import markdown_table, terminal_table
 from xformer.plotting.shapes import COLOURS
 
 
-def synthetic_report(n_languages: int = 60) -> EvaluationReport:
+def example(n_languages: int = 60) -> EvaluationReport:
     """Sixty languages; the model beats the bag in all but every fourth."""
     rng = np.random.default_rng(0)
     tags = [f"l{number:02d}" for number in range(n_languages)]
@@ -90,7 +90,7 @@ def synthetic_report(n_languages: int = 60) -> EvaluationReport:
 
 @pytest.fixture(scope="module")
 def report() -> EvaluationReport:
-    return synthetic_report()
+    return example()
 
 
 def test_the_json_has_the_promised_names(report: EvaluationReport) -> None:
@@ -129,7 +129,7 @@ def test_a_field_that_is_missing_or_wrong_is_named(report: EvaluationReport) -> 
         "{}",
         "[1]",
         '{"split": "test"}',
-        synthetic_report(1).to_json().replace('"format": 2', '"format": 99'),
+        example(1).to_json().replace('"format": 2', '"format": 99'),
     ],
 )
 def test_other_files_are_refused(text: str, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_the_picture_is_drawn(n_languages: int, tmp_path: Path) -> None:
     from matplotlib.image import imread
 
     path = tmp_path / "retrieval.png"
-    assert plot_retrieval(synthetic_report(n_languages), path) == path
+    assert plot_retrieval(example(n_languages), path) == path
     image = imread(path)[..., :3]
     assert image.shape[0] > 100
     assert image.shape[1] > 500
@@ -218,5 +218,5 @@ def test_the_picture_is_drawn(n_languages: int, tmp_path: Path) -> None:
 
 def test_without_matplotlib_there_is_no_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert plot_retrieval(synthetic_report(1), tmp_path / "retrieval.png") is None
+    assert plot_retrieval(example(1), tmp_path / "retrieval.png") is None
     assert not list(tmp_path.iterdir())

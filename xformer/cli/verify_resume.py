@@ -31,7 +31,7 @@ class VerifyResume:
     """
 
     config: Path | None = None
-    """TOML file of settings to prove it for; left out, a tiny model on synthetic sentences, without network."""
+    """TOML file of settings. Left out: a tiny model on synthetic sentences; nothing is downloaded."""
     steps: int | None = None
     """Length of the runs; left out, that of the settings, or 60."""
     kills: int = 12

@@ -1,4 +1,4 @@
-"""Synthetic data: a small parallel corpus, settings for a run of a few seconds on it, and random token shards.
+"""Synthetic data: a small parallel corpus, settings for a short run on it, and random token shards.
 
 Commands that check or time training use it where no corpus was downloaded. What is learned does not matter.
 """

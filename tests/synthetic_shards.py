@@ -29,6 +29,7 @@ def _shards(
     languages: tuple[str, ...] = LANGUAGES,
     vocab_size: int = VOCABULARY,
     pieces: Sequence[int] | None = None,
+    record: Sequence[int] | None = None,
     split: str = "test",
 ) -> TokenShards:
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.uint32)
@@ -51,7 +52,7 @@ def _shards(
         "n_bytes": lengths,
         "language": np.array(language, dtype=np.uint16),
         "group": np.array(group, dtype=np.int64),
-        "record": np.arange(len(sequences)),
+        "record": np.arange(len(sequences)) if record is None else np.array(record),
         "pieces": np.array([1] * len(sequences) if pieces is None else pieces, dtype=np.uint32),
     }
     return TokenShards.in_memory(tokens, columns, info)

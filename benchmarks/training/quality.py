@@ -18,7 +18,8 @@ from xformer.data.shards import TokenShards
 from xformer.embedding.encode import SentenceEncoder, encode_texts, evaluation_mode
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, Surprisal, bits_per_byte
-from xformer.evaluation.retrieval import one_text_a_group, retrieval
+from xformer.evaluation.parallel_texts import language_number, one_text_per_group, text_numbers
+from xformer.evaluation.retrieval import retrieval
 from xformer.model.packed import Packed
 from xformer.objectives import MaskedBatch
 from xformer.tokenizer.special import BOS_ID, EOS_ID, PAD_ID
@@ -82,9 +83,7 @@ class Questions:
         Raises:
             InputError: nothing is written in the pivot language.
         """
-        if pivot not in held_out.languages:
-            raise InputError(f"data.pivot: expected one of {', '.join(held_out.languages)}; got {pivot!r}")
-        number = held_out.languages.index(pivot)
+        number = language_number(held_out, pivot)
         order = np.random.default_rng(0).permutation(len(held_out))
         if size.tokens is not None:
             upto = np.cumsum(np.asarray(held_out.n_tokens)[order], dtype=np.int64)
@@ -111,18 +110,15 @@ class Questions:
         vectors = encode_texts(
             encoder, sequences, batch_tokens=_BATCH_TOKENS, n_layers=n_layers, device=self.device
         )
-        identity: dict[bytes, int] = {}
-        text = np.array([identity.setdefault(one.tobytes(), len(identity)) for one in sequences])
-        group, language = self.texts.group, self.texts.language
+        group, language, numbers = self.texts.group, self.texts.language, text_numbers(sequences)
         fewest = max(1, min(100, int((language == self.pivot).sum()) // 2))
-        found = retrieval(vectors, group, language, self.pivot, text=text, min_messages=fewest).mean_top1
+        found = retrieval(vectors, group, language, self.pivot, text=numbers, min_messages=fewest).mean_top1
         return found if math.isfinite(found) else None
 
 
 def _texts(held_out: TokenShards, pivot: int, size: QuestionSize) -> TokenShards:
     """Whole texts of the messages and languages that retrieval is asked of."""
-    whole = np.flatnonzero(np.asarray(held_out.n_chunks) == 1)
-    rows = whole[one_text_a_group(held_out.group[whole], held_out.language[whole], held_out.record[whole])]
+    rows = one_text_per_group(held_out)
     rows = rows[np.isin(held_out.group[rows], held_out.group[rows[held_out.language[rows] == pivot]])]
     if not len(rows):
         raise InputError("data.pivot: expected held-out texts in the pivot language, found none")

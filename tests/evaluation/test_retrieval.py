@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from xformer.evaluation.retrieval import Retrieval, one_text_a_group, retrieval
+from xformer.evaluation.retrieval import Retrieval, retrieval
 
 Ints = NDArray[np.int64]
 
@@ -173,27 +173,9 @@ def test_large_blocks_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert retrieval(vectors, group, language, 0, min_messages=1) == whole
 
 
-def test_choosing_one_text_a_group() -> None:
-    group = np.array([5, 5, 5, 9, 5])
-    language = np.array([1, 1, 0, 1, 1])
-    assert one_text_a_group(group, language, np.array([3, 2, 9, 9, 2])).tolist() == [1, 2, 3]
-
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), max_size=30))
-@settings(max_examples=30)
-def test_the_choice_does_not_depend_on_the_order(pairs: list[tuple[int, int]]) -> None:
-    group, language = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    rank = np.arange(len(group))[::-1]
-    chosen = one_text_a_group(group, language, rank)
-    assert len(chosen) == len(set(pairs))
-    order = np.random.default_rng(len(pairs)).permutation(len(group))
-    shuffled = one_text_a_group(group[order], language[order], rank[order])
-    assert sorted(rank[chosen].tolist()) == sorted(rank[order][shuffled].tolist())
-
-
 def test_bad_input_is_named() -> None:
     two, nan = np.array([0, 0]), torch.tensor([[float("nan")], [1.0]])
-    with pytest.raises(ValueError, match="one text a group and language"):
+    with pytest.raises(ValueError, match="one text per group and language"):
         retrieval(torch.ones(2, 1), two, two, 0)
     with pytest.raises(ValueError, match=r"arrays of one length.*'group': 1"):
         retrieval(torch.ones(2, 1), two[:1], two, 0)

@@ -1,4 +1,4 @@
-"""Which texts are compared, and that each layer's vectors are the model's own."""
+"""Vectors of each layer are the model's own, and the scores of spaces that are known."""
 
 from __future__ import annotations
 
@@ -10,34 +10,12 @@ import torch
 
 from xformer.data.shards import TokenShards
 from xformer.embedding.encode import encode_texts
-from xformer.errors import InputError
-from xformer.evaluation.space import ParallelTexts, layer_vectors, measure_space
+from xformer.evaluation.parallel_texts import ParallelTexts
+from xformer.evaluation.space import layer_vectors, measure_space
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 
 MakeShards = Callable[..., TokenShards]
-
-
-def test_texts_without_a_translation_are_left_out(make_shards: MakeShards) -> None:
-    # Groups 0 and 1 are in en (1), 2 is not; de (0) has two texts of group 0; fr (2) is in one group alone.
-    shards = make_shards(
-        [[300 + n] for n in range(7)], language=[1, 1, 0, 0, 0, 0, 2], group=[0, 1, 0, 0, 1, 2, 0]
-    )
-    texts = ParallelTexts.of(shards, "en", least=2)
-    assert texts.examples.tolist() == [0, 1, 2, 4]
-    assert texts.languages == (0,)
-    left, right = texts.with_pivot(0)
-    assert texts.group[left.numpy()].tolist() == texts.group[right.numpy()].tolist() == [0, 1]
-    with pytest.raises(InputError, match=r"data\.pivot: expected one of .*'xx'"):
-        ParallelTexts.of(shards, "xx")
-    with pytest.raises(InputError, match="with 3 texts or more"):
-        ParallelTexts.of(shards, "en", least=3)
-
-
-def test_a_sample_takes_whole_groups(parallel_test: TokenShards) -> None:
-    texts = ParallelTexts.of(parallel_test, "en", most=20)
-    assert len(np.unique(texts.group)) == 20
-    assert np.bincount(texts.language).tolist() == [20, 20, 20, 20]
 
 
 def test_each_layer(parallel_test: TokenShards, tiny_model: ModelConfig) -> None:

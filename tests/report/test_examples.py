@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from xformer.data.shards import TokenShards
-from xformer.evaluation.space import ParallelTexts
+from xformer.evaluation.parallel_texts import ParallelTexts
 from xformer.report.examples import find_examples
 
 MakeShards = Callable[..., TokenShards]

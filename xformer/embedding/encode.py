@@ -1,4 +1,4 @@
-"""Many texts to vectors: batches of similar length, packed, in bounded memory.
+"""Sentence vectors of many texts: packed batches of similar length, in bounded memory.
 
 Shapes: E texts, B sequences of one batch, C vector width.
 """
@@ -16,19 +16,20 @@ from torch import Tensor, nn
 
 from xformer.model.packed import Packed, pack
 
-Progress = Callable[[str, int, int | None], None]
+ProgressCallback = Callable[[str, int, int | None], None]
+"""Called with what is done, how many units of it are done, and of how many."""
 
 
 class SentenceEncoder(Protocol):
-    """What can be evaluated on retrieval: `MultilingualModel`, `BagOfSubwords`, whatever has this method."""
+    """A model that makes sentence vectors: `MultilingualModel`, `BagOfSubwords`, or any with this method."""
 
     def sentence_vectors(self, batch: Packed, *, n_layers: int | None = None) -> Tensor:
-        """Unit vectors (B, C), one a sequence, in the packed order."""
+        """Unit vectors (B, C), one per sequence, in packed order."""
 
 
 @contextmanager
 def evaluation_mode(model: object) -> Iterator[None]:
-    """No gradients and no dropout inside; on leaving, each module trains or not as it did before."""
+    """Turn off gradients and dropout inside the block; afterwards each module is in its earlier mode."""
     before = [(module, module.training) for module in model.modules()] if isinstance(model, nn.Module) else []
     for module, _ in before:
         module.training = False
@@ -41,14 +42,14 @@ def evaluation_mode(model: object) -> Iterator[None]:
 
 
 def length_batches(lengths: NDArray[np.integer], batch_tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Cut texts into batches of similar length, longest first.
+    """Divide texts into batches of similar length, longest first.
 
     Args:
         lengths: (E,) in tokens.
-        batch_tokens: most tokens in a batch; a longer text has a batch to itself.
+        batch_tokens: most tokens in a batch; a longer text is a batch by itself.
 
     Yields:
-        Indices of the texts of one batch, never none. All together they are each text once.
+        Indices of the texts of one batch, at least one. Each text is in exactly one batch.
     """
     if batch_tokens < 1:
         raise ValueError(f"batch_tokens: expected a whole number from 1, got {batch_tokens}")
@@ -69,22 +70,22 @@ def encode_texts(
     batch_tokens: int = 16_384,
     n_layers: int | None = None,
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     what: str = "encode",
 ) -> Tensor:
-    """One unit vector a text, in the order given.
+    """Unit sentence vectors, in the order of the texts.
 
     Args:
-        model: makes the vectors; it lies on `device`.
+        model: lies on `device`.
         sequences: E sequences of token ids.
-        batch_tokens: most tokens in a batch: bounds the memory.
-        n_layers: use the model's first so many blocks; None for all.
+        batch_tokens: most tokens in a batch; bounds the memory.
+        n_layers: number of the model's blocks to run; None for all.
         device: where to compute.
         progress: called with (`what`, texts done, texts in all).
-        what: what `progress` calls the work.
+        what: name of the work for `progress`.
 
     Returns:
-        (E, C) float32 on the host. An empty text's vector is zero, if that is how the model pools nothing.
+        (E, C) float32 on the host. An empty text has the vector that the model pools for it.
     """
     lengths = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences))
     vectors: Tensor | None = None

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import Progress
+from xformer.embedding.encode import ProgressCallback
 from xformer.errors import InputError
 from xformer.model.packed import Packed
 from xformer.objectives import contrastive_loss
@@ -118,7 +118,7 @@ def train_bag(
     seconds: float = 100.0,
     steps: int | None = None,
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> TrainedBag:
     """Train the baseline: the alignment loss of `config`, on the batches of `config`, and nothing else.
 

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import Progress, evaluation_mode, length_batches
+from xformer.embedding.encode import ProgressCallback, evaluation_mode, length_batches
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
 from xformer.objectives import MaskedBatch
@@ -118,7 +118,7 @@ def bits_per_byte(
     question: HiddenTokens,
     byte_lengths: NDArray[np.integer],
     *,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     what: str = "bits per byte",
 ) -> BitsPerByte:
     """Ask a model for the hidden tokens.

@@ -20,9 +20,10 @@ from contextlib import suppress
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
 from xformer.evaluation.panel_result import PanelResult
+from xformer.evaluation.parallel_texts import ParallelTexts
 from xformer.evaluation.retrieval import mean
 from xformer.evaluation.shares import Shares
-from xformer.evaluation.space import ParallelTexts, layer_vectors, measure_space
+from xformer.evaluation.space import layer_vectors, measure_space
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.prepare import open_shards
 from xformer.pretraining.stages import depth_of

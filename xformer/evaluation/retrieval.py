@@ -1,10 +1,11 @@
-"""Retrieval: is a text's nearest neighbour in another language its translation?
+"""Retrieval: how often a text's nearest neighbour in another language is its translation.
 
-Each language is compared with one pivot, both ways. From the language to the pivot, the candidates are all
-pivot texts of the split; from the pivot to the language, all texts of that language. Cosine, no hubness
-correction: the protocol of Tatoeba in LASER (Artetxe and Schwenk 2019) and XTREME (Hu et al. 2020).
+Each language is compared with one pivot language, in both directions. From the language to the pivot, the
+candidates are all pivot texts of the split; from the pivot to the language, all texts of that language.
+Neighbours are nearest by cosine, with no correction for hubs: the protocol of Tatoeba in LASER (Artetxe and
+Schwenk 2019) and XTREME (Hu et al. 2020).
 
-Shapes: E texts, Q queries, K candidates, C vector width, L languages.
+Shapes: E texts, Q queries, K candidates, C vector width.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 TIE = 1e-6
-"""Cosines no further apart than this are equal: about what rounding does to float32 vectors."""
+"""Cosines that differ by less count as equal: about the rounding error of float32 vectors."""
 
 _SCORES_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """How well a direction retrieves.
+    """Scores of one direction.
 
     Attributes:
-        top1: share of queries whose answer comes first.
-        mrr: mean of 1/rank of the answer.
+        top1: share of queries whose translation is the nearest candidate.
+        mrr: mean reciprocal rank: the mean of 1/rank of the translation.
     """
 
     top1: float
@@ -38,11 +39,11 @@ class Ranking:
 
 @dataclass(frozen=True)
 class LanguageRetrieval:
-    """One language beside the pivot.
+    """Scores of one language.
 
     Attributes:
         language: its number.
-        messages: queries in each direction: groups that have a text in both.
+        messages: queries in each direction: groups with a text in both languages.
         to_pivot: from the language to the pivot.
         from_pivot: from the pivot to the language.
     """
@@ -65,12 +66,12 @@ class LanguageRetrieval:
 
 @dataclass(frozen=True)
 class Retrieval:
-    """All languages beside the pivot.
+    """Scores of all languages.
 
     Attributes:
-        candidates: different pivot texts.
+        candidates: number of different pivot texts.
         languages: in ascending order of their numbers.
-        left_out: languages with too few messages, and how many they have.
+        left_out: languages with too few messages, and the number of messages of each.
     """
 
     candidates: int
@@ -89,31 +90,9 @@ class Retrieval:
 
 
 def mean(values: Iterable[float]) -> float:
-    """Arithmetic mean; NaN of nothing."""
+    """Arithmetic mean; NaN if there are no values."""
     found = list(values)
     return sum(found) / len(found) if found else float("nan")
-
-
-def one_text_a_group(
-    group: NDArray[np.integer], language: NDArray[np.integer], rank: NDArray[np.integer]
-) -> NDArray[np.int64]:
-    """Choose one text where a group has several in a language: its plural forms, say.
-
-    The one of lowest `rank` is taken. With the place in the corpus as rank that is, in gettext, mostly the
-    singular of every language, so that singular meets singular.
-
-    Args:
-        group: (E,) what each text says.
-        language: (E,).
-        rank: (E,) whole numbers; equal ones are taken in the order given.
-
-    Returns:
-        Indices of the chosen texts, ascending.
-    """
-    order = np.lexsort((np.arange(len(group)), rank, language, group))
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (np.diff(group[order]) != 0) | (np.diff(language[order].astype(np.int64)) != 0)
-    return np.sort(order[new])
 
 
 def retrieval(
@@ -125,18 +104,18 @@ def retrieval(
     text: NDArray[np.integer] | None = None,
     min_messages: int = 100,
 ) -> Retrieval:
-    """Compare every language with the pivot, both ways.
+    """Compare every language with the pivot, in both directions.
 
-    Nothing depends on the order of the texts. Where candidates tie with the answer, the result is what
-    breaking ties at random gives on average: a model that maps everything to one point scores as chance does.
+    The result does not depend on the order of the texts. Candidates that tie with the translation count as
+    breaking the tie at random does on average: a model that maps every text to one point scores as chance.
 
     Args:
         vectors: (E, C) unit vectors.
-        group: (E,) what each text says: texts of one group are translations of each other.
-        language: (E,) small whole numbers.
-        pivot: the language that the others are compared with.
-        text: (E,) equal for texts that are the same, token for token. The same text is one candidate, and the
-            right answer of every group that has it: no model could tell. None: all texts differ.
+        group: (E,) of each text: texts of one group are translations of each other.
+        language: (E,) numbers.
+        pivot: number of the language that the others are compared with.
+        text: (E,) equal for texts with the same tokens. Equal texts are one candidate, which is right for
+            every group that has it, since no model can tell them apart. None: all texts differ.
         min_messages: a language with fewer queries is left out.
 
     Raises:
@@ -148,8 +127,8 @@ def retrieval(
         sizes["text"] = len(text)
     if len(set(sizes.values())) > 1:
         raise ValueError(f"retrieval: expected arrays of one length, got {sizes}")
-    if len(one_text_a_group(group, language, np.arange(len(group)))) < len(group):
-        raise ValueError("retrieval: expected one text a group and language, see one_text_a_group")
+    if len(np.unique(np.column_stack([group, language]), axis=0)) < len(group):
+        raise ValueError("retrieval: expected one text per group and language")
     if not vectors.isfinite().all():
         raise ValueError("retrieval: expected finite vectors")
     text = np.arange(len(group)) if text is None else text
@@ -171,7 +150,7 @@ def retrieval(
 
 
 def _by_group(group: NDArray[np.integer], members: NDArray[np.int64]) -> NDArray[np.int64]:
-    # One order whatever order the texts came in, so that sums over them come out the same to the last bit.
+    # Sums are then the same to the last bit in whatever order the texts come.
     return members[np.argsort(group[members], kind="stable")]
 
 
@@ -183,10 +162,10 @@ def _rank(
     answers: NDArray[np.int64],
     candidates: NDArray[np.int64],
 ) -> Ranking:
-    """Rank the candidates (K,) for each of Q queries; all three are indices of texts."""
+    """Rank the candidates (K,) for each of the queries (Q,); the three arrays are indices of texts."""
     distinct, first = np.unique(text[candidates], return_index=True)
     place = torch.from_numpy(np.searchsorted(distinct, text[answers]))
-    # In float64, so that how a product is cut into blocks cannot move a score across a tie.
+    # In float64, so that the size of the blocks cannot move a score across a tie.
     keys = vectors[torch.from_numpy(candidates[first])].double()
     asked = vectors[torch.from_numpy(queries)].double()
     ranks = max(1, _SCORES_AT_ONCE // max(1, len(keys)))
@@ -197,7 +176,7 @@ def _rank(
         better.append((scores > own + TIE).sum(dim=1))
         tied.append((scores >= own - TIE).sum(dim=1))
     above, upto = torch.cat(better), torch.cat(tied)
-    # Among ties the answer is equally likely at each of the ranks above + 1 … upto.
+    # Among ties, each of the ranks above + 1 … upto is equally likely.
     harmonic = torch.cat([torch.zeros(1), (1.0 / torch.arange(1, len(keys) + 1)).cumsum(0)]).double()
     places = (upto - above).double()
     top1 = torch.where(above == 0, 1.0 / places, 0.0)

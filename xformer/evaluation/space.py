@@ -1,6 +1,6 @@
-"""The space that a model maps texts to, layer by layer and language by language.
+"""Geometry of the space that a model maps texts to, by layer and by language.
 
-Shapes: T tokens, E texts, B sequences of one batch, C vector width, L languages, D blocks.
+Shapes: E texts, C vector width, D blocks.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from xformer.data.shards import TokenShards
-from xformer.embedding.encode import Progress, evaluation_mode, length_batches
-from xformer.errors import InputError
+from xformer.embedding.encode import ProgressCallback, evaluation_mode, length_batches
 from xformer.evaluation.geometry import alignment, anisotropy, centroid_gap, hubness
-from xformer.evaluation.retrieval import one_text_a_group, retrieval
+from xformer.evaluation.parallel_texts import ParallelTexts
+from xformer.evaluation.retrieval import retrieval
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
 
@@ -25,14 +23,14 @@ _NEIGHBOURS = 10
 
 @dataclass(frozen=True)
 class Space:
-    """What was measured of one model on one split.
+    """Scores of one model on one split.
 
     Attributes:
         pivot: tag of the language that the others are compared with.
-        texts: how many.
+        texts: number of texts.
         top1: retrieval by language tag, mean of both directions.
         alignment: of each language with the pivot, by tag.
-        hubness: among the pivot's texts for queries in each language, by tag.
+        hubness: of the pivot's texts for queries in each language, by tag.
         alignment_by_layer: mean over languages, after the embedding and after each block (D+1).
         anisotropy_by_layer: (D+1).
         centroid_gap_by_layer: (D+1).
@@ -48,73 +46,6 @@ class Space:
     centroid_gap_by_layer: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class ParallelTexts:
-    """Texts of a split with at most one in each group and language, and their way to the pivot's.
-
-    Attributes:
-        shards: where they are.
-        examples: (E,) which they are.
-        group: (E,).
-        language: (E,).
-        pivot: number of the pivot.
-        languages: numbers of those with enough texts that are also in the pivot.
-    """
-
-    shards: TokenShards
-    examples: NDArray[np.int64]
-    group: NDArray[np.int64]
-    language: NDArray[np.int64]
-    pivot: int
-    languages: tuple[int, ...]
-
-    @classmethod
-    def of(cls, shards: TokenShards, pivot: str, most: int | None = None, least: int = 10) -> ParallelTexts:
-        """Choose whole texts of a split, those of the pivot and their translations.
-
-        Args:
-            shards: the split.
-            pivot: tag of the language that the others are compared with.
-            most: groups to take, spread evenly over the split; None for all.
-            least: a language with fewer texts is left out.
-
-        Raises:
-            InputError: the pivot is not there, or no language has enough texts beside it.
-        """
-        if pivot not in shards.languages:
-            raise InputError(f"data.pivot: expected one of {', '.join(shards.languages)}; got {pivot!r}")
-        number = shards.languages.index(pivot)
-        whole = np.flatnonzero(np.asarray(shards.n_chunks) == 1)
-        group, language = np.asarray(shards.group)[whole], np.asarray(shards.language)[whole]
-        groups = np.unique(group[language == number])
-        if most is not None and len(groups) > most:
-            groups = groups[np.linspace(0, len(groups) - 1, most).astype(np.int64)]
-        inside = np.isin(group, groups)
-        whole, group, language = whole[inside], group[inside], language[inside]
-        chosen = one_text_a_group(group, language, np.asarray(shards.record)[whole])
-        whole, group, language = whole[chosen], group[chosen], language[chosen].astype(np.int64)
-        counts = np.bincount(language, minlength=len(shards.languages))
-        languages = tuple(n for n in range(len(counts)) if n != number and counts[n] >= max(2, least))
-        if not languages:
-            raise InputError(
-                f"data.pivot: expected a language with {least} texts or more, also in {pivot!r}, in the"
-                f" {shards.info.split} split, found none"
-            )
-        kept = np.isin(language, (number, *languages))
-        return cls(shards, whole[kept], group[kept], language[kept], number, languages)
-
-    def with_pivot(self, language: int) -> tuple[Tensor, Tensor]:
-        """Rows of a language's texts (P,), and of the pivot's that say the same (P,)."""
-        theirs = np.flatnonzero(self.language == language)
-        ours = np.flatnonzero(self.language == self.pivot)
-        _, left, right = np.intersect1d(self.group[theirs], self.group[ours], return_indices=True)
-        return torch.from_numpy(theirs[left]), torch.from_numpy(ours[right])
-
-    def tag(self, language: int) -> str:
-        """A language's name."""
-        return self.shards.languages[language]
-
-
 def layer_vectors(
     model: MultilingualModel,
     texts: ParallelTexts,
@@ -122,14 +53,14 @@ def layer_vectors(
     n_layers: int | None = None,
     batch_tokens: int = 16_384,
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> list[Tensor]:
-    """Sentence vectors after the embedding and after each block: D+1 tensors (E, C) of unit vectors.
+    """Unit sentence vectors after the embedding and after each block: D+1 tensors (E, C).
 
     Args:
         model: lies on `device`.
-        texts: what to encode.
-        n_layers: D, run the first so many blocks; None for all.
+        texts: the texts to encode.
+        n_layers: D, the number of blocks to run; None for all.
         batch_tokens: most tokens in a batch.
         device: where to compute.
         progress: called with ("layers", texts done, texts in all).
@@ -150,7 +81,7 @@ def layer_vectors(
 
 
 def measure_space(texts: ParallelTexts, layers: list[Tensor]) -> Space:
-    """Measure what `layer_vectors` gave; the last layer's vectors are the model's own."""
+    """Scores of the vectors of `layer_vectors`; those of the last layer are the model's own."""
     last = layers[-1]
     found = retrieval(last, texts.group, texts.language, texts.pivot, min_messages=1)
     pivots = last[torch.from_numpy(np.flatnonzero(texts.language == texts.pivot))]

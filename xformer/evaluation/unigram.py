@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import Progress
+from xformer.embedding.encode import ProgressCallback
 from xformer.objectives import MaskedBatch
 from xformer.tokenizer.special import FIRST_BYTE_ID
 
@@ -38,7 +38,7 @@ class Unigram:
     pseudo_tokens: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, train: TokenShards, *, progress: Progress | None = None) -> Unigram:
+    def fit(cls, train: TokenShards, *, progress: ProgressCallback | None = None) -> Unigram:
         """Count the training split.
 
         μ is chosen for each language from powers of two, as what best predicts a tenth of the groups from the

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xformer.evaluation.space import ParallelTexts
+from xformer.evaluation.parallel_texts import ParallelTexts
 
 Decode = Callable[[Sequence[Any]], str]
 """Text of token ids."""

@@ -13,8 +13,9 @@ import torch
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
 from xformer.evaluation.panel import SAMPLE
+from xformer.evaluation.parallel_texts import ParallelTexts
 from xformer.evaluation.report import EvaluationReport
-from xformer.evaluation.space import ParallelTexts, Space, layer_vectors, measure_space
+from xformer.evaluation.space import Space, layer_vectors, measure_space
 from xformer.plotting.charts import Figure
 from xformer.plotting.page import Cell, Column, Section, pictures, table
 from xformer.plotting.page import page as html_page

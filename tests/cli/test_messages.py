@@ -34,3 +34,10 @@ def test_our_warnings_are_said_like_our_errors(
     # Whoever else warns is named with the line, as always.
     assert second == f"{tmp_path / 'other.py'}:7: UserWarning: a checkpoint is odd"
     assert warnings.formatwarning is usual
+
+
+def test_the_old_name_of_an_option_is_accepted(xformer: Run, tmp_path: Path) -> None:
+    status, _, err = xformer("evaluate", tmp_path, "--again")
+    first, second = err.splitlines()
+    assert first == "xformer: --again is now called --force"
+    assert (status, "expected a run" in second) == (2, True)

@@ -89,7 +89,7 @@ def test_what_cannot_be_measured() -> None:
         centroid_gap(torch.ones(3, 2), np.arange(2))
     with pytest.raises(ValueError, match="two vectors or more, got 1"):
         anisotropy(one)
-    with pytest.raises(ValueError, match="k in 1 to the number of candidates"):
+    with pytest.raises(ValueError, match="k from 1 to the number of candidates"):
         hubness(one, one, k=2)
     with pytest.raises(ValueError, match="two pairs or more"):
         alignment(one, one)

@@ -111,15 +111,18 @@ def test_it_can_be_read_back(report: EvaluationReport, tmp_path: Path) -> None:
     assert EvaluationReport.load(tmp_path / "evaluation.json") == report
 
 
-def test_a_field_that_is_missing_or_wrong_is_named(report: EvaluationReport) -> None:
+def test_a_field_that_is_missing_or_wrong_is_named(report: EvaluationReport, tmp_path: Path) -> None:
     data = json.loads(report.to_json())
     del data["retrieval"]["pivot"]
     data["mlm"]["rate"] = "much"
-    with pytest.raises(ValueError, match="pivot") as found:
-        EvaluationReport.from_json(json.dumps(data))
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(InputError, match="pivot") as found:
+        EvaluationReport.load(path)
     assert "rate" in str(found.value)
-    with pytest.raises(ValueError, match=r"format 2, got 1; `xformer evaluate` makes one"):
-        EvaluationReport.from_json('{"format": 1, "other": "fields"}')
+    path.write_text('{"format": 1, "other": "fields"}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"format 2, got format 1; `xformer evaluate` makes one"):
+        EvaluationReport.load(path)
 
 
 @pytest.mark.parametrize(
@@ -174,11 +177,11 @@ def test_the_table_is_readable_in_eighty_columns(report: EvaluationReport) -> No
 
 def test_the_summary_says_who_won(report: EvaluationReport) -> None:
     text = " ".join(" ".join(rendered(report)).split())
-    assert "Above the bag by 0.040; ahead of it in 45 of 60 languages." in text
+    assert "The model is 0.040 above the bag of subwords, and better in 45 of 60 languages." in text
     assert "Left out, with fewer than 100 messages: eo (99), tlh (3)." in text
     worse = replace(report, retrieval=replace(report.retrieval, mean_top1=0.1, left_out={}))
     text = " ".join(" ".join(rendered(worse)).split())
-    assert "Below the bag by" in text
+    assert "below the bag of subwords" in text
     assert "Left out" not in text
 
 

@@ -76,12 +76,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluated(
-    run: Path, *, again: bool = False, split: str = "test", bag_seconds: float = 0.3
+    run: Path, *, force: bool = False, split: str = "test", bag_seconds: float = 0.3
 ) -> tuple[EvaluationReport, str]:
     """The report, and what was said."""
     output = StringIO()
     with Progress(Console(file=output)) as progress:
-        report = evaluate_run(run, progress, split=split, again=again, bag_seconds=bag_seconds)
+        report = evaluate_run(run, progress, split=split, force=force, bag_seconds=bag_seconds)
     return report, output.getvalue()
 
 
@@ -122,7 +122,7 @@ def test_it_leaves_everything_in_the_run_and_reuses_it(run: Path) -> None:
     assert third.mlm == first.mlm
     assert third.retrieval == longer.retrieval
 
-    anew, said = evaluated(run, again=True)
+    anew, said = evaluated(run, force=True)
     assert "reusing" not in said
     assert anew.mlm == first.mlm
     assert anew.bag != first.bag

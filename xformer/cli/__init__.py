@@ -33,6 +33,8 @@ write to, that cannot be used, 3 nothing differs but less was tried than asked f
 interrupted, 141 nobody read on (what was trained is saved, in both cases).
 """
 
+_RENAMED = {"--again": "--force"}
+
 _MACHINE = {"EDQUOT", "EFBIG", "EIO", "EMFILE", "ENOSPC", "ESTALE"}
 _MACHINE |= {"EACCES", "EEXIST", "EISDIR", "ENAMETOOLONG", "ENOTDIR", "EPERM", "EROFS"}
 """What a full disk, a closed folder or a path that was given may lead to. Another error of the system is a
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         | Annotated[Bench, tyro.conf.subcommand("bench")],
         prog="xformer",
         description=_DESCRIPTION,
-        args=arguments,
+        args=_renamed(sys.argv[1:] if arguments is None else arguments),
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
     try:
@@ -78,6 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             # Nor can Python write what is left when it ends, which would be another status.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)
+
+
+def _renamed(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with options of older versions under their new names."""
+    for old, new in _RENAMED.items():
+        if old in arguments:
+            _say(f"{old} is now called {new}", 0)
+    return [_RENAMED.get(argument, argument) for argument in arguments]
 
 
 def _say(message: str, status: int) -> int:

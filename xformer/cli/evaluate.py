@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a run on its held-out messages, beside its baselines.
+    """Evaluate a run on held-out messages: retrieval and bits per byte, beside their baselines.
 
     xformer evaluate runs/demo
 
@@ -24,20 +24,20 @@ class Evaluate:
     run: tyro.conf.Positional[Path]
     """Run directory."""
     split: Literal["test", "dev"] = "test"
-    """Which held-out messages."""
+    """The held-out messages to use."""
     json: bool = False
     """Print one JSON object and nothing else on standard output."""
-    again: bool = False
-    """Measure again, also what was measured before; the baseline too is trained again."""
+    force: bool = False
+    """Evaluate again, even if the run has an evaluation of this checkpoint; train the baseline again, too."""
 
     def run_command(self) -> int:
-        """Evaluate; the exit status."""
+        """Evaluate, print the result, and return the exit status."""
         from xformer.evaluation.run import UnsavedError, evaluate_run
         from xformer.progress import Progress
 
         try:
             with Progress() as progress:
-                report = evaluate_run(self.run, progress, split=self.split, again=self.again)
+                report = evaluate_run(self.run, progress, split=self.split, force=self.force)
         except UnsavedError as error:
             self._show(error.report)
             raise

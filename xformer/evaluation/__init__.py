@@ -1,1 +1,1 @@
-"""How well the model predicts hidden text and how well its languages share one space, beside baselines."""
+"""Evaluation: masked-LM bits per byte, retrieval, and the geometry of the space, beside baselines."""

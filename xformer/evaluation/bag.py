@@ -1,7 +1,7 @@
-"""The baseline that retrieval stands beside: a mean of subword embeddings, trained with the same objective.
+"""Bag of subwords, the baseline of retrieval: the mean of a text's subword embeddings.
 
-It knows no order and no context, learns in seconds, and is hard to beat. So it gets a fair chance: the
-alignment loss of pretraining, over the very batches that pretraining would see, with settings that suit it.
+It has no word order and no context, learns in seconds, and is hard to beat. It is trained with the alignment
+loss of pretraining, on the batches of pretraining, with optimizer settings of its own.
 
 Shapes: B sequences, C vector width, V vocabulary.
 """
@@ -34,7 +34,7 @@ from xformer.training.schedule import Span, learning_rate_factor
 
 INIT_STD = 0.1
 OPTIMIZER = OptimizerConfig(embedding_lr=1e-2, beta1=0.9, beta2=0.99, warmup=0.0, decay=0.4, final_lr=0.02)
-"""What suits a bag, whatever the model beside it is trained with; without the decay it is clearly worse."""
+"""Best for the bag, whatever the settings of the run. Without the decay it is clearly worse."""
 
 
 class BagOfSubwords(nn.Module):
@@ -49,24 +49,22 @@ class BagOfSubwords(nn.Module):
         self.weight = nn.Parameter(torch.empty(vocab_size, d_model).normal_(std=INIT_STD))
 
     def sentence_vectors(self, batch: Packed, *, n_layers: int | None = None) -> Tensor:
-        """Unit vectors (B, C), one a sequence, in the packed order. It has no layers, however many are
-        asked.
-        """
-        # Forward and backward of 12,000 tokens, V=16,384, C=256, take 5 ms on one core; by index_add, 9.
+        """Unit vectors (B, C), one per sequence, in packed order; `n_layers` has no effect."""
+        # Forward and backward of 12,000 tokens, V=16,384, C=256, take 5 ms on one core; with index_add, 9.
         starts = batch.cu_seqlens[:-1].long()
         return F.normalize(F.embedding_bag(batch.tokens, self.weight, starts, mode="mean"), dim=-1)
 
 
 @dataclass(frozen=True)
 class BagRecord:
-    """How a bag came to be.
+    """How a bag was trained.
 
     Attributes:
-        steps: optimizer steps taken.
+        steps: optimizer steps.
         pairs: mean number of translation pairs in a step.
-        seconds: how long it took, by the clock on the wall.
-        waited: how much of that was spent waiting for batches.
-        loss: mean over the last tenth of the steps, in nats a text.
+        seconds: wall-clock time.
+        waited: seconds of these spent waiting for batches.
+        loss: mean over the last tenth of the steps, in nats per text.
     """
 
     steps: int
@@ -78,7 +76,7 @@ class BagRecord:
 
 @dataclass(frozen=True)
 class TrainedBag:
-    """A bag, on the host, and how it came to be."""
+    """A bag, on the host, and how it was trained."""
 
     bag: BagOfSubwords
     record: BagRecord
@@ -120,20 +118,20 @@ def train_bag(
     device: torch.device | str = "cpu",
     progress: ProgressCallback | None = None,
 ) -> TrainedBag:
-    """Train the baseline: the alignment loss of `config`, on the batches of `config`, and nothing else.
+    """Train a bag of subwords with the alignment loss.
 
     Args:
         train: the training split.
-        config: sampling, batch size, scale, margin, width and seed are taken from here.
-        seconds: how long, by the clock on the wall.
-        steps: so many steps instead, which is the same on every machine.
+        config: settings of the run: sampling, batch size, scale, margin, width and seed.
+        seconds: wall-clock time to train for.
+        steps: number of steps to train for instead; gives the same result on every machine.
         device: where to compute.
-        progress: called with ("bag of subwords", seconds or steps done, of how many).
+        progress: called with ("bag of subwords", seconds or steps done, seconds or steps in all).
 
     Raises:
         InputError: no text of the training split has a translation.
     """
-    # A run without alignment is measured beside the same baseline.
+    # A run without alignment is compared with the same baseline.
     tokens = config.objectives.alignment_tokens or ObjectivesConfig().alignment_tokens
     objectives = replace(
         config.objectives, masked_lm_tokens=0, translation_lm_tokens=0, alignment_tokens=tokens
@@ -142,7 +140,7 @@ def train_bag(
         making = StepBatches(
             train, replace(config, objectives=objectives), np.ones(train.info.vocab_size, dtype=bool)
         )
-    except InputError as error:  # it advises other objectives, and a bag has but one
+    except InputError as error:  # its advice, to change the objectives, does not hold for a bag
         raise InputError(f"bag of subwords, the baseline: {error.__cause__}") from error
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)

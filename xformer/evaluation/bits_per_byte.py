@@ -1,15 +1,15 @@
-"""Masked-LM bits per byte: how well hidden tokens are predicted, in a unit that no tokenizer can flatter.
+"""Masked-LM bits per byte: how well hidden tokens are predicted, in a unit that tokenizers share.
 
-Each token of the held-out texts is hidden with probability `rate`, always behind `<mask>` and always as
-single tokens, whatever the model was trained with: so that every model answers the same question. What was
-hidden depends on the seed, the text's group and its language, and on nothing else: not on batches, devices,
-or the order of texts.
+Each token of the held-out texts is replaced by `<mask>` with probability `rate`, alone and not as part of a
+word or span, whatever the model was trained with. Which tokens are hidden depends only on the seed and on the
+group and language of the text. So all models are measured on the same hidden tokens, in any batches and on
+any device.
 
-The sum of −log₂ p(token) over the hidden tokens is divided by the bytes of UTF-8 that those tokens stand for;
-the space in front of a word counts as one. It is not the bits per byte of a left-to-right model: the tokens
-around are seen.
+The sum of −log₂ p(token) over the hidden tokens is divided by the number of UTF-8 bytes that these tokens
+stand for; the space in front of a word counts as one byte. A left-to-right model's bits per byte are another
+number: here the model sees the text on both sides.
 
-Shapes: T tokens of a batch, S hidden tokens, L languages, V vocabulary.
+Shapes: S hidden tokens, L languages, V vocabulary.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from xformer.objectives import MaskedBatch
 from xformer.tokenizer.special import FIRST_BYTE_ID, MASK_ID
 
 Surprisal = Callable[[MaskedBatch], NDArray[np.float64]]
-"""The bits (S,) of a batch's hidden tokens: −log₂ p of each."""
+"""A model: the bits (S,) of a batch's hidden tokens, −log₂ p of each."""
 
 
 @dataclass(frozen=True)
 class HiddenTokens:
-    """The question that every model is asked: these texts, with these tokens hidden.
+    """Held-out texts, some of whose tokens are hidden.
 
     Attributes:
         shards: the held-out texts.
-        rate: probability of a token to be hidden.
-        seed: of which are.
+        rate: probability that a token is hidden.
+        seed: of the random choice.
         batch_tokens: most tokens in a batch.
     """
 
@@ -54,9 +54,7 @@ class HiddenTokens:
             raise ValueError(f"rate: expected a share between 0 and 1, got {self.rate}")
 
     def batches(self) -> Iterator[MaskedBatch]:
-        """The texts in batches of similar length. A text none of whose tokens is hidden is there, and asks
-        nothing.
-        """
+        """The texts, in batches of similar length, including those in which no token is hidden."""
         for examples in length_batches(np.asarray(self.shards.n_tokens), self.batch_tokens):
             yield self._batch(examples)
 
@@ -64,12 +62,12 @@ class HiddenTokens:
         batch = pack(self.shards.take(examples))
         examples = examples[batch.order.numpy()]
         group, language = self.shards.group[examples], self.shards.language[examples]
-        chance = [
+        uniform = [
             np.random.default_rng((self.seed, *key)).random(length)
             for *key, length in zip(group.tolist(), language.tolist(), batch.lengths, strict=True)
         ]
         tokens = batch.tokens.numpy()
-        selected = np.flatnonzero((np.concatenate(chance) < self.rate) & (tokens >= FIRST_BYTE_ID))
+        selected = np.flatnonzero((np.concatenate(uniform) < self.rate) & (tokens >= FIRST_BYTE_ID))
         shown = tokens.copy()
         shown[selected] = MASK_ID
         return MaskedBatch(
@@ -82,12 +80,12 @@ class HiddenTokens:
 
 @dataclass(frozen=True)
 class BitsPerByte:
-    """How many bits a model needs for the hidden tokens, by language.
+    """The bits that a model needs for the hidden tokens, by language.
 
     Attributes:
         bits: (L,) sum of −log₂ p.
-        n_bytes: (L,) bytes of UTF-8 that the hidden tokens stand for.
-        n_tokens: (L,) how many tokens were hidden.
+        n_bytes: (L,) UTF-8 bytes that the hidden tokens stand for.
+        n_tokens: (L,) number of hidden tokens.
     """
 
     bits: NDArray[np.float64]
@@ -96,73 +94,71 @@ class BitsPerByte:
 
     @property
     def by_language(self) -> NDArray[np.float64]:
-        """(L,) bits per byte; NaN where nothing was hidden."""
+        """(L,) bits per byte; NaN where no token is hidden."""
         return np.where(self.n_bytes > 0, self.bits / np.maximum(self.n_bytes, 1), np.nan)
 
     @property
     def overall(self) -> float:
-        """All bits over all bytes, so that languages with more text weigh more; NaN where nothing was
-        hidden.
-        """
+        """All bits divided by all bytes; NaN if no token is hidden. Languages with more text weigh more."""
         n_bytes = int(self.n_bytes.sum())
         return float(self.bits.sum()) / n_bytes if n_bytes else math.nan
 
     def mean(self, languages: NDArray[np.integer]) -> float:
-        """The mean over those of some languages in which anything was hidden, each with the same weight."""
-        asked = languages[self.n_bytes[languages] > 0]
-        return float(self.by_language[asked].mean()) if len(asked) else math.nan
+        """Mean over these languages, each with the same weight; those without hidden tokens are left out."""
+        present = languages[self.n_bytes[languages] > 0]
+        return float(self.by_language[present].mean()) if len(present) else math.nan
 
 
 def bits_per_byte(
     surprisal: Surprisal,
-    question: HiddenTokens,
+    hidden: HiddenTokens,
     byte_lengths: NDArray[np.integer],
     *,
     progress: ProgressCallback | None = None,
     what: str = "bits per byte",
 ) -> BitsPerByte:
-    """Ask a model for the hidden tokens.
+    """Measure a model on the hidden tokens.
 
     Args:
         surprisal: the model: `model_surprisal(…)` or `Unigram.surprisal`.
-        question: what is hidden.
+        hidden: the texts and their hidden tokens.
         byte_lengths: (V,) bytes that each token stands for, `Tokenizer.byte_lengths()`.
         progress: called with (`what`, texts done, texts in all).
-        what: what `progress` calls the work.
+        what: name of the work for `progress`.
 
     Raises:
-        ValueError: the model returned something that is not a number.
+        ValueError: a probability of the model is NaN.
     """
-    n_languages = len(question.shards.languages)
+    n_languages = len(hidden.shards.languages)
     bits = np.zeros(n_languages)
     n_bytes, n_tokens = (np.zeros(n_languages, dtype=np.int64) for _ in range(2))
     done = 0
-    for batch in question.batches():
+    for batch in hidden.batches():
         found = surprisal(batch)
         if np.isnan(found).any():
-            raise ValueError("bits per byte: the model gives probabilities that are not numbers")
+            raise ValueError("bits per byte: the model's probabilities are not numbers")
         bits += np.bincount(batch.language, weights=found, minlength=n_languages)
         weights = byte_lengths[batch.targets.numpy()]
         n_bytes += np.bincount(batch.language, weights=weights, minlength=n_languages).astype(np.int64)
         n_tokens += np.bincount(batch.language, minlength=n_languages)
         done += batch.inputs.n_sequences
         if progress:
-            progress(what, done, len(question.shards))
+            progress(what, done, len(hidden.shards))
     return BitsPerByte(bits, n_bytes, n_tokens)
 
 
 def model_surprisal(
     model: MultilingualModel, *, n_layers: int | None = None, device: torch.device | str = "cpu"
 ) -> Surprisal:
-    """A model's own probabilities. Logits of all hidden tokens are never in memory together.
+    """The surprisal of a model. The logits of all hidden tokens are never in memory together.
 
     Args:
         model: lies on `device`.
-        n_layers: use its first so many blocks; None for all.
+        n_layers: number of its blocks to run; None for all.
         device: where to compute.
     """
 
-    def surprisal(batch: MaskedBatch) -> NDArray[np.float64]:
+    def bits(batch: MaskedBatch) -> NDArray[np.float64]:
         there = batch.to(device)
         with evaluation_mode(model):
             hidden = model.encoder(there.inputs, n_layers=n_layers)
@@ -170,4 +166,4 @@ def model_surprisal(
             _, losses = model.masked_lm.loss(hidden.index_select(0, there.selected), embedding, there.targets)
         return losses.cpu().numpy().astype(np.float64) / math.log(2)
 
-    return surprisal
+    return bits

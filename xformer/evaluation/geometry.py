@@ -1,9 +1,9 @@
-"""How languages lie in one space: pure functions of sentence vectors.
+"""Geometry of sentence vectors across languages: centroid gap, anisotropy, hubness, alignment.
 
-Each is exact: where a paper draws random pairs, all pairs are taken, which costs no more once the sum over
-pairs is written as a product of sums.
+All are exact: where a paper samples random pairs, these take all pairs, at no more cost, because the sum over
+pairs is computed as a product of sums.
 
-Shapes: E texts, P translation pairs, Q queries, K candidates, C vector width, L languages.
+Shapes: E texts, P translation pairs, Q queries, K candidates, C vector width.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ _SCORES_AT_ONCE = 1 << 24
 
 
 def centroid_gap(vectors: Tensor, language: NDArray[np.integer]) -> float:
-    """How far apart the languages' centres lie, in units of how far texts lie from their own.
+    """The distance between languages relative to the distance between texts of one language.
 
     The root mean square distance between the centroids of two languages, divided by that between two texts
-    of one language. 0: all languages have one centre. Above 1: which language a text is
-    in says more about where it lies than what it says. Centroids as what a vector tells of its language are
-    of Libovický et al. (2020), who subtract them.
+    of one language. At 0 all languages have the same centroid. Above 1 the language of a text influences its
+    vector more than its content does. Centroids as the language-specific part of a vector are from Libovický
+    et al. (2020), who subtract them.
 
     Args:
         vectors: (E, C); they are scaled to unit length.
-        language: (E,) small whole numbers; each language counts alike, however many texts it has.
+        language: (E,) numbers; each language has the same weight, however many texts it has.
 
     Raises:
         ValueError: there are fewer than two languages, or the arrays differ in length.
     """
-    _same_length(vectors, language)
+    if len(vectors) != len(language):
+        raise ValueError(f"expected a language for each of {len(vectors)} vectors, got {len(language)}")
     present = np.unique(language)
     if len(present) < 2:
         raise ValueError(f"centroid_gap: expected two languages or more, got {len(present)}")
@@ -40,16 +41,17 @@ def centroid_gap(vectors: Tensor, language: NDArray[np.integer]) -> float:
     texts = [unit[torch.from_numpy(np.flatnonzero(language == number))] for number in present]
     centroids = torch.stack([one.mean(dim=0) for one in texts])
     spread = torch.stack([(one - one.mean(dim=0)).square().sum(dim=1).mean() for one in texts]).mean()
-    # |a - b|² of two different centroids is on average twice their variance (n - 1 below); of two texts
-    # drawn from one language, twice that language's (n below).
+    # The mean of |a - b|² over two different centroids is twice their variance (with n - 1); over two texts
+    # drawn from one language, twice that language's variance (with n).
     between = 2 * centroids.var(dim=0, correction=1).sum()
     return float((between / (2 * spread)).sqrt()) if spread > 0 else (0.0 if between == 0 else float("inf"))
 
 
 def anisotropy(vectors: Tensor) -> float:
-    """The mean cosine of two different texts (Ethayarajh 2019): 0 in all directions alike, 1 all in one.
+    """The mean cosine of two different texts (Ethayarajh 2019).
 
-    Over all pairs, which is what random ones estimate: (|Σ u|² - E) / (E (E - 1)) for unit vectors u.
+    0 if the vectors point evenly in all directions, 1 if all point in the same. Over all pairs it is
+    (|Σ u|² - E) / (E (E - 1)) for unit vectors u.
 
     Args:
         vectors: (E, C).
@@ -61,20 +63,20 @@ def anisotropy(vectors: Tensor) -> float:
     if count < 2:
         raise ValueError(f"anisotropy: expected two vectors or more, got {count}")
     unit = _unit(vectors)
-    own = unit.square().sum()  # a zero vector has no direction, and adds none
+    own = unit.square().sum()  # less than E if there are zero vectors
     return float((unit.sum(dim=0).square().sum() - own) / (count * (count - 1)))
 
 
 def hubness(queries: Tensor, candidates: Tensor, k: int = 10) -> float:
-    """The skewness of how often a candidate is among the k nearest of a query (Radovanović et al. 2010).
+    """The skewness of the number of queries that have a candidate among their k nearest.
 
-    0 where every candidate is near as many queries as any other; above 1 a few hubs are near everything, and
-    retrieval suffers. Nearest by cosine; of candidates that tie, the earlier one is nearer.
+    From Radovanović et al. (2010). 0 if all candidates are near equally many queries; above 1 a few hubs are
+    near very many, and retrieval suffers. Nearest by cosine; of candidates that tie, the earlier is nearer.
 
     Args:
         queries: (Q, C).
         candidates: (K, C).
-        k: at most K.
+        k: number of nearest candidates, at most K.
 
     Raises:
         ValueError: k is out of its range, or there is no query.
@@ -82,7 +84,7 @@ def hubness(queries: Tensor, candidates: Tensor, k: int = 10) -> float:
     if not 1 <= k <= len(candidates) or not len(queries):
         shape = (len(queries), len(candidates))
         raise ValueError(
-            f"hubness: expected k in 1 to the number of candidates, and a query; got {k}, {shape}"
+            f"hubness: expected a query, and k from 1 to the number of candidates; got {k}, {shape}"
         )
     asked, keys = _unit(queries), _unit(candidates)
     counts = torch.zeros(len(keys), dtype=torch.float64)
@@ -95,14 +97,14 @@ def hubness(queries: Tensor, candidates: Tensor, k: int = 10) -> float:
 
 
 def alignment(left: Tensor, right: Tensor) -> float:
-    """The mean cosine of translations minus that of texts that are not: 0 is chance, 1 the most.
+    """The mean cosine of translations minus the mean cosine of other pairs: 0 is chance, 1 the maximum.
 
-    Without the second term a space whose vectors all point one way would seem aligned (Rajaee and Pilehvar
-    2022). Over all pairs i ≠ j of a left and a right text.
+    Without the second term a space whose vectors all point in one direction would seem aligned (Rajaee and
+    Pilehvar 2022). It is over all pairs i ≠ j of a left and a right text.
 
     Args:
         left: (P, C).
-        right: (P, C), row i the translation of left's.
+        right: (P, C), row i the translation of row i of `left`.
 
     Raises:
         ValueError: the shapes differ, or there are fewer than two pairs.
@@ -117,10 +119,5 @@ def alignment(left: Tensor, right: Tensor) -> float:
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    """Unit vectors in fp64; a zero stays zero."""
+    """Unit vectors in fp64; a zero vector stays zero."""
     return F.normalize(vectors.double(), dim=-1)
-
-
-def _same_length(vectors: Tensor, language: NDArray[np.integer]) -> None:
-    if len(vectors) != len(language):
-        raise ValueError(f"expected a language for each of {len(vectors)} vectors, got {len(language)}")

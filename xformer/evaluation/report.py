@@ -1,4 +1,9 @@
-"""What an evaluation found. The dataclasses are the JSON: each field a key, each dataclass an object."""
+"""The scores of an evaluation. The dataclasses are the objects of `evaluation.json`, their fields its keys.
+
+A score without a prefix is the model's. Prefixes name the baselines: `bag_` the bag of subwords, `untrained_`
+the model before training, `unigram_` a unigram model of each language, which is given the language, and
+`blind_unigram_` one unigram model of all languages, which, like the model, is not.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +23,13 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class LanguageScores:
-    """Retrieval between one language and the pivot.
+    """Retrieval between one language and the pivot: top-1 accuracy and mean reciprocal rank.
+
+    Scores are means of both directions; those with `to_pivot_` are of the direction from the language to the
+    pivot alone, and those with `from_pivot_` of the other direction alone.
 
     Attributes:
-        messages: queries in each direction.
-        top1: mean of both directions, as all that does not name one.
-        to_pivot_top1: from the language to the pivot.
-        from_pivot_top1: from the pivot to the language.
-        mrr: mean reciprocal rank.
-        to_pivot_mrr: from the language to the pivot.
-        from_pivot_mrr: from the pivot to the language.
-        bag_top1: of the bag of subwords.
-        bag_mrr: of the bag of subwords.
-        untrained_top1: of the untrained model.
-        untrained_mrr: of the untrained model.
+        messages: number of queries in each direction.
     """
 
     messages: int
@@ -49,24 +47,17 @@ class LanguageScores:
 
 @dataclass(frozen=True)
 class RetrievalScores:
-    """Retrieval, all languages with enough messages; means are over these languages, each with the same
-    weight.
+    """Retrieval in all languages with enough messages. Each language has the same weight in a mean.
 
     Attributes:
-        pivot: what the others are compared with.
-        candidates: pivot texts to choose from.
-        min_messages: a language with fewer is left out.
-        layer: after how many blocks the model's vectors were taken.
-        dev_top1_by_layer: mean top-1 on the dev split after 0, 1, … blocks, by which `layer` was chosen;
-            empty where it was not.
-        mean_top1: of the model, mean of both directions.
-        bag_mean_top1: of the bag of subwords.
-        untrained_mean_top1: of the untrained model.
-        mean_mrr: of the model, mean of both directions.
-        bag_mean_mrr: of the bag of subwords.
-        untrained_mean_mrr: of the untrained model.
-        languages: by tag.
-        left_out: tags of languages with too few messages, and how many they have.
+        pivot: tag of the language that the others are compared with.
+        candidates: number of different pivot texts.
+        min_messages: a language with fewer messages is left out.
+        layer: number of blocks after which the model's vectors were taken.
+        dev_top1_by_layer: mean top-1 on the dev split after 0, 1, … blocks, which chose `layer`; empty where
+            there was no choice.
+        languages: scores by language tag.
+        left_out: number of messages of each language that was left out, by tag.
     """
 
     pivot: str
@@ -86,24 +77,14 @@ class RetrievalScores:
 
 @dataclass(frozen=True)
 class MaskedLMScores:
-    """Masked-LM bits per byte, of all languages in which tokens were hidden.
+    """Masked-LM bits per byte.
+
+    Scores with `mean_` are means over the pivot and the languages in `RetrievalScores.languages`, each with
+    the same weight; those with `overall_` are all bits divided by all bytes; the others are by language tag.
 
     Attributes:
         rate: share of tokens hidden.
-        hidden_tokens: by language tag.
-        bits_per_byte: of the model, by language tag.
-        unigram_bits_per_byte: of a unigram model of each language, which is told the language.
-        blind_unigram_bits_per_byte: of one unigram model of all languages, which like the model is not.
-        untrained_bits_per_byte: of the untrained model.
-        mean_bits_per_byte: mean over the pivot and the languages that retrieval has, each with the same
-            weight.
-        unigram_mean_bits_per_byte: likewise.
-        blind_unigram_mean_bits_per_byte: likewise.
-        untrained_mean_bits_per_byte: likewise.
-        overall_bits_per_byte: all bits over all bytes.
-        unigram_overall_bits_per_byte: likewise.
-        blind_unigram_overall_bits_per_byte: likewise.
-        untrained_overall_bits_per_byte: likewise.
+        hidden_tokens: number of hidden tokens, by language tag.
     """
 
     rate: float
@@ -124,19 +105,19 @@ class MaskedLMScores:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """One model on one split, beside its baselines.
+    """The scores of one model and its baselines on one split.
 
     Attributes:
-        split: the held-out split.
+        split: name of the held-out split.
         split_sha256: hash of its text.
-        step: optimizer steps the model has taken.
-        texts: examples in the split.
-        messages: groups in the split.
-        seed: of what was hidden, and of the untrained model.
-        retrieval: how well languages share one space.
+        step: optimizer steps that the model had taken.
+        texts: number of examples in the split.
+        messages: number of groups in the split.
+        seed: of the hidden tokens and of the untrained model.
+        retrieval: how often nearest neighbours across languages are translations.
         mlm: how well hidden tokens are predicted.
-        bag: how the bag of subwords came to be.
-        seconds: what took how long.
+        bag: how the bag of subwords was trained.
+        seconds: duration of each part of the evaluation.
         format: version of this layout.
     """
 
@@ -156,28 +137,6 @@ class EvaluationReport:
         """One JSON object, indented."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
 
-    @classmethod
-    def from_json(cls, text: str) -> EvaluationReport:
-        """Read what `to_json` gave.
-
-        Raises:
-            ValueError: it is something else, or of another version.
-        """
-        data = json.loads(text)
-        if not isinstance(data, dict):
-            raise ValueError(f"expected an evaluation report, got a JSON {type(data).__name__}")
-        version = data.get("format")
-        if version != FORMAT:
-            raise ValueError(
-                f"expected an evaluation report of format {FORMAT}, got {version};"
-                " `xformer evaluate` makes one"
-            )
-        try:
-            return cattrs.Converter(forbid_extra_keys=True).structure(data, cls)
-        except cattrs.BaseValidationError as error:
-            problems = "; ".join(cattrs.transform_error(error, path="report"))
-            raise ValueError(f"expected an evaluation report: {problems}") from error
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON, whole or not at all."""
         with atomic_write(path) as file:
@@ -188,9 +147,16 @@ class EvaluationReport:
         """Read what `save` wrote.
 
         Raises:
-            InputError: it is missing or something else.
+            InputError: the file is missing, is not an evaluation report, or is of another version.
         """
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            if not isinstance(data, dict) or data.get("format") != FORMAT:
+                found = f"format {data.get('format')}" if isinstance(data, dict) else type(data).__name__
+                raise ValueError(f"expected format {FORMAT}, got {found}; `xformer evaluate` makes one")
+            return cattrs.Converter(forbid_extra_keys=True).structure(data, cls)
+        except cattrs.BaseValidationError as error:
+            problems = "; ".join(cattrs.transform_error(error, path="report"))
+            raise InputError(f"{path}: expected an evaluation report: {problems}") from error
         except (OSError, ValueError) as error:
-            raise InputError(f"{path}: {error}") from error
+            raise InputError(f"{path}: expected an evaluation report: {error}") from error

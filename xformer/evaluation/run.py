@@ -1,10 +1,9 @@
-"""Evaluate a run directory: what `xformer evaluate` does."""
+"""Evaluation of a run directory: what `xformer evaluate` does."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import partial
 
 import torch
 
@@ -24,10 +23,10 @@ from xformer.tokenizer import Tokenizer
 
 
 class UnsavedError(InputError):
-    """What was measured is whole, and could not be written into the run.
+    """The evaluation is complete, but could not be written into the run.
 
     Attributes:
-        report: what was measured.
+        report: the scores.
     """
 
     def __init__(self, message: str, report: EvaluationReport) -> None:
@@ -40,46 +39,46 @@ def evaluate_run(
     progress: Progress,
     *,
     split: str = "test",
-    again: bool = False,
+    force: bool = False,
     bag_seconds: float = 100.0,
     device: torch.device | None = None,
 ) -> EvaluationReport:
-    """Measure the newest checkpoint of a run, or read what was measured of it before.
+    """Evaluate the newest checkpoint of a run, or read its last evaluation.
 
-    Leaves evaluation.json, evaluation.md, retrieval.png, the trained baseline, and a new model card in the
+    Writes evaluation.json, evaluation.md, retrieval.png, the trained baseline and a new model card into the
     run.
 
     Args:
         path: the run directory.
-        progress: where to show what happens, and to say what is reused.
+        progress: shows how far the work is, and what is reused.
         split: `test` or `dev`.
-        again: measure and train the baseline anew, whatever is there.
-        bag_seconds: how long the baseline trains, unless one is there that trained for as long.
-        device: left out, a GPU if there is one. The baseline always trains on the CPU.
+        force: evaluate and train the baseline again, whatever the run has.
+        bag_seconds: training time of the baseline. One in the run that was trained for as long is reused.
+        device: where to compute; left out, a GPU if there is one. The baseline is trained on the CPU.
 
     Raises:
         InputError: the run is missing, not yet trained, or damaged.
-        UnsavedError: all is measured, but the run cannot be written to. That is said before the work begins,
-            where it can be known.
+        UnsavedError: the evaluation is complete, but the run cannot be written to. Where this can be known,
+            a message says it before the work begins.
     """
     run, config, model, state = load_run(path)
     tokenizer = Tokenizer.load(run.tokenizer)
     held_out = open_shards(run, split, tokenizer)
-    if not again and (report := _measured(run)) is not None:
+    if not force and (report := _last_evaluation(run)) is not None:
         asked = (split, held_out.info.split_sha256, state.step)
         if (report.split, report.split_sha256, report.step) == asked:
             progress.say(f"evaluation: reusing {run.evaluation}")
             return report
-    if (problem := _problem(partial(try_to_write, run.evaluation))) is not None:
-        progress.say(f"{problem}: what is measured will be shown, and not kept")
+    if problem := _write_problem(lambda: try_to_write(run.evaluation)):
+        progress.say(f"{problem}: the evaluation will be shown, but not saved")
     train = open_shards(run, "train", tokenizer)
-    bag = None if again else _kept_bag(run, bag_seconds)
-    if bag is not None:
+    bag = TrainedBag.load(run.bag) if run.bag.is_file() and not force else None
+    if bag is not None and bag.record.seconds >= bag_seconds:
         progress.say(f"bag of subwords: reusing {run.bag}, {duration(bag.record.seconds)} of training")
     else:
-        bag = train_bag(train, config, seconds=bag_seconds, progress=progress)
-        if (problem := _problem(partial(bag.save, run.bag))) is not None:
-            progress.say(f"{problem}; measuring goes on")
+        bag = trained = train_bag(train, config, seconds=bag_seconds, progress=progress)
+        if problem := _write_problem(lambda: trained.save(run.bag)):
+            progress.say(f"{problem}; the evaluation goes on")
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     report = evaluate_model(
         model.to(device),
@@ -94,14 +93,14 @@ def evaluate_run(
         device=device,
         progress=progress,
     )
-    if (problem := _problem(partial(_write, run, report, progress))) is not None:
-        raise UnsavedError(f"{problem}: what was measured is shown, and not in the run", report)
+    if problem := _write_problem(lambda: _write(run, report, progress)):
+        raise UnsavedError(f"{problem}: the evaluation is shown, but not saved", report)
     progress.say(f"evaluation: {duration(sum(report.seconds.values()))}, written to {run.evaluation}")
     return report
 
 
 def _write(run: RunDirectory, report: EvaluationReport, progress: Progress) -> None:
-    """All that an evaluation leaves in a run but the baseline."""
+    """Write the files of an evaluation, but not the baseline."""
     report.save(run.evaluation)
     with atomic_write(run.evaluation_table) as file:
         file.write(markdown_table(report))
@@ -110,8 +109,8 @@ def _write(run: RunDirectory, report: EvaluationReport, progress: Progress) -> N
     write_model_card(run)
 
 
-def _problem(write: Callable[[], object]) -> str | None:
-    """What keeps the system from writing; None if it has written."""
+def _write_problem(write: Callable[[], object]) -> str | None:
+    """Call `write`; return the reason of the system if it fails."""
     try:
         write()
     except OSError as error:
@@ -119,17 +118,9 @@ def _problem(write: Callable[[], object]) -> str | None:
     return None
 
 
-def _measured(run: RunDirectory) -> EvaluationReport | None:
-    """The last evaluation, if there is one that this version can read."""
+def _last_evaluation(run: RunDirectory) -> EvaluationReport | None:
+    """The run's evaluation, if it has one that this version can read."""
     try:
         return EvaluationReport.load(run.evaluation)
     except InputError:
         return None
-
-
-def _kept_bag(run: RunDirectory, seconds: float) -> TrainedBag | None:
-    """The run's baseline, if it has one that trained for long enough."""
-    if not run.bag.is_file():
-        return None
-    bag = TrainedBag.load(run.bag)
-    return bag if bag.record.seconds >= seconds else None

@@ -1,4 +1,4 @@
-"""Which share of the training texts each language was to have, and which it had."""
+"""Shares of the languages in the training texts: the share asked for, and the share drawn."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ KINDS: tuple[Kind, ...] = ("asked", "drawn", "tokens")
 
 
 class Shares:
-    """Means over the lines of a run's log, each weighted by the tokens read since the one before."""
+    """Means over the lines of a run's log. A line is weighted by the tokens since the line before it."""
 
     def __init__(self) -> None:
-        """Begin at nothing."""
         self._sums: dict[Kind, dict[str, float]] = {kind: {} for kind in KINDS}
         self._tokens = 0
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """Count a line of metrics.jsonl; lines come in their order."""
+        """Add a line of metrics.jsonl; lines must be added in order."""
         weight = line["tokens"] - self._tokens
         self._tokens = line["tokens"]
         for tag, row in line["languages"].items():
@@ -26,10 +25,11 @@ class Shares:
                 sums[tag] = sums.get(tag, 0.0) + weight * row.get(kind, 0.0)
 
     def of(self, kind: Kind) -> dict[str, float]:
-        """By language tag; empty before the first line.
+        """Shares by language tag; empty before the first line.
 
         Args:
-            kind: `asked` for, of all texts; `drawn`, of all texts; of all `tokens`.
+            kind: the share of texts that was `asked` for, the share of texts that was `drawn`, or the share
+                of `tokens`.
         """
         if not self._tokens:
             return {}

@@ -1,4 +1,4 @@
-"""The unigram model: how often a token occurs in its language, and no context. What a masked LM has to beat.
+"""Unigram model, the baseline of the masked LM: it predicts a token by its frequency, without context.
 
 Shapes: L languages, V vocabulary, S hidden tokens.
 """
@@ -17,20 +17,20 @@ from xformer.objectives import MaskedBatch
 from xformer.tokenizer.special import FIRST_BYTE_ID
 
 _GRID = 2.0 ** np.arange(21)
-_HELD_PART = 10
+_HELD_OUT = 10
 
 
 @dataclass(frozen=True)
 class Unigram:
-    """Token frequencies by language, smoothed with those of all languages together.
+    """Token frequencies by language, smoothed with the frequencies in all languages.
 
     p(t | l) = (c(l, t) + μ_l·p(t)) / (c(l) + μ_l), with p(t) = (c(t) + 1) / (c + V'): Dirichlet smoothing
-    (Zhai and Lafferty 2004) towards add-one over the V' tokens that are not special.
+    (Zhai and Lafferty 2004) with add-one smoothing over the V' tokens that are not special.
 
     Attributes:
-        counts: (L, V) how often each token occurs in each language.
+        counts: (L, V) count of each token in each language.
         shared: (V,) p(t), over all languages.
-        pseudo_tokens: (L,) μ, how many tokens of text the shared frequencies weigh as much as.
+        pseudo_tokens: (L,) μ, the weight of the shared frequencies, in tokens.
     """
 
     counts: NDArray[np.int64]
@@ -41,15 +41,15 @@ class Unigram:
     def fit(cls, train: TokenShards, *, progress: ProgressCallback | None = None) -> Unigram:
         """Count the training split.
 
-        μ is chosen for each language from powers of two, as what best predicts a tenth of the groups from the
-        other nine; the counts are then those of all.
+        For each language, μ is the power of two that best predicts a tenth of the groups from the other nine.
+        The counts are of all groups.
 
         Args:
             train: the training split.
             progress: called with ("count tokens", texts done, texts in all).
         """
         counts = count_tokens(train, progress=progress)
-        held = count_tokens(train, np.asarray(train.group) % _HELD_PART == 0)
+        held = count_tokens(train, np.asarray(train.group) % _HELD_OUT == 0)
         pseudo_tokens = _choose_smoothing(counts - held, held)
         return cls(counts, _shared(counts), pseudo_tokens)
 
@@ -62,7 +62,7 @@ class Unigram:
         return bits
 
     def blind(self) -> Unigram:
-        """The same, not told the language: p(t) whatever it is, which is what a masked LM starts from."""
+        """The same model without the language: p(t) for all languages, as a new masked-LM head predicts."""
         return replace(
             self, counts=np.zeros_like(self.counts), pseudo_tokens=np.ones_like(self.pseudo_tokens)
         )
@@ -77,7 +77,7 @@ def _shared(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _choose_smoothing(counts: NDArray[np.int64], held: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(L,) the value of the grid under which each language's held part costs the fewest bits."""
+    """(L,) the value of the grid under which the held-out counts of each language cost the fewest bits."""
     language, token = np.nonzero(held)
     shared, sizes = _shared(counts), counts.sum(axis=1)
     costs = np.empty((len(_GRID), len(counts)))
@@ -86,6 +86,6 @@ def _choose_smoothing(counts: NDArray[np.int64], held: NDArray[np.int64]) -> NDA
         bits = held[language, token] * (np.log2(sizes[language] + smoothing) - np.log2(upper))
         costs[row] = np.bincount(language, weights=bits, minlength=len(counts))
     best = costs.argmin(axis=0)
-    # A language of which nothing was set apart takes what suits all of them together.
+    # A language without held-out tokens takes the best value of all languages together.
     best[held.sum(axis=1) == 0] = costs.sum(axis=1).argmin()
     return _GRID[best]

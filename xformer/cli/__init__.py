@@ -1,4 +1,4 @@
-"""The command line: subcommands only. Nothing heavy is imported before a command runs; `--help` is quick."""
+"""The command line. Nothing large is imported before a command runs, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _SIGPIPE = 128 + 13
 
 _DESCRIPTION = """Understand, measure and train small multilingual Transformers.
 
-`xformer COMMAND --help` says more about each command. Exit status: 0 done, 1 failed, 2 input, or a place to
-write to, that cannot be used, 3 nothing differs but less was tried than asked for (verify-resume), 130
-interrupted, 141 nobody read on (what was trained is saved, in both cases).
+`xformer COMMAND --help` describes a command. Exit status: 0 success, 1 failure, 2 unusable input or output
+file, 3 no difference found, but fewer stops than asked for (verify-resume), 130 interrupted, 141 output pipe
+closed. In the last two cases what was trained is saved.
 """
 
 _RENAMED = {"--again": "--force"}
 
 _MACHINE = {"EDQUOT", "EFBIG", "EIO", "EMFILE", "ENOSPC", "ESTALE"}
 _MACHINE |= {"EACCES", "EEXIST", "EISDIR", "ENAMETOOLONG", "ENOTDIR", "EPERM", "EROFS"}
-"""What a full disk, a closed folder or a path that was given may lead to. Another error of the system is a
-mistake of the program's, and where that is must be seen."""
+"""Errors that a full disk, missing permissions or a wrong path cause. Other errors of the system are mistakes
+of the program, and keep their traceback."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,26 +58,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
     try:
-        with _warnings_for_people(), _standard_output():
+        with _plain_warnings(), _named_output():
             status = command.run_command()
     except InputError as error:
         status = _say(str(error), 2)
-    except BrokenPipeError:  # whoever reads has had enough (`| head`)
+    except BrokenPipeError:  # the reader has closed the pipe (`| head`)
         status = _SIGPIPE
     except OSError as error:
-        if (said := _of_the_machine(error)) is None:
+        if (message := _system_message(error)) is None:
             raise
-        status = _say(said, 2)
+        status = _say(message, 2)
     except SystemExit as exit:
-        # A console of `rich` ends the process itself where a pipe breaks.
+        # A console of `rich` raises SystemExit when a pipe is closed.
         if not isinstance(exit.__context__, BrokenPipeError):
             raise
         status = _SIGPIPE
     except KeyboardInterrupt:
         status = _say("interrupted", 130)
     for stream in (sys.stdout, sys.stderr):
-        if not _takes(stream):
-            # Nor can Python write what is left when it ends, which would be another status.
+        if not _flushes(stream):
+            # Python flushes at its end again, which would fail again and change the status.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)
 
@@ -96,19 +96,19 @@ def _say(message: str, status: int) -> int:
     return status
 
 
-def _of_the_machine(error: OSError) -> str | None:
-    """What to say of a full disk or a closed folder; None for what looks like a mistake in the program."""
+def _system_message(error: OSError) -> str | None:
+    """The message for a full disk or a wrong path; None for an error that is a mistake of the program."""
     name = error.filename if error.filename2 is None else error.filename2
     if name is None and error.errno == errno.ENOENT:
-        # `tempfile`, which torch asks, tries a few folders, and says so: all are on the disk that is full.
+        # From `tempfile`, which torch uses: none of the folders that it tried can be written to.
         return error.strerror
     if name is None or errno.errorcode.get(error.errno or 0) not in _MACHINE:
         return None
     return f"{os.fsdecode(name) if isinstance(name, bytes) else name}: {error.strerror}"
 
 
-def _takes(stream: TextIO | None) -> bool:
-    """Whether a stream takes what was written to it; one that was closed before the start takes all."""
+def _flushes(stream: TextIO | None) -> bool:
+    """Whether a stream can be flushed; true for a stream that was closed before the program began."""
     try:
         if stream is not None:
             stream.flush()
@@ -118,10 +118,10 @@ def _takes(stream: TextIO | None) -> bool:
 
 
 @contextmanager
-def _standard_output() -> Iterator[None]:
-    """Standard output that is named where it cannot be written: what the system raises names nothing."""
+def _named_output() -> Iterator[None]:
+    """Make errors of writing to standard output name it; those of the system name no file."""
     stream = sys.stdout
-    if stream is None:  # it was closed before the start
+    if stream is None:  # closed before the program began
         yield
         return
     with redirect_stdout(cast(TextIO, _Named(stream))):
@@ -130,7 +130,7 @@ def _standard_output() -> Iterator[None]:
 
 
 class _Named:
-    """A stream whose errors name it."""
+    """Standard output, with its name in the errors of writing."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -148,8 +148,8 @@ class _Named:
 
 
 @contextmanager
-def _warnings_for_people() -> Iterator[None]:
-    """What this package warns of is said like its errors, without the line of code that noticed it."""
+def _plain_warnings() -> Iterator[None]:
+    """Print warnings of this package like its errors, without the line of code."""
     usual, ours = warnings.formatwarning, Path(__file__).parents[1]
 
     def worded(

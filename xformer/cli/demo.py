@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Demo:
-    """Train on the embedded corpus, 50 and more languages, and show how well they came to share one space.
+    """Train a model on the default corpus of more than 50 languages, then evaluate it.
 
     xformer demo
 
@@ -16,12 +16,12 @@ class Demo:
     """
 
     run: Path = Path("runs/demo")
-    """Run directory. What is there already is reused."""
+    """Run directory. What it already has is reused."""
     budget: str | None = None
-    """Time to train for; left out, the default of `training.budget`."""
+    """Training time, such as 90s, 10m or 1.5h. Left out: the default of `training.budget`."""
 
     def run_command(self) -> int:
-        """Pretrain, then evaluate; the exit status."""
+        """Pretrain, evaluate, and return the exit status."""
         from xformer.cli.evaluate import Evaluate
         from xformer.cli.pretrain import Pretrain
 

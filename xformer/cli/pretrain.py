@@ -22,12 +22,12 @@ _REFUSED = 2
 """Exit status after input that cannot be used."""
 
 _QUIET = 0.7
-"""Share of the processor that a process has on a machine of its own, at least."""
+"""Least share of the processor that a process has on a machine without other work."""
 
 
 @dataclass(frozen=True)
 class Pretrain:
-    """Train a multilingual encoder; the same command again resumes it.
+    """Pretrain a multilingual encoder. The same command resumes a run that was interrupted.
 
     xformer pretrain runs/first --budget 10m
 
@@ -37,24 +37,25 @@ class Pretrain:
     """
 
     run: tyro.conf.Positional[Path]
-    """Run directory: new, or one to go on with."""
+    """Run directory: a new one, or that of a run to resume."""
     config: Path | None = None
-    """TOML file of settings. What it leaves out keeps its default, or, in a run that exists, its value."""
+    """TOML file of settings. A setting that is not in the file has its default, or the run's value if the run
+    exists."""
     budget: str | None = None
-    """Time to train for: 90s, 10m, 1.5h."""
+    """Training time: 90s, 10m, 1.5h."""
     steps: int | None = None
-    """Number of steps to train for, instead of a time."""
+    """Number of training steps, instead of a time."""
     set: tuple[str, ...] = ()
-    """Single settings, as TABLE.KEY=VALUE with a TOML value: model.d_model=128 training.precision=bf16."""
+    """Settings as TABLE.KEY=VALUE, with a TOML value: model.d_model=128 training.precision=bf16."""
     dry_run: bool = False
-    """Train nothing: print what one process would take, in parameters, memory, operations, tokens and time,
-    from a few steps of each stage on the run's shards. Where it has none yet, on a sample of its corpus; on
-    synthetic texts where the default corpus is not downloaded yet. The run directory is only read."""
+    """Do not train. Print the parameters, memory, operations, tokens and time that training in one process
+    takes. A few steps of each stage are measured: on the run's shards; if it has none, on a sample of its
+    corpus; if the default corpus is not downloaded yet, on synthetic texts. The run folder is only read."""
     json: bool = False
     """With --dry-run: print one JSON object and nothing else on standard output."""
 
     def run_config(self) -> RunConfig:
-        """The settings: defaults, under the run's own or the file's, under the single ones."""
+        """The settings: `--set` overrides the file or the run, which override the defaults."""
         from xformer.runs.config import RunConfig, seconds
         from xformer.runs.directory import RunDirectory
         from xformer.storage.toml import overridden, read_toml
@@ -73,13 +74,13 @@ class Pretrain:
         table = read_toml(self.config) if self.config else run.read_config() if source else {}
         changes = list(self.set)
         if self.budget is not None or self.steps is not None:
-            # Quoted, since plain seconds would be read as a number.
+            # Quoted, because TOML reads plain seconds as a number.
             changes.append(f"training.budget={json.dumps(self.budget or 'none')}")
             changes.append(f"training.steps={'none' if self.steps is None else self.steps}")
         return overridden(table, changes, RunConfig, source=str(source or "--set"))
 
     def run_command(self) -> int:
-        """Train; the exit status."""
+        """Train or forecast, and return the exit status."""
         from xformer.distributed.launch import Launch
 
         try:
@@ -91,12 +92,10 @@ class Pretrain:
             return _REFUSED
 
     def _run_together(self) -> int:
-        """Train as one of many processes; what is wrong before they meet is said by one of them, too."""
+        """Train as one of many processes; only one of them reports an error in the arguments."""
         try:
             if self.dry_run:
-                raise InputError(
-                    "--dry-run: forecasts what one process takes that trains alone; call it without torchrun"
-                )
+                raise InputError("--dry-run: forecasts training in one process; call it without torchrun")
             config = self._checked()
         except InputError as error:
             from xformer.distributed.processes import together
@@ -108,7 +107,7 @@ class Pretrain:
 
     def _checked(self) -> RunConfig:
         if self.json and not self.dry_run:
-            raise InputError("--json: expected --dry-run beside it; training prints nothing else as JSON")
+            raise InputError("--json: expected --dry-run as well; training prints no JSON")
         return self.run_config()
 
     def _train(self, config: RunConfig) -> int:
@@ -121,7 +120,7 @@ class Pretrain:
         return 0 if complete else 130
 
     def _forecast(self, config: RunConfig) -> int:
-        """Print what training would take; the exit status."""
+        """Print the forecast of a run, and return the exit status."""
         from rich.console import Console
 
         from xformer.evaluation.panel import make_panel

@@ -10,7 +10,7 @@ import tyro
 
 @dataclass(frozen=True)
 class Report:
-    """Draw a run: losses, learning rates, speed, languages, and how they share one space, as one HTML page.
+    """Write one HTML page about a run: losses, learning rates, speed, languages and their common space.
 
     xformer report runs/demo
 
@@ -18,12 +18,12 @@ class Report:
     """
 
     run: tyro.conf.Positional[Path]
-    """Run directory; it may still be training."""
+    """Run directory; the run may still be training."""
     out: Path | None = None
-    """The page; left out, `report.html` in the run."""
+    """The page to write. Left out: `report.html` in the run."""
 
     def run_command(self) -> int:
-        """Measure, draw and write; the exit status."""
+        """Write the page, print its path, and return the exit status."""
         from xformer.progress import Progress
         from xformer.report.run_page import write_run_page
 

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from xformer.training.verify_resume.verify import Verdict
 
 _UNPROVEN = 3
-"""Exit status where nothing differs, but less was tried than was asked for."""
+"""Exit status if nothing differs, but fewer stops came about than were asked for."""
 
 
 @dataclass(frozen=True)
 class VerifyResume:
-    """Prove on this machine that a run which is stopped, however and whenever, ends as if it never was.
+    """Check on this machine that a run which was stopped and resumed gives the same bits as one that was not.
 
-    A small run is trained twice: once without stopping, and once killed at random instants, also while a
-    checkpoint is being written, and resumed each time. Weights, optimizer, data order, learning rates and
-    metrics must agree in every bit. Exit status: 0 they do, 1 they do not, 3 they do, but fewer stops came
-    about than were asked for, or none while a checkpoint was written: the runs are too short.
+    A small run is trained twice: once without stopping, and once with stops at random instants, some of them
+    while a checkpoint is written, and a resume after each. Weights, optimizer, data order, learning rates and
+    metrics must agree in every bit. Exit status: 0 they agree; 1 they differ; 3 they agree, but the runs were
+    too short: fewer stops came about than were asked for, or none while a checkpoint was written.
 
     xformer verify-resume
 
@@ -33,18 +33,18 @@ class VerifyResume:
     config: Path | None = None
     """TOML file of settings. Left out: a tiny model on synthetic sentences; nothing is downloaded."""
     steps: int | None = None
-    """Length of the runs; left out, that of the settings, or 60."""
+    """Length of the runs. Left out: the steps of the settings, or 60."""
     kills: int = 12
-    """How often to stop the second run."""
+    """Number of times to stop the second run."""
     seed: int = 0
-    """Decides when."""
+    """Seed of the random instants."""
     out: Path | None = None
-    """A new folder to keep both runs in; left out, they are removed."""
+    """A new folder for both runs. Left out: they are removed at the end."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
     def run_command(self) -> int:
-        """Prove it; the exit status."""
+        """Train both runs, compare them, and return the exit status."""
         from xformer.errors import InputError
         from xformer.pretraining.pretrain import pretrain
         from xformer.pretraining.synthetic_data import synthetic_config, synthetic_corpus
@@ -109,10 +109,10 @@ class VerifyResume:
 
 
 def _make_empty(folder: Path) -> None:
-    """Make a folder, or see that it is empty.
+    """Make a folder, or check that it is empty.
 
     Raises:
-        InputError: there is something in it, it is a file, or it cannot be made.
+        InputError: it is not empty, is a file, or cannot be made.
     """
     from xformer.errors import InputError
 

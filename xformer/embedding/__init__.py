@@ -1,1 +1,1 @@
-"""From texts to sentence vectors."""
+"""Sentence vectors of texts."""

@@ -1,1 +1,1 @@
-"""Models of other libraries in and out."""
+"""Models converted from and to other libraries."""

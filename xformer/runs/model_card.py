@@ -1,4 +1,4 @@
-"""The model card of a run: what it is, what it learned from, how well it does, in each language."""
+"""Model card of a run: architecture, results, training, and data, with a table of languages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xformer.storage.files import atomic_write
 
 
 def write_model_card(run: RunDirectory) -> None:
-    """Write README.md of the run from what lies in it: settings, manifest, metrics, last evaluation."""
+    """Write the run's README.md from its settings, manifest, metrics and last evaluation."""
     config, manifest = run.load_config(), Manifest.read(run.path)
     parts = [
         f"# {run.path.resolve().name}\n",
@@ -25,8 +25,8 @@ def write_model_card(run: RunDirectory) -> None:
         _data(manifest),
         "## Use\n",
         f"```sh\nxformer evaluate {run.path}\n```\n",
-        "The weights are in `checkpoints/`, as safetensors named like ModernBERT's; the SentencePiece model"
-        " is `tokenizer.model`; all settings are in `config.toml`.\n",
+        "The weights are in `checkpoints/` (safetensors, named like ModernBERT's), the SentencePiece model is"
+        " `tokenizer.model`, and all settings are in `config.toml`.\n",
     ]
     with atomic_write(run.model_card) as file:
         file.write("\n".join(parts))
@@ -64,8 +64,8 @@ def _training(run: RunDirectory) -> str:
     picture = f"![loss curves]({run.loss_plot.name})\n\n" if run.loss_plot.is_file() else ""
     return (
         f"{picture}{last['step']:,} steps, {last['tokens']:,} tokens, {duration(last['elapsed'])}."
-        f" Last losses of training, in nats an item: {losses}. Hidden tokens are told from a step's"
-        " candidates there, and texts from the others of a step: they are no measure of the model.\n"
+        f" Last training losses, in nats per item: {losses}. They do not measure the model's quality: they"
+        " compare a hidden token with a sample of the vocabulary, and a text with the others of its step.\n"
     )
 
 
@@ -85,5 +85,5 @@ def _data(manifest: Manifest) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text from outside, as it stands in a table."""
+    """Text as a cell of a Markdown table, with special characters escaped."""
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -1,7 +1,6 @@
-"""Where a run's numbers go besides metrics.jsonl: TensorBoard, trackio, or both, as `training.trackers` says.
+"""Experiment trackers: TensorBoard and trackio get the numbers of metrics.jsonl (`training.trackers`).
 
-A tracker is for looking at. The run neither needs nor waits for one: whatever fails in it is said once, and
-training goes on without it.
+A run does not depend on its trackers. If one fails, one message says so, and training goes on without it.
 """
 
 from __future__ import annotations
@@ -19,27 +18,28 @@ from xformer.runs.config import TrackerName
 Say = Callable[[str], None]
 
 _PROJECT = "xformer"
+_EXTRAS: Mapping[TrackerName, str] = {"tensorboard": "plot", "trackio": "trackio"}
 
 
 class Tracker(Protocol):
-    """What a tracker has to do; each of the three may raise anything."""
+    """One tracker. Its constructor and its methods may raise any exception."""
 
     def write(self, numbers: Mapping[str, float], step: int) -> None:
-        """Take the numbers of a step."""
+        """Record the numbers of a step."""
 
     def close(self) -> None:
-        """Write down what was taken."""
+        """Save all that was recorded."""
 
 
 class TensorBoard:
     """Event files in the run's own folder."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Begin at `step`; what TensorBoard has of later steps it forgets, and of a new run all.
+        """Open the folder. Events of later steps are dropped; in a new run, all events are.
 
         Args:
             folder: for the event files.
-            step: how far the run is.
+            step: steps that the run has done.
         """
         from torch.utils.tensorboard import SummaryWriter
 
@@ -49,71 +49,71 @@ class TensorBoard:
         self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1)
 
     def write(self, numbers: Mapping[str, float], step: int) -> None:
-        """Take the numbers of a step. Its writer has a thread, whose failures come out at some later call."""
-        # Someone may have cleared it away: what comes now is worth a new one.
+        """Record the numbers of a step. Errors of the writer's thread are raised by a later call."""
+        # The folder may have been removed while the run goes on.
         self._folder.mkdir(parents=True, exist_ok=True)
         for name, value in numbers.items():
             self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Write down what was taken."""
+        """Save all that was recorded."""
         self._writer.close()
 
 
 class Trackio:
-    """A run of the project `xformer` where trackio keeps its projects: `trackio show --project xformer`.
+    """A run of the project `xformer` in trackio: `trackio show --project xformer`.
 
-    A run that goes on from a checkpoint goes on there too. trackio can take nothing back: steps that it has
-    seen keep the numbers that it was told first, and are not told again. It is asked for its last step where
-    it keeps runs on this machine; on another's, steps after the checkpoint are there twice.
+    A run that goes on from a checkpoint goes on in trackio, too. trackio cannot remove steps, so steps that
+    it has keep their first numbers and are not written again. Its last step is known if trackio stores runs
+    on this machine; otherwise the steps after the checkpoint appear twice.
     """
 
     def __init__(self, name: str, step: int) -> None:
-        """Begin at `step`.
+        """Open the run.
 
         Args:
             name: of the run.
-            step: how far the run is; at 0 it is a new one, even if there is one of that name.
+            step: steps that the run has done; at 0 it is a new run, even if trackio has one of this name.
         """
         import trackio
 
         resume = "allow" if step else "never"
-        # It greets on standard output, which belongs to commands' results.
+        # trackio prints a greeting, and standard output is for the results of commands.
         with redirect_stdout(io.StringIO()):
             self._run: Any = trackio.init(project=_PROJECT, name=name, resume=resume, embed=False)
         self._finish: Callable[[], None] = trackio.finish
         self._seen = _last_step(name) if step else 0
 
     def write(self, numbers: Mapping[str, float], step: int) -> None:
-        """Take the numbers of a step, unless it has been told that step."""
+        """Record the numbers of a step, unless trackio has that step."""
         if step > self._seen:
             self._run.log(dict(numbers), step=step)
 
     def close(self) -> None:
-        """Write down what was taken."""
+        """Save all that was recorded."""
         with redirect_stdout(io.StringIO()):
             self._finish()
 
 
 def _last_step(name: str) -> int:
-    """The last step that trackio keeps of a run on this machine; 0 if it keeps none."""
+    """The last step that trackio has stored for a run on this machine; 0 if there is none."""
     from trackio.sqlite_storage import SQLiteStorage
 
     return max((int(one["step"]) for one in SQLiteStorage.get_logs(_PROJECT, name)), default=0)
 
 
 class Trackers:
-    """All trackers of a run, as one that never fails."""
+    """All trackers of a run. No method raises an exception of a tracker."""
 
     def __init__(self, names: Sequence[TrackerName], folder: Path, run: str, step: int, say: Say) -> None:
-        """Open each.
+        """Open the trackers.
 
         Args:
-            names: which.
-            folder: TensorBoard's.
+            names: the trackers to open.
+            folder: for TensorBoard's event files.
             run: name of the run.
-            step: how far it is.
-            say: told about each that is not installed or fails, once.
+            step: steps that the run has done.
+            say: called with a message for each tracker that is not installed or fails.
         """
         self._say = say
         self._open: dict[TrackerName, Tracker] = {}
@@ -127,22 +127,21 @@ class Trackers:
                 self._drop(name, error)
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Take the numbers of a line of metrics.jsonl, and those one table down."""
+        """Record the numbers of a line of metrics.jsonl, and those in its tables (`table/name`)."""
         numbers = dict(_numbers(line))
-        for name, tracker in list(self._open.items()):
-            try:
-                tracker.write(numbers, line["step"])
-            except Exception as error:
-                self._drop(name, error)
+        self._call(lambda tracker: tracker.write(numbers, line["step"]))
 
     def close(self) -> None:
-        """Close each; none is open after this."""
+        """Close all trackers."""
+        self._call(lambda tracker: tracker.close())
+        self._open.clear()
+
+    def _call(self, method: Callable[[Tracker], None]) -> None:
         for name, tracker in list(self._open.items()):
             try:
-                tracker.close()
+                method(tracker)
             except Exception as error:
                 self._drop(name, error)
-        self._open.clear()
 
     def _drop(self, name: TrackerName, error: Exception) -> None:
         self._say(f"training.trackers: {name} failed ({error}); going on without it")
@@ -150,9 +149,6 @@ class Trackers:
         if failed is not None:
             with suppress(Exception):
                 failed.close()
-
-
-_EXTRAS: Mapping[TrackerName, str] = {"tensorboard": "plot", "trackio": "trackio"}
 
 
 def _numbers(line: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -1,1 +1,1 @@
-"""Hugging Face folders, in and out."""
+"""Models read from and written to Hugging Face folders."""

@@ -1,4 +1,4 @@
-"""Settings of ModernBERT, BERT and XLM-R as Hugging Face's `config.json` has them, and as ours."""
+"""Conversion of settings between `ModelConfig` and the `config.json` of ModernBERT, BERT and XLM-R."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from xformer.model.config import Gelu, ModelConfig
 
 Family = Literal["modernbert", "bert", "xlm-roberta"]
 
-# Our fixed ids, under the names that the families give them.
+_SIZES = {
+    "vocab_size": "vocab_size",
+    "d_model": "hidden_size",
+    "n_layers": "num_hidden_layers",
+    "n_heads": "num_attention_heads",
+    "d_ff": "intermediate_size",
+}
+"""Names of sizes in `ModelConfig` and in `config.json`."""
+
+# The ids of our special tokens are fixed.
 _SPECIAL_IDS = {
     "bos_token_id": 0,
     "pad_token_id": 1,
@@ -22,14 +31,14 @@ _SPECIAL_IDS = {
 
 
 def family_of(config: ModelConfig) -> Family:
-    """The Hugging Face architecture that can hold this model.
+    """The Hugging Face architecture of a model.
 
     Raises:
-        InputError: none can; the message names the first field in the way.
+        InputError: no architecture fits; the message names the first setting that does not.
     """
     if config.bigrams:
         raise InputError(
-            f"model.bigrams: no architecture of theirs has bigrams, so 0 is needed, got {config.bigrams}"
+            f"model.bigrams: expected 0, since Hugging Face's models have no bigrams, got {config.bigrams}"
         )
     if config.norm_position == "pre":
         needed: dict[str, Any] = {"positions": "rotary", "n_segments": 0, "norm": "layernorm"}
@@ -53,24 +62,20 @@ def family_of(config: ModelConfig) -> Family:
 
 
 def config_to_huggingface(config: ModelConfig) -> dict[str, Any]:
-    """The fields of `config.json`, our special token ids among them.
+    """The fields of `config.json`, with our special token ids.
 
     Raises:
-        InputError: no architecture of theirs fits; the message names the field.
+        InputError: no architecture of Hugging Face fits; the message names the setting.
     """
     family = family_of(config)
     gelu = "gelu" if config.gelu == "erf" else "gelu_pytorch_tanh"
     fields: dict[str, Any] = {
         "model_type": family,
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.d_model,
-        "num_hidden_layers": config.n_layers,
-        "num_attention_heads": config.n_heads,
-        "intermediate_size": config.d_ff,
+        **{theirs: getattr(config, ours) for ours, theirs in _SIZES.items()},
         "initializer_range": config.init_std,
         "tie_word_embeddings": config.tie_embeddings,
         **_SPECIAL_IDS,
-        # Ours alone; their library keeps what it does not know.
+        # A field of our own: transformers keeps fields that it does not know.
         **({"sentence_share": config.sentence_share} if config.sentence_share < 1 else {}),
     }
     if family != "modernbert":
@@ -103,7 +108,7 @@ def config_to_huggingface(config: ModelConfig) -> dict[str, Any]:
             "full_attention": {"rope_type": "default", "rope_theta": config.rotary_base},
             "sliding_attention": {"rope_type": "default", "rope_theta": config.rotary_base_local},
         },
-        # The same again as transformers 4 spells it.
+        # The same in the names of transformers 4.
         "global_attn_every_n_layers": 1 if config.window is None else config.global_every,
         "global_rope_theta": config.rotary_base,
         "local_rope_theta": config.rotary_base_local,
@@ -111,13 +116,12 @@ def config_to_huggingface(config: ModelConfig) -> dict[str, Any]:
 
 
 def config_from_huggingface(fields: Mapping[str, Any]) -> ModelConfig:
-    """Our settings for a `config.json` of ModernBERT, BERT or XLM-R.
+    """The settings of a `config.json` of ModernBERT, BERT or XLM-R.
 
-    Dropout is taken over where both have it: ModernBERT's `mlp_dropout`, inside the feed-forward, has no
-    counterpart.
+    ModernBERT's `mlp_dropout`, inside the feed-forward, has no counterpart and is ignored.
 
     Raises:
-        InputError: a field is missing or has a value that our model does not know; the message names it.
+        InputError: a field is missing, or has a value that our model does not support; the message names it.
     """
     match _field(fields, "model_type"):
         case "modernbert":
@@ -183,11 +187,7 @@ def _from_bert(fields: Mapping[str, Any], family: str) -> ModelConfig:
 
 def _sizes(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "vocab_size": _whole(fields, "vocab_size"),
-        "d_model": _whole(fields, "hidden_size"),
-        "n_layers": _whole(fields, "num_hidden_layers"),
-        "n_heads": _whole(fields, "num_attention_heads"),
-        "d_ff": _whole(fields, "intermediate_size"),
+        **{ours: _whole(fields, theirs) for ours, theirs in _SIZES.items()},
         "init_std": _number(fields, "initializer_range", 0.02),
         "sentence_share": _number(fields, "sentence_share", 1.0),
     }
@@ -208,7 +208,7 @@ def _number(fields: Mapping[str, Any], name: str, default: float) -> float:
 
 
 def _rotary_base(fields: Mapping[str, Any], kind: str, default: float) -> float:
-    """`default` is the value that transformers 4 would have written."""
+    """The base of one kind of layer; `default` is the value in the fields of transformers 4."""
     rope = (fields.get("rope_parameters") or {}).get(kind) or {}
     if rope.get("rope_type", "default") != "default":
         raise InputError(f"rope_parameters.{kind}.rope_type: expected 'default', got {rope['rope_type']!r}")

@@ -1,9 +1,7 @@
-"""ModernBERT, BERT and XLM-R checkpoints of Hugging Face, in and out.
+"""Conversion of models from and to Hugging Face: ModernBERT, BERT and XLM-R.
 
-Folders hold `config.json` and `model.safetensors`; pickled weights are refused. Only `to_huggingface` needs
-`transformers`, which is the extra `hf`.
-
-Shapes: C d_model.
+A folder holds `config.json` and `model.safetensors`; pickled weights are refused. Only `to_huggingface` needs
+`transformers` (extra `hf`).
 """
 
 from __future__ import annotations
@@ -31,12 +29,12 @@ from xformer.storage.files import atomic_write
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A converted checkpoint, in evaluation mode.
+    """A converted model, in evaluation mode.
 
     Attributes:
         config: its settings.
-        encoder: the encoder.
-        head: its masked-LM head, or None where the checkpoint has none.
+        encoder: its encoder.
+        head: its masked-LM head, or None if the source has none.
     """
 
     config: ModelConfig
@@ -52,7 +50,8 @@ def from_huggingface(source: str | os.PathLike[str] | torch.nn.Module) -> Pretra
             that `model.safetensors.index.json` names).
 
     Raises:
-        InputError: a file is missing or broken, a setting is not ours, or weights are missing or unknown.
+        InputError: a file is missing or broken, a setting is not supported, or weights are missing or
+            unknown.
     """
     if isinstance(source, torch.nn.Module):
         fields = source.config.to_dict()  # type: ignore[union-attr, operator]
@@ -61,16 +60,16 @@ def from_huggingface(source: str | os.PathLike[str] | torch.nn.Module) -> Pretra
         fields, weights = _read_config(Path(source)), _read_weights(Path(source))
     config = config_from_huggingface(fields)
     ours = from_their_names(family_of(config), weights, tied=config.tie_embeddings)
-    encoder_state = {
-        name.removeprefix("encoder."): w for name, w in ours.items() if name.startswith("encoder.")
-    }
-    head_state = {name.removeprefix("head."): w for name, w in ours.items() if name.startswith("head.")}
     with torch.device("meta"):
         encoder, head = Encoder(config), MaskedLMHead(config)
-    _load(encoder, encoder_state)
-    if head_state:
-        _load(head, head_state)
-    return Pretrained(config, encoder.eval(), head.eval() if head_state else None)
+    has_head = any(name.startswith("head.") for name in ours)
+    for module, prefix in ((encoder, "encoder."), (head, "head."))[: 1 + has_head]:
+        state = {name.removeprefix(prefix): w for name, w in ours.items() if name.startswith(prefix)}
+        try:
+            module.load_state_dict(state, assign=True)
+        except RuntimeError as error:
+            raise InputError(f"weights: {error}") from error
+    return Pretrained(config, encoder.eval(), head.eval() if has_head else None)
 
 
 def to_huggingface(
@@ -79,15 +78,16 @@ def to_huggingface(
     """A `transformers` model with the same weights, in evaluation mode.
 
     Args:
-        encoder: ours.
-        head: its masked-LM head; without it the bare model is built.
+        encoder: the encoder.
+        head: its masked-LM head; None for a model without a head.
         fields: settings of `config.json` to override, such as other special token ids.
 
     Returns:
-        `ModernBertForMaskedLM`, `BertForMaskedLM`, `XLMRobertaForMaskedLM`, or the bare model.
+        `ModernBertForMaskedLM`, `BertForMaskedLM`, `XLMRobertaForMaskedLM`, or the model without a
+            head.
 
     Raises:
-        InputError: no architecture of theirs fits; the message names the field.
+        InputError: no architecture of Hugging Face fits; the message names the setting.
         ImportError: `transformers` is not installed.
     """
     from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
@@ -98,7 +98,7 @@ def to_huggingface(
     model = model.to(encoder.token_embedding.dtype)
     weights = to_their_names(family_of(encoder.config), _our_weights(encoder, head), bare=head is None)
     missing, unexpected = model.load_state_dict(weights, strict=False)
-    # What we do not have: BERT's pooler, and second names of tied weights.
+    # Missing without harm: BERT's pooler, and the second names of tied weights.
     tied = getattr(model, "_tied_weights_keys", None) or {}
     missing = [name for name in missing if name not in tied and not name.startswith("pooler.")]
     if missing or unexpected:
@@ -113,16 +113,16 @@ def save_huggingface(
     *,
     fields: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the `config.json` and `model.safetensors` of a folder that `transformers` can load.
+    """Write `config.json` and `model.safetensors` such that `transformers` can load the folder.
 
     Args:
         folder: made if it is missing; files of these names in it are replaced.
-        encoder: ours.
-        head: its masked-LM head, if any.
+        encoder: the encoder.
+        head: its masked-LM head; None for a model without a head.
         fields: settings of `config.json` to override, such as other special token ids.
 
     Raises:
-        InputError: no architecture of theirs fits; the message names the field.
+        InputError: no architecture of Hugging Face fits; the message names the setting.
     """
     settings = config_to_huggingface(encoder.config) | dict(fields or {})
     settings["dtype"] = settings["torch_dtype"] = str(encoder.token_embedding.dtype).removeprefix("torch.")
@@ -174,10 +174,3 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
         except SafetensorError as error:
             raise InputError(f"{path}: expected safetensors: {error}") from error
     return weights
-
-
-def _load(module: torch.nn.Module, state: dict[str, Tensor]) -> None:
-    try:
-        module.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        raise InputError(f"weights: {error}") from error

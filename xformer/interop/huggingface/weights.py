@@ -1,6 +1,6 @@
-"""Names of weights: ModernBERT's are ours, BERT's and XLM-R's are translated.
+"""Conversion of parameter names: ours are ModernBERT's, those of BERT and XLM-R are translated.
 
-On our side, names of the encoder begin with `encoder.` and those of the masked-LM head with `head.`.
+Our names begin with `encoder.` in the encoder and with `head.` in the masked-LM head.
 
 Shapes: C d_model.
 """
@@ -18,8 +18,8 @@ from xformer.interop.huggingface.config import Family
 
 Names = list[tuple[str, str]]
 
-# What BERT and XLM-R keep and we do not: the pooler, next-sentence prediction, tables of indices, and the
-# second name of the decoder's bias.
+# Parts of BERT and XLM-R that we do not have: the pooler, next-sentence prediction, tables of indices, and
+# the second name of the decoder's bias.
 _IGNORED = re.compile(
     r"(.*\.)?pooler\..*|cls\.seq_relationship\..*|.*\.(position_ids|token_type_ids)"
     r"|(cls\.predictions|lm_head)\.decoder\.bias"
@@ -29,15 +29,15 @@ _PREFIX: dict[Family, str] = {"modernbert": "model.", "bert": "bert.", "xlm-robe
 
 
 def to_their_names(family: Family, weights: Mapping[str, Tensor], *, bare: bool) -> dict[str, Tensor]:
-    """Translate our weights.
+    """Translate our names to those of a Hugging Face architecture.
 
     Args:
-        family: whose names.
-        weights: ours.
-        bare: leave out the prefix that their models with a head put before the encoder's names.
+        family: the architecture.
+        weights: our weights by name.
+        bare: for a model without a head, whose encoder names have no prefix.
 
     Returns:
-        Theirs. Query, key and value are views of our one projection.
+        Weights by their names. Query, key and value are views of our one projection.
     """
     if family != "modernbert":
         weights = dict(_split(weights))
@@ -47,15 +47,15 @@ def to_their_names(family: Family, weights: Mapping[str, Tensor], *, bare: bool)
 
 
 def from_their_names(family: Family, weights: Mapping[str, Tensor], *, tied: bool) -> dict[str, Tensor]:
-    """Translate their weights, with or without the prefix before the encoder's names.
+    """Translate the names of a Hugging Face architecture to ours.
 
     Args:
-        family: whose names they are.
-        weights: theirs.
+        family: the architecture.
+        weights: its weights by name, from a model with or without a head.
         tied: the decoder's matrix is the embedding, so its second name is dropped.
 
     Raises:
-        InputError: a name that is not of the family.
+        InputError: the architecture has no weight of this name.
     """
     prefix = _PREFIX[family]
     if not any(name.startswith(prefix) for name in weights):
@@ -65,18 +65,16 @@ def from_their_names(family: Family, weights: Mapping[str, Tensor], *, tied: boo
     for name, value in weights.items():
         if _IGNORED.fullmatch(name):
             continue
-        # The names of 2018, still in Google's own checkpoints.
-        modern = re.sub(
-            r"LayerNorm\.gamma$", "LayerNorm.weight", re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
-        )
-        translated = _translate(modern, names)
+        # The names of 2018 are still in Google's own checkpoints.
+        modern = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
+        translated = _translate(re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", modern), names)
         if not (tied and translated == "head.weight"):
             ours[translated] = value
     return ours if family == "modernbert" else dict(_merge(ours))
 
 
 def _names(family: Family, prefix: str) -> Names:
-    """Patterns of theirs and of ours; `#` stands for a layer's number, a final `*` for the rest."""
+    """Patterns of their names and of ours: `#` is the number of a layer, a final `*` is the rest."""
     match family:
         case "modernbert":
             return [
@@ -126,7 +124,7 @@ def _translate(name: str, names: Names) -> str:
 
 
 def _split(weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """(3C, …) query, key and value in one → three of (C, …)."""
+    """Split (3C, …), query, key and value in one, into three of (C, …)."""
     for name, value in weights.items():
         if ".Wqkv." in name:
             yield from zip((name.replace("Wqkv", part) for part in _PARTS), value.chunk(3), strict=True)
@@ -135,7 +133,7 @@ def _split(weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _merge(weights: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Three of (C, …) → (3C, …)."""
+    """Join query, key and value of (C, …) into one of (3C, …)."""
     for name, value in weights.items():
         if ".attn.query." in name:
             parts = [name.replace("query", part) for part in _PARTS]

@@ -20,10 +20,7 @@ from xformer.objectives import AlignmentBatch, MaskedBatch, contrastive_loss
 from xformer.pretraining.batches import StepBatch
 from xformer.pretraining.forecast.estimate import (
     Pass,
-    alignment_flops,
     attended_pairs,
-    encoder_flops,
-    masked_lm_flops,
     parameter_counts,
     passes_of,
     weight_bytes,
@@ -74,6 +71,16 @@ def test_parameters_are_exact(config: ModelConfig, pooling: Literal["mean", "wei
     assert counts["attention"] == sum(blocks)
     inner = [p.numel() for name, p in model.named_parameters() if ".mlp.W" in name]
     assert counts["feed-forward"] == sum(inner)
+    c, f, v = config.d_model, config.d_ff, config.vocab_size
+    assert counts["attention"] == config.n_layers * (4 * c * c + config.bias * 4 * c)
+    wide = f * (2 if config.gated else 1)
+    assert counts["feed-forward"] == config.n_layers * (c * wide + f * c + config.bias * (wide + c))
+    learned = (config.max_length + config.position_offset) * (config.positions == "learned")
+    assert counts["embedding"] == (v + config.n_segments + learned) * c
+    assert counts["bigrams"] == config.bigram_rows * c
+    norm = c * (2 if config.bias and config.norm == "layernorm" else 1)
+    head = config.head_activation_norm * (c * c + config.bias * c + norm)
+    assert counts["masked-LM head"] == head + (not config.tie_embeddings) * v * c + config.decoder_bias * v
 
 
 def test_parameters_of_models_that_people_know() -> None:
@@ -99,23 +106,20 @@ def test_operations_are_those_that_pytorch_counts(
         rows = hidden.flatten(0, 1)[:selected]
         head = dict(model.masked_lm.named_parameters())
         logits = reference_masked_lm(config, head, rows, model.encoder.token_embedding)
-    expected = encoder_flops(config, [length] * sequences) + masked_lm_flops(config, selected)
+    expected = Pass((length,) * sequences, selected=selected).forward_flops(config)
     assert forward.get_total_flops() == expected
     with FlopCounterMode(display=False) as backward:
         logits.sum().backward()
     assert backward.get_total_flops() == 2 * expected
 
 
-@given(lengths=st.lists(st.integers(0, 12), max_size=4), window=st.one_of(st.none(), st.integers(2, 30)))
+@given(length=st.integers(0, 12), window=st.one_of(st.none(), st.integers(2, 30)))
 @settings(deadline=None, max_examples=60)
-def test_pairs_that_attend_to_each_other(lengths: list[int], window: int | None) -> None:
+def test_pairs_that_attend_to_each_other(length: int, window: int | None) -> None:
     seen = sum(
-        window is None or abs(query - key) <= window // 2
-        for length in lengths
-        for query in range(length)
-        for key in range(length)
+        window is None or abs(query - key) <= window // 2 for query in range(length) for key in range(length)
     )
-    assert attended_pairs(lengths, window) == seen
+    assert attended_pairs(length, window) == seen
 
 
 def test_local_layers_and_those_left_out_cost_less() -> None:
@@ -123,9 +127,11 @@ def test_local_layers_and_those_left_out_cost_less() -> None:
     tokens, c, f = 30, 8, 4
     block = (8 * c * c + 6 * c * f) * tokens
     far, near = 30 * 30, 30 * 5 - 2 * 3
-    assert encoder_flops(config, [30]) == 4 * block + 4 * c * (2 * far + 2 * near)
-    assert encoder_flops(config, [30], n_layers=2) == 2 * block + 4 * c * (far + near)
-    assert encoder_flops(config, [30], n_layers=0) == 0
+    assert Pass((30,)).forward_flops(config) == 4 * block + 4 * c * (2 * far + 2 * near)
+    assert Pass((30,), n_layers=2).forward_flops(config) == 2 * block + 4 * c * (far + near)
+    assert Pass((30,), n_layers=0).forward_flops(config) == 0
+    # Two sequences cost as much as each by itself.
+    assert Pass((30, 9)).forward_flops(config) == sum(Pass((n,)).forward_flops(config) for n in (30, 9))
 
 
 def test_operations_of_the_alignment() -> None:
@@ -133,10 +139,11 @@ def test_operations_of_the_alignment() -> None:
     left, right = torch.randn(2, 7, config.d_sentence, requires_grad=True).unbind(0)
     with FlopCounterMode(display=False) as forward:
         loss = contrastive_loss(left, right, torch.arange(7), scale=20.0, margin=0.3).sum()
-    assert forward.get_total_flops() == alignment_flops(config, 7)
+    expected = Pass((), pairs=7).forward_flops(config)
+    assert forward.get_total_flops() == expected
     with FlopCounterMode(display=False) as backward:
         loss.backward()
-    assert backward.get_total_flops() == 2 * alignment_flops(config, 7)
+    assert backward.get_total_flops() == 2 * expected
 
 
 def _batch(vocabulary: int) -> StepBatch:
@@ -161,9 +168,9 @@ def test_the_passes_of_a_step() -> None:
     assert masked.selected == -(-sum(masked.lengths) // 3)
     assert bag == Pass(pairs.lengths, pairs=30, n_layers=0)
     config = ModelConfig(vocab_size=50, d_model=8, n_heads=2, d_ff=4, n_layers=2)
-    blocks, head = encoder_flops(config, masked.lengths), masked_lm_flops(config, masked.selected)
-    assert masked.forward_flops(config) == blocks + head
-    assert bag.forward_flops(config) == alignment_flops(config, 30)
+    head = (2 * 8 * 8 + 2 * 8 * 50) * masked.selected
+    assert masked.forward_flops(config) == Pass(masked.lengths).forward_flops(config) + head
+    assert bag.forward_flops(config) == 2 * config.d_sentence * 30 * 30
     few = replace(masked, sampled=20)
     assert masked.forward_flops(config) - few.forward_flops(config) == 2 * 8 * 30 * masked.selected
     assert few.activation_bytes(config, "fp32") == masked.activation_bytes(config, "fp32") - 4 * 8 * 30

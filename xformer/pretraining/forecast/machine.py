@@ -1,7 +1,8 @@
-"""What this machine is called, and how much memory the process has held."""
+"""Name of the device, and the most memory that the process has used."""
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,37 +10,35 @@ import torch
 
 
 class PeakMemory:
-    """The most memory in use since it was made."""
+    """The most memory in use since this object was made."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         else:
-            # Linux: 5 forgets the peak so far. Where that is not allowed, the peak is of the whole process.
+            # Linux: 5 resets the peak. Where that is not allowed, it is the peak since the process began.
             with suppress(OSError):
                 Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
     def read(self) -> int | None:
-        """In bytes; None where the system does not tell."""
+        """Bytes; None where the system does not report them."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
-        with suppress(OSError):
-            for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-        return None
+        peak = _find(r"^VmHWM:\s*(\d+)", "/proc/self/status")
+        return int(peak) * 1024 if peak else None
 
 
 def device_name(device: torch.device) -> str:
-    """The name that its maker gave it."""
+    """The product name of the GPU or CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    with suppress(OSError, IndexError):
-        models = [
-            x
-            for x in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-            if x.startswith("model name")
-        ]
-        return models[0].partition(":")[2].strip()
-    return "CPU"
+    return _find(r"^model name\s*:\s*(.+)$", "/proc/cpuinfo") or "CPU"
+
+
+def _find(pattern: str, path: str) -> str | None:
+    """The first group of a pattern in a file; None where there is no such file or text."""
+    with suppress(OSError):
+        found = re.search(pattern, Path(path).read_text(encoding="utf-8"), re.MULTILINE)
+        return found[1].strip() if found else None
+    return None

@@ -1,4 +1,7 @@
-"""Help is quick, complete, and shows how each command is used."""
+"""Help is quick, complete, and shows how each command is used.
+
+Covers `xformer.cli.report`, which does nothing but call `xformer.report`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What commands say beside their results."""
+"""Messages of the command line beside the results of its commands.
+
+With test_unwritable.py, covers `xformer.cli` itself; test_unwritable.py also covers `xformer.cli.evaluate`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`xformer pretrain`: which settings it takes, and Ctrl-C."""
+"""`xformer pretrain`: its settings, and Ctrl-C. `xformer demo`: it trains, then evaluates.
+
+Covers `pretrain` and `demo` of `xformer.cli`.
+"""
 
 from __future__ import annotations
 

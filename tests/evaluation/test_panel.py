@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,9 +16,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from xformer.data.shards import TokenShards
 from xformer.evaluation.panel import Panel, make_panel
-from xformer.evaluation.panel_result import PanelResult
 from xformer.evaluation.shares import Shares
 from xformer.pretraining.pretrain import load_run, pretrain
 from xformer.pretraining.synthetic_data import synthetic_config, synthetic_corpus
@@ -127,37 +124,3 @@ def test_in_a_terminal_it_stays_below_the_bars(runs: tuple[Path, Path, RunConfig
         progress.show(result, "a line that only a log has")
     assert "step 4, dev" in output.getvalue()
     assert "a line that only a log has" not in output.getvalue()
-
-
-def result_of(languages: int) -> PanelResult:
-    tags = [f"x-{number}" for number in range(languages)]
-    values = {tag: number / 100 for number, tag in enumerate(tags)}
-    return PanelResult(5, 2.0, 0.5, 0.1, 0.7, (0.1, 0.2), 0.5, 3.0, values, values, values, values, 1.0)
-
-
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 40), (120, 24), (120, 40), (40, 12), (10, 5)])
-def test_the_table_fits_its_terminal(width: int, height: int) -> None:
-    output = StringIO()
-    Console(file=output, width=width, height=height).print(result_of(53))
-    lines = output.getvalue().splitlines()
-    assert all(len(line) <= width for line in lines)
-    assert len(lines) <= max(height - 4, 9)
-    shown = re.findall(r"x-\d+", output.getvalue())
-    # Where not all have room, it is the ones served worst that are shown, and how many are not is said.
-    assert set(shown) == {f"x-{number}" for number in range(len(shown))}
-    assert len(shown) == 53 or f"and {53 - len(shown)} more"[:width] in output.getvalue()
-    assert ("asked" in output.getvalue()) == (height == 40)
-    # No number is cut, but left out where there is no room for all of it.
-    first = next(line for line in lines if line.startswith("x-"))
-    number = int(first.split()[0].removeprefix("x-")) / 100
-    assert first.split()[1] == f"{number:.2f}"
-    assert width == 10 or first.split()[2] == f"{number:.2f}"
-
-
-def test_some_examples_of_a_split(parallel_test: TokenShards) -> None:
-    chosen = np.array([7, 2, 40])
-    some = parallel_test.subset(chosen)
-    assert len(some) == 3
-    for place, example in enumerate(chosen):
-        assert some[place].tolist() == parallel_test[int(example)].tolist()
-        assert some.group[place] == parallel_test.group[example]

@@ -66,3 +66,12 @@ def test_a_sample_takes_whole_groups(parallel_test: TokenShards) -> None:
     texts = ParallelTexts.of(parallel_test, "en", most=20)
     assert len(np.unique(texts.group)) == 20
     assert np.bincount(texts.language).tolist() == [20, 20, 20, 20]
+
+
+def test_some_examples_of_a_split(parallel_test: TokenShards) -> None:
+    chosen = np.array([7, 2, 40])
+    some = parallel_test.subset(chosen)
+    assert len(some) == 3
+    for place, example in enumerate(chosen):
+        assert some[place].tolist() == parallel_test[int(example)].tolist()
+        assert some.group[place] == parallel_test.group[example]

@@ -1,4 +1,7 @@
-"""Hugging Face models and ours, converted both ways: the same hidden states and the same masked-LM logits."""
+"""Hugging Face models and ours, converted both ways: the same hidden states and the same masked-LM logits.
+
+Covers `config`, `weights` and `folder` of `xformer.interop.huggingface`.
+"""
 
 from __future__ import annotations
 

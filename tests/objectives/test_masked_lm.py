@@ -1,4 +1,6 @@
-"""Masked and translation language modelling: what is asked, and the loss of the answer.
+"""Masked and translation language modelling: the hidden tokens of a batch, and their loss.
+
+Covers `masked_lm`, `translation_lm` and `loss` of `xformer.objectives`.
 
 Shapes: T tokens, S selected tokens, V vocabulary.
 """

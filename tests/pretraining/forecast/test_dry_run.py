@@ -1,4 +1,7 @@
-"""What a run will cost: the arithmetic of a forecast, on shards and on synthetic texts."""
+"""The forecast of a run: its arithmetic, and the texts that it measures.
+
+Covers `dry_run` and `measure_steps`, and `xformer.pretraining.synthetic_data`.
+"""
 
 from __future__ import annotations
 

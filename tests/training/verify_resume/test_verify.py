@@ -1,4 +1,7 @@
-"""The proof of resuming: it passes where nothing differs, and fails where one bit does."""
+"""The proof of resuming: it passes where nothing differs, and fails where one bit does.
+
+Covers `xformer.cli.verify_resume` too.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,68 @@
+"""The tables of an evaluation, in a terminal and in Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from tests.evaluation.example_report import example_report
+from xformer.evaluation.report import EvaluationReport
+from xformer.evaluation.table import markdown_table, terminal_table
+
+
+@pytest.fixture(scope="module")
+def report() -> EvaluationReport:
+    return example_report()
+
+
+def rendered(report: EvaluationReport, width: int = 80) -> list[str]:
+    console = Console(width=width, file=StringIO())
+    console.print(terminal_table(report))
+    return str(console.file.getvalue()).split("\n")  # type: ignore[attr-defined]
+
+
+def test_the_table_is_readable_in_eighty_columns(report: EvaluationReport) -> None:
+    lines = rendered(report)
+    assert max(map(len, lines)) <= 80
+    names = [line.split()[0] for line in lines if line.startswith("l")]
+    best_first = sorted(report.retrieval.languages, key=lambda tag: -report.retrieval.languages[tag].top1)
+    assert names == best_first
+    scores = report.retrieval.languages["l05"]
+    row = next(line for line in lines if line.startswith("l05"))
+    wanted = [
+        f"{value:.3f}" for value in (scores.top1, scores.bag_top1, scores.untrained_top1, 1.5, 2.5, 4.5)
+    ]
+    assert row.split() == ["l05", "1,005", *wanted]
+    pivot = next(line for line in lines if line.startswith("en "))
+    assert pivot.split() == ["en", "–", "–", "–", "–", "1.500", "2.500", "4.500"]
+    mean = next(line for line in lines if line.startswith("mean of 60"))
+    assert mean.split()[4:] == [
+        f"{report.retrieval.mean_top1:.3f}", f"{report.retrieval.bag_mean_top1:.3f}", "0.200",
+        "1.510", "2.510", "4.510",
+    ]  # fmt: skip
+
+
+def test_the_summary_says_who_won(report: EvaluationReport) -> None:
+    text = " ".join(" ".join(rendered(report)).split())
+    assert "The model is 0.040 above the bag of subwords, and better in 45 of 60 languages." in text
+    assert "Left out, with fewer than 100 messages: eo (99), tlh (3)." in text
+    worse = replace(report, retrieval=replace(report.retrieval, mean_top1=0.1, left_out={}))
+    text = " ".join(" ".join(rendered(worse)).split())
+    assert "below the bag of subwords" in text
+    assert "Left out" not in text
+
+
+def test_markdown_is_one_table(report: EvaluationReport) -> None:
+    lines = markdown_table(report).split("\n")
+    table = [line for line in lines if line.startswith("|")]
+    assert {line.count("|") for line in table} == {9}
+    assert len(table) == 2 + 1 + 60 + 1
+    # What beats both of its baselines is stressed, and nothing else.
+    scores = report.retrieval.languages
+    for line in table[3:-1]:
+        cells = [cell.strip() for cell in line.split("|")]
+        assert cells[3].startswith("**") == (scores[cells[1]].top1 > scores[cells[1]].bag_top1)
+        assert cells[6] == "**1.500**"

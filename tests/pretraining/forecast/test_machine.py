@@ -1,0 +1,33 @@
+"""Peak memory and the device's name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from xformer.pretraining.forecast import machine
+from xformer.pretraining.forecast.machine import PeakMemory, device_name
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of a process")
+def test_the_peak_is_of_memory_that_was_used_since() -> None:
+    peak = PeakMemory(CPU)
+    before = peak.read()
+    assert before is not None
+    block = torch.ones(64 << 20, dtype=torch.uint8)
+    after = peak.read()
+    assert after is not None
+    # Some of the block may go where memory was used before.
+    assert after - before >= len(block) // 2
+
+
+def test_what_the_system_does_not_tell_is_left_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert device_name(CPU)
+    monkeypatch.setattr(machine, "Path", lambda name: tmp_path / "none")
+    assert device_name(CPU) == "CPU"
+    assert PeakMemory(CPU).read() is None

@@ -148,8 +148,8 @@ def _table(found: Forecast) -> RenderableType:
     table.add_column(justify="right")
     table.add_row("measured on", found.data)
     if found.processor_share is not None and found.processor_share < _QUIET:
-        busy = f"others use it: this process had {found.processor_share:.0%} of its processor time"
-        table.add_row("the machine", f"{busy}; times hold while that lasts")
+        share = f"this process had {found.processor_share:.0%} of the processor time"
+        table.add_row("the machine", f"is busy: {share}; the times are valid while that lasts")
     table.add_section()
     table.add_row("parameters", f"{sum(found.parameters.values()):,}")
     for part, count in found.parameters.items():
@@ -157,9 +157,9 @@ def _table(found: Forecast) -> RenderableType:
     table.add_section()
     for what, size in found.weight_bytes.items():
         table.add_row(f"{what}", _bytes(size))
-    table.add_row("activations, most that a step keeps", _bytes(found.activation_bytes))
+    table.add_row("activations, at most", _bytes(found.activation_bytes))
     if found.process_bytes is not None:
-        table.add_row("in use while training, measured", _bytes(found.process_bytes))
+        table.add_row("memory while training, measured", _bytes(found.process_bytes))
     table.add_row("a checkpoint on disk", _bytes(found.checkpoint_bytes))
     for stage in found.stages:
         table.add_section()

@@ -79,6 +79,7 @@ class Import:
     file: str
     line: int
     module: str
+    names: tuple[str, ...]
     relative: bool
     lazy: bool
     typing_only: bool
@@ -103,6 +104,7 @@ def imports_of(path: Path, module: str) -> Iterator[Import]:
     def visit(node: ast.AST, lazy: bool, typing_only: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
             names: list[str] = []
+            inner_names: list[str] = []
             relative = False
             if isinstance(child, ast.Import):
                 names = [alias.name for alias in child.names]
@@ -113,11 +115,12 @@ def imports_of(path: Path, module: str) -> Iterator[Import]:
                     parts = package.split(".")
                     base = ".".join([*parts[: len(parts) - child.level + 1], *filter(None, [base])])
                 names = [base]
+                inner_names = [alias.name for alias in child.names]
                 if base == "xformer":  # `from xformer import data` names a part, `__version__` doesn't
-                    inner_names = [alias.name for alias in child.names]
                     names = [base if name == "__version__" else f"{base}.{name}" for name in inner_names]
             line = getattr(child, "lineno", 0)
-            yield from (Import(file, line, name, relative, lazy, typing_only) for name in names)
+            for name in names:
+                yield Import(file, line, name, tuple(inner_names), relative, lazy, typing_only)
             inner = lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             yield from visit(child, inner, typing_only or is_type_checking(child))
 
@@ -177,6 +180,35 @@ def test_the_rules_have_no_circle() -> None:
         assert free, f"these import one another: {rules}"
         done.update(free)
         rules = {part: allowed for part, allowed in rules.items() if part not in done}
+
+
+def imports_by_file() -> dict[str, set[str]]:
+    """Which modules of the package each of its modules imports, lazily or for types alone too."""
+    files = {module: path for path, module in package_files()}
+    found: dict[str, set[str]] = {}
+    for module, path in files.items():
+        # A name that is a module of its own is that file; any other lies in the file it is taken from.
+        named = [
+            f"{one.module}.{name}" if f"{one.module}.{name}" in files else one.module
+            for one in imports_of(path, module)
+            for name in one.names or ("",)
+        ]
+        found[module] = (set(named) & set(files)) - {module}
+    return found
+
+
+def test_no_two_files_import_one_another() -> None:
+    """Nor any three, and so on. Lazy imports count, and those for types alone."""
+    left = imports_by_file()
+    # Remove what imports nothing that is left, again and again; then what nothing left imports.
+    while free := [module for module, imported in left.items() if not imported & set(left)]:
+        for module in free:
+            del left[module]
+    while free := [module for module in left if not any(module in imported for imported in left.values())]:
+        for module in free:
+            del left[module]
+    circles = {module: sorted(imported & set(left)) for module, imported in left.items()}
+    assert not circles, "these files import one another"
 
 
 @pytest.mark.parametrize("part", sorted(THIRD_PARTY))

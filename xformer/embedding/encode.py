@@ -5,7 +5,7 @@ Shapes: E texts, B sequences of one batch, C vector width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -14,10 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from xformer.data.reporting import ProgressCallback
 from xformer.model.packed import Packed, pack
-
-ProgressCallback = Callable[[str, int, int | None], None]
-"""Called with what is done, how many units of it are done, and of how many."""
 
 
 class SentenceEncoder(Protocol):

@@ -20,8 +20,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from xformer.data.reporting import ProgressCallback
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import ProgressCallback
 from xformer.errors import InputError
 from xformer.model.packed import Packed
 from xformer.objectives import contrastive_loss

@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xformer.data.reporting import ProgressCallback
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import ProgressCallback, evaluation_mode, length_batches
+from xformer.embedding.encode import evaluation_mode, length_batches
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
 from xformer.objectives import MaskedBatch

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xformer.data.reporting import ProgressCallback
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import ProgressCallback, SentenceEncoder, encode_texts
+from xformer.embedding.encode import SentenceEncoder, encode_texts
 from xformer.errors import InputError
 from xformer.evaluation.bag import TrainedBag
 from xformer.evaluation.bits_per_byte import BitsPerByte, HiddenTokens, bits_per_byte, model_surprisal

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xformer.embedding.encode import ProgressCallback, evaluation_mode, length_batches
+from xformer.data.reporting import ProgressCallback
+from xformer.embedding.encode import evaluation_mode, length_batches
 from xformer.evaluation.geometry import alignment, anisotropy, centroid_gap, hubness
 from xformer.evaluation.parallel_texts import ParallelTexts
 from xformer.evaluation.retrieval import retrieval

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.counts import count_tokens
+from xformer.data.reporting import ProgressCallback
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import ProgressCallback
 from xformer.objectives import MaskedBatch
 from xformer.tokenizer.special import FIRST_BYTE_ID
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class TokenizerError(ValueError):
-    """Bad text, a bad option or a bad model file; the message names it and says what was expected."""
+    """Bad text, a bad option or a bad model file; the message names it and what was expected."""
 
 
 def surrogate_error(error: UnicodeEncodeError) -> TokenizerError:

@@ -42,7 +42,7 @@ def test_a_job_array_writes_what_one_call_writes(
     ("options", "said"),
     [
         (("--worker", 3, "--of", 3), "expected a worker from 0 to of - 1, got 3 of 3"),
-        (("--of", 3), "--of: expected --worker, from 0 to 2, beside it"),
+        (("--of", 3), "--of: expected also --worker, from 0 to 2"),
         (("--worker", 0, "--join"), "--worker, --join: expected one of the two"),
         (("--join",), "shard-00000: missing"),
         (("--max-length", 0), "max_length: expected 1 to"),

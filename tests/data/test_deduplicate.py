@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xformer.data.dedup_keys import DedupKeys
-from xformer.data.deduplicate import HeldOut, HeldOutText, NearDuplicates, trigrams
+from xformer.data.deduplicate import HeldOut, KeyedText, NearDuplicates, trigrams
 
 WORDS = st.text(alphabet="abc", max_size=12)
 
@@ -36,21 +36,19 @@ def test_impossible_thresholds_are_refused(threshold: float) -> None:
 
 def _held_out(*texts: tuple[str, str, int]) -> HeldOut:
     key = DedupKeys()
-    return HeldOut(
-        (HeldOutText(key(text), language, group) for text, language, group in texts), threshold=0.7
-    )
+    return HeldOut((KeyedText(key(text), language, group) for text, language, group in texts), threshold=0.7)
 
 
 def test_records_that_repeat_are_told_from_those_that_do_not() -> None:
     key = DedupKeys()
     held_out = _held_out(("Enter a valid e-mail address.", "en", 1), ("Alterar senha agora", "pt-BR", 2))
-    assert held_out.compare(key("Enter a valid email address"), "en", 7) == "exact"
-    assert held_out.compare(key("Please enter a valid e-mail address."), "en", 7) == "near"
-    assert held_out.compare(key("Enter a name."), "en", 7) is None
+    assert held_out.compare(KeyedText(key("Enter a valid email address"), "en", 7)) == "exact"
+    assert held_out.compare(KeyedText(key("Please enter a valid e-mail address."), "en", 7)) == "near"
+    assert held_out.compare(KeyedText(key("Enter a name."), "en", 7)) is None
     # Untranslated text and close languages share whole texts; regions share near ones.
-    assert held_out.compare(key("Enter a valid email address"), "xx", 7) == "exact"
-    assert held_out.compare(key("Alterar a senha agora"), "pt-PT", 7) == "near"
-    assert held_out.compare(key("Alterar a senha agora"), "gl", 7) is None
+    assert held_out.compare(KeyedText(key("Enter a valid email address"), "xx", 7)) == "exact"
+    assert held_out.compare(KeyedText(key("Alterar a senha agora"), "pt-PT", 7)) == "near"
+    assert held_out.compare(KeyedText(key("Alterar a senha agora"), "gl", 7)) is None
 
 
 def test_a_group_goes_when_a_quarter_of_its_languages_repeat() -> None:
@@ -58,8 +56,8 @@ def test_a_group_goes_when_a_quarter_of_its_languages_repeat() -> None:
     held_out = _held_out(*((f"message in {tag}", tag, 1) for tag in tags))
     key = DedupKeys()
     for tag in tags[:2]:
-        held_out.compare(key(f"Message in {tag}!"), tag, 7)
-    held_out.compare(key("message in en"), "en", 8)
+        held_out.compare(KeyedText(key(f"Message in {tag}!"), tag, 7))
+    held_out.compare(KeyedText(key("message in en"), "en", 8))
     assert held_out.repeated_groups(lambda _: tags) == {7}
     # Group 8 has one language beside, which no held-out text has, so one in one repeats.
     assert held_out.repeated_groups(lambda group: ["en", "nl"] if group == 8 else tags) == {7, 8}
@@ -67,11 +65,11 @@ def test_a_group_goes_when_a_quarter_of_its_languages_repeat() -> None:
 
 def test_the_same_text_in_another_language_says_nothing_about_the_group() -> None:
     held_out = _held_out(("Status", "de", 1))
-    assert held_out.compare("status", "sv", 7) == "exact"
+    assert held_out.compare(KeyedText("status", "sv", 7)) == "exact"
     assert held_out.repeated_groups(lambda _: ["de", "sv"]) == set()
 
 
 def test_nothing_held_out_means_nothing_repeats() -> None:
     held_out = _held_out()
-    assert held_out.compare("anything", "en", 1) is None
+    assert held_out.compare(KeyedText("anything", "en", 1)) is None
     assert held_out.repeated_groups(lambda _: ["en"]) == set()

@@ -108,12 +108,9 @@ class DataImport:
 
         if not self.decontaminate:
             return None
-        corpora = [open_corpus(folder) for folder in self.decontaminate]
         return Decontaminator(
-            [
-                TestSet(corpus.folder.name, chain.from_iterable(map(corpus.records, corpus.manifest.splits)))
-                for corpus in corpora
-            ]
+            TestSet(corpus.folder.name, chain.from_iterable(map(corpus.records, corpus.manifest.splits)))
+            for corpus in map(open_corpus, self.decontaminate)
         )
 
     def _fields(self) -> Fields | ParallelFields:
@@ -201,7 +198,7 @@ class DataShard:
         if self.join and self.worker is not None:
             raise InputError("--worker, --join: expected one of the two: workers first, then join")
         if self.worker is None and self.of != 1:
-            raise InputError(f"--of: expected --worker, from 0 to {self.of - 1}, beside it")
+            raise InputError(f"--of: expected also --worker, from 0 to {self.of - 1}")
         try:
             corpus = self.corpus, self.split, Tokenizer.load(self.tokenizer), self.out
             sizes: dict[str, Any] = {"max_length": self.max_length, "bytes_per_shard": self.bytes_per_shard}

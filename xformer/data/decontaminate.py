@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from xformer.data.dedup_keys import DedupKeys, text_hash
-from xformer.data.deduplicate import HeldOut, HeldOutText
+from xformer.data.deduplicate import HeldOut, KeyedText
 from xformer.data.record import Record
 
 # In scripts without spaces between words, each letter counts as a word.
@@ -54,18 +54,18 @@ class Decontaminator:
         for test_set in test_sets:
             if test_set.name in self._held_out:
                 raise ValueError(f"test sets: expected different names, got {test_set.name!r} twice")
-            texts: list[HeldOutText] = []
+            texts: list[KeyedText] = []
             for record in test_set.records:
-                texts.append(HeldOutText(self._dedup_key(record.text), record.language, 0))
+                texts.append(KeyedText(self._dedup_key(record.text), record.language, 0))
                 for ngram in self._ngrams_of(record.text):
                     self._ngrams.setdefault(ngram, test_set.name)
             self._held_out[test_set.name] = HeldOut(texts, threshold)
 
     def overlap(self, record: Record) -> tuple[str, str] | None:
         """The name of the test set that `record` overlaps and how ("exact", "near", "n-gram"), or None."""
-        key = self._dedup_key(record.text)
+        text = KeyedText(self._dedup_key(record.text), record.language, 0)
         for name, held_out in self._held_out.items():
-            how = held_out.compare(key, record.language, 0)
+            how = held_out.compare(text)
             if how:
                 return name, how
         for ngram in self._ngrams_of(record.text):

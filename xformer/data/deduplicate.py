@@ -82,8 +82,8 @@ class NearDuplicates:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOutText:
-    """A text that training must not see: its deduplication key, its language, the hash of its group."""
+class KeyedText:
+    """A text for comparison: its deduplication key, its language, the hash of its group."""
 
     key: str
     language: str
@@ -108,8 +108,8 @@ class HeldOut:
         threshold: of `NearDuplicates`.
     """
 
-    def __init__(self, texts: Iterable[HeldOutText], threshold: float) -> None:
-        self._texts: dict[str, list[HeldOutText]] = {}
+    def __init__(self, texts: Iterable[KeyedText], threshold: float) -> None:
+        self._texts: dict[str, list[KeyedText]] = {}
         keys: dict[str, dict[str, None]] = {}
         for text in texts:
             self._texts.setdefault(text.key, []).append(text)
@@ -120,26 +120,22 @@ class HeldOut:
         }
         self._evidence: dict[tuple[int, int], set[str]] = {}
 
-    def compare(self, key: str, language: str, group: int) -> str | None:
-        """Compare a record with the held-out texts. A match counts as evidence about its group.
-
-        Args:
-            key: the deduplication key of its text.
-            language: its language.
-            group: the hash of its group.
+    def compare(self, text: KeyedText) -> str | None:
+        """Compare a text with the held-out ones. A match counts as evidence about its group.
 
         Returns:
             "exact", "near", or None if it repeats no held-out text.
         """
+        key, language = text.key, text.language
         primary = _primary(language)
         repeated = {key} if key in self._texts else set()
         if primary in self._near:
             distinct = self._keys[primary]
             repeated.update(distinct[number] for number in self._near[primary].find(key))
         for other in repeated:
-            for text in self._texts[other]:
-                if text.language == language:
-                    self._evidence.setdefault((group, text.group), set()).add(language)
+            for held_out in self._texts[other]:
+                if held_out.language == language:
+                    self._evidence.setdefault((text.group, held_out.group), set()).add(language)
         return None if not repeated else "exact" if key in repeated else "near"
 
     def repeated_groups(self, languages: Callable[[int], Collection[str]]) -> set[int]:

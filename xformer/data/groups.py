@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_JOINED = 64
-"""No more groups than this are joined into one, whatever the evidence."""
+"""The most groups that are joined into one."""
 
 MAX_PAIRED = 16
 """If more groups than this share one text, only neighbours are compared, not each group with each."""

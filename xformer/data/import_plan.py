@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.dedup_keys import DedupKeys
-from xformer.data.deduplicate import HeldOut, HeldOutText
+from xformer.data.deduplicate import HeldOut, KeyedText
 from xformer.data.groups import join_groups, starts
 from xformer.data.record_index import RecordIndex
 from xformer.data.reporting import ProgressCallback, reported
@@ -164,18 +164,18 @@ def _remove_leaks(
     dedup_key = DedupKeys()
     joined = set(group[group != index.group].tolist())
     names: dict[int, str] = {}
-    texts: dict[int, list[tuple[int, HeldOutText]]] = {TEST: [], DEV: []}
+    texts: dict[int, list[tuple[int, KeyedText]]] = {TEST: [], DEV: []}
     records = reported(index, "collect held-out text", len(index), progress)
     for row, record in enumerate(records):
         number = int(group[row])
         if number in joined and number == index.group[row]:
             names[number] = record.group
         if reason[row] == 0 and split[row] != TRAIN:
-            text = HeldOutText(dedup_key(record.text), record.language, number)
+            text = KeyedText(dedup_key(record.text), record.language, number)
             texts[int(split[row])].append((row, text))
 
-    def compare(row: int, text: HeldOutText, held_out: HeldOut, name: str) -> None:
-        found = held_out.compare(text.key, text.language, text.group)
+    def compare(row: int, text: KeyedText, held_out: HeldOut, name: str) -> None:
+        found = held_out.compare(text)
         if found and reason[row] == 0:
             reason[row] = REASONS.index(f"{found} duplicate of {name}")
 
@@ -191,7 +191,7 @@ def _remove_leaks(
     records = reported(index, "compare with held-out text", len(index), progress)
     for row, record in enumerate(records):
         if split[row] == TRAIN and reason[row] == 0:
-            text = HeldOutText(dedup_key(record.text), record.language, int(group[row]))
+            text = KeyedText(dedup_key(record.text), record.language, int(group[row]))
             compare(row, text, test, "test")
             compare(row, text, dev, "dev")
     drop_groups(test, "test", split == TRAIN)

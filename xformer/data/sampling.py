@@ -44,15 +44,15 @@ def language_shares(
     if not counts.sum():
         raise InputError("sampling: expected at least one text, found none in any language")
     size = counts / counts.sum()
-    wish = np.where(counts > 0, size**alpha, 0.0)
-    wish = wish / wish.sum()
+    wanted = np.where(counts > 0, size**alpha, 0.0)
+    wanted = wanted / wanted.sum()
     limit = np.multiply(size, max_repeats, where=size > 0, out=np.zeros(len(size)))  # 0 times infinity: 0
     capped = np.zeros(len(counts), dtype=bool)
-    shares = wish
+    shares = wanted
     # Each round caps at least one more language, so there are at most L rounds.
     while (over := ~capped & (shares > limit * (1 + 1e-12))).any():
         capped |= over
-        free = np.where(capped, 0.0, wish)
+        free = np.where(capped, 0.0, wanted)
         rest = 1.0 - limit[capped].sum()
         shares = np.where(capped, limit, free * (rest / free.sum() if free.sum() else 0.0))
     return shares / shares.sum()

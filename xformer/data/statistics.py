@@ -106,52 +106,40 @@ def corpus_statistics(
     return CorpusStatistics({split: _split(corpus, split, progress) for split in corpus.manifest.splits})
 
 
-class _Tally:
-    """Running counts of one language."""
-
-    def __init__(self) -> None:
-        self.lengths: Counter[int] = Counter()
-        self.letters: Counter[str] = Counter()
-        self.bytes = 0
-
-
 def _split(corpus: Corpus, split: str, progress: ProgressCallback | None) -> SplitStatistics:
-    tags = corpus.manifest.languages
-    number_of = {tag: number for number, tag in enumerate(tags)}
-    tallies = [_Tally() for _ in tags]
+    entry = corpus.manifest.split(split)
+    number_of = {tag: number for number, tag in enumerate(entry.languages)}
+    lengths: list[Counter[int]] = [Counter() for _ in number_of]
+    characters: list[Counter[str]] = [Counter() for _ in number_of]
     language, group, key = array("H"), array("Q"), array("Q")
-    dedup_key, total = DedupKeys(), corpus.manifest.split(split).total.records
+    dedup_key, total = DedupKeys(), entry.total.records
     for record in reported(corpus.records(split), f"count {split}", total, progress):
-        tally = tallies[number_of[record.language]]
-        tally.lengths[len(record.text)] += 1
-        tally.letters.update(record.text)
-        tally.bytes += len(record.text.encode())
-        language.append(number_of[record.language])
+        number = number_of[record.language]
+        lengths[number][len(record.text)] += 1
+        characters[number].update(record.text)
+        language.append(number)
         group.append(group_hash(record.group))
         key.append(text_hash(dedup_key(record.text)))
     languages, groups, keys = np.array(language), np.array(group), np.array(key)
     in_group = _distinct(languages, groups)
-    distinct_keys = _distinct(languages, keys)
-    n_groups = len(np.unique(groups))
-    groups_per_language = np.bincount(in_group[0], minlength=len(tags))
-    keys_per_language = np.bincount(distinct_keys[0], minlength=len(tags))
+    n_groups = np.bincount(in_group[0], minlength=len(number_of))
+    n_keys = np.bincount(_distinct(languages, keys)[0], minlength=len(number_of))
     _, spread = np.unique(in_group[1], return_counts=True)
     found = {
         tag: LanguageStatistics(
-            records=tally.lengths.total(),
-            groups=int(groups_per_language[number]),
-            coverage=int(groups_per_language[number]) / n_groups,
-            chars=sum(length * count for length, count in tally.lengths.items()),
-            bytes=tally.bytes,
-            length_quantiles=_quantiles(tally.lengths),
-            scripts=_scripts(tally.letters),
-            duplicates=tally.lengths.total() - int(keys_per_language[number]),
+            records=counts.records,
+            groups=int(n_groups[number]),
+            coverage=int(n_groups[number]) / entry.groups,
+            chars=counts.chars,
+            bytes=counts.bytes,
+            length_quantiles=_quantiles(lengths[number]),
+            scripts=_scripts(characters[number]),
+            duplicates=counts.records - int(n_keys[number]),
         )
-        for number, (tag, tally) in enumerate(zip(tags, tallies, strict=True))
-        if tally.lengths
+        for number, (tag, counts) in enumerate(entry.languages.items())
     }
     per_group = dict(sorted(Counter(spread.tolist()).items()))
-    return SplitStatistics(len(languages), n_groups, found, per_group)
+    return SplitStatistics(total, entry.groups, found, per_group)
 
 
 def _distinct(

@@ -107,7 +107,7 @@ def language_of(path: str | os.PathLike[str], language: str | None, endings: Seq
     if not _LANGUAGE_LIKE.fullmatch(last) or last in _NO_LANGUAGE:
         raise InputError(
             f"{os.fspath(path)}: the file's name does not give the language: expected an end such as "
-            f"'.de{endings[0] if endings else ''}', or a given language"
+            f"'.de{endings[0] if endings else ''}', or the option --languages"
         )
     return normalize_language(last)
 

@@ -10,14 +10,15 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from xformer.errors import InputError
 
 _BOM = b"\xef\xbb\xbf"
+_OPEN: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _DAMAGED = (
     gzip.BadGzipFile,
     zipfile.BadZipFile,
@@ -60,20 +61,13 @@ def open_bytes(path: str | os.PathLike[str]) -> io.BufferedIOBase:
 
     Wrap the call and the reading in `input_errors(path)`.
     """
-    name = os.fspath(path)
-    if name.endswith(".gz"):
-        return gzip.open(name, "rb")
-    if name.endswith(".bz2"):
-        return bz2.open(name, "rb")
-    if name.endswith(".xz"):
-        return lzma.open(name, "rb")
-    return open(name, "rb")
+    return _OPEN.get(Path(path).suffix, open)(os.fspath(path), "rb")
 
 
 def uncompressed_name(path: str | os.PathLike[str]) -> str:
     """The file's name without folder and without `.gz`, `.bz2` or `.xz`: `a/train.de.gz` → `train.de`."""
     name = Path(path).name
-    for suffix in (".gz", ".bz2", ".xz"):
+    for suffix in _OPEN:
         name = name.removesuffix(suffix)
     return name
 

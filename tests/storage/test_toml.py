@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,24 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
         from_table(table, RunConfig, "settings")
     for name in ("model.d_model", "model.colour", "data.alpha", "tokenizer.alpha"):
         assert name in str(caught.value)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    names: tuple[str, ...]
+    sizes: tuple[int, ...] = (1,)
+
+
+def test_lists_and_fields_without_a_default(tmp_path: Path) -> None:
+    save_toml(tmp_path / "listed.toml", _Listed(("a", "b")))
+    assert load_toml(tmp_path / "listed.toml", _Listed) == _Listed(("a", "b"), (1,))
+    for table, problem in (
+        ({}, "names: missing"),
+        ({"names": "a"}, "names: expected a list, got 'a'"),
+        ({"names": [], "sizes": [2, "x"]}, "sizes: expected int, got 'x'"),
+    ):
+        with pytest.raises(InputError, match=f"^settings: {problem}$"):
+            from_table(table, _Listed, "settings")
 
 
 def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path) -> None:

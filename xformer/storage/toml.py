@@ -6,15 +6,12 @@ import copy
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-import cattrs
 import tomli_w
-from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
-from cattrs.gen import make_dict_structure_fn
 
 from xformer.errors import InputError
 from xformer.storage.files import atomic_write
@@ -82,15 +79,16 @@ def from_table(table: dict[str, Any], config: type[Config], source: str) -> Conf
     Raises:
         InputError: as `load_toml`.
     """
-    try:
-        return _converter().structure(table, config)
-    except ClassValidationError as error:
-        raise InputError(f"{source}: " + "; ".join(_problems(error))) from error
+    problems: list[str] = []
+    found: Config = _build(table, config, "", problems)
+    if problems:
+        raise InputError(f"{source}: " + "; ".join(problems))
+    return found
 
 
 def save_toml(path: str | os.PathLike[str], config: object) -> None:
     """Write every field of a dataclass to `path`, atomically. TOML has no null: None becomes "none"."""
-    table = _with_none_spelled(_converter().unstructure(config))
+    table = _with_none_spelled(asdict(cast(Any, config)))
     with atomic_write(Path(path), "wb") as file:
         tomli_w.dump(table, file)
 
@@ -104,93 +102,55 @@ def _value(text: str) -> Any:
     return table["value"] if len(table) == 1 else text
 
 
-def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter()
-    converter.register_structure_hook_factory(is_dataclass, lambda kind: _table(kind, converter))
-    converter.register_structure_hook_func(_is_choice, _choice)
-    for kind, accepted in ((int, int), (float, (int, float)), (str, str), (bool, bool)):
-        converter.register_structure_hook(kind, _strict(kind, accepted))
-    converter.register_structure_hook_func(_is_optional, _optional(converter))
-    converter.register_structure_hook_func(_is_list, _list(converter))
-    return converter
-
-
-def _table(config: Any, converter: cattrs.Converter) -> Any:
-    fill = make_dict_structure_fn(config, converter, _cattrs_forbid_extra_keys=True)
-
-    def structure(value: Any, kind: Any) -> Any:
-        if not isinstance(value, Mapping):
-            raise TypeError(f"expected a table, got {value!r}")
-        return fill(value, kind)
-
-    return structure
-
-
-def _is_choice(kind: Any) -> bool:
-    origin: Any = get_origin(kind)
-    return origin is Literal
-
-
-def _choice(value: Any, kind: Any) -> Any:
-    options = get_args(kind)
-    if value not in options:
-        raise TypeError(f"expected one of {', '.join(options)}, got {value!r}")
-    return value
-
-
-def _is_optional(kind: Any) -> bool:
-    return get_origin(kind) in (Union, UnionType) and type(None) in get_args(kind)
-
-
-def _optional(converter: cattrs.Converter) -> Any:
-    def structure(value: Any, kind: Any) -> Any:
+def _build(value: Any, kind: Any, key: str, problems: list[str]) -> Any:
+    """Convert `value` to the type `kind`. If it does not fit, add a line to `problems`."""
+    options, origin = get_args(kind), get_origin(kind)
+    if is_dataclass(kind):
+        return _build_dataclass(value, kind, key, problems)
+    if origin in (Union, UnionType):
         if value is None or value == NONE:
             return None
-        (inner,) = (option for option in get_args(kind) if option is not type(None))
-        return converter.structure(value, inner)
-
-    return structure
-
-
-def _is_list(kind: Any) -> bool:
-    """Whether a type is `tuple[X, ...]`, an array in TOML."""
-    return get_origin(kind) is tuple and get_args(kind)[1:] == (...,)
-
-
-def _list(converter: cattrs.Converter) -> Any:
-    def structure(value: Any, kind: Any) -> Any:
-        if not isinstance(value, list | tuple):
-            raise TypeError(f"expected a list, got {value!r}")
-        return tuple(converter.structure(one, get_args(kind)[0]) for one in value)
-
-    return structure
-
-
-def _strict(kind: type, accepted: type | tuple[type, ...]) -> Any:
-    def structure(value: Any, _: type) -> Any:
-        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-            raise TypeError(f"expected {kind.__name__}, got {value!r}")
-        return kind(value)
-
-    return structure
+        (inner,) = (option for option in options if option is not NoneType)
+        return _build(value, inner, key, problems)
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_build(one, options[0], key, problems) for one in value)
+    if origin is Literal:
+        if value in options:
+            return value
+        expected = f"one of {', '.join(options)}"
+    elif origin is tuple:
+        expected = "a list"
+    else:
+        accepted = (int, float) if kind is float else kind
+        if isinstance(value, accepted) and isinstance(value, bool) == (kind is bool):
+            return kind(value)
+        expected = kind.__name__
+    problems.append(f"{key}: expected {expected}, got {value!r}")
+    return None
 
 
-def _problems(error: ClassValidationError, table: str = "") -> list[str]:
-    problems = []
-    named, unnamed = error.group_exceptions()
-    for inner, note in named:
-        key = f"{table}{note.name}"
-        if isinstance(inner, ClassValidationError):
-            problems += _problems(inner, f"{key}.")
-        else:
-            problems.append(f"{key}: {inner}")
-    for inner in unnamed:
-        if isinstance(inner, ForbiddenExtraKeysError):
-            problems += [f"{table}{key}: unknown key" for key in sorted(inner.extra_fields)]
-        else:
-            # The message of a dataclass about its own fields may begin with their table.
-            problems.append(f"{table}{str(inner).removeprefix(table)}")
-    return problems
+def _build_dataclass(value: Any, kind: Any, key: str, problems: list[str]) -> Any:
+    if not isinstance(value, Mapping):
+        problems.append(f"{key}: expected a table, got {value!r}")
+        return None
+    table, before, types = f"{key}." if key else "", len(problems), get_type_hints(kind)
+    arguments = {}
+    for field in fields(kind):
+        if field.name in value:
+            arguments[field.name] = _build(
+                value[field.name], types[field.name], f"{table}{field.name}", problems
+            )
+        elif field.default is MISSING and field.default_factory is MISSING:
+            problems.append(f"{table}{field.name}: missing")
+    problems += [f"{table}{name}: unknown key" for name in sorted(value.keys() - types.keys())]
+    if len(problems) > before:
+        return None
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        # The message of a dataclass about its own fields may begin with their table.
+        problems.append(f"{table}{str(error).removeprefix(table)}")
+        return None
 
 
 def _with_none_spelled(table: dict[str, Any]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""What a pretraining run will cost, before it is begun: time, memory, disk."""
+"""Forecast of the time, memory and disk that a pretraining run takes."""

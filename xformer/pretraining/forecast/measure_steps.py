@@ -1,4 +1,4 @@
-"""A few steps of one stage of training, timed: the training loop itself, in a folder that is removed."""
+"""Timing of a few steps of one stage, in the training loop itself."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from xformer.runs.config import RunConfig
 from xformer.runs.metrics import read_metrics
 from xformer.training.loop import Training, train
 
-ENOUGH = 10
-"""Steps that are run, however long they take."""
+MIN_STEPS = 10
+"""Least number of steps that are run."""
 
-_LINES = 6
-"""Of the log, in the time that a stage is given, about."""
+_LOG_LINES = 6
+"""Lines of the log while a stage is measured, about."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A few steps of a stage.
+class MeasuredSteps:
+    """The times of a few steps.
 
     Attributes:
-        steps: how many were timed.
+        steps: number of steps that were timed.
         seconds_per_step: of training.
         checkpoint_seconds: to measure the loss on held-out texts and write a checkpoint.
-        checkpoint_bytes: of one.
-        processor_seconds: of all threads, while the steps were run.
-        wall_seconds: by the clock, for the same.
+        checkpoint_bytes: of one checkpoint.
+        processor_seconds: of all threads, while all steps were run.
+        wall_seconds: wall-clock time of all steps.
     """
 
     steps: int
@@ -44,10 +44,10 @@ class Measured:
     wall_seconds: float
 
 
-def for_measuring(config: RunConfig, stage: str, seconds: float) -> RunConfig:
-    """The same run, but so short, of one stage alone.
+def short_run(config: RunConfig, stage: str, seconds: float) -> RunConfig:
+    """The settings of a run of `seconds` that has one stage only.
 
-    A line of the log also gives memory back, after which steps are slow for a while: so there are few.
+    It has few lines in the log: the loop frees memory at each, and the steps after it are slow.
     """
     options = replace(
         config.training,
@@ -55,24 +55,24 @@ def for_measuring(config: RunConfig, stage: str, seconds: float) -> RunConfig:
         steps=None,
         bag_share=1.0 if stage == EMBEDDING_WARMUP else 0.0,
         checkpoint_every=1e9,
-        log_every=seconds / _LINES,
+        log_every=seconds / _LOG_LINES,
         log_steps=1,
         trackers=(),
     )
     return replace(config, training=options)
 
 
-def measure(training: Training) -> Measured:
-    """Run the loop; what a step takes in the second half of it, and what a checkpoint takes.
+def measure(training: Training) -> MeasuredSteps:
+    """Run the loop, and time the steps of its second half and its checkpoint.
 
-    Early steps are slower: memory is touched for the first time, and in half precision on a CPU products are
-    compiled for each shape that has not come yet.
+    Early steps are slower: memory is used for the first time, and in half precision on a CPU, products are
+    compiled for each new shape.
     """
     clock = _Clock()
     processor, wall = time.process_time(), time.monotonic()
     state, interrupted = train(training, TrainingState(), clock, clock.saved)
-    if not interrupted and state.step < ENOUGH:
-        options = replace(training.options, budget=None, steps=ENOUGH)
+    if not interrupted and state.step < MIN_STEPS:
+        options = replace(training.options, budget=None, steps=MIN_STEPS)
         state, interrupted = train(replace(training, options=options), state, clock, clock.saved)
     if interrupted:
         raise KeyboardInterrupt
@@ -81,7 +81,7 @@ def measure(training: Training) -> Measured:
     begin = earlier[-1] if earlier else {"step": 0, "elapsed": 0.0}
     counted = last["step"] - begin["step"]
     newest = checkpoint_folders(training.run.checkpoints)[0]
-    return Measured(
+    return MeasuredSteps(
         steps=counted,
         seconds_per_step=(last["elapsed"] - begin["elapsed"]) / counted,
         checkpoint_seconds=clock.checkpoint_seconds,
@@ -92,7 +92,7 @@ def measure(training: Training) -> Measured:
 
 
 class _Clock(Progress):
-    """Shows nothing, and notes when steps and checkpoints end."""
+    """Records when steps and checkpoints end, and shows nothing."""
 
     def __init__(self) -> None:
         super().__init__(Console(file=io.StringIO()))

@@ -1,18 +1,19 @@
-"""What a run's texts will be like before they are prepared: some of its corpus's texts, encoded at once.
+"""The texts that a forecast is measured on: the run's shards, or a sample of its corpus, encoded in memory.
 
-What a step takes depends on how long texts are, how they share out among languages, and how often the same
-tokens come. So a forecast wants the corpus's own texts; it does not want the run's own vocabulary, which
-takes minutes. Byte-pair encoding of the same size is trained on the sample in seconds, and cuts text about as
-short (of the default corpus 3.96 bytes a token, where the run's has 3.91).
+The time of a step depends on the lengths of the texts, on their languages, and on how often tokens repeat. So
+a forecast needs texts of the run's own corpus. It does not need the run's own vocabulary, which takes minutes
+to train: byte-pair encoding of the same size is trained on the sample in seconds and gives texts of about the
+same length (for the default corpus 3.96 bytes per token, where the run's has 3.91).
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xformer.data.corpus import Corpus
 from xformer.data.groups import group_hash
@@ -20,14 +21,72 @@ from xformer.data.record import Record
 from xformer.data.shard_index import COLUMNS, shard_settings
 from xformer.data.shard_writer import encode_records
 from xformer.data.shards import TokenShards
+from xformer.errors import InputError
+from xformer.pretraining.prepare import (
+    find_corpus,
+    given_tokenizer,
+    made_shards,
+    open_shards,
+    open_tokenizer,
+    require_same_corpus,
+)
+from xformer.pretraining.synthetic_data import synthetic_shards
+from xformer.progress import Progress
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
 from xformer.tokenizer import Tokenizer, TokenizerError, TokenizerOptions, train_tokenizer
 from xformer.tokenizer.special import SMALLEST_VOCABULARY
 
 READ = 1 << 26
-"""Bytes of text that are read of a corpus, at most: some seconds."""
+"""Most bytes of a corpus that are read: some seconds."""
 
 KEPT = 1 << 22
 """Bytes of text that are encoded, about."""
+
+
+@dataclass(frozen=True)
+class ForecastTexts:
+    """Encoded texts, and what they are called.
+
+    Attributes:
+        name: says which texts these are.
+        train: texts of the training split, or like them.
+        dev: the dev split; None if the run has no shards.
+        starts_word: (V,) whether a token begins a word.
+    """
+
+    name: str
+    train: TokenShards
+    dev: TokenShards | None
+    starts_word: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, run: RunDirectory, config: RunConfig, progress: Progress) -> ForecastTexts:
+        """The shards of the run or of its settings; else a sample of its corpus; else synthetic texts.
+
+        Raises:
+            InputError: shards, corpus or tokenizer are missing or damaged, or do not fit the settings.
+        """
+        if run.tokenizer.is_file() and all(run.shards(split).is_dir() for split in ("train", "dev")):
+            tokenizer = open_tokenizer(run)
+            train, dev = (open_shards(run, split, tokenizer) for split in ("train", "dev"))
+            return cls(f"the shards of {run.path}", train, dev, tokenizer.starts_word())
+        corpus = find_corpus(run, config.data, verify=False)
+        if corpus is None:
+            words = np.random.default_rng(0).random(config.model.vocab_size) < 0.5
+            name = "synthetic texts as long as the default corpus's, which is not downloaded yet"
+            return cls(name, synthetic_shards(config), None, words)
+        require_same_corpus(run, corpus)
+        try:
+            given = open_tokenizer(run) if run.tokenizer.is_file() else given_tokenizer(config)
+            if given is not None and (made := made_shards(config.data, "train", corpus, given)):
+                train = TokenShards.open(made, fingerprint=given.fingerprint(), verify=False)
+                return cls(f"the shards of {made}", train, None, given.starts_word())
+            progress.say(f"dry run: encoding a sample of {corpus.folder}")
+            train, used = sample_shards(corpus, given, config.tokenizer, config.data.max_length)
+        except TokenizerError as error:
+            raise InputError(str(error)) from error
+        return cls(f"a sample of {corpus.folder}, {len(train):,} texts", train, None, used.starts_word())
 
 
 def sample_shards(
@@ -35,29 +94,38 @@ def sample_shards(
 ) -> tuple[TokenShards, Tokenizer]:
     """Encode some texts of a corpus's training split, in memory.
 
-    Of a corpus of more than `READ` bytes they are from its beginning.
+    From a corpus of more than `READ` bytes, they are taken from its beginning.
 
     Args:
-        corpus: where they are from.
-        tokenizer: the run's; None where it is still to be trained.
-        options: how it is to be trained.
+        corpus: the corpus.
+        tokenizer: of the run; None if it is not trained yet.
+        options: the settings of its training.
         max_length: longest example, in tokens.
 
     Returns:
-        The shards, and the tokenizer that they were encoded with.
+        The shards, and the tokenizer that encoded them.
 
     Raises:
         InputError: the corpus is damaged.
         TokenizerError: the vocabulary cannot be trained on this corpus.
     """
-    records, whole = _draw(corpus)
+    records, complete = _draw(corpus)
     if tokenizer is None:
-        tokenizer = _quick_tokenizer(records, options, whole)
-    return _encode(corpus, records, tokenizer, max_length), tokenizer
+        tokenizer = _quick_tokenizer(records, options, complete)
+    settings = shard_settings(corpus.folder, "train", tokenizer, max_length, bytes_per_shard=READ)
+    tokens, files = io.BytesIO(), {name: io.BytesIO() for name in COLUMNS}
+    found = encode_records(records, tokenizer, settings, tokens, files, 0, len(records))
+    columns = {name: np.frombuffer(files[name].getvalue(), dtype=kind) for name, kind in COLUMNS.items()}
+    info = replace(settings, empty_records=found.empty_records)
+    shards = TokenShards.in_memory(np.frombuffer(tokens.getvalue(), dtype=settings.dtype), columns, info)
+    return shards, tokenizer
 
 
 def _draw(corpus: Corpus) -> tuple[list[Record], bool]:
-    """Records of groups chosen by their hash, so that translations stay together; whether they are all."""
+    """Records of the groups with the smallest hashes, and whether these are all of the split.
+
+    With whole groups, translations stay together.
+    """
     split = corpus.manifest.split("train")
     in_all = split.total.bytes
     share = KEPT / max(min(in_all, READ), 1)
@@ -67,12 +135,14 @@ def _draw(corpus: Corpus) -> tuple[list[Record], bool]:
         if read >= READ:
             break
         read += len(record.text.encode())
-        first = record.group if first is None else first  # of few groups none may have the luck
+        first = record.group if first is None else first  # of few groups, maybe none has a small hash
         if record.group == first or group_hash(record.group) < share * 2**63:
             records.append(record)
+    languages = {record.group: record.language for record in records}
+    has_pairs = any(languages[record.group] != record.language for record in records)
     translated = split.total.records > split.groups and len(corpus.manifest.languages) > 1
-    if read < in_all and translated and not _has_pairs(records):
-        # Translations lie further apart than was read, as where one language follows the other.
+    if read < in_all and translated and not has_pairs:
+        # The translations are further on, as in a corpus with one language after the other: make pairs up.
         tags = corpus.manifest.languages[:2]
         records = [
             replace(record, language=tags[number % 2], group=str(number // 2))
@@ -81,14 +151,8 @@ def _draw(corpus: Corpus) -> tuple[list[Record], bool]:
     return records, read >= in_all and share >= 1
 
 
-def _has_pairs(records: Sequence[Record]) -> bool:
-    """Whether there are texts of one group in two languages."""
-    languages = {record.group: record.language for record in records}
-    return any(languages[record.group] != record.language for record in records)
-
-
-def _quick_tokenizer(records: Sequence[Record], options: TokenizerOptions, whole: bool) -> Tokenizer:
-    """A vocabulary of the size asked for or, where the sample cannot fill that, of a half or less of it."""
+def _quick_tokenizer(records: Sequence[Record], options: TokenizerOptions, complete: bool) -> Tokenizer:
+    """A vocabulary of the size in the settings; of half of it or less if the sample is too small."""
 
     def texts() -> Iterator[tuple[str, str]]:
         return ((record.language, record.text) for record in records)
@@ -99,18 +163,8 @@ def _quick_tokenizer(records: Sequence[Record], options: TokenizerOptions, whole
         try:
             return train_tokenizer(texts, replace(quick, vocabulary_size=size))
         except TokenizerError as error:
-            if whole:  # few texts: as the run will do it, or fail to
+            if complete:  # a small corpus: train, or fail, as the run does
                 return train_tokenizer(texts, options)
             failure = failure or error
             size //= 2
     raise failure or TokenizerError(f"vocabulary_size: expected at least {SMALLEST_VOCABULARY}, got {size}")
-
-
-def _encode(corpus: Corpus, records: Sequence[Record], tokenizer: Tokenizer, max_length: int) -> TokenShards:
-    """Encode records into token shards in memory."""
-    settings = shard_settings(corpus.folder, "train", tokenizer, max_length, bytes_per_shard=READ)
-    tokens, files = io.BytesIO(), {name: io.BytesIO() for name in COLUMNS}
-    found = encode_records(records, tokenizer, settings, tokens, files, 0, len(records))
-    columns = {name: np.frombuffer(files[name].getvalue(), dtype=kind) for name, kind in COLUMNS.items()}
-    info = replace(settings, empty_records=found.empty_records)
-    return TokenShards.in_memory(np.frombuffer(tokens.getvalue(), dtype=settings.dtype), columns, info)

@@ -1,4 +1,4 @@
-"""Operations over packed sequences: each a public function with several backends of one meaning.
+"""Operations on packed sequences: public functions, each with several backends that compute the same.
 
 Depends on torch, and on triton where a Triton backend is asked for; on nothing else.
 """

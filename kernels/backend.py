@@ -1,8 +1,8 @@
-"""Who computes an operation."""
+"""The backends that compute an operation."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 Backend = Literal["triton", "torch", "reference"]
-"""Fused kernels; PyTorch's kernels; the definition. All mean the same."""
+"""Fused Triton kernels; PyTorch's kernels; the definition in plain PyTorch. All compute the same."""

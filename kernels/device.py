@@ -1,9 +1,9 @@
-"""What a machine can do, and the block sizes that suit it.
+"""Kinds of machines, and the block sizes of kernels on them.
 
 Shapes: D head size; a tile is BLOCK_M queries by BLOCK_N keys.
 
 Block sizes are pure functions of a `Target`, so that kernels can be compiled and checked for machines that
-are not at hand.
+are not here.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import torch
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of machine, in Triton's words.
+    """A kind of machine, in Triton's terms.
 
     Attributes:
         backend: `cuda`, `hip`, or `cpu` for Triton's interpreter.
         arch: compute capability times ten, or the name of an AMD architecture.
-        warp_size: threads that move together.
+        warp_size: threads of a warp.
     """
 
     backend: Literal["cuda", "hip", "cpu"]
@@ -51,13 +51,13 @@ _CPU = ContextVar("target of CPU tensors", default=INTERPRETER)
 
 @dataclass(frozen=True)
 class Tile:
-    """How a kernel is cut up.
+    """Block sizes of a kernel.
 
     Attributes:
-        block_m: queries.
-        block_n: keys.
-        num_warps: warps that share a program.
-        num_stages: how many loads are in flight.
+        block_m: queries of a block.
+        block_n: keys of a block.
+        num_warps: warps of a program.
+        num_stages: stages of software pipelining: loads that are in flight at the same time.
     """
 
     block_m: int
@@ -67,7 +67,7 @@ class Tile:
 
 
 def target_of(device: torch.device) -> Target:
-    """The target that a torch device is.
+    """The target of a torch device.
 
     Raises:
         ValueError: Triton has no backend for it.
@@ -94,7 +94,7 @@ def cpu_as(target: Target) -> Iterator[None]:
 
 @torch.compiler.assume_constant_result
 def triton_absence(device_type: str) -> str | None:
-    """Why Triton cannot be used on a kind of device, in words; None if it can."""
+    """The reason why Triton cannot be used on a kind of device; None if it can."""
     if device_type == "cpu" and _CPU.get() is not INTERPRETER:
         return None
     return _triton_absence(device_type)
@@ -114,12 +114,12 @@ def _triton_absence(device_type: str) -> str | None:
 
 
 def padded_head_size(head_size: int) -> int:
-    """D rounded up to a power of two, at least 16: what a matrix product in Triton takes."""
+    """D rounded up to a power of two, at least 16, as a matrix product in Triton needs it."""
     return max(16, 1 << (head_size - 1).bit_length())
 
 
 def head_parts(head_size: int) -> tuple[int, int]:
-    """D as the sum of two powers of two, (BLOCK_D, BLOCK_E), from 16 up or the latter 0, with little waste.
+    """D as the sum of two powers of two, (BLOCK_D, BLOCK_E), with little padding; BLOCK_E may be 0.
 
     72 becomes (64, 16) and 96 (64, 32), where one power of two would be 128; 120 becomes (128, 0), since two
     parts of 64 are no less.

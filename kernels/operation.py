@@ -1,9 +1,9 @@
-"""An operation as PyTorch sees it: a custom operator for compilers, a plain call in eager mode.
+"""Differentiable operations for PyTorch: a custom operator for compilers, an autograd function in eager mode.
 
-A custom operator is what `torch.compile`, `torch.export` and fake tensors need: opaque, with a shape function
-and a gradient. Its dispatch takes tens of microseconds, though, more than a small kernel runs. An `Operation`
-is both: the operator where something traces, and elsewhere an autograd function that launches the same
-kernels directly, at less than half of the cost.
+`torch.compile`, `torch.export` and fake tensors need a custom operator: opaque, with a shape function and a
+gradient. But its dispatch takes tens of microseconds, longer than a small kernel runs. An `Operation` is
+both: the operator where something traces, and elsewhere an autograd function that launches the same kernels
+directly, at less than half of the cost.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .device import target_of, triton_absence
 # a*b + c in one rounding: Triton 3.10 stops doing so unasked.
 FUSED = {"enable_fp_fusion": True}
 
-# Elements from which on a backward pass of our own saves more on a CPU than the two calls into Python, some
-# 40 us, that it costs.
+# From so many elements on, a backward pass of our own saves more time on a CPU than its two calls into Python
+# cost, some 40 us.
 WORTH_A_CALL = 1 << 18
 
 _NOTHING = nullcontext()
@@ -54,15 +54,17 @@ class Operation:
         """Register `xformer::{name}` and `xformer::{name}_backward`.
 
         Args:
-            name: of the operator.
-            forward: tensors and options to a tensor or a tuple of tensors, fully annotated.
+            name: name of the operator.
+            forward: function of tensors and options that returns a tensor or a tuple of tensors, fully
+                annotated.
             backward: the same for the backward pass.
-            fake: tensors as empty as `forward` would return, from the same arguments.
+            fake: returns empty tensors of the shapes and dtypes that `forward` returns for the same
+                arguments.
             fake_backward: the same for `backward`.
-            save: puts what the backward pass needs into the context: `(ctx, inputs, output)`.
-            differentiate: `(backward, ctx, *gradients of the visible outputs)` to one gradient for each input
-                of `forward`; calls the `backward` that it is given.
-            visible: how many outputs callers see; the others are for the backward pass.
+            save: `(ctx, inputs, output)`; stores in the context what the backward pass needs.
+            differentiate: `(backward, ctx, *gradients of the visible outputs)`; calls `backward` and returns
+                one gradient for each input of `forward`.
+            visible: number of outputs that callers get; the others are for the backward pass.
         """
         self._forward = forward
         self._visible = visible
@@ -114,14 +116,13 @@ class Operation:
 
 
 def plain_is_best(backend: Backend | None, x: Tensor) -> bool:
-    """Whether `torch` is the backend, and a few kernels that PyTorch records beat an `Operation` of them.
+    """Whether the backend is `torch` and PyTorch's own autograd is faster than an `Operation`.
 
-    So it is in eager mode on a CPU where no gradient is wanted, or where x is small. The answer is to cost
-    less than it saves: what takes long to ask (`x.device.type`, a string that is made for each caller) is not
-    asked.
+    It is in eager mode on a CPU where no gradient is wanted, or where x is small. This check must cost less
+    than it saves, so that it avoids `x.device.type`, which makes a string on each call.
 
     Args:
-        backend: as the caller of an operation gave it.
+        backend: the argument of the operation.
         x: the operation's input.
     """
     return (
@@ -133,16 +134,16 @@ def plain_is_best(backend: Backend | None, x: Tensor) -> bool:
 
 
 def choose(backend: Backend | None, x: Tensor, lack: str | None) -> Backend:
-    """The backend asked for, if it can; left out, `triton` on a GPU where it can, otherwise `torch`.
+    """The backend of a call: the one asked for; left out, `triton` on a GPU if it can, otherwise `torch`.
 
     Args:
-        backend: as the caller of an operation gave it.
-        x: whose device counts.
-        lack: what the Triton kernels cannot do here, in words; None if nothing.
+        backend: the argument of the operation.
+        x: the operation's input, whose device counts.
+        lack: what the Triton kernels cannot do here; None if they can do all.
 
     Raises:
         ValueError: no such backend.
-        NotImplementedError: Triton kernels were asked for and cannot do this.
+        NotImplementedError: the Triton kernels were asked for and cannot do this.
     """
     if backend is None:
         return "triton" if x.is_cuda and lack is None and triton_absence("cuda") is None else "torch"
@@ -156,24 +157,29 @@ def choose(backend: Backend | None, x: Tensor, lack: str | None) -> Backend:
 
 
 def on(device: torch.device) -> AbstractContextManager[Any]:
-    """Make a GPU current for a launch; nothing where it is already, because a guard takes time."""
+    """Make a GPU the current one for a launch; does nothing if it is, because a guard takes time."""
     if device.type != "cuda" or device.index == torch.cuda.current_device():
         return _NOTHING
     return torch.cuda.device(device)
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[Any]:
-    """Products in the dtype of their operands, whatever autocast is on outside."""
+    """Turn autocast off, so that products have the dtype of their operands."""
     kind = x.device.type
-    # Where none is, there is nothing to turn off, which takes up to 200 us.
+    # Turning it off takes up to 200 us, even where it is off already.
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 @cache
 def processors(device: torch.device) -> int:
-    """How many programs run at the same time if each takes a whole multiprocessor."""
-    # In the interpreter, few enough for several rounds of a persistent kernel in a small test.
+    """Number of multiprocessors of a device."""
+    # In the interpreter two, so that a persistent kernel makes several rounds in a small test.
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 2
+
+
+def rows_of(x: Tensor) -> Tensor:
+    """The same matrix with the elements of a row next to each other in memory; a copy only if need be."""
+    return x if x.stride(1) == 1 else x.contiguous()
 
 
 @cache
@@ -188,9 +194,9 @@ def power_of_two(n: int) -> int:
 
 
 def cover(size: int, largest: int) -> int:
-    """The block, a power of two up to `largest`, that covers `size` elements with at most an eighth to spare.
+    """The largest block, a power of two up to `largest`, that pads `size` elements by at most an eighth.
 
-    Where none from 64 on does, 64; where one block is enough for everything, that one.
+    At least 64. Where one block is enough for everything, that block.
     """
     if size <= largest // 2:
         largest = max(64, power_of_two(size))
@@ -201,6 +207,6 @@ def cover(size: int, largest: int) -> int:
 
 
 def is_eager(x: Tensor) -> bool:
-    """Whether nobody wants to see operators: no compiler, no dispatch mode (fake tensors, `make_fx`)."""
-    # What a compiler other than Dynamo traces with is a mode, or a tensor of another type.
+    """Whether nothing traces operators: no compiler, no dispatch mode (fake tensors, `make_fx`)."""
+    # Compilers other than Dynamo trace with a mode, or with tensors of another type.
     return not is_dynamo_compiling() and type(x) in _PLAIN and not torch._C._len_torch_dispatch_stack()

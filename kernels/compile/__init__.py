@@ -1,1 +1,1 @@
-"""Compile every kernel for GPUs that are not here, and read what became of it."""
+"""Compile every kernel for GPUs that are not here, and report the resources that it takes."""

@@ -1,4 +1,4 @@
-"""What became of a compiled kernel: registers, spills, shared memory and matrix instructions.
+"""Resources of a compiled kernel: registers, spills, shared memory and matrix instructions.
 
 Read from the machine code by the assembler's own tools, which come with Triton: `ptxas -v` and `cuobjdump`
 for NVIDIA, the metadata that LLVM writes beside the code for AMD. Nothing runs.
@@ -28,16 +28,16 @@ _MATRIX_INSTRUCTIONS = {
 
 @dataclass(frozen=True)
 class Resources:
-    """What a kernel takes.
+    """Resources that a kernel takes.
 
     Attributes:
-        registers: per thread.
-        spilled: bytes a thread stores to and loads from local memory because registers ran out; on AMD,
+        registers: registers of a thread.
+        spilled: bytes that a thread stores to and loads from local memory because registers ran out; on AMD,
             registers.
-        shared: bytes of shared memory a program takes.
-        tensor_memory: columns of tensor memory a program takes; 0 where there is none.
-        num_warps: of a program, those that specialise in loading included.
-        instructions: how often each kind of matrix instruction stands in the code.
+        shared: bytes of shared memory of a program.
+        tensor_memory: columns of tensor memory of a program; 0 where there is none.
+        num_warps: warps of a program, including those that only load.
+        instructions: number of matrix instructions of each kind in the code.
     """
 
     registers: int
@@ -49,17 +49,14 @@ class Resources:
 
 
 def read(compiled: Any, target: Target) -> Resources:
-    """Read what `triton.compile` returned.
+    """Read the resources of a compiled kernel.
 
     Args:
-        compiled: Triton's compiled kernel.
-        target: what it was compiled for.
-
-    Returns:
-        What it takes.
+        compiled: the result of `triton.compile`.
+        target: the machine that it was compiled for.
 
     Raises:
-        RuntimeError: a tool's report lacks what it used to say.
+        RuntimeError: the report of a tool lacks a number that is needed.
     """
     if target.backend == "hip":
         code = compiled.asm["amdgcn"]
@@ -87,7 +84,7 @@ def _cuda_registers(cubin: bytes, ptx: str, arch: int) -> tuple[int, int]:
         usage = _run(triton.knobs.nvidia.cuobjdump.path, "-res-usage", str(binary))
         registers = _number(r"\bREG:(\d+)", usage)
         if _number(r"\bSTACK:(\d+)", usage) == 0:
-            return registers, 0  # what spills, spills to the stack
+            return registers, 0  # registers spill to the stack
         text.write_text(ptx, encoding="utf-8")
         suffix = "a" if arch >= 90 else ""
         log = _run(get_ptxas(arch).path, "-v", f"--gpu-name=sm_{arch}{suffix}", str(text), "-o", str(binary))

@@ -1,11 +1,11 @@
-"""Compile every kernel for GPUs that are not here, and read what became of it.
+"""Compile every kernel for GPUs that are not here, and print the resources that it takes.
 
 `python -m xformer.kernels.compile.check` prints the table. Nothing runs: Triton compiles for a named target,
-and the assembler's own tools say how many registers a thread takes, how much spills out of them, how much
-shared memory a program takes, and which matrix instructions are used; from these follows how many warps share
-a multiprocessor. Needs the kernels as they are: with TRITON_INTERPRET=1 there is nothing to compile.
+and the assembler's own tools report the registers of a thread, what spills out of them, the shared memory of
+a program, and the matrix instructions in use. From these follows how many warps share a multiprocessor. With
+TRITON_INTERPRET=1 the kernels are interpreted, and there is nothing to compile.
 
-Triton keeps what it compiled (in TRITON_CACHE_DIR): a second run compiles only what has changed.
+Triton keeps compiled kernels in TRITON_CACHE_DIR: a second run compiles only what has changed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _WIDTHS = {"registers": 9, "spilled": 7, "shared": 6, "warps": 5, "limited by": 
 
 
 class Item(NamedTuple):
-    """A launch, and what it is compiled for."""
+    """A launch, and the machine that it is compiled for."""
 
     target: Target
     launch: Launch
@@ -48,16 +48,17 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """What became of a launch.
+    """The result for one launch.
 
     Attributes:
-        kernel: which.
+        kernel: name of the kernel.
         target: `sm_90` and so on.
-        configuration: what it was compiled for, such as `D=64 fp16 causal`.
-        tile: its block sizes, warps and stages: `M128 N64 w4 s3`.
-        resources: what it takes; None where it does not compile.
-        occupancy: how many warps share a multiprocessor; None where it does not compile.
-        trouble: it does not compile, does not fit, or spills on NVIDIA; empty if all is well.
+        configuration: dtype, sizes and options, such as `D=64 fp16 causal`.
+        tile: block sizes, warps and stages: `M128 N64 w4 s3`.
+        resources: resources of the kernel; None where it does not compile.
+        occupancy: warps that share a multiprocessor; None where it does not compile.
+        trouble: why the kernel fails the check: it does not compile, does not fit, or spills on NVIDIA. Empty
+            if it passes.
     """
 
     kernel: str
@@ -111,12 +112,12 @@ def check(item: Item) -> Row:
 def check_all(
     targets: Sequence[Target] = TARGETS, kernel: str = "", jobs: int | None = None
 ) -> Iterator[Row]:
-    """Rows of all launches, in order, as they are done.
+    """Compile all launches; yields their rows in order, each as soon as it is done.
 
     Args:
-        targets: for which machines.
+        targets: the machines.
         kernel: only kernels with this in their name.
-        jobs: processes that compile side by side; as many as this one may use cores, if left out.
+        jobs: processes that compile in parallel; left out, one for each core that this process may use.
 
     Yields:
         A row for each item of `items(targets, kernel)`.
@@ -146,11 +147,11 @@ def tile_text(launch: Launch) -> str:
 
 
 def table(rows: Iterable[Row], widths: Sequence[int]) -> Iterator[str]:
-    """Lines of a table, its heads first.
+    """Lines of a table, its header first.
 
     Args:
-        rows: what it shows.
-        widths: of its columns; see `widths_for`.
+        rows: the rows.
+        widths: widths of the columns; see `widths_for`.
     """
     yield _line(_HEADS, widths)
     for row in rows:
@@ -175,11 +176,11 @@ def report(
     """Print the table of all launches, row by row as they are compiled.
 
     Args:
-        targets: for which machines.
+        targets: the machines.
         kernel: only kernels with this in their name.
-        as_json: a JSON object a line instead.
-        jobs: processes that compile side by side; as many as this one may use cores, if left out.
-        stream: where to; standard output if left out.
+        as_json: print a JSON object for each line instead.
+        jobs: processes that compile in parallel; left out, one for each core that this process may use.
+        stream: where to print; standard output if left out.
 
     Returns:
         1 if a kernel does not compile, does not fit, or spills on an NVIDIA target; 0 otherwise.
@@ -194,13 +195,13 @@ def report(
         raise ValueError(f"kernel: expected part of one of {names}; got {kernel!r}")
     troubles = []
 
-    def watched() -> Iterator[Row]:
+    def noted() -> Iterator[Row]:
         for row in check_all(targets, kernel, jobs):
             if row.trouble:
                 troubles.append(f"{row.kernel}, {row.configuration}, {row.target}: {row.trouble}")
             yield row
 
-    lines = map(_json, watched()) if as_json else table(watched(), widths_for(chosen))
+    lines = map(_json, noted()) if as_json else table(noted(), widths_for(chosen))
     for line in lines:
         stream.write(line + "\n")
         stream.flush()
@@ -216,10 +217,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m xformer.kernels.compile.check", description=__doc__.splitlines()[0]
     )
     names = {target.name: target for target in TARGETS}
-    parser.add_argument("--target", choices=names, action="append", help="only for this one; may be repeated")
+    parser.add_argument(
+        "--target", choices=names, action="append", help="only for this machine; may be repeated"
+    )
     parser.add_argument("--kernel", default="", help="only kernels with this in their name")
-    parser.add_argument("--json", action="store_true", help="a JSON object a line instead of a table")
-    parser.add_argument("--jobs", type=int, help="processes side by side; as many as there are cores")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object for each line instead of a table"
+    )
+    parser.add_argument(
+        "--jobs", type=int, help="processes that compile in parallel; by default one for each core"
+    )
     chosen = parser.parse_args(arguments)
     targets = [names[name] for name in chosen.target or names]
     try:
@@ -230,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @cache
 def _items_of(names: tuple[str, ...], kernel: str) -> tuple[Item, ...]:
-    """A worker's own list: Triton's functions cannot be sent to another process."""
+    """The list of items in a worker, because Triton's functions cannot be sent to another process."""
     return items([target for target in TARGETS if target.name in names], kernel)
 
 
@@ -249,7 +256,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def _root_message(error: BaseException) -> str:
-    """The last line of a chain's first error: Triton wraps it once for each function on the way."""
+    """The last line of the first error in a chain: Triton wraps it once for each function on the way."""
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).strip().splitlines() or [type(error).__name__])[-1]

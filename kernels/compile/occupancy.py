@@ -1,8 +1,8 @@
-"""How many warps share a processor: what a kernel's registers, shared memory and threads leave room for.
+"""Occupancy: how many warps of a kernel a multiprocessor holds, by their registers and shared memory.
 
-Nothing is measured: these are the rules by which the hardware hands out what it has, as its makers publish
+Nothing is measured. These are the rules by which the hardware allocates resources, as its makers publish
 them. NVIDIA: CUDA C++ Programming Guide, "Technical Specifications per Compute Capability", and the toolkit's
-occupancy calculator (`cuda_occupancy.h`) for the units in which registers and shared memory are handed out.
+occupancy calculator (`cuda_occupancy.h`) for the units in which registers and shared memory are allocated.
 AMD: the CDNA 3 instruction set reference, sections 3.6 (registers) and 11 (local data share), and LLVM's
 `GCNSubtarget` for the units.
 
@@ -21,19 +21,19 @@ PARTITIONS = 4
 
 @dataclass(frozen=True)
 class Limits:
-    """What one multiprocessor has.
+    """Resources of one multiprocessor.
 
     Attributes:
-        warps: at most resident at once.
-        programs: at most resident at once.
+        warps: the most warps that are resident at the same time.
+        programs: the most programs that are resident at the same time.
         lone_warps: the same for programs of one warp.
-        registers: 32-bit registers for each lane of a partition: all warps of the partition share them.
-        register_unit: registers a lane that are handed out together.
-        most_registers: that one thread may use.
+        registers: 32-bit registers for each lane of a partition; all warps of the partition share them.
+        register_unit: registers of a lane that are allocated together.
+        most_registers: the most registers of one thread.
         shared: bytes of shared memory for all programs.
-        most_shared: bytes that one program may have.
+        most_shared: the most bytes of one program.
         reserved_shared: bytes that the system takes for each program.
-        shared_unit: bytes that are handed out together.
+        shared_unit: bytes that are allocated together.
         tensor_memory: columns of tensor memory; None where there is none.
     """
 
@@ -52,13 +52,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Occupancy:
-    """How full a multiprocessor can be.
+    """Warps that a multiprocessor holds.
 
     Attributes:
-        warps: resident at once; 0 if not even one program fits.
-        most: warps that the hardware has room for.
-        limit: what keeps it from more: `registers`, `shared memory`, `tensor memory`, `programs`, or `warps`
-            where it is full, or would be with smaller programs.
+        warps: warps that are resident at the same time; 0 if not even one program fits.
+        most: the most warps that the hardware holds.
+        limit: the resource that runs out first: `registers`, `shared memory`, `tensor memory`, `programs`, or
+            `warps` where the multiprocessor is full, or would be with smaller programs.
     """
 
     warps: int
@@ -76,10 +76,10 @@ class Occupancy:
 
 
 def limits_of(target: Target) -> Limits:
-    """What a multiprocessor of a target has.
+    """Resources of a multiprocessor of a target.
 
     Raises:
-        ValueError: its figures are not known here.
+        ValueError: the figures of the target are not known here.
     """
     kib = 1024
     if target.backend == "cuda" and target.arch in (80, 90, 100):
@@ -119,15 +119,15 @@ def occupancy(
     """How many warps of a kernel a multiprocessor holds.
 
     Args:
-        target: whose multiprocessor.
-        registers: a thread's.
-        shared: bytes of a program.
-        num_warps: of a program.
-        tensor_memory: columns of a program.
+        target: the machine.
+        registers: registers of a thread.
+        shared: bytes of shared memory of a program.
+        num_warps: warps of a program.
+        tensor_memory: columns of tensor memory of a program.
 
     Returns:
-        Warps, and what they are limited by; by several things alike, the first of registers, shared memory,
-        tensor memory, programs, warps.
+        Warps, and their limit. Where several resources run out together, the limit is the first of registers,
+        shared memory, tensor memory, programs and warps.
 
     Raises:
         ValueError: the figures of the target are not known here.

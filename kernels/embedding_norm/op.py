@@ -1,4 +1,4 @@
-"""What enters an encoder: a row of the embedding table for each token, a position's added, normalised.
+"""Embedding with LayerNorm: a row of the table for each token, plus the row of its position, normalised.
 
 Shapes: T tokens, V vocabulary, P positions, C width.
 
@@ -30,17 +30,17 @@ def embedding_norm(
     """Look up tokens and positions, add, normalise.
 
     Args:
-        tokens: (T,) int64 or int32, each in 0 … V - 1. One that is not raises on `torch`, except on a GPU;
-            there PyTorch stops the process, and `triton` gives NaN.
+        tokens: (T,) int64 or int32, each in 0 … V - 1. Another value raises on `torch` on a CPU; on a GPU
+            PyTorch stops the process. `triton` gives NaN.
         table: (V, C), fp64, fp32, fp16 or bf16. Its gradient is dense, and the same bits in every run.
         weight: (C,), of any floating dtype.
         bias: (C,), of weight's dtype, or None.
         eps: added to the variance.
-        positions: (T,) int64 or int32, each in 0 … P - 1; as `tokens`.
-        position_table: (P, C), of the table's dtype, with a gradient like its; given if and only if
+        positions: (T,) int64 or int32, each in 0 … P - 1; else as for `tokens`.
+        position_table: (P, C), of the table's dtype, with the same kind of gradient; given if and only if
             `positions` are.
         backend: `"triton"`: one fused kernel forward, for GPUs (or TRITON_INTERPRET=1), C up to 8,192;
-            neither the sum nor its gradient's sorted copy is kept. `"torch"`: PyTorch's kernels.
+            it keeps neither the sum nor a sorted copy of its gradient. `"torch"`: PyTorch's kernels.
             `"reference"`: the definition. Left out: `"triton"` on a GPU where it can, otherwise `"torch"`.
 
     Returns:

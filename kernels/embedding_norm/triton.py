@@ -7,11 +7,10 @@ The backward pass gathers them again, so that nothing of that size is kept, and 
 sum.
 
 A table's gradient adds up the rows of equal tokens. Atomic additions would come in any order. So the tokens
-are sorted (stably, on the device, without waiting for it), which makes equal ones neighbours: runs. One
-program adds up a chunk of them in order. A run that ends where it began, in one chunk, is done; of a longer
-one, every chunk leaves a share: its `tail` where the run begins, its `head` where it goes on; and the program
-of its first chunk adds these up, in order again. A frequent token costs no more time for that than its share
-of chunks.
+are sorted (stably, on the device, without waiting for it), and equal tokens become neighbours: a run. One
+program adds up a chunk of sorted tokens in order. A run within one chunk is complete. Of a longer run every
+chunk leaves a share: its `tail` where the run begins, its `head` where the run continues; and a second kernel
+adds these up, in order again. A frequent token takes no longer than its number of chunks.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -27,16 +26,16 @@ import triton.language as tl
 from torch import Tensor
 
 from ..norm.triton import (
-    PROGRAMS_A_PROCESSOR,
     Plan,
     add_shares,
+    empty_shares,
     input_gradient,
     moments,
     normalise,
     plan,
     store_moments,
 )
-from ..operation import FUSED, Operation, on, on_device, power_of_two, processors
+from ..operation import FUSED, Operation, on, on_device, power_of_two
 
 CHUNK = 32
 CHUNKS_AT_ONCE = 16
@@ -247,12 +246,9 @@ def _backward(
     rows = torch.empty((n_rows, width), dtype=table.dtype, device=table.device)
     if n_rows:
         cut: Plan = on_device(plan, table.device, width, table.itemsize)
-        programs = min(
-            triton.cdiv(n_rows, cut.backward_rows), processors(table.device) * PROGRAMS_A_PROCESSOR
-        )
-        shares = torch.empty((1 + has_bias, programs, width), dtype=torch.float32, device=table.device)
+        shares = empty_shares(n_rows, cut, width, has_bias, table.device)
         with on(table.device):
-            embedding_norm_backward[(programs,)](
+            embedding_norm_backward[(shares.shape[1],)](
                 grad, tokens, positions, table, position_table, weight, stats, rows, shares,
                 *grad.stride(), n_rows, table.shape[0],
                 0 if position_table is None else position_table.shape[0],
@@ -268,29 +264,15 @@ def _backward(
     return table_gradient(tokens, rows, table), grad_positions, grad_weight, grad_bias
 
 
-def _fake(
-    tokens: Tensor,
-    positions: Tensor | None,
-    table: Tensor,
-    position_table: Tensor | None,
-    weight: Tensor,
-    bias: Tensor | None,
-    eps: float,
-) -> tuple[Tensor, Tensor]:
+def _fake(tokens: Tensor, positions: Tensor | None, table: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
     n_rows = tokens.shape[0]
     return table.new_empty((n_rows, table.shape[1])), table.new_empty((2, n_rows), dtype=torch.float32)
 
 
 def _fake_backward(
-    grad: Tensor,
-    tokens: Tensor,
-    positions: Tensor | None,
-    table: Tensor,
-    position_table: Tensor | None,
-    weight: Tensor,
-    stats: Tensor,
-    has_bias: bool,
+    grad: Tensor, tokens: Tensor, positions: Tensor | None, table: Tensor, *rest: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    position_table, weight, _, has_bias = rest
     grad_positions = table.new_empty(0 if position_table is None else position_table.shape)
     grad_bias = weight.new_empty(weight.shape[0] if has_bias else 0)
     return table.new_empty(table.shape), grad_positions, weight.new_empty(weight.shape), grad_bias

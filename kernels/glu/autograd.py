@@ -1,4 +1,4 @@
-"""What the fused operations of both backends keep for the backward pass, and the gradients they return."""
+"""Saved tensors and gradients of the fused operations, the same for both backends."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def save_input(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def differentiate(backward: Any, ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradient of x, and none of an option."""
+    """The gradient of x; None for each option."""
     return backward(grad, *ctx.saved_tensors, *ctx.options), *[None] * len(ctx.options)

@@ -36,12 +36,12 @@ def glu(x: Tensor, activation: Activation = "gelu", *, backend: Backend | None =
 
     Args:
         x: (T, 2F), fp64, fp32, fp16 or bf16, any strides.
-        activation: of the first half.
-        backend: `"triton"`: one kernel each way, which keeps x alone, for GPUs (or TRITON_INTERPRET=1).
-            `"torch"`: PyTorch's kernels, with the activation kept too, because an error function takes longer
-            than memory on a CPU; where x is small there, as the definition has them. `"reference"`: the
-            definition, which alone promises to be differentiable any number of times. Left out: `"triton"` on
-            a GPU where it can, otherwise `"torch"`.
+        activation: activation of the first half.
+        backend: `"triton"`: one kernel for each direction, which keeps only x, for GPUs (or
+            TRITON_INTERPRET=1). `"torch"`: PyTorch's kernels, which also keep the activation, because an
+            error function takes longer than memory on a CPU; for a small x on a CPU, the definition.
+            `"reference"`: the definition, the only backend that is differentiable any number of times. Left
+            out: `"triton"` on a GPU where it can, otherwise `"torch"`.
 
     Returns:
         (T, F), contiguous.
@@ -77,7 +77,7 @@ def squared_relu(x: Tensor, *, backend: Backend | None = None) -> Tensor:
 
     Args:
         x: (T, F), fp64, fp32, fp16 or bf16, any strides.
-        backend: as in `glu`; both fused ones keep x alone.
+        backend: as in `glu`; both fused backends keep only x.
 
     Returns:
         (T, F), contiguous.
@@ -115,8 +115,8 @@ def _activated(x: Tensor, activation: str) -> Tensor:
 
 
 def _plain(x: Tensor, activation: str) -> Tensor:
-    """The definition for small inputs, where each microsecond around PyTorch's kernels shows."""
-    # A view that promises autograd more than is needed here takes longer to make.
+    """The definition for small inputs, where each microsecond beside PyTorch's kernels counts."""
+    # `chunk` takes longer, because its views may be changed in place under autograd.
     value, factor = x.unsafe_chunk(2, 1)
     active = _activated(value, activation)
     return (active * factor if torch.is_grad_enabled() else active.mul_(factor)).contiguous()
@@ -135,7 +135,7 @@ def _forward(x: Tensor, activation: str) -> tuple[Tensor, Tensor]:
 
 
 def _backward(grad: Tensor, x: Tensor, active: Tensor, activation: str) -> Tensor:
-    """The gradient of x; both halves are written where they belong, with nothing to join."""
+    """The gradient of x; both halves are written into it, so that nothing is concatenated."""
     value, factor = x.chunk(2, dim=1)
     grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     grad_value, grad_factor = grad_x.chunk(2, dim=1)

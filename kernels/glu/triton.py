@@ -2,8 +2,8 @@
 
 Shapes: T tokens, F width of the result; a program takes ROWS rows of BLOCK columns. Equations: see `glu`.
 
-Forward, a GLU moves 3TF elements, backward 5TF: the activation is worked out again from x, since arithmetic
-is free beside memory. The squared ReLU moves 2TF and 3TF.
+Forward, a GLU moves 3TF elements, backward 5TF: the activation is computed again from x, because arithmetic
+costs less than memory. The squared ReLU moves 2TF and 3TF.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -17,7 +17,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..device import Target
-from ..operation import FUSED, Operation, cover, on, on_device
+from ..operation import FUSED, Operation, cover, on, on_device, rows_of
 from .autograd import differentiate, save_input
 
 WARPS = 4
@@ -25,7 +25,7 @@ WARPS = 4
 
 @triton.jit
 def _positive(a):
-    """max(a, 0), and NaN for NaN, as in PyTorch."""
+    """max(a, 0); NaN stays NaN, as in PyTorch."""
     return tl.where(a <= 0.0, 0.0, a)
 
 
@@ -48,7 +48,7 @@ def _activate(a, ACTIVATION: tl.constexpr):
 
 @triton.jit
 def _place(n_rows, F: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
-    """Rows (ROWS, 1) and columns (1, BLOCK) of this program, and which of them exist."""
+    """Rows (ROWS, 1) and columns (1, BLOCK) of this program, and the mask of those inside the matrix."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = (rows < n_rows)[:, None] & (columns < F)[None, :]
@@ -113,7 +113,7 @@ def squared_relu_backward(
 
 
 def tile(target: Target, width: int) -> tuple[int, int]:
-    """ROWS and BLOCK: eight elements of each operand a thread, and few columns to spare."""
+    """ROWS and BLOCK: eight elements of each operand for a thread, with little padding of columns."""
     if target.backend == "cpu":
         return 4, 64
     block = cover(width, 1024)
@@ -124,7 +124,7 @@ def _gate(x: Tensor, activation: str) -> Tensor:
     n_rows, width = x.shape[0], x.shape[1] // 2
     out = torch.empty((n_rows, width), dtype=x.dtype, device=x.device)
     if out.numel():
-        x = _rows_of(x)
+        x = rows_of(x)
         rows, block = on_device(tile, x.device, width)
         with on(x.device):
             glu_forward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
@@ -138,7 +138,7 @@ def _gate_backward(grad: Tensor, x: Tensor, activation: str) -> Tensor:
     n_rows, width = grad.shape
     grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     if grad_x.numel():
-        x = _rows_of(x)
+        x = rows_of(x)
         rows, block = on_device(tile, x.device, width)
         with on(x.device):
             glu_backward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
@@ -171,10 +171,6 @@ def _square_backward(grad: Tensor, x: Tensor) -> Tensor:
                 F=width, ROWS=rows, BLOCK=block, num_warps=WARPS, **FUSED,
             )  # fmt: skip
     return grad_x
-
-
-def _rows_of(x: Tensor) -> Tensor:
-    return x if x.stride(1) == 1 else x.contiguous()
 
 
 gate = Operation(

@@ -1,4 +1,4 @@
-"""The gradients, in the same three steps as the output: as written, without the matrix, and without sharing.
+"""The gradients in three steps: with the matrix P, without it, and without shared sums.
 
 Shapes: T tokens, H heads, D head size; N tokens of one sequence, n of a block. Primes are transposes.
 
@@ -7,10 +7,11 @@ With S = Q K' c, c = 1/√D, P = softmax of S and O = P V, and dO given:
     dV = P' dO        dP = dO V'        dS = P * (dP - delta), delta = row sums of P * dP
     dQ = c dS K       dK = c dS' Q
 
-delta is the softmax's Jacobian at work. Since row i of P * dP sums to sum_j P_ij dO_i . V_j = dO_i . O_i, it
-needs no N×N matrix; and P = exp(S - lse) needs only a number a row from the forward pass (Dao et al. 2022).
+delta comes from the Jacobian of the softmax. Since row i of P * dP sums to sum_j P_ij dO_i . V_j = dO_i .
+O_i, it needs no N×N matrix; and P = exp(S - lse) needs only one number for each row from the forward pass
+(Dao et al. 2022).
 
-`docs/kernels.md` derives these lines. The Triton kernels of `xformer.kernels.attention` are `two_walks`.
+`docs/kernels.md` derives these lines. The Triton kernels of `xformer.kernels.attention` work as `two_walks`.
 """
 
 from __future__ import annotations
@@ -29,26 +30,26 @@ Gradients = tuple[Tensor, Tensor, Tensor]
 
 
 def stored(q: Tensor, k: Tensor, v: Tensor, grad_out: Tensor, cu_seqlens: Tensor) -> Gradients:
-    """As written: P is kept, five products of N×N×D.
+    """Keep P, as in the equations: five products of N×N×D.
 
     Args:
         q: (T, H, D).
         k: (T, H, D).
         v: (T, H, D).
-        grad_out: (T, H, D), of a function of the output.
+        grad_out: (T, H, D), gradient of the output.
         cu_seqlens: (B+1,) where each sequence begins, and T.
 
     Returns:
-        Its gradients for q, k and v.
+        Gradients of q, k and v.
     """
     return _each_sequence(_stored, q, k, v, grad_out, cu_seqlens)
 
 
 def one_walk(q: Tensor, k: Tensor, v: Tensor, grad_out: Tensor, cu_seqlens: Tensor) -> Gradients:
-    """P a block of keys at a time, out of lse: still five products, N×n numbers at once.
+    """Compute P again from lse, a block of keys at a time: still five products, N×n numbers at the same time.
 
-    Each block adds to all of dQ. Where blocks run side by side, as on a GPU, those sums come in any order,
-    and floating point notices: no two runs are the same.
+    Each block adds to all of dQ. Where blocks run in parallel, as on a GPU, those sums come in any order, and
+    rounding differs from run to run.
 
     Args and returns: as `stored`.
     """
@@ -56,7 +57,7 @@ def one_walk(q: Tensor, k: Tensor, v: Tensor, grad_out: Tensor, cu_seqlens: Tens
 
 
 def two_walks(q: Tensor, k: Tensor, v: Tensor, grad_out: Tensor, cu_seqlens: Tensor) -> Gradients:
-    """One walk in which a block of keys owns its dK and dV, another in which a block of queries owns its dQ.
+    """Two loops: in one a block of keys computes its dK and dV, in the other a block of queries its dQ.
 
     Nothing is shared, so every run gives the same bits. S and dP are computed in both: seven products.
 
@@ -107,7 +108,7 @@ def _two_walks(query: Tensor, key: Tensor, value: Tensor, grad: Tensor) -> Gradi
 
 
 def _row_numbers(query: Tensor, key: Tensor, value: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
-    """(H, N, 1) lse and delta of each row: what a forward pass leaves behind, here made a block at a time."""
+    """(H, N, 1) lse and delta of each row, which a forward pass would keep; computed a block at a time."""
     scale = query.shape[-1] ** -0.5
     lse, delta = (query.new_empty(*query.shape[:2], 1) for _ in range(2))
     for begin in range(0, query.shape[1], BLOCK):

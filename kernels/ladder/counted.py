@@ -1,9 +1,9 @@
-"""What can be counted without a GPU: instructions, registers, shared memory, bytes, of each rung.
+"""Counts that need no GPU: instructions, registers, shared memory and bytes of each rung.
 
 Shapes: T tokens, H heads, D head size, N tokens of one sequence; a tile is BLOCK_M queries by BLOCK_N keys.
 
-Kernels are compiled for a named target and their machine code is read. What PyTorch does is counted operator
-by operator, on tensors without memory (`meta`). Nothing here says how long anything takes.
+Kernels are compiled for a named target and their machine code is read. The work of PyTorch is counted
+operator by operator, on tensors without memory (`meta`). These counts are not times.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from torch.utils._pytree import tree_leaves
 from ..device import Target
 from .rungs import Attend, Rung
 
-# Instructions by what they are for: the machine's own names.
+# Kinds of instructions, by the names of the assembler.
 KINDS = {
     "powers": r"MUFU\.EX2",
     "multiply and add": r"FFMA|FMUL|FADD",
@@ -39,16 +39,16 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Machine:
-    """What a kernel became.
+    """Counts of a compiled kernel.
 
     Attributes:
-        kernel: its name.
+        kernel: name of the kernel.
         configuration: head size and dtype.
         target: `sm_90` and so on.
-        registers: per thread.
-        spilled: bytes a thread stores and loads because registers did not suffice.
-        shared: bytes of shared memory a program takes.
-        programs: how many fit on a multiprocessor at once.
+        registers: registers of a thread.
+        spilled: bytes that a thread stores and loads because registers ran out.
+        shared: bytes of shared memory of a program.
+        programs: programs that a multiprocessor holds at the same time.
         per_weight: instructions that threads issue for one weight, in the loop over whole blocks of keys.
         kinds: the same for each of `KINDS`.
     """
@@ -66,12 +66,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What goes through memory for one sequence and one head.
+    """Memory traffic for one sequence and one head.
 
     Attributes:
         operations: 4 N² D.
-        requested: bytes that the rung asks memory for, whether a cache has them or not.
-        peak: bytes of what it allocates, output included, at its greatest.
+        requested: bytes that the rung reads and writes, from a cache or not.
+        peak: the most bytes that it allocates at the same time, output included.
     """
 
     operations: int
@@ -147,14 +147,14 @@ def hot_loop(code: str) -> list[str]:
 
 
 def kernel_traffic(queries: int, length: int, head_size: int, item_size: int = 2) -> Traffic:
-    """Of a kernel whose programs take so many queries, and read all keys and values for them."""
+    """Traffic of a kernel whose programs take `queries` queries each, and read all keys and values."""
     matrix = length * head_size * item_size
     blocks = -(-length // queries)
     return Traffic(4 * length**2 * head_size, matrix * (2 + 2 * blocks), matrix)
 
 
 def torch_traffic(attend: Attend, length: int, head_size: int, dtype: torch.dtype = torch.float16) -> Traffic:
-    """Of a function of PyTorch: what its operators take and give."""
+    """Traffic of a PyTorch function: the bytes of the operands and results of its operators."""
     q, k, v = (torch.empty(length, 1, head_size, dtype=dtype, device="meta") for _ in range(3))
     with Ledger() as ledger:
         attend(q, k, v, torch.tensor([0, length]), length)
@@ -162,13 +162,13 @@ def torch_traffic(attend: Attend, length: int, head_size: int, dtype: torch.dtyp
 
 
 class Ledger(TorchDispatchMode):
-    """Counts the bytes that operators take and give, and those alive at once of what is allocated under it.
+    """Counts the bytes of operands and results of operators, and those of all tensors alive at the same time.
 
-    What an operator needs for itself is not seen.
+    Memory that an operator uses internally is not counted.
 
     Attributes:
-        moved: bytes of all operands and results, views apart.
-        alive: bytes of tensors made here that are still there.
+        moved: bytes of all operands and results, except views.
+        alive: bytes of tensors that were made under this mode and still exist.
         peak: the greatest `alive` so far.
     """
 

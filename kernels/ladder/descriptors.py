@@ -1,21 +1,22 @@
-"""Rung 5, descriptors: the hardware copies tiles, and knows where a sequence ends.
+"""Rung 5, descriptors: the hardware copies tiles, and stops where a sequence ends.
 
 Shapes: T tokens, B sequences, H heads, D head size, N tokens of one sequence; a tile is BLOCK_M queries by
 BLOCK_N keys. BLOCK_D is D rounded up to a power of two.
 
-Until now every thread computed the address of each element that it fetched, and whether it may. A descriptor
-says it once: here begins a matrix of N rows and D columns, rows so far apart, and we shall ask for boxes of
-BLOCK_N by BLOCK_D. From then on one thread asks for a box by its corner and the copy engine of sm_90 and
-later (TMA) brings it to shared memory, with zeros where the box reaches over the matrix; a stored box leaves
-out what lies beyond. Registers that held addresses and masks are free, and so are the threads.
+In the rung before, every thread computes the address and the mask of each element that it fetches. A
+descriptor holds these once: where a matrix of N rows and D columns begins, the distance of its rows, and the
+size of the boxes to copy, BLOCK_N by BLOCK_D. Then one thread asks for a box by its corner, and the copy
+engine of sm_90 and later (TMA) brings it to shared memory, with zeros where the box reaches beyond the
+matrix; a stored box leaves out what lies beyond. Registers that held addresses and masks are free, and so are
+the threads.
 
-A descriptor is made by the program itself, because where the matrix begins and ends depends on the sequence.
-One for the whole packed batch would do without that, but a box at a sequence's end would bring its
-neighbour's tokens, and a NaN there times weight 0 is NaN.
+Each program makes its descriptors, because the matrix begins and ends where its sequence does. One descriptor
+for the whole packed batch would be made only once, but a box at the end of a sequence would contain tokens of
+the next one, and a NaN there times weight 0 is NaN.
 
 The scores of the keys beyond the end, which are 0 now, must still be hidden: e^0 is not 0.
 
-Targets without a copy engine do what the rung before does.
+Targets without a copy engine compile this to what the rung before does.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -28,10 +29,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..device import padded_head_size, target_of
 from .exp2 import LOG2_E
-from .shared import check_inputs, tile_for
-from .tiles import take_in
+from .shared import attend_by_tile, check_inputs
+from .tiles import update
 
 ALIGNMENT = 16
 
@@ -55,12 +55,12 @@ def attend_block(
     whole = length // BLOCK_N * BLOCK_N
     for begin in range(0, whole, BLOCK_N):
         score = tl.dot(query, tl.trans(keys.load([begin, 0])), input_precision="ieee")
-        acc, row_max, row_sum = take_in(acc, row_max, row_sum, score, values.load([begin, 0]), scale)
+        acc, row_max, row_sum = update(acc, row_max, row_sum, score, values.load([begin, 0]), scale)
     if whole < length:
         score = tl.dot(query, tl.trans(keys.load([whole, 0])), input_precision="ieee")
         seen = whole + tl.arange(0, BLOCK_N) < length
         score = tl.where(seen[None, :], score, float("-inf"))
-        acc, row_max, row_sum = take_in(acc, row_max, row_sum, score, values.load([whole, 0]), scale)
+        acc, row_max, row_sum = update(acc, row_max, row_sum, score, values.load([whole, 0]), scale)
     outputs.store([block * BLOCK_M, 0], (acc / row_sum[:, None]).to(out.dtype.element_ty))
 
 
@@ -79,17 +79,7 @@ def ladder_descriptors(
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int) -> Tensor:
-    """Attention of each sequence to itself.
-
-    Args:
-        q: (T, H, D).
-        k: (T, H, D).
-        v: (T, H, D).
-        cu_seqlens: (B+1,) where each sequence begins, and T.
-        max_length: no sequence is longer.
-
-    Returns:
-        (T, H, D) in q's dtype.
+    """Attention of each sequence to itself; arguments and result as in `naive.attend`.
 
     Raises:
         ValueError: q, k and v are not what `check_inputs` asks for, or rows that the copy engine cannot
@@ -97,19 +87,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
     """
     check_inputs(q, k, v, cu_seqlens, max_length)
     check_rows(q, k, v)
-    out = torch.empty_like(q)
-    head_size = q.shape[2]
-    tile = tile_for(target_of(q.device), head_size, q.dtype)
-    grid = (triton.cdiv(max_length, tile.block_m), q.shape[1], cu_seqlens.shape[0] - 1)
-    if 0 in grid:
-        return out
     provide_scratch(q.device)
-    ladder_descriptors[grid](
-        q, k, v, out, cu_seqlens.to(torch.int32), q.shape[1], LOG2_E * head_size**-0.5,
-        D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_M=tile.block_m, BLOCK_N=tile.block_n,
-        num_warps=tile.num_warps, num_stages=tile.num_stages, enable_fp_fusion=True,
-    )  # fmt: skip
-    return out
+    return attend_by_tile(ladder_descriptors, q, k, v, cu_seqlens, max_length, LOG2_E * q.shape[2] ** -0.5)
 
 
 def check_rows(*tensors: Tensor) -> None:

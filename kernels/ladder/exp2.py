@@ -3,14 +3,14 @@
 Shapes: T tokens, B sequences, H heads, D head size, N tokens of one sequence; BLOCK_N keys a step. BLOCK_D is
 D rounded up to a power of two.
 
-Hardware raises 2 to a power, not e. With raw scores r = q . k, their running maximum m and
+Hardware computes powers of 2, not of e. With raw scores r = q . k, their running maximum m and
 c = log2(e) / √D,
 
     e^(s - max s) = 2^(c r - c m)
 
-so a weight takes one fused multiply-add, whose c m is the same for the whole row, and one power of 2. The
-rung before takes r / √D, less the maximum, times log2(e): three instructions ahead of the same power. m is
-kept in the unit of r; c is positive, so the greatest r is the greatest score.
+so a weight takes one fused multiply-add, with the same c m for the whole row, and one power of 2. The rung
+before divides r by √D, subtracts the maximum and multiplies by log2(e): three instructions before the same
+power. m is a maximum of raw scores; c is positive, so the greatest r is the greatest score.
 
 Nothing else is new.
 """
@@ -67,17 +67,7 @@ def ladder_exp2(
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int) -> Tensor:
-    """Attention of each sequence to itself.
-
-    Args:
-        q: (T, H, D).
-        k: (T, H, D).
-        v: (T, H, D).
-        cu_seqlens: (B+1,) where each sequence begins, and T.
-        max_length: no sequence is longer.
-
-    Returns:
-        (T, H, D) in q's dtype.
+    """Attention of each sequence to itself; arguments and result as in `naive.attend`.
 
     Raises:
         ValueError: q, k and v are not what `check_inputs` asks for.

@@ -4,8 +4,8 @@ Shapes: T tokens, B sequences, H heads, D head size; N tokens of one sequence.
 
     S = Q K' / √D        P = softmax of each row of S        O = P V
 
-S and P are N×N for each head. Both go to memory and come back, S once and P once, so that a long sequence
-waits for memory and not for arithmetic, and a longer one does not fit.
+S and P are N×N for each head. Both are written to memory and read again, so that a long sequence is limited
+by memory instead of arithmetic, and a longer one does not fit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
         k: (T, H, D).
         v: (T, H, D).
         cu_seqlens: (B+1,) where each sequence begins, and T.
-        max_length: of the longest sequence; not needed here.
+        max_length: no sequence is longer. Only kernels need it, for their grid.
 
     Returns:
         (T, H, D) in q's dtype.

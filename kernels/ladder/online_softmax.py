@@ -3,12 +3,12 @@
 Shapes: T tokens, B sequences, H heads, D head size, N tokens of one sequence; BLOCK_N keys a step. BLOCK_D is
 D rounded up to a power of two.
 
-The recurrence of rung 1, with all of m, l, acc and the block's scores in registers: nothing but q, k and v is
-read, nothing but the output written. The launch needs to know no length but the greatest, so it does not wait
-for the device to tell.
+This is the recurrence of rung 1, with m, l, acc and the block's scores in registers: only q, k and v are
+read, and only the output is written. The launch needs no length but the greatest, so it does not wait for the
+device.
 
-Every query reads all keys and values of its sequence for itself: 4 N D operations on 2 N D numbers, one
-operation a byte in half precision.
+Every query reads all keys and values of its sequence: 4 N D operations on 2 N D numbers, one operation a byte
+in half precision.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -62,17 +62,7 @@ def ladder_online_softmax(
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int) -> Tensor:
-    """Attention of each sequence to itself.
-
-    Args:
-        q: (T, H, D).
-        k: (T, H, D).
-        v: (T, H, D).
-        cu_seqlens: (B+1,) where each sequence begins, and T.
-        max_length: no sequence is longer.
-
-    Returns:
-        (T, H, D) in q's dtype.
+    """Attention of each sequence to itself; arguments and result as in `naive.attend`.
 
     Raises:
         ValueError: q, k and v are not what `check_inputs` asks for.

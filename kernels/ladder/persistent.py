@@ -1,16 +1,16 @@
-"""Rung 6, persistent: as many programs as the machine holds at once, each taking one work item after another.
+"""Rung 6, persistent: as many programs as the machine holds, each computing one work item after another.
 
 Shapes: T tokens, B sequences, H heads, D head size, N tokens of one sequence; a work item is BLOCK_M queries
-of one head of one sequence, met by its keys BLOCK_N at a time. BLOCK_D is D rounded up to a power of two.
+of one head of one sequence, with its keys BLOCK_N at a time. BLOCK_D is D rounded up to a power of two.
 
-A grid has room for cdiv(max_length, BLOCK_M) blocks of every sequence. In a ragged batch most of that is
-empty: programs that start, read two numbers and end. Here the work items are numbered through instead, only
-those that exist, and program p of P takes the items p, p + P, p + 2P, ...
+A grid has room for cdiv(max_length, BLOCK_M) blocks of every sequence. In a ragged batch most of them are
+empty: programs that start, read two numbers and end. Here only the work items that exist are numbered, and
+program p of P computes the items p, p + P, p + 2P, ...
 
-Sequence b has cdiv(N_b, BLOCK_M) * H items, and their running sum, made on the device, says where each
-sequence's items end. An item finds its sequence in it by bisection. Neither the number of items nor any
-length has to be known to the host, which only decides P. When a batch comes longest sequence first, so do the
-items, and the short ones at the end fill the gaps that the long ones leave.
+Sequence b has cdiv(N_b, BLOCK_M) * H items. Their running sum, computed on the device, holds where the items
+of each sequence end, and an item finds its sequence in it by bisection. The host needs neither the number of
+items nor any length; it only sets P. If the longest sequences come first in a batch, long items start first,
+and short items at the end fill the gaps.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -28,7 +28,7 @@ from .descriptors import attend_block, check_rows, provide_scratch
 from .exp2 import LOG2_E
 from .shared import check_inputs, tile_for
 
-# What the registers of a multiprocessor hold of 4 warps (D up to 64) or 8; `count.py` shows their number.
+# Programs of 4 warps (D up to 64) or 8 whose registers a multiprocessor holds; `counted.py` counts them.
 PROGRAMS = {4: 2, 8: 1}
 INTERPRETED_PROGRAMS = 3
 
@@ -66,17 +66,7 @@ def ladder_persistent(
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int) -> Tensor:
-    """Attention of each sequence to itself.
-
-    Args:
-        q: (T, H, D).
-        k: (T, H, D).
-        v: (T, H, D).
-        cu_seqlens: (B+1,) where each sequence begins, and T.
-        max_length: no sequence is longer.
-
-    Returns:
-        (T, H, D) in q's dtype.
+    """Attention of each sequence to itself; arguments and result as in `naive.attend`.
 
     Raises:
         ValueError: q, k and v are not what `check_inputs` asks for, or rows that the copy engine cannot
@@ -101,13 +91,13 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
 
 
 def item_ends(cu_seqlens: Tensor, n_heads: int, block_m: int) -> Tensor:
-    """(B,) int32: how many work items there are up to and with each sequence. The same for every layer."""
+    """(B,) int32: the number of work items up to and including each sequence. The same for every layer."""
     blocks = (cu_seqlens.diff() + block_m - 1) // block_m
     return (blocks * n_heads).cumsum(0, dtype=torch.int32)
 
 
 def _programs(device: torch.device, num_warps: int) -> int:
-    """How many programs the machine holds at once."""
+    """The number of programs that the machine holds at the same time."""
     if device.type == "cpu":
         return INTERPRETED_PROGRAMS
     return torch.cuda.get_device_properties(device).multi_processor_count * PROGRAMS[num_warps]

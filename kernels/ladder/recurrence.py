@@ -9,8 +9,8 @@ so far, a block of scores s with values v changes
     m' = max(m, max s)    l' = l e^(m - m') + sum e^(s - m')    acc' = acc e^(m - m') + e^(s - m') v
 
 and in the end O = acc / l. After each block l = sum e^(s - m) and acc = sum e^(s - m) v over the keys so far:
-multiplying by e^(m - m') only changes the maximum that both are relative to. What must be kept at once is
-N×n scores, with n as we like. m, l and acc are fp32, whatever the inputs are: they are sums over N keys.
+multiplying by e^(m - m') only changes the maximum that both are relative to. Only N×n scores are kept at the
+same time, for any n. m, l and acc are fp32 for every dtype of the inputs: they are sums over N keys.
 """
 
 from __future__ import annotations
@@ -26,17 +26,7 @@ BLOCK_N = 128
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int) -> Tensor:
-    """Attention of each sequence to itself.
-
-    Args:
-        q: (T, H, D).
-        k: (T, H, D).
-        v: (T, H, D).
-        cu_seqlens: (B+1,) where each sequence begins, and T.
-        max_length: of the longest sequence; not needed here.
-
-    Returns:
-        (T, H, D) in q's dtype.
+    """Attention of each sequence to itself; arguments and result as in `naive.attend`.
 
     Raises:
         ValueError: q, k and v are not what `check_inputs` asks for.

@@ -1,4 +1,4 @@
-"""What the rungs share: the check of their inputs, and block sizes.
+"""The check of inputs, the launches and the block sizes that rungs have in common.
 
 Shapes: T tokens, B sequences, H heads, D head size; a tile is BLOCK_M queries by BLOCK_N keys.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..device import Target, Tile, padded_head_size
+from ..device import Target, Tile, padded_head_size, target_of
 
 MOST_SEQUENCES = 65535
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32)
@@ -50,7 +50,7 @@ def attend_by_row(
     scale: float,
     block_n: int,
 ) -> Tensor:
-    """Attend by a kernel that takes one query of one head.
+    """Attention by a kernel whose programs take one query of one head.
 
     Args:
         kernel: the `triton.jit` function.
@@ -59,8 +59,8 @@ def attend_by_row(
         v: (T, H, D).
         cu_seqlens: (B+1,).
         max_length: no sequence is longer.
-        scale: factor of q·k, in whatever unit the kernel wants.
-        block_n: keys a step.
+        scale: factor of q·k, in the kernel's unit.
+        block_n: keys of a step.
 
     Returns:
         (T, H, D) in q's dtype.
@@ -81,12 +81,30 @@ def attend_by_row(
     return out
 
 
+def attend_by_tile(
+    kernel: Any, q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int, scale: float
+) -> Tensor:
+    """Attention by a kernel whose programs take a block of queries; arguments as in `attend_by_row`."""
+    check_inputs(q, k, v, cu_seqlens, max_length)
+    out = torch.empty_like(q)
+    head_size = q.shape[2]
+    tile = tile_for(target_of(q.device), head_size, q.dtype)
+    grid = (-(-max_length // tile.block_m), q.shape[1], cu_seqlens.shape[0] - 1)
+    if 0 not in grid:
+        kernel[grid](
+            q, k, v, out, cu_seqlens.to(torch.int32), q.shape[1], scale,
+            D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_M=tile.block_m, BLOCK_N=tile.block_n,
+            num_warps=tile.num_warps, num_stages=tile.num_stages, enable_fp_fusion=True,
+        )  # fmt: skip
+    return out
+
+
 def tile_for(target: Target, head_size: int, dtype: torch.dtype) -> Tile:
-    """Block sizes from the tiles rung on; all later rungs have the same, so that their steps can be compared.
+    """Block sizes of the tiles rung and all later ones, the same so that their steps can be compared.
 
     fp16 and bf16: the most queries whose output, scores and operands stay in the registers of 4 warps (D up
-    to 64) or 8. fp32 products run from registers, and take smaller tiles; heads of more than 64 spill even
-    so: the ladder is about half precision.
+    to 64) or 8. fp32 products run from registers and take smaller tiles; even then head sizes over 64
+    spill. The ladder is about half precision.
     """
     if target.backend == "cpu":
         return Tile(32, 32, 1, 1)

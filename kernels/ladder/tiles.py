@@ -1,4 +1,4 @@
-"""Rung 4, tiles: a program takes BLOCK_M queries and meets BLOCK_N keys at a time, on the tensor cores.
+"""Rung 4, tiles: a program takes BLOCK_M queries and BLOCK_N keys at a time, on the tensor cores.
 
 Shapes: T tokens, B sequences, H heads, D head size, N tokens of one sequence; a tile is BLOCK_M queries by
 BLOCK_N keys. BLOCK_D is D rounded up to a power of two.
@@ -6,10 +6,11 @@ BLOCK_N keys. BLOCK_D is D rounded up to a power of two.
 A block of keys that has been fetched now serves BLOCK_M queries instead of one: 4 BLOCK_M BLOCK_N D
 operations on 2 BLOCK_N D numbers, BLOCK_M operations a byte in half precision instead of one. And both
 products are matrix products, which tensor cores do: scores (BLOCK_M, D) x (D, BLOCK_N), output (BLOCK_M,
-BLOCK_N) x (BLOCK_N, D). The queries stay in place for the whole walk; m, l and acc are those of BLOCK_M rows.
+BLOCK_N) x (BLOCK_N, D). The queries stay in place for the whole loop over keys; m, l and acc are those of
+BLOCK_M rows.
 
-Only the last block of keys can reach over the sequence's end, so only that one is masked: the walk is two
-loops of the same body, compiled twice.
+Only the last block of keys can reach over the end of the sequence, so only that block is masked: there are
+two loops with the same body, compiled twice.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -17,19 +18,17 @@ loops of the same body, compiled twice.
 
 from __future__ import annotations
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..device import padded_head_size, target_of
 from .exp2 import LOG2_E
-from .shared import check_inputs, tile_for
+from .shared import attend_by_tile
 
 
 @triton.jit
-def take_in(acc, row_max, row_sum, score, value, scale):
-    """Let a block of keys change the state of BLOCK_M rows: the recurrence, as the rung before has it."""
+def update(acc, row_max, row_sum, score, value, scale):
+    """Update the state of BLOCK_M rows with a block of keys: the recurrence, as in the rung before."""
     new_max = tl.maximum(row_max, tl.max(score, 1))
     rescale = tl.exp2((row_max - new_max) * scale)
     weight = tl.exp2(score * scale - (new_max * scale)[:, None])
@@ -43,7 +42,7 @@ def _walk(
     acc, row_max, row_sum, query, k, v, first, stride, begin, end, length, columns, scale,
     MASKED: tl.constexpr, D: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
-    """Take in the keys [begin, end); only if MASKED may some of them be beyond the sequence."""
+    """Update the state with the keys [begin, end); they may reach beyond the sequence only if MASKED."""
     for start in range(begin, end, BLOCK_N):
         keys = start + tl.arange(0, BLOCK_N)
         at = first + keys[:, None].to(tl.int64) * stride + columns[None, :]
@@ -55,7 +54,7 @@ def _walk(
         if MASKED:
             score = tl.where(keys[None, :] < length, score, float("-inf"))
         value = tl.load(v + at, mask=inside, other=0.0)
-        acc, row_max, row_sum = take_in(acc, row_max, row_sum, score, value, scale)
+        acc, row_max, row_sum = update(acc, row_max, row_sum, score, value, scale)
     return acc, row_max, row_sum
 
 
@@ -92,31 +91,9 @@ def ladder_tiles(
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int) -> Tensor:
-    """Attention of each sequence to itself.
-
-    Args:
-        q: (T, H, D).
-        k: (T, H, D).
-        v: (T, H, D).
-        cu_seqlens: (B+1,) where each sequence begins, and T.
-        max_length: no sequence is longer.
-
-    Returns:
-        (T, H, D) in q's dtype.
+    """Attention of each sequence to itself; arguments and result as in `naive.attend`.
 
     Raises:
         ValueError: q, k and v are not what `check_inputs` asks for.
     """
-    check_inputs(q, k, v, cu_seqlens, max_length)
-    out = torch.empty_like(q)
-    head_size = q.shape[2]
-    tile = tile_for(target_of(q.device), head_size, q.dtype)
-    grid = (triton.cdiv(max_length, tile.block_m), q.shape[1], cu_seqlens.shape[0] - 1)
-    if 0 in grid:
-        return out
-    ladder_tiles[grid](
-        q, k, v, out, cu_seqlens.to(torch.int32), q.shape[1], LOG2_E * head_size**-0.5,
-        D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_M=tile.block_m, BLOCK_N=tile.block_n,
-        num_warps=tile.num_warps, num_stages=tile.num_stages, enable_fp_fusion=True,
-    )  # fmt: skip
-    return out
+    return attend_by_tile(ladder_tiles, q, k, v, cu_seqlens, max_length, LOG2_E * q.shape[2] ** -0.5)

@@ -1,4 +1,4 @@
-"""Cross-entropy of a linear layer's logits, which are never whole in memory: `linear_cross_entropy`."""
+"""Cross-entropy of the logits of a linear layer, without all logits in memory: `linear_cross_entropy`."""
 
 from .op import linear_cross_entropy
 

@@ -1,6 +1,7 @@
-"""Few rows on a CPU: PyTorch's own linear layer and loss.
+"""The loss of few rows on a CPU, by PyTorch's own linear layer and loss.
 
-What the `torch` backend saves grows with the rows; what it costs, some 100 us of calls from Python, does not.
+The time that the `torch` backend saves grows with the rows; its cost, some 100 us of calls from Python, does
+not.
 
 Shapes: K rows, C width, V vocabulary.
 """
@@ -15,18 +16,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..operation import is_eager
-from .rule import Rule
+from .options import LossOptions
 
 FEW_ROWS = 64
-"""From here on the `torch` backend is as fast at V = 16,384, and soon faster."""
+"""With so many rows the `torch` backend is as fast at V = 16,384; with more it is faster."""
 
 
-def are_few(rows: Tensor, rule: Rule) -> bool:
-    """Whether PyTorch's composition of these rows (K, C) is both exact enough and the faster one.
+def are_few(rows: Tensor, options: LossOptions) -> bool:
+    """Whether PyTorch's own loss of these rows (K, C) is exact enough and faster.
 
-    It has no z-loss, its softmax has the logits' dtype, and a compiler shall see operators.
+    It has no z-loss, and its softmax has the dtype of the logits. A compiler has to see operators instead.
     """
-    exact = rows.dtype in (torch.float32, torch.float64) and not rule.z_loss
+    exact = rows.dtype in (torch.float32, torch.float64) and not options.z_loss
     return exact and rows.is_cpu and rows.shape[0] < FEW_ROWS and is_eager(rows)
 
 
@@ -35,14 +36,14 @@ def composed_unchecked(
     weight: Tensor,
     bias: Tensor | None,
     targets: Tensor,
-    rule: Rule,
+    options: LossOptions,
     reduction: Literal["mean", "sum", "none"],
 ) -> Tensor | None:
-    """The loss of a few rows, all of them, before anything is checked; None where that will not do.
+    """The loss of a few rows before anything is checked; None where the caller has to check first.
 
-    To look at all that one may be given takes as long as a tenth of one row's loss. PyTorch refuses most of
-    it itself; here is looked at what it would take, and mean something else by. Where it refuses, or has a
-    mean of no row, the caller looks, and says what is wrong or what is meant.
+    Checking all arguments takes a tenth of the time of one row's loss. PyTorch itself refuses most wrong
+    arguments; those that it would take with another meaning are checked here. Where PyTorch refuses, or the
+    mean is of no row, the result is None: the caller then checks all, and names what is wrong.
     """
     if (
         hidden.dim() != 2
@@ -51,20 +52,22 @@ def composed_unchecked(
         or targets.dim() != 1
         or targets.dtype != torch.int64
         or (bias is not None and bias.shape != weight.shape[:1])
-        or not are_few(hidden, rule)
+        or not are_few(hidden, options)
         or torch.is_autocast_enabled("cpu")
     ):
         return None
     try:
-        loss = composed(hidden, weight, bias, targets, rule, reduction)
+        loss = composed(hidden, weight, bias, targets, options, reduction)
     except (RuntimeError, IndexError, ValueError):
         return None
     return None if reduction == "mean" and isnan(loss.item()) else loss
 
 
-def composed_items(rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule) -> Tensor:
+def composed_items(
+    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, options: LossOptions
+) -> Tensor:
     """Losses (K,), 0 where ignored; arguments as in `torch_backend.walk`."""
-    return composed(rows, weight, bias, targets, rule, "none")
+    return composed(rows, weight, bias, targets, options, "none")
 
 
 def composed(
@@ -72,14 +75,14 @@ def composed(
     weight: Tensor,
     bias: Tensor | None,
     targets: Tensor,
-    rule: Rule,
+    options: LossOptions,
     reduction: Literal["mean", "sum", "none"],
 ) -> Tensor:
-    """The losses, or their sum or mean, for callers who do not ask for each; a mean of none is NaN."""
+    """The losses (K,), their sum or their mean; the mean of no row is NaN."""
     return F.cross_entropy(
         F.linear(rows, weight, bias),
         targets,
-        ignore_index=rule.ignore_index,
-        label_smoothing=rule.label_smoothing,
+        ignore_index=options.ignore_index,
+        label_smoothing=options.label_smoothing,
         reduction=reduction,
     )

@@ -1,4 +1,4 @@
-"""The Triton kernels between the products: statistics of a slice of logits, losses, gradients of logits.
+"""Triton kernels of the loss, between the matrix products: statistics, losses and gradients of logits.
 
 Shapes: K rows, V vocabulary; a slice is R rows by N columns of the logits, the vocabulary from `start` on.
 
@@ -7,10 +7,10 @@ the running maximum m and the running sum l to
 
     m' = max(m, max z)    l' = l e^(m - m') + sum e^(z - m')
 
-Logits and sums are fp32. Products are not here: they are the library's.
+Logits and sums are fp32. The products are those of PyTorch's library.
 
-`start` and, but for the last slice, `n_columns` are multiples of 16, and compiled as such: a mask that ends
-anywhere would forbid loads of several elements at once.
+`start` and, except in the last slice, `n_columns` are multiples of 16, and compiled as such: with a mask that
+may end anywhere, no load could take several elements at a time.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -30,10 +30,10 @@ def linear_cross_entropy_statistics(
     logits, bias, targets, peak, total, chosen, summed, stride_row, start, n_columns,
     BIAS: tl.constexpr, SMOOTHED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Take one row of a slice into the row's statistics. Grid: (R,).
+    """Update the statistics of a row with its part of a slice. Grid: (R,).
 
-    The slice that starts the vocabulary finds no statistics yet and reads none. `chosen` gets the target's
-    logit from the slice that has it; a target that no slice has leaves it NaN.
+    The first slice of the vocabulary reads no statistics. `chosen` gets the target's logit from the slice
+    that contains it; it stays NaN for a target that is in no slice.
     """
     row = tl.program_id(0)
     base = logits + row.to(tl.int64) * stride_row
@@ -49,7 +49,7 @@ def linear_cross_entropy_statistics(
         if BIAS:
             score += tl.load(bias + start + columns, mask=inside, other=0.0).to(tl.float32)
         new_peak = tl.maximum(row_peak, tl.max(score, 0))
-        # A row that has seen nothing but -inf: -inf - -inf would be NaN.
+        # In a row of -inf alone, -inf - -inf would be NaN.
         anchor = tl.where(new_peak == float("-inf"), 0.0, new_peak)
         row_total *= tl.exp2((row_peak - anchor) * LOG2_E)
         row_total += tl.sum(tl.exp2((score - anchor) * LOG2_E), 0)
@@ -73,7 +73,7 @@ def linear_cross_entropy_losses(
     peak, total, chosen, summed, targets, items, lse, n_rows, n_vocabulary, ignore_index, smoothing, z_loss,
     SMOOTHED: tl.constexpr, Z_LOSS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Turn statistics of the whole vocabulary into losses. Grid: (cdiv(K, BLOCK),)."""
+    """Losses from the statistics of the whole vocabulary. Grid: (cdiv(K, BLOCK),)."""
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = rows < n_rows
     row_total = tl.load(total + rows, mask=inside, other=1.0)
@@ -98,8 +98,8 @@ def linear_cross_entropy_gradients(
 ):  # fmt: skip
     """Gradients of a slice's logits, times gain / scale. Grid: (cdiv(R, BLOCK_R), cdiv(N, BLOCK_N)).
 
-    `grads` lies in memory as `logits` does. `partial` (cdiv(R, BLOCK_R), N) gets the sums over each
-    program's rows, of which the bias' gradient is made in an order that is always the same.
+    `grads` has the strides of `logits`. `partial` (cdiv(R, BLOCK_R), N) gets the sums over each program's
+    rows; the bias' gradient adds them up, always in the same order.
     """
     rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     columns = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
@@ -109,7 +109,7 @@ def linear_cross_entropy_gradients(
     row_lse = tl.load(lse + rows, mask=real, other=0.0)
     factor = tl.load(grad_items + rows.to(tl.int64) * stride_grad, mask=real, other=0.0).to(tl.float32)
     factor = factor / tl.load(scale) * gain
-    # A target that is no column has the loss NaN.
+    # A target out of range has loss NaN.
     factor = tl.where((target >= 0) & (target < n_vocabulary), factor, float("nan"))
 
     at = rows.to(tl.int64)[:, None] * stride_row + columns[None, :]
@@ -124,7 +124,7 @@ def linear_cross_entropy_gradients(
         grad -= smoothing / n_vocabulary
     is_target = (start + columns)[None, :] == target[:, None]
     grad = (grad - tl.where(is_target, 1.0 - smoothing, 0.0)) * factor[:, None]
-    # Not even an infinite logit counts in an ignored row.
+    # In an ignored row even an infinite logit gives gradient 0.
     grad = tl.where((target != ignore_index)[:, None] & there, grad, 0.0)
     tl.store(grads + at, grad.to(grads.dtype.element_ty), mask=there)
     if SUM_ROWS:

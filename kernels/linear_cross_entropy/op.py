@@ -14,8 +14,8 @@ from torch import Tensor
 from ..backend import Backend
 from ..operation import choose, full_precision
 from .few_rows import are_few, composed, composed_items, composed_unchecked
+from .options import LossOptions
 from .reference import reference_items
-from .rule import Rule
 from .torch_backend import torch_items, torch_reduced
 
 Reduction = Literal["mean", "sum", "none"]
@@ -24,7 +24,7 @@ _DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 class _Options(TypedDict, total=False):
-    """What `linear_cross_entropy` takes by name; `return_items` apart, which decides what it returns."""
+    """Keyword arguments of `linear_cross_entropy`, but for `return_items`, which sets the return type."""
 
     bias: Tensor | None
     selected: Tensor | None
@@ -71,30 +71,30 @@ def linear_cross_entropy(
     return_items: bool = False,
     backend: Backend | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Cross-entropy of `hidden[selected] @ weight.T + bias` in nats, without ever holding all those logits.
+    """Cross-entropy of `hidden[selected] @ weight.T + bias` in nats, without all logits in memory.
 
     Softmax, sums and the sums of gradients have at least fp32, whatever the dtype. Under autocast the
-    products run in its dtype, as a linear layer's would. Nothing waits for the device, inputs and incoming
-    gradients are never changed, and gradients are the same bits in every run.
+    products have its dtype, as those of a linear layer. Nothing waits for the device, inputs and incoming
+    gradients are never changed, and gradients have the same bits in every run.
 
     Args:
         hidden: (T, C), fp64, fp32, fp16 or bf16, any strides.
         weight: (V, C), of hidden's dtype.
-        targets: (K,) int64, in [0, V) or `ignore_index`; K is T if nothing is selected. Checked on the CPU;
-            on a GPU, which that would wait for, `triton` makes the loss of a target out of range NaN.
+        targets: (K,) int64, in [0, V) or `ignore_index`; K is T if nothing is selected. Checked on the CPU.
+            On a GPU a check would wait for the device; there, on `triton`, a target out of range has loss
+            NaN.
         bias: (V,), of hidden's dtype, or None.
-        selected: (K,) int64 rows of `hidden`, in any order; all of them, in order, if None.
-        ignore_index: a row with this target has loss 0, gradient 0, and no part in a mean.
-        label_smoothing: share of the target in [0, 1] that is spread evenly over the vocabulary.
+        selected: (K,) int64 rows of `hidden`, in any order; None for all rows, in order.
+        ignore_index: a row with this target has loss 0 and gradient 0, and does not count in a mean.
+        label_smoothing: share of the target, in [0, 1], that is spread evenly over the vocabulary.
         z_loss: factor of the square of the log-sum-exp, added to each row's loss.
-        reduction: `"mean"` over the rows that are not ignored, 0 if there is none (where PyTorch has NaN);
+        reduction: `"mean"` over the rows that are not ignored, 0 if there is none (PyTorch gives NaN);
             `"sum"`; or `"none"`, (K,).
-        return_items: also return each row's loss, without a gradient.
+        return_items: also return the loss of each row, without a gradient.
         backend: `"triton"`: slices of the vocabulary between the library's products, for GPUs (or
-            TRITON_INTERPRET=1). `"torch"`: chunks of rows in PyTorch's kernels, made for the CPU; where they
-            are few there, PyTorch's own loss.
-            `"reference"`: the definition, all logits at once, differentiable any number of times. Left out:
-            `"triton"` on a GPU where it can, otherwise `"torch"`.
+            TRITON_INTERPRET=1). `"torch"`: chunks of rows in PyTorch's kernels, for the CPU; for few rows on
+            a CPU, PyTorch's own loss. `"reference"`: the definition, all logits at once, differentiable any
+            number of times. Left out: `"triton"` on a GPU where it can, otherwise `"torch"`.
 
     Returns:
         The loss, a scalar or (K,), in fp32, or fp64 for fp64 inputs; with `return_items` also the losses
@@ -105,9 +105,9 @@ def linear_cross_entropy(
         ValueError: shapes, targets or options do not fit.
         NotImplementedError: the backend asked for cannot do this; the message names one that can.
     """
-    rule = Rule(ignore_index, label_smoothing, z_loss)
+    options = LossOptions(ignore_index, label_smoothing, z_loss)
     if selected is None and not return_items and (backend is None or backend == "torch"):
-        loss = composed_unchecked(hidden, weight, bias, targets, rule, reduction)
+        loss = composed_unchecked(hidden, weight, bias, targets, options, reduction)
         if loss is not None:
             return loss
     hidden, weight, bias = _as_autocast(hidden, weight, bias)
@@ -118,21 +118,23 @@ def linear_cross_entropy(
     chosen = choose(backend, hidden, "no float64" if hidden.dtype == torch.float64 else None)
     with full_precision(hidden):
         rows = hidden if selected is None else _select(hidden, selected)
-        few = chosen == "torch" and are_few(rows, rule)
+        few = chosen == "torch" and are_few(rows, options)
         if chosen == "torch" and not few and reduction != "none":
-            loss, items = torch_reduced(rows, weight, bias, targets, rule, reduction == "mean")
+            loss, items = torch_reduced(rows, weight, bias, targets, options, reduction == "mean")
             return (loss, items) if return_items else loss
         if few and reduction != "none" and not return_items:
-            loss = composed(rows, weight, bias, targets, rule, "sum")
+            loss = composed(rows, weight, bias, targets, options, "sum")
         else:
-            items = _items(chosen, few)(rows, weight, bias, targets, rule)
+            items = _items(chosen, few)(rows, weight, bias, targets, options)
             loss = items if reduction == "none" else items.sum()
         if reduction == "mean":
             loss = loss / (targets != ignore_index).sum().clamp_min(1)
     return (loss, items.detach()) if return_items else loss
 
 
-def _items(backend: Backend, few: bool) -> Callable[[Tensor, Tensor, Tensor | None, Tensor, Rule], Tensor]:
+def _items(
+    backend: Backend, few: bool
+) -> Callable[[Tensor, Tensor, Tensor | None, Tensor, LossOptions], Tensor]:
     """What computes each row's loss."""
     if backend == "triton":
         from .triton_backend import triton_items  # triton exists only on some machines
@@ -144,13 +146,13 @@ def _items(backend: Backend, few: bool) -> Callable[[Tensor, Tensor, Tensor | No
 
 
 def _select(hidden: Tensor, selected: Tensor) -> Tensor:
-    # The gradient of an index sums rows that were selected twice in a fixed order, that of index_select on a
-    # GPU in any. On the CPU both have an order, and the latter is faster.
+    # A row that is selected twice gets a sum as its gradient: indexing adds in a fixed order, index_select on
+    # a GPU in any. On a CPU both have a fixed order, and index_select is faster.
     return hidden.index_select(0, selected) if hidden.device.type == "cpu" else hidden[selected]
 
 
 def _as_autocast(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Operands as a linear layer would take them here."""
+    """The operands in the dtype in which a linear layer would take them under autocast."""
     kind = hidden.device.type
     if not torch.is_autocast_enabled(kind) or hidden.dtype == torch.float64:
         return hidden, weight, bias
@@ -194,7 +196,7 @@ def _check_targets(
         return  # looking at the values would wait for the device, or break the graph
     least, greatest = targets.aminmax()
     if least.item() >= 0 and greatest.item() < weight.shape[0]:
-        return  # most often so, and quick to see; ignored ones may be of either sign
+        return  # the usual case, and quick to check; an ignored target may be out of this range
     wrong = (targets != ignore_index) & ((targets < 0) | (targets >= weight.shape[0]))
     if wrong.any():
         raise ValueError(

@@ -1,4 +1,5 @@
-"""What linear cross-entropy means: plain PyTorch, all logits at once, differentiable any number of times.
+"""The definition of linear cross-entropy: plain PyTorch, all logits at once, differentiable any number of
+times.
 
 Shapes: K rows, C width, V vocabulary.
 
@@ -15,23 +16,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .rule import Rule
+from .options import LossOptions
 
 
-def reference_items(rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule) -> Tensor:
+def reference_items(
+    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, options: LossOptions
+) -> Tensor:
     """The definition. Arguments as in `linear_cross_entropy`, already checked and selected.
 
     Returns:
         Losses (K,) in fp32, or fp64 for fp64 inputs.
     """
     logits = F.linear(rows, weight, bias).to(torch.promote_types(rows.dtype, torch.float32))
-    kept = targets != rule.ignore_index
-    # No branch on a count: it would wait for the device. An ignored row looks up column 0 in vain.
+    kept = targets != options.ignore_index
+    # No branch on a count, which would wait for the device: an ignored row reads column 0, and is not used.
     chosen = logits.gather(1, torch.where(kept, targets, 0)[:, None]).squeeze(1)
     lse = logits.logsumexp(1)
-    loss = lse - (1.0 - rule.label_smoothing) * chosen
-    if rule.label_smoothing:
-        loss = loss - rule.label_smoothing * logits.mean(1)
-    if rule.z_loss:
-        loss = loss + rule.z_loss * lse.square()
+    loss = lse - (1.0 - options.label_smoothing) * chosen
+    if options.label_smoothing:
+        loss = loss - options.label_smoothing * logits.mean(1)
+    if options.z_loss:
+        loss = loss + options.z_loss * lse.square()
     return torch.where(kept, loss, 0.0)

@@ -1,17 +1,17 @@
-"""The `torch` backend: PyTorch's own kernels on some rows at a time, made for the CPU.
+"""The `torch` backend: PyTorch's own kernels on a chunk of rows at a time, for the CPU.
 
 Shapes: K rows, C width, V vocabulary; a chunk is R rows with the whole vocabulary.
 
-Where the result is one number, a row's share of it is known before anything is computed, so the gradients
-are made in the forward pass, while a chunk's logits are still in the cache: three products, as plain PyTorch
-needs, and none of its first touches of K V elements of fresh memory. The backward pass multiplies by the
-incoming gradient. Where every row's loss is asked for (`reduction="none"`), no share is known. If one chunk
-is all that there is, the gradient of its logits is kept for the backward pass, as much memory as a chunk
-takes anyway; of several, the backward pass computes the logits again.
+Where the result is one number, the share of each row in it is known before anything is computed, so the
+gradients are computed in the forward pass, while the logits of a chunk are still in the cache: three
+products, as in plain PyTorch, but without writing K V elements to fresh memory. The backward pass multiplies
+by the incoming gradient. Where the loss of every row is asked for (`reduction="none"`), the shares are not
+known. If there is only one chunk, the gradient of its logits is kept for the backward pass, in the memory
+that a chunk takes anyway; with several, the backward pass computes the logits again.
 
-With p = softmax(z) the gradient of a row's loss is g = (1 + 2 c lse) p - (1 - e) [v = target] - e / V. Half
-precision keeps g as it is, and a row's share goes into the other factor, relative to the largest share: the
-small numbers that 1/K makes of g would be lost in fp16.
+With p = softmax(z) the gradient of a row's loss is g = (1 + 2 c lse) p - (1 - e) [v = target] - e / V. In
+half precision g is kept without the row's share, which multiplies the other factor, relative to the largest
+share: 1/K of g would be too small for fp16.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..operation import Operation, full_precision, is_eager
-from .rule import Rule
+from .autograd import differentiate, fake_grads, save
+from .options import LossOptions
 
-# 128 MiB of fp32: at V = 16,384 as fast as fewer rows, at V = 250,000 the weight's gradient is read and
-# written seldom enough.
+# 128 MiB of fp32. At V = 16,384 it is as fast as fewer rows; at V = 250,000 chunks have enough rows, so that
+# the weight's gradient is not read and written too often.
 CHUNK_ELEMENTS = 1 << 25
 FEWEST_ROWS, MOST_ROWS = 64, 512
 
@@ -37,7 +38,7 @@ def walk(
     weight: Tensor,
     bias: Tensor | None,
     targets: Tensor,
-    rule: Rule,
+    options: LossOptions,
     shares: Tensor | None,
     needs: Sequence[bool],
     kept: Tensor | None = None,
@@ -50,11 +51,11 @@ def walk(
         weight: (V, C).
         bias: (V,) or None.
         targets: (K,).
-        rule: options.
-        shares: (K,) what each row's loss is multiplied by, if gradients are needed.
-        needs: which gradients to compute, of rows, weight and bias; the others have no elements.
-        kept: (K, V), fp32 or fp64, for the gradients of the logits, if these are one chunk.
-        known: whether they are in `kept` already; the losses are then not computed.
+        options: options of the loss.
+        shares: (K,) factor of each row's loss in the result, if gradients are needed.
+        needs: whether to compute the gradients of rows, weight and bias; those left out have no elements.
+        kept: (K, V), fp32 or fp64, for the gradients of the logits, if there is one chunk.
+        known: whether `kept` holds them already; then the losses are not computed.
 
     Returns:
         losses (K,), 0 where ignored, in fp32, or fp64 for fp64 inputs; gradients in the inputs' dtypes.
@@ -63,9 +64,9 @@ def walk(
     wide = torch.promote_types(dtype, torch.float32)
     if dtype != wide and not _has_products(rows):
         wider = rows.to(wide), weight.to(wide), None if bias is None else bias.to(wide)
-        items, *grads = walk(*wider, targets, rule, shares, needs, kept, known)
+        items, *grads = walk(*wider, targets, options, shares, needs, kept, known)
         return items, grads[0].to(dtype), grads[1].to(dtype), grads[2].to(dtype)
-    counts = targets != rule.ignore_index
+    counts = targets != options.ignore_index
     items = rows.new_empty(n_rows, dtype=wide)
     grad_rows = rows.new_empty(rows.shape if needs[0] else 0)
     weight_total = weight.new_empty(weight.shape if needs[1] else 0, dtype=wide)
@@ -89,7 +90,7 @@ def walk(
             grad = buffer[: some.shape[0]]
             if not known:
                 items[part] = _chunk(
-                    some, weight, bias, targets[part], counts[part], rule, grad, narrow, wants_gradients
+                    some, weight, bias, targets[part], counts[part], options, grad, narrow, wants_gradients
                 )
             if shares is None or not any(needs):
                 continue
@@ -114,12 +115,12 @@ def _chunk(
     bias: Tensor | None,
     targets: Tensor,
     counts: Tensor,
-    rule: Rule,
+    options: LossOptions,
     grad: Tensor,
     narrow: Tensor,
     wants_gradients: bool,
 ) -> Tensor:
-    """Losses (R,) of some rows; the logits' gradients, of ignored rows too, are left in `grad` (R, V)."""
+    """Losses (R,) of a chunk; writes the gradients of its logits, also of ignored rows, to `grad` (R, V)."""
     logits = grad if narrow.dtype == grad.dtype else narrow[: rows.shape[0]]
     if bias is None:
         torch.mm(rows, weight.t(), out=logits)
@@ -127,11 +128,11 @@ def _chunk(
         torch.addmm(bias, rows, weight.t(), out=logits)
     if logits is not grad:
         grad.copy_(logits)
-    smoothing, z_loss = rule.label_smoothing, rule.z_loss
+    smoothing, z_loss = options.label_smoothing, options.z_loss
     peak = grad.amax(1) if smoothing or z_loss else None
     mean = grad.mean(1) if smoothing else None
     torch.log_softmax(grad, 1, out=grad)
-    loss = F.nll_loss(grad, targets, ignore_index=rule.ignore_index, reduction="none")
+    loss = F.nll_loss(grad, targets, ignore_index=options.ignore_index, reduction="none")
     factor = None
     if peak is not None:
         lse = peak - grad.amax(1)
@@ -153,9 +154,9 @@ def _chunk(
 
 
 def _has_products(x: Tensor) -> bool:
-    """Whether this device multiplies matrices of x's half precision, rather than pretend to.
+    """Whether this device has instructions for matrix products in x's half precision.
 
-    On a CPU without such instructions fp32 is 25 times as fast, widening included.
+    On a CPU without them fp32 is 25 times as fast, including the conversion.
     """
     if x.device.type != "cpu":
         return True
@@ -165,7 +166,7 @@ def _has_products(x: Tensor) -> bool:
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor, first: bool) -> None:
-    """Add a @ b to `total`; the first of them is written there, whatever it holds."""
+    """Add a @ b to `total`; the first product overwrites it."""
     if a.dtype == total.dtype:
         total.addmm_(a, b, beta=0.0 if first else 1.0)
     elif first:
@@ -184,11 +185,11 @@ def forward(
     z_loss: float,
     keeps: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Losses (K,) of rows and, if it `keeps` them, which one chunk may, the logits' gradients (K, V)."""
-    rule = Rule(ignore_index, label_smoothing, z_loss)
+    """Losses (K,) of rows and, if `keeps`, which needs a single chunk, the gradients (K, V) of the logits."""
+    options = LossOptions(ignore_index, label_smoothing, z_loss)
     wide = torch.promote_types(rows.dtype, torch.float32)
     kept = rows.new_empty((rows.shape[0], weight.shape[0]) if keeps else 0, dtype=wide)
-    items = walk(rows, weight, bias, targets, rule, None, (False,) * 3, kept if keeps else None)[0]
+    items = walk(rows, weight, bias, targets, options, None, (False,) * 3, kept if keeps else None)[0]
     return items, kept
 
 
@@ -206,8 +207,8 @@ def backward(
     needs: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of rows, weight and bias, from the gradient (K,) of the losses."""
-    rule = Rule(ignore_index, label_smoothing, z_loss)
-    return walk(rows, weight, bias, targets, rule, grad_items, needs, kept if keeps else None, keeps)[1:]
+    options = LossOptions(ignore_index, label_smoothing, z_loss)
+    return walk(rows, weight, bias, targets, options, grad_items, needs, kept if keeps else None, keeps)[1:]
 
 
 def reduced_forward(
@@ -222,12 +223,12 @@ def reduced_forward(
     needs: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The sum or mean of the losses, the losses (K,), and the first's gradients of rows, weight and bias."""
-    rule = Rule(ignore_index, label_smoothing, z_loss)
+    options = LossOptions(ignore_index, label_smoothing, z_loss)
     share = torch.ones((), device=rows.device, dtype=torch.promote_types(rows.dtype, torch.float32))
     if mean:
         share = share / (targets != ignore_index).sum().clamp_min(1)
     shares = share.expand(rows.shape[0])
-    items, grad_rows, grad_weight, grad_bias = walk(rows, weight, bias, targets, rule, shares, needs)
+    items, grad_rows, grad_weight, grad_bias = walk(rows, weight, bias, targets, options, shares, needs)
     return items.sum() * share, items, grad_rows, grad_weight, grad_bias
 
 
@@ -240,52 +241,39 @@ def reduced_backward(
     weight: Tensor,
     bias: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients times the incoming one.
+    """The gradients of the forward pass times the incoming one.
 
-    They depend on rows, weight and bias, though these are not needed again: asked for a second derivative,
-    autograd shall find that there is none.
+    Rows, weight and bias are arguments, though not needed, so that autograd refuses a second derivative.
     """
     scaled = [(x * grad).to(x.dtype) for x in (grad_rows, grad_weight, grad_bias)]
     return scaled[0], scaled[1], scaled[2]
 
 
-def torch_items(rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule) -> Tensor:
+def torch_items(
+    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, options: LossOptions
+) -> Tensor:
     """Losses (K,), 0 where ignored; arguments as in `walk`."""
     wanted = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (rows, weight, bias))
-    # How many chunks there are is not to be compiled in.
+    # The number of chunks must not be fixed by compiling.
     keeps = wanted and is_eager(rows) and rows.shape[0] <= chunk_rows(rows.shape[0], weight.shape[0])
-    items: Tensor = items_torch(rows, weight, bias, targets, *rule.flat(), keeps)
+    items: Tensor = items_torch(rows, weight, bias, targets, *options.flat(), keeps)
     return items
 
 
 def torch_reduced(
-    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule, mean: bool
+    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, options: LossOptions, mean: bool
 ) -> tuple[Tensor, Tensor]:
     """The sum or mean of the losses, and the losses (K,), which have no gradient."""
     needs = [x is not None and torch.is_grad_enabled() and x.requires_grad for x in (rows, weight, bias)]
-    loss, items = reduced_torch(rows, weight, bias, targets, *rule.flat(), mean, needs)
+    loss, items = reduced_torch(rows, weight, bias, targets, *options.flat(), mean, needs)
     return loss, items
 
 
 def chunk_rows(n_rows: int, n_vocabulary: int) -> int:
-    """R, such that chunks are of about equal size."""
+    """R, such that all chunks have about the same size."""
     most = min(max(CHUNK_ELEMENTS // n_vocabulary, FEWEST_ROWS), MOST_ROWS)
     n_chunks = max(-(-n_rows // most), 1)
     return max(-(-n_rows // n_chunks), 1)
-
-
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    rows, weight, bias, targets, *options = inputs
-    ctx.save_for_backward(rows, weight, bias, targets, output[1])
-    ctx.options = options
-
-
-def _differentiate(backward: Any, ctx: Any, grad_items: Tensor | None) -> tuple[Tensor | None, ...]:
-    needs = list(ctx.needs_input_grad[:3])
-    if grad_items is None or not any(needs):
-        return (None,) * 8
-    grads = backward(grad_items, *ctx.saved_tensors, *ctx.options, needs)
-    return *(grad if needed else None for grad, needed in zip(grads, needs, strict=True)), *[None] * 5
 
 
 def _save_reduced(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -301,20 +289,12 @@ def _differentiate_reduced(
     if grad is None:
         return (None,) * 9
     grads = ctx.saved_tensors[:3]
-    # On the CPU a look at the number costs nothing, and spares writing a gradient of the weight's size again.
-    # A compiler's tensor has no number to look at.
+    # On a CPU reading the gradient costs nothing, and if it is 1 nothing has to be multiplied. A compiler's
+    # tensor has no value to read.
     looks = type(grad) is Tensor and grad.device.type == "cpu" and not torch.compiler.is_compiling()
     if torch.is_grad_enabled() or not looks or grad != 1.0:
         grads = backward(grad, *ctx.saved_tensors)
     return *(x if needed else None for x, needed in zip(grads, ctx.needs, strict=True)), *[None] * 6
-
-
-def _fake_grads(rows: Tensor, weight: Tensor, needs: Sequence[bool]) -> tuple[Tensor, Tensor, Tensor]:
-    return (
-        rows.new_empty(rows.shape if needs[0] else 0),
-        weight.new_empty(weight.shape if needs[1] else 0),
-        weight.new_empty(weight.shape[0] if needs[2] else 0),
-    )
 
 
 def _fake_items(rows: Tensor) -> Tensor:
@@ -328,7 +308,7 @@ def _fake_forward(rows: Tensor, weight: Tensor, *rest: Any) -> tuple[Tensor, Ten
 
 def _fake_reduced(rows: Tensor, weight: Tensor, *rest: Any) -> tuple[Tensor, ...]:
     items = _fake_items(rows)
-    return items.new_empty(()), items, *_fake_grads(rows, weight, rest[-1])
+    return items.new_empty(()), items, *fake_grads(rows, weight, rest[-1])
 
 
 items_torch = Operation(
@@ -336,9 +316,9 @@ items_torch = Operation(
     forward,
     backward,
     fake=_fake_forward,
-    fake_backward=lambda grad, rows, weight, *rest: _fake_grads(rows, weight, rest[-1]),
-    save=_save,
-    differentiate=_differentiate,
+    fake_backward=lambda grad, rows, weight, *rest: fake_grads(rows, weight, rest[-1]),
+    save=save,
+    differentiate=differentiate,
 )
 reduced_torch = Operation(
     "linear_cross_entropy_torch_reduced",

@@ -1,15 +1,16 @@
-"""The `triton` backend: the library's products and our kernels, slice by slice. Importing it needs triton.
+"""The `triton` backend: the library's matrix products and our kernels, slice by slice. Importing it needs
+triton.
 
-Shapes: K rows, C width, V vocabulary; a slice is R rows by N columns of the logits. See `slices` for why.
+Shapes: K rows, C width, V vocabulary; a slice is R rows by N columns of the logits. See `slices.py` for why.
 
     forward     for each slice:  logits = rows weight^T;  statistics of rows
     backward    for each slice:  logits again;  g = their gradient
                                  grad_rows += g weight;  grad_weight = g^T rows;  grad_bias = sum g
 
-Logits are fp32 whatever the inputs are: rounded to bf16, a logit of 10 is off by up to 0.03, and its
-probability by 3%. Their gradient g has the inputs' dtype, as the products want it. Half precision would lose
-what is small in it: 1/V of 1/K of a loss is nothing in fp16. So g is relative to the largest gradient of any
-row, which is found and multiplied back in on the device, in fp32.
+Logits are fp32 for every input dtype: rounded to bf16, a logit of 10 is off by up to 0.03, and its
+probability by 3%. Their gradient g has the inputs' dtype, for the products. Half precision would lose small
+values: 1/V of 1/K of a loss is 0 in fp16. So g is relative to the largest gradient of any row, which is
+found, and multiplied in again, on the device in fp32.
 """
 
 from __future__ import annotations
@@ -22,19 +23,20 @@ import triton
 from torch import Tensor
 
 from ..operation import FUSED, Operation, full_precision, on
+from .autograd import differentiate, fake_grads, save
 from .kernels import (
     linear_cross_entropy_gradients,
     linear_cross_entropy_losses,
     linear_cross_entropy_statistics,
 )
-from .rule import Rule
+from .options import LossOptions
 from .slices import Slicing, slicing
 
 STATISTICS_BLOCK = 2048
 LOSSES_BLOCK = 128
 GRADIENT_BLOCK = (32, 128)
 WARPS = 4
-# Powers of two, so exact. In fp16 they lift a probability of 1 in 500,000 into the normal numbers.
+# A power of two, so exact. In fp16 it lifts a probability of 1 in 500,000 into the normal numbers.
 GAINS = {torch.float16: 1024.0}
 
 
@@ -54,9 +56,9 @@ def forward(
         weight: (V, C).
         bias: (V,), contiguous, or None.
         targets: (K,), contiguous.
-        ignore_index: a row with this target counts for nothing.
-        label_smoothing: see `Rule`.
-        z_loss: see `Rule`.
+        ignore_index: a row with this target has loss 0 and gradient 0.
+        label_smoothing: see `LossOptions`.
+        z_loss: see `LossOptions`.
 
     Returns:
         Losses (K,) and lse (K,), both fp32.
@@ -111,7 +113,7 @@ def backward(
         ignore_index: as there.
         label_smoothing: as there.
         z_loss: as there.
-        needs: which of the three gradients to compute; the others have no elements.
+        needs: whether to compute each of the three gradients; those left out have no elements.
 
     Returns:
         Contiguous tensors.
@@ -167,51 +169,28 @@ def _fake(rows: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
     return items, torch.empty_like(items)
 
 
-def _fake_backward(
-    grad_items: Tensor, rows: Tensor, weight: Tensor, *rest: Any
-) -> tuple[Tensor, Tensor, Tensor]:
-    needs_rows, needs_weight, needs_bias = rest[-1]
-    return (
-        rows.new_empty(rows.shape if needs_rows else 0),
-        weight.new_empty(weight.shape if needs_weight else 0),
-        weight.new_empty(weight.shape[0] if needs_bias else 0),
-    )
-
-
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    rows, weight, bias, targets, *options = inputs
-    ctx.save_for_backward(rows, weight, bias, targets, output[1])
-    ctx.options = options
-
-
-def _differentiate(backward: Any, ctx: Any, grad_items: Tensor | None) -> tuple[Tensor | None, ...]:
-    needs = list(ctx.needs_input_grad[:3])
-    if grad_items is None or not any(needs):
-        return (None,) * 7
-    grads = backward(grad_items, *ctx.saved_tensors, *ctx.options, needs)
-    return *(grad if needed else None for grad, needed in zip(grads, needs, strict=True)), *[None] * 4
-
-
 items_triton = Operation(
     "linear_cross_entropy_triton",
     forward,
     backward,
     fake=_fake,
-    fake_backward=_fake_backward,
-    save=_save,
-    differentiate=_differentiate,
+    fake_backward=lambda grad, rows, weight, *rest: fake_grads(rows, weight, rest[-1]),
+    save=save,
+    differentiate=differentiate,
 )
 
 
-def triton_items(rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, rule: Rule) -> Tensor:
+def triton_items(
+    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, options: LossOptions
+) -> Tensor:
     """Losses (K,) in fp32, 0 where ignored; arguments as in `forward`."""
     contiguous_bias = None if bias is None else bias.contiguous()
-    items: Tensor = items_triton(rows, weight, contiguous_bias, targets.contiguous(), *rule.flat())
+    items: Tensor = items_triton(rows, weight, contiguous_bias, targets.contiguous(), *options.flat())
     return items
 
 
 def _buffer(plan: Slicing, rows: Tensor) -> Tensor:
-    """Memory for the logits of one slice, whose rows are aligned."""
+    """Memory for the logits of one slice, with aligned rows."""
     return rows.new_empty(plan.rows, plan.columns, dtype=torch.float32)
 
 
@@ -220,9 +199,9 @@ def _of_slice(buffer: Tensor, part: slice, columns: slice) -> Tensor:
 
 
 def _largest(grad_items: Tensor, targets: Tensor, lse: Tensor, ignore_index: int, z_loss: float) -> Tensor:
-    """Scalar: at least the largest factor of any row's softmax in the gradient.
+    """A scalar, no less than the largest factor of any row's softmax in the gradient.
 
-    A power of two, so that dividing by it rounds nothing, and never 0.
+    It is a power of two, so that dividing by it rounds nothing, and never 0.
     """
     size = torch.where(targets != ignore_index, grad_items.abs(), 0.0)
     if z_loss:
@@ -232,12 +211,12 @@ def _largest(grad_items: Tensor, targets: Tensor, lse: Tensor, ignore_index: int
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor, more: bool) -> None:
-    """`total` = a b, plus itself if `more`; fp32, whatever a and b are."""
+    """Write a b to `total`, or add it if `more`; in fp32 for every dtype of a and b."""
     if a.is_cuda and a.dtype != torch.float32 and torch.version.hip is None:
         if more:
             torch.addmm(total, a, b, out_dtype=torch.float32, out=total)
         else:
             torch.mm(a, b, out_dtype=torch.float32, out=total)
     else:
-        # Neither ROCm nor the CPU has a product of halves with fp32 sums to hand out.
+        # ROCm and the CPU have no product of half precision with an fp32 result.
         torch.addmm(total, a.float(), b.float(), beta=float(more), out=total)

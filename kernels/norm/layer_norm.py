@@ -61,8 +61,8 @@ def layer_norm(
         weight: (C,), of any floating dtype: fp32 beside bf16 tokens, say.
         bias: (C,), of weight's dtype, or None.
         eps: added to the variance.
-        residual: (T, C), added to x first, or None. Its dtype may differ from x's; the sum is then of the
-            wider one, as sums in PyTorch are.
+        residual: (T, C), added to x first, or None. Its dtype may differ from x's; then the sum has the
+            wider dtype, as sums in PyTorch have.
         backend: `"triton"`: one fused kernel forward, two backward, for GPUs (or TRITON_INTERPRET=1), C up to
             8,192. `"torch"`: PyTorch's own kernel. `"reference"`: the definition, differentiable any number
             of times. Left out: `"triton"` on a GPU where it can, otherwise `"torch"`.
@@ -87,7 +87,9 @@ def layer_norm(
         return add_norm(x, residual, weight, bias, eps, True)
     total = x if residual is None else x + residual
     if chosen == "torch":
-        if total.is_cuda or weight.dtype != torch.float32:  # beside half precision, only a CPU takes fp32
+        if (
+            total.is_cuda or weight.dtype != torch.float32
+        ):  # only a CPU takes fp32 weights with half precision
             weight, bias = _of_dtype(total.dtype, weight, bias)
         out = F.layer_norm(total, weight.shape, weight, bias, eps)
     else:
@@ -118,7 +120,7 @@ def check_norm(x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor 
 
 
 def triton_lacks(x: Tensor) -> str | None:
-    """What keeps the Triton kernels of both norms from doing this, in words; None if nothing does."""
+    """The reason why the Triton kernels of both norms cannot do this; None if they can."""
     if x.dtype == torch.float64:
         return "no float64"
     return f"no width over {MAX_TRITON_WIDTH}, got {x.shape[1]}" if x.shape[1] > MAX_TRITON_WIDTH else None

@@ -81,7 +81,7 @@ def _forward(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
 
 
 def _backward(grad: Tensor, x: Tensor, weight: Tensor, rstd: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of x and the weight; the equations are in `norm_triton`."""
+    """Gradients of x and the weight; the equations are in `triton.py`."""
     grad = grad.to(rstd.dtype)
     normal = x * rstd
     product = grad * normal

@@ -11,10 +11,9 @@ bytes a row, mean and rstd in fp32; the backward pass gets xhat back from them. 
 
 (RMSNorm: without avg(u)) it reads x and g and writes grad_s: 3TC elements, 4TC with a gradient of the sum.
 
-The last two sums run over all rows. Instead of adding to them atomically, in whatever order, about as many
-programs as run at once walk over all tiles and keep their shares in registers; a second kernel adds the P
-shares up, always in the same order. At two programs a multiprocessor these are 16 P C bytes to and fro, in
-the cache.
+The last two sums run over all rows. Atomic additions would come in any order. Instead, about as many programs
+as run at the same time walk over all tiles and keep their shares in registers, and a second kernel adds the P
+shares up, always in the same order. At two programs a multiprocessor that moves 16 P C bytes, in the cache.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -31,7 +30,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..device import Target
-from ..operation import FUSED, Operation, on, on_device, power_of_two, processors
+from ..operation import FUSED, Operation, on, on_device, power_of_two, processors, rows_of
 
 PROGRAMS_A_PROCESSOR = 2
 REDUCED_ROWS, REDUCED_COLUMNS = 64, 32
@@ -39,7 +38,7 @@ REDUCED_ROWS, REDUCED_COLUMNS = 64, 32
 
 @triton.jit
 def moments(value, columns, eps, C: tl.constexpr, BLOCK_C: tl.constexpr, CENTERED: tl.constexpr):
-    """Mean and 1/deviation of rows in fp32, by two passes over registers, so that nothing cancels."""
+    """Mean and 1/deviation of rows in fp32, in two passes over registers, so that nothing cancels."""
     if CENTERED:
         mean = tl.sum(value, 1) * (1.0 / C)
         value = value - mean[:, None]
@@ -71,7 +70,7 @@ def store_moments(stats, rows, n_rows, mean, rstd, CENTERED: tl.constexpr):
 
 @triton.jit
 def input_gradient(grad, value, scale, stats, rows, n_rows, C: tl.constexpr, CENTERED: tl.constexpr):
-    """The gradient of rows of s, and xhat, which means nothing outside the matrix, where `grad` is zero."""
+    """The gradient of rows of s, and xhat, which is not valid outside the matrix, where `grad` is zero."""
     rstd = tl.load(stats + n_rows + rows if CENTERED else stats + rows, mask=rows < n_rows, other=0.0)
     if CENTERED:
         value = value - tl.load(stats + rows, mask=rows < n_rows, other=0.0)[:, None]
@@ -161,17 +160,17 @@ def norm_add_shares(
 
 @dataclass(frozen=True)
 class Plan:
-    """How the rows of a matrix are cut up; not yet tuned by running.
+    """Block sizes for the rows of a matrix; not yet tuned by running.
 
     Attributes:
         block_c: the width, rounded up to a power of two.
-        rows: that a forward program takes.
-        warps: of a forward program: sixteen elements a thread.
-        backward_rows: that a backward program takes at a time.
-        backward_warps: of a backward program: 32 bytes a thread of x and as many of g, on twice as many
+        rows: rows of a forward program.
+        warps: warps of a forward program: sixteen elements a thread.
+        backward_rows: rows that a backward program takes at a time.
+        backward_warps: warps of a backward program: 32 bytes a thread of x and as many of g, on twice as many
             threads. Beside them it holds two sums, so that two programs fill a multiprocessor's registers.
-            Their next tiles, 32 KiB, are in flight meanwhile, which covers the latency of memory.
-        backward_stages: tiles in flight; AMD's shared memory holds no second one.
+            Their next tiles, 32 KiB, are in flight meanwhile, which hides the latency of memory.
+        backward_stages: tiles in flight; AMD's shared memory has no room for a second one.
     """
 
     block_c: int
@@ -183,7 +182,7 @@ class Plan:
 
 
 def plan(target: Target, width: int, itemsize: int) -> Plan:
-    """The plan for a width up to 8,192, of elements of so many bytes, on a kind of machine."""
+    """The plan for rows of up to 8,192 elements of `itemsize` bytes on a target."""
     block_c = max(16, power_of_two(width))
     if target.backend == "cpu":
         return Plan(block_c, 8, 1, 4, 1, 1)
@@ -195,11 +194,6 @@ def plan(target: Target, width: int, itemsize: int) -> Plan:
         backward_warps=max(8, block_c // 512),
         backward_stages=1 if target.backend == "hip" else 2,
     )
-
-
-def rows_of(x: Tensor) -> Tensor:
-    """A matrix with the elements of a row side by side: itself, if it is one."""
-    return x if x.stride(1) == 1 else x.contiguous()
 
 
 def _forward(
@@ -239,6 +233,12 @@ def _add_norm(
     return out, stats if total is None else total, stats
 
 
+def empty_shares(n_rows: int, cut: Plan, width: int, has_bias: bool, device: torch.device) -> Tensor:
+    """(1 or 2, P, C): the programs' shares in the gradients of weight and bias, not yet written."""
+    programs = min(triton.cdiv(n_rows, cut.backward_rows), processors(device) * PROGRAMS_A_PROCESSOR)
+    return torch.empty((1 + has_bias, programs, width), dtype=torch.float32, device=device)
+
+
 def add_shares(shares: Tensor, grad_weight: Tensor, grad_bias: Tensor | None) -> None:
     """Reduce `shares` (1 or 2, P, C) to the gradients of weight and bias, on the current device."""
     n_shares, width = shares.shape[1:]
@@ -261,10 +261,9 @@ def _backward(
     x, grad = rows_of(x), rows_of(grad)
     grad_total = None if grad_total is None else rows_of(grad_total)
     cut: Plan = on_device(plan, x.device, width, x.itemsize)
-    programs = min(triton.cdiv(n_rows, cut.backward_rows), processors(x.device) * PROGRAMS_A_PROCESSOR)
-    shares = torch.empty((1 + has_bias, programs, width), dtype=torch.float32, device=x.device)
+    shares = empty_shares(n_rows, cut, width, has_bias, x.device)
     with on(x.device):
-        norm_backward[(programs,)](
+        norm_backward[(shares.shape[1],)](
             grad, grad_total, x, weight, stats, grad_x, shares,
             grad.stride(0), 0 if grad_total is None else grad_total.stride(0), x.stride(0), n_rows,
             C=width, BLOCK_C=cut.block_c, ROWS=cut.backward_rows, CENTERED=stats.shape[0] == 2, BIAS=has_bias,

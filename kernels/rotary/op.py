@@ -2,12 +2,12 @@
 
 Shapes: T tokens, H query heads, G key heads, D head size, P positions.
 
-Pair j of a head is turned by the angle of its token's position and of its own frequency:
+Pair j of a head is rotated by an angle, the token's position times the frequency of the pair:
 
     x'_1 = x_1 cos - x_2 sin        x'_2 = x_2 cos + x_1 sin        cos, sin = table[position, j]
 
-A pair is (j, j + D/2), as in GPT-NeoX and ModernBERT, or neighbours (2j, 2j + 1), as in the paper. The matrix
-of it is orthogonal, so the gradient is turned back: the same map with -sin.
+A pair is (j, j + D/2), as in GPT-NeoX and ModernBERT, or neighbours (2j, 2j + 1), as in the paper. A rotation
+is orthogonal, so the gradient is rotated back: the same map with -sin.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..backend import Backend
 from ..operation import Operation, choose
-from .autograd import differentiate, save
+from .autograd import differentiate, fake, save
 
 
 def rotary(
@@ -30,24 +30,24 @@ def rotary(
     interleaved: bool = False,
     backend: Backend | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Turn queries and keys by the angles of their positions.
+    """Rotate queries and keys by the angles of their positions.
 
     Args:
-        q: (T, H, D), D even, any strides: a slice of a projection to q, k and v, say.
+        q: (T, H, D), D even, any strides, such as a slice of a projection to q, k and v.
         k: (T, G, D), of q's dtype.
-        positions: (T,) int64 or int32, each in 0 … P - 1. One that is not raises on `torch`, except on a GPU;
-            there, and on `triton`, its token may become NaN.
-        cos: (P, D/2) cosines; a constant, which gets no gradient except on `reference`. In fp32, since the
-            angles of distant positions need it, or fp64.
+        positions: (T,) int64 or int32, each in 0 … P - 1. Another value raises on `torch` on a CPU; on a GPU
+            and on `triton` its token may become NaN.
+        cos: (P, D/2) cosines in fp32, because the angles of distant positions need it, or fp64. A constant:
+            it gets a gradient only on `reference`.
         sin: (P, D/2) sines, of cos's dtype.
-        interleaved: pairs are neighbours, not halves.
+        interleaved: pairs are neighbours instead of halves.
         backend: `"triton"`: one kernel for q and k, for GPUs (or TRITON_INTERPRET=1). `"torch"`: PyTorch's
             kernels, fastest where pairs are neighbours: a product of complex numbers. `"reference"`: the
             definition, differentiable any number of times. Left out: `"triton"` on a GPU where it can,
             otherwise `"torch"`.
 
     Returns:
-        The turned q (T, H, D) and k (T, G, D), contiguous.
+        The rotated q (T, H, D) and k (T, G, D), contiguous.
 
     Raises:
         ValueError: shapes or dtypes do not fit together.
@@ -116,13 +116,13 @@ def _turn(
 def _turn_neighbours(x: Tensor, turns: Tensor) -> Tensor:
     wide = x.to(turns.dtype.to_real())
     if wide.stride(2) != 1 or any(n % 2 for n in (wide.stride(0), wide.stride(1), wide.storage_offset())):
-        wide = wide.contiguous()  # only pairs at even addresses are complex numbers
+        wide = wide.contiguous()  # a complex view needs pairs at even offsets
     pairs = torch.view_as_complex(wide.unflatten(2, (wide.shape[2] // 2, 2)))
     return torch.view_as_real(pairs * turns).view(wide.shape).to(x.dtype).contiguous()
 
 
 def _turn_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """One product of whole rows, and what the halves give each other added to it where it lies."""
+    """One product of whole rows, to which the products across the halves are added in place."""
     wide = x.to(cos.dtype)
     first, second = wide.chunk(2, dim=-1)
     turned = wide * cos
@@ -138,18 +138,12 @@ def _turn_back(
     return _turn(grad_q, grad_k, positions, cos, -sin, interleaved)
 
 
-def _fake(
-    q: Tensor, k: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, interleaved: bool
-) -> tuple[Tensor, Tensor]:
-    return q.new_empty(q.shape), k.new_empty(k.shape)
-
-
 _torch = Operation(
     "rotary_torch",
     _turn,
     _turn_back,
-    fake=_fake,
-    fake_backward=_fake,
+    fake=fake,
+    fake_backward=fake,
     save=save,
     differentiate=differentiate,
     visible=2,

@@ -1,10 +1,10 @@
-"""Rotary embedding in Triton: queries and keys in one launch. Importing it needs triton.
+"""Rotary embedding in Triton: queries and keys in one launch. Importing this needs triton.
 
-Shapes: T tokens, H query heads, G key heads, D head size, P positions. A program takes ROWS heads, of one
-token or of neighbouring ones, all queries or all keys; a half of D is padded to BLOCK.
+Shapes: T tokens, H query heads, G key heads, D head size, P positions. A program takes ROWS heads of one
+token or of neighbouring tokens, all queries or all keys; half of D is padded to BLOCK.
 
-It reads and writes each element once, 2T(H + G)D in all. The tables' rows are gathered in the kernel, by
-position: a row serves all heads of its token, from the nearest cache, and a (T, D/2) copy is never made.
+It reads and writes each element once, 2T(H + G)D in all. The kernel gathers the rows of the tables by
+position: all heads of a token read one row from the cache, and no (T, D/2) copy is made.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..device import Target
 from ..operation import FUSED, Operation, on, on_device, power_of_two
-from .autograd import differentiate, save
+from .autograd import differentiate, fake, save
 
 WARPS = 4
 
@@ -30,7 +30,7 @@ def _turn_heads(
     positions, cos, sin, n_positions, sign,
     D: tl.constexpr, BLOCK: tl.constexpr, INTERLEAVED: tl.constexpr,
 ):  # fmt: skip
-    """Turn ROWS of the T * heads rows of one tensor."""
+    """Rotate ROWS of the T * heads rows of one tensor."""
     token = rows // n_heads
     position = tl.load(positions + token, mask=rows < n_rows, other=0).to(tl.int64)
     known = (position >= 0) & (position < n_positions)
@@ -70,7 +70,7 @@ def rotary_turn(
     H: tl.constexpr, G: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr,
     INTERLEAVED: tl.constexpr,
 ):  # fmt: skip
-    """Turn by `sign` times the angle. Grid: (T H / ROWS + T G / ROWS,), queries first."""
+    """Rotate by `sign` times the angle. Grid: (T H / ROWS + T G / ROWS,), queries first."""
     program = tl.program_id(0)
     if program < n_blocks_q:
         rows = program * ROWS + tl.arange(0, ROWS)
@@ -87,7 +87,7 @@ def rotary_turn(
 
 
 def block_of(target: Target, head_size: int) -> tuple[int, int]:
-    """BLOCK and ROWS: eight pairs a thread, so that loads of 16 bytes have company."""
+    """BLOCK and ROWS: eight pairs for a thread, so that it loads 16 bytes at a time."""
     block = power_of_two(max(head_size // 2, 8))
     return block, 8 if target.backend == "cpu" else max(1, WARPS * target.warp_size * 8 // block)
 
@@ -124,18 +124,12 @@ def _backward(
     return _turn_by(grad_q, grad_k, positions, cos, sin, interleaved, -1.0)
 
 
-def _fake(
-    q: Tensor, k: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, interleaved: bool
-) -> tuple[Tensor, Tensor]:
-    return q.new_empty(q.shape), k.new_empty(k.shape)
-
-
 turn = Operation(
     "rotary_triton",
     _forward,
     _backward,
-    fake=_fake,
-    fake_backward=_fake,
+    fake=fake,
+    fake_backward=fake,
     save=save,
     differentiate=differentiate,
     visible=2,

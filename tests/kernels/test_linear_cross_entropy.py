@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from xformer.kernels import linear_cross_entropy
 from xformer.kernels.backend import Backend
 from xformer.kernels.linear_cross_entropy import few_rows, slices, torch_backend
-from xformer.kernels.linear_cross_entropy.rule import Rule
+from xformer.kernels.linear_cross_entropy.options import LossOptions
 from xformer.kernels.testing import compare, solve
 
 N_ROWS = 21
@@ -224,7 +224,7 @@ def test_a_target_out_of_range_is_nan_where_nobody_looked(triton_device: torch.d
     targets = arguments["targets"]
     targets[3], targets[20] = 200, -7
     rows = leaves["hidden"].requires_grad_()
-    items = triton_items(rows, leaves["weight"], leaves["bias"], targets, Rule())
+    items = triton_items(rows, leaves["weight"], leaves["bias"], targets, LossOptions())
     wrong = torch.zeros(30, dtype=torch.bool)
     wrong[[3, 20]] = True
     assert torch.equal(items.isnan().cpu(), wrong)

@@ -1,4 +1,4 @@
-"""What the loss of one row is made of, apart from its logits."""
+"""Options of the loss: ignored targets, label smoothing and z-loss."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Rule:
-    """Options of `linear_cross_entropy`, as every backend takes them.
+class LossOptions:
+    """Options of `linear_cross_entropy` that every backend takes.
 
     Attributes:
-        ignore_index: a row with this target counts for nothing.
+        ignore_index: a row with this target has loss 0 and gradient 0.
         label_smoothing: share of the target that is spread over the vocabulary, in [0, 1].
         z_loss: factor of the squared log-sum-exp, from 0.
     """

@@ -76,7 +76,7 @@ class BagRecord:
 
 @dataclass(frozen=True)
 class TrainedBag:
-    """A bag, on the host, and how it was trained."""
+    """A bag, and how it was trained."""
 
     bag: BagOfSubwords
     record: BagRecord
@@ -115,17 +115,15 @@ def train_bag(
     *,
     seconds: float = 100.0,
     steps: int | None = None,
-    device: torch.device | str = "cpu",
     progress: ProgressCallback | None = None,
 ) -> TrainedBag:
-    """Train a bag of subwords with the alignment loss.
+    """Train a bag of subwords with the alignment loss, on the CPU.
 
     Args:
         train: the training split.
         config: settings of the run: sampling, batch size, scale, margin, width and seed.
         seconds: wall-clock time to train for.
         steps: number of steps to train for instead; gives the same result on every machine.
-        device: where to compute.
         progress: called with ("bag of subwords", seconds or steps done, seconds or steps in all).
 
     Raises:
@@ -144,7 +142,7 @@ def train_bag(
         raise InputError(f"bag of subwords, the baseline: {error.__cause__}") from error
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        bag = BagOfSubwords(train.info.vocab_size, config.model.d_model).to(device)
+        bag = BagOfSubwords(train.info.vocab_size, config.model.d_model)
     optimizer = torch.optim.Adam(
         bag.parameters(), lr=OPTIMIZER.embedding_lr, betas=(OPTIMIZER.beta1, OPTIMIZER.beta2), fused=True
     )
@@ -154,7 +152,7 @@ def train_bag(
     with BatchesAhead(making.make) as batches:
         while (share := span.progress(len(losses), time.monotonic() - started)) < 1:
             asked = time.monotonic()
-            batch = batches.take(len(losses), EMBEDDING_WARMUP).pairs["bag_alignment"].to(device)
+            batch = batches.take(len(losses), EMBEDDING_WARMUP).pairs["bag_alignment"]
             waited += time.monotonic() - asked
             for group in optimizer.param_groups:
                 group["lr"] = OPTIMIZER.embedding_lr * learning_rate_factor(share, OPTIMIZER)
@@ -174,4 +172,4 @@ def train_bag(
         progress("bag of subwords", int(seconds), int(seconds))
     last = torch.stack(losses[-max(1, len(losses) // 10) :]).mean()
     record = BagRecord(len(losses), pairs / len(losses), time.monotonic() - started, waited, float(last))
-    return TrainedBag(bag.cpu(), record)
+    return TrainedBag(bag, record)

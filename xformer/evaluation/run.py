@@ -41,12 +41,11 @@ def evaluate_run(
     split: str = "test",
     force: bool = False,
     bag_seconds: float = 100.0,
-    device: torch.device | None = None,
 ) -> EvaluationReport:
     """Evaluate the newest checkpoint of a run, or read its last evaluation.
 
-    Writes evaluation.json, evaluation.md, retrieval.png, the trained baseline and a new model card into the
-    run.
+    The model runs on a GPU if there is one; the baseline is trained on the CPU. Writes evaluation.json,
+    evaluation.md, retrieval.png, the trained baseline and a new model card into the run.
 
     Args:
         path: the run directory.
@@ -54,7 +53,6 @@ def evaluate_run(
         split: `test` or `dev`.
         force: evaluate and train the baseline again, whatever the run has.
         bag_seconds: training time of the baseline. One in the run that was trained for as long is reused.
-        device: where to compute; left out, a GPU if there is one. The baseline is trained on the CPU.
 
     Raises:
         InputError: the run is missing, not yet trained, or damaged.
@@ -79,7 +77,7 @@ def evaluate_run(
         bag = trained = train_bag(train, config, seconds=bag_seconds, progress=progress)
         if problem := _write_problem(lambda: trained.save(run.bag)):
             progress.say(f"{problem}; the evaluation goes on")
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     report = evaluate_model(
         model.to(device),
         tokenizer,

@@ -143,17 +143,15 @@ def forecast(
     config: RunConfig,
     progress: Progress,
     *,
-    device: torch.device | None = None,
     seconds: float = 12.0,
     make_panel: MakePanel | None = None,
 ) -> Forecast:
-    """Measure a few steps of each stage, and compute the rest.
+    """Measure a few steps of each stage, on a GPU if there is one, and compute the rest.
 
     Args:
         run: its shards are used if it has any; it is only read.
         config: the settings.
         progress: shows what is measured.
-        device: left out, a GPU if there is one.
         seconds: to measure each stage for, about; at least ten steps are run.
         make_panel: makes the run's panel; left out, the forecast is for a run without a panel.
 
@@ -161,7 +159,7 @@ def forecast(
         InputError: the run's shards are damaged, or a loss is not finite. Without shards: the corpus or the
             tokenizer is missing or damaged, or does not fit the settings.
     """
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     texts = ForecastTexts.of(run, config, progress)
     counts = count_tokens(texts.train)
     model = build_model(config, counts).to(device)

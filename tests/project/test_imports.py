@@ -67,7 +67,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "tokenizer": {"sentencepiece", "numpy", "matplotlib"},
     "errors": set(),
     "model.config": set(),
-    "storage": {"cattrs", "tomli_w", "numpy"},
+    "storage": {"tomli_w", "numpy"},
     "cli": {"tyro", "rich"},
 }
 

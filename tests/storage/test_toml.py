@@ -1,4 +1,4 @@
-"""Settings as TOML: nothing coerced, nothing ignored, everything that is wrong named."""
+"""Settings as TOML: strict types, and all errors at once; covers xformer.storage.structure, too."""
 
 from __future__ import annotations
 

@@ -12,11 +12,10 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cattrs
-
 from xformer.errors import InputError
 from xformer.evaluation.bag import BagRecord
 from xformer.storage.files import atomic_write
+from xformer.storage.structure import structure
 
 FORMAT = 2
 
@@ -154,9 +153,6 @@ class EvaluationReport:
             if not isinstance(data, dict) or data.get("format") != FORMAT:
                 found = f"format {data.get('format')}" if isinstance(data, dict) else type(data).__name__
                 raise ValueError(f"expected format {FORMAT}, got {found}; `xformer evaluate` makes one")
-            return cattrs.Converter(forbid_extra_keys=True).structure(data, cls)
-        except cattrs.BaseValidationError as error:
-            problems = "; ".join(cattrs.transform_error(error, path="report"))
-            raise InputError(f"{path}: expected an evaluation report: {problems}") from error
+            return structure(data, cls)
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: expected an evaluation report: {error}") from error

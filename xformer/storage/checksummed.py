@@ -16,15 +16,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cattrs
-
 from xformer.errors import InputError
 from xformer.storage.files import atomic_write, flush_to_disk, naming, sha256_of
+from xformer.storage.structure import structure
 
 T = TypeVar("T")
 
@@ -169,7 +167,7 @@ def _remove_abandoned(target: Path) -> None:
 
 def write_checksummed(path: Path, value: Any) -> None:
     """Write a dataclass as checksummed JSON, atomically; the field `seal` is the SHA-256 of the rest."""
-    content = _converter().unstructure(value)
+    content = asdict(value)
     with atomic_write(path, "wb") as file:
         file.write(_canonical(content | {"seal": hashlib.sha256(_canonical(content)).hexdigest()}))
 
@@ -203,16 +201,9 @@ def read_checksummed(
             f"{path}: changed since it was written; expected checksum {seal}, its content gives {actual}"
         )
     try:
-        return _converter().structure(upgrade(content), kind)
-    except Exception as error:  # cattrs raises groups of whatever the fields' constructors raise
-        reasons = "; ".join(cattrs.transform_error(error))
-        raise InputError(f"{path}: expected the fields that this version writes: {reasons}") from error
-
-
-@cache
-def _converter() -> cattrs.Converter:
-    # Cached, because it compiles code for each dataclass.
-    return cattrs.Converter(forbid_extra_keys=True)
+        return structure(upgrade(content), kind)
+    except ValueError as error:
+        raise InputError(f"{path}: expected the fields that this version writes: {error}") from error
 
 
 def _canonical(content: dict[str, Any]) -> bytes:

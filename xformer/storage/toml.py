@@ -5,16 +5,16 @@ from __future__ import annotations
 import copy
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast
 
 import tomli_w
 
 from xformer.errors import InputError
 from xformer.storage.files import atomic_write
+from xformer.storage.structure import structure
 
 Config = TypeVar("Config")
 
@@ -79,11 +79,10 @@ def from_table(table: dict[str, Any], config: type[Config], source: str) -> Conf
     Raises:
         InputError: as `load_toml`.
     """
-    problems: list[str] = []
-    found: Config = _build(table, config, "", problems)
-    if problems:
-        raise InputError(f"{source}: " + "; ".join(problems))
-    return found
+    try:
+        return structure(table, config, none=NONE)
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from error
 
 
 def save_toml(path: str | os.PathLike[str], config: object) -> None:
@@ -100,57 +99,6 @@ def _value(text: str) -> Any:
     except tomllib.TOMLDecodeError:
         return text
     return table["value"] if len(table) == 1 else text
-
-
-def _build(value: Any, kind: Any, key: str, problems: list[str]) -> Any:
-    """Convert `value` to the type `kind`. If it does not fit, add a line to `problems`."""
-    options, origin = get_args(kind), get_origin(kind)
-    if is_dataclass(kind):
-        return _build_dataclass(value, kind, key, problems)
-    if origin in (Union, UnionType):
-        if value is None or value == NONE:
-            return None
-        (inner,) = (option for option in options if option is not NoneType)
-        return _build(value, inner, key, problems)
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_build(one, options[0], key, problems) for one in value)
-    if origin is Literal:
-        if value in options:
-            return value
-        expected = f"one of {', '.join(options)}"
-    elif origin is tuple:
-        expected = "a list"
-    else:
-        accepted = (int, float) if kind is float else kind
-        if isinstance(value, accepted) and isinstance(value, bool) == (kind is bool):
-            return kind(value)
-        expected = kind.__name__
-    problems.append(f"{key}: expected {expected}, got {value!r}")
-    return None
-
-
-def _build_dataclass(value: Any, kind: Any, key: str, problems: list[str]) -> Any:
-    if not isinstance(value, Mapping):
-        problems.append(f"{key}: expected a table, got {value!r}")
-        return None
-    table, before, types = f"{key}." if key else "", len(problems), get_type_hints(kind)
-    arguments = {}
-    for field in fields(kind):
-        if field.name in value:
-            arguments[field.name] = _build(
-                value[field.name], types[field.name], f"{table}{field.name}", problems
-            )
-        elif field.default is MISSING and field.default_factory is MISSING:
-            problems.append(f"{table}{field.name}: missing")
-    problems += [f"{table}{name}: unknown key" for name in sorted(value.keys() - types.keys())]
-    if len(problems) > before:
-        return None
-    try:
-        return kind(**arguments)
-    except (TypeError, ValueError) as error:
-        # The message of a dataclass about its own fields may begin with their table.
-        problems.append(f"{table}{str(error).removeprefix(table)}")
-        return None
 
 
 def _with_none_spelled(table: dict[str, Any]) -> dict[str, Any]:

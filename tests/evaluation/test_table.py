@@ -47,11 +47,13 @@ def test_the_table_is_readable_in_eighty_columns(report: EvaluationReport) -> No
 
 def test_the_summary_says_who_won(report: EvaluationReport) -> None:
     text = " ".join(" ".join(rendered(report)).split())
-    assert "The model is 0.040 above the bag of subwords, and better in 45 of 60 languages." in text
+    assert (
+        "Top-1 of the model minus that of the bag: +0.040; the model is better in 45 of 60 languages." in text
+    )
     assert "Left out, with fewer than 100 messages: eo (99), tlh (3)." in text
     worse = replace(report, retrieval=replace(report.retrieval, mean_top1=0.1, left_out={}))
     text = " ".join(" ".join(rendered(worse)).split())
-    assert "below the bag of subwords" in text
+    assert "minus that of the bag: -0." in text
     assert "Left out" not in text
 
 

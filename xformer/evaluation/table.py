@@ -62,9 +62,9 @@ def summary(report: EvaluationReport) -> list[str]:
         f"{found.mean_top1:.3f}, bag of subwords {found.bag_mean_top1:.3f}, untrained "
         f"{found.untrained_mean_top1:.3f}. Mean reciprocal rank: {found.mean_mrr:.3f}, "
         f"{found.bag_mean_mrr:.3f}, {found.untrained_mean_mrr:.3f}.",
-        f"The model is {abs(ahead):.3f} {'above' if ahead > 0 else 'below'} the bag of subwords, and better "
-        f"in {better} of {n_languages} languages. The bag was trained for {bag.steps:,} steps of "
-        f"{bag.pairs:,.0f} pairs in {duration(bag.seconds)}.",
+        f"Top-1 of the model minus that of the bag: {ahead:+.3f}; the model is better in {better} of "
+        f"{n_languages} languages. The bag was trained for {bag.steps:,} steps of {bag.pairs:,.0f} pairs in "
+        f"{duration(bag.seconds)}.",
         f"Masked LM, mean bits per byte over {n_languages + 1} languages: model "
         f"{mlm.mean_bits_per_byte:.3f}, one unigram model of all languages "
         f"{mlm.blind_unigram_mean_bits_per_byte:.3f}, a unigram model of each language "

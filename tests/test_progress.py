@@ -161,7 +161,7 @@ def test_where_nobody_reads_work_stops_or_comes_to_its_end_first() -> None:
     progress.console.file = _Gone(broken, takes=1)
 
     def work() -> None:
-        with progress.to_the_end() as unread:
+        with progress.delay_broken_pipe() as unread:
             for number in range(3):
                 progress.say(str(number))
                 done.append(unread())

@@ -11,7 +11,7 @@ class InputError(ValueError):
     """
 
 
-class SaidError(InputError):
+class ReportedError(InputError):
     """Input that cannot be used, where another process prints the message.
 
     Of the processes that train together, one prints it. All exit with status 2.

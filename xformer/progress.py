@@ -38,7 +38,7 @@ class Progress:
         self._tasks: dict[str, int] = {}
         self._started: dict[str, float] = {}
         self._said: dict[str, float] = {}
-        self._to_the_end = False
+        self._delayed = False
         self._unread: BrokenPipeError | None = None
 
     def __enter__(self) -> Progress:
@@ -115,7 +115,7 @@ class Progress:
             self.console.print(message, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     @contextmanager
-    def to_the_end(self) -> Iterator[Callable[[], bool]]:
+    def delay_broken_pipe(self) -> Iterator[Callable[[], bool]]:
         """Delay BrokenPipeError to the end of the block, so that work can be saved before.
 
         Yields:
@@ -124,11 +124,11 @@ class Progress:
         Raises:
             BrokenPipeError: at the end of the block, if the reader has ended.
         """
-        self._to_the_end = True
+        self._delayed = True
         try:
             yield lambda: self._unread is not None
         finally:
-            self._to_the_end = False
+            self._delayed = False
         if self._unread is not None:
             raise self._unread
 
@@ -138,7 +138,7 @@ class Progress:
             yield
         except BrokenPipeError as error:
             self.console.quiet = True
-            if not self._to_the_end:
+            if not self._delayed:
                 raise
             self._unread = error
         except OSError:

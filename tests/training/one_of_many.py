@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from xformer.data.shards import TokenShards
 from xformer.distributed.processes import Processes, together
-from xformer.errors import InputError, SaidError
+from xformer.errors import InputError, ReportedError
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatches
 from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL
@@ -153,7 +153,7 @@ def one_says_why(processes: Processes) -> None:
         with processes.one_says_why(said.append), processes.all_or_none():
             if not processes.is_first:
                 raise InputError("mine.bin: damaged")
-    except SaidError:
+    except ReportedError:
         ended = True
     assert ended
     assert said == (["xformer: process 1: mine.bin: damaged"] if processes.is_first else [])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from xformer.errors import InputError, SaidError
+from xformer.errors import InputError, ReportedError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -88,7 +88,7 @@ class Pretrain:
                 return self._run_together()
             config = self._checked()
             return self._forecast(config) if self.dry_run else self._train(config)
-        except SaidError:
+        except ReportedError:
             return _REFUSED
 
     def _run_together(self) -> int:

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from xformer.distributed.one_process import OneProcess
-from xformer.errors import InputError, SaidError
+from xformer.errors import InputError, ReportedError
 
 _PATIENCE = timedelta(hours=4)  # while process 0 prepares the data, the others wait
 _MOMENT = timedelta(seconds=5)  # by which processes that fail alike do so one after the other
@@ -73,7 +73,7 @@ class Processes(OneProcess):
 
         Raises:
             OSError, InputError: in process 0: it failed here, or in another, which is named.
-            SaidError: in the others, whichever failed.
+            ReportedError: in the others, whichever failed.
         """
         failure: OSError | InputError | None = None
         try:
@@ -86,7 +86,7 @@ class Processes(OneProcess):
             reason = f"process {teller}: {self.tell(str(failure), teller)}"
             if self.is_first:
                 raise failure or InputError(reason)
-            raise SaidError(reason) from failure
+            raise ReportedError(reason) from failure
 
     @contextmanager
     def one_says_why(self, say: Callable[[str], None]) -> Iterator[None]:
@@ -99,7 +99,7 @@ class Processes(OneProcess):
             say: prints a line.
 
         Raises:
-            SaidError: the block raised `InputError`, here or elsewhere.
+            ReportedError: the block raised `InputError`, here or elsewhere.
         """
         try:
             yield
@@ -108,15 +108,15 @@ class Processes(OneProcess):
                 with suppress(RuntimeError):
                     self.store.wait([_SAID], _MOMENT)
             # Outside of torchrun the first keeps the notes: where they are gone, it has come to its end.
-            if not isinstance(error, SaidError) and not self._was_said(gone=not self.is_first):
+            if not isinstance(error, ReportedError) and not self._was_said(gone=not self.is_first):
                 say(f"xformer: {error}")
                 with suppress(RuntimeError):
                     self.store.set(_SAID, "")
-            raise SaidError(str(error)) from error
+            raise ReportedError(str(error)) from error
         except RuntimeError as error:
             # What a process that is gone looks like.
             if self._was_said(gone=False):
-                raise SaidError("another process failed, and said why") from error
+                raise ReportedError("another process failed, and said why") from error
             raise
 
     def _was_said(self, gone: bool) -> bool:

@@ -95,7 +95,7 @@ def train(
         return replace(state, tally=meter.tally.state(), lines=log.lines, recent=spikes.recent)
 
     with (
-        progress.to_the_end() as unread,
+        progress.delay_broken_pipe() as unread,
         open_log(training.run, options.trackers, state, processes.is_first, progress.say) as log,
         HeldFolder(training.run.path) as folder,
         BatchesAhead(task.batch) as batches,

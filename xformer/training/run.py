@@ -74,7 +74,7 @@ def train_run(
 
     Raises:
         InputError: the settings or the data do not fit the run, another process is training it, or training
-            cannot go on. Of many processes one says so, and it is a `SaidError` in all of them.
+            cannot go on. Of many processes one says so, and it is a `ReportedError` in all of them.
     """
     run = RunDirectory(Path(path))
     if Launch.of_environment().world > 1:

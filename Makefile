@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | gpu | clean | help. Everything is set up on the way, in .venv; only `gpu` makes
+# make demo | check | test | lint | bench | gpu | clean | help. Everything is set up on the way, in .venv; only `gpu` makes
 # no environment: machines with a GPU come with a torch of their own.
 
 VENV  := .venv
@@ -9,17 +9,21 @@ DEMO_EXTRAS := plot
 TEST_EXTRAS := dev,hf,parquet,plot
 # Python compiles what it imports; compiling all that is installed takes longer than the rest of the set-up.
 INSTALL := install -q --disable-pip-version-check --no-compile -c constraints.txt
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 RUN   ?= runs/demo
 OP    ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: demo test lint bench gpu mutants clean help
+.PHONY: demo check test lint bench gpu mutants clean help
 
 demo: $(VENV)/.ready-demo  ## train a small multilingual encoder on real text and show how its languages align
 	$(BIN)/xformer demo --run $(RUN)
 
+check: lint  ## lint, then the tests that are quick: the loop while you work, under 90 seconds on two cores
+	$(PYTEST) -m "not slow" $(ARGS)
+
 test: lint  ## lint, then the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lint: $(VENV)/.ready-test  ## style, format and types: ruff and mypy
 	$(BIN)/ruff check .

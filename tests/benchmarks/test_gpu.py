@@ -79,6 +79,7 @@ def test_the_plan_is_under_ten_minutes_and_adds_up() -> None:
         plan(MARGIN, cpu=False)
 
 
+@pytest.mark.slow
 def test_a_dry_run_needs_no_gpu_and_no_packages(repository: Path) -> None:
     done = bare(repository, "--dry-run")
     assert done.returncode == 0, done.stderr
@@ -94,6 +95,7 @@ def test_a_plan_needs_no_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "in 8 processes" in plan(SECONDS, cpu=False)[0].what
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_it_says_so(repository: Path, tmp_path: Path) -> None:
     done = bare(repository, "--out", str(tmp_path / "results"))
@@ -284,10 +286,12 @@ assert shared([7], (2, 3)) == []
 """
 
 
+@pytest.mark.slow
 def test_shares_are_all_tests_once(repository: Path) -> None:
     subprocess.run([sys.executable, "-c", SHARED], cwd=repository, check=True, timeout=600)
 
 
+@pytest.mark.slow
 def test_a_share_that_is_none_is_refused(repository: Path) -> None:
     command = [sys.executable, "-m", "pytest", "tests/gpu/kernels", "--share", "3/3"]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=600)
@@ -346,6 +350,7 @@ def test_an_interrupted_call_still_sums_up(
     assert "nothing was measured" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_worker_writes_what_it_measures(tmp_path: Path, repository: Path) -> None:
     """The real thing, on a CPU, small: records in the file, and a line that says so."""
     file = tmp_path / "records.jsonl"

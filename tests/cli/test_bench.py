@@ -185,6 +185,7 @@ def test_goals(xformer: Run, tmp_path: Path) -> None:
     assert "0 of 18 met, 18 not measured" in out
 
 
+@pytest.mark.slow
 def test_who_has_read_enough_may_stop(tmp_path: Path) -> None:
     """As `| head` does: no traceback, and the status that shells know."""
     read, write = os.pipe()

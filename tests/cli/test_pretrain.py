@@ -141,6 +141,7 @@ def started(
     process.communicate()
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_the_same_command_goes_on(
     xformer: Run, started: tuple[Path, subprocess.Popen[str]]
 ) -> None:

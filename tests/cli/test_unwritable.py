@@ -147,6 +147,7 @@ def test_nobody_reads_a_table(xformer: Run, tmp_path: Path, monkeypatch: pytest.
         assert xformer("report", tmp_path)[::2] == (141, "")
 
 
+@pytest.mark.slow
 def test_nobody_reads_what_is_said_on_the_way(corpus: Path, tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -295,6 +295,7 @@ def test_impossible_options_are_refused(options: dict[str, float]) -> None:
         ImportOptions(**options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_text_is_never_all_in_memory(tmp_path: Path) -> None:
     draw = random.Random(0)
 

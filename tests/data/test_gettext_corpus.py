@@ -11,6 +11,8 @@ from xformer.data.gettext_corpus import fetch_gettext_corpus, gettext_wheels, re
 from xformer.data.record import Record
 from xformer.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def wheels() -> tuple[Path, ...]:

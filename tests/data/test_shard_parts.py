@@ -83,6 +83,7 @@ HOW: dict[str, Any] = {"max_length": 4, "bytes_per_shard": 6}
 WORDS = st.text("abcdeü ", min_size=1, max_size=30).filter(str.strip)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=20), st.integers(1, 40), st.randoms())
 def test_any_number_of_workers_in_any_order_give_the_same_bytes(

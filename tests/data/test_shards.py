@@ -72,6 +72,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 VISIBLE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(str.strip)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(VISIBLE, min_size=1, max_size=25), st.integers(1, 12), st.integers(1, 80), st.integers(1, 9))
 def test_every_text_comes_back_and_nothing_depends_on_the_batch(

@@ -85,6 +85,7 @@ def evaluated(
     return report, output.getvalue()
 
 
+@pytest.mark.slow
 def test_it_leaves_everything_in_the_run_and_reuses_it(run: Path) -> None:
     first, said = evaluated(run)
     assert "reusing" not in said

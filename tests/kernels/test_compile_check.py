@@ -16,6 +16,8 @@ import pytest
 from xformer.kernels.compile.occupancy import occupancy
 from xformer.kernels.device import AMPERE, BLACKWELL, CDNA3, HOPPER, INTERPRETER, Target
 
+pytestmark = pytest.mark.slow
+
 TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
 MATRIX_INSTRUCTION = {"sm_80": "mma", "sm_90": "wgmma", "sm_100": "tcgen05", "gfx942": "mfma"}
 # Kernels whose matrix products decide how fast they are: these are tried for every target.

@@ -51,6 +51,7 @@ def problem(
     return leaves, arguments, (normal(1 if expanded else tokens, width).expand(tokens, width),)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_problem(data: st.DataObject, short_chunks: None, triton_device: torch.device) -> None:

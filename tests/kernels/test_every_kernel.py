@@ -144,6 +144,7 @@ def test_nothing_that_comes_in_is_written_to(
     assert all(torch.equal(x, copy) for x, copy in zip(given, copies, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_gradients_go_where_they_are_wanted(name: str, backend: Backend, triton_device: torch.device) -> None:
@@ -186,6 +187,7 @@ def test_left_out_a_cpu_has_torch(name: str) -> None:
         assert torch.equal(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 def test_one_graph_holds_them_all(backend: Backend, triton_device: torch.device) -> None:
     """A step of an encoder: compiled once, without a break, for batches of any size."""

@@ -54,6 +54,7 @@ def test_the_ladder_is_complete(rungs: dict[str, Attend]) -> None:
     assert tuple(rungs) == RUNGS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["fp32", "fp16"])
 @pytest.mark.parametrize("name", RUNGS)
 def test_each_rung_keeps_the_rule(
@@ -247,11 +248,13 @@ def compiled(repository: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(row["rung"], row["target"]): row for row in rows}
 
 
+@pytest.mark.slow
 def test_each_rung_compiles_without_spilling(compiled: dict[tuple[str, str], dict[str, Any]]) -> None:
     assert {rung for rung, target in compiled if target == "sm_90"} == set(TRITON)
     assert all(row["spilled"] == 0 for row in compiled.values())
 
 
+@pytest.mark.slow
 def test_each_rung_changes_the_code_as_it_says(compiled: dict[tuple[str, str], dict[str, Any]]) -> None:
     online, exp2, tiles, descriptors, persistent = (compiled[name, "sm_90"] for name in TRITON)
     kinds = [row["kinds"] for row in (online, exp2, tiles, descriptors, persistent)]
@@ -267,12 +270,14 @@ def test_each_rung_changes_the_code_as_it_says(compiled: dict[tuple[str, str], d
     assert all(1 < kind["powers"] < 1.1 for kind in kinds[2:])
 
 
+@pytest.mark.slow
 def test_programs_of_the_persistent_grid_fit(compiled: dict[tuple[str, str], dict[str, Any]]) -> None:
     from xformer.kernels.ladder.persistent import PROGRAMS
 
     assert compiled["persistent", "sm_90"]["programs"] == PROGRAMS[4]
 
 
+@pytest.mark.slow
 def test_without_a_copy_engine_threads_load(compiled: dict[tuple[str, str], dict[str, Any]]) -> None:
     row = compiled["descriptors", "sm_80"]["kinds"]
     assert row["loads by threads"] > 0
@@ -296,6 +301,7 @@ def test_the_hot_loop_is_the_shortest_that_raises_powers() -> None:
         hot_loop(code.replace("MUFU.EX2", "MUFU.RCP"))
 
 
+@pytest.mark.slow
 def test_the_command_counts_as_json(repository: Path) -> None:
     command = [sys.executable, "-m", "xformer.kernels.ladder", "--json"]
     environment = {**os.environ, "TRITON_INTERPRET": "1"}

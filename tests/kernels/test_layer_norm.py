@@ -75,6 +75,7 @@ def test_several_tiles_a_program(
 
 
 # In columns that only fill a block up, gradients mean nothing and may overflow; none is stored.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

@@ -103,6 +103,7 @@ def test_the_z_loss_is_a_share_of_the_squared_log_sum_exp() -> None:
     assert torch.allclose(with_it - without, torch.where(kept, 0.3 * logits.logsumexp(1).square(), 0.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)

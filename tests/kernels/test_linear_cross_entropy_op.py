@@ -94,6 +94,7 @@ def test_only_the_reference_has_a_second_derivative(triton_device: torch.device)
             torch.autograd.grad(grad.sum(), fresh[:1])
 
 
+@pytest.mark.slow
 def test_opcheck(triton_device: torch.device) -> None:
     from xformer.kernels.linear_cross_entropy.triton_backend import items_triton
 
@@ -108,6 +109,7 @@ def test_opcheck(triton_device: torch.device) -> None:
     torch.library.opcheck(torch_backend.reduced_torch.op, (*operands, True, [True, True, True]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 def test_compiles_whole_and_with_any_size(

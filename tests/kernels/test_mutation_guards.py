@@ -83,6 +83,7 @@ MASKS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", BOTH, ids=["fp32", "fp16"])
 @pytest.mark.parametrize("mask", MASKS)
 def test_every_option_at_once(mask: str, dtype: torch.dtype, triton_device: torch.device) -> None:
@@ -91,6 +92,7 @@ def test_every_option_at_once(mask: str, dtype: torch.dtype, triton_device: torc
     assert_passes(problem, triton_device)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", BOTH, ids=["fp32", "fp16"])
 def test_statistics(dtype: torch.dtype, triton_device: torch.device) -> None:
     options = {"softcap": 2.0, "bias_max_distance": 20, "causal": True}
@@ -135,6 +137,7 @@ def test_more_shares_than_are_added_at_once(triton_device: torch.device) -> None
     assert torch.equal(torch.stack((weight, bias)), shares.sum(1))
 
 
+@pytest.mark.slow
 def test_every_entry_of_a_vocabulary_may_be_the_target(
     triton_device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:

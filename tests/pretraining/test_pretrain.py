@@ -21,6 +21,8 @@ from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import read_metrics
 from xformer.runs.model_card import write_model_card
 
+pytestmark = pytest.mark.slow
+
 Begin = Callable[[RunConfig], RunDirectory]
 Listening = Callable[..., Progress]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,8 @@ def is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
-def imports_of(path: Path, module: str) -> Iterator[Import]:
+@cache
+def imports_of(path: Path, module: str) -> tuple[Import, ...]:
     """Every import in a file, relative ones resolved; `module` is the file's own dotted name."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     file = str(path.relative_to(ROOT))
@@ -124,7 +126,7 @@ def imports_of(path: Path, module: str) -> Iterator[Import]:
             inner = lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             yield from visit(child, inner, typing_only or is_type_checking(child))
 
-    yield from visit(ast.parse(path.read_text(encoding="utf-8"), filename=file), False, False)
+    return tuple(visit(ast.parse(path.read_text(encoding="utf-8"), filename=file), False, False))
 
 
 def part_of(module: str) -> str:
@@ -135,6 +137,7 @@ def part_of(module: str) -> str:
     return f"{top}.{below[0]}" if below and f"{top}.{below[0]}" in MAY_IMPORT else top
 
 
+@cache
 def package_files() -> list[tuple[Path, str]]:
     """Each Python file of the package with its dotted name, the linked folders included."""
     roots = [PACKAGE, *(path for path in PACKAGE.iterdir() if path.is_symlink())]

@@ -94,6 +94,7 @@ def test_blocks_are_found() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_readme_commands_work(checkout: Path) -> None:
     """All of them, one after the other in one folder, as a reader would."""
     blocks = blocks_of((ROOT / "README.md").read_text(encoding="utf-8"))

@@ -105,6 +105,7 @@ def _tensors(folder: Path) -> dict[str, dict[str, Tensor]]:
     return {"model": checkpoint.whole("model"), "optimizer": checkpoint.whole("optimizer")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS_WITH_CHECKPOINTS)
 def test_training_goes_on_to_the_same_weights(
     run: RunDirectory, tmp_path: Path, made: dict[str, Any], same_bits: bool, step: int

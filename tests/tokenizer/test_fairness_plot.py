@@ -46,6 +46,7 @@ def test_the_picture_grows_with_the_languages(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.png", "few.png", "new folder"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parities", [[None, None], [1.0], [0.5, 1.0, None], [14.0, 1.0]])
 def test_odd_reports_can_be_drawn(parities: list[float | None], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the picture needs matplotlib")

@@ -89,6 +89,7 @@ def _by_one(run: RunDirectory, stage: str, rate: float) -> dict[str, Tensor]:
     return found | gradients
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "rate"), [(FULL, 0.3), (FULL, 0.01), (EMBEDDING_WARMUP, 0.3)])
 @pytest.mark.parametrize("sharding", ["none", "full"])
 def test_two_processes_compute_the_loss_and_every_gradient_of_one(

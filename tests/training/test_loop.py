@@ -218,6 +218,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(
     assert load_run(run.path)[3].skipped == 1
 
 
+@pytest.mark.slow
 def test_what_was_done_before_a_run_stops_at_a_bad_step_is_saved(
     begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,6 +310,7 @@ def test_a_skipped_step_changes_nothing(
         assert torch.equal(value, start.state_dict()[name]), name
 
 
+@pytest.mark.slow
 def test_spikes_are_left_out_and_said_to_be_and_resuming_keeps_their_measure(
     begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -360,6 +362,7 @@ def test_checkpoints_are_announced_once_they_are_on_disk(
     assert not interrupted
 
 
+@pytest.mark.slow
 def test_shards_that_are_cut_short_end_a_run_that_is_saved(
     begin: Begin, config: RunConfig, listening: Listening
 ) -> None:

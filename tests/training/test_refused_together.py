@@ -55,6 +55,7 @@ CASES: dict[str, Callable[[RunDirectory], str]] = {
 }
 
 
+@pytest.mark.slow
 def test_one_process_says_why_and_all_end(
     begin: Callable[[RunConfig], RunDirectory], config: RunConfig, listening: type
 ) -> None:

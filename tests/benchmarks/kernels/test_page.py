@@ -77,6 +77,7 @@ OUTCOMES = [
 ]
 
 
+@pytest.mark.slow
 def test_every_record_is_a_row(records: list[Record]) -> None:
     rows = [row for row in read(page(records, OUTCOMES)).rows if "implementation" in row]
     assert [row["implementation"] for row in rows] == [r.implementation for r in records]

@@ -102,6 +102,7 @@ def test_the_text_of_a_run(ready: tuple[RunDirectory, RunConfig], tmp_path: Path
         prepared(today, None, tmp_path, quiet())
 
 
+@pytest.mark.slow
 def test_from_the_root_of_a_checkout(repository: Path) -> None:
     """Where the current folder has a `kernels` of its own, transformers must not find it in a worker."""
     code = """

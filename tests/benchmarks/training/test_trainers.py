@@ -105,6 +105,7 @@ def test_an_excerpt_is_its_examples(shards: TokenShards) -> None:
     assert [len(text) for text in excerpt] == excerpt.n_tokens.tolist()
 
 
+@pytest.mark.slow
 @transformers
 def test_bert_is_as_large_and_its_cost_is_what_pytorch_counts() -> None:
     from torch.utils.flop_counter import FlopCounterMode
@@ -144,6 +145,7 @@ def test_bert_is_asked_what_all_are_asked(questions: Questions) -> None:
         torch.testing.assert_close(asked.sentence_vectors(pack([text]))[0], row)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("trainer", get_args(TrainerName))
 def test_each_trainer(

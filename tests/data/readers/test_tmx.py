@@ -81,6 +81,7 @@ def test_any_text_in_pieces_of_any_size(
     assert texts == [text.strip() for pair in pairs for text in pair if text.strip()]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.tmx"
     with open(path, "w") as file:

@@ -98,6 +98,7 @@ def test_no_matrix_of_a_long_sequence_is_whole(case: str, largest: Any) -> None:
     assert largest.numel == max(n_scores, out.numel())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("causal", [False, True])
 def test_a_table_may_hide_distances(backend: Backend, causal: bool, triton_device: torch.device) -> None:
@@ -188,6 +189,7 @@ def test_torch_is_bitwise_repeatable() -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_dropout_mask_depends_on_the_seed_alone(backend: Backend, triton_device: torch.device) -> None:
     """The masks of backends are the same, and those of forward and backward: see the test in fp64 above."""

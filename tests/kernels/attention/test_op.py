@@ -136,6 +136,7 @@ def test_lengths_may_be_left_out(triton_device: torch.device) -> None:
     assert torch.equal(attention(**arguments, backend="triton"), expected)
 
 
+@pytest.mark.slow
 def test_opcheck_of_torch() -> None:
     from xformer.kernels.attention.torch.backend import attention_torch
 
@@ -146,6 +147,7 @@ def test_opcheck_of_torch() -> None:
     torch.library.opcheck(attention_torch, arguments)
 
 
+@pytest.mark.slow
 def test_opcheck_of_triton(triton_device: torch.device) -> None:
     from xformer.kernels.attention.triton.backend import attention_triton
 
@@ -157,6 +159,7 @@ def test_opcheck_of_triton(triton_device: torch.device) -> None:
     torch.library.opcheck(attention_triton, (q, k, v, sink, starts, starts, 4, 4, *options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 def test_compiles_whole_and_with_any_length(backend: Backend, triton_device: torch.device) -> None:
     """One graph, which serves batches of other sizes."""
@@ -188,6 +191,7 @@ def test_compiles_whole_and_with_any_length(backend: Backend, triton_device: tor
     assert counter.frame_count <= 2  # batches of one sequence may be a case of their own
 
 
+@pytest.mark.slow
 def test_importing_does_not_import_triton(repository: Path) -> None:
     code = (
         "import sys; sys.modules['triton'] = None; import torch; from xformer.kernels import attention\n"

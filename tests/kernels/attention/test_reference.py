@@ -131,6 +131,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 # torch's own forward mode scripts its decompositions.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize("option", OPTIONS)
 def test_first_and_second_derivatives(option: str) -> None:

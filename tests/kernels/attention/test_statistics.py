@@ -242,6 +242,7 @@ def test_inputs_stay_as_they_were_and_nothing_has_a_gradient(
         assert torch.equal(inputs.arguments[name], before.arguments[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 def test_runs_are_bitwise_repeatable(backend: Backend, triton_device: torch.device) -> None:
     inputs = draw(Problem((20, 20, 7), n_kv_heads=1), place(backend, triton_device))
@@ -325,6 +326,7 @@ def triton_problems(draw: st.DrawFn) -> Problem:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(problem=triton_problems(), seed=st.integers(0, 2**32 - 1))
 def test_triton_on_any_problem(problem: Problem, seed: int, triton_device: torch.device) -> None:

@@ -98,6 +98,7 @@ def test_lengths_may_be_left_out(triton_device: torch.device) -> None:
     assert weights.shape == (2, 4, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [True, False])
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 def test_opcheck(backend: Backend, asked: bool, triton_device: torch.device) -> None:
@@ -123,6 +124,7 @@ def test_opcheck(backend: Backend, asked: bool, triton_device: torch.device) -> 
         torch.library.opcheck(rows_triton, (q, k, lse, rows, starts, starts, 5, *scores))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 def test_compiles_whole_and_with_any_length(backend: Backend, triton_device: torch.device) -> None:
     """One graph, which serves batches of other sizes."""

@@ -51,6 +51,7 @@ def assert_passes(
         assert error.passes, f"{name}: {error}, allowed {error.allowed}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["fp32", "fp16"])
 def test_several_blocks_under_each_mask(mask: str, dtype: torch.dtype, triton_device: torch.device) -> None:
@@ -64,6 +65,7 @@ def test_other_numbers_of_keys_than_queries(mask: str, triton_device: torch.devi
     assert_passes(problem, triton_device, SMALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["fp32", "fp16"])
 def test_each_option(option: str, dtype: torch.dtype, triton_device: torch.device) -> None:
@@ -100,6 +102,7 @@ def test_tables_of_any_size(n_buckets: int, max_distance: int, triton_device: to
     assert_passes(problem, triton_device, SMALL)
 
 
+@pytest.mark.slow
 def test_grouped_heads(triton_device: torch.device) -> None:
     assert_passes(Problem((21, 6), n_heads=6, n_kv_heads=2, alibi=True), triton_device, SMALL)
 
@@ -134,6 +137,7 @@ def problems(draw: st.DrawFn) -> Problem:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(problem=problems(), seed=st.integers(0, 2**32 - 1))
 def test_any_problem(problem: Problem, seed: int, triton_device: torch.device) -> None:
@@ -149,6 +153,7 @@ def test_every_element_is_written(triton_device: torch.device, poisoned_memory: 
     assert not any(x.isnan().any() for x in solution.values())
 
 
+@pytest.mark.slow
 def test_runs_are_bitwise_repeatable(triton_device: torch.device) -> None:
     options: dict[str, Any] = {"window": 30, "dropout": 0.2, "seed": 1, "bias_max_distance": 9}
     problem = Problem((24, 17), n_heads=2, n_kv_heads=1, bias_buckets=8, sink=True, options=options)

@@ -107,6 +107,7 @@ def test_there_are_no_more_checkpoints_than_steps(
     assert found.wall_seconds == pytest.approx(found.seconds + 8 * found.checkpoint_seconds)
 
 
+@pytest.mark.slow
 def test_evaluations_of_the_panel_are_counted(
     begin: Callable[[RunConfig], RunDirectory], config: RunConfig, listening: type[Progress], tmp_path: Path
 ) -> None:
@@ -182,6 +183,7 @@ def _of_documents(config: RunConfig, corpus: Path) -> RunConfig:
     return replace(config, model=model, data=data, objectives=objectives)
 
 
+@pytest.mark.slow
 def test_a_fresh_run_is_measured_on_texts_like_its_own(
     documents: Path, config: RunConfig, listening: type[Progress], tmp_path: Path
 ) -> None:
@@ -231,6 +233,7 @@ def test_what_the_run_would_refuse_is_refused(
         forecast(config_run, long, listening(), seconds=0.1)
 
 
+@pytest.mark.slow
 def test_shards_and_tokenizer_that_are_given_are_used(
     config: RunConfig, listening: type[Progress], tmp_path: Path
 ) -> None:

@@ -75,6 +75,18 @@ def test_help_says_what_a_command_does(helped: Helped, command: str) -> None:
         assert not name or name[0] in out
 
 
+def test_the_list_of_commands_has_a_line_for_each(helped: Helped) -> None:
+    _, out, _ = helped["found"][""]
+    shown = out.partition("(required)")[2].replace("│", " ").split("•")[1:]
+    assert [one.split()[0] for one in shown] == [
+        "demo", "pretrain", "evaluate", "report", "verify-resume", "data", "tokenizer", "bench",
+    ]  # fmt: skip
+    for one in shown:
+        name, *words = one.replace("╰", " ").replace("─", " ").replace("╯", " ").split()
+        assert 4 < len(words) < 25, name
+        assert f"xformer {name}" not in " ".join(words)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_examples(helped: Helped, command: str) -> None:
     _, out, _ = helped["found"][command]

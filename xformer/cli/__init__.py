@@ -8,6 +8,8 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, TextIO, cast
 
@@ -33,6 +35,17 @@ file, 3 no difference found, but fewer stops than asked for (verify-resume), 130
 closed. In the last two cases what was trained is saved.
 """
 
+_COMMANDS = {
+    "demo": Demo,
+    "pretrain": Pretrain,
+    "evaluate": Evaluate,
+    "report": Report,
+    "verify-resume": VerifyResume,
+    "data": Data,
+    "tokenizer": TokenizerCommand,
+    "bench": Bench,
+}
+
 _RENAMED = {"--again": "--force"}
 
 _MACHINE = {"EDQUOT", "EFBIG", "EIO", "EMFILE", "ENOSPC", "ESTALE"}
@@ -43,18 +56,18 @@ of the program, and keep their traceback."""
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, run the command, and exit with its status."""
-    command = tyro.cli(
-        Annotated[Demo, tyro.conf.subcommand("demo")]
-        | Annotated[Pretrain, tyro.conf.subcommand("pretrain")]
-        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-        | Annotated[Report, tyro.conf.subcommand("report")]
-        | Annotated[VerifyResume, tyro.conf.subcommand("verify-resume")]
-        | Annotated[Data, tyro.conf.subcommand("data")]
-        | Annotated[TokenizerCommand, tyro.conf.subcommand("tokenizer")]
-        | Annotated[Bench, tyro.conf.subcommand("bench")],
+    given = _renamed(sys.argv[1:] if arguments is None else arguments)
+    # The list of all commands has the first line of each docstring, the help of one command all of it.
+    brief = not _COMMANDS.keys() & set(given)
+    commands: list[Any] = []
+    for name, kind in _COMMANDS.items():
+        description = (kind.__doc__ or "").partition("\n")[0] if brief else None
+        commands.append(Annotated[kind, tyro.conf.subcommand(name, description=description)])
+    command: Any = tyro.cli(
+        reduce(or_, commands),
         prog="xformer",
         description=_DESCRIPTION,
-        args=_renamed(sys.argv[1:] if arguments is None else arguments),
+        args=given,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
     try:

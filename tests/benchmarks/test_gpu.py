@@ -258,6 +258,7 @@ def test_what_was_printed_is_kept_when_interrupted(setup: Setup, monkeypatch: py
     assert "....\n" in setup.tests.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_processes_run_side_by_side_and_end_together(setup: Setup, tmp_path: Path) -> None:
     """Two that wait for each other, one that fails, and one that goes on for too long."""
     meet = (

@@ -130,6 +130,7 @@ def assert_same(ours: tuple[list[Tensor], list[Tensor]], theirs: tuple[list[Tens
         torch.testing.assert_close(mine, their, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_from_theirs(theirs: Any) -> None:
     ours = from_huggingface(theirs)
     assert_same(run_ours(ours, sentences()), run_theirs(theirs, sentences()))

@@ -231,6 +231,7 @@ def operations(device: torch.device) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["norm", "norm without bias", "add_norm", "rms_norm_torch"])
 def test_opcheck(name: str, triton_device: torch.device) -> None:
     operation, arguments = operations(triton_device)[name]
@@ -274,6 +275,7 @@ def test_fake_tensors_go_through_the_operator(triton_device: torch.device) -> No
     assert out.shape == total.shape == (5, 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 @EACH
 def test_compiles_whole_and_with_any_length(

@@ -121,6 +121,7 @@ def test_keeps_the_rule(
         assert error.passes, f"{name}: {error}, allowed {error.allowed}"
 
 
+@pytest.mark.slow
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_problem(data: st.DataObject, triton_device: torch.device) -> None:

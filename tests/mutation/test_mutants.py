@@ -59,6 +59,7 @@ def _importable(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(repository))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_importable")
 def test_one_is_caught_and_a_harmless_one_survives() -> None:
     broken = Mutant(GLU, "share = tl.sigmoid(a)\n", "share = tl.sigmoid(-a)\n", "another activation")
@@ -70,6 +71,7 @@ def test_one_is_caught_and_a_harmless_one_survives() -> None:
     assert [result.is_bad for result in results] == [False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_importable")
 def test_tests_that_cannot_run_prove_nothing() -> None:
     crude = Mutant(GLU, "WARPS = 4", "WARPS = 4 // 0", "cannot be imported")

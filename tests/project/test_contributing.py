@@ -42,6 +42,7 @@ def test_there_are_examples() -> None:
         assert sorted(path.startswith("tests/") for path in files) == [False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", EXAMPLES)
 def test_its_tests_pass(title: str, tmp_path: Path) -> None:
     """In a folder apart, which joins the package by a longer path: nothing is written into the checkout."""

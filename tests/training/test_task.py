@@ -67,6 +67,7 @@ def test_it_goes_on_where_it_was_interrupted(
     assert [row for row in compare_runs(whole, stopped) if row.differences] == []
 
 
+@pytest.mark.slow
 def test_stopping_leaves_no_trace(
     settings: Settings, listening: Listening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +85,7 @@ def test_stopping_leaves_no_trace(
     assert weights.compared.startswith("4 tensors")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_two_processes_train_it_and_one_goes_on(

@@ -23,6 +23,7 @@ from xformer.runs.metrics import read_metrics
 from xformer.training.verify_resume.compare_runs import compare_runs
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo"),
     pytest.mark.skipif(torch.cuda.is_available(), reason="two processes would need two GPUs"),
     pytest.mark.usefixtures("_no_picture"),

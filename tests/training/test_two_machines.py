@@ -24,6 +24,7 @@ from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import read_metrics
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not dist.is_gloo_available(), reason="this torch has no gloo"),
     pytest.mark.skipif(torch.cuda.is_available(), reason="compares with runs on the CPU"),
     pytest.mark.usefixtures("_no_picture"),

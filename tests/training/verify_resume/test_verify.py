@@ -51,7 +51,7 @@ LIMIT = 240  # seconds
 COMMAND = "from xformer.cli import main; main()"
 
 
-pytestmark = pytest.mark.usefixtures("_no_picture")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_no_picture")]
 
 
 @pytest.fixture(scope="module")

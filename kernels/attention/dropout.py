@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .options import AttentionOptions
+
 WORD = 0xFFFFFFFF
 
 
@@ -53,6 +55,7 @@ def drop_threshold(dropout: float) -> int:
     return min(round(dropout * 2.0**32), WORD)
 
 
-def scaled_keep(rows: Tensor, keys: Tensor, seed: int, dropout: float, dtype: torch.dtype) -> Tensor:
+def scaled_keep(rows: Tensor, keys: Tensor, options: AttentionOptions, dtype: torch.dtype) -> Tensor:
     """The factor of each weight: 0 where it is dropped, 1 / (1 - dropout) where it stays."""
-    return keep_mask(rows, keys, seed, dropout).to(dtype) / (1.0 - dropout)
+    kept = keep_mask(rows, keys, options.seed or 0, options.dropout)
+    return kept.to(dtype) / (1.0 - options.dropout)

@@ -12,8 +12,9 @@ from typing import Literal, TypedDict, Unpack, overload
 from torch import Tensor
 
 from ..backend import Backend
-from .checks import check_differentiation, check_inputs, check_options, choose_backend
-from .options import Rules
+from .checks import check_inputs, longest_sequence
+from .dispatch import check_differentiation, choose_backend
+from .options import AttentionOptions
 from .reference import reference_attention
 from .torch.backend import attention_torch
 
@@ -138,40 +139,23 @@ def attention(
         ValueError: shapes or options do not fit together.
         NotImplementedError: the backend asked for cannot do this; the message names one that can.
     """
-    if cu_seqlens_k is None:
-        cu_seqlens_k = cu_seqlens_q
-        max_length_k = max_length_q if max_length_k is None else max_length_k
-    check_inputs(q, k, v, cu_seqlens_q, cu_seqlens_k, max_length_q, max_length_k)
-    rules = Rules(
-        causal=causal,
-        half_window=None if window is None else window // 2,
-        alibi_slopes=alibi_slopes,
-        bias_table=bias_table,
-        bias_max_distance=bias_max_distance,
-        softcap=softcap,
-        scale=1.0 / math.sqrt(q.shape[2]) if scale is None else scale,
-        dropout=dropout,
-        seed=0 if seed is None else seed,
-    )
-    check_options(q, window, rules, seed, sink)
-    chosen = choose_backend(backend, q, rules)
+    cu_seqlens_k, max_length_k = check_inputs(q, k, v, cu_seqlens_q, cu_seqlens_k, max_length_q, max_length_k)
+    options = AttentionOptions(
+        1.0 / math.sqrt(q.shape[2]) if scale is None else scale,
+        causal, window, alibi_slopes, bias_table, bias_max_distance, softcap, dropout, seed, sink,
+    )  # fmt: skip
+    options.check(q)
+    chosen = choose_backend(backend, q, options)
     check_differentiation(chosen, q, k, v, sink, alibi_slopes, bias_table)
     if chosen == "reference":
-        out, lse = reference_attention(q, k, v, cu_seqlens_q, cu_seqlens_k, rules, sink)
+        out, lse = reference_attention(q, k, v, cu_seqlens_q, cu_seqlens_k, options)
     elif chosen == "torch":
-        out, lse = attention_torch(q, k, v, sink, cu_seqlens_q, cu_seqlens_k, *rules.flat())
+        out, lse = attention_torch(q, k, v, cu_seqlens_q, cu_seqlens_k, *options.flat())
     else:
         from .triton.backend import attention_triton  # triton exists only on some machines
 
+        lengths = longest_sequence(cu_seqlens_q, max_length_q), longest_sequence(cu_seqlens_k, max_length_k)
         out, lse = attention_triton(
-            q, k, v, sink, cu_seqlens_q, cu_seqlens_k,
-            _longest(cu_seqlens_q) if max_length_q is None else max_length_q,
-            _longest(cu_seqlens_k) if max_length_k is None else max_length_k,
-            *rules.flat(), allow_tf32, None,
-        )  # fmt: skip
+            q, k, v, cu_seqlens_q, cu_seqlens_k, *options.flat(), *lengths, allow_tf32, None
+        )
     return (out, lse) if return_lse else out
-
-
-def _longest(cu_seqlens: Tensor) -> int:
-    """The longest sequence's length; waits for the device."""
-    return int(cu_seqlens.diff().max()) if cu_seqlens.shape[0] > 1 else 0

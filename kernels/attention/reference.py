@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from .dropout import scaled_keep
-from .options import Rules
+from .options import AttentionOptions
 from .relative import distances, relative_buckets, visible
 
 
@@ -27,10 +27,9 @@ def reference_attention(
     v: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
-    rules: Rules,
-    sink: Tensor | None = None,
+    options: AttentionOptions,
 ) -> tuple[Tensor, Tensor]:
-    """The definition. Arguments as in `attention`, already checked; `rules` holds its options.
+    """The definition. Arguments as in `attention`, already checked.
 
     Returns:
         out (T, H, D) in q's dtype, lse (T, H) in fp32, or fp64 for fp64 inputs.
@@ -46,25 +45,25 @@ def reference_attention(
         query = q[start_q:stop_q].transpose(0, 1)
         key = k[start_k:stop_k].transpose(0, 1).repeat_interleave(group, dim=0)
         value = v[start_k:stop_k].transpose(0, 1).repeat_interleave(group, dim=0)
-        score = query @ key.transpose(1, 2) * rules.scale
-        if rules.softcap is not None:
-            score = rules.softcap * torch.tanh(score / rules.softcap)
+        score = query @ key.transpose(1, 2) * options.scale
+        if options.softcap is not None:
+            score = options.softcap * torch.tanh(score / options.softcap)
         distance = distances(stop_q - start_q, stop_k - start_k, q.device)
-        if rules.alibi_slopes is not None:
-            score = score - rules.alibi_slopes[:, None, None].to(score.dtype) * distance.abs()
-        if rules.bias_table is not None:
-            n_buckets = rules.bias_table.shape[0]
-            bucket = relative_buckets(distance, n_buckets, rules.bias_max_distance, not rules.causal)
-            score = score + rules.bias_table[bucket].permute(2, 0, 1).to(score.dtype)
-        seen = visible(distance, rules.causal, rules.half_window)
+        if options.alibi_slopes is not None:
+            score = score - options.alibi_slopes[:, None, None].to(score.dtype) * distance.abs()
+        if options.bias_table is not None:
+            n_buckets = options.bias_table.shape[0]
+            bucket = relative_buckets(distance, n_buckets, options.bias_max_distance, options.bidirectional)
+            score = score + options.bias_table[bucket].permute(2, 0, 1).to(score.dtype)
+        seen = visible(distance, options.causal, options.half_window)
         weight, lse = masked_softmax(score, seen, stat_dtype)
-        if sink is not None:
-            weight, lse = add_sink(weight, lse, sink)
-        if rules.dropout > 0:
+        if options.sink is not None:
+            weight, lse = add_sink(weight, lse, options.sink)
+        if options.dropout > 0:
             token = torch.arange(start_q, stop_q, device=q.device)
             rows = token[:, None] * n_heads + torch.arange(n_heads, device=q.device)[:, None, None]
             keys = torch.arange(stop_k - start_k, device=q.device)
-            weight = weight * scaled_keep(rows, keys, rules.seed, rules.dropout, weight.dtype)
+            weight = weight * scaled_keep(rows, keys, options, weight.dtype)
         outs.append((weight.to(value.dtype) @ value).transpose(0, 1))
         lses.append(lse.transpose(0, 1))
     return torch.cat(outs), torch.cat(lses)

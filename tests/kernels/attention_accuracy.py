@@ -10,7 +10,7 @@ allowed as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from xformer.kernels import attention
+from xformer.kernels.attention.options import AttentionOptions
 from xformer.kernels.backend import Backend
 from xformer.kernels.testing import EPS, ROUNDING, Error, largest
 from xformer.kernels.testing import errors as errors_of
@@ -190,23 +191,21 @@ def _with_blocks(
         attention_triton,  # triton exists only on some machines
     )
 
-    window = arguments.get("window")
+    everything = {**leaves, **arguments}
+    starts = (everything[name] for name in ("cu_seqlens_q", "cu_seqlens_k"))
+    lengths = (everything[name] for name in ("max_length_q", "max_length_k"))
     out, lse = attention_triton(
-        leaves["q"], leaves["k"], leaves["v"], leaves.get("sink"),
-        *(arguments[name] for name in ("cu_seqlens_q", "cu_seqlens_k", "max_length_q", "max_length_k")),
-        arguments.get("causal", False),
-        None if window is None else window // 2,
-        arguments.get("alibi_slopes"),
-        leaves.get("bias_table"),
-        arguments.get("bias_max_distance", 128),
-        arguments.get("softcap"),
-        arguments.get("scale", leaves["q"].shape[2] ** -0.5),
-        arguments.get("dropout", 0.0),
-        arguments.get("seed", 0),
-        arguments.get("allow_tf32", False),
-        block,
+        leaves["q"], leaves["k"], leaves["v"], *starts, *options_of(everything).flat(), *lengths,
+        arguments.get("allow_tf32", False), block,
     )  # fmt: skip
     return out, lse
+
+
+def options_of(everything: dict[str, Any]) -> AttentionOptions:
+    """The options among `attention`'s arguments by name."""
+    names = {field.name for field in fields(AttentionOptions)} & set(everything)
+    options = {"scale": everything["q"].shape[2] ** -0.5} | {name: everything[name] for name in names}
+    return AttentionOptions(**options)
 
 
 def _starts(lengths: tuple[int, ...], device: torch.device | str) -> Tensor:

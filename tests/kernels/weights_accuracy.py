@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.kernels.attention_accuracy import Inputs
+from tests.kernels.attention_accuracy import Inputs, options_of
 from xformer.kernels import AttentionStatistics, attention, attention_rows, attention_statistics
-from xformer.kernels.attention.weights.arguments import prepare
+from xformer.kernels.attention.weights.anchor import anchor_of
 from xformer.kernels.backend import Backend
 from xformer.kernels.testing import ROUNDING, Error, distances, largest
 
@@ -96,14 +96,14 @@ def probe_errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error
 def _with_blocks(
     q: Tensor, k: Tensor, lse: Tensor, marked: Tensor, options: dict[str, Any], block: tuple[int, int]
 ) -> dict[str, Tensor | None]:
-    from xformer.kernels.attention.weights.statistics_triton import (
+    from xformer.kernels.attention.weights.triton_backend import (
         statistics_triton,  # triton exists only on some machines
     )
 
-    every: dict[str, Any] = dict.fromkeys(_OPTIONS) | {"causal": False, "bias_max_distance": 128} | options
-    probe = prepare(q=q, k=k, lse=lse, **every, backend="triton")
+    options = {name: x.detach() if isinstance(x, Tensor) else x for name, x in options.items()}
+    chosen = options_of({"q": q} | options)
     found = statistics_triton(
-        q, k, probe.anchor, probe.cu_seqlens_q, probe.cu_seqlens_k, probe.longest_q(), probe.longest_k(),
-        *probe.options, marked, True, False, list(block),
+        q, k, anchor_of(lse, q, chosen.sink), options["cu_seqlens_q"], options["cu_seqlens_k"],
+        *chosen.flat(), options["max_length_q"], options["max_length_k"], marked, True, False, list(block),
     )  # fmt: skip
     return dict(zip(AttentionStatistics._fields, found, strict=True))

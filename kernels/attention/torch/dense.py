@@ -13,46 +13,48 @@ import torch
 from torch import Tensor
 
 from ..dropout import scaled_keep
-from ..options import Rules
+from ..options import AttentionOptions
 from ..relative import distances, relative_buckets, visible
 
 _fused_forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
 _fused_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
 
 
-def added_bias(rules: Rules, distance: Tensor, dtype: torch.dtype) -> Tensor | None:
+def added_bias(options: AttentionOptions, distance: Tensor, dtype: torch.dtype) -> Tensor | None:
     """(H, M, N) ALiBi and T5 bias, or None where there is neither."""
     bias = None
-    if rules.alibi_slopes is not None:
-        bias = -rules.alibi_slopes.to(dtype)[:, None, None] * distance.abs()
-    if rules.bias_table is not None:
+    if options.alibi_slopes is not None:
+        bias = -options.alibi_slopes.to(dtype)[:, None, None] * distance.abs()
+    if options.bias_table is not None:
         bucket = relative_buckets(
-            distance, rules.bias_table.shape[0], rules.bias_max_distance, not rules.causal
+            distance, options.bias_table.shape[0], options.bias_max_distance, not options.causal
         )
-        learned = rules.bias_table.to(dtype)[bucket].permute(2, 0, 1)
+        learned = options.bias_table.to(dtype)[bucket].permute(2, 0, 1)
         bias = learned if bias is None else bias + learned
     return bias
 
 
-def additive_mask(rules: Rules, n_queries: int, n_keys: int, shift: int, like: Tensor) -> Tensor | None:
+def additive_mask(
+    options: AttentionOptions, n_queries: int, n_keys: int, shift: int, like: Tensor
+) -> Tensor | None:
     """(1, 1 or H, M, N): bias where visible, -inf elsewhere; None where it would be all zeros.
 
     Args:
-        rules: what shapes the scores.
+        options: what shapes the scores.
         n_queries: M.
         n_keys: N.
         shift: the key position at which the first query stands.
         like: of the dtype and on the device that the mask is to have.
     """
-    hides = rules.hides(n_queries, n_keys, shift)
-    if not hides and rules.alibi_slopes is None and rules.bias_table is None:
+    hides = options.hides(n_queries, n_keys, shift)
+    if not hides and not options.has_bias:
         return None
     distance = distances(n_queries, n_keys, like.device, shift)
-    bias = added_bias(rules, distance, like.dtype)
+    bias = added_bias(options, distance, like.dtype)
     if bias is None:
         bias = like.new_zeros(1, n_queries, n_keys)
     if hides:
-        bias = bias.masked_fill(~visible(distance, rules.causal, rules.half_window), float("-inf"))
+        bias = bias.masked_fill(~visible(distance, options.causal, options.half_window), float("-inf"))
     return bias[None]
 
 
@@ -73,7 +75,7 @@ class Place(NamedTuple):
 
 
 def dense_forward(
-    query: Tensor, key: Tensor, value: Tensor, rules: Rules, place: Place
+    query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions, place: Place
 ) -> tuple[Tensor, Tensor]:
     """Attention of b sequences at once.
 
@@ -81,25 +83,25 @@ def dense_forward(
         query: (b, H, M, D).
         key: (b, H, N, D).
         value: (b, H, N, D).
-        rules: what shapes the scores.
+        options: what shapes the scores.
         place: of the queries and keys.
 
     Returns:
         out (b, H, M, D) and lse (b, H, M).
     """
     n_queries, n_keys = query.shape[2], key.shape[2]
-    if is_fusable(rules, place.shift, query.device):
-        simple_causal = _is_simple_causal(rules, n_queries, n_keys)
-        mask = None if simple_causal else additive_mask(rules, n_queries, n_keys, place.shift, query)
+    if is_fusable(options, place.shift, query.device):
+        simple_causal = _is_simple_causal(options, n_queries, n_keys)
+        mask = None if simple_causal else additive_mask(options, n_queries, n_keys, place.shift, query)
         fused: tuple[Tensor, Tensor] = _fused_forward(
-            query, key, value, 0.0, simple_causal, attn_mask=mask, scale=rules.scale
+            query, key, value, 0.0, simple_causal, attn_mask=mask, scale=options.scale
         )
         return fused
-    score, _ = _scores(query, key, rules, place.shift)
+    score, _ = _scores(query, key, options, place.shift)
     lse = torch.logsumexp(score, dim=-1)
     weight = _weights(score, lse)
-    if rules.dropout > 0:
-        weight = weight * _keep(weight, rules, place)
+    if options.dropout > 0:
+        weight = weight * _keep(weight, options, place)
     return weight.to(value.dtype) @ value, lse
 
 
@@ -111,7 +113,7 @@ def dense_backward(
     value: Tensor,
     out: Tensor,
     lse: Tensor,
-    rules: Rules,
+    options: AttentionOptions,
     place: Place,
     grad_table: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -125,7 +127,7 @@ def dense_backward(
         value: (b, H, N, D).
         out: (b, H, M, D), of the forward pass.
         lse: (b, H, M), of the forward pass.
-        rules: as in the forward pass.
+        options: as in the forward pass.
         place: as in the forward pass.
         grad_table: (R, H) that the bias table's gradient is added to, or None where it is not wanted.
 
@@ -133,19 +135,19 @@ def dense_backward(
         Gradients of query, key and value, in their layout.
     """
     n_queries, n_keys = query.shape[2], key.shape[2]
-    if grad_table is None and grad_lse is None and is_fusable(rules, place.shift, query.device):
-        simple_causal = _is_simple_causal(rules, n_queries, n_keys)
-        mask = None if simple_causal else additive_mask(rules, n_queries, n_keys, place.shift, query)
+    if grad_table is None and grad_lse is None and is_fusable(options, place.shift, query.device):
+        simple_causal = _is_simple_causal(options, n_queries, n_keys)
+        mask = None if simple_causal else additive_mask(options, n_queries, n_keys, place.shift, query)
         fused: tuple[Tensor, Tensor, Tensor] = _fused_backward(
-            grad_out, query, key, value, out, lse, 0.0, simple_causal, attn_mask=mask, scale=rules.scale
+            grad_out, query, key, value, out, lse, 0.0, simple_causal, attn_mask=mask, scale=options.scale
         )
         return fused
-    score, slope = _scores(query, key, rules, place.shift)
+    score, slope = _scores(query, key, options, place.shift)
     weight = _weights(score, lse)
     grad_weight = grad_out @ value.transpose(2, 3)
     kept = weight
-    if rules.dropout > 0:
-        keep = _keep(weight, rules, place)
+    if options.dropout > 0:
+        keep = _keep(weight, options, place)
         kept, grad_weight = weight * keep, grad_weight * keep
     inner = (grad_out.to(weight.dtype) * out.to(weight.dtype)).sum(-1)
     if grad_lse is not None:
@@ -153,40 +155,44 @@ def dense_backward(
     grad_score = weight * (grad_weight.to(weight.dtype) - inner[..., None])
     if grad_table is not None:
         distance = distances(n_queries, n_keys, query.device, place.shift)
-        bucket = relative_buckets(distance, grad_table.shape[0], rules.bias_max_distance, not rules.causal)
+        bucket = relative_buckets(
+            distance, grad_table.shape[0], options.bias_max_distance, options.bidirectional
+        )
         grad_table.index_add_(0, bucket.flatten(), grad_score.sum(0).flatten(1).T.to(grad_table.dtype))
     if slope is not None:
         grad_score = grad_score * slope
-    grad_score = (grad_score * rules.scale).to(query.dtype)
+    grad_score = (grad_score * options.scale).to(query.dtype)
     grad_value = kept.to(value.dtype).transpose(2, 3) @ grad_out
     return grad_score @ key, grad_score.transpose(2, 3) @ query, grad_value
 
 
-def _is_simple_causal(rules: Rules, n_queries: int, n_keys: int) -> bool:
+def _is_simple_causal(options: AttentionOptions, n_queries: int, n_keys: int) -> bool:
     """Whether the fused kernel's own causal flag, which needs no mask tensor, says it all."""
-    windowed = rules.half_window is not None and n_keys - 1 > rules.half_window
-    biased = rules.alibi_slopes is not None or rules.bias_table is not None
+    windowed = options.half_window is not None and n_keys - 1 > options.half_window
+    biased = options.has_bias
     # It hides before it scales: a scale that is not positive would bring hidden keys back, or make them NaN.
-    return rules.causal and n_queries == n_keys and not windowed and not biased and rules.scale > 0
+    return options.causal and n_queries == n_keys and not windowed and not biased and options.scale > 0
 
 
-def n_masks(rules: Rules, n_heads: int, n_queries: int, n_keys: int) -> int:
+def n_masks(options: AttentionOptions, n_heads: int, n_queries: int, n_keys: int) -> int:
     """How many matrices the additive mask has, where the fused kernel does the rest."""
-    if rules.alibi_slopes is not None or rules.bias_table is not None:
+    if options.has_bias:
         return n_heads
-    masked = rules.hides(n_queries, n_keys, n_keys - n_queries)
-    return int(masked and not _is_simple_causal(rules, n_queries, n_keys))
+    masked = options.hides(n_queries, n_keys, n_keys - n_queries)
+    return int(masked and not _is_simple_causal(options, n_queries, n_keys))
 
 
-def _scores(query: Tensor, key: Tensor, rules: Rules, shift: int) -> tuple[Tensor, Tensor | None]:
+def _scores(
+    query: Tensor, key: Tensor, options: AttentionOptions, shift: int
+) -> tuple[Tensor, Tensor | None]:
     """Scores (b, H, M, N) in at least fp32, -inf where not visible; and the soft cap's slope, or None."""
     score = query @ key.transpose(2, 3)
-    score = score.to(torch.promote_types(score.dtype, torch.float32)) * rules.scale
+    score = score.to(torch.promote_types(score.dtype, torch.float32)) * options.scale
     slope = None
-    if rules.softcap is not None:
-        bounded = torch.tanh(score / rules.softcap)
-        score, slope = bounded * rules.softcap, 1 - bounded * bounded
-    mask = additive_mask(rules, query.shape[2], key.shape[2], shift, score)
+    if options.softcap is not None:
+        bounded = torch.tanh(score / options.softcap)
+        score, slope = bounded * options.softcap, 1 - bounded * bounded
+    mask = additive_mask(options, query.shape[2], key.shape[2], shift, score)
     return (score if mask is None else score + mask), slope
 
 
@@ -195,15 +201,15 @@ def _weights(score: Tensor, lse: Tensor) -> Tensor:
     return torch.exp(score - lse.clamp(min=torch.finfo(lse.dtype).min)[..., None])
 
 
-def _keep(weight: Tensor, rules: Rules, place: Place) -> Tensor:
+def _keep(weight: Tensor, options: AttentionOptions, place: Place) -> Tensor:
     """Dropout factors (b, H, M, N) of weights."""
     sequence, head, query, key = (torch.arange(n, device=weight.device) for n in weight.shape)
     token = place.first_token + place.step * sequence[:, None, None, None] + query[:, None]
     rows, keys = token * len(head) + head[:, None, None], place.first_key + key
-    return scaled_keep(rows, keys, rules.seed, rules.dropout, weight.dtype)
+    return scaled_keep(rows, keys, options, weight.dtype)
 
 
-def is_fusable(rules: Rules, shift: int, device: torch.device) -> bool:
+def is_fusable(options: AttentionOptions, shift: int, device: torch.device) -> bool:
     """Whether the fused CPU kernel does this: no more than an additive mask, no row without keys."""
-    plain = device.type == "cpu" and rules.softcap is None and rules.dropout == 0
-    return plain and not rules.has_blind_rows(shift)
+    plain = device.type == "cpu" and options.softcap is None and options.dropout == 0
+    return plain and not options.has_blind_rows(shift)

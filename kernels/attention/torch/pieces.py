@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..options import Rules
+from ..options import AttentionOptions
 from .dense import Place, dense_backward, dense_forward, is_fusable, n_masks
 
 PIECE_SCORES = 2**22
@@ -36,18 +36,18 @@ class Piece(NamedTuple):
 
 
 def block_forward(
-    query: Tensor, key: Tensor, value: Tensor, rules: Rules, first_token: int
+    query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions, first_token: int
 ) -> tuple[Tensor, Tensor]:
     """Attention of b sequences at once, as `dense_forward`.
 
     `first_token` is the index of the block's first query in the packed batch: it names its dropout mask.
     """
-    cut = pieces(query, key, rules, first_token, may_fuse=True)
+    cut = pieces(query, key, options, first_token, may_fuse=True)
     if len(cut) == 1:
-        return dense_forward(query, key, value, rules, cut[0].place)
+        return dense_forward(query, key, value, options, cut[0].place)
     outs, lses = [], []
     for queries, keys, place in cut:
-        out, lse = dense_forward(query[:, :, queries], key[:, :, keys], value[:, :, keys], rules, place)
+        out, lse = dense_forward(query[:, :, queries], key[:, :, keys], value[:, :, keys], options, place)
         outs.append(out)
         lses.append(lse)
     return torch.cat(outs, dim=2), torch.cat(lses, dim=2)
@@ -61,7 +61,7 @@ def block_backward(
     value: Tensor,
     out: Tensor,
     lse: Tensor,
-    rules: Rules,
+    options: AttentionOptions,
     first_token: int,
     grad_table: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -70,16 +70,16 @@ def block_backward(
     Returns:
         Gradients of query, key and value, in their layout.
     """
-    cut = pieces(query, key, rules, first_token, may_fuse=grad_table is None and grad_lse is None)
+    cut = pieces(query, key, options, first_token, may_fuse=grad_table is None and grad_lse is None)
     if len(cut) == 1:
         place = cut[0].place
-        return dense_backward(grad_out, grad_lse, query, key, value, out, lse, rules, place, grad_table)
+        return dense_backward(grad_out, grad_lse, query, key, value, out, lse, options, place, grad_table)
     grad_queries, grad_key, grad_value = [], torch.zeros_like(key), torch.zeros_like(value)
     for queries, keys, place in cut:
         grads = dense_backward(
             grad_out[:, :, queries], None if grad_lse is None else grad_lse[:, :, queries],
             query[:, :, queries], key[:, :, keys], value[:, :, keys], out[:, :, queries], lse[:, :, queries],
-            rules, place, grad_table,
+            options, place, grad_table,
         )  # fmt: skip
         grad_queries.append(grads[0])
         grad_key[:, :, keys] += grads[1]
@@ -87,25 +87,27 @@ def block_backward(
     return torch.cat(grad_queries, dim=2), grad_key, grad_value
 
 
-def pieces(query: Tensor, key: Tensor, rules: Rules, first_token: int, may_fuse: bool) -> list[Piece]:
+def pieces(
+    query: Tensor, key: Tensor, options: AttentionOptions, first_token: int, may_fuse: bool
+) -> list[Piece]:
     """Cut a block.
 
     Args:
         query: (b, H, M, D).
         key: (b, H, N, D).
-        rules: what shapes the scores.
+        options: what shapes the scores.
         first_token: index of the block's first query in the packed batch.
-        may_fuse: whether PyTorch's fused kernel gives all that is asked, if it knows the rules. It has no
+        may_fuse: whether PyTorch's fused kernel gives all that is asked, if it knows the options. It has no
             scores in memory, but a mask.
     """
     size, n_heads, n_queries, _ = query.shape
     n_keys = key.shape[2]
     shift, rows = n_keys - n_queries, n_queries
     if n_queries > LEAST_QUERIES:
-        fused = may_fuse and is_fusable(rules, shift, query.device)
-        matrices = n_masks(rules, n_heads, n_queries, n_keys) if fused else size * n_heads
-        if rules.half_window is not None:
-            rows = min(rows, max(LEAST_QUERIES, 2 * rules.half_window))
+        fused = may_fuse and is_fusable(options, shift, query.device)
+        matrices = n_masks(options, n_heads, n_queries, n_keys) if fused else size * n_heads
+        if options.half_window is not None:
+            rows = min(rows, max(LEAST_QUERIES, 2 * options.half_window))
         if matrices * rows * n_keys > PIECE_SCORES:
             rows = min(rows, max(LEAST_QUERIES, PIECE_SCORES // (matrices * n_keys)))
     if rows >= n_queries:
@@ -113,7 +115,7 @@ def pieces(query: Tensor, key: Tensor, rules: Rules, first_token: int, may_fuse:
     found = []
     for start in range(0, n_queries, rows):
         queries = slice(start, min(start + rows, n_queries))
-        keys = rules.seen(start + shift, queries.stop - 1 + shift, n_keys)
+        keys = options.seen(start + shift, queries.stop - 1 + shift, n_keys)
         place = Place(start + shift - keys.start, keys.start, first_token + start, n_queries)
         found.append(Piece(queries, keys, place))
     return found

@@ -14,7 +14,9 @@ import triton
 from torch import Tensor
 
 from ...device import Tile, head_parts, padded_head_size, target_of
-from ..options import Rules
+from ...operation import FUSED
+from ..operators import attention_operation
+from ..options import AttentionOptions
 from .backward_key_value import attention_backward_key_value
 from .backward_query import attention_backward_query
 from .delta import attention_delta
@@ -24,136 +26,78 @@ from .tile_sizes import Kernel, attention_tile
 
 DELTA_ELEMENTS = 2048
 """Of a tile of delta: a wider one spills on some compiler."""
-# a*b + c in one rounding: Triton 3.10 stops doing so unasked.
-FUSED = {"enable_fp_fusion": True}
 
 
-@torch.library.custom_op("xformer::attention_triton", mutates_args=())
-def attention_triton(
+def _forward(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    sink: Tensor | None,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
+    options: AttentionOptions,
     max_length_q: int,
     max_length_k: int,
-    causal: bool,
-    half_window: int | None,
-    alibi_slopes: Tensor | None,
-    bias_table: Tensor | None,
-    bias_max_distance: int,
-    softcap: float | None,
-    scale: float,
-    dropout: float,
-    seed: int,
     allow_tf32: bool,
     block: Sequence[int] | None,
 ) -> tuple[Tensor, Tensor]:
-    """Forward pass; arguments as in `attention`, already checked.
+    """Forward pass.
 
-    Args:
-        q: (T, H, D).
-        k: (S, G, D).
-        v: (S, G, D).
-        sink: (H,) or None.
-        cu_seqlens_q: (B+1,).
-        cu_seqlens_k: (B+1,).
-        max_length_q: no sequence has more queries.
-        max_length_k: no sequence has more keys.
-        causal: the fields of `Rules`, from here …
-        half_window: …
-        alibi_slopes: …
-        bias_table: …
-        bias_max_distance: …
-        softcap: …
-        scale: …
-        dropout: …
-        seed: … to here.
-        allow_tf32: fp32 products may round their factors to tf32.
-        block: (BLOCK_M, BLOCK_N) instead of the device's; for tests, which want many blocks in short
-            sequences.
-
-    Returns:
-        out (T, H, D) and lse (T, H) fp32.
+    `block` is (BLOCK_M, BLOCK_N) instead of the device's: tests want many blocks in short sequences.
     """
-    rules = Rules(
-        causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, dropout, seed
-    )
     n_heads, head_size = q.shape[1:]
-    sink, cu_seqlens_q, cu_seqlens_k = in_a_row(sink), cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
+    cu_seqlens_q, cu_seqlens_k = cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
+    sink = in_a_row(options.sink)
     out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     lse = torch.empty(q.shape[:2], dtype=torch.float32, device=q.device)
     n_sequences = cu_seqlens_q.shape[0] - 1
     if out.numel() == 0 or n_sequences == 0:
         return out, lse
-    tile = _tile("forward", q, rules, max_length_q, block)
+    tile = _tile("forward", q, options, max_length_q, block)
     n_blocks = triton.cdiv(max_length_q, tile.block_m)
     with torch.cuda.device_of(q):
-        scores = score_operands(rules, q.dtype, max(max_length_q, max_length_k))
+        scores = score_operands(options, q.dtype, max(max_length_q, max_length_k))
         attention_forward[(n_blocks * n_heads * n_sequences,)](
             q=q, k=k, v=v, out=out, lse=lse, cu_seqlens_q=cu_seqlens_q, cu_seqlens_k=cu_seqlens_k, sink=sink,
-            **_strides(q=q, k=k, v=v), n_blocks=n_blocks, n_heads=n_heads, group=n_heads // k.shape[1],
-            **scores.arguments, **scores.constants, **dropout_operands(rules), SINK=sink is not None,
+            **strides(q=q, k=k, v=v), n_blocks=n_blocks, n_heads=n_heads, group=n_heads // k.shape[1],
+            **scores.arguments, **scores.constants, **dropout_operands(options), SINK=sink is not None,
             **constants(head_size, allow_tf32, tile),
         )  # fmt: skip
     return out, lse
 
 
-@attention_triton.register_fake
-def _(q: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
-    return torch.empty(q.shape, dtype=q.dtype, device=q.device), q.new_empty(q.shape[:2], dtype=torch.float32)
-
-
-@torch.library.custom_op("xformer::attention_triton_backward", mutates_args=())
-def attention_triton_backward(
+def _backward(
     grad_out: Tensor,
-    grad_lse: Tensor,
+    grad_lse: Tensor | None,
     out: Tensor,
     lse: Tensor,
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    sink: Tensor | None,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
+    options: AttentionOptions,
     max_length_q: int,
     max_length_k: int,
-    causal: bool,
-    half_window: int | None,
-    alibi_slopes: Tensor | None,
-    bias_table: Tensor | None,
-    bias_max_distance: int,
-    softcap: float | None,
-    scale: float,
-    dropout: float,
-    seed: int,
     allow_tf32: bool,
     block: Sequence[int] | None,
     needs_table: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Backward pass.
-
-    Returns:
-        Gradients of q, k, v, the sink and the bias table, contiguous; the last two have no elements where
-        there is no sink, and unless `needs_table`.
-    """
-    rules = Rules(
-        causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, dropout, seed
-    )
     n_heads, head_size = q.shape[1:]
     n_kv_heads = k.shape[1]
     cu_seqlens_q, cu_seqlens_k = cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
     n_sequences = cu_seqlens_q.shape[0] - 1
     grad_q, grad_k, grad_v = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
+    sink = options.sink
     grad_sink = q.new_empty(0) if sink is None else torch.zeros_like(sink)
-    table = bias_table if needs_table else None
+    table = options.bias_table if needs_table else None
     grad_table = q.new_empty(0) if table is None else torch.zeros_like(table)
     if q.numel() == 0 or n_sequences == 0:
         return grad_q, grad_k.zero_(), grad_v.zero_(), grad_sink, grad_table
+    if grad_lse is None:
+        grad_lse = lse.new_zeros(()).expand(lse.shape)
     delta = torch.empty_like(lse)
-    tile_kv = _tile("key_value", q, rules, max_length_k, block)
-    tile_q = _tile("query" if table is None else "query_table", q, rules, max_length_q, block)
+    tile_kv = _tile("key_value", q, options, max_length_k, block)
+    tile_q = _tile("query" if table is None else "query_table", q, options, max_length_q, block)
     blocks_kv = triton.cdiv(max_length_k, tile_kv.block_n)
     blocks_q = triton.cdiv(max_length_q, tile_q.block_m)
     rows = 1
@@ -161,16 +105,16 @@ def attention_triton_backward(
     with torch.cuda.device_of(q):
         if table is not None:
             longest = max(max_length_q, max_length_k)
-            buckets = bucket_line(table.shape[0], bias_max_distance, not causal, longest, q.device)
+            buckets = bucket_line(table, options, longest)
             rows = triton.next_power_of_2(table.shape[0])
             partial = lse.new_zeros(n_sequences, n_heads, blocks_q, rows)
-        scores = score_operands(rules, q.dtype, max(max_length_q, max_length_k))
+        scores = score_operands(options, q.dtype, max(max_length_q, max_length_k))
         common = {
             "q": q, "k": k, "v": v, "grad_out": grad_out, "lse": lse, "delta": delta,
             "cu_seqlens_q": cu_seqlens_q, "cu_seqlens_k": cu_seqlens_k,
-            **_strides(q=q, k=k, v=v, g=grad_out),
-            "n_heads": n_heads, "group": n_heads // n_kv_heads, "scale": scale,
-            **scores.arguments, **scores.constants, **dropout_operands(rules),
+            **strides(q=q, k=k, v=v, g=grad_out),
+            "n_heads": n_heads, "group": n_heads // n_kv_heads, "scale": options.scale,
+            **scores.arguments, **scores.constants, **dropout_operands(options),
         }  # fmt: skip
         delta_rows = DELTA_ELEMENTS // padded_head_size(head_size)
         attention_delta[(triton.cdiv(lse.numel(), delta_rows),)](
@@ -196,64 +140,23 @@ def attention_triton_backward(
     return grad_q, grad_k, grad_v, grad_sink, grad_table.contiguous()
 
 
-@attention_triton_backward.register_fake
-def _(
-    grad_out: Tensor,
-    grad_lse: Tensor,
-    out: Tensor,
-    lse: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    sink: Tensor | None,
-    *rest: Any,
-) -> tuple[Tensor, ...]:
-    bias_table, needs_table = rest[7], rest[-1]
-    grads = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
-    grad_sink = q.new_empty(0) if sink is None else sink.new_empty(sink.shape)
-    return *grads, grad_sink, bias_table.new_empty(bias_table.shape) if needs_table else q.new_empty(0)
+attention_triton = attention_operation("attention_triton", _forward, _backward)
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    tensors, lengths, masks, biases, rest = inputs[:6], inputs[6:8], inputs[8:10], inputs[10:12], inputs[12:]
-    ctx.save_for_backward(*output, *tensors, *biases)
-    ctx.options = (*lengths, *masks), rest
-
-
-def _backward(ctx: Any, grad_out: Tensor, grad_lse: Tensor) -> tuple[Tensor | None, ...]:
-    *tensors, slopes, bias_table = ctx.saved_tensors
-    before, after = ctx.options
-    sink, needs_table = tensors[5], bias_table is not None and ctx.needs_input_grad[11]
-    *grads, grad_sink, grad_table = attention_triton_backward(
-        grad_out, grad_lse, *tensors, *before, slopes, bias_table, *after, needs_table
-    )
-    return (
-        *grads,
-        None if sink is None else grad_sink,
-        *[None] * 7,
-        grad_table if needs_table else None,
-        *[None] * 7,
-    )
-
-
-def _no_second_backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-    raise NotImplementedError("backend 'triton' has no second derivative; use backend='reference', which has")
-
-
-attention_triton.register_autograd(_backward, setup_context=_save)
-attention_triton_backward.register_autograd(_no_second_backward)
-
-
-def _tile(kernel: Kernel, q: Tensor, rules: Rules, max_length: int, block: Sequence[int] | None) -> Tile:
+def _tile(
+    kernel: Kernel, q: Tensor, options: AttentionOptions, max_length: int, block: Sequence[int] | None
+) -> Tile:
     target = target_of(q.device)
-    tile = attention_tile(kernel, target, q.shape[2], q.dtype, max_length, rules.burden, rules.biased_mask)
+    tile = attention_tile(
+        kernel, target, q.shape[2], q.dtype, max_length, options.burden, options.biased_mask
+    )
     if block is None:
         return tile
     n_queries, n_keys = (min(block), min(block)) if kernel == "query_table" else block
     return Tile(n_queries, n_keys, tile.num_warps, tile.num_stages)
 
 
-def _strides(**tensors: Tensor) -> dict[str, int]:
+def strides(**tensors: Tensor) -> dict[str, int]:
     """`stride_qt`, `stride_qh`, `stride_qd` of a tensor (T, H, D) called `q`."""
     return {
         f"stride_{name}{axis}": stride

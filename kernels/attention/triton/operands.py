@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..dropout import WORD, drop_threshold
-from ..options import Rules
+from ..options import AttentionOptions
 from ..relative import farthest_bucketed, relative_buckets
 
 LOG2_E = 1.4426950408889634
@@ -30,11 +30,11 @@ class ScoreOperands(NamedTuple):
     constants: dict[str, bool]
 
 
-def score_operands(rules: Rules, dtype: torch.dtype, max_length: int) -> ScoreOperands:
+def score_operands(options: AttentionOptions, dtype: torch.dtype, max_length: int) -> ScoreOperands:
     """Bring options into the form that kernels take.
 
     Args:
-        rules: the options.
+        options: of the attention.
         dtype: of q, k and v.
         max_length: no sequence has more queries or keys.
 
@@ -44,29 +44,26 @@ def score_operands(rules: Rules, dtype: torch.dtype, max_length: int) -> ScoreOp
     folded = is_folded(dtype)
     unit = LOG2_E if folded else 1.0
     bias, far = None, 0
-    if rules.bias_table is not None:
-        buckets = bucket_line(
-            rules.bias_table.shape[0], rules.bias_max_distance, not rules.causal, max_length,
-            rules.bias_table.device,
-        )  # fmt: skip
+    if options.bias_table is not None:
+        buckets = bucket_line(options.bias_table, options, max_length)
         far = buckets.shape[0] // 2
-        bias = rules.bias_table.float().t().index_select(1, buckets)
+        bias = options.bias_table.float().t().index_select(1, buckets)
         if folded:
             bias.mul_(unit)
     arguments = {
-        "slopes": in_a_row(rules.alibi_slopes),
+        "slopes": in_a_row(options.alibi_slopes),
         "bias": bias,
         "far": far,
-        "score_scale": rules.scale * unit,
-        "cap": (rules.softcap or 1.0) * unit,
-        "half_window": rules.half_window or 0,
+        "score_scale": options.scale * unit,
+        "cap": (options.softcap or 1.0) * unit,
+        "half_window": options.half_window or 0,
     }
     constants = {
-        "CAUSAL": rules.causal,
-        "WINDOW": rules.half_window is not None,
-        "ALIBI": rules.alibi_slopes is not None,
+        "CAUSAL": options.causal,
+        "WINDOW": options.half_window is not None,
+        "ALIBI": options.alibi_slopes is not None,
         "BIAS": bias is not None,
-        "SOFTCAP": rules.softcap is not None,
+        "SOFTCAP": options.softcap is not None,
         "FOLDED": folded,
     }
     return ScoreOperands(arguments, constants)
@@ -77,15 +74,16 @@ def in_a_row(x: Tensor | None) -> Tensor | None:
     return None if x is None else x.contiguous()
 
 
-def dropout_operands(rules: Rules) -> dict[str, Any]:
+def dropout_operands(options: AttentionOptions) -> dict[str, Any]:
     """What `keep.keep` needs, by the names of kernel arguments; words are the int32 of the same bits."""
+    seed = options.seed or 0
     words = {
-        "seed_low": rules.seed & WORD,
-        "seed_high": (rules.seed >> 32) & WORD,
-        "threshold": drop_threshold(rules.dropout),
+        "seed_low": seed & WORD,
+        "seed_high": (seed >> 32) & WORD,
+        "threshold": drop_threshold(options.dropout),
     }
     signed = {name: word - (1 << 32) if word >> 31 else word for name, word in words.items()}
-    return {**signed, "kept_scale": 1.0 / (1.0 - rules.dropout), "DROPOUT": rules.dropout > 0}
+    return {**signed, "kept_scale": 1.0 / (1.0 - options.dropout), "DROPOUT": options.dropout > 0}
 
 
 def is_folded(dtype: torch.dtype) -> bool:
@@ -93,21 +91,17 @@ def is_folded(dtype: torch.dtype) -> bool:
     return dtype != torch.float32
 
 
-def bucket_line(
-    n_buckets: int, max_distance: int, bidirectional: bool, max_length: int, device: torch.device
-) -> Tensor:
+def bucket_line(table: Tensor, options: AttentionOptions, max_length: int) -> Tensor:
     """(2F+1,) int64: the bucket of each distance from -F to F; all beyond share those of the ends.
 
     Args:
-        n_buckets: R.
-        max_distance: as in `relative_buckets`.
-        bidirectional: as in `relative_buckets`.
+        table: (R, H) bias table; the result is on its device.
+        options: whose buckets they are.
         max_length: no distance is as great; F need not be more.
-        device: where to put it.
     """
     longest = 1 << max(0, max_length - 1).bit_length()  # rounded up, so that few lines serve all batches
-    far = min(farthest_bucketed(max_distance), longest)
-    return _bucket_line(n_buckets, max_distance, bidirectional, far, device)
+    far = min(farthest_bucketed(options.bias_max_distance), longest)
+    return _bucket_line(table.shape[0], options.bias_max_distance, options.bidirectional, far, table.device)
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..options import Rules
+from ..options import AttentionOptions
 from ..reference import reference_attention
 from ..relative import distances
 
@@ -38,8 +38,7 @@ def reference_weights(
     anchor: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
-    rules: Rules,
-    sink: Tensor | None,
+    options: AttentionOptions,
 ) -> Iterator[Weights]:
     """All weights, sequence by sequence: what attention returns if its values are the identity matrix.
 
@@ -51,7 +50,7 @@ def reference_weights(
         n_keys = stop_k - start_k
         identity = torch.eye(n_keys, dtype=q.dtype, device=q.device)[:, None].expand(-1, k.shape[1], -1)
         starts_q, starts_k = torch.tensor([0, stop_q - start_q]), torch.tensor([0, n_keys])
-        weight, _ = reference_attention(q[queries], k[keys], identity, starts_q, starts_k, rules, sink)
+        weight, _ = reference_attention(q[queries], k[keys], identity, starts_q, starts_k, options)
         weight = weight.to(anchor.dtype).masked_fill(anchor[queries].isneginf()[..., None], 0.0)
         yield Weights(queries, keys, weight.transpose(0, 1))
 
@@ -62,8 +61,7 @@ def reference_statistics(
     anchor: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
-    rules: Rules,
-    sink: Tensor | None,
+    options: AttentionOptions,
     marked: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The definition. Arguments as in `attention_statistics`, already checked.
@@ -73,7 +71,7 @@ def reference_statistics(
     """
     entropy, largest, distance, marked_mass = (torch.zeros_like(anchor) for _ in range(4))
     received = anchor.new_zeros(k.shape[0], q.shape[1])
-    for queries, keys, weight in reference_weights(q, k, anchor, cu_seqlens_q, cu_seqlens_k, rules, sink):
+    for queries, keys, weight in reference_weights(q, k, anchor, cu_seqlens_q, cu_seqlens_k, options):
         if weight.numel() == 0:
             continue
         total = weight.sum(-1, keepdim=True)
@@ -95,9 +93,8 @@ def reference_rows(
     rows: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
+    options: AttentionOptions,
     max_length_k: int,
-    rules: Rules,
-    sink: Tensor | None,
 ) -> Tensor:
     """The definition. Arguments as in `attention_rows`, already checked.
 
@@ -105,7 +102,7 @@ def reference_rows(
         (n, H, max_length_k) in anchor's dtype.
     """
     found = anchor.new_zeros(rows.shape[0], q.shape[1], max_length_k)
-    for queries, _, weight in reference_weights(q, k, anchor, cu_seqlens_q, cu_seqlens_k, rules, sink):
+    for queries, _, weight in reference_weights(q, k, anchor, cu_seqlens_q, cu_seqlens_k, options):
         here = ((rows >= queries.start) & (rows < queries.stop)).nonzero()[:, 0]
         found[here, :, : weight.shape[2]] = weight[:, rows[here] - queries.start].transpose(0, 1)
     return found

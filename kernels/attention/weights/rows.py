@@ -6,16 +6,21 @@ size, R rows of the bias table; n chosen rows.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from ...backend import Backend
-from ..checks import check_tensor
-from .arguments import prepare
+from ..checks import check_inputs, check_tensor, longest_sequence
+from ..dispatch import choose_backend
+from ..options import AttentionOptions
+from .anchor import anchor_of
 from .reference import reference_rows
-from .rows_torch import rows_torch
+from .torch_backend import rows_torch
 
 
+@torch.no_grad()
 def attention_rows(
     q: Tensor,
     k: Tensor,
@@ -71,19 +76,24 @@ def attention_rows(
         ValueError: shapes or options do not fit together, or a row is not there.
         NotImplementedError: the backend asked for cannot do this; the message names one that can.
     """
-    probe = prepare(
-        q, k, lse, cu_seqlens_q, cu_seqlens_k, max_length_q, max_length_k,
-        causal, window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, sink, backend,
+    cu_seqlens_k, max_length_k = check_inputs(q, k, k, cu_seqlens_q, cu_seqlens_k, max_length_q, max_length_k)
+    options = AttentionOptions(
+        1.0 / math.sqrt(q.shape[2]) if scale is None else scale,
+        causal, window, alibi_slopes, bias_table, bias_max_distance, softcap, sink=sink,
     )  # fmt: skip
+    options.check(q)
+    anchor = anchor_of(lse, q, sink)
     _check_rows(rows, q)
-    tensors = (probe.q, probe.k, probe.anchor, rows, probe.cu_seqlens_q, probe.cu_seqlens_k)
-    if probe.backend == "reference":
-        return reference_rows(*tensors, probe.longest_k(), probe.rules, probe.sink)
-    if probe.backend == "torch":
-        return rows_torch(*tensors, probe.longest_k(), *probe.options)
-    from .rows_triton import rows_triton  # triton exists only on some machines
+    chosen = choose_backend(backend, q, options)
+    width = longest_sequence(cu_seqlens_k, max_length_k)
+    if chosen == "reference":
+        return reference_rows(q, k, anchor, rows, cu_seqlens_q, cu_seqlens_k, options, width)
+    arguments = (q, k, anchor, rows, cu_seqlens_q, cu_seqlens_k, *options.flat(), width)
+    if chosen == "torch":
+        return rows_torch(*arguments)
+    from .triton_backend import rows_triton  # triton exists only on some machines
 
-    return rows_triton(*tensors, probe.longest_k(), *probe.options)
+    return rows_triton(*arguments)
 
 
 def _check_rows(rows: Tensor, q: Tensor) -> None:

@@ -13,21 +13,24 @@ With the weights p[h, i, j] of a row and their sum z[i, h], which is 1 unless a 
 
 Entropy and distance are about the shape of a row, so they are of the weights normalised among the keys; the
 others are the weights as they are. A row with nothing to attend to has 0 everywhere. How the weights come of
-lse is told in `probe.py`.
+lse is said in `anchor.py`.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ...backend import Backend
-from ..checks import check_tensor
-from .arguments import prepare
+from ..checks import check_inputs, check_tensor, longest_sequence
+from ..dispatch import choose_backend
+from ..options import AttentionOptions
+from .anchor import anchor_of
 from .reference import reference_statistics
-from .statistics_torch import statistics_torch
+from .torch_backend import statistics_torch
 
 
 class AttentionStatistics(NamedTuple):
@@ -48,6 +51,7 @@ class AttentionStatistics(NamedTuple):
     received: Tensor | None
 
 
+@torch.no_grad()
 def attention_statistics(
     q: Tensor,
     k: Tensor,
@@ -109,22 +113,36 @@ def attention_statistics(
         ValueError: shapes or options do not fit together.
         NotImplementedError: the backend asked for cannot do this; the message names one that can.
     """
-    probe = prepare(
-        q, k, lse, cu_seqlens_q, cu_seqlens_k, max_length_q, max_length_k,
-        causal, window, alibi_slopes, bias_table, bias_max_distance, softcap, scale, sink, backend,
+    cu_seqlens_k, max_length_k = check_inputs(q, k, k, cu_seqlens_q, cu_seqlens_k, max_length_q, max_length_k)
+    options = AttentionOptions(
+        1.0 / math.sqrt(q.shape[2]) if scale is None else scale,
+        causal, window, alibi_slopes, bias_table, bias_max_distance, softcap, sink=sink,
     )  # fmt: skip
+    options.check(q)
+    anchor = anchor_of(lse, q, sink)
     if marked is not None:
         _check_marked(marked, k)
-    tensors = (probe.q, probe.k, probe.anchor, probe.cu_seqlens_q, probe.cu_seqlens_k)
-    if probe.backend == "reference":
-        found = reference_statistics(*tensors, probe.rules, probe.sink, marked)
-    elif probe.backend == "torch":
-        found = statistics_torch(*tensors, *probe.options, marked, received)
+    chosen = choose_backend(backend, q, options)
+    if chosen == "reference":
+        found = reference_statistics(q, k, anchor, cu_seqlens_q, cu_seqlens_k, options, marked)
+    elif chosen == "torch":
+        found = statistics_torch(q, k, anchor, cu_seqlens_q, cu_seqlens_k, *options.flat(), marked, received)
     else:
-        from .statistics_triton import statistics_triton  # triton exists only on some machines
+        from .triton_backend import statistics_triton  # triton exists only on some machines
 
+        lengths = longest_sequence(cu_seqlens_q, max_length_q), longest_sequence(cu_seqlens_k, max_length_k)
         found = statistics_triton(
-            *tensors, probe.longest_q(), probe.longest_k(), *probe.options, marked, received, allow_tf32, None
+            q,
+            k,
+            anchor,
+            cu_seqlens_q,
+            cu_seqlens_k,
+            *options.flat(),
+            *lengths,
+            marked,
+            received,
+            allow_tf32,
+            None,
         )
     entropy, largest, distance, marked_mass, column_sums = found
     return AttentionStatistics(

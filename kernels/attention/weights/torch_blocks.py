@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..options import Rules
+from ..options import AttentionOptions
 from ..relative import visible
 from ..torch.dense import added_bias
 from ..torch.equal_lengths import Run
@@ -57,7 +57,7 @@ class Block(NamedTuple):
         return run.keys(packed)[self.sequences, self.keys, self.heads]
 
 
-def blocks(run: Run, q: Tensor, k: Tensor, anchor: Tensor, rules: Rules) -> Iterator[Block]:
+def blocks(run: Run, q: Tensor, k: Tensor, anchor: Tensor, options: AttentionOptions) -> Iterator[Block]:
     """Cut a run into blocks of about BLOCK_SCORES scores. Queries that see no key may be in none.
 
     Args:
@@ -65,13 +65,13 @@ def blocks(run: Run, q: Tensor, k: Tensor, anchor: Tensor, rules: Rules) -> Iter
         q: (T, H, D) in the runs' order, in anchor's dtype.
         k: (S, G, D) in the runs' order, in anchor's dtype.
         anchor: (T, H) in the runs' order.
-        rules: what shapes the scores.
+        options: what shapes the scores.
     """
     n_kv_heads, n_queries, n_keys = k.shape[1], run.n_queries, run.n_keys
     group, shift = q.shape[1] // n_kv_heads, n_keys - n_queries
     distance = torch.arange(1 - n_keys, n_queries, device=q.device)
     apart = distance.abs().to(anchor.dtype)
-    bias = _bias(rules, distance, run, anchor.dtype)
+    bias = _bias(options, distance, run, anchor.dtype)
     room = max(1, BLOCK_SCORES // n_keys)  # rows of scores
     n_kv = _between(1, room // (group * min(n_queries, LEAST_QUERIES)), n_kv_heads)
     n_rows = _between(1, room // (group * n_kv), n_queries)
@@ -81,13 +81,13 @@ def blocks(run: Run, q: Tensor, k: Tensor, anchor: Tensor, rules: Rules) -> Iter
         for kv_heads in _slices(n_kv_heads, n_kv):
             heads = slice(kv_heads.start * group, kv_heads.stop * group)
             for queries in _slices(n_queries, n_rows):
-                keys = rules.seen(queries.start + shift, queries.stop - 1 + shift, n_keys)
+                keys = options.seen(queries.start + shift, queries.stop - 1 + shift, n_keys)
                 if keys.start >= keys.stop:
                     continue
-                query = run.queries(q)[sequences, queries, heads].flip(1) * rules.scale
+                query = run.queries(q)[sequences, queries, heads].flip(1) * options.scale
                 score = _products(query, key[:, kv_heads, :, keys])
-                if rules.softcap is not None:
-                    score.div_(rules.softcap).tanh_().mul_(rules.softcap)
+                if options.softcap is not None:
+                    score.div_(options.softcap).tanh_().mul_(options.softcap)
                 offset = keys.start + n_queries - queries.stop
                 if bias is not None:
                     score.add_(_matrix(bias[heads] if bias.shape[0] > 1 else bias, offset, score))
@@ -104,13 +104,13 @@ def _slices(end: int, step: int) -> list[slice]:
     return [slice(start, min(start + step, end)) for start in range(0, end, step)]
 
 
-def _bias(rules: Rules, distance: Tensor, run: Run, dtype: torch.dtype) -> Tensor | None:
+def _bias(options: AttentionOptions, distance: Tensor, run: Run, dtype: torch.dtype) -> Tensor | None:
     """(H or 1, L) what is added to a score at each distance; None where that is nothing."""
-    bias = added_bias(rules, distance[None], dtype)
-    if rules.hides(run.n_queries, run.n_keys, run.n_keys - run.n_queries):
+    bias = added_bias(options, distance[None], dtype)
+    if options.hides(run.n_queries, run.n_keys, run.n_keys - run.n_queries):
         if bias is None:
             bias = torch.zeros(1, 1, distance.shape[0], dtype=dtype, device=distance.device)
-        bias = bias.masked_fill(~visible(distance, rules.causal, rules.half_window), HIDDEN)
+        bias = bias.masked_fill(~visible(distance, options.causal, options.half_window), HIDDEN)
     return None if bias is None else bias[:, 0].clamp(min=HIDDEN)
 
 

@@ -3,7 +3,7 @@
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, held in two
 parts, BLOCK_D and BLOCK_E (see `tiles`); in one sequence M queries and N keys.
 
-With t = s - anchor (see `probe`), in base 2 if FOLDED, and e its power, one walk over the keys gives all of
+With t = s - anchor (see `anchor`), in base 2 if FOLDED, and e its power, one walk over the keys gives all of
 
     z = sum e    sum e t    sum e |distance|    sum e marked    max e
 

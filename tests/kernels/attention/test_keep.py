@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xformer.kernels.attention.dropout import drop_threshold, keep_mask
-from xformer.kernels.attention.options import Rules
+from xformer.kernels.attention.options import AttentionOptions
 
 triton = pytest.importorskip("triton", reason="triton is not installed")
 import triton.language as tl  # noqa: E402
@@ -35,7 +35,7 @@ def fill(kept, rows, seed_low, seed_high, threshold, N: tl.constexpr):
 )
 def test_bits(seed: int, first: int, dropout: float, triton_device: torch.device) -> None:
     rows = first + torch.arange(16, device=triton_device)
-    words = dropout_operands(Rules(False, None, None, None, 128, None, 1.0, dropout, seed))
+    words = dropout_operands(AttentionOptions(1.0, dropout=dropout, seed=seed))
     kept = torch.empty(16, 16, dtype=torch.int32, device=triton_device)
     fill[(1,)](kept, rows, words["seed_low"], words["seed_high"], words["threshold"], N=16)
     expected = keep_mask(rows[:, None], torch.arange(16, device=triton_device), seed, dropout)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tests.kernels.attention_accuracy import Problem, draw, solve
 from xformer.kernels import attention
+from xformer.kernels.attention.options import AttentionOptions
 from xformer.kernels.backend import Backend
 
 
@@ -143,8 +144,8 @@ def test_opcheck_of_torch() -> None:
     inputs = draw(Problem((4, 3, 3), bias_buckets=8, sink=True))
     q, k, v, table, sink = (leaf.requires_grad_() for leaf in inputs.leaves.values())
     starts = inputs.arguments["cu_seqlens_q"]
-    arguments = (q, k, v, sink, starts, starts, True, 3, torch.ones(2), table, 16, 2.0, 0.3, 0.1, 5)
-    torch.library.opcheck(attention_torch, arguments)
+    options = AttentionOptions(0.3, True, 6, torch.ones(2), table, 16, 2.0, 0.1, 5, sink)
+    torch.library.opcheck(attention_torch.op, (q, k, v, starts, starts, *options.flat()))
 
 
 @pytest.mark.slow
@@ -155,8 +156,9 @@ def test_opcheck_of_triton(triton_device: torch.device) -> None:
     q, k, v, table, sink = (leaf.requires_grad_() for leaf in inputs.leaves.values())
     starts = inputs.arguments["cu_seqlens_q"]
     slopes = torch.ones(2, device=triton_device)
-    options = (True, 3, slopes, table, 16, 2.0, 0.3, 0.1, 5, False, [16, 16])
-    torch.library.opcheck(attention_triton, (q, k, v, sink, starts, starts, 4, 4, *options))
+    options = AttentionOptions(0.3, True, 6, slopes, table, 16, 2.0, 0.1, 5, sink)
+    arguments = (q, k, v, starts, starts, *options.flat(), 4, 4, False, [16, 16])
+    torch.library.opcheck(attention_triton.op, arguments)
 
 
 @pytest.mark.slow

@@ -20,9 +20,8 @@ from tests.kernels.weights_accuracy import (
     solve_probe,
 )
 from xformer.kernels import attention, attention_rows, attention_statistics
-from xformer.kernels.attention.weights import statistics as weights_statistics
-from xformer.kernels.attention.weights import statistics_torch
-from xformer.kernels.attention.weights import torch_blocks as probe_blocks
+from xformer.kernels.attention.operators import with_flat_options
+from xformer.kernels.attention.weights import statistics, torch_backend, torch_blocks
 from xformer.kernels.backend import Backend
 
 FP64 = torch.float64
@@ -139,8 +138,8 @@ def test_torch_is_the_reference(
 ) -> None:
     with monkeypatch.context() as patch:
         if small:  # several blocks in both directions
-            patch.setattr(probe_blocks, "BLOCK_SCORES", 12)
-            patch.setattr(probe_blocks, "LEAST_QUERIES", 3)
+            patch.setattr(torch_blocks, "BLOCK_SCORES", 12)
+            patch.setattr(torch_blocks, "LEAST_QUERIES", 3)
         inputs = draw(problem, seed=seed)
         ours, exact = solve_probe(inputs, "torch"), solve_probe(inputs, "reference")
     for name in exact:
@@ -269,7 +268,7 @@ def test_memory_is_linear(options: dict[str, Any], monkeypatch: pytest.MonkeyPat
     inputs = draw(problem)
     arguments: dict[str, Any] = score_arguments(inputs)
     # A custom operator hides from the dispatch mode what happens inside it.
-    monkeypatch.setattr(weights_statistics, "statistics_torch", statistics_torch.compute_statistics)
+    monkeypatch.setattr(statistics, "statistics_torch", with_flat_options(torch_backend.compute_statistics))
     q, k, lse = inputs.leaves["q"], inputs.leaves["k"], torch.zeros(n, 1)
     with largest:
         attention_statistics(q, k, lse, **arguments, received=True, backend="torch")

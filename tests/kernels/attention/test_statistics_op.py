@@ -13,6 +13,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from tests.kernels.attention_accuracy import Problem, draw
 from tests.kernels.weights_accuracy import exact_lse, score_arguments
 from xformer.kernels import attention_rows, attention_statistics
+from xformer.kernels.attention.options import AttentionOptions
 from xformer.kernels.backend import Backend
 
 
@@ -107,21 +108,20 @@ def test_opcheck(backend: Backend, asked: bool, triton_device: torch.device) -> 
     q, k, _, table = inputs.leaves.values()
     starts, lse = inputs.arguments["cu_seqlens_q"], exact_lse(inputs)
     marked = torch.ones(7, dtype=torch.bool, device=device) if asked else None
-    scores = (True, 3, torch.ones(2, device=device), table, 16, 2.0, 0.3, torch.ones(2, device=device))
+    slopes, sink = (torch.ones(2, device=device) for _ in range(2))
+    options = AttentionOptions(0.3, True, 6, slopes, table, 16, 2.0, sink=sink).flat()
     rows = torch.tensor([5, 0, 5], device=device)
     if backend == "torch":
-        from xformer.kernels.attention.weights.rows_torch import rows_torch
-        from xformer.kernels.attention.weights.statistics_torch import statistics_torch
+        from xformer.kernels.attention.weights.torch_backend import rows_torch, statistics_torch
 
-        torch.library.opcheck(statistics_torch, (q, k, lse, starts, starts, *scores, marked, asked))
-        torch.library.opcheck(rows_torch, (q, k, lse, rows, starts, starts, 5, *scores))
+        torch.library.opcheck(statistics_torch, (q, k, lse, starts, starts, *options, marked, asked))
+        torch.library.opcheck(rows_torch, (q, k, lse, rows, starts, starts, *options, 5))
     else:
-        from xformer.kernels.attention.weights.rows_triton import rows_triton
-        from xformer.kernels.attention.weights.statistics_triton import statistics_triton
+        from xformer.kernels.attention.weights.triton_backend import rows_triton, statistics_triton
 
-        arguments = (q, k, lse, starts, starts, 4, 4, *scores, marked, asked, False, [16, 16])
+        arguments = (q, k, lse, starts, starts, *options, 4, 4, marked, asked, False, [16, 16])
         torch.library.opcheck(statistics_triton, arguments)
-        torch.library.opcheck(rows_triton, (q, k, lse, rows, starts, starts, 5, *scores))
+        torch.library.opcheck(rows_triton, (q, k, lse, rows, starts, starts, *options, 5))
 
 
 @pytest.mark.slow

@@ -144,8 +144,8 @@ SHARED = Group(
         ),
         Mutant(
             _LAUNCH,
-            "= in_a_row(sink), cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()",
-            "= in_a_row(sink), cu_seqlens_q, cu_seqlens_k",
+            "contiguous()\n    sink = in_a_row(options.sink)",
+            "to(torch.int64)\n    sink = in_a_row(options.sink)",
             "starts of sequences expected side by side",
         ),
         Mutant(
@@ -213,8 +213,8 @@ SHARED = Group(
         Mutant(_OPERANDS, "bias.mul_(unit)", "bias.mul_(1.0)", "table to another base"),
         Mutant(
             _OPERANDS,
-            '"seed_high": (rules.seed >> 32) & WORD',
-            '"seed_high": (rules.seed >> 33) & WORD',
+            '"seed_high": (seed >> 32) & WORD',
+            '"seed_high": (seed >> 33) & WORD',
             "upper word of the seed",
         ),
         Mutant(

@@ -251,8 +251,8 @@ TABLE = Group(
         ),
         Mutant(
             _LAUNCH,
-            "bucket_line(table.shape[0], bias_max_distance, not causal,",
-            "bucket_line(table.shape[0], bias_max_distance, causal,",
+            "bucket_line(table, options, longest)",
+            "bucket_line(table, AttentionOptions(1.0, options.bidirectional), longest)",
             "buckets of the other kind of attention",
         ),
     ),

@@ -1,4 +1,4 @@
-"""The `triton` backend of `attention_statistics`, as a custom operator. Importing it needs triton.
+"""The `triton` backend of `attention_statistics` and `attention_rows`, as custom operators; needs triton.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows of
 the bias table.
@@ -13,31 +13,27 @@ import torch
 import triton
 from torch import Tensor
 
-from ...device import Tile, target_of
-from ..triton.backend import constants
+from ...device import Tile, padded_head_size, target_of
+from ...operation import FUSED
+from ..operators import with_flat_options
+from ..options import AttentionOptions
+from ..relative import farthest_bucketed
+from ..triton.backend import constants, strides
 from ..triton.operands import in_a_row, score_operands
-from .arguments import score_rules
-from .tile_sizes import StatisticsKernel, is_thin, partial_sums_a_row, statistics_tile
-from .triton_kernels import attention_received, attention_row_statistics
+from .tile_sizes import StatisticsKernel, is_thin, partial_sums_a_row, rows_tile, statistics_tile
+from .torch_backend import normalise_rows, sequences_of
+from .triton_kernels import attention_received, attention_row_statistics, attention_rows_parts
 
 
-@torch.library.custom_op("xformer::attention_statistics_triton", mutates_args=())
-def statistics_triton(
+def _statistics(
     q: Tensor,
     k: Tensor,
     anchor: Tensor,
     cu_seqlens_q: Tensor,
     cu_seqlens_k: Tensor,
+    options: AttentionOptions,
     max_length_q: int,
     max_length_k: int,
-    causal: bool,
-    half_window: int | None,
-    alibi_slopes: Tensor | None,
-    bias_table: Tensor | None,
-    bias_max_distance: int,
-    softcap: float | None,
-    scale: float,
-    sink: Tensor | None,
     marked: Tensor | None,
     received: bool,
     allow_tf32: bool,
@@ -45,35 +41,14 @@ def statistics_triton(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Statistics; arguments as in `attention_statistics`, already checked.
 
-    Args:
-        q: (T, H, D).
-        k: (S, G, D).
-        anchor: (T, H).
-        cu_seqlens_q: (B+1,).
-        cu_seqlens_k: (B+1,).
-        max_length_q: no sequence has more queries.
-        max_length_k: no sequence has more keys.
-        causal: what shapes the scores, from here …
-        half_window: …
-        alibi_slopes: …
-        bias_table: …
-        bias_max_distance: …
-        softcap: …
-        scale: … to here.
-        sink: (H,) or None.
-        marked: (S,) bool or None.
-        received: whether to sum up what keys receive.
-        allow_tf32: fp32 products may round their factors to tf32.
-        block: (BLOCK_M, BLOCK_N) instead of the device's; for tests, which want many blocks in short
-            sequences.
+    `block` is (BLOCK_M, BLOCK_N) instead of the device's: tests want many blocks in short sequences.
 
     Returns:
         entropy, largest, distance and marked mass (T, H), and received (S, H), fp32; the last two have no
         elements where they were not asked for.
     """
-    rules = score_rules(causal, half_window, alibi_slopes, bias_table, bias_max_distance, softcap, scale)
     n_heads = q.shape[1]
-    sink, marked = in_a_row(sink), in_a_row(marked)
+    sink, marked = in_a_row(options.sink), in_a_row(marked)
     cu_seqlens_q, cu_seqlens_k = cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
     n_sequences = cu_seqlens_q.shape[0] - 1
     shapes = _shapes(q, k, marked, received)
@@ -82,13 +57,15 @@ def statistics_triton(
         return found[0], found[1], found[2], found[3], found[4].zero_()
     share = torch.empty(anchor.shape, dtype=torch.float32, device=q.device) if received else None
     with torch.cuda.device_of(q):
-        scores = score_operands(rules, q.dtype, max(max_length_q, max_length_k))
+        scores = score_operands(options, q.dtype, max(max_length_q, max_length_k))
         common = {
             "q": q, "k": k, "anchors": anchor.contiguous(), "share": share,
-            "cu_seqlens_q": cu_seqlens_q, "cu_seqlens_k": cu_seqlens_k, **input_strides(q, k),
+            "cu_seqlens_q": cu_seqlens_q, "cu_seqlens_k": cu_seqlens_k, **strides(q=q, k=k),
             "n_heads": n_heads, "group": n_heads // k.shape[1], **scores.arguments, **scores.constants,
         }  # fmt: skip
-        tile, compiled = _cut("row_statistics", q, max_length_q, bias_table is not None, allow_tf32, block)
+        tile, compiled = _cut(
+            "row_statistics", q, max_length_q, options.bias_table is not None, allow_tf32, block
+        )
         n_blocks = triton.cdiv(max_length_q, tile.block_m)
         attention_row_statistics[(n_blocks * n_heads * n_sequences,)](
             **common, n_blocks=n_blocks, sink=sink, marked=marked, entropy=found[0], largest=found[1],
@@ -97,7 +74,9 @@ def statistics_triton(
             **compiled,
         )  # fmt: skip
         if received and k.numel() > 0:
-            tile, compiled = _cut("received", q, max_length_k, bias_table is not None, allow_tf32, block)
+            tile, compiled = _cut(
+                "received", q, max_length_k, options.bias_table is not None, allow_tf32, block
+            )
             n_blocks = triton.cdiv(max_length_k, tile.block_n)
             attention_received[(n_blocks * n_heads * n_sequences,)](
                 **common, n_blocks=n_blocks, received=found[4], **compiled,
@@ -105,19 +84,15 @@ def statistics_triton(
     return found[0], found[1], found[2], found[3], found[4]
 
 
+statistics_triton = torch.library.custom_op(
+    "xformer::attention_statistics_triton", with_flat_options(_statistics), mutates_args=()
+)
+
+
 @statistics_triton.register_fake
 def _(q: Tensor, k: Tensor, anchor: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    marked, received = rest[12], rest[13]
+    marked, received = rest[-4:-2]
     return tuple(q.new_empty(shape, dtype=torch.float32) for shape in _shapes(q, k, marked, received))
-
-
-def input_strides(q: Tensor, k: Tensor) -> dict[str, int]:
-    """`stride_qt`, `stride_qh`, `stride_qd` of q, (T, H, D), and the same of k."""
-    return {
-        f"stride_{name}{axis}": stride
-        for name, x in (("q", q), ("k", k))
-        for axis, stride in zip("thd", x.stride(), strict=True)
-    }
 
 
 def _shapes(q: Tensor, k: Tensor, marked: Tensor | None, received: bool) -> list[tuple[int, ...]]:
@@ -150,3 +125,45 @@ def _cut(
         "THIN": is_thin(q.shape[2], q.dtype),
         "PARTS": partial_sums_a_row(target, q.dtype),
     }
+
+
+def _rows(
+    q: Tensor,
+    k: Tensor,
+    anchor: Tensor,
+    rows: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    options: AttentionOptions,
+    max_length_k: int,
+) -> Tensor:
+    n_heads, head_size = q.shape[1:]
+    found = torch.empty(rows.shape[0], n_heads, max_length_k, dtype=torch.float32, device=q.device)
+    if found.numel() == 0 or q.shape[0] == 0:
+        return found.zero_()
+    tile = rows_tile(head_size)
+    n_blocks = triton.cdiv(max_length_k, tile.block_n)
+    anchor, rows = anchor.contiguous(), rows.contiguous()
+    cu_seqlens_q, cu_seqlens_k = cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
+    with torch.cuda.device_of(q):
+        # Queries may be farther from their keys than max_length_k, so that the bias line is made in full.
+        scores = score_operands(options, q.dtype, farthest_bucketed(options.bias_max_distance))
+        attention_rows_parts[(n_blocks * n_heads * rows.shape[0],)](
+            q=q, k=k, anchors=anchor, rows=rows, sequences=sequences_of(rows, cu_seqlens_q),
+            cu_seqlens_q=cu_seqlens_q, cu_seqlens_k=cu_seqlens_k, parts=found, **strides(q=q, k=k),
+            n_blocks=n_blocks, n_heads=n_heads, group=n_heads // k.shape[1], n_tokens=q.shape[0],
+            width=max_length_k, **scores.arguments, **scores.constants,
+            D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_N=tile.block_n,
+            num_warps=tile.num_warps, num_stages=tile.num_stages, **FUSED,
+        )  # fmt: skip
+        return normalise_rows(found, anchor[rows.clamp(0, q.shape[0] - 1)], options.sink)
+
+
+rows_triton = torch.library.custom_op(
+    "xformer::attention_rows_triton", with_flat_options(_rows), mutates_args=()
+)
+
+
+@rows_triton.register_fake
+def _(q: Tensor, k: Tensor, anchor: Tensor, rows: Tensor, *rest: Any) -> Tensor:
+    return q.new_empty((rows.shape[0], q.shape[1], rest[-1]), dtype=torch.float32)

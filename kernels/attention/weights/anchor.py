@@ -1,0 +1,58 @@
+"""The anchor from which `attention_statistics` and `attention_rows` compute weights.
+
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head
+size.
+
+Both look at the weights of an attention that has run already, from q, k and its log-sum-exp. With the scores
+s of `reference.py` and any number c[i, h], a row's weights are
+
+    p[h, i, j] = e[h, i, j] / (sum_j e[h, i, j] + exp(sink[h] - c[i, h]))
+
+    e[h, i, j] = exp(s[h, i, j] - c[i, h])
+
+With c = lse the denominator is 1, but for rounding: lse is of the size of scores, and what it lost would be
+in all weights of its row. So lse serves as an anchor, in place of the maximum that a softmax has to look for,
+and rows are normalised by their own sums.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..checks import check_tensor
+
+
+def anchor_of(lse: Tensor, q: Tensor, sink: Tensor | None) -> Tensor:
+    """(T, H) log-sum-exp of each row's scores without the sink's, as near as it can be had; -inf for none.
+
+    Args:
+        lse: (T, H), as `attention` returned it.
+        q: (T, H, D).
+        sink: (H,) or None.
+
+    Raises:
+        TypeError: lse is no tensor, or not of the dtype in which `attention` returns it.
+        ValueError: lse has another shape or device than q's rows.
+    """
+    check_tensor("lse", lse)
+    if lse.shape != q.shape[:2]:
+        raise ValueError(f"lse: expected shape {tuple(q.shape[:2])}, one a row, got {tuple(lse.shape)}")
+    stat_dtype = torch.promote_types(q.dtype, torch.float32)
+    if lse.dtype != stat_dtype:
+        raise TypeError(f"lse: expected {stat_dtype}, as attention returns it, got {lse.dtype}")
+    if lse.device != q.device:
+        raise ValueError(f"lse: expected q's device {q.device}, got {lse.device}")
+    return lse if sink is None else _without(lse, sink)
+
+
+def _without(lse: Tensor, sink: Tensor) -> Tensor:
+    """Take a sink out of log-sum-exps: lse + log(1 - exp(sink - lse)).
+
+    If the sink took nearly all, the difference is lost. Then 14 less than lse has to do: an anchor so far
+    above the scores costs digits of the entropy, as lse itself would, and one below could overflow.
+    """
+    left = -torch.expm1(sink.to(lse.dtype) - lse)
+    return torch.where(lse.isneginf(), lse, lse + left.clamp(min=math.exp(-14.0)).log())

@@ -3,9 +3,12 @@
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size.
 
 Gradients of parameters (a bias table, a sink) are few numbers, whose largest error is a matter of luck:
-there, one rounding to the dtype of q is allowed too. And gradients of q and k are made of differences
-dP - delta, which in a row that sees one key are all rounding: there, one rounding of what is subtracted is
-allowed as well.
+there, one rounding to the dtype of q is allowed too.
+
+Gradients of q, k and the table are made of differences dP - delta. Where a row sees one key, dP and delta are
+the same sum. A kernel adds it up in two orders, so that the difference is all rounding; autograd's softmax
+subtracts a number from itself. So one rounding of what is subtracted is allowed as well. The table's gradient
+sums such differences over all rows, whose roundings are independent: the root of the sum of their squares.
 """
 
 from __future__ import annotations
@@ -170,18 +173,18 @@ def errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error]:
 def _rounding(name: str, inputs: Inputs, top: float) -> float:
     """The share of its largest value by which a result may be off, however exact PyTorch is."""
     q, k, v = (inputs.leaves[x].double() for x in "qkv")
+    share = ROUNDING
     if name in PARAMETERS:
-        return ROUNDING + torch.finfo(inputs.leaves["q"].dtype).eps / 2
-    if name not in ("grad_q", "grad_k") or top == 0.0:
-        return ROUNDING
-    scale = abs(inputs.arguments.get("scale", q.shape[2] ** -0.5))
+        share += torch.finfo(inputs.leaves["q"].dtype).eps / 2
+    if name not in ("grad_q", "grad_k", "grad_bias_table") or 0 in (top, q.numel(), v.numel()):
+        return share
     kept_scale = 1.0 / (1.0 - inputs.arguments.get("dropout", 0.0))
-    subtracted = kept_scale * _longest(inputs.grad_out.double()) * _longest(v)  # |dP| is at most that
-    return ROUNDING + EPS * scale * subtracted * largest(k if name == "grad_q" else q) / top
-
-
-def _longest(rows: Tensor) -> float:
-    return float(rows.norm(dim=-1).max()) if rows.numel() else 0.0
+    # (T, H): |dP| is at most that in a row, and so is delta.
+    subtracted = kept_scale * inputs.grad_out.double().norm(dim=-1) * v.norm(dim=-1).max()
+    if name == "grad_bias_table":
+        return share + EPS * float(subtracted.norm(dim=0).max()) / top
+    scale = abs(inputs.arguments.get("scale", q.shape[2] ** -0.5))
+    return share + EPS * scale * float(subtracted.max()) * largest(k if name == "grad_q" else q) / top
 
 
 def _with_blocks(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from xformer.kernels.attention.relative import distances, visible
+from xformer.kernels.attention.relative_position import distances, visible
 from xformer.kernels.device import HOPPER
 from xformer.kernels.ladder.counted import kernel_traffic, torch_traffic
 from xformer.kernels.ladder.rungs import torch_rungs, triton_rungs

@@ -1,7 +1,7 @@
-"""Attention over packed sequences, what its weights look like, and the buckets of its position bias."""
+"""Attention over packed sequences, statistics and rows of its weights, buckets of its position bias."""
 
 from .op import attention
-from .relative import relative_buckets
+from .relative_position import relative_buckets
 from .weights.rows import attention_rows
 from .weights.statistics import AttentionStatistics, attention_statistics
 

@@ -1,9 +1,9 @@
-"""Dropout of attention weights by a counter: no state, the same mask on every backend and in backward.
+"""Dropout of attention weights by a counter-based RNG: the same mask on every backend and in backward.
 
 Shapes: any; T query tokens, H heads, N keys of one sequence.
 
-Each weight is named by (seed, query token, head, key index in its sequence), and a 32-bit mixing function of
-that name decides. So the mask does not depend on how a backend cuts the work into blocks.
+A 32-bit hash of (seed, query token, head, key index in its sequence) decides about each weight. So there is
+no state, and the mask does not depend on how a backend cuts the work into blocks.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def mix(x: Tensor) -> Tensor:
     return x ^ (x >> 16)
 
 
-def keep_mask(rows: Tensor, keys: Tensor, seed: int, dropout: float) -> Tensor:
-    """Which weights survive.
+def dropout_mask(rows: Tensor, keys: Tensor, seed: int, dropout: float) -> Tensor:
+    """Which weights stay.
 
     Args:
         rows: int64, `query token * H + head`, broadcastable against `keys`.
@@ -42,7 +42,7 @@ def keep_mask(rows: Tensor, keys: Tensor, seed: int, dropout: float) -> Tensor:
         dropout: probability that a weight is dropped.
 
     Returns:
-        bool of the broadcast shape.
+        bool of the broadcast shape, True where the weight stays.
     """
     low, high = seed & WORD, (seed >> 32) & WORD
     state = mix((rows & WORD) ^ low)
@@ -55,7 +55,7 @@ def drop_threshold(dropout: float) -> int:
     return min(round(dropout * 2.0**32), WORD)
 
 
-def scaled_keep(rows: Tensor, keys: Tensor, options: AttentionOptions, dtype: torch.dtype) -> Tensor:
+def dropout_factors(rows: Tensor, keys: Tensor, options: AttentionOptions, dtype: torch.dtype) -> Tensor:
     """The factor of each weight: 0 where it is dropped, 1 / (1 - dropout) where it stays."""
-    kept = keep_mask(rows, keys, options.seed or 0, options.dropout)
+    kept = dropout_mask(rows, keys, options.seed or 0, options.dropout)
     return kept.to(dtype) / (1.0 - options.dropout)

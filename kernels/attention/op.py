@@ -1,4 +1,4 @@
-"""`attention`: the one public function over every backend.
+"""`attention`: the public function in front of every backend.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head
 size, R rows of the bias table; in one sequence M queries and N keys.
@@ -20,7 +20,7 @@ from .torch.backend import attention_torch
 
 
 class _Options(TypedDict, total=False):
-    """What `attention` takes by name; `return_lse` apart, which decides what it returns."""
+    """The keywords of `attention`, except `return_lse`, which decides what it returns."""
 
     max_length_q: int | None
     max_length_k: int | None
@@ -87,28 +87,30 @@ def attention(
     backend: Backend | None = None,
     return_lse: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Multi-head attention over packed sequences: each attends within itself, and nothing is padded.
+    """Multi-head attention over packed sequences: each sequence attends within itself, and nothing is padded.
 
-    Query i and key j of a sequence with M queries and N keys are `j - i - (N - M)` apart: the two are aligned
-    at their ends, so that with a key/value cache the last query is the newest key. Every option below goes by
-    that distance.
+    The distance from query i to key j of a sequence with M queries and N keys is `j - i - (N - M)`: the two
+    are aligned at their ends, so that with a key/value cache the last query is the newest key. Mask and bias
+    are functions of that distance.
 
     A query with nothing to attend to (a sequence without keys; causal with more queries than keys) gets
-    output 0, lse -inf (with a sink: the sink) and gradient 0. Inputs and incoming gradients never change.
+    output 0, lse -inf (with a sink: the sink) and gradient 0. Inputs and incoming gradients are never
+    changed.
 
     Args:
         q: (T, H, D), fp64, fp32, fp16 or bf16, any strides.
         k: (S, G, D), of q's dtype. Query head h reads key/value head h // (H / G).
         v: (S, G, D).
         cu_seqlens_q: (B+1,) int32 or int64: the queries of sequence b are rows `cu_seqlens_q[b]` to
-            `cu_seqlens_q[b + 1]`. From 0 to T. Checked on the CPU; on a GPU that would wait for the device.
+            `cu_seqlens_q[b + 1]`. From 0 to T. Checked on the CPU only: on a GPU that would wait for the
+            device.
         cu_seqlens_k: (B+1,), the same for keys; left out, sequences have as many keys as queries.
-        max_length_q: at least the greatest number of queries in a sequence. `triton` sizes its grid by it;
-            left out, it is read from `cu_seqlens_q`, which waits for the device and cannot be compiled.
+        max_length_q: at least the greatest number of queries in a sequence. `triton` sizes its grid by it.
+            Left out, it is read from `cu_seqlens_q`, which waits for the device and cannot be compiled.
         max_length_k: the same for keys.
         causal: attend only over distances up to 0.
-        window: total width in tokens, as in ModernBERT: attend only over distances of at most window // 2
-            either way.
+        window: total width in tokens, as in ModernBERT: attend only over distances of at most window // 2, in
+            either direction.
         alibi_slopes: (H,): the score loses slope · |distance| (Press et al. 2022). A constant; only
             `reference` gives it a gradient.
         bias_table: (R, H): the score gains `bias_table[bucket, head]`, T5's buckets of the distance (Raffel
@@ -119,15 +121,15 @@ def attention(
         dropout: probability of dropping an attention weight; needs `seed`.
         seed: any int64; the same seed gives the same mask on every backend. lse is that of the weights before
             dropout.
-        sink: (H,): a logit per head that joins each row's softmax, and has no value: a row can attend to
-            nothing. Gets a gradient; lse includes it.
+        sink: (H,): a logit for each head that joins the softmax of each row and has no value, so that a row
+            can attend to nothing. Gets a gradient; lse includes it.
         allow_tf32: `triton` may round the factors of fp32 products to tf32 (10 bits of mantissa), which
             tensor cores multiply. Other backends go by PyTorch's own settings.
         backend: `"triton"`: fused kernels for GPUs (or TRITON_INTERPRET=1). `"torch"`: PyTorch's own kernels,
-            made for the CPU. `"reference"`: the definition, slow, differentiable any number of times. Each
-            raises for what it cannot do; but a compiler hides forward-mode tangents from the first two, which
-            then give zeros. Left out: `"torch"`, except on a GPU where `"triton"` does all that is asked.
-            Never `"reference"`.
+            fast on the CPU. `"reference"`: the definition, slow, differentiable any number of times. Each
+            raises for what it cannot do, except that under `torch.compile` the first two give zeros as
+            forward-mode derivatives. Left out: `"triton"` on a GPU, where it can do what is asked; otherwise
+            `"torch"`.
         return_lse: also return the log of each row's sum of exponentiated scores.
 
     Returns:

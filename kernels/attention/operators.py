@@ -58,7 +58,7 @@ def attention_operation(name: str, forward: Callable[..., Any], backward: Callab
         with_flat_options(forward),
         with_flat_options(backward),
         fake=_fake,
-        fake_backward=with_flat_options(_fake_backward),
+        fake_backward=_fake_backward,
         save=_save,
         differentiate=_differentiate,
         visible=2,
@@ -69,20 +69,9 @@ def _fake(q: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
     return q.new_empty(q.shape), q.new_empty(q.shape[:2], dtype=torch.promote_types(q.dtype, torch.float32))
 
 
-def _fake_backward(
-    grad_out: Tensor,
-    grad_lse: Tensor | None,
-    out: Tensor,
-    lse: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    cu_seqlens_q: Tensor,
-    cu_seqlens_k: Tensor,
-    options: AttentionOptions,
-    *rest: Any,
-) -> tuple[Tensor, ...]:
-    sink, table = options.sink, options.bias_table if rest[-1] else None
+def _fake_backward(*arguments: Any) -> tuple[Tensor, ...]:
+    q, k, v, *rest = arguments[4:]  # after grad_out, grad_lse, out and lse
+    sink, table = rest[_SINK - 3], rest[_TABLE - 3] if rest[-1] else None
     parameters = (q.new_empty(0) if x is None else x.new_empty(x.shape) for x in (sink, table))
     return (*(x.new_empty(x.shape) for x in (q, k, v)), *parameters)
 

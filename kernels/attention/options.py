@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .checks import check_integers, check_tensor
+from .relative_position import relative_buckets, visible
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,6 @@ class AttentionOptions:
         return None if self.window is None else self.window // 2
 
     @property
-    def bidirectional(self) -> bool:
-        """Whether the bias table has buckets for keys ahead."""
-        return not self.causal
-
-    @property
     def burden(self) -> int:
         """How much of a tile's registers scores take, masks apart: biases and soft cap 1 each, dropout 2."""
         return self.has_bias + (self.softcap is not None) + 2 * (self.dropout > 0)
@@ -79,6 +75,14 @@ class AttentionOptions:
     def has_bias(self) -> bool:
         """Whether anything is added to scores besides a mask."""
         return self.alibi_slopes is not None or self.bias_table is not None
+
+    def visible(self, distance: Tensor) -> Tensor:
+        """Which distances from query to key may be attended over, bool."""
+        return visible(distance, self.causal, self.half_window)
+
+    def buckets(self, distance: Tensor, n_buckets: int) -> Tensor:
+        """The row of the bias table, of `n_buckets` rows, for each distance from query to key, int64."""
+        return relative_buckets(distance, n_buckets, self.bias_max_distance, not self.causal)
 
     def has_blind_rows(self, shift: int) -> bool:
         """Whether some query sees no key; the first stands at key position `shift`, the last at a key."""
@@ -147,10 +151,10 @@ class AttentionOptions:
             return
         if table.dim() != 2 or table.shape[1] != n_heads:
             raise ValueError(f"bias_table: expected shape (buckets, {n_heads}), got {tuple(table.shape)}")
-        sides = 2 if self.bidirectional else 1
+        sides = 1 if self.causal else 2
         exact = table.shape[0] // sides // 2
         if table.shape[0] % sides or exact < 1:
-            wanted = "an even number, at least 4, of" if self.bidirectional else "at least 2"
+            wanted = "at least 2" if self.causal else "an even number, at least 4, of"
             raise ValueError(f"bias_table: expected {wanted} buckets, got {table.shape[0]}")
         if self.bias_max_distance <= exact:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""What attention means: plain PyTorch, one sequence at a time, any dtype, differentiable any number of times.
+"""The definition of attention: plain PyTorch, one sequence at a time, differentiable any number of times.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head
 size; within one sequence M queries, N keys.
@@ -16,9 +16,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .dropout import scaled_keep
+from .dropout import dropout_factors
 from .options import AttentionOptions
-from .relative import distances, relative_buckets, visible
+from .relative_position import distances
 
 
 def reference_attention(
@@ -39,7 +39,7 @@ def reference_attention(
     stat_dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
     outs, lses = [], []
     starts_q, starts_k = cu_seqlens_q.tolist(), cu_seqlens_k.tolist()
-    if len(starts_q) == 1:  # no sequence is like an empty one, but leaves nothing to differentiate
+    if len(starts_q) == 1:  # without a sequence there would be nothing to differentiate: take an empty one
         starts_q, starts_k = [0, 0], [0, 0]
     for start_q, stop_q, start_k, stop_k in zip(starts_q, starts_q[1:], starts_k, starts_k[1:], strict=False):
         query = q[start_q:stop_q].transpose(0, 1)
@@ -52,18 +52,16 @@ def reference_attention(
         if options.alibi_slopes is not None:
             score = score - options.alibi_slopes[:, None, None].to(score.dtype) * distance.abs()
         if options.bias_table is not None:
-            n_buckets = options.bias_table.shape[0]
-            bucket = relative_buckets(distance, n_buckets, options.bias_max_distance, options.bidirectional)
+            bucket = options.buckets(distance, options.bias_table.shape[0])
             score = score + options.bias_table[bucket].permute(2, 0, 1).to(score.dtype)
-        seen = visible(distance, options.causal, options.half_window)
-        weight, lse = masked_softmax(score, seen, stat_dtype)
+        weight, lse = masked_softmax(score, options.visible(distance), stat_dtype)
         if options.sink is not None:
             weight, lse = add_sink(weight, lse, options.sink)
         if options.dropout > 0:
             token = torch.arange(start_q, stop_q, device=q.device)
             rows = token[:, None] * n_heads + torch.arange(n_heads, device=q.device)[:, None, None]
             keys = torch.arange(stop_k - start_k, device=q.device)
-            weight = weight * scaled_keep(rows, keys, options, weight.dtype)
+            weight = weight * dropout_factors(rows, keys, options, weight.dtype)
         outs.append((weight.to(value.dtype) @ value).transpose(0, 1))
         lses.append(lse.transpose(0, 1))
     return torch.cat(outs), torch.cat(lses)

@@ -23,7 +23,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from xformer.kernels import attention
-from xformer.kernels.attention.relative import distances, visible
+from xformer.kernels.attention.relative_position import distances, visible
 
 from ..operation import Backend, Contender, Inputs, Prepared, eager_and_compiled, our_contenders, peer
 from .attention_cases import T5_MAX_DISTANCE, AttentionCase

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xformer.kernels.attention.relative import distances, relative_buckets, visible
+from xformer.kernels.attention.relative_position import distances, relative_buckets, visible
 
 from ..operation import Inputs
 from .attention_cases import T5_BUCKETS, T5_MAX_DISTANCE, AttentionCase

@@ -1,7 +1,7 @@
-"""The `torch` backend: a packed batch as dense blocks through PyTorch's kernels, as one custom operator.
+"""The `torch` backend: a packed batch as dense blocks, through PyTorch's kernels.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows of
-the bias table; a run is b neighbouring sequences of M queries and N keys each.
+the bias table; a stack is b neighbouring sequences of M queries and N keys each.
 """
 
 from __future__ import annotations
@@ -11,27 +11,28 @@ from torch import Tensor
 
 from ..operators import attention_operation
 from ..options import AttentionOptions
+from .chunks import block_backward, block_forward
 from .equal_lengths import layout
-from .pieces import block_backward, block_forward
 
 
 def _forward(
     q: Tensor, k: Tensor, v: Tensor, cu_seqlens_q: Tensor, cu_seqlens_k: Tensor, options: AttentionOptions
 ) -> tuple[Tensor, Tensor]:
-    batch = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=options.dropout == 0)
-    dtype, stat_dtype = q.dtype, _stat_dtype(q)
-    q = batch.sort_queries(_prepare(q))
-    k, v = (_repeated(batch.sort_keys(_prepare(x)), q.shape[1]) for x in (k, v))
-    operands = batch.query_blocks(q), batch.key_blocks(k), batch.key_blocks(v)
+    stacks, queries, keys = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=options.dropout == 0)
+    dtype, n_heads = q.dtype, q.shape[1]
+    q = queries.sort(_prepare(q))
+    k, v = (_repeated(keys.sort(_prepare(x)), n_heads) for x in (k, v))
     blocks = [
-        block_forward(query, key, value, options, run.start_q)
-        for run, query, key, value in zip(batch.runs, *operands, strict=True)
+        block_forward(query, key, value, options, stack.start_q)
+        for stack, query, key, value in zip(
+            stacks, queries.blocks(q), keys.blocks(k), keys.blocks(v), strict=True
+        )
     ]
-    out = batch.join_queries([block[0] for block in blocks], q)
-    lse = batch.join_queries([block[1] for block in blocks], q[..., 0], float("-inf"))
+    out = queries.join([block[0] for block in blocks], q)
+    lse = queries.join([block[1] for block in blocks], q[..., 0], float("-inf"))
     if options.sink is not None:
         out, lse = _add_sink(out, lse, options.sink)
-    return batch.unsort_queries(out).to(dtype), batch.unsort_queries(lse).to(stat_dtype)
+    return queries.unsort(out).to(dtype), queries.unsort(lse).to(torch.promote_types(dtype, torch.float32))
 
 
 def _backward(
@@ -47,37 +48,38 @@ def _backward(
     options: AttentionOptions,
     needs_table: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    # The blocks need not know of a sink: it is in `lse`.
+    # The gradients of blocks need no sink: it is in `lse`.
     sink, bias_table = options.sink, options.bias_table if needs_table else None
-    batch = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=options.dropout == 0)
+    stacks, queries, keys = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=options.dropout == 0)
     if grad_lse is not None and not grad_lse.any():
         grad_lse = None
     grad_sink = q.new_empty(0) if sink is None else _sink_gradient(grad_out, grad_lse, out, lse, sink)
     grad_table = None if bias_table is None else torch.zeros_like(bias_table)
     dtype, n_kv_heads = q.dtype, k.shape[1]
-    q, out, lse, grad_out = (batch.sort_queries(_prepare(x)) for x in (q, out, lse, grad_out))
-    k, v = (_repeated(batch.sort_keys(_prepare(x)), q.shape[1]) for x in (k, v))
-    rows = [batch.query_blocks(x) for x in (grad_out, q, out, lse)]
-    grad_lses: list[Tensor] | list[None] = [None] * len(batch.runs)
+    q, out, lse, grad_out = (queries.sort(_prepare(x)) for x in (q, out, lse, grad_out))
+    k, v = (_repeated(keys.sort(_prepare(x)), q.shape[1]) for x in (k, v))
+    rows = (queries.blocks(q), queries.blocks(out), queries.blocks(lse))
+    grad_lses: list[Tensor] | list[None] = [None] * len(stacks)
     if grad_lse is not None:
-        grad_lses = batch.query_blocks(batch.sort_queries(grad_lse))
+        grad_lses = queries.blocks(queries.sort(grad_lse))
     blocks = [
         block_backward(
-            grad, grad_of_lse, query, key, value, its_out, its_lse, options, run.start_q, grad_table
+            grad, grad_of_lse, query, key, value, its_out, its_lse, options, stack.start_q, grad_table
         )
-        for run, grad_of_lse, grad, query, its_out, its_lse, key, value in zip(
-            batch.runs, grad_lses, *rows, batch.key_blocks(k), batch.key_blocks(v), strict=True
+        for stack, grad, grad_of_lse, query, its_out, its_lse, key, value in zip(
+            stacks, queries.blocks(grad_out), grad_lses, *rows, keys.blocks(k), keys.blocks(v), strict=True
         )
     ]
-    grad_q = batch.join_queries([block[0] for block in blocks], q)
-    grad_k = _sum_groups(batch.join_keys([block[1] for block in blocks], k), n_kv_heads)
-    grad_v = _sum_groups(batch.join_keys([block[2] for block in blocks], v), n_kv_heads)
+    grad_q = queries.join([block[0] for block in blocks], q)
+    grad_k, grad_v = (
+        _sum_groups(keys.join([block[i] for block in blocks], x), n_kv_heads) for i, x in ((1, k), (2, v))
+    )
     return (
-        batch.unsort_queries(grad_q).to(dtype),
-        batch.unsort_keys(grad_k).to(dtype),
-        batch.unsort_keys(grad_v).to(dtype),
+        queries.unsort(grad_q).to(dtype),
+        keys.unsort(grad_k).to(dtype),
+        keys.unsort(grad_v).to(dtype),
         grad_sink,
-        grad_sink.new_empty(0, dtype=dtype) if grad_table is None else grad_table,
+        q.new_empty(0, dtype=dtype) if grad_table is None else grad_table,
     )
 
 
@@ -90,7 +92,7 @@ def _repeated(x: Tensor, n_heads: int) -> Tensor:
 
 
 def _add_sink(out: Tensor, lse: Tensor, sink: Tensor) -> tuple[Tensor, Tensor]:
-    """What out (T, H, D) and lse (T, H) become when a key with score `sink` and no value joins in."""
+    """Give out (T, H, D) and lse (T, H) with one more key, of score `sink` and without a value."""
     joint = torch.logaddexp(lse, sink.to(lse.dtype))
     share = torch.exp(lse - joint).masked_fill(lse.isneginf(), 0.0)
     return out * share[..., None].to(out.dtype), joint
@@ -99,7 +101,7 @@ def _add_sink(out: Tensor, lse: Tensor, sink: Tensor) -> tuple[Tensor, Tensor]:
 def _sink_gradient(
     grad_out: Tensor, grad_lse: Tensor | None, out: Tensor, lse: Tensor, sink: Tensor
 ) -> Tensor:
-    """(H,): a sink is a key without a value: minus the sum of its weight times delta (see `delta`)."""
+    """(H,) minus the sum of the sink's weight times delta (see `delta`): a sink is a key without a value."""
     delta = (grad_out.to(lse.dtype) * out.to(lse.dtype)).sum(-1)
     if grad_lse is not None:
         delta = delta - grad_lse
@@ -116,14 +118,10 @@ def _sum_groups(grad: Tensor, n_kv_heads: int) -> Tensor:
 
 
 def _prepare(x: Tensor) -> Tensor:
-    """What the fused CPU kernel wants: elements of a head side by side, and fp32 for half precision.
+    """q, k or v as the fused CPU kernel needs them: a head's elements side by side, fp32 for half precision.
 
-    It does not check the first. As to the second, its fp32 products are the faster ones, conversion included.
+    The kernel does not check the strides. Its fp32 products are faster, conversion included.
     """
     if x.device.type == "cpu" and x.dtype in (torch.float16, torch.bfloat16):
         return x.to(torch.float32, memory_format=torch.contiguous_format)
     return x if x.stride(-1) == 1 else x.contiguous()
-
-
-def _stat_dtype(q: Tensor) -> torch.dtype:
-    return torch.promote_types(q.dtype, torch.float32)

@@ -1,4 +1,4 @@
-"""Attention over one dense block: PyTorch's fused CPU kernel where it can, matrix products where it cannot.
+"""Attention over one dense block: by PyTorch's fused CPU kernel where possible, otherwise by matrix products.
 
 Shapes: b sequences of M queries and N keys each, H heads, D head size, R rows of the bias table.
 
@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..dropout import scaled_keep
+from ..dropout import dropout_factors
 from ..options import AttentionOptions
-from ..relative import distances, relative_buckets, visible
+from ..relative_position import distances
 
 _fused_forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
 _fused_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
@@ -26,9 +26,7 @@ def added_bias(options: AttentionOptions, distance: Tensor, dtype: torch.dtype) 
     if options.alibi_slopes is not None:
         bias = -options.alibi_slopes.to(dtype)[:, None, None] * distance.abs()
     if options.bias_table is not None:
-        bucket = relative_buckets(
-            distance, options.bias_table.shape[0], options.bias_max_distance, not options.causal
-        )
+        bucket = options.buckets(distance, options.bias_table.shape[0])
         learned = options.bias_table.to(dtype)[bucket].permute(2, 0, 1)
         bias = learned if bias is None else bias + learned
     return bias
@@ -54,18 +52,18 @@ def additive_mask(
     if bias is None:
         bias = like.new_zeros(1, n_queries, n_keys)
     if hides:
-        bias = bias.masked_fill(~visible(distance, options.causal, options.half_window), float("-inf"))
+        bias = bias.masked_fill(~options.visible(distance), float("-inf"))
     return bias[None]
 
 
 class Place(NamedTuple):
-    """Where queries and keys stand.
+    """The positions of a block's queries and keys.
 
     Attributes:
-        shift: at which of the keys the first query stands; negative before them.
-        first_key: index of the first key in its sequence. It names the key's column of the dropout mask.
-        first_token: index of the first query in the packed batch. It names the query's row of that mask.
-        step: how many tokens on the next sequence's first query is.
+        shift: position of the first query, counted in keys from the first; negative before it.
+        first_key: index of the first key in its sequence: its column of the dropout mask.
+        first_token: index of the first query in the packed batch: its row of the dropout mask.
+        step: distance in tokens to the next sequence's first query.
     """
 
     shift: int
@@ -101,7 +99,7 @@ def dense_forward(
     lse = torch.logsumexp(score, dim=-1)
     weight = _weights(score, lse)
     if options.dropout > 0:
-        weight = weight * _keep(weight, options, place)
+        weight = weight * _dropout_factors(weight, options, place)
     return weight.to(value.dtype) @ value, lse
 
 
@@ -147,7 +145,7 @@ def dense_backward(
     grad_weight = grad_out @ value.transpose(2, 3)
     kept = weight
     if options.dropout > 0:
-        keep = _keep(weight, options, place)
+        keep = _dropout_factors(weight, options, place)
         kept, grad_weight = weight * keep, grad_weight * keep
     inner = (grad_out.to(weight.dtype) * out.to(weight.dtype)).sum(-1)
     if grad_lse is not None:
@@ -155,9 +153,7 @@ def dense_backward(
     grad_score = weight * (grad_weight.to(weight.dtype) - inner[..., None])
     if grad_table is not None:
         distance = distances(n_queries, n_keys, query.device, place.shift)
-        bucket = relative_buckets(
-            distance, grad_table.shape[0], options.bias_max_distance, options.bidirectional
-        )
+        bucket = options.buckets(distance, grad_table.shape[0])
         grad_table.index_add_(0, bucket.flatten(), grad_score.sum(0).flatten(1).T.to(grad_table.dtype))
     if slope is not None:
         grad_score = grad_score * slope
@@ -167,7 +163,7 @@ def dense_backward(
 
 
 def _is_simple_causal(options: AttentionOptions, n_queries: int, n_keys: int) -> bool:
-    """Whether the fused kernel's own causal flag, which needs no mask tensor, says it all."""
+    """Whether the fused kernel's causal flag, which needs no mask tensor, is the whole mask."""
     windowed = options.half_window is not None and n_keys - 1 > options.half_window
     biased = options.has_bias
     # It hides before it scales: a scale that is not positive would bring hidden keys back, or make them NaN.
@@ -175,7 +171,7 @@ def _is_simple_causal(options: AttentionOptions, n_queries: int, n_keys: int) ->
 
 
 def n_masks(options: AttentionOptions, n_heads: int, n_queries: int, n_keys: int) -> int:
-    """How many matrices the additive mask has, where the fused kernel does the rest."""
+    """The number of matrices in the additive mask that the fused kernel is given."""
     if options.has_bias:
         return n_heads
     masked = options.hides(n_queries, n_keys, n_keys - n_queries)
@@ -201,15 +197,15 @@ def _weights(score: Tensor, lse: Tensor) -> Tensor:
     return torch.exp(score - lse.clamp(min=torch.finfo(lse.dtype).min)[..., None])
 
 
-def _keep(weight: Tensor, options: AttentionOptions, place: Place) -> Tensor:
+def _dropout_factors(weight: Tensor, options: AttentionOptions, place: Place) -> Tensor:
     """Dropout factors (b, H, M, N) of weights."""
     sequence, head, query, key = (torch.arange(n, device=weight.device) for n in weight.shape)
     token = place.first_token + place.step * sequence[:, None, None, None] + query[:, None]
     rows, keys = token * len(head) + head[:, None, None], place.first_key + key
-    return scaled_keep(rows, keys, options, weight.dtype)
+    return dropout_factors(rows, keys, options, weight.dtype)
 
 
 def is_fusable(options: AttentionOptions, shift: int, device: torch.device) -> bool:
-    """Whether the fused CPU kernel does this: no more than an additive mask, no row without keys."""
+    """Whether the fused CPU kernel can do this: at most an additive mask, and no row without keys."""
     plain = device.type == "cpu" and options.softcap is None and options.dropout == 0
     return plain and not options.has_blind_rows(shift)

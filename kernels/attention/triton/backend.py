@@ -1,4 +1,4 @@
-"""The `triton` backend: launches of the fused kernels, as one custom operator. Importing it needs triton.
+"""The `triton` backend: launches of the fused kernels. Importing it needs triton.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows of
 the bias table.
@@ -25,7 +25,7 @@ from .operands import bucket_line, dropout_operands, in_a_row, score_operands
 from .tile_sizes import Kernel, attention_tile
 
 DELTA_ELEMENTS = 2048
-"""Of a tile of delta: a wider one spills on some compiler."""
+"""Elements in a tile of delta: a larger one spills with some versions of Triton."""
 
 
 def _forward(
@@ -134,7 +134,7 @@ def _backward(
         if table is not None and partial is not None:
             grad_table = partial.sum((0, 2)).t()[: table.shape[0]].to(table.dtype, copy=True)
         if sink is not None:
-            # A sink is a key without a value: its weight times its dP, which is 0, less delta.
+            # A sink is a key without a value, so that its dP is 0: its weight times (0 - delta).
             weight = torch.exp(sink - lse).masked_fill(lse.isneginf(), 0.0)
             grad_sink = -(weight * delta).sum(0).to(sink.dtype)
     return grad_q, grad_k, grad_v, grad_sink, grad_table.contiguous()
@@ -166,7 +166,7 @@ def strides(**tensors: Tensor) -> dict[str, int]:
 
 
 def constants(head_size: int, allow_tf32: bool, tile: Tile) -> dict[str, Any]:
-    """What a kernel is compiled for, other than its options."""
+    """Compile-time arguments of a kernel, other than its options."""
     block_d, block_e = head_parts(head_size)
     return {
         "PRECISION": "tf32" if allow_tf32 else "ieee",

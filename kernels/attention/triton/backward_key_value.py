@@ -22,8 +22,8 @@ import triton
 import triton.language as tl
 
 from .delta import load_row_lse
-from .keep import keep, row_state
-from .scores import final_scores, load_relations
+from .dropout import dropout_mask, row_state
+from .scores import final_scores, load_biases
 from .tiles import (
     UNSPECIALIZED,
     add_product,
@@ -78,7 +78,7 @@ def _walk(
         weight = exponential(score - load_row_lse(lse, row, inside, FOLDED)[None, :], FOLDED)
         kept = weight
         if DROPOUT:
-            stays = keep(row_state(row, seed_low, seed_high)[None, :], keys[:, None], threshold)
+            stays = dropout_mask(row_state(row, seed_low, seed_high)[None, :], keys[:, None], threshold)
             kept = tl.where(stays, weight, 0.0)
         grad, grad_rest = load_parts(
             grad_base, rows, stride_gt, stride_gd, n_queries, D, BLOCK_D, BLOCK_E, MASKED
@@ -140,7 +140,7 @@ def attention_backward_key_value(
     for head in range(kv_head * group, (kv_head + 1) * group):
         query_base = q + start_q * stride_qt + tl.cast(head, tl.int64) * stride_qh
         grad_base = grad_out + start_q * stride_gt + tl.cast(head, tl.int64) * stride_gh
-        slope, line = load_relations(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
+        slope, line = load_biases(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
         for part in tl.static_range(3):
             if CAUSAL or WINDOW or part > 0:
                 low, high = stretch(part, begin, full_begin, full_end, end)

@@ -16,8 +16,8 @@ import triton.language as tl
 
 from .bias_gradient import add_to_buckets, diagonal_sums
 from .delta import load_row_lse
-from .keep import keep, row_state
-from .scores import final_scores, load_relations
+from .dropout import dropout_mask, row_state
+from .scores import final_scores, load_biases
 from .tiles import (
     UNSPECIALIZED,
     add_product,
@@ -79,7 +79,7 @@ def _walk(
             )  # fmt: skip
             grad_weight = multiply_rows(grad, grad_rest, value, value_rest, BLOCK_E, PRECISION)
         if DROPOUT:
-            stays = keep(state[:, None], keys[None, :], threshold)
+            stays = dropout_mask(state[:, None], keys[None, :], threshold)
             grad_weight = tl.where(stays, grad_weight * kept_scale, 0.0)
         grad_score = weight * (grad_weight - row_delta[:, None])
         if TABLE:
@@ -131,7 +131,7 @@ def attention_backward_query(
     )  # fmt: skip
     row_lse = load_row_lse(lse, row, rows < n_queries, FOLDED)
     row_delta = tl.load(delta + row, mask=rows < n_queries, other=0.0)
-    slope, line = load_relations(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
+    slope, line = load_biases(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
     state = rows
     if DROPOUT:
         state = row_state(row, seed_low, seed_high)
@@ -160,7 +160,7 @@ def attention_backward_query(
         nearest = begin + (end - begin + BLOCK_N - 1) // BLOCK_N * BLOCK_N - (first + shift)
         table = add_to_buckets(table, carried, nearest - BLOCK_M, buckets, far, BLOCK_M, R)
         tl.store(partial + tl.program_id(0).to(tl.int64) * R + tl.arange(0, R), table)
-    row = (start_q + rows) * n_heads + head  # once more, rather than kept in registers all the way
+    row = (start_q + rows) * n_heads + head  # computed again, so that it takes no registers in the loop
     grad_query *= scale
     if BLOCK_E > 0:
         grad_query_rest *= scale

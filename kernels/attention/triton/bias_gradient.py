@@ -1,4 +1,4 @@
-"""The gradient of a T5 table inside the walk of dQ: diagonal sums, then buckets. No atomics, no M x N buffer.
+"""The gradient of a T5 table, inside the kernel of dQ: diagonal sums, then buckets; no atomics.
 
 Shapes: R rows of the bias table; S = BLOCK_M = BLOCK_N, the side of a tile.
 
@@ -7,8 +7,8 @@ The table's entry of bucket r is added to each score whose distance j - i falls 
     dbias[r] = sum of dS[i, j] over all (i, j) with bucket(j - i) = r
 
 A tile of S x S scores has 2S - 1 distances, each along a diagonal. Sorting S^2 numbers into R buckets would
-take R S^2 operations; summing the diagonals first takes one pass over the tile, and leaves 2S numbers to be
-sorted. For the pass, column j is turned by j, cyclically, so that a diagonal becomes a row:
+take R S^2 operations; summing the diagonals first takes one pass over the tile, and leaves 2S numbers to
+sort. For the pass, column j is turned by j, cyclically, so that a diagonal becomes a row:
 
     turned[c, j] = dS[(j - c) mod S, j]      at j >= c on diagonal c, at j < c on diagonal c - S
 
@@ -16,8 +16,9 @@ Where the walk goes from one tile to the next, S keys on, diagonal c of the old 
 have the same distance: the former sums are carried along, and S numbers are sorted a tile, not 2S. A program
 sums its R buckets in registers and writes them once; the sum over programs is made in a fixed order.
 
-Why in the walk of dQ: it has dS at hand, one head a program (dK's program sums over a group's heads, which
-have tables of their own) and one accumulator, where dK/dV has two and no registers to spare.
+The kernel of dQ computes dS, one head in each program, and has one accumulator. A program of dK and dV sums
+over the heads of a group, which have columns of their own in the table, and its two accumulators leave no
+registers.
 """
 
 # A Triton kernel's arguments have no Python types.

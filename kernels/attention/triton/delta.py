@@ -1,9 +1,9 @@
-"""delta, which both backward kernels subtract: delta[i] = dO[i] . O[i] - dlse[i].
+"""The kernel of delta, which both backward kernels subtract: delta[i] = dO[i] . O[i] - dlse[i].
 
 Shapes: T query tokens, H query heads, D head size, rounded up to a power of two in BLOCK_D.
 
 With P = exp(s - lse) and dP = dO V', the gradient of a score is dS = P * (dP - sum_j P dP), and the sum is
-dO . O (Dao 2023): one number a row, dropout included, since O is made of the weights that it left. The
+dO . O (Dao 2023): one number a row, also with dropout, since O is computed after it. The
 log-sum-exp's own gradient adds P dlse. Where lse is -inf there is no key: P is 0, and delta is made 0 too,
 since the gradient of, say, lse² is infinite there, and 0 times that would be NaN.
 """

@@ -8,9 +8,9 @@ For a row of scores s, with the running maximum m and sum l, a block of keys cha
 
     m' = max(m, max s)    l' = l * e^(m - m') + sum e^(s - m')    acc' = acc * e^(m - m') + e^(s - m') v
 
-and in the end out = acc / l and lse = m + log l. A sink is a score that m and l begin with. Dropout leaves l
-alone and removes weights from acc. Powers are of 2, not e, because that is what the hardware has: log2 e is
-folded into the scale. Blocks wholly visible to all rows skip the mask; blocks wholly hidden are not visited.
+and in the end out = acc / l and lse = m + log l. A sink is a score that m and l begin with. Dropout removes
+weights from acc, not from l. Powers are of 2, not e, because hardware computes those: log2 e is folded into
+the scale. Blocks that all rows see entirely skip the mask; blocks that no row sees are not visited.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -21,8 +21,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .keep import keep, row_state
-from .scores import final_scores, load_relations
+from .dropout import dropout_mask, row_state
+from .scores import final_scores, load_biases
 from .tiles import (
     LN_2,
     LOG2_E,
@@ -50,7 +50,7 @@ def _walk(
     PRECISION: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_E: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):  # fmt: skip
-    """Take in the keys [begin, end)."""
+    """Add the keys [begin, end) to the accumulator."""
     for start in range(begin, end, BLOCK_N):
         keys = start + tl.arange(0, BLOCK_N)
         key, key_rest = load_parts(
@@ -71,7 +71,7 @@ def _walk(
         row_sum = row_sum * rescale + tl.sum(weight, 1)
         row_max = new_max
         if DROPOUT:
-            weight = tl.where(keep(state[:, None], keys[None, :], threshold), weight, 0.0)
+            weight = tl.where(dropout_mask(state[:, None], keys[None, :], threshold), weight, 0.0)
         value, value_rest = load_parts(
             value_base, keys, stride_vt, stride_vd, n_keys, D, BLOCK_D, BLOCK_E, MASKED
         )  # fmt: skip
@@ -108,7 +108,7 @@ def attention_forward(
     query, query_rest = load_parts(
         query_base, rows, stride_qt, stride_qd, n_queries, D, BLOCK_D, BLOCK_E, True
     )  # fmt: skip
-    slope, line = load_relations(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
+    slope, line = load_biases(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
     state = rows
     if DROPOUT:
         state = row_state((start_q + rows) * n_heads + head, seed_low, seed_high)
@@ -136,7 +136,7 @@ def attention_forward(
 
     row_sum = tl.where(row_sum == 0.0, 1.0, row_sum)  # a row that saw nothing; its maximum is -inf
     log2_sum = tl.log2(row_sum)
-    row = (start_q + rows) * n_heads + head  # only now, lest it take registers all the way
+    row = (start_q + rows) * n_heads + head  # only now, so that it takes no registers in the loop
     row_lse = (row_max + log2_sum) * LN_2 if FOLDED else row_max + log2_sum * LN_2
     tl.store(lse + row, row_lse, mask=rows < n_queries)
     if DROPOUT:

@@ -1,4 +1,4 @@
-"""What the Triton kernels of attention are given besides q, k and v: the options, in the form kernels take.
+"""The options of attention as arguments of its Triton kernels.
 
 Shapes: H query heads, R rows of the bias table, F the greatest distance with a T5 bias of its own.
 """
@@ -13,13 +13,13 @@ from torch import Tensor
 
 from ..dropout import WORD, drop_threshold
 from ..options import AttentionOptions
-from ..relative import farthest_bucketed, relative_buckets
+from ..relative_position import farthest_bucketed, relative_buckets
 
 LOG2_E = 1.4426950408889634
 
 
 class ScoreOperands(NamedTuple):
-    """What `scores.final_scores` needs, by the names of kernel arguments.
+    """Arguments for `scores.final_scores`, by the names that kernels give them.
 
     Attributes:
         arguments: `slopes`, `bias`, `far`, `score_scale`, `cap`, `half_window`.
@@ -31,15 +31,12 @@ class ScoreOperands(NamedTuple):
 
 
 def score_operands(options: AttentionOptions, dtype: torch.dtype, max_length: int) -> ScoreOperands:
-    """Bring options into the form that kernels take.
+    """The options as kernel arguments, common to every kernel that computes scores.
 
     Args:
         options: of the attention.
         dtype: of q, k and v.
         max_length: no sequence has more queries or keys.
-
-    Returns:
-        Arguments and constants, common to every kernel that computes scores.
     """
     folded = is_folded(dtype)
     unit = LOG2_E if folded else 1.0
@@ -70,12 +67,12 @@ def score_operands(options: AttentionOptions, dtype: torch.dtype, max_length: in
 
 
 def in_a_row(x: Tensor | None) -> Tensor | None:
-    """The same values side by side in memory, where kernels look for them; a view may have them elsewhere."""
+    """A tensor with its elements side by side in memory, as kernels expect; a view may have strides."""
     return None if x is None else x.contiguous()
 
 
 def dropout_operands(options: AttentionOptions) -> dict[str, Any]:
-    """What `keep.keep` needs, by the names of kernel arguments; words are the int32 of the same bits."""
+    """Kernel arguments of `dropout.dropout_mask`; each word as the int32 of the same bits."""
     seed = options.seed or 0
     words = {
         "seed_low": seed & WORD,
@@ -101,12 +98,12 @@ def bucket_line(table: Tensor, options: AttentionOptions, max_length: int) -> Te
     """
     longest = 1 << max(0, max_length - 1).bit_length()  # rounded up, so that few lines serve all batches
     far = min(farthest_bucketed(options.bias_max_distance), longest)
-    return _bucket_line(table.shape[0], options.bias_max_distance, options.bidirectional, far, table.device)
+    return _bucket_line(table.shape[0], options.bias_max_distance, not options.causal, far, table.device)
 
 
 @lru_cache(maxsize=64)
 def _bucket_line(
     n_buckets: int, max_distance: int, bidirectional: bool, far: int, device: torch.device
 ) -> Tensor:
-    """See `bucket_line`. Kept: a dozen small launches would cost more than a short batch's attention."""
+    """See `bucket_line`. Cached: its dozen small launches take longer than attention over a short batch."""
     return relative_buckets(torch.arange(-far, far + 1), n_buckets, max_distance, bidirectional).to(device)

@@ -1,8 +1,8 @@
-"""A tile's scores from its products q·k, with every option: the one place where kernels learn of options.
+"""The scores of a tile from its products q·k: scale, soft cap, biases and masks, for every kernel.
 
 Shapes: H heads; a tile is queries by keys, or keys by queries. Scores are natural logarithms of weights, or,
-if FOLDED, logarithms to base 2: everything that enters them is then multiplied by log2 e beforehand (see
-`tiles.exponential`). `operands.score_operands` prepares what these functions take.
+if FOLDED, logarithms to base 2: everything that is added to them is then multiplied by log2 e beforehand (see
+`tiles.exponential`). `operands.score_operands` prepares the arguments of these functions.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -17,8 +17,8 @@ from .tiles import LOG2_E
 
 
 @triton.jit
-def load_relations(slopes, bias, head, far, ALIBI: tl.constexpr, BIAS: tl.constexpr, FOLDED: tl.constexpr):
-    """What a head adds to scores by distance: ALiBi's slope, and where its T5 bias of distance 0 lies."""
+def load_biases(slopes, bias, head, far, ALIBI: tl.constexpr, BIAS: tl.constexpr, FOLDED: tl.constexpr):
+    """The biases of a head: its ALiBi slope, and the address of its T5 bias of distance 0."""
     slope = 0.0
     if ALIBI:
         slope = tl.load(slopes + head).to(tl.float32)
@@ -36,18 +36,18 @@ def final_scores(
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ALIBI: tl.constexpr, BIAS: tl.constexpr,
     SOFTCAP: tl.constexpr, FOLDED: tl.constexpr, MASKED: tl.constexpr,
 ):  # fmt: skip
-    """Scores of a tile: scaled, capped, biased by distance, and -inf where a query may not look.
+    """Scores of a tile: scaled, capped, biased by distance, and -inf where a key is hidden.
 
     Args:
         product: q·k, queries by keys or keys by queries.
         keys: indices of keys in their sequence, as a row or column that broadcasts against `product`.
-        positions: where the queries stand among the keys (index + N - M), likewise.
+        positions: of queries among the keys (index + N - M), likewise.
         n_keys: of the sequence.
         scale: factor of q·k, times log2 e if FOLDED.
         cap: soft cap, times log2 e if FOLDED; any number without SOFTCAP.
-        slope: from `load_relations`.
-        line: from `load_relations`.
-        far: greatest distance that has a T5 bias of its own; all beyond share it.
+        slope: from `load_biases`.
+        line: from `load_biases`.
+        far: greatest distance that has a T5 bias of its own; all greater ones share it.
         half_window: greatest distance attended over; any number without WINDOW.
         CAUSAL: no key ahead of its query.
         WINDOW: no key farther than `half_window`.
@@ -55,10 +55,10 @@ def final_scores(
         BIAS: add T5's bias.
         SOFTCAP: bound the scores, before anything is added.
         FOLDED: scores are in base 2.
-        MASKED: the tile holds keys that are hidden from some of its queries, or are not there.
+        MASKED: the tile has keys that are hidden from some of its queries, or do not exist.
 
     Returns:
-        The scores, and their derivative by `scale * product`: of the tile's shape with SOFTCAP, else 1.
+        The scores, and their derivative by `scale * product`: of the tile's shape with SOFTCAP, otherwise 1.
     """
     steepness = 1.0
     if SOFTCAP:

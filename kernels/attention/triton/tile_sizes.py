@@ -39,8 +39,8 @@ def attention_tile(
         dtype: of q, k and v.
         max_length: of the sequences along the side that a program owns: queries, or keys for `key_value`. A
             tile is not made larger than that.
-        burden: how much shapes scores besides masks, and takes registers; see `AttentionOptions.burden`.
-        biased_mask: scores have a T5 bias and a mask, which takes more than the sum of both.
+        burden: how many registers options take; see `AttentionOptions.burden`.
+        biased_mask: scores have a T5 bias and a mask, which take more together than the sum of both.
 
     Returns:
         Block sizes, warps and stages.

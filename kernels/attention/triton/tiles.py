@@ -1,4 +1,4 @@
-"""What the Triton kernels of attention share: loads, products, a program's place, the bounds of its walk.
+"""Loads, products, and the range of keys or queries that a program walks over, for all attention kernels.
 
 Shapes: D head size. "Rows" are what a program owns, "columns" what it walks over: queries and keys, or the
 other way round.
@@ -74,7 +74,7 @@ def multiply_thin(
 ):  # fmt: skip
     """The same of matrices in memory, 64 columns at a time.
 
-    fp32 products run from registers, where wide rows of all that meets in a step do not fit together.
+    fp32 products run from registers, which do not hold the wide rows of all factors of a step at once.
     """
     total = tl.zeros([BLOCK_A, BLOCK_B], tl.float32)
     for part in tl.static_range((D + 63) // 64):
@@ -97,7 +97,7 @@ def add_product(acc, acc_rest, weight, b, b_rest, BLOCK_E: tl.constexpr, PRECISI
 
 @triton.jit
 def zero_parts(ROWS: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_E: tl.constexpr):
-    """Give an accumulator in two parts; one that has no second part still needs something to carry along."""
+    """Give an accumulator in two parts of zeros; without a second part, a placeholder stands for it."""
     rest = tl.zeros([1], tl.float32)
     if BLOCK_E > 0:
         rest = tl.zeros([ROWS, BLOCK_E], tl.float32)
@@ -122,15 +122,15 @@ def store_parts(
 def exponential(score, FOLDED: tl.constexpr):
     """Raise e to the power of scores; if FOLDED, these are multiples of log 2 already.
 
-    Folding log2 e into the scale saves a product for each weight, but rounds the scores once more. That is
-    less than half precision sees; in fp32, with scores in the hundreds, it would be the greatest error.
+    Folding log2 e into the scale saves a product for each weight, but rounds the scores once more. Half
+    precision does not show that; in fp32, with scores in the hundreds, it would be the greatest error.
     """
     return tl.exp2(score) if FOLDED else tl.exp2(score * LOG2_E)
 
 
 @triton.jit
 def place(program, n_blocks, n_heads):
-    """Which (block, head, sequence) a program takes: neighbours share a head, and so its keys."""
+    """The (block, head, sequence) of a program: neighbouring programs share a head, and so its keys."""
     return program % n_blocks, (program // n_blocks) % n_heads, program // n_blocks // n_heads
 
 
@@ -146,10 +146,10 @@ def bounds(
     first, n, shift, half_window,
     BLOCK: tl.constexpr, STEP: tl.constexpr, BEHIND: tl.constexpr, AHEAD: tl.constexpr,
 ):  # fmt: skip
-    """What a block of BLOCK rows from `first` on sees of n columns, when row r stands at column r + shift.
+    """The columns, of n, that BLOCK rows from `first` on may see, when row r stands at column r + shift.
 
-    BEHIND says how far back a row sees, AHEAD how far forward: 0 without bound, 1 not past its own column, 2
-    up to `half_window` away.
+    BEHIND is how far back a row sees, AHEAD how far forward: 0 without bound, 1 up to its own column, 2 up to
+    `half_window` away.
 
     Returns:
         begin, full_begin, full_end, end: columns [begin, end) may be visible to some row; [full_begin,
@@ -197,14 +197,14 @@ def query_bounds(
     first, n_queries, shift, half_window,
     BLOCK: tl.constexpr, STEP: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr,
 ):  # fmt: skip
-    """`bounds` of the queries that see a block of keys: those that may not, when causal, lie behind it."""
+    """`bounds` of the queries that see a block of keys: with CAUSAL, those before it do not."""
     behind: tl.constexpr = 1 if CAUSAL else (2 if WINDOW else 0)
     return bounds(first, n_queries, -shift, half_window, BLOCK, STEP, behind, 2 if WINDOW else 0)
 
 
 @triton.jit
 def stretch(PART: tl.constexpr, begin, full_begin, full_end, end):
-    """From where to where part 0, 1 or 2 of a walk goes: only the middle one needs no mask. See `bounds`."""
+    """The range of part 0, 1 or 2 of a walk, of which only part 1 needs no mask. See `bounds`."""
     if PART == 0:
         return begin, full_begin
     if PART == 1:

@@ -1,1 +1,1 @@
-"""What the weights of attention look like: statistics of every row, and the weights of chosen rows."""
+"""Attention weights without their matrix: statistics of every row, and the weights of chosen rows."""

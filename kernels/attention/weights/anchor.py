@@ -3,16 +3,16 @@
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head
 size.
 
-Both look at the weights of an attention that has run already, from q, k and its log-sum-exp. With the scores
+Both compute the weights of an attention that has run already, from q, k and its log-sum-exp. With the scores
 s of `reference.py` and any number c[i, h], a row's weights are
 
     p[h, i, j] = e[h, i, j] / (sum_j e[h, i, j] + exp(sink[h] - c[i, h]))
 
     e[h, i, j] = exp(s[h, i, j] - c[i, h])
 
-With c = lse the denominator is 1, but for rounding: lse is of the size of scores, and what it lost would be
-in all weights of its row. So lse serves as an anchor, in place of the maximum that a softmax has to look for,
-and rows are normalised by their own sums.
+With c = lse the denominator is 1, except for rounding: lse is of the size of scores, and its rounding error
+would be in all weights of its row. So lse is only an anchor, in place of the maximum that a softmax has to
+find, and each row is divided by its own sum.
 """
 
 from __future__ import annotations
@@ -49,10 +49,11 @@ def anchor_of(lse: Tensor, q: Tensor, sink: Tensor | None) -> Tensor:
 
 
 def _without(lse: Tensor, sink: Tensor) -> Tensor:
-    """Take a sink out of log-sum-exps: lse + log(1 - exp(sink - lse)).
+    """Remove a sink from log-sum-exps: lse + log(1 - exp(sink - lse)).
 
-    If the sink took nearly all, the difference is lost. Then 14 less than lse has to do: an anchor so far
-    above the scores costs digits of the entropy, as lse itself would, and one below could overflow.
+    If the sink has nearly all the weight, the difference is lost to rounding. Then the result is lse - 14: an
+    anchor far above the scores costs digits of the entropy, as lse itself would, and one below could
+    overflow.
     """
     left = -torch.expm1(sink.to(lse.dtype) - lse)
     return torch.where(lse.isneginf(), lse, lse + left.clamp(min=math.exp(-14.0)).log())

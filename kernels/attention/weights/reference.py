@@ -1,4 +1,4 @@
-"""What statistics and rows mean: the whole matrix of weights, one sequence at a time, in plain PyTorch.
+"""The definition of statistics and rows: the whole matrix of weights, sequence by sequence, in plain PyTorch.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size; in one
 sequence M queries and N keys; n chosen rows.
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..options import AttentionOptions
 from ..reference import reference_attention
-from ..relative import distances
+from ..relative_position import distances
 
 
 class Weights(NamedTuple):
@@ -42,7 +42,7 @@ def reference_weights(
 ) -> Iterator[Weights]:
     """All weights, sequence by sequence: what attention returns if its values are the identity matrix.
 
-    Of the anchors it only counts which are -inf; those rows have no weights.
+    Of the anchors only -inf matters: those rows have no weights.
     """
     starts = zip(pairwise(cu_seqlens_q.tolist()), pairwise(cu_seqlens_k.tolist()), strict=True)
     for (start_q, stop_q), (start_k, stop_k) in starts:

@@ -1,4 +1,4 @@
-"""`attention_rows`: the exact weights of chosen queries.
+"""`attention_rows`: the attention weights of chosen queries.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head
 size, R rows of the bias table; n chosen rows.
@@ -41,22 +41,23 @@ def attention_rows(
     sink: Tensor | None = None,
     backend: Backend | None = None,
 ) -> Tensor:
-    """Rows of the matrix of attention weights, before dropout, where the whole would not fit.
+    """The attention weights of chosen queries, before dropout, without the whole matrix in memory.
 
-    To be called with what `attention` was called with and the lse that it returned. Nothing has a gradient;
+    Call it with what `attention` was called with and the lse that it returned. Nothing has a gradient, and
     inputs are never changed.
 
     Args:
         q: (T, H, D), fp64, fp32, fp16 or bf16, any strides.
         k: (S, G, D), of q's dtype.
         lse: (T, H) log-sum-exp of each row's scores, sink included, in fp32, or fp64 for fp64 inputs.
-        rows: (n,) int32 or int64: which rows of q, from 0 to T - 1, in any order and as often as wanted.
-            Checked on the CPU; on a GPU that would wait for the device, and a row that is not there gives 0.
+        rows: (n,) int32 or int64: which rows of q, from 0 to T - 1, in any order; a row may occur several
+            times. Checked on the CPU. On a GPU that would wait for the device, and a row that does not exist
+            gives 0.
         cu_seqlens_q: (B+1,) int32 or int64, as in `attention`.
         cu_seqlens_k: (B+1,), the same for keys; left out, sequences have as many keys as queries.
         max_length_q: as in `attention`; not needed.
-        max_length_k: at least the greatest number of keys in a sequence, and the width of what is returned.
-            Left out, it is read from `cu_seqlens_k`, which waits for the device and cannot be compiled.
+        max_length_k: at least the greatest number of keys in a sequence, and the width of the result. Left
+            out, it is read from `cu_seqlens_k`, which waits for the device and cannot be compiled.
         causal: as in `attention`.
         window: as in `attention`.
         alibi_slopes: (H,), as in `attention`.
@@ -64,16 +65,16 @@ def attention_rows(
         bias_max_distance: as in `attention`.
         softcap: as in `attention`.
         scale: as in `attention`.
-        sink: (H,), as in `attention`: a row sums to what it left.
+        sink: (H,), as in `attention`; with it, a row's weights sum to less than 1.
         backend: as in `attention`.
 
     Returns:
-        (n, H, max_length_k) in lse's dtype: weights over the keys of the row's own sequence, and 0 beyond
-        them, where hidden, and throughout a row whose lse is -inf.
+        (n, H, max_length_k) in lse's dtype: weights of the keys of the row's own sequence; 0 after its last
+        key, where keys are hidden, and in a row whose lse is -inf.
 
     Raises:
         TypeError: a tensor has a dtype or an argument a type that does not fit.
-        ValueError: shapes or options do not fit together, or a row is not there.
+        ValueError: shapes or options do not fit together, or a row does not exist.
         NotImplementedError: the backend asked for cannot do this; the message names one that can.
     """
     cu_seqlens_k, max_length_k = check_inputs(q, k, k, cu_seqlens_q, cu_seqlens_k, max_length_q, max_length_k)

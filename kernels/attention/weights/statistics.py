@@ -1,4 +1,4 @@
-"""`attention_statistics`: what each row of the weights looks like, and what each key receives.
+"""`attention_statistics`: entropy and other statistics of each row of attention weights, and of each key.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads (G divides H), D head
 size, R rows of the bias table; in one sequence M queries and N keys.
@@ -11,9 +11,9 @@ With the weights p[h, i, j] of a row and their sum z[i, h], which is 1 unless a 
     marked_mass[i, h] =   sum_j p marked[j]
     received[j, h]    =   sum_i p
 
-Entropy and distance are about the shape of a row, so they are of the weights normalised among the keys; the
-others are the weights as they are. A row with nothing to attend to has 0 everywhere. How the weights come of
-lse is said in `anchor.py`.
+Entropy and distance describe the shape of a row, so they are of weights normalised among the keys; the others
+are of the weights themselves. A row with nothing to attend to has 0 everywhere. `anchor.py` says how weights
+follow from lse.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class AttentionStatistics(NamedTuple):
     """Statistics of attention weights; fp32, or fp64 for fp64 inputs.
 
     Attributes:
-        entropy: (T, H) of each row among its keys, in nats; from 0, at one key, to log N, at all alike.
+        entropy: (T, H) of each row among its keys, in nats; from 0 for one key to log N for equal weights.
         largest: (T, H) largest weight.
-        distance: (T, H) mean distance between query and key, either way, in tokens.
-        marked_mass: (T, H) weight on the marked keys; None if none were marked.
-        received: (S, H) weight that each key gets from all queries; None unless asked for.
+        distance: (T, H) mean distance between query and key in tokens, in either direction.
+        marked_mass: (T, H) weight of the marked keys; None without `marked`.
+        received: (S, H) weight that each key receives from all queries; None unless asked for.
     """
 
     entropy: Tensor
@@ -74,15 +74,15 @@ def attention_statistics(
     received: bool = False,
     backend: Backend | None = None,
 ) -> AttentionStatistics:
-    """Statistics of each row of attention weights, without the weights ever being in memory.
+    """Statistics of each row of attention weights, without the matrix of weights in memory.
 
-    To be called with what `attention` was called with and the lse that it returned. The weights are those
-    before dropout. With a sink, entropy and distance are those among the keys; largest, marked_mass and
-    received are of what the sink left. Counting the sink as one more place, of weight w = exp(sink - lse), a
-    row's entropy is (1 - w) (entropy - log(1 - w)) - w log w.
+    Call it with what `attention` was called with and the lse that it returned. The weights are those before
+    dropout. Nothing has a gradient, and inputs are never changed. Memory is linear in T and S on every
+    backend but `reference`. A row with nothing to attend to, or with lse -inf, has 0 everywhere.
 
-    A row with nothing to attend to, or with lse -inf, has 0 everywhere. Nothing has a gradient; inputs are
-    never changed. Memory is linear in T and S on every backend but `reference`.
+    With a sink, entropy and distance are those among the keys; largest, marked_mass and received are of
+    weights that sum to less than 1. To count the sink as one more key, of weight w = exp(sink - lse): a row's
+    entropy is then (1 - w) (entropy - log(1 - w)) - w log w.
 
     Args:
         q: (T, H, D), fp64, fp32, fp16 or bf16, any strides.
@@ -101,8 +101,8 @@ def attention_statistics(
         scale: as in `attention`.
         sink: (H,), as in `attention`.
         allow_tf32: as in `attention`.
-        marked: (S,) bool: keys whose weight is to be summed up in marked_mass.
-        received: whether to sum up what each key receives, which takes a second pass.
+        marked: (S,) bool: the keys whose weight is summed in marked_mass.
+        received: also sum the weight that each key receives, which takes a second pass.
         backend: as in `attention`.
 
     Returns:

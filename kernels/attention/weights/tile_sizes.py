@@ -1,4 +1,4 @@
-"""How the kernels of statistics and rows are cut up, and why.
+"""Block sizes of the kernels of statistics and rows, and why.
 
 Shapes: D head size; a tile is BLOCK_M queries by BLOCK_N keys.
 """
@@ -75,7 +75,7 @@ def _single(width: int) -> tuple[int, int, int, int]:
 
 
 def partial_sums_a_row(target: Target, dtype: torch.dtype) -> int:
-    """Of how many columns each row of a tile keeps its sums apart; see `statistics_kernels.partial_sums`.
+    """The number of partial sums that each row of a tile keeps; see `triton_kernels.partial_sums`.
 
     A product's columns that are 8 apart lie in one thread on sm_90, and 16 apart on sm_80, where two warps
     share a row. On sm_100 a thread holds a whole row, and so it may be with fp32, and on AMD.

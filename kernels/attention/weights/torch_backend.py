@@ -1,14 +1,14 @@
 """The `torch` backend of `attention_statistics` and `attention_rows`, as custom operators.
 
 Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size, R rows of
-the bias table; a run is b neighbouring sequences of M queries and N keys each, a block m queries and n keys;
-n rows are chosen, m of them in a sequence.
+the bias table; a stack is b neighbouring sequences of M queries and N keys each, a block m queries and n keys
+of some of them; n rows are chosen, m of them in a sequence.
 
 With t = s - anchor (see `anchor`) and e = exp t, whose sum z over a row is about 1,
 
     entropy = log z - (sum e t) / z    distance = (sum e |distance|) / z    p = e / (z + exp(sink - anchor))
 
-What the anchor was rounded by changes every t of a row alike, and falls out of all three.
+The anchor's rounding error changes every t of a row by the same amount, and cancels in all three.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from torch import Tensor
 
 from ..operators import with_flat_options
 from ..options import AttentionOptions
-from ..relative import visible
 from ..torch.dense import added_bias
 from ..torch.equal_lengths import layout
 from .torch_blocks import blocks
@@ -42,39 +41,39 @@ def compute_statistics(
         entropy, largest, distance and marked mass (T, H), and received (S, H); the last two have no elements
         where they were not asked for.
     """
-    batch = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=True)
+    stacks, queries, keys = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=True)
     entropy, largest, distance = (anchor.new_zeros(anchor.shape) for _ in range(3))
     marked_mass = anchor.new_zeros(anchor.shape if marked is not None else 0)
     column_sums = anchor.new_zeros((k.shape[0], q.shape[1]) if received else 0)
     sink_share = torch.zeros_like(anchor) if options.sink is None else torch.exp(options.sink - anchor)
-    q, k = batch.sort_queries(q.to(anchor.dtype)), batch.sort_keys(k.to(anchor.dtype))
-    anchor, sink_share = batch.sort_queries(anchor), batch.sort_queries(sink_share)
-    marks = None if marked is None else batch.sort_keys(marked.to(anchor.dtype))
-    for run in batch.runs:
-        for block in blocks(run, q, k, anchor, options):
+    q, k = queries.sort(q.to(anchor.dtype)), keys.sort(k.to(anchor.dtype))
+    anchor, sink_share = queries.sort(anchor), queries.sort(sink_share)
+    marks = None if marked is None else keys.sort(marked.to(anchor.dtype))
+    for stack in stacks:
+        for block in blocks(stack, q, k, anchor, options):
             part = torch.exp(block.exponent)
             total, peak = part.sum(-1), part.amax(-1)
             some = torch.where(total == 0, 1.0, total)
             product = torch.mul(part, block.exponent, out=block.exponent)
             nats = (some.log() - product.sum(-1) / some).clamp_(min=0)
-            # Where one key is all that there is, the difference of two roundings is not its entropy.
-            block.rows(run, entropy).copy_(_in_order(nats.masked_fill_(peak == total, 0.0)))
+            # In a row of one key, the difference of two roundings is not its entropy.
+            block.rows(stack, entropy).copy_(_in_order(nats.masked_fill_(peak == total, 0.0)))
             product = torch.mul(part, block.apart, out=block.exponent)
-            block.rows(run, distance).copy_(_in_order(product.sum(-1) / some))
-            whole = some + block.rows(run, sink_share).flip(1).transpose(1, 2)
-            block.rows(run, largest).copy_(_in_order(peak / whole))
+            block.rows(stack, distance).copy_(_in_order(product.sum(-1) / some))
+            whole = some + block.rows(stack, sink_share).flip(1).transpose(1, 2)
+            block.rows(stack, largest).copy_(_in_order(peak / whole))
             if marks is not None:
-                mark = run.keys(marks)[block.sequences, None, block.keys, None]
-                block.rows(run, marked_mass).copy_(_in_order((part @ mark)[..., 0] / whole))
+                mark = stack.keys(marks)[block.sequences, None, block.keys, None]
+                block.rows(stack, marked_mass).copy_(_in_order((part @ mark)[..., 0] / whole))
             if received:
                 sums = torch.div(part, whole[..., None], out=block.exponent).sum(2)
-                block.columns(run, column_sums).add_(sums.transpose(1, 2))
+                block.columns(stack, column_sums).add_(sums.transpose(1, 2))
     return (
-        batch.unsort_queries(entropy),
-        batch.unsort_queries(largest),
-        batch.unsort_queries(distance),
-        marked_mass if marked is None else batch.unsort_queries(marked_mass),
-        batch.unsort_keys(column_sums) if received else column_sums,
+        queries.unsort(entropy),
+        queries.unsort(largest),
+        queries.unsort(distance),
+        marked_mass if marked is None else queries.unsort(marked_mass),
+        keys.unsort(column_sums) if received else column_sums,
     )
 
 
@@ -135,7 +134,7 @@ def _(q: Tensor, k: Tensor, anchor: Tensor, rows: Tensor, *rest: Any) -> Tensor:
 
 
 def sequences_of(rows: Tensor, cu_seqlens: Tensor) -> Tensor:
-    """(n,) which sequence each packed row belongs to; an empty one has none."""
+    """(n,) the sequence that each packed row belongs to."""
     starts, rows = cu_seqlens.contiguous(), rows.to(cu_seqlens.dtype).contiguous()
     return torch.searchsorted(starts, rows, right=True) - 1
 
@@ -160,5 +159,5 @@ def _parts(query: Tensor, key: Tensor, anchor: Tensor, position: Tensor, options
     bias = added_bias(options, distance, score.dtype)
     if bias is not None:
         score.add_(bias)
-    score.masked_fill_(~visible(distance, options.causal, options.half_window), float("-inf"))
+    score.masked_fill_(~options.visible(distance), float("-inf"))
     return score.sub_(anchor.masked_fill(anchor.isneginf(), float("inf")).T[..., None]).exp_()

@@ -1,12 +1,12 @@
-"""Weights of a packed batch in pieces that fit a processor's cache, for the `torch` backend of statistics.
+"""Weights of a packed batch in blocks that fit a processor's cache, for the `torch` backend of statistics.
 
-Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size; a run is b
+Shapes: T query tokens, S key tokens, B sequences, H query heads, G key/value heads, D head size; a stack is b
 neighbouring sequences of M queries and N keys each, a block m queries and n keys of h heads of some of them;
 there are L = M + N - 1 distances from a query to a key.
 
-Bias, mask and |distance| depend on distance alone: a vector of L values. Taken with its last query first,
+Bias, mask and |distance| depend on distance alone: each is a vector of L values. With the last query first,
 row r and column c of a block are `r + c` plus a constant apart, so each of these matrices is a view of its
-vector with both strides 1. None is ever formed.
+vector with both strides 1, and is never formed.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ import torch
 from torch import Tensor
 
 from ..options import AttentionOptions
-from ..relative import visible
 from ..torch.dense import added_bias
-from ..torch.equal_lengths import Run
+from ..torch.equal_lengths import Stack
 
-# Found by timing: matrix products want at least 64 rows, everything else wants to stay in the cache.
+# Found by timing: matrix products are fast from 64 rows on, everything else is while it fits the cache.
 BLOCK_SCORES = 2**19
 LEAST_QUERIES = 64
 # Instead of -inf: far below every score, yet 0 · HIDDEN is 0 and not NaN.
@@ -30,13 +29,13 @@ HIDDEN = -1e30
 
 
 class Block(NamedTuple):
-    """The scores of some queries of some heads of some of a run's sequences, with every key that they see.
+    """The scores of some queries of some heads of some of a stack's sequences, with every key that they see.
 
     Attributes:
-        sequences: which of the run's sequences.
+        sequences: which of the stack's sequences.
         heads: which query heads.
         queries: which queries of each, last query first.
-        keys: which keys of each; every other is hidden from all queries here.
+        keys: which keys of each; all others are hidden from these queries.
         exponent: (b, h, m, n) score - anchor, HIDDEN or less where hidden.
         apart: (m, n) |distance|.
     """
@@ -48,50 +47,50 @@ class Block(NamedTuple):
     exponent: Tensor
     apart: Tensor
 
-    def rows(self, run: Run, packed: Tensor) -> Tensor:
+    def rows(self, stack: Stack, packed: Tensor) -> Tensor:
         """The block's part (b, m, h) of a (T, H) tensor, first query first."""
-        return run.queries(packed)[self.sequences, self.queries, self.heads]
+        return stack.queries(packed)[self.sequences, self.queries, self.heads]
 
-    def columns(self, run: Run, packed: Tensor) -> Tensor:
+    def columns(self, stack: Stack, packed: Tensor) -> Tensor:
         """The block's part (b, n, h) of a (S, H) tensor."""
-        return run.keys(packed)[self.sequences, self.keys, self.heads]
+        return stack.keys(packed)[self.sequences, self.keys, self.heads]
 
 
-def blocks(run: Run, q: Tensor, k: Tensor, anchor: Tensor, options: AttentionOptions) -> Iterator[Block]:
-    """Cut a run into blocks of about BLOCK_SCORES scores. Queries that see no key may be in none.
+def blocks(stack: Stack, q: Tensor, k: Tensor, anchor: Tensor, options: AttentionOptions) -> Iterator[Block]:
+    """Cut a stack into blocks of about BLOCK_SCORES scores. Queries that see no key may be in none.
 
     Args:
-        run: which part of the batch.
-        q: (T, H, D) in the runs' order, in anchor's dtype.
-        k: (S, G, D) in the runs' order, in anchor's dtype.
-        anchor: (T, H) in the runs' order.
+        stack: which part of the batch.
+        q: (T, H, D) in the stacks' order, in anchor's dtype.
+        k: (S, G, D) in the stacks' order, in anchor's dtype.
+        anchor: (T, H) in the stacks' order.
         options: what shapes the scores.
     """
-    n_kv_heads, n_queries, n_keys = k.shape[1], run.n_queries, run.n_keys
+    n_kv_heads, n_queries, n_keys = k.shape[1], stack.n_queries, stack.n_keys
     group, shift = q.shape[1] // n_kv_heads, n_keys - n_queries
     distance = torch.arange(1 - n_keys, n_queries, device=q.device)
     apart = distance.abs().to(anchor.dtype)
-    bias = _bias(options, distance, run, anchor.dtype)
+    bias = _bias(options, distance, stack, anchor.dtype)
     room = max(1, BLOCK_SCORES // n_keys)  # rows of scores
     n_kv = _between(1, room // (group * min(n_queries, LEAST_QUERIES)), n_kv_heads)
     n_rows = _between(1, room // (group * n_kv), n_queries)
-    size = _between(1, room // (group * n_kv * n_rows), run.size)
-    for sequences in _slices(run.size, size):
-        key = run.keys(k)[sequences].permute(0, 2, 3, 1).contiguous()
+    size = _between(1, room // (group * n_kv * n_rows), stack.size)
+    for sequences in _slices(stack.size, size):
+        key = stack.keys(k)[sequences].permute(0, 2, 3, 1).contiguous()
         for kv_heads in _slices(n_kv_heads, n_kv):
             heads = slice(kv_heads.start * group, kv_heads.stop * group)
             for queries in _slices(n_queries, n_rows):
                 keys = options.seen(queries.start + shift, queries.stop - 1 + shift, n_keys)
                 if keys.start >= keys.stop:
                     continue
-                query = run.queries(q)[sequences, queries, heads].flip(1) * options.scale
+                query = stack.queries(q)[sequences, queries, heads].flip(1) * options.scale
                 score = _products(query, key[:, kv_heads, :, keys])
                 if options.softcap is not None:
                     score.div_(options.softcap).tanh_().mul_(options.softcap)
                 offset = keys.start + n_queries - queries.stop
                 if bias is not None:
                     score.add_(_matrix(bias[heads] if bias.shape[0] > 1 else bias, offset, score))
-                row_anchor = run.queries(anchor)[sequences, queries, heads].flip(1)
+                row_anchor = stack.queries(anchor)[sequences, queries, heads].flip(1)
                 score.sub_(row_anchor.masked_fill(row_anchor.isneginf(), -HIDDEN).transpose(1, 2)[..., None])
                 yield Block(sequences, heads, queries, keys, score, _matrix(apart, offset, score))
 
@@ -104,13 +103,13 @@ def _slices(end: int, step: int) -> list[slice]:
     return [slice(start, min(start + step, end)) for start in range(0, end, step)]
 
 
-def _bias(options: AttentionOptions, distance: Tensor, run: Run, dtype: torch.dtype) -> Tensor | None:
+def _bias(options: AttentionOptions, distance: Tensor, stack: Stack, dtype: torch.dtype) -> Tensor | None:
     """(H or 1, L) what is added to a score at each distance; None where that is nothing."""
     bias = added_bias(options, distance[None], dtype)
-    if options.hides(run.n_queries, run.n_keys, run.n_keys - run.n_queries):
+    if options.hides(stack.n_queries, stack.n_keys, stack.n_keys - stack.n_queries):
         if bias is None:
             bias = torch.zeros(1, 1, distance.shape[0], dtype=dtype, device=distance.device)
-        bias = bias.masked_fill(~visible(distance, options.causal, options.half_window), HIDDEN)
+        bias = bias.masked_fill(~options.visible(distance), HIDDEN)
     return None if bias is None else bias[:, 0].clamp(min=HIDDEN)
 
 

@@ -17,7 +17,7 @@ from ...device import Tile, padded_head_size, target_of
 from ...operation import FUSED
 from ..operators import with_flat_options
 from ..options import AttentionOptions
-from ..relative import farthest_bucketed
+from ..relative_position import farthest_bucketed
 from ..triton.backend import constants, strides
 from ..triton.operands import in_a_row, score_operands
 from .tile_sizes import StatisticsKernel, is_thin, partial_sums_a_row, rows_tile, statistics_tile

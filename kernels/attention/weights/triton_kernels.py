@@ -7,9 +7,9 @@ With t = s - anchor (see `anchor`), in base 2 if FOLDED, and e its power, one wa
 
     z = sum e    sum e t    sum e |distance|    sum e marked    max e
 
-where attention itself, which does not know lse yet, needs the running maximum, the rescaling of what it has,
-and a second product. What a key receives is a sum over queries: a second kernel walks the other way, so that
-each sum belongs to one program, without atomics, in an order that is always the same.
+Attention itself, which does not know lse yet, needs the running maximum, the rescaling of its sums and a
+second product. What a key receives is a sum over queries: a second kernel walks over queries, so that each
+sum belongs to one program, without atomics, in a fixed order.
 """
 
 # A Triton kernel's arguments have no Python types.
@@ -20,7 +20,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ..triton.scores import final_scores, load_relations
+from ..triton.scores import final_scores, load_biases
 from ..triton.tiles import (
     LN_2,
     LOG2_E,
@@ -52,7 +52,7 @@ def load_anchor(anchors, row, inside, FOLDED: tl.constexpr):
 def partial_sums(tile, PARTS: tl.constexpr):
     """Sum each row of a tile over every PARTS-th column: (rows, PARTS).
 
-    On sm_90, a product's columns that are 8 apart lie in one thread (see `statistics_tiles`): a sum over them
+    On sm_90, a product's columns that are 8 apart lie in one thread (see `tile_sizes`): a sum over them
     stays there, and threads talk to each other once in the end, not for each tile and statistic.
     """
     return tl.sum(tl.reshape(tile, [tile.shape[0], tile.shape[1] // PARTS, PARTS]), 1)
@@ -74,7 +74,7 @@ def _walk_keys(
     THIN: tl.constexpr, PARTS: tl.constexpr, PRECISION: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_E: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
-    """Take in the keys [begin, end)."""
+    """Add the keys [begin, end) to the sums."""
     for start in range(begin, end, BLOCK_N):
         keys = start + tl.arange(0, BLOCK_N)
         if THIN:
@@ -143,7 +143,7 @@ def attention_row_statistics(
         query, query_rest = load_parts(
             query_base, rows, stride_qt, stride_qd, n_queries, D, BLOCK_D, BLOCK_E, True
         )  # fmt: skip
-    slope, line = load_relations(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
+    slope, line = load_biases(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
     anchor = load_anchor(anchors, row, inside, FOLDED)
     marks = marked
     if MARKED:
@@ -175,7 +175,7 @@ def attention_row_statistics(
     peak = tl.max(most, 1)
     mean = tl.sum(product, 1) / total
     nats = (tl.log2(total) - mean) * LN_2 if FOLDED else tl.log2(total) * LN_2 - mean
-    # Where one key is all that there is, the difference of two roundings is not its entropy.
+    # In a row of one key, the difference of two roundings is not its entropy.
     nats = tl.where((peak == total) | (nats < 0.0), 0.0, nats)
     tl.store(entropy + row, nats, mask=inside)
     tl.store(distance + row, tl.sum(path, 1) / total, mask=inside)
@@ -251,7 +251,7 @@ def attention_received(
     key, key_rest = 0.0, 0.0
     if not THIN:
         key, key_rest = load_parts(key_base, keys, stride_kt, stride_kd, n_keys, D, BLOCK_D, BLOCK_E, True)
-    slope, line = load_relations(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
+    slope, line = load_biases(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
 
     total = tl.zeros([BLOCK_N, PARTS], tl.float32)
     begin, full_begin, full_end, end = query_bounds(
@@ -297,7 +297,7 @@ def attention_rows_parts(
     query = tl.load(at, mask=columns < D, other=0.0).to(tl.float32)
     key_base = k + start_k * stride_kt + (head // group).to(tl.int64) * stride_kh
     key = load_tile(key_base, keys, columns, stride_kt, stride_kd, n_keys, D, BLOCK_D, True).to(tl.float32)
-    slope, line = load_relations(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
+    slope, line = load_biases(slopes, bias, head, far, ALIBI, BIAS, FOLDED)
     score, _ = final_scores(
         tl.sum(key * query[None, :], 1), keys, position, n_keys,
         score_scale, cap, slope, line, far, half_window,

@@ -16,8 +16,8 @@ from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 from tests.kernels.attention_accuracy import Problem, draw, errors, solve
 from xformer.kernels import attention
 from xformer.kernels.attention.options import AttentionOptions
-from xformer.kernels.attention.torch import pieces
-from xformer.kernels.attention.torch.equal_lengths import layout as cut_into_runs
+from xformer.kernels.attention.torch import chunks
+from xformer.kernels.attention.torch.equal_lengths import layout
 from xformer.kernels.backend import Backend
 
 FP64 = torch.float64
@@ -57,12 +57,12 @@ def problems(draw: st.DrawFn) -> Problem:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(problem=problems(), seed=st.integers(0, 2**32 - 1), cut=st.booleans())
 def test_torch_is_the_reference(problem: Problem, seed: int, cut: bool) -> None:
-    """Whether blocks are whole, or cut into pieces of two queries."""
+    """Whether blocks are whole, or cut into chunks of two queries."""
     inputs = draw(problem, seed=seed)
     with pytest.MonkeyPatch.context() as patch:
         if cut:
-            patch.setattr(pieces, "LEAST_QUERIES", 2)
-            patch.setattr(pieces, "PIECE_SCORES", 0)
+            patch.setattr(chunks, "LEAST_QUERIES", 2)
+            patch.setattr(chunks, "CHUNK_SCORES", 0)
         ours, exact = solve(inputs, "torch"), solve(inputs, "reference")
     for name in exact:
         assert torch.allclose(ours[name], exact[name], rtol=1e-10, atol=1e-10), name
@@ -73,24 +73,24 @@ LONG: dict[str, tuple[dict[str, Any], int]] = {
     "causal": ({"causal": True}, 0),
     "window": ({"window": 128}, 128 * 256),
     "window, causal": ({"window": 128, "causal": True}, 128 * 192),
-    "soft cap": ({"softcap": 5.0}, pieces.PIECE_SCORES),
-    "dropout": ({"dropout": 0.1}, pieces.PIECE_SCORES),
-    "alibi": ({"alibi_slopes": torch.ones(4)}, pieces.PIECE_SCORES),
-    "t5": ({"bias_table": torch.zeros(8, 4)}, pieces.PIECE_SCORES),
+    "soft cap": ({"softcap": 5.0}, chunks.CHUNK_SCORES),
+    "dropout": ({"dropout": 0.1}, chunks.CHUNK_SCORES),
+    "alibi": ({"alibi_slopes": torch.ones(4)}, chunks.CHUNK_SCORES),
+    "t5": ({"bias_table": torch.zeros(8, 4)}, chunks.CHUNK_SCORES),
 }
 
 
 @pytest.mark.parametrize("case", LONG)
 def test_no_matrix_of_a_long_sequence_is_whole(case: str, largest: Any) -> None:
-    """4 heads of 2,048 tokens have 2²⁴ scores. What is hidden costs nothing, what is not comes in pieces."""
+    """4 heads of 2,048 tokens have 2²⁴ scores. What is hidden costs nothing, what is not comes in chunks."""
     given, n_scores = LONG[case]
     options = AttentionOptions(0.3, **given)
     random = torch.Generator().manual_seed(0)
     q, k, v, grad = (torch.randn(1, 4, 2048, 8, generator=random) for _ in range(4))
     table = None if options.bias_table is None else torch.zeros_like(options.bias_table)
     with largest:
-        out, lse = pieces.block_forward(q, k, v, options, 0)
-        pieces.block_backward(grad, None, q, k, v, out, lse, options, 0, table)
+        out, lse = chunks.block_forward(q, k, v, options, 0)
+        chunks.block_backward(grad, None, q, k, v, out, lse, options, 0, table)
     assert largest.numel == max(n_scores, out.numel())
 
 
@@ -251,14 +251,14 @@ def test_forward_mode_is_right_or_refused(backend: Backend, triton_device: torch
 
 
 @given(lengths=st.lists(st.integers(0, 4), max_size=12))
-def test_runs_cover_each_token_once(lengths: list[int]) -> None:
+def test_stacks_cover_each_token_once(lengths: list[int]) -> None:
     starts = torch.tensor([0, *torch.tensor(lengths, dtype=torch.int64).cumsum(0).tolist()])
-    cut = cut_into_runs(starts, starts, may_reorder=True)
+    batch = layout(starts, starts, may_reorder=True)
     tokens = torch.arange(sum(lengths))
-    rows = cut.sort_queries(tokens)
-    assert torch.equal(cut.unsort_queries(rows), tokens)
-    seen = [row for run in cut.runs for row in run.queries(rows).flatten().tolist()]
+    rows = batch.queries.sort(tokens)
+    assert torch.equal(batch.queries.unsort(rows), tokens)
+    seen = [row for stack in batch.stacks for row in stack.queries(rows).flatten().tolist()]
     assert sorted(seen) == tokens.tolist()
-    assert len(cut.runs) == len({n for n in lengths if n})
-    for run in cut.runs:  # a row of a run is one sequence
-        assert (run.queries(rows).diff(dim=1) == 1).all()
+    assert len(batch.stacks) == len({n for n in lengths if n})
+    for stack in batch.stacks:  # a row of a stack is one sequence
+        assert (stack.queries(rows).diff(dim=1) == 1).all()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tests.kernels.attention_accuracy import Inputs, Problem, draw, solve
 from xformer.kernels import attention, relative_buckets
-from xformer.kernels.attention.relative import farthest_bucketed
+from xformer.kernels.attention.relative_position import farthest_bucketed
 
 FP64 = torch.float64
 

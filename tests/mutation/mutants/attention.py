@@ -8,7 +8,7 @@ _FOLDER = "kernels/attention/triton"
 _FORWARD = f"{_FOLDER}/forward.py"
 _SCORES = f"{_FOLDER}/scores.py"
 _TILES = f"{_FOLDER}/tiles.py"
-_KEEP = f"{_FOLDER}/keep.py"
+_DROPOUT = f"{_FOLDER}/dropout.py"
 _OPERANDS = f"{_FOLDER}/operands.py"
 _LAUNCH = f"{_FOLDER}/backend.py"
 
@@ -120,7 +120,7 @@ FORWARD = Group(
 
 SHARED = Group(
     "attention_shared",
-    ("tests/kernels/attention/test_keep.py", *_TESTS),
+    ("tests/kernels/attention/test_dropout.py", *_TESTS),
     (
         Mutant(
             _SCORES, "tl.where(distance <= 0, score", "tl.where(distance < 0, score", "causal, itself hidden"
@@ -208,8 +208,8 @@ SHARED = Group(
             "right = load_tile(b, b_rows, columns, stride_bt, 1, n_b,",
             "the same of their second factor",
         ),
-        Mutant(_KEEP, ">= threshold.to(", "< threshold.to(", "dropped and kept exchanged"),
-        Mutant(_KEEP, "high = (row >> 32)", "high = (row >> 31)", "upper word of a row"),
+        Mutant(_DROPOUT, ">= threshold.to(", "< threshold.to(", "dropped and kept exchanged"),
+        Mutant(_DROPOUT, "high = (row >> 32)", "high = (row >> 31)", "upper word of a row"),
         Mutant(_OPERANDS, "bias.mul_(unit)", "bias.mul_(1.0)", "table to another base"),
         Mutant(
             _OPERANDS,

@@ -252,7 +252,7 @@ TABLE = Group(
         Mutant(
             _LAUNCH,
             "bucket_line(table, options, longest)",
-            "bucket_line(table, AttentionOptions(1.0, options.bidirectional), longest)",
+            "bucket_line(table, AttentionOptions(1.0, not options.causal), longest)",
             "buckets of the other kind of attention",
         ),
     ),

@@ -14,7 +14,7 @@ import triton.language as tl
 
 @triton.jit
 def _mix(x):
-    """See `dropout.mix`; here words are words, and products wrap by themselves."""
+    """See `dropout.mix`; here integers have 32 bits, and products wrap by themselves."""
     x = x ^ (x >> 16)
     x = x * 0x7FEB352D
     x = x ^ (x >> 15)
@@ -24,15 +24,15 @@ def _mix(x):
 
 @triton.jit
 def row_state(row, seed_low, seed_high):
-    """What a row (int64, `query token * H + head`) brings to its weights' names: computed once a row."""
+    """The part of the hash that depends on the row (int64, `query token * H + head`): computed once a row."""
     low = row.to(tl.uint32) ^ seed_low.to(tl.uint32, bitcast=True)
     high = (row >> 32).to(tl.uint32) ^ seed_high.to(tl.uint32, bitcast=True)
     return _mix(_mix(low) ^ _mix(high))
 
 
 @triton.jit
-def keep(state, keys, threshold):
-    """Which weights survive.
+def dropout_mask(state, keys, threshold):
+    """Which weights stay.
 
     Args:
         state: from `row_state`, as a row or column.

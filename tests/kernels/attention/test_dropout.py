@@ -9,13 +9,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xformer.kernels.attention.dropout import drop_threshold, keep_mask
+from xformer.kernels.attention import dropout as definition
 from xformer.kernels.attention.options import AttentionOptions
 
 triton = pytest.importorskip("triton", reason="triton is not installed")
 import triton.language as tl  # noqa: E402
 
-from xformer.kernels.attention.triton.keep import keep, row_state  # noqa: E402
+from xformer.kernels.attention.triton.dropout import dropout_mask, row_state  # noqa: E402
 from xformer.kernels.attention.triton.operands import dropout_operands  # noqa: E402
 
 
@@ -23,7 +23,7 @@ from xformer.kernels.attention.triton.operands import dropout_operands  # noqa: 
 def fill(kept, rows, seed_low, seed_high, threshold, N: tl.constexpr):
     row = tl.load(rows + tl.arange(0, N))
     keys = tl.arange(0, N)
-    stays = keep(row_state(row, seed_low, seed_high)[:, None], keys[None, :], threshold)
+    stays = dropout_mask(row_state(row, seed_low, seed_high)[:, None], keys[None, :], threshold)
     tl.store(kept + tl.arange(0, N)[:, None] * N + keys[None, :], stays.to(tl.int32))
 
 
@@ -38,11 +38,11 @@ def test_bits(seed: int, first: int, dropout: float, triton_device: torch.device
     words = dropout_operands(AttentionOptions(1.0, dropout=dropout, seed=seed))
     kept = torch.empty(16, 16, dtype=torch.int32, device=triton_device)
     fill[(1,)](kept, rows, words["seed_low"], words["seed_high"], words["threshold"], N=16)
-    expected = keep_mask(rows[:, None], torch.arange(16, device=triton_device), seed, dropout)
+    expected = definition.dropout_mask(rows[:, None], torch.arange(16, device=triton_device), seed, dropout)
     assert torch.equal(kept.bool(), expected)
 
 
 def test_the_threshold_is_a_word() -> None:
-    assert drop_threshold(0.0) == 0
-    assert drop_threshold(0.5) == 2**31
-    assert drop_threshold(1.0 - 2**-53) == 2**32 - 1
+    assert definition.drop_threshold(0.0) == 0
+    assert definition.drop_threshold(0.5) == 2**31
+    assert definition.drop_threshold(1.0 - 2**-53) == 2**32 - 1

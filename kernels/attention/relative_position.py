@@ -1,4 +1,4 @@
-"""What depends on distance alone: who may attend to whom, and by what bias.
+"""Distances from queries to keys, which of them a mask allows, and the buckets of T5's position bias.
 
 Shapes: M queries and N keys of one sequence, H heads, R buckets.
 
@@ -30,7 +30,7 @@ def distances(n_queries: int, n_keys: int, device: torch.device, shift: int | No
 
 
 def visible(distance: Tensor, causal: bool, half_window: int | None) -> Tensor:
-    """Which distances a query may attend over, bool: none ahead if causal, none beyond the half window."""
+    """Which distances a mask allows, bool: up to 0 if causal, up to `half_window` in either direction."""
     seen = torch.ones_like(distance, dtype=torch.bool)
     if causal:
         seen = seen & (distance <= 0)
@@ -48,7 +48,7 @@ def relative_buckets(
         distance: key position minus query position, int64, any shape.
         n_buckets: rows R of the bias table; even if bidirectional.
         max_distance: distances from here on share the last bucket.
-        bidirectional: half of the buckets are for keys ahead; otherwise keys ahead all fall into bucket 0.
+        bidirectional: half of the buckets are for keys ahead; otherwise all keys ahead have bucket 0.
 
     Returns:
         int64 bucket in [0, R), same shape.
@@ -61,7 +61,7 @@ def relative_buckets(
 
 
 def farthest_bucketed(max_distance: int) -> int:
-    """A distance that is in the last bucket, as all beyond it are, whichever way logarithms round."""
+    """A distance from which on all have the last bucket, whichever way logarithms round."""
     return max_distance + max_distance // 64 + 1
 
 

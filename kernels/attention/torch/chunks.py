@@ -1,8 +1,8 @@
-"""A long block, cut: what a window hides is not computed, and no matrix of scores, bias or mask is whole.
+"""Attention over a long dense block in chunks: no whole matrix of scores, nothing that a window hides.
 
 Shapes: b sequences of M queries and N keys each, H heads, D head size, R rows of the bias table.
 
-A piece has some of a block's queries, and those of its keys that they may see. Short blocks are one piece.
+A chunk has some of a block's queries, and the keys that they may attend to. Short blocks are one chunk.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch import Tensor
 from ..options import AttentionOptions
 from .dense import Place, dense_backward, dense_forward, is_fusable, n_masks
 
-PIECE_SCORES = 2**22
-"""16 MiB in fp32."""
+CHUNK_SCORES = 2**22
+"""Largest number of scores in a chunk: 16 MiB in fp32."""
 LEAST_QUERIES = 64
-"""Matrix products want at least so many rows."""
+"""Least number of queries in a chunk: matrix products are slow with fewer rows."""
 
 
-class Piece(NamedTuple):
-    """Some queries of a block, and all the keys that they may see.
+class Chunk(NamedTuple):
+    """Some queries of a block, and all the keys that they may attend to.
 
     Attributes:
         queries: which of the block's.
@@ -40,9 +40,9 @@ def block_forward(
 ) -> tuple[Tensor, Tensor]:
     """Attention of b sequences at once, as `dense_forward`.
 
-    `first_token` is the index of the block's first query in the packed batch: it names its dropout mask.
+    `first_token` is the index of the block's first query in the packed batch, for the dropout mask.
     """
-    cut = pieces(query, key, options, first_token, may_fuse=True)
+    cut = chunks(query, key, options, first_token, may_fuse=True)
     if len(cut) == 1:
         return dense_forward(query, key, value, options, cut[0].place)
     outs, lses = [], []
@@ -70,7 +70,7 @@ def block_backward(
     Returns:
         Gradients of query, key and value, in their layout.
     """
-    cut = pieces(query, key, options, first_token, may_fuse=grad_table is None and grad_lse is None)
+    cut = chunks(query, key, options, first_token, may_fuse=grad_table is None and grad_lse is None)
     if len(cut) == 1:
         place = cut[0].place
         return dense_backward(grad_out, grad_lse, query, key, value, out, lse, options, place, grad_table)
@@ -87,18 +87,18 @@ def block_backward(
     return torch.cat(grad_queries, dim=2), grad_key, grad_value
 
 
-def pieces(
+def chunks(
     query: Tensor, key: Tensor, options: AttentionOptions, first_token: int, may_fuse: bool
-) -> list[Piece]:
-    """Cut a block.
+) -> list[Chunk]:
+    """Cut a block into chunks.
 
     Args:
         query: (b, H, M, D).
         key: (b, H, N, D).
         options: what shapes the scores.
         first_token: index of the block's first query in the packed batch.
-        may_fuse: whether PyTorch's fused kernel gives all that is asked, if it knows the options. It has no
-            scores in memory, but a mask.
+        may_fuse: whether PyTorch's fused kernel computes all that is wanted, where it can do the options. It
+            has a mask in memory, but no scores.
     """
     size, n_heads, n_queries, _ = query.shape
     n_keys = key.shape[2]
@@ -108,14 +108,14 @@ def pieces(
         matrices = n_masks(options, n_heads, n_queries, n_keys) if fused else size * n_heads
         if options.half_window is not None:
             rows = min(rows, max(LEAST_QUERIES, 2 * options.half_window))
-        if matrices * rows * n_keys > PIECE_SCORES:
-            rows = min(rows, max(LEAST_QUERIES, PIECE_SCORES // (matrices * n_keys)))
+        if matrices * rows * n_keys > CHUNK_SCORES:
+            rows = min(rows, max(LEAST_QUERIES, CHUNK_SCORES // (matrices * n_keys)))
     if rows >= n_queries:
-        return [Piece(slice(n_queries), slice(n_keys), Place(shift, 0, first_token, n_queries))]
+        return [Chunk(slice(n_queries), slice(n_keys), Place(shift, 0, first_token, n_queries))]
     found = []
     for start in range(0, n_queries, rows):
         queries = slice(start, min(start + rows, n_queries))
         keys = options.seen(start + shift, queries.stop - 1 + shift, n_keys)
         place = Place(start + shift - keys.start, keys.start, first_token + start, n_queries)
-        found.append(Piece(queries, keys, place))
+        found.append(Chunk(queries, keys, place))
     return found

@@ -136,17 +136,20 @@ def config(corpus: Path) -> RunConfig:
         tokenizer=TokenizerOptions(vocabulary_size=320, threads=1),
         data=DataConfig(corpus=str(corpus), max_length=40),
         objectives=ObjectivesConfig(
-            masked_lm_tokens=96, translation_lm_tokens=96, alignment_tokens=192, bag_tokens=192
+            masked_lm_tokens=96,
+            translation_lm_tokens=96,
+            alignment_tokens=192,
+            embedding_warmup_tokens=192,
+            embedding_warmup_share=0.25,
         ),
         training=TrainingConfig(
             budget=None,
             steps=8,
-            bag_share=0.25,
             precision="fp32",
             checkpoint_every=1e6,
             log_every=0.0,
             log_steps=1,
-            keep=2,
+            keep_checkpoints=2,
         ),
     )
 

@@ -119,9 +119,10 @@ class TrainingBench:
 
     def _settings(self) -> RunConfig:
         from xformer.runs.config import RunConfig
-        from xformer.storage.toml import overridden, read_toml
+        from xformer.runs.renamed_settings import read_settings, renamed
+        from xformer.storage.toml import overridden
 
-        table = read_toml(self.config) if self.config else {}
+        table = read_settings(self.config) if self.config else {}
         if self.run is not None:
             from .prepared import tables_of
 
@@ -131,7 +132,9 @@ class TrainingBench:
         # All have the same number of parameters: a table that is looked up would be paid for in matrices by
         # those who have none.
         table = table | {"model": {"bigrams": 0} | table.get("model", {})}
-        return overridden(table, self.set, RunConfig, source=str(self.config or "--set"))
+        return overridden(
+            table, [renamed(setting) for setting in self.set], RunConfig, source=str(self.config or "--set")
+        )
 
 
 def main() -> None:

@@ -133,7 +133,7 @@ class Cost:
             optimizer.zero_grad(set_to_none=True)
             loss, _ = losses(batch, FULL)
             loss.backward()
-            clip_gradients(optimizer, config.optimizer.clip)
+            clip_gradients(optimizer, config.optimizer.max_grad_norm)
             optimizer.step()
             seconds.append((clock() - begin) / batch.plan.n_tokens)
             forward = sum(one.forward_flops(model) for one in passes_of(batch))

@@ -77,7 +77,10 @@ _MODELS = (
 def _config(model: ModelConfig, tokens: int, sharding: Sharding) -> RunConfig:
     quarter = tokens // 4
     objectives = ObjectivesConfig(
-        masked_lm_tokens=quarter, translation_lm_tokens=quarter, alignment_tokens=quarter, bag_tokens=quarter
+        masked_lm_tokens=quarter,
+        translation_lm_tokens=quarter,
+        alignment_tokens=quarter,
+        embedding_warmup_tokens=quarter,
     )
     return RunConfig(
         model=replace(model, dropout=0.0, attention_dropout=0.0),
@@ -133,7 +136,7 @@ def _work(environment: dict[str, str], config: RunConfig, answer: Connection) ->
         for number, batch in enumerate(steps):
             optimizer.zero_grad(set_to_none=True)
             trainer.backward(trainer.complete(batch), FULL, number)
-            clip_gradients(optimizer, config.optimizer.clip)
+            clip_gradients(optimizer, config.optimizer.max_grad_norm)
             optimizer.step()
     if rank == 0:
         activations = max(_activation_bytes(batch, config.model) for batch in steps)

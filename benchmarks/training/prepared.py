@@ -28,7 +28,6 @@ from xformer.progress import Progress
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.storage.checksummed import FileEntry, atomic_folder
-from xformer.storage.toml import from_table, read_toml
 
 _DRAWING = ("alpha", "max_repeats", "pivot", "pivot_share")
 _DOCUMENTS = re.compile(r"(train|dev|test)\.[A-Za-z_]+\.jsonl(\.gz)?")
@@ -41,8 +40,7 @@ def tables_of(run: Path) -> dict[str, dict[str, Any]]:
         InputError: it is no run.
     """
     place = RunDirectory.open(run)
-    table = read_toml(place.config)
-    theirs = from_table(table, RunConfig, source=str(place.config))
+    table, theirs = place.read_config(), place.load_config()
     taken = {name: table[name] for name in ("data", "tokenizer") if name in table}
     return taken | {"model": {"vocab_size": theirs.model.vocab_size}}
 

@@ -31,9 +31,9 @@ threads = 1
 masked_lm_tokens = 64
 translation_lm_tokens = 64
 alignment_tokens = 64
-bag_tokens = 64
+embedding_warmup_tokens = 64
+embedding_warmup_share = 0.0
 [training]
-bag_share = 0.0
 precision = "fp32"
 log_every = 0
 """

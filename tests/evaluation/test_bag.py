@@ -29,7 +29,7 @@ def config(tiny_model: ModelConfig) -> RunConfig:
         tokenizer=TokenizerOptions(vocabulary_size=tiny_model.vocab_size),
         data=DataConfig(max_length=32),
         objectives=ObjectivesConfig(
-            masked_lm_tokens=64, translation_lm_tokens=64, alignment_tokens=640, bag_tokens=640
+            masked_lm_tokens=64, translation_lm_tokens=64, alignment_tokens=640, embedding_warmup_tokens=640
         ),
     )
 

@@ -42,7 +42,7 @@ def bag(parallel_train: TokenShards, tiny_model: ModelConfig) -> TrainedBag:
         model=tiny_model,
         tokenizer=TokenizerOptions(vocabulary_size=tiny_model.vocab_size),
         data=DataConfig(max_length=32),
-        objectives=ObjectivesConfig(alignment_tokens=640, bag_tokens=640),
+        objectives=ObjectivesConfig(alignment_tokens=640, embedding_warmup_tokens=640),
     )
     return train_bag(parallel_train, config, steps=60)
 

@@ -32,7 +32,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path,
     """The same run with and without a panel that evaluates after each step; its settings; what was said."""
     folder = tmp_path_factory.mktemp("panel")
     config = synthetic_config(synthetic_corpus(folder / "corpus"), steps=4)
-    config = replace(config, training=replace(config.training, panel_every=1e-9, bag_share=0.6))
+    config = replace(config, training=replace(config.training, panel_every=1e-9))
+    objectives = replace(config.objectives, embedding_warmup_share=0.6)
+    config = replace(config, objectives=objectives)
     said = StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)

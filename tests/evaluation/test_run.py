@@ -64,7 +64,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tokenizer=TokenizerOptions(vocabulary_size=320),
         data=DataConfig(corpus=str(folder / "corpus"), max_length=64),
         objectives=ObjectivesConfig(
-            masked_lm_tokens=128, translation_lm_tokens=128, alignment_tokens=256, bag_tokens=256
+            masked_lm_tokens=128, translation_lm_tokens=128, alignment_tokens=256, embedding_warmup_tokens=256
         ),
         training=TrainingConfig(budget=None, steps=3, precision="fp32"),
     )

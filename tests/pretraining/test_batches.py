@@ -134,7 +134,7 @@ def test_tokens_are_about_as_many_as_asked(make: Callable[..., StepBatches]) -> 
         "masked_lm_tokens": 400,
         "translation_lm_tokens": 700,
         "alignment_tokens": 1000,
-        "bag_tokens": 1500,
+        "embedding_warmup_tokens": 1500,
     }
     batches = make(**asked)
     totals = dict.fromkeys(asked, 0)
@@ -161,7 +161,7 @@ def test_objectives_without_tokens_are_left_out(make: Callable[..., StepBatches]
 
 
 def test_the_bag_s_pairs_are_alone_and_in_its_stage_alone(make: Callable[..., StepBatches]) -> None:
-    batches = make(alignment_tokens=500, bag_tokens=1500)
+    batches = make(alignment_tokens=500, embedding_warmup_tokens=1500)
     whole, bag = batches.make(3), batches.make(3, EMBEDDING_WARMUP)
     assert set(bag.masked | bag.pairs) == {"bag_alignment"}
     assert set(whole.masked | whole.pairs) == {"masked_lm", "translation_lm", "alignment"}

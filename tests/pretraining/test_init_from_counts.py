@@ -131,7 +131,7 @@ def test_features_keep_what_languages_differ_in(languages: int, width: int, seed
 
 
 def test_parts_that_a_model_lacks_are_left_alone() -> None:
-    config = replace(CONFIG, sentence_share=1.0, decoder_bias=False, zero_init_residual=False)
+    config = replace(CONFIG, pooled_dim_fraction=1.0, decoder_bias=False, zero_init_residual=False)
     before, after = _started(config)
     for name, parameter in before.named_parameters():
         assert torch.equal(parameter, after.get_parameter(name)), name

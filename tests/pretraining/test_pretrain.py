@@ -39,8 +39,9 @@ def learning(config: RunConfig) -> RunConfig:
     sizes = {"masked_lm_tokens": 384, "translation_lm_tokens": 384}
     weights = {"masked_lm_weight": 1.0, "translation_lm_weight": 1.0, "alignment_weight": 0.05}
     config = _with(config, "objectives", **sizes, **weights)
-    rates = dict.fromkeys(("lr", "embedding_lr", "joined_embedding_lr", "vector_lr"), 0.01)
-    return _with(_with(config, "optimizer", **rates), "training", steps=150, bag_share=0.1)
+    rates = dict.fromkeys(("lr", "embedding_lr", "full_embedding_lr", "vector_lr"), 0.01)
+    config = _with(config, "objectives", embedding_warmup_share=0.1)
+    return _with(_with(config, "optimizer", **rates), "training", steps=150)
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +158,15 @@ def test_other_settings_are_refused_by_name_once_training_began(
     assert "model.d_model was 16, not 32; optimizer.lr was 0.0015, not 0.5" in str(caught.value)
     with pytest.raises(InputError, match=r"training\.seed was 0, not 1"):
         pretrain(run.path, _with(config, "training", seed=1), listening())
-    free = {"checkpoint_every": 7.0, "keep": 5, "log_every": 1.0, "non_finite": "skip", "steps": 9}
+    free = {
+        "checkpoint_every": 7.0,
+        "keep_checkpoints": 5,
+        "log_every": 1.0,
+        "non_finite": "skip",
+        "steps": 9,
+    }
     assert pretrain(run.path, _with(config, "training", **free), listening())
-    assert run.load_config().training.keep == 5
+    assert run.load_config().training.keep_checkpoints == 5
 
 
 @pytest.mark.usefixtures("_no_picture")

@@ -43,12 +43,11 @@ def make(prepared: Any, config: RunConfig) -> Make:
     starts_word = Tokenizer.load(run.tokenizer).starts_word()
     shards = TokenShards.open(run.shards("train"))
 
-    def build(world: int, bag_share: float = 0.25, **objectives: Any) -> list[StepBatches]:
-        more = {"masked_lm_tokens": 200, "translation_lm_tokens": 300, "masked_lm_candidates": 50}
+    def build(world: int, **objectives: Any) -> list[StepBatches]:
+        more = {"masked_lm_tokens": 200, "translation_lm_tokens": 300, "sampled_softmax_size": 50}
         changed = replace(
             config,
             objectives=replace(config.objectives, **more | objectives),
-            training=replace(config.training, bag_share=bag_share),
         )
         return [StepBatches(shards, changed, starts_word, rank, world) for rank in range(world)]
 
@@ -95,7 +94,7 @@ def _pairs(part: AlignmentBatch) -> list[Any]:
 def test_shares_are_the_step_and_do_not_overlap(
     make: Make, world: int, masking: MaskingConfig, candidates: int, step: int, stage: str
 ) -> None:
-    how = {"masking": masking, "masked_lm_candidates": candidates}
+    how = {"masking": masking, "sampled_softmax_size": candidates}
     (whole,) = [one.make(step, stage) for one in make(1, **how)]
     shares = _made(make(world, **how), step, stage)
     assert len({share.plan.digest("before") for share in [whole, *shares]}) == 1
@@ -168,7 +167,7 @@ def test_each_is_dealt_to_one_longest_first(lengths: list[int], world: int) -> N
         ),
         (
             {"masked_lm_tokens": 0, "translation_lm_tokens": 0, "alignment_tokens": 4_000},
-            r"objectives\.bag_tokens: \d+ pairs in a step are too few for 99 processes; expected more tokens",
+            r"objectives\.embedding_warmup_tokens: \d+ pairs in a step are too few for 99 processes",
         ),
     ],
 )
@@ -178,7 +177,7 @@ def test_too_many_processes_are_told_so_at_once(make: Make, more: dict[str, int]
 
 
 def test_a_stage_that_does_not_come_may_be_too_small(make: Make) -> None:
-    small = {"masked_lm_tokens": 0, "translation_lm_tokens": 0, "bag_tokens": 60}
-    with pytest.raises(InputError, match=r"objectives\.bag_tokens"):
+    small = {"masked_lm_tokens": 0, "translation_lm_tokens": 0, "embedding_warmup_tokens": 60}
+    with pytest.raises(InputError, match=r"objectives\.embedding_warmup_tokens"):
         make(4, **small)
-    assert len(make(4, bag_share=0.0, **small)) == 4
+    assert len(make(4, embedding_warmup_share=0.0, **small)) == 4

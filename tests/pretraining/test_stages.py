@@ -32,7 +32,7 @@ def test_the_embedding_settles_before_the_full_stage_beginswhere_they_join(
     else:
         rest = (progress - warmup_share) / (1 - warmup_share)
         assert factors["matrices"] == pytest.approx(learning_rate_factor(rest, config))
-    settled = config.joined_embedding_lr / config.embedding_lr
+    settled = config.full_embedding_lr / config.embedding_lr
     if progress >= warmup_share:
         assert factors["embedding"] == pytest.approx(settled * factors["matrices"])
     elif progress <= warmup_share / 2:

@@ -56,7 +56,7 @@ def after_the_bag(
     begin: Begin, config: RunConfig, listening: Listening
 ) -> tuple[RunConfig, MultilingualModel, MultilingualModel, StepBatches]:
     """Settings, a model at its start, the model at the end of the bag stage, and their batches."""
-    config = _training(config, bag_share=1.0)
+    config = _objectives(config, embedding_warmup_share=1.0)
     run = begin(config)
     assert pretrain(run.path, config, listening())
     shards = TokenShards.open(run.shards("train"))
@@ -154,7 +154,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("clock")
 def test_a_budget_counts_the_seconds_of_steps(begin: Begin, config: RunConfig, listening: Listening) -> None:
-    timed = _training(config, steps=None, budget="12s", log_every=6.0, checkpoint_every=9.0, keep=9)
+    timed = _training(
+        config, steps=None, budget="12s", log_every=6.0, checkpoint_every=9.0, keep_checkpoints=9
+    )
     run, progress = begin(timed), listening()
     assert pretrain(run.path, timed, progress)
     checkpoint = newest_checkpoint(run.checkpoints)
@@ -283,7 +285,7 @@ def test_steps_that_are_skipped_are_said_and_too_many_in_a_row_end_the_run(
             return (total * float("nan") if number in bad else total), losses
 
     monkeypatch.setattr(task, "StepLosses", Spoilt)
-    skipping = _training(config, steps=12, non_finite="skip", checkpoint_every=1e-9, keep=9)
+    skipping = _training(config, steps=12, non_finite="skip", checkpoint_every=1e-9, keep_checkpoints=9)
     run, progress = begin(skipping), listening()
     assert not pretrain(run.path, skipping, progress)
     said = progress.console.export_text()
@@ -314,7 +316,8 @@ def test_a_skipped_step_changes_nothing(
 def test_spikes_are_left_out_and_said_to_be_and_resuming_keeps_their_measure(
     begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watching = _training(config, steps=22, bag_share=0.0, spike_factor=20.0)
+    watching = _training(config, steps=22, spike_factor=20.0)
+    watching = _objectives(watching, embedding_warmup_share=0.0)
     whole, progress = begin(watching), listening()
     with monkeypatch.context() as patch:
         _spoil(patch, {2, 18, 20}, "spike")  # too early to tell, for the first

@@ -170,8 +170,8 @@ def test_a_run_may_be_made_longer_and_the_blocks_stay(
     # A fifth of 40 steps is over: blocks are past their warm-up, the embedding stays as slow as they need it.
     rates = longer.optimizer
     settled = {
-        "embedding": rates.joined_embedding_lr / rates.embedding_lr,
-        "bigrams": rates.joined_bigram_lr / rates.bigram_lr,
+        "embedding": rates.full_embedding_lr / rates.embedding_lr,
+        "bigrams": rates.full_bigram_lr / rates.bigram_lr,
     }
     for line in lines[8:]:
         assert line["lr_factor"] == pytest.approx({"matrices": 1, "vectors": 1} | settled)
@@ -282,7 +282,7 @@ def test_a_full_disk_for_the_log_stops_and_the_run_goes_on_later(
 def test_the_checkpoint_with_the_lowest_held_out_loss_is_kept_and_named(
     begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    often = _training(config, checkpoint_every=1e-9, keep=1)
+    often = _training(config, checkpoint_every=1e-9, keep_checkpoints=1)
     losses = iter([5.0, 4.0, 2.0, None, 3.0, 4.0, 5.0, 6.0])
     monkeypatch.setattr(trainer.Trainer, "held_out_loss", lambda trainer, stage: next(losses))
     run, progress = begin(often), listening()

@@ -58,7 +58,8 @@ class Pretrain:
         """The settings: `--set` overrides the file or the run, which override the defaults."""
         from xformer.runs.config import RunConfig, seconds
         from xformer.runs.directory import RunDirectory
-        from xformer.storage.toml import overridden, read_toml
+        from xformer.runs.renamed_settings import read_settings, renamed
+        from xformer.storage.toml import overridden
 
         if self.budget is not None and self.steps is not None:
             raise InputError("--budget, --steps: expected one of the two, got both")
@@ -71,8 +72,8 @@ class Pretrain:
                 raise InputError(str(error)) from error
         run = RunDirectory(self.run)
         source = self.config or (run.config if run.config.is_file() else None)
-        table = read_toml(self.config) if self.config else run.read_config() if source else {}
-        changes = list(self.set)
+        table = read_settings(self.config) if self.config else run.read_config() if source else {}
+        changes = [renamed(setting) for setting in self.set]
         if self.budget is not None or self.steps is not None:
             # Quoted, because TOML reads plain seconds as a number.
             changes.append(f"training.budget={json.dumps(self.budget or 'none')}")

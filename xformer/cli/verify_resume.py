@@ -50,13 +50,16 @@ class VerifyResume:
         from xformer.pretraining.synthetic_data import synthetic_config, synthetic_corpus
         from xformer.progress import Progress
         from xformer.runs.config import RunConfig
-        from xformer.storage.toml import load_toml
+        from xformer.runs.renamed_settings import read_settings
+        from xformer.storage.toml import from_table
         from xformer.training.verify_resume.fault_plan import plan_strikes
         from xformer.training.verify_resume.verify import verify_resume
 
         if self.kills < 1 or (self.steps is not None and self.steps < 1):
             raise InputError("--kills, --steps: expected whole numbers from 1")
-        mine = None if self.config is None else load_toml(self.config, RunConfig)
+        mine = None
+        if self.config is not None:
+            mine = from_table(read_settings(self.config), RunConfig, source=str(self.config))
         if self.out is not None:
             _make_empty(self.out)
         folder = nullcontext(self.out) if self.out is not None else tempfile.TemporaryDirectory()

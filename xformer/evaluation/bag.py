@@ -158,7 +158,7 @@ def train_bag(
                 group["lr"] = OPTIMIZER.embedding_lr * learning_rate_factor(share, OPTIMIZER)
             left, right = batch.inputs.unsort(bag.sentence_vectors(batch.inputs)).chunk(2)
             loss = contrastive_loss(
-                left, right, batch.group, scale=config.objectives.scale, margin=config.objectives.margin
+                left, right, batch.group, scale=config.objectives.logit_scale, margin=config.objectives.margin
             ).mean()
             optimizer.zero_grad()
             loss.backward()

@@ -67,7 +67,7 @@ def layer_vectors(
         progress: called with ("layers", texts done, texts in all).
     """
     depth = 1 + (model.config.n_layers if n_layers is None else n_layers)
-    vectors = [torch.empty(len(texts.examples), model.config.d_sentence) for _ in range(depth)]
+    vectors = [torch.empty(len(texts.examples), model.config.pooled_dim) for _ in range(depth)]
     lengths, done = np.asarray(texts.shards.n_tokens)[texts.examples], 0
     with evaluation_mode(model):
         for rows in length_batches(lengths, batch_tokens):

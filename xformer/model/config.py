@@ -64,9 +64,9 @@ class ModelConfig:
         zero_init_residual: start the two output projections of each block at zero, so that each block begins
             as the identity, and the model as a bag of subwords.
         init_std: standard deviation of the initial weights.
-        sentence_share: share of the residual stream, its first coordinates, that a sentence's vector is made
-            of. What translations must not differ in lies there; the rest may hold what they do differ in, the
-            language itself above all, without which no masked token can be guessed.
+        pooled_dim_fraction: share of the coordinates of the residual stream, its first ones, that a sentence
+            vector is pooled from. Translations are made alike there; the other coordinates may hold what
+            differs, above all the language, without which no masked token can be predicted.
     """
 
     vocab_size: int = 32_768
@@ -101,7 +101,7 @@ class ModelConfig:
     attention_dropout: float = 0.0
     zero_init_residual: bool = True
     init_std: float = 0.02
-    sentence_share: float = 0.75
+    pooled_dim_fraction: float = 0.75
 
     def __post_init__(self) -> None:
         choices = {"positions": Positions, "norm": Norm, "activation": Activation}
@@ -128,8 +128,8 @@ class ModelConfig:
             self._require(0 <= getattr(self, name) < 1, name, "a probability in [0, 1)")
         self._require(0 < self.norm_eps < math.inf, "norm_eps", "a finite positive number")
         self._require(0 <= self.init_std < math.inf, "init_std", "a finite number from 0")
-        some = 0 < self.sentence_share <= 1 and self.d_sentence >= 1
-        self._require(some, "sentence_share", "a share in (0, 1] that leaves at least one coordinate")
+        some = 0 < self.pooled_dim_fraction <= 1 and self.pooled_dim >= 1
+        self._require(some, "pooled_dim_fraction", "a share in (0, 1] that leaves at least one coordinate")
 
     def _require(self, condition: bool, name: str, expected: str) -> None:
         require(condition, f"model.{name}", getattr(self, name), expected)
@@ -146,7 +146,12 @@ class ModelConfig:
         sizes: dict[str, Any] = dict(vocab_size=250_002, d_model=768, n_layers=12, n_heads=12, d_ff=3072)
         positions = {"positions": "learned", "max_length": 512, "position_offset": 2, "n_segments": 1}
         norms = {"norm_position": "post", "skip_first_norm": False, "final_norm": False, "bias": True}
-        blocks = {"activation": "gelu", "window": None, "zero_init_residual": False, "sentence_share": 1.0}
+        blocks = {
+            "activation": "gelu",
+            "window": None,
+            "zero_init_residual": False,
+            "pooled_dim_fraction": 1.0,
+        }
         rates = {"dropout": 0.1, "attention_dropout": 0.1, "bigrams": 0}
         return cls(**sizes | positions | norms | blocks | rates | overrides)
 
@@ -154,7 +159,7 @@ class ModelConfig:
     def modernbert(cls, **overrides: Any) -> Self:
         """ModernBERT-base, or the same architecture with other fields."""
         sizes: dict[str, Any] = dict(vocab_size=50_368, d_model=768, n_layers=22, n_heads=12, d_ff=1152)
-        others = {"max_length": 8192, "zero_init_residual": False, "sentence_share": 1.0, "bigrams": 0}
+        others = {"max_length": 8192, "zero_init_residual": False, "pooled_dim_fraction": 1.0, "bigrams": 0}
         return cls(**sizes | others | overrides)
 
     @property
@@ -163,9 +168,9 @@ class ModelConfig:
         return self.d_model // self.n_heads
 
     @property
-    def d_sentence(self) -> int:
+    def pooled_dim(self) -> int:
         """Width of a sentence's vector: the first coordinates of the residual stream."""
-        return round(self.sentence_share * self.d_model)
+        return round(self.pooled_dim_fraction * self.d_model)
 
     @property
     def bigram_rows(self) -> int:

@@ -33,7 +33,7 @@ class MultilingualModel(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.masked_lm = MaskedLMHead(config)
-        self.pooling = Pooling(config.d_sentence, pooling)
+        self.pooling = Pooling(config.pooled_dim, pooling)
 
     def token_logits(
         self, batch: Packed, selected: Tensor, *, n_layers: int | None = None, backend: str | None = None
@@ -61,7 +61,7 @@ class MultilingualModel(nn.Module):
     def sentence_vectors(
         self, batch: Packed, *, n_layers: int | None = None, backend: str | None = None
     ) -> Tensor:
-        """Unit vectors (B, D), one a sequence, in the packed order; D is `config.d_sentence`.
+        """Unit vectors (B, D), one a sequence, in the packed order; D is `config.pooled_dim`.
 
         They are pooled from the first D coordinates of each token's state, which languages share, before the
         final norm: the norm would erase a token's length in the residual stream, which is its weight in a bag
@@ -72,4 +72,4 @@ class MultilingualModel(nn.Module):
 
     def pool(self, hidden: Tensor, batch: Packed) -> Tensor:
         """Sentence vectors (B, D) of a residual stream (T, C)."""
-        return F.normalize(self.pooling(hidden[:, : self.config.d_sentence], batch), dim=-1)
+        return F.normalize(self.pooling(hidden[:, : self.config.pooled_dim], batch), dim=-1)

@@ -109,11 +109,11 @@ class StepBatches:
         self._language, self._group = np.asarray(shards.language), np.asarray(shards.group)
         self._planner = StepPlanner(shards, config, world)
         self._sampler, objectives = None, config.objectives
-        if objectives.masked_lm_candidates and (
+        if objectives.sampled_softmax_size and (
             objectives.masked_lm_tokens or objectives.translation_lm_tokens
         ):
             counts = count_tokens(shards) if counts is None else counts
-            self._sampler = VocabularySampler(counts.sum(axis=0), objectives.masked_lm_candidates)
+            self._sampler = VocabularySampler(counts.sum(axis=0), objectives.sampled_softmax_size)
 
     @property
     def aligns(self) -> bool:

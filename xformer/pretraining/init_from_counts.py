@@ -50,9 +50,9 @@ def start_from_counts(model: MultilingualModel, counts: NDArray[np.int64]) -> No
         once_more = counts.sum(axis=0) + 1.0
         log_probs = torch.from_numpy(np.log(once_more / once_more.sum())).float()
         init_output_from_unigram(model.masked_lm, log_probs)
-    if config.d_sentence < config.d_model:
-        features = torch.from_numpy(language_features(counts, config.d_model - config.d_sentence))
-        columns = model.encoder.token_embedding[:, config.d_sentence :][:, : features.shape[1]]
+    if config.pooled_dim < config.d_model:
+        features = torch.from_numpy(language_features(counts, config.d_model - config.pooled_dim))
+        columns = model.encoder.token_embedding[:, config.pooled_dim :][:, : features.shape[1]]
         columns.copy_(_SCALE * features)
     if config.zero_init_residual and config.n_layers:
         init_attention_as_mean(model.encoder.layers[0].get_submodule("attn"))

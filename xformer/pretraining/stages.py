@@ -41,6 +41,6 @@ def group_factors(progress: float, warmup_share: float, config: OptimizerConfig)
     return {
         "matrices": blocks,
         "vectors": blocks,
-        "embedding": of_a_table(config.embedding_lr, config.joined_embedding_lr),
-        "bigrams": of_a_table(config.bigram_lr, config.joined_bigram_lr),
+        "embedding": of_a_table(config.embedding_lr, config.full_embedding_lr),
+        "bigrams": of_a_table(config.bigram_lr, config.full_bigram_lr),
     }

@@ -92,7 +92,7 @@ class StepLosses(nn.Module):
         all_left, all_right = sides.unbind(1)
         there = cosines_of(left, all_right)
         back = there.T if len(pairs.sizes) == 1 else cosines_of(right, all_left)
-        scale, margin = self._objectives.scale, self._objectives.margin
+        scale, margin = self._objectives.logit_scale, self._objectives.margin
         items = torch.cat(
             [
                 ranking_losses(

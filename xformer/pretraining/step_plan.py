@@ -106,14 +106,14 @@ class StepPlanner:
             if tokens := objectives.alignment_tokens:
                 together = objectives.alignment_languages == "one"
                 self._add("alignment", paired, tokens, together)
-                self._add("bag_alignment", paired, objectives.bag_tokens, together)
+                self._add("bag_alignment", paired, objectives.embedding_warmup_tokens, together)
 
     def _add(self, name: Objective, texts: _Texts, tokens: int, together: bool = False) -> None:
         seed, single = self._config.training.seed, name == "masked_lm"
         stream = _Stream(texts, tokens, single, 4 * seed + OBJECTIVES.index(name), together)
-        needed = self._config.training.bag_share or name != "bag_alignment"
+        needed = self._config.objectives.embedding_warmup_share or name != "bag_alignment"
         if stream.count < self._world and needed:
-            setting = "bag_tokens" if name == "bag_alignment" else f"{name}_tokens"
+            setting = "embedding_warmup_tokens" if name == "bag_alignment" else f"{name}_tokens"
             raise InputError(
                 f"objectives.{setting}: {stream.count} {'texts' if single else 'pairs'} in a step are too few"
                 f" for {self._world} processes; expected more tokens, or fewer processes"

@@ -79,7 +79,7 @@ def synthetic_config(corpus: Path, steps: int) -> RunConfig:
         tokenizer=TokenizerOptions(vocabulary_size=340, threads=1),
         data=DataConfig(corpus=str(corpus), max_length=40),
         objectives=ObjectivesConfig(
-            masked_lm_tokens=96, translation_lm_tokens=96, alignment_tokens=192, bag_tokens=192
+            masked_lm_tokens=96, translation_lm_tokens=96, alignment_tokens=192, embedding_warmup_tokens=192
         ),
         training=TrainingConfig(
             budget=None, steps=steps, precision="fp32", log_steps=2, spike_factor=1.5, non_finite="skip"

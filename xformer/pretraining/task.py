@@ -66,7 +66,7 @@ class PretrainingTask(Task):
         self.losses = StepLosses(model, config.objectives, gathering)
         self.categories = shards.languages
         self._config, self._info = config, shards.info
-        self.width, self.max_grad_norm = config.model.d_model, config.optimizer.clip
+        self.width, self.max_grad_norm = config.model.d_model, config.optimizer.max_grad_norm
         for table in model.encoder.embeddings.tables:
             table.sparse = sparse_tables
 
@@ -86,7 +86,7 @@ class PretrainingTask(Task):
         longer, a full model stays one, and keeps its schedule.
         """
         share = span.progress(state.step, state.elapsed)
-        warmup = self._config.training.bag_share if self.batches.aligns else 0.0
+        warmup = self._config.objectives.embedding_warmup_share if self.batches.aligns else 0.0
         if state.stage == FULL:
             warmup = min(warmup, span.progress(*state.stage_began))
         name = EMBEDDING_WARMUP if share < warmup else FULL
@@ -126,7 +126,7 @@ def held_out_batch(
     Returns:
         None where the split has too little for each objective.
     """
-    whole = replace(config, objectives=replace(config.objectives, masked_lm_candidates=0))
+    whole = replace(config, objectives=replace(config.objectives, sampled_softmax_size=0))
     try:
         return StepBatches(shards, whole, starts_word).make(0)
     except InputError:

@@ -237,7 +237,7 @@ def _summary(report: RunReport) -> list[tuple[Cell, Cell]]:
 
 
 def _training_text(report: RunReport) -> str:
-    drawn = report.config.objectives.masked_lm_candidates
+    drawn = report.config.objectives.sampled_softmax_size
     softmax = f"a sampled softmax with {drawn:,} sampled tokens" if drawn else "the whole vocabulary"
     return (
         f"Losses of the training batches. The masked LM's is over {softmax}, so it cannot be compared with"

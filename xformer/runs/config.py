@@ -1,4 +1,4 @@
-"""Every knob of a pretraining run, with its unit. Frozen, checked once, read and written by `toml_config`."""
+"""The settings of a pretraining run: frozen, checked once, kept as TOML (`xformer.storage.toml`)."""
 
 from __future__ import annotations
 
@@ -30,24 +30,25 @@ class DataConfig:
     """What the model reads.
 
     Attributes:
-        corpus: a folder made by `xformer data import`, or `gettext`: the embedded default corpus.
-        tokenizer: a SentencePiece model made by `xformer tokenizer train`, to use as it is; None to train one
-            with the settings of `tokenizer`.
-        shards: a folder whose `train`, and `dev` and `test` if they are there, were made by `xformer data
-            shard` from this corpus with this tokenizer, and are linked into the run; None to encode the texts
-            here.
-        pivot: the language that the others are compared with in evaluation.
-        dev_groups: held-out messages for choices made while training (only when the corpus is made here).
-        test_groups: held-out messages that are only ever evaluated on (likewise).
-        held_out_languages: a held-out message is one that exists in at least so many languages (likewise).
-        held_out_chars: and has at least so many characters: "OK" tests nothing (likewise).
-        min_language_texts: languages with fewer texts are left out (likewise).
+        corpus: a folder made by `xformer data import`, or `gettext` for the default corpus.
+        tokenizer: a SentencePiece model made by `xformer tokenizer train`, used as it is; None to train one
+            with the settings of the table `tokenizer`.
+        shards: a folder with token shards made by `xformer data shard` from this corpus with this tokenizer:
+            `train`, and `dev` and `test` where they exist. They are linked into the run. None to encode the
+            texts in the run.
+        pivot: tag of the language that all others are compared with in evaluation.
+        dev_groups: number of message groups held out for choices during training. This and the four settings
+            below it are used only where the run imports the default corpus itself.
+        test_groups: number of message groups held out for the final evaluation.
+        held_out_languages: a message is held out only if it exists in at least so many languages.
+        held_out_chars: a message is held out only if it has at least so many characters: "OK" tests nothing.
+        min_language_texts: languages with fewer texts are left out.
         alpha: languages are sampled in proportion to (number of texts)^alpha.
-        pivot_share: chance that a text's translation partner, for the objectives over pairs, is in the pivot
-            language where there is one; otherwise it is any translation, each as likely.
-        max_repeats: no text is read more than so many times as often as it would be at alpha = 1; what this
-            takes from small languages goes to the others.
-        max_length: longest sequence in tokens; longer texts are cut into pieces.
+        pivot_share: probability that the translation paired with a text is in the pivot language, where such
+            a translation exists. Otherwise any translation is equally likely.
+        max_repeats: no text is read more than this many times as often as with alpha = 1. What small
+            languages lose by that goes to the others.
+        max_length: longest sequence in tokens; a longer text is cut into several sequences.
     """
 
     corpus: str = "gettext"
@@ -83,15 +84,16 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class MaskingConfig:
-    """Which tokens are hidden, and behind what.
+    """Which tokens are hidden, and what is shown in their place.
 
     Attributes:
-        rate: share of tokens to predict: of each text so many of its units, rounded up or down by chance.
-        unit: hide single tokens, whole words, or spans of geometric length (SpanBERT, Joshi et al. 2020).
-        span_mean: mean span, in tokens.
+        rate: share of the tokens of each text to hide, rounded up or down at random.
+        unit: hide single tokens (`token`), whole words (`word`), or spans of geometric length (`span`;
+            SpanBERT, Joshi et al. 2020).
+        span_mean: mean length of a span, in tokens.
         span_max: longest span, in tokens.
-        replacement: `80-10-10` shows the mask, a random token, or the token itself (BERT); `mask` always the
-            mask.
+        replacement: `80-10-10` shows the mask, a random token or the token itself with these percentages
+            (BERT); `mask` always shows the mask.
     """
 
     rate: float = 0.3
@@ -112,47 +114,54 @@ class MaskingConfig:
 
 @dataclass(frozen=True)
 class ObjectivesConfig:
-    """What is learned, and how much of each step it takes.
+    """What is learned, and how many tokens of each step it takes.
 
     An objective whose `…_tokens` is 0 is left out.
 
     Attributes:
-        masking: of the masked and the translation LM.
+        masking: which tokens the masked LM and the translation LM hide.
         masked_lm_tokens: tokens of single texts in a step, about.
-        masked_lm_candidates: pieces that are drawn, beside a step's own targets, for hidden tokens to be told
-            from, here and in the translation LM (`xformer.objectives.sampled_softmax`); 0 for the whole
-            vocabulary.
-        masked_lm_weight: factor of that loss (nats per predicted token).
+        sampled_softmax_size: number of vocabulary entries drawn in each step, beside its own targets, over
+            which the softmax of both masked objectives runs (`xformer.objectives.sampled_softmax`); 0 for
+            the whole vocabulary.
+        masked_lm_weight: factor of the masked-LM loss (nats per predicted token).
         translation_lm_tokens: tokens of concatenated translation pairs in a step, about (Lample and Conneau
             2019).
-        translation_lm_weight: factor of that loss.
-        alignment_tokens: tokens of translation pairs, encoded apart, in a step, about.
-        bag_tokens: the same in the bag stage, which runs no blocks. That is so cheap that it can afford more
-            wrong answers to tell each right one from. Once the blocks have joined, the pairs of
-            `alignment_tokens` are aligned before the blocks as well as after them.
-        alignment_languages: `one`: the pairs of a step have one language on one side, so that wrong answers
-            are in the language of the right one, as in retrieval; `mixed`: they have all, by their shares.
-        alignment_weight: factor of that loss (nats per sequence).
-        distillation_weight: factor of 1 - cosine between a text's vector after the blocks and the one before
-            them, which learns nothing from it: blocks see fewer pairs than the bag before them has seen, and
-            shall not forget what it knows.
-        scale: inverse temperature of the alignment's cosines.
-        margin: taken off the true pair's cosine before the softmax (Yang et al. 2019, LaBSE).
-        pooling: how a sequence becomes one vector.
+        translation_lm_weight: factor of the translation-LM loss.
+        alignment_tokens: tokens of translation pairs in a step, about. The two texts of a pair are encoded
+            apart.
+        embedding_warmup_tokens: the same in the embedding warm-up. That stage runs no blocks, so a step can
+            afford more wrong answers for each right one. In the full stage the pairs of `alignment_tokens`
+            are aligned both before and after the blocks.
+        embedding_warmup_share: share of the run, at its start, that is the embedding warm-up: only the
+            alignment is trained and no block is run, so the model is a bag of subwords. With
+            `model.zero_init_residual` no sentence vector moves when the blocks begin
+            (`xformer.pretraining.init_from_counts`).
+        alignment_languages: `one`: all pairs of a step have the same language on one side, so that wrong
+            answers are in the language of the right one, as in retrieval; `mixed`: any languages, by their
+            shares.
+        alignment_weight: factor of the alignment loss (nats per sequence).
+        distillation_weight: factor of 1 - cosine between a text's vector after the blocks and its vector
+            before them, which gets no gradient from it. It keeps what the warm-up has learned from many more
+            pairs than the blocks see.
+        logit_scale: inverse temperature of the cosines in the alignment loss.
+        margin: subtracted from the cosine of the true pair before the softmax (Yang et al. 2019, LaBSE).
+        pooling: how the tokens of a sequence become one vector.
     """
 
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     masked_lm_tokens: int = 1_536
-    masked_lm_candidates: int = 4_096
+    sampled_softmax_size: int = 4_096
     masked_lm_weight: float = 3.0
     translation_lm_tokens: int = 0
     translation_lm_weight: float = 3.0
     alignment_tokens: int = 1_024
-    bag_tokens: int = 12_288
+    embedding_warmup_tokens: int = 12_288
+    embedding_warmup_share: float = 0.3
     alignment_languages: Together = "one"
     alignment_weight: float = 1.0
     distillation_weight: float = 20.0
-    scale: float = 20.0
+    logit_scale: float = 20.0
     margin: float = 0.3
     pooling: Pooling = "mean"
 
@@ -163,12 +172,15 @@ class ObjectivesConfig:
                 getattr(self, name) >= 0, f"objectives.{name}", getattr(self, name), "a whole number from 0"
             )
         require(
-            self.masked_lm_candidates >= 0,
-            "objectives.masked_lm_candidates",
-            self.masked_lm_candidates,
+            self.sampled_softmax_size >= 0,
+            "objectives.sampled_softmax_size",
+            self.sampled_softmax_size,
             "a whole number from 0",
         )
-        require(self.bag_tokens >= 1, "objectives.bag_tokens", self.bag_tokens, "a whole number from 1")
+        tokens_in_warmup, share = self.embedding_warmup_tokens, self.embedding_warmup_share
+        name = "objectives.embedding_warmup_tokens"
+        require(tokens_in_warmup >= 1, name, tokens_in_warmup, "a whole number from 1")
+        require(0 <= share <= 1, "objectives.embedding_warmup_share", share, "a share in [0, 1]")
         sizes = tuple(getattr(self, name) for name in tokens)
         fields = ", ".join(f"objectives.{name}" for name in tokens)
         require(any(sizes), fields, sizes, "at least one objective with tokens")
@@ -176,7 +188,8 @@ class ObjectivesConfig:
         for name in factors:
             value = getattr(self, name)
             require(0 <= value < math.inf, f"objectives.{name}", value, "a finite number from 0")
-        require(0 < self.scale < math.inf, "objectives.scale", self.scale, "a finite positive number")
+        scale = self.logit_scale
+        require(0 < scale < math.inf, "objectives.logit_scale", scale, "a finite positive number")
         require(0 <= self.margin < 1, "objectives.margin", self.margin, "a cosine in [0, 1)")
         _require_choice("objectives.pooling", self.pooling, Pooling)
         _require_choice("objectives.alignment_languages", self.alignment_languages, Together)
@@ -184,49 +197,49 @@ class ObjectivesConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW, in groups.
+    """AdamW, with parameters in groups.
 
     Attributes:
-        lr: learning rate of the blocks' matrices.
-        embedding_lr: learning rate of the embedding matrix. Its rows see few gradients, so it wants a larger
-            one.
-        joined_embedding_lr: the same once the blocks have joined.
-        bigram_lr: learning rate of the table of bigrams, which AdaGrad divides by the root of the sum of all
-            squared gradients of a row.
-        joined_bigram_lr: the same once the blocks have joined.
-        vector_lr: learning rate of norms, biases and pooling.
-        weight_decay: decoupled decay of the blocks' matrices; embeddings, norms and biases have none.
-        beta1: decay of the gradient's running mean.
-        beta2: decay of its square's running mean.
-        clip: largest norm of each group's gradient; 0 for no clipping.
-        warmup: share of the blocks' time (all of the run after the bag stage) over which their rate rises.
-        decay: share of it, at its end, over which that falls.
-        final_lr: where it falls to, as a share of `lr`.
+        lr: learning rate of the matrices of the blocks.
+        embedding_lr: learning rate of the embedding matrix in the warm-up. Each of its rows gets few
+            gradients, so the rate is larger.
+        full_embedding_lr: the same in the full stage.
+        bigram_lr: learning rate of the bigram table in the warm-up. AdaGrad divides it by the root of the sum
+            of a row's squared gradients.
+        full_bigram_lr: the same in the full stage.
+        vector_lr: learning rate of norms, biases and pooling weights.
+        weight_decay: decoupled weight decay of the matrices of the blocks; other parameters have none.
+        beta1: decay of the running mean of gradients.
+        beta2: decay of the running mean of squared gradients.
+        max_grad_norm: largest gradient norm of each parameter group; 0 for no clipping.
+        warmup: share of the full stage in which the learning rate rises.
+        decay: share of the full stage, at its end, in which the learning rate falls.
+        final_lr: learning rate at the end, as a share of the full rate.
     """
 
     lr: float = 1.5e-3
     embedding_lr: float = 1e-2
-    joined_embedding_lr: float = 1e-3
+    full_embedding_lr: float = 1e-3
     bigram_lr: float = 0.03
-    joined_bigram_lr: float = 0.1
+    full_bigram_lr: float = 0.1
     vector_lr: float = 5e-3
     weight_decay: float = 0.01
     beta1: float = 0.9
     beta2: float = 0.99
-    clip: float = 1.0
+    max_grad_norm: float = 1.0
     warmup: float = 0.05
     decay: float = 0.5
     final_lr: float = 0.02
 
     def __post_init__(self) -> None:
-        rates = ("lr", "embedding_lr", "joined_embedding_lr", "bigram_lr", "joined_bigram_lr", "vector_lr")
+        rates = ("lr", "embedding_lr", "full_embedding_lr", "bigram_lr", "full_bigram_lr", "vector_lr")
         for name in rates:
             value = getattr(self, name)
             require(0 < value < math.inf, f"optimizer.{name}", value, "a finite positive number")
         for name in ("weight_decay", "warmup", "decay", "final_lr"):
             value = getattr(self, name)
             require(0 <= value < math.inf, f"optimizer.{name}", value, "a finite number from 0")
-        require(self.clip >= 0, "optimizer.clip", self.clip, "a number from 0")
+        require(self.max_grad_norm >= 0, "optimizer.max_grad_norm", self.max_grad_norm, "a number from 0")
         for name in ("beta1", "beta2"):
             require(
                 0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "a number in [0, 1)"
@@ -246,42 +259,38 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How long, in what precision, and what is kept.
+    """How long to train, in what precision, and what is kept. These settings hold for any task.
 
     Attributes:
-        budget: wall-clock time to train for, as `90s`, `10m`, `1.5h`; not counted: preparing data,
-            evaluating.
-        steps: number of optimizer steps instead; exactly one of the two is set.
-        bag_share: share of the run, at its start, in which only the alignment is trained and no block is run:
-            the model is a bag of subwords. With `model.zero_init_residual` the blocks begin such that no
-            sentence's vector moves when they join (`xformer.pretraining.init_from_counts`).
-        precision: `fp32`, `bf16` (autocast), or `auto`: whichever multiplies matrices faster on this device.
-        sharding: what each of many processes holds, under `torchrun`: `none`, all of the model (DDP); `full`,
-            a part of each matrix, of its gradient and of what the optimizer remembers of it (FSDP2). Alone, a
-            process holds everything.
+        budget: time to train, as `90s`, `10m`, `1.5h`. Preparing data and evaluating do not count.
+        steps: number of optimizer steps instead. Exactly one of the two is set.
+        precision: `fp32`, `bf16` (autocast), or `auto`: the one that multiplies matrices faster on this
+            device.
+        sharding: what each process holds under `torchrun`: `none`: the whole model (DDP); `full`: a part of
+            each matrix, of its gradient and of its optimizer state (FSDP2). A process alone holds everything.
         checkpoint_every: seconds between checkpoints.
-        keep: newest checkpoints to keep; the one with the lowest loss on held-out texts is kept beside them.
-        log_every: seconds between lines of metrics.jsonl, in a run that is measured in seconds.
-        log_steps: steps between them, in a run that is measured in steps: so its log, too, is the same
-            however often it was stopped.
-        spike_factor: a step is left out, and said to be, when its loss or gradient norm is more than so many
+        keep_checkpoints: how many of the newest checkpoints to keep. The one with the lowest loss on held-out
+            texts is kept beside them.
+        log_every: seconds between lines of metrics.jsonl, in a run that is measured in time.
+        log_steps: steps between lines of metrics.jsonl, in a run that is measured in steps. Such a log is the
+            same however often the run was stopped.
+        spike_factor: a step is left out, and reported, when its loss or gradient norm is more than this many
             times the median of the last 64 steps; None to take every step that is finite.
-        non_finite: a loss or gradient that is not finite stops the run, or the step is skipped and named;
-            50 in a row stop the run all the same. The batch is saved.
-        panel_every: seconds between looks at a small sample of the dev split: retrieval and bits per byte by
-            language; 0 for none. What they take is not training time.
-        trackers: where the numbers of metrics.jsonl go besides: `tensorboard`, `trackio`. One that is not
-            installed, or fails, is said once, and training goes on without it.
-        seed: of everything random.
+        non_finite: what happens when a loss or gradient is not finite: `stop` the run, or `skip` the step and
+            report it. After 50 such steps in a row the run stops in any case. The batch is saved.
+        panel_every: seconds between evaluations of a small sample of the dev split, which the panel shows:
+            retrieval and bits per byte by language; 0 for none. They do not count as training time.
+        trackers: where the numbers of metrics.jsonl also go: `tensorboard`, `trackio`. A tracker that is not
+            installed, or fails, is reported once, and training goes on without it.
+        seed: seed of all random numbers.
     """
 
     budget: str | None = "10m"
     steps: int | None = None
-    bag_share: float = 0.3
     precision: Precision = "auto"
     sharding: Sharding = "none"
     checkpoint_every: float = 120.0
-    keep: int = 2
+    keep_checkpoints: int = 2
     log_every: float = 5.0
     log_steps: int = 10
     spike_factor: float | None = None
@@ -296,11 +305,15 @@ class TrainingConfig:
         if self.budget is not None:
             seconds(self.budget, "training.budget")
         require(self.steps is None or self.steps >= 1, "training.steps", self.steps, "a whole number from 1")
-        require(0 <= self.bag_share <= 1, "training.bag_share", self.bag_share, "a share in [0, 1]")
         require(
             self.checkpoint_every > 0, "training.checkpoint_every", self.checkpoint_every, "positive seconds"
         )
-        require(self.keep >= 1, "training.keep", self.keep, "a whole number from 1")
+        require(
+            self.keep_checkpoints >= 1,
+            "training.keep_checkpoints",
+            self.keep_checkpoints,
+            "a whole number from 1",
+        )
         require(self.log_every >= 0, "training.log_every", self.log_every, "seconds from 0")
         require(self.log_steps >= 1, "training.log_steps", self.log_steps, "a whole number from 1")
         spike = self.spike_factor
@@ -321,7 +334,7 @@ MAY_CHANGE = (
     "steps",
     "sharding",
     "checkpoint_every",
-    "keep",
+    "keep_checkpoints",
     "log_every",
     "log_steps",
     "spike_factor",

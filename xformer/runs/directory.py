@@ -11,7 +11,8 @@ from typing import Any, TypeVar, overload
 
 from xformer.errors import InputError
 from xformer.runs.config import RunConfig
-from xformer.storage.toml import from_table, read_toml
+from xformer.runs.renamed_settings import read_settings
+from xformer.storage.toml import from_table
 
 Settings = TypeVar("Settings")
 
@@ -175,7 +176,7 @@ class RunDirectory:
             InputError: they cannot be read, or tables are missing in a run that has made something by them:
                 defaults are not what it was made with.
         """
-        tables = read_toml(self.config)
+        tables = read_settings(self.config)
         missing = [f"[{table.name}]" for table in fields(kind) if table.name not in tables]
         if missing and (self.manifest.is_file() or self.corpus.is_dir()):
             raise InputError(

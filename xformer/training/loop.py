@@ -101,7 +101,7 @@ def train(
         BatchesAhead(task.batch) as batches,
         interruptible() as interrupted,
     ):
-        saver = Saver(trainer, optimizer, options.keep, folder, log, on_checkpoint)
+        saver = Saver(trainer, optimizer, options.keep_checkpoints, folder, log, on_checkpoint)
         failure: InputError | None = None
         while span.progress(state.step, state.elapsed) < 1.0:
             saver.require_folder(snapshot)

@@ -57,7 +57,12 @@ def train_ours(
     )  # fmt: skip
     every = budget / given.marks
     options = replace(
-        config.training, budget=f"{budget}s", steps=None, checkpoint_every=every, keep=1, log_every=every / 5
+        config.training,
+        budget=f"{budget}s",
+        steps=None,
+        checkpoint_every=every,
+        keep_checkpoints=1,
+        log_every=every / 5,
     )
     config = replace(config, training=options)
     run = RunDirectory(scratch)

@@ -59,7 +59,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, RunCo
         tokenizer=TokenizerOptions(vocabulary_size=300, threads=1),
         data=DataConfig(max_length=40),
         objectives=ObjectivesConfig(
-            masked_lm_tokens=96, translation_lm_tokens=96, alignment_tokens=192, bag_tokens=192
+            masked_lm_tokens=96, translation_lm_tokens=96, alignment_tokens=192, embedding_warmup_tokens=192
         ),
     )
     with pytest.MonkeyPatch.context() as patch:

@@ -53,7 +53,7 @@ def test_a_run_that_is_prepared(
     assert full.tokens == round(6 * full.tokens_per_step)
     asked = config.objectives
     # Texts are whole, so the size of a step is about what was asked for.
-    assert bag.tokens_per_step == pytest.approx(asked.bag_tokens, rel=0.3)
+    assert bag.tokens_per_step == pytest.approx(asked.embedding_warmup_tokens, rel=0.3)
     assert found.seconds == pytest.approx(2 * bag.seconds_per_step + 6 * full.seconds_per_step)
     assert found.checkpoints == 1
     assert found.wall_seconds == pytest.approx(found.seconds + found.checkpoint_seconds)

@@ -57,7 +57,7 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         tie_embeddings=draw(st.booleans()),
         head_activation_norm=draw(st.booleans()),
         decoder_bias=draw(st.booleans()),
-        sentence_share=draw(st.sampled_from((0.5, 1.0))),
+        pooled_dim_fraction=draw(st.sampled_from((0.5, 1.0))),
     )
 
 
@@ -136,7 +136,7 @@ def test_local_layers_and_those_left_out_cost_less() -> None:
 
 def test_operations_of_the_alignment() -> None:
     config = ModelConfig(d_model=12, n_layers=0, n_heads=2)
-    left, right = torch.randn(2, 7, config.d_sentence, requires_grad=True).unbind(0)
+    left, right = torch.randn(2, 7, config.pooled_dim, requires_grad=True).unbind(0)
     with FlopCounterMode(display=False) as forward:
         loss = contrastive_loss(left, right, torch.arange(7), scale=20.0, margin=0.3).sum()
     expected = Pass((), pairs=7).forward_flops(config)
@@ -170,7 +170,7 @@ def test_the_passes_of_a_step() -> None:
     config = ModelConfig(vocab_size=50, d_model=8, n_heads=2, d_ff=4, n_layers=2)
     head = (2 * 8 * 8 + 2 * 8 * 50) * masked.selected
     assert masked.forward_flops(config) == Pass(masked.lengths).forward_flops(config) + head
-    assert bag.forward_flops(config) == 2 * config.d_sentence * 30 * 30
+    assert bag.forward_flops(config) == 2 * config.pooled_dim * 30 * 30
     few = replace(masked, sampled=20)
     assert masked.forward_flops(config) - few.forward_flops(config) == 2 * 8 * 30 * masked.selected
     assert few.activation_bytes(config, "fp32") == masked.activation_bytes(config, "fp32") - 4 * 8 * 30

@@ -76,7 +76,7 @@ def config_to_huggingface(config: ModelConfig) -> dict[str, Any]:
         "tie_word_embeddings": config.tie_embeddings,
         **_SPECIAL_IDS,
         # A field of our own: transformers keeps fields that it does not know.
-        **({"sentence_share": config.sentence_share} if config.sentence_share < 1 else {}),
+        **({"pooled_dim_fraction": config.pooled_dim_fraction} if config.pooled_dim_fraction < 1 else {}),
     }
     if family != "modernbert":
         if family == "xlm-roberta":
@@ -189,7 +189,8 @@ def _sizes(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{ours: _whole(fields, theirs) for ours, theirs in _SIZES.items()},
         "init_std": _number(fields, "initializer_range", 0.02),
-        "sentence_share": _number(fields, "sentence_share", 1.0),
+        # Version 0.1 called it `sentence_share`.
+        "pooled_dim_fraction": _number(fields, "pooled_dim_fraction", _number(fields, "sentence_share", 1.0)),
     }
 
 

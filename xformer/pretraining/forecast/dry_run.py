@@ -166,7 +166,7 @@ def forecast(
     precision = choose_precision(config.training.precision, device, config.model.d_model)
     batches = StepBatches(texts.train, config, texts.starts_word, counts=counts)
     held_out = held_out_batch(texts.dev, config, texts.starts_word) if texts.dev else None
-    warmup = config.training.bag_share if batches.aligns else 0.0
+    warmup = config.objectives.embedding_warmup_share if batches.aligns else 0.0
     optimizer = make_optimizer(model, config.optimizer)
     peak = PeakMemory(device)
     measured, stages = [], []

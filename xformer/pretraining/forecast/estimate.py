@@ -101,7 +101,7 @@ class Pass:
         far, near = (sum(attended_pairs(n, window) for n in self.lengths) for window in (None, config.window))
         attended = sum(far if config.is_global(layer) else near for layer in range(depth))
         head = (2 * c * c * config.head_activation_norm + 2 * c * outputs) * self.selected
-        return depth * block + 4 * c * attended + head + 2 * config.d_sentence * self.pairs**2
+        return depth * block + 4 * c * attended + head + 2 * config.pooled_dim * self.pairs**2
 
     def activation_bytes(self, config: ModelConfig, precision: Literal["fp32", "bf16"]) -> int:
         """Bytes that autograd keeps between forward and backward, without the masks of dropout.

@@ -53,13 +53,14 @@ def short_run(config: RunConfig, stage: str, seconds: float) -> RunConfig:
         config.training,
         budget=f"{seconds:g}",
         steps=None,
-        bag_share=1.0 if stage == EMBEDDING_WARMUP else 0.0,
         checkpoint_every=1e9,
         log_every=seconds / _LOG_LINES,
         log_steps=1,
         trackers=(),
     )
-    return replace(config, training=options)
+    share = 1.0 if stage == EMBEDDING_WARMUP else 0.0
+    objectives = replace(config.objectives, embedding_warmup_share=share)
+    return replace(config, training=options, objectives=objectives)
 
 
 def measure(training: Training) -> MeasuredSteps:

@@ -1,0 +1,55 @@
+"""Settings that had another name in an earlier version: files and options with the old name still work."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+from xformer.errors import InputError
+from xformer.storage.toml import read_toml
+
+RENAMED = {
+    "model.sentence_share": "model.pooled_dim_fraction",
+    "objectives.masked_lm_candidates": "objectives.sampled_softmax_size",
+    "objectives.bag_tokens": "objectives.embedding_warmup_tokens",
+    "objectives.scale": "objectives.logit_scale",
+    "optimizer.joined_embedding_lr": "optimizer.full_embedding_lr",
+    "optimizer.joined_bigram_lr": "optimizer.full_bigram_lr",
+    "optimizer.clip": "optimizer.max_grad_norm",
+    "training.bag_share": "objectives.embedding_warmup_share",
+    "training.keep": "training.keep_checkpoints",
+}
+"""New names by the names of version 0.1."""
+
+
+def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The tables of a TOML file of settings, by today's names; one warning names those that were renamed.
+
+    Raises:
+        InputError: the file cannot be read or is not TOML, or a setting is there by both of its names.
+    """
+    tables = read_toml(path)
+    found = []
+    for old, new in RENAMED.items():
+        (table, name), (new_table, new_name) = old.split("."), new.split(".")
+        if not isinstance(tables.get(table), dict) or name not in tables[table]:
+            continue
+        place = tables.setdefault(new_table, {})
+        if not isinstance(place, dict) or new_name in place:
+            raise InputError(f"{path}: {old}: expected it once, by its new name {new}")
+        place[new_name] = tables[table].pop(name)
+        found.append(f"{old} is {new}")
+    if found:
+        warnings.warn(f"{path}: settings have new names: {', '.join(found)}", stacklevel=2)
+    return tables
+
+
+def renamed(setting: str) -> str:
+    """`TABLE.KEY=VALUE` by today's name; a warning names it, if it was renamed."""
+    name, equals, value = setting.partition("=")
+    new = RENAMED.get(name)
+    if new is None:
+        return setting
+    warnings.warn(f"--set: {name} has a new name: {new}", stacklevel=2)
+    return f"{new}{equals}{value}"

@@ -93,8 +93,8 @@ def _fetch(wheels: Sequence[Wheel], folder: Path, say: Callable[[str], None]) ->
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}); set XFORMER_CACHE") from error
     with temporary as name:
-        # One wheel at a time: pip refuses two versions of a project, and one failure must not stop the
-        # others.
+        # One wheel at a time: pip refuses two versions of a project, and a failure must not discard the
+        # wheels that were fetched before it.
         for wheel in wheels:
             _pip_download(wheel, Path(name), by_hand=folder, wanted=wheels)
             fetched = Path(name, wheel.filename)

@@ -98,7 +98,7 @@ print("works")
 PROGRAM = """
 import torch
 
-from xformer.benchmarks.measure import Timing
+from xformer.benchmarks.kernels.measure import Timing
 from xformer.kernels import attention, rms_norm
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel

@@ -1,4 +1,4 @@
-"""Where a measurement is made, and with what."""
+"""The machine and software of a measurement."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from typing import Literal
 
 import torch
 
-# Distributions of the peers that PyTorch does not bring along.
+# Distributions of the peers that are not part of PyTorch.
 PEERS = ("liger-kernel", "flash-attn", "flash-attn-3", "flash-attn-4", "cut-cross-entropy")
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Where and with what a measurement was made.
+    """The machine and software of a measurement.
 
     Attributes:
         device: the processor's own name.
         kind: `cuda` for a GPU, of AMD too, or `cpu`.
         memory_bytes: of the device.
         threads: threads that PyTorch computes with on a CPU.
-        clocks: in MHz, by name: on a GPU `sm` and `memory` as they were just after the measurement and their
-            greatest, `sm_max` and `memory_max`; on a CPU `cpu`. Empty where the machine doesn't say.
+        clocks: in MHz, by name: on a GPU `sm` and `memory` just after the measurement, and their maxima
+            `sm_max` and `memory_max`; on a CPU `cpu`. Empty where the machine does not tell.
         driver: version of the GPU's driver, or none.
         cuda: version of CUDA (or ROCm) that torch was built with, or none.
         commit: of this repository; `unknown` outside a checkout.
@@ -59,12 +59,12 @@ class Environment:
 
     @property
     def file_name(self) -> str:
-        """`nvidia-h100-80gb-hbm3.jsonl`: the device's own file of records."""
+        """The file of this device's records, such as `nvidia-h100-80gb-hbm3.jsonl`."""
         return re.sub(r"[^a-z0-9]+", "-", self.device.lower()).strip("-") + ".jsonl"
 
 
 def environment(device: torch.device) -> Environment:
-    """Describe this machine and what runs on it."""
+    """Describe this machine and its software."""
     cuda = device.type == "cuda"
     commit, dirty = _commit()
     return Environment(
@@ -87,7 +87,7 @@ def environment(device: torch.device) -> Environment:
 
 
 def clocks(device: torch.device) -> dict[str, float]:
-    """The clocks of a device as they are now, in MHz, by name; those it doesn't tell are left out."""
+    """The current clocks of a device in MHz, by name; unknown ones are left out."""
     if device.type != "cuda":
         found = re.search(r"^cpu MHz\s*:\s*([\d.]+)$", _read("/proc/cpuinfo"), re.MULTILINE)
         return {"cpu": float(found[1])} if found else {}
@@ -106,7 +106,7 @@ def version(distribution: str) -> str | None:
 
 
 def _nvidia_smi(device: torch.device, query: str) -> list[str]:
-    """What NVIDIA's own tool says of a device; empty where there is no such tool."""
+    """The answer of nvidia-smi about a device; empty where there is no nvidia-smi."""
     which = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
     command = ("nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits", "-i", which)
     try:
@@ -117,13 +117,13 @@ def _nvidia_smi(device: torch.device, query: str) -> list[str]:
 
 
 def _cpu_name() -> str:
-    """The processor's model, from Linux where it says so."""
+    """The processor's model, from /proc/cpuinfo on Linux."""
     found = re.search(r"^model name\s*:\s*(.+)$", _read("/proc/cpuinfo"), re.MULTILINE)
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def _memory() -> int:
-    """Bytes of main memory, 0 where the system doesn't tell."""
+    """Bytes of main memory; 0 where the system does not tell."""
     found = re.search(r"^MemTotal:\s*(\d+) kB$", _read("/proc/meminfo"), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
@@ -138,7 +138,7 @@ def _commit() -> tuple[str, bool]:
     here = Path(__file__).resolve()
     git = ("git", "-C", str(here.parent))
     try:
-        # An installed copy may lie inside someone else's repository.
+        # An installed copy may lie inside another repository.
         ours = (*git, "ls-files", "--error-unmatch", here.name)
         subprocess.run(ours, capture_output=True, check=True, timeout=30)
         describe = (*git, "describe", "--always", "--dirty=+", "--exclude=*")

@@ -28,10 +28,10 @@ from .kernels.record import Record, latest, read_file
 from .kernels.worker import DEVICE_LOST
 from .processes import Setup, run_process, run_tests, test_processes
 
-# Seconds, all in all: a minute less than ten leaves room for what starts this.
+# Seconds for everything: less than ten minutes, with time for the caller to start this.
 SECONDS = 560.0
 CPU_SECONDS = 240.0
-# Importing torch, and the tables at the end.
+# Seconds to import torch and to print the tables at the end.
 MARGIN = 15.0
 
 NO_GPU = 2
@@ -39,12 +39,12 @@ NO_GPU = 2
 
 @dataclass(frozen=True)
 class Stage:
-    """One part of the work.
+    """A stage of the call.
 
     Attributes:
-        name: of it.
-        what: it does.
-        seconds: it may take.
+        name: its name.
+        what: what it does.
+        seconds: its share of the time.
     """
 
     name: str
@@ -53,11 +53,11 @@ class Stage:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do it all; the exit status.
+    """Run all stages.
 
     Returns:
-        0; 1 where something was wrong, failed, or did not end in time; 2 where there is no GPU; 130 or 143
-        where it was interrupted.
+        The exit status: 0; 1 if something was wrong, failed, or did not end in time; 2 if there is no GPU;
+        130 or 143 if it was interrupted.
     """
     started = time.monotonic()
     chosen = _parse(arguments)
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not chosen.cpu and not torch.cuda.is_available():
         _say("gpu: expected a GPU that torch can see, and this machine has none.")
-        _say("--dry-run shows what would be done; --cpu tries it out on a CPU, small.")
+        _say("--dry-run shows the plan; --cpu runs a small version on a CPU.")
         return NO_GPU
     device = torch.device("cpu" if chosen.cpu else "cuda")
     here = environment(device)
@@ -77,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setup.out.mkdir(parents=True, exist_ok=True)
     _say(f"{here.device}, torch {here.torch}, Triton {here.triton}, commit {here.commit}{'+' * here.dirty}")
     if absent := [name for name in PEERS if name not in here.peers]:
-        _say(f"not installed, so not measured: {', '.join(absent)}. Goals about them stay open")
-    # A terminated process leaves by the same way as an interrupted one: its stages are ended, too.
+        _say(f"not installed: {', '.join(absent)}. Goals about these peers cannot be measured")
+    # A terminated process ends its stages, as an interrupted one does.
     signal.signal(signal.SIGTERM, _terminated)
     status = 0
     try:
@@ -92,10 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say(f"== {stage.name}: {note}, {time.monotonic() - begun:.0f} s")
             status = status if good else 1
     except KeyboardInterrupt:
-        _say("\ninterrupted; what was measured:")
+        _say("\ninterrupted; measured so far:")
         status = 130
     except _Terminated:
-        _say("\nended from outside; what was measured:")
+        _say("\nterminated; measured so far:")
         status = 143
     _say("\n".join(summary(setup.records, here.device, here.time)))
     _say(f"\n{time.monotonic() - started:.0f} s in all; records in {setup.records}")
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def plan(seconds: float, cpu: bool) -> list[Stage]:
-    """How the time is shared; a stage that needs less leaves the rest to those after it."""
+    """The share of the time of each stage; the bench may also use what the tests leave over."""
     left = seconds - MARGIN
     if left <= 0:
         raise ValueError(f"--seconds: expected more than {MARGIN:g}, got {seconds:g}")
@@ -115,7 +115,7 @@ def plan(seconds: float, cpu: bool) -> list[Stage]:
 
 
 def describe(stages: Sequence[Stage], seconds: float) -> list[str]:
-    """The plan for people, with the bench's own estimate of each operation."""
+    """The plan as lines of text, with the estimated seconds of each operation."""
     lines = [f"{seconds:.0f} s in all, of which {MARGIN:.0f} to start and to sum up"]
     for stage in stages:
         lines.append(f"{stage.seconds:6.0f} s  {stage.name:8} {stage.what}")
@@ -128,7 +128,7 @@ def describe(stages: Sequence[Stage], seconds: float) -> list[str]:
 
 
 def run_bench(setup: Setup, seconds: float) -> tuple[bool, str]:
-    """Every operation beside its peers; where a fault takes the device away, the rest in a new process."""
+    """Measure every operation; after a fault of the device, the rest runs in a new process."""
     deadline = time.monotonic() + seconds
     left = [one.name for one in operations()]
     log_path = setup.out / f"{setup.stem}-bench.txt"
@@ -148,18 +148,18 @@ def run_bench(setup: Setup, seconds: float) -> tuple[bool, str]:
         if status == 0 or status is None or not left:
             break
         if status != DEVICE_LOST:
-            # It broke down in the first that is not done.
+            # It crashed in the first operation that is not done.
             lost.append(left.pop(0))
     _say(
         "\n".join(line for line in log_path.read_text(encoding="utf-8").splitlines() if " timed in " in line)
     )
     if lost:
-        return False, f"broke down in {', '.join(lost)} (see {log_path})"
+        return False, f"crashed in {', '.join(lost)} (see {log_path})"
     return not left, f"not reached: {', '.join(left)}" if left else "done"
 
 
 def summary(records: Path, device: str, since: str) -> list[str]:
-    """What was found, for people: how many measurements of each operation, and what became of the goals.
+    """The results as lines of text: the number of measurements of each operation, and the goals.
 
     Args:
         records: the file of this device's records.
@@ -176,7 +176,7 @@ def summary(records: Path, device: str, since: str) -> list[str]:
             lines.append(_counted(operation.name, mine))
     found = outcomes(records.parent, device)
     if all(one.device is None for one in found):
-        return [*lines, "", "goals: about GPUs, and none was measured"]
+        return [*lines, "", "goals: they are about GPUs, and no GPU was measured"]
     heads = f"{'goal on this device':40}{'wanted':>14}{'measured':>10}"
     return [*lines, "", heads, *map(_line, found)]
 
@@ -210,7 +210,7 @@ def _line(one: Outcome) -> str:
 
 
 class _Terminated(Exception):
-    """This process was told to end."""
+    """This process was terminated."""
 
 
 def _terminated(number: int, frame: object) -> None:
@@ -229,8 +229,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the results")
     parser.add_argument("--seconds", type=float, help=f"for everything; {SECONDS:g} if left out")
-    parser.add_argument("--dry-run", action="store_true", help="show the plan and do nothing")
-    parser.add_argument("--cpu", action="store_true", help="try it out without a GPU, small")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan and measure nothing")
+    parser.add_argument("--cpu", action="store_true", help="run a small version without a GPU")
     chosen = parser.parse_args(arguments)
     if chosen.seconds is not None and chosen.seconds <= MARGIN:
         parser.error(f"--seconds: expected more than {MARGIN:g}, got {chosen.seconds:g}")

@@ -26,22 +26,22 @@ from typing import TextIO
 KERNELS, BENCH = "tests/gpu/kernels", "tests/gpu/benchmarks"
 
 _MOST_PROCESSES = 14
-_NOTHING_TO_DO = 5  # pytest's exit status where a share is empty
+_NO_TESTS = 5  # pytest's exit status for an empty share
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|error|xfailed|xpassed)")
 _ORDER = ("failed", "error", "passed", "skipped", "xfailed", "xpassed")
 
-# What a process that does not stop by itself is given to do so.
+# Seconds that a process has to end after it was asked to.
 GRACE = 5.0
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What all stages have in common.
+    """The settings of all stages.
 
     Attributes:
         out: folder of the results.
-        stem: how this device's files begin.
-        cpu: try everything out without a GPU, small.
+        stem: the start of the names of this device's files.
+        cpu: whether to run a small version without a GPU.
         root: of the checkout.
     """
 
@@ -52,17 +52,17 @@ class Setup:
 
     @property
     def records(self) -> Path:
-        """What the bench writes."""
+        """The file of the bench's records."""
         return self.out / f"{self.stem}.jsonl"
 
     @property
     def tests(self) -> Path:
-        """What pytest prints."""
+        """The file of pytest's output."""
         return self.out / f"{self.stem}-tests.txt"
 
 
 def cores() -> int:
-    """How many this process may use, which in a container are fewer than there are."""
+    """The number of CPU cores that this process may use; in a container fewer than the machine has."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on Linux
@@ -72,7 +72,7 @@ def cores() -> int:
 def run_process(
     command: Sequence[str], setup: Setup, seconds: float, log: TextIO | None, grace: float = GRACE
 ) -> int | None:
-    """Run one command: see `run_processes`."""
+    """Run one command; see `run_processes`."""
     return run_processes([command], setup, seconds, [log], grace)[0]
 
 
@@ -83,13 +83,14 @@ def run_processes(
     logs: Sequence[TextIO | None],
     grace: float = GRACE,
 ) -> list[int | None]:
-    """Run Python commands side by side from the root of the checkout, for so long at most.
+    """Run Python commands side by side from the root of the checkout, within a time limit.
 
     Args:
-        commands: what follows `python`, of each.
-        setup: what all have in common.
-        seconds: after these all are asked to end, and after `grace` more ended, with all that they started.
-        logs: where the output of each goes; to this process's own if None.
+        commands: the arguments of `python`, for each.
+        setup: the settings of all stages.
+        seconds: the time limit. Then all are asked to end, and killed `grace` seconds later, with all
+            processes that they started.
+        logs: the file for the output of each; None for this process's own output.
         grace: see `seconds`.
 
     Returns:
@@ -129,22 +130,22 @@ def _start(command: Sequence[str], setup: Setup, log: TextIO | None) -> subproce
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float) -> int | None:
-    """Its exit status; None if it has not ended by then."""
+    """Its exit status; None if it has not ended by the deadline."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         return process.wait(max(deadline - time.monotonic(), 0.0))
     return None
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a signal to a process and all that it started; nothing if they are gone."""
+    """Send a signal to a process and to all that it started, if they still run."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
 
 
 def run_tests(setup: Setup, seconds: float) -> tuple[bool, str]:
-    """Whether everything is right; whether it is, and a line about it.
+    """Run tests/gpu; whether all tests pass, and a line about them.
 
-    What pytest prints is in `setup.tests`, as far as it came; while the processes run, in a file of each.
+    The output of pytest so far is in `setup.tests`; while the processes run, each has a file of its own.
     """
     missing = [name for name in ("pytest", "hypothesis") if importlib.util.find_spec(name) is None]
     if missing:
@@ -164,27 +165,27 @@ def run_tests(setup: Setup, seconds: float) -> tuple[bool, str]:
     counts = f"{counted(text)} in {many} processes"
     if None in statuses:
         return False, f"did not end in time, {counts} (see {setup.tests})"
-    return set(statuses) <= {0, _NOTHING_TO_DO}, counts
+    return set(statuses) <= {0, _NO_TESTS}, counts
 
 
 def test_processes(cpu: bool) -> int:
-    """How many to run side by side; two cores are left to the device's driver and to this process."""
+    """The number of processes side by side; the driver and this process have two cores."""
     return 2 if cpu else max(1, min(_MOST_PROCESSES, cores() - 2))
 
 
 def counted(text: str) -> str:
-    """The sum of the last lines of several runs, such as `1 failed, 775 passed`."""
+    """The sum of pytest's last lines of several runs, such as `1 failed, 775 passed`."""
     total: Counter[str] = Counter()
     for line in text.splitlines():
         if re.search(r" in [\d.]+s( \(.*\))?( =+)?$", line):
             for number, kind in _COUNT.findall(line):
                 total[kind] += int(number)
-    return ", ".join(f"{total[kind]} {kind}" for kind in _ORDER if total[kind]) or "nothing was counted"
+    return ", ".join(f"{total[kind]} {kind}" for kind in _ORDER if total[kind]) or "no tests were counted"
 
 
 def _pytest(setup: Setup, shares: Sequence[Sequence[str]], seconds: float) -> list[int | None]:
-    """Run pytest with each of these arguments; what they print is added to `setup.tests`."""
-    # A failure may be one of many, and on an unknown machine a warning is none.
+    """Run pytest with each of these arguments; the output is added to `setup.tests`."""
+    # Stop after a few failures; on an unknown machine a warning is no failure.
     common = ("-q", "-p", "no:cacheprovider", "--maxfail=5", "--tb=short", "-W", "default")
     paths = [_share_path(setup, index) for index in range(len(shares))]
     try:

@@ -1,7 +1,7 @@
-"""This working tree beside another revision of it, in turns: each round is a process for either side.
+"""Compare this working tree with another revision, in turns: each round is a process for either side.
 
-The bench itself is this tree's on both sides, so that what differs is what is measured and not how. A process
-of its own for each turn means that neither side inherits the other's compiled code, memory or clocks.
+Both sides are measured by this tree's bench, so only the measured code differs. Each turn is a process of its
+own: no side inherits the other's compiled code, memory or clocks.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from xformer.errors import InputError
 
 from .record import Record
 
-# The fewest rounds from which intervals that do not touch mean something: at six, two sides that are equal
-# come out apart in one of 462 comparisons.
+# The fewest rounds for which separate intervals are significant: with six, the intervals of two equal sides
+# separate in one of 462 comparisons.
 FEWEST_ROUNDS = 6
 
 Progress = Callable[[str, int, int | None], None]
@@ -73,20 +73,20 @@ def interleave(
     Args:
         before: root of one tree.
         after: root of the other.
-        command: what follows `python`; it prints records, a line each, on standard output.
-        rounds: turns for each.
-        progress: told what is going on.
+        command: arguments of `python`; it prints records, one per line, on standard output.
+        rounds: number of turns of each.
+        progress: called with what is going on.
 
     Returns:
         The records of each round, of `before` and of `after`.
 
     Raises:
-        InputError: `rounds` is too few to tell anything.
-        RuntimeError: a process failed; the message has the end of what it said.
+        InputError: `rounds` is too small.
+        RuntimeError: a process failed; the message has the end of its error output.
     """
     if rounds < FEWEST_ROUNDS:
         raise InputError(
-            f"--rounds: expected at least {FEWEST_ROUNDS}, or no interval can be told, got {rounds}"
+            f"--rounds: expected at least {FEWEST_ROUNDS}, or there is no 95% interval, got {rounds}"
         )
     found: tuple[list[list[Record]], list[list[Record]]] = ([], [])
     for number in range(rounds):
@@ -100,19 +100,19 @@ def interleave(
 
 
 def repository_of(start: Path) -> Path:
-    """The root of the checkout that a file or folder lies in.
+    """The root of the checkout that a file or folder is in.
 
     Raises:
-        InputError: it lies in none.
+        InputError: it is in none.
     """
     found = _git(start if start.is_dir() else start.parent, "rev-parse", "--show-toplevel")
     if found is None:
-        raise InputError(f"--base: expected a git checkout, and {start} lies in none")
+        raise InputError(f"--base: expected a git checkout, and {start} is in none")
     return Path(found)
 
 
 def _turn(root: Path, command: Sequence[str]) -> list[Record]:
-    """One process on one tree."""
+    """Run one process on one tree."""
     environment = {**os.environ, "PYTHONPATH": str(root)}
     process = subprocess.Popen(
         [sys.executable, "-P", *command],
@@ -127,7 +127,7 @@ def _turn(root: Path, command: Sequence[str]) -> list[Record]:
     try:
         out, err = process.communicate()
     except BaseException:
-        # What it has started itself goes as well.
+        # Processes that it started end as well.
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise
@@ -136,11 +136,11 @@ def _turn(root: Path, command: Sequence[str]) -> list[Record]:
     try:
         return [Record.from_json(line) for line in out.splitlines() if line.startswith("{")]
     except (json.JSONDecodeError, ValueError) as error:
-        raise RuntimeError(f"{root}: {' '.join(command)} printed what is no record: {error}") from error
+        raise RuntimeError(f"{root}: {' '.join(command)} printed no record: {error}") from error
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git says, or None if it fails."""
+    """The output of git, or None if it fails."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=120

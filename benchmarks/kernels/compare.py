@@ -1,4 +1,4 @@
-"""Two sets of measurements beside each other: what became slower, and can it be told from noise?
+"""Compare two sets of measurements: what became slower or faster, beyond noise.
 
 A median has an interval from order statistics: of n independent values, the k-th smallest and the k-th
 largest lie on both sides of the true median with a probability that depends on n and k alone, whatever the
@@ -36,7 +36,7 @@ _STYLES: dict[Verdict, str] = {
 
 @dataclass(frozen=True)
 class Interval:
-    """A median in seconds, and where the true one lies: from 0 to infinity where nobody can say."""
+    """A median in seconds and its confidence interval; from 0 to infinity where it is not known."""
 
     low: float
     middle: float
@@ -45,7 +45,7 @@ class Interval:
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """What makes two records comparable."""
+    """The fields that must be equal for two records to be compared."""
 
     operation: str
     sweep: str
@@ -72,12 +72,11 @@ class Comparison:
     """One measurement in both sets.
 
     Attributes:
-        key: what was measured.
-        before: seconds a call, or none where it was not measured.
+        key: the measurement.
+        before: seconds of a call, or none where it was not measured.
         after: the same in the second set.
         verdict: `slower` or `faster` where the intervals separate, else `same`; `broken` or `mended` where
-            one of them has no time because its result is wrong or it failed; `unmeasured` where there is
-            nothing to compare.
+            one has no time because its result is wrong or it failed; `unmeasured` where one is missing.
         note: why there is no time.
     """
 
@@ -97,7 +96,7 @@ class Comparison:
         return Interval(low, self.after.middle / self.before.middle, high)
 
     def to_json(self) -> str:
-        """One line; bounds that nobody can say are null."""
+        """One line of JSON; unknown bounds are null."""
 
         def shown(interval: Interval | None) -> dict[str, float | None] | None:
             if interval is None:
@@ -120,11 +119,11 @@ class Comparison:
 def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """The median of independent values, and the narrowest interval of order statistics around it.
 
-    Six values are the fewest that give one at 95%.
+    At 95% confidence there is an interval for six values or more.
 
     Args:
         values: at least one.
-        confidence: the least probability that the true median lies inside.
+        confidence: the least probability that the interval holds the true median.
     """
     ordered = sorted(values)
     n = len(ordered)
@@ -142,10 +141,10 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
 
 
 def quantile_interval(quantiles: Mapping[str, float], rounds: int) -> Interval:
-    """The same from a record, which keeps p20, p50, p80 and the number of rounds.
+    """The same from a record, which has p20, p50, p80 and the number of rounds.
 
-    Order statistics of many values lie 0.98/√n to both sides of the median's quantile at 95%. Between the
-    quantiles that are known, they are taken to grow evenly; with fewer than eleven rounds they lie beyond.
+    For many values, the interval at 95% reaches 0.98/√n to both sides of the median's quantile. Times between
+    two known quantiles are interpolated; with fewer than eleven rounds the interval is not known.
     """
     step = 0.98 / math.sqrt(max(rounds, 1))
     low, middle, high = (quantiles[name] for name in ("p20", "p50", "p80"))
@@ -178,7 +177,7 @@ def _joined(rounds: Sequence[Iterable[Record]]) -> dict[Key, tuple[Record, Inter
             grouped.setdefault(Key.of(record), []).append(record)
     found: dict[Key, tuple[Record, Interval | None]] = {}
     for key, several in grouped.items():
-        # A result that is wrong in one round is wrong.
+        # A result that is wrong in one round counts as wrong.
         faulty = next((record for record in several if record.seconds is None), None)
         if faulty is not None:
             found[key] = (faulty, None)
@@ -219,12 +218,12 @@ def judge(
 
 
 def regressions(comparisons: Iterable[Comparison]) -> int:
-    """How many became slower or broke."""
+    """The number of measurements that became slower or broke."""
     return sum(one.verdict in REGRESSIONS for one in comparisons)
 
 
 def comparison_table(comparisons: Sequence[Comparison], before: str, after: str) -> Table:
-    """One row for each measurement that either set has a time of.
+    """A table with a row for each measurement that has a time in either set.
 
     Args:
         comparisons: what was found.

@@ -1,4 +1,4 @@
-"""Time several ways of doing the same work so that it is fair: warmed up, in turns, many times."""
+"""Time several implementations of the same work fairly: warmed up, in turns, many times."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 
 from .stopwatch import Runner, Stopwatch, Work
 
-# Shares of the budget that the slowest may use up to have its fewest turns.
+# Times its share of the budget that a slow implementation may use for its fewest turns.
 _PATIENCE = 5
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per call, one value for each round, in the order they were taken.
+    """Seconds per call, one value for each round, in order.
 
     Attributes:
         warm: with the caches as the last call left them.
         cold: with the caches overwritten.
-        launch: what the host needs for one call on a GPU; None on a CPU, where it is part of the rest.
-        peak_bytes: memory that a call takes at most, beside its inputs.
+        launch: host time of one call on a GPU; None on a CPU, where it is part of the call's time.
+        peak_bytes: largest memory of a call, beside its inputs.
     """
 
     warm: tuple[float, ...]
@@ -50,19 +50,19 @@ def measure(
 ) -> dict[str, Timing | Exception]:
     """Time each of `works`, taking turns.
 
-    In a round each has one turn, warm and cold, and every round begins with the next one, so that a machine
-    that grows warm or busy slows all of them alike. Who has used up its share of the budget sits the other
-    rounds out, so that the slowest doesn't cost the fast ones their precision.
+    In a round each has one turn, warm and cold, and every round starts with the next one: a machine that gets
+    hot or busy slows all of them alike. An implementation that has used its share of the budget skips the
+    other rounds, so that a slow one does not reduce the precision of the others.
 
     Args:
         works: the calls to time, by name.
         stopwatch: of the device they run on.
-        rounds: turns for each at most.
-        budget: seconds to spend in all, about, after each was warmed up.
-        fewest: turns that each has though its share is used up, unless it is several times over.
+        rounds: largest number of turns of each.
+        budget: about how many seconds to spend in all, after warming up.
+        fewest: turns that each has even if its share is used up, unless it is exceeded several times.
 
     Returns:
-        The timing of each, or the error by which it ended.
+        The timing of each, or the error that it raised.
     """
     found: dict[str, Timing | Exception] = {}
     takes: dict[str, _Takes] = {}
@@ -70,7 +70,7 @@ def measure(
         try:
             runner = stopwatch.start(work)
             takes[name] = _Takes(runner, runner.launch(), runner.peak_bytes())
-        except Exception as error:  # whatever a peer may raise, the others go on
+        except Exception as error:  # a peer may raise anything; the others go on
             found[name] = error
             stopwatch.tidy()
     share = budget / max(1, len(takes))
@@ -99,7 +99,7 @@ def measure(
 
 @dataclass
 class _Takes:
-    """What was taken of one work so far."""
+    """The measurements of one work so far."""
 
     runner: Runner
     launch: float | None
@@ -111,7 +111,7 @@ class _Takes:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Python's garbage collector rests: it would fall upon one contender's turn."""
+    """Turn off Python's garbage collector, which would run in one implementation's turn."""
     was_on = gc.isenabled()
     gc.disable()
     try:

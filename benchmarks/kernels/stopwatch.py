@@ -1,4 +1,4 @@
-"""Stopwatches for a CPU and for a GPU: the same questions, answered in the way that each device needs."""
+"""Stopwatches for a CPU and for a GPU, with one interface."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch.autograd.profiler import profile
 
-# Caches keep what the last call left there, which no training step would find. A GPU's are overwritten with
-# more than any holds today, a CPU's with twice what it says it has, within bounds.
+# Before a cold call the caches are overwritten: in training they do not hold what the last call left there.
+# A GPU's with more bytes than any has today, a CPU's with twice the size of its last cache, within bounds.
 CACHE_BYTES = 256 * 2**20
 LEAST_CACHE_BYTES = 32 * 2**20
 
-# A call longer than this fills the caches itself, so that none has to go before it to leave them warm.
+# A call longer than this fills the caches itself, so no call is needed before it to warm them.
 LONG = 20e-3
 
 
@@ -30,55 +30,55 @@ class Work:
     """Something to time.
 
     Attributes:
-        timed: is given what `before` returned.
-        before: done before each call and not timed: the forward pass, where the backward pass is the work.
-            None for nothing, and then calls may follow one another.
+        timed: the call; it gets the result of `before`.
+        before: called before each call and not timed, such as the forward pass of a backward pass. If None,
+            calls may follow each other.
     """
 
     timed: Callable[[Any], object]
     before: Callable[[], object] | None = None
 
     def begin(self) -> object:
-        """Do what comes before."""
+        """Call `before`."""
         return None if self.before is None else self.before()
 
 
 class Runner(ABC):
-    """One work under the stopwatch, warmed up: the first call compiles, allocates and fills caches."""
+    """A work that is warmed up: its first call, which compiles and allocates, is over."""
 
     @abstractmethod
     def warm(self) -> float:
-        """Seconds of a call with the caches as they are."""
+        """Seconds of a call, with the caches as the last call left them."""
 
     @abstractmethod
     def cold(self) -> float:
-        """Seconds of a call with the caches full of something else."""
+        """Seconds of a call, with other data in the caches."""
 
     @abstractmethod
     def launch(self) -> float | None:
-        """Seconds of the host's own time that a call takes; None where that is part of the rest."""
+        """Host time of a call in seconds; None where it is part of the call's time."""
 
     @abstractmethod
     def peak_bytes(self) -> int | None:
-        """Most memory that a call has allocated at one time; None where that cannot be known."""
+        """Largest memory of a call in bytes; None where it is not known."""
 
 
 class Stopwatch(ABC):
     """Times works on one device.
 
     Attributes:
-        cold_rounds: how often a cold call should be timed: overwriting a CPU's caches takes long.
+        cold_rounds: how many cold calls are timed; overwriting the caches of a CPU takes long.
     """
 
     cold_rounds: int
 
     @abstractmethod
     def start(self, work: Work) -> Runner:
-        """Warm up for a work."""
+        """Warm a work up."""
 
     @abstractmethod
     def tidy(self) -> None:
-        """Give back memory that nobody holds."""
+        """Release unused memory."""
 
 
 def stopwatch(device: torch.device) -> Stopwatch:
@@ -87,22 +87,22 @@ def stopwatch(device: torch.device) -> Stopwatch:
 
 
 def repetitions(seconds: float, shortest: float, most: int) -> int:
-    """How many calls of `seconds` each fill `shortest` seconds: at least 1, at most `most`."""
+    """The number of calls of `seconds` each that take `shortest` seconds: 1 to `most`."""
     return max(1, min(most, math.ceil(shortest / max(seconds, 1e-9))))
 
 
 def cpu_cache_bytes(about: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> int:
-    """Twice the size of the CPU's last cache, which Linux tells, between 32 and 256 MiB."""
+    """Twice the size of the CPU's last cache, as Linux reports it, between 32 and 256 MiB."""
     sizes = [file.read_text(encoding="utf-8").strip() for file in about.glob("index*/size")]
     known = [int(size[:-1]) * 1024 for size in sizes if size[:-1].isdigit() and size.endswith("K")]
     return min(CACHE_BYTES, max(LEAST_CACHE_BYTES, 2 * max(known, default=CACHE_BYTES)))
 
 
 class CpuStopwatch(Stopwatch):
-    """The host's clock around as many calls as it can resolve.
+    """A stopwatch for a CPU: the host's clock around enough calls for its resolution.
 
     Args:
-        shortest: seconds that a warm turn lasts at least.
+        shortest: least seconds of a warm turn.
     """
 
     cold_rounds = 5
@@ -110,15 +110,15 @@ class CpuStopwatch(Stopwatch):
     def __init__(self, shortest: float = 2e-3) -> None:
         self._shortest = shortest
         self._cache = torch.empty(cpu_cache_bytes(), dtype=torch.int8)
-        # The profiler, asked about memory, would otherwise announce each start and stop on stderr.
+        # Otherwise the profiler prints a line to stderr at each start and stop.
         os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
     def start(self, work: Work) -> Runner:
-        """Warm up for a work."""
+        """Warm a work up."""
         return _OnCpu(work, self._cache, self._shortest)
 
     def tidy(self) -> None:
-        """Nothing to do: the CPU's allocator keeps little."""
+        """Do nothing: the CPU's allocator keeps little memory."""
 
 
 class _OnCpu(Runner):
@@ -147,7 +147,7 @@ class _OnCpu(Runner):
         return None
 
     def peak_bytes(self) -> int:
-        """Adds up what PyTorch's allocator reports; memory it knows nothing of isn't counted."""
+        """The sum of what PyTorch's allocator reports; other memory is not counted."""
         with profile(profile_memory=True) as profiled:
             self._work.timed(self._work.begin())
         events = [event for event in profiled.kineto_results.events() if event.name() == "[memory]"]
@@ -167,15 +167,15 @@ class _OnCpu(Runner):
 
 
 class GpuStopwatch(Stopwatch):
-    """The GPU's own clock: two events around calls that the host had launched before the first could begin.
+    """A stopwatch for a GPU: two events around calls that the host launched before the first one started.
 
-    Before each turn the GPU is held for longer than the host needs to launch all of it. So what the events
-    tell is the device's time alone, however short the kernels; the host's time is measured apart. It comes
-    to the same as replaying a graph, and works for calls that no graph can hold.
+    Before each turn the GPU is kept busy for longer than the host needs to launch all calls. So the events
+    measure the device's time alone, also of short kernels; the host's time is measured separately. The result
+    is that of replaying a CUDA graph, and calls that no graph can capture work too.
 
     Args:
-        device: which GPU.
-        shortest: seconds that a warm turn lasts at least: events tell half a microsecond.
+        device: the GPU.
+        shortest: least seconds of a warm turn; the resolution of events is half a microsecond.
     """
 
     cold_rounds = 30
@@ -195,41 +195,41 @@ class GpuStopwatch(Stopwatch):
         self._cycles_per_second = cycles / (start.elapsed_time(stop) / 1e3)
 
     def start(self, work: Work) -> Runner:
-        """Warm up for a work."""
+        """Warm a work up."""
         return _OnGpu(work, self, self._shortest)
 
     def tidy(self) -> None:
-        """Hand cached blocks back, so that the next contender finds all the memory there is."""
+        """Return cached blocks, so that the next implementation has all of the memory."""
         gc.collect()
         torch.cuda.empty_cache()
 
     def hold(self, seconds: float) -> None:
-        """Keep the GPU busy for a while, with nothing."""
+        """Keep the GPU busy for some seconds."""
         self.hold_cycles(int(min(seconds, self._LONGEST_HOLD) * self._cycles_per_second))
 
     def hold_cycles(self, cycles: int) -> None:
-        """The same in the GPU's clock cycles."""
+        """Keep the GPU busy for some of its clock cycles."""
         torch.cuda._sleep(cycles)
 
     def events(self) -> tuple[torch.cuda.Event, torch.cuda.Event]:
-        """Two marks in the GPU's stream of work that tell the time."""
+        """Two events that record the time."""
         return torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
 
     def overwrite_cache(self) -> None:
-        """Fill the second-level cache with something else."""
+        """Fill the second-level cache with other data."""
         self._cache.zero_()
 
     def wait(self) -> None:
-        """Until the GPU has done all it was given."""
+        """Wait until the GPU has done all its work."""
         torch.cuda.synchronize(self._device)
 
     def allocated(self) -> int:
-        """Bytes that tensors take now; from here on the peak is counted anew."""
+        """Bytes of all tensors now; resets the peak."""
         torch.cuda.reset_peak_memory_stats(self._device)
         return torch.cuda.memory_allocated(self._device)
 
     def peak(self) -> int:
-        """Most bytes that tensors took since."""
+        """Largest number of bytes since `allocated` was called."""
         return torch.cuda.max_memory_allocated(self._device)
 
 
@@ -240,7 +240,7 @@ class _OnGpu(Runner):
 
     def __init__(self, work: Work, gpu: GpuStopwatch, shortest: float) -> None:
         self._work, self._gpu = work, gpu
-        for _ in range(2):  # the second call finds everything compiled: its time is the host's
+        for _ in range(2):  # at the second call everything is compiled: its time is the host's
             gpu.wait()
             start = time.perf_counter()
             work.timed(work.begin())
@@ -279,7 +279,7 @@ class _OnGpu(Runner):
         self._work.timed(self._work.begin())
 
     def _turn(self, calls: int, first: Callable[[], None] | None) -> float:
-        """Seconds of a call, over some: held until all are launched, and after what is to be done `first`."""
+        """Mean seconds of some calls, launched before the first one starts; `first` is called before them."""
         start, stop = self._gpu.events()
         self._gpu.hold(1.5 * self._host * (calls + 1) + self._MARGIN)
         state = self._work.begin()

@@ -1,4 +1,4 @@
-"""Records as tables for people."""
+"""Records as tables in the terminal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..environment import Environment
 from .record import Record
 
 LEGEND = (
-    "warm, cold: ms a call, caches as they are or overwritten; host: µs to start one; "
-    "share: of the roofline; MiB: peak; error: distance from fp64 over plain PyTorch's"
+    "warm, cold: ms of a call, with warm or overwritten caches; host: µs to start a call; "
+    "share: of the roofline; MiB: peak memory; error: that of plain PyTorch is 1"
 )
 
 
 def heading(where: Environment) -> str:
-    """Where the numbers come from, and what the columns of the tables mean."""
+    """The machine, the software, and the meaning of the columns."""
     triton = f"Triton {where.triton}" if where.triton else "no Triton"
     threads = f", {where.threads} CPU threads" if where.kind == "cpu" else ""
     versions = f"torch {where.torch}, {triton}, commit {where.commit}{'+' if where.dirty else ''}"
@@ -28,19 +28,19 @@ def heading(where: Environment) -> str:
 
 
 def by_case(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """The records of each case, as they come: neighbours of one operation, case and dtype belong together."""
+    """Group consecutive records of one operation, case and dtype, as they come."""
     for _, group in itertools.groupby(records, lambda each: (each.operation, each.case, each.dtype)):
         yield list(group)
 
 
 def table(records: list[Record]) -> RenderableType:
-    """One row for each implementation and direction: times, or why there are none.
+    """A table with a row for each implementation and direction: times, or why there are none.
 
     Args:
         records: all records of one case.
 
     Returns:
-        The table, up to 90 columns wide; the fastest of each direction stands out.
+        The table, at most 90 columns wide; the fastest of each direction is highlighted.
     """
     if records[0].status == "absent":
         return Group(

@@ -19,7 +19,7 @@ from .operations import operations
 from .record import append
 from .run import DTYPES, Options, begin, run
 
-# The device no longer answers; a new process may find it well again.
+# The exit status if the device no longer computes; it may work again in a new process.
 DEVICE_LOST = 3
 
 
@@ -28,14 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parse(arguments)
     session = begin("cpu" if chosen.cpu else None)
     if chosen.no_ceilings:
-        # A device without bounds: no roofline, and nobody has to wait for it.
+        # Rates without bounds: the large copy and product are not measured, and there is no roofline.
         session.bytes_per_second = math.inf
         session.flops_per_second = dict.fromkeys(DTYPES, math.inf)
     known = {operation.name: operation for operation in operations()}
     deadline = math.inf if chosen.budget is None else time.perf_counter() + chosen.budget
     for number, name in enumerate(chosen.operations):
         started = time.perf_counter()
-        # What one leaves over the next may use.
+        # An operation may use the time that those before it left over.
         weights = [known[each].gpu_seconds for each in chosen.operations[number:]]
         share = max(1.0, (deadline - started) * weights[0] / sum(weights))
         options = Options(
@@ -59,13 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{name}: {timed} of {count} timed in {time.perf_counter() - started:.1f} s\n")
         sys.stderr.flush()
         if session.device.type == "cuda" and not _answers(session.device):
-            sys.stderr.write(f"{name}: the device no longer answers\n")
+            sys.stderr.write(f"{name}: the device no longer computes\n")
             return DEVICE_LOST
     return 0
 
 
 def _answers(device: torch.device) -> bool:
-    """Whether a device still computes: after a fault in a kernel it refuses everything in this process."""
+    """Whether a device still computes. After a fault in a kernel every call fails in this process."""
     try:
         torch.ones(1, device=device).sum().item()
     except RuntimeError:
@@ -74,16 +74,16 @@ def _answers(device: torch.device) -> bool:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options, from the command line if left out."""
+    """Parse the options; those of the command line if left out."""
     names = [operation.name for operation in operations()]
     parser = argparse.ArgumentParser(
         prog="python -m xformer.benchmarks.kernels.worker", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("operations", nargs="+", choices=names, metavar="OPERATION", help=", ".join(names))
     parser.add_argument("--out", type=Path, help="file to add records to; standard output if left out")
-    parser.add_argument("--budget", type=float, help="seconds for all, shared as they need them")
+    parser.add_argument("--budget", type=float, help="seconds for all operations together")
     parser.add_argument("--case-budget", type=float, default=1.0, help="seconds for each case and direction")
-    parser.add_argument("--rounds", type=int, default=30, help="times each is timed at most")
+    parser.add_argument("--rounds", type=int, default=30, help="largest number of times that each is timed")
     parser.add_argument("--dtype", choices=list(DTYPES), help="of the inputs")
     parser.add_argument("--only", default="", help="only cases whose name contains this")
     parser.add_argument("--implementation", action="append", default=[], help="only this; may be repeated")

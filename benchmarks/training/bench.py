@@ -1,4 +1,4 @@
-"""All trainers, one after another, and what they come to."""
+"""Run all trainers, one after another, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def run_all(
     progress: Progress,
     on_trained: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Outcome:
-    """Train one after another.
+    """Run the trainers.
 
     Args:
-        run: prepared: tokenizer and shards.
-        config: the settings of xformer's run, and size and seed of all models.
-        options: how much is done.
-        progress: told what is going on.
-        on_trained: told what there is so far, after each trainer.
+        run: has a tokenizer and shards.
+        config: the settings of xformer's run; all models have its size and seed.
+        options: what is trained and for how long.
+        progress: where to show what happens.
+        on_trained: called after each trainer with the results so far.
     """
     trained: dict[TrainerName, Trained] = {}
     about = _about(run, config, options)
@@ -71,7 +71,7 @@ def run_all(
 
 
 def _in_its_own_process(job: Job, folder: Path) -> Trained:
-    """What a worker found; `failed` where it died."""
+    """Run a worker; its result is `failed` if the process died."""
     job_file, out = folder / f"{job.trainer}.job.json", folder / f"{job.trainer}.json"
     job_file.write_text(job.to_json(), encoding="utf-8")
     root = str(Path(xformer.__file__).resolve().parents[1])
@@ -82,12 +82,12 @@ def _in_its_own_process(job: Job, folder: Path) -> Trained:
         check=False,
     )
     if not out.is_file():
-        return Trained(job.trainer, "failed", note=f"exit status {done.returncode}; what it said is above")
+        return Trained(job.trainer, "failed", note=f"exit status {done.returncode}; its messages are above")
     return Trained.from_json(json.loads(out.read_text(encoding="utf-8")))
 
 
 def _about(run: RunDirectory, config: RunConfig, options: Options) -> dict[str, Any]:
-    """Where, on what, and how much."""
+    """The machine, the text and the size of the evaluation."""
     tokenizer = Tokenizer.load(run.tokenizer)
     train, test = (open_shards(run, split, tokenizer) for split in ("train", "test"))
     here = environment(torch.device(options.device))

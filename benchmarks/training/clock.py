@@ -21,7 +21,7 @@ from .result import Point
 
 @dataclass(frozen=True)
 class Work:
-    """What a step did: tokens of text, and useful floating-point operations of matrix products."""
+    """The work of a step: tokens of text, and useful floating-point operations of matrix products."""
 
     tokens: int
     flops: float
@@ -29,13 +29,13 @@ class Work:
 
 @dataclass(frozen=True)
 class Timed:
-    """A training by the clock.
+    """A training run with a time limit.
 
     Attributes:
-        points: what was known when; the first before the first step.
-        seconds: on the clock.
+        points: the evaluations; the first is before the first step.
+        seconds: of training.
         work: of all steps together.
-        steps: how many.
+        steps: number of steps.
         peak_bytes: largest memory of the process while it trained.
     """
 
@@ -47,24 +47,24 @@ class Timed:
 
 
 class PeakOfStretches:
-    """The largest memory in use over stretches of a process's life; 0 where the system does not tell.
+    """The largest memory in use over several stretches of time; 0 where the system does not tell.
 
     Attributes:
-        bytes: so far.
+        bytes: the largest so far.
     """
 
     def __init__(self, device: torch.device) -> None:
-        """Of what a device holds: a GPU's memory, or the process's."""
+        """Watch a GPU's memory, or for a CPU that of the process."""
         self.bytes = 0
         self._device = device
         self._now: PeakMemory | None = None
 
     def start(self) -> None:
-        """Begin a stretch that counts."""
+        """Start a stretch."""
         self._now = PeakMemory(self._device)
 
     def stop(self) -> None:
-        """End it."""
+        """End the stretch."""
         if self._now is not None:
             self.bytes = max(self.bytes, self._now.read() or 0)
 
@@ -77,15 +77,15 @@ def train_by_the_clock(
     device: torch.device,
     setup: float = 0.0,
 ) -> Timed:
-    """Take steps until the time is over, and look at the model before, now and then, and at the end.
+    """Take steps until the time is over. Evaluate the model before, several times in between, and at the end.
 
     Args:
-        step: takes one, given the share of the time that is over.
-        examine: says what the model knows.
+        step: takes a step, given the share of the time that is over.
+        examine: evaluates the model; the clock is stopped meanwhile.
         budget: seconds for all steps.
-        marks: how many times to look after the start, evenly spaced.
-        device: where steps are computed; the clock runs until one is done there.
-        setup: seconds that replaced training, before the first look.
+        marks: number of evaluations after the first, evenly spaced in time.
+        device: where steps are computed; a step ends when the device has computed it.
+        setup: seconds of preparation that replaced training, before the first evaluation.
     """
     memory = PeakOfStretches(device)
     elapsed, tokens, flops, steps = 0.0, 0, 0.0, 0
@@ -104,7 +104,7 @@ def train_by_the_clock(
 
 
 TRAINING = 3
-"""Backward takes two products for each one forward."""
+"""Products of a training step for each one forward: backward takes two more."""
 
 
 @dataclass(frozen=True)
@@ -140,16 +140,14 @@ class Cost:
         return cls(token, 4.0 * d_model * len(blocks), 2.0 * (sum(before) + decoder) if head else 0.0)
 
     def training(self, lengths: Iterable[int], hidden: int) -> float:
-        """Operations of a step, forward and backward, over sequences of these lengths with so many hidden
-        tokens.
-        """
+        """Operations of a step, forward and backward, over sequences of some lengths with `hidden` tokens."""
         lengths = list(lengths)
         forward = self.token * sum(lengths) + self.pair * sum(n * n for n in lengths) + self.hidden * hidden
         return TRAINING * forward
 
 
 def wait_for(device: torch.device) -> None:
-    """Until all that a device was asked for is done; a CPU has done it."""
+    """Wait until a GPU has done all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -160,16 +158,16 @@ def matrix_rate(
     seconds: float = 0.5,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
-    """Operations a second of a square matrix product: the best of as many as fit into the time.
+    """Operations per second of a square matrix product: the best of as many as fit into the time.
 
     Args:
         precision: of its operands.
-        device: where.
-        seconds: how long to try, at least three times.
-        clock: in seconds.
+        device: where it is computed.
+        seconds: how long to try; there are three tries at least.
+        clock: a clock in seconds.
     """
     size = 1024 if device.type == "cpu" else 8192
-    # A processor whose power is limited multiplies ones faster than what training multiplies.
+    # Random numbers, as in training: a processor at its power limit multiplies ones faster.
     a = torch.randn(size, size, generator=torch.Generator().manual_seed(0)).to(
         device, torch.float32 if precision == "fp32" else torch.bfloat16
     )

@@ -1,4 +1,4 @@
-"""The command: `xformer bench training`. Nothing heavy is imported before it runs."""
+"""The command `xformer bench training`. Torch is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class TrainingBench:
     """Time to quality: Hugging Face's BERT (padded, and over blocks), sentence-transformers and xformer learn
-    from the same text for the same time, one after another. Exit status 1: one of those that are installed
-    failed.
+    from the same text for the same time, one after another. Exit status 1: an installed trainer failed.
 
     xformer bench training --quick
 
@@ -33,25 +32,25 @@ class TrainingBench:
     """
 
     quick: bool = False
-    """A rough answer in five minutes, once the text is prepared."""
+    """A rough answer in five minutes, after the text is prepared."""
     corpus: str | None = None
     """`gettext`; a corpus made by `xformer data import`; or a folder of documents, SPLIT.LANG.jsonl.gz."""
     run: Path | None = None
-    """Instead: a run directory, whose tokenizer and shards are used. It is not changed."""
+    """Instead of --corpus: a run directory, whose tokenizer and shards are used. It is not changed."""
     config: Path | None = None
-    """TOML file of settings of xformer's run; model and seed are those of all."""
+    """TOML file with the settings of xformer's run. All trainers use its size of model and seed."""
     set: tuple[str, ...] = ()
     """Single settings, as for `xformer pretrain`."""
     budget: str | None = None
-    """Training time of each: 90s, 10m. Left out, 10m, or 30s with --quick."""
+    """Training time of each trainer, such as 90s or 10m; by default 10m, or 30s with --quick."""
     trainer: tyro.conf.UseAppendAction[tuple[TrainerName, ...]] = ()
-    """Only this one; may be repeated."""
+    """Only this trainer; may be repeated."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where all compute; `auto` is a GPU where there is one."""
+    """Device of all trainers; `auto` is a GPU if there is one."""
     threads: int | None = None
-    """To compute with; left out, as many as PyTorch takes."""
+    """CPU threads; by default PyTorch's own choice."""
     out: Path = Path("runs/bench/training")
-    """Folder to write training.json and training.png to."""
+    """Folder for training.json and training.png."""
     json: bool = False
     """Print one JSON object instead of tables."""
 
@@ -73,7 +72,7 @@ class TrainingBench:
         try_to_write(record)
 
         def keep(outcome: Outcome) -> None:
-            """So that whoever breaks off later has what was measured."""
+            """Write the record after each trainer, so that an interrupted run keeps it."""
             with atomic_write(record) as file:
                 file.write(json.dumps(outcome.to_json(), indent=2) + "\n")
 
@@ -129,8 +128,8 @@ class TrainingBench:
             theirs = tables_of(self.run)
             model = theirs.pop("model") | table.get("model", {})
             table = table | theirs | {"model": model}
-        # All have the same number of parameters: a table that is looked up would be paid for in matrices by
-        # those who have none.
+        # All models have the same number of parameters. Those of a bigram table are only looked up; the peers
+        # would have to multiply with as many.
         table = table | {"model": {"bigrams": 0} | table.get("model", {})}
         return overridden(
             table, [renamed(setting) for setting in self.set], RunConfig, source=str(self.config or "--set")

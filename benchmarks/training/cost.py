@@ -1,13 +1,11 @@
-"""`python -m benchmarks.training.cost`: what a token costs, and how near its products come to what the
-machine can do, by the size of the model.
+"""`python -m benchmarks.training.cost`: the time per token, and its share of the matrix rate, by the size of
+the model.
 
-Masked LM alone. On one thread in seconds of that thread's processor time, which a busy machine changes
-little; on several by the clock, which wants a machine that does nothing else. Costs are fitted as a + b·P, P
-the parameters of the blocks: a is what a token costs however small the blocks are (embedding, head, loss,
-batch's overhead), b what each of their parameters adds. The share is of the rate of a large product of
-matrices on as many threads, measured before and after each model.
-
-Shapes: none here.
+Masked LM alone. On one thread the time is that thread's processor time, which other processes hardly change.
+On several threads it is wall-clock time, which needs an idle machine. The time per token is fitted as a +
+b·P, with P the parameters of the blocks: a is the time without blocks (embedding, head, loss, batch), b the
+time of each parameter. The matrix rate is that of a large product on as many threads, measured before and
+after each model.
 """
 
 from __future__ import annotations
@@ -43,22 +41,22 @@ _SIZES = ((64, 2), (128, 4), (256, 2), (256, 6), (384, 4), (384, 8), (512, 6), (
 
 @dataclass(frozen=True)
 class Cost:
-    """Measure the cost of a token for models of several sizes.
+    """Measure the time per token for models of several sizes.
 
     python -m benchmarks.training.cost --threads 2
     """
 
     tokens: int = 4_096
-    """Text tokens of a step, about."""
+    """About how many text tokens a step has."""
     steps: int = 6
-    """Steps to measure, after two that are not counted; the median is taken."""
+    """Number of steps that are measured, after two that are not. The result is their median."""
     threads: int = 1
-    """To compute with."""
+    """CPU threads."""
 
     def run(self) -> None:
         """Measure and print."""
         torch.set_num_threads(self.threads)
-        # Of one thread: autograd's, for the backward pass on the CPU, is this one.
+        # Autograd runs the backward pass on the CPU in this thread.
         clock = time.thread_time if self.threads == 1 else time.perf_counter
         keep_freed_memory()
         table = Table(
@@ -110,7 +108,7 @@ class Cost:
         Console().print(table)
 
     def _measure(self, model: ModelConfig, clock: Callable[[], float]) -> tuple[float, float]:
-        """Seconds and operations a token."""
+        """Seconds and operations per token."""
         config = RunConfig(
             model=model,
             tokenizer=TokenizerOptions(vocabulary_size=model.vocab_size),

@@ -1,8 +1,9 @@
-"""How well `xformer pretrain --dry-run` foretells: `python -m benchmarks.training.forecast RUN`.
+"""`python -m benchmarks.training.forecast RUN`: the accuracy of the forecasts of `xformer pretrain
+--dry-run`.
 
-For each case the forecast is made, then the run itself, each by the command line in a process of its own, on
-the data that RUN has. Beside each other: steps or seconds of training, whichever the case leaves open; text
-tokens; the seconds of the whole call, and the most memory that the process held. RUN is only read.
+For each case the forecast is made and then the run, each by the command line in a process of its own, on the
+data of RUN. The table compares steps, seconds of training, text tokens, seconds of the whole call, and the
+peak memory of the process. RUN is only read.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ _TAKEN = ("config.toml", "manifest.json", "corpus", "tokenizer.model", "shards")
 
 @dataclass(frozen=True)
 class Case:
-    """One run to foretell.
+    """A run to forecast.
 
     Attributes:
         name: of the case.
-        arguments: of `xformer pretrain`, beside the run.
+        arguments: of `xformer pretrain`, after the run.
     """
 
     name: str
@@ -48,7 +49,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Compared:
-    """What was foretold of one quantity, and what came."""
+    """The forecast of a quantity, and its measured value."""
 
     case: str
     what: str
@@ -56,7 +57,7 @@ class Compared:
     found: float
 
     def line(self) -> str:
-        """For people."""
+        """A line of the table."""
         share = f"{100 * (self.forecast / self.found - 1):+.1f}%"
         return f"{self.case:<12} {self.what:<18} {self.forecast:>14,.1f} {self.found:>14,.1f} {share:>8}"
 
@@ -66,8 +67,8 @@ def compare(case: Case, source: Path, folder: Path) -> list[Compared]:
 
     Args:
         case: what to run.
-        source: a run whose data are prepared.
-        folder: an empty one, for the new run.
+        source: a run with prepared data.
+        folder: an empty folder for the new run.
     """
     run = folder / "run"
     run.mkdir()
@@ -100,15 +101,15 @@ def compare(case: Case, source: Path, folder: Path) -> list[Compared]:
 
 
 def _peak_bytes(usage: resource.struct_rusage) -> int:
-    """Linux counts KiB, macOS bytes."""
+    """The peak memory in bytes; Linux counts it in KiB, macOS in bytes."""
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def main() -> None:
     """Run the cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("run", type=Path, help="a run whose data are prepared; only read")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("run", type=Path, help="a run with prepared data; only read")
+    parser.add_argument("--only", default="", help="only cases whose name contains this")
     options = parser.parse_args()
     write = sys.stdout.write
     write(f"{'case':<12} {'what':<18} {'forecast':>14} {'found':>14}\n")

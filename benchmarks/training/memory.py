@@ -1,9 +1,8 @@
-"""`python -m benchmarks.training.memory`: memory of a step, as docs/scaling.md derives it and as it is.
+"""`python -m benchmarks.training.memory`: the memory of a step, as modelled in docs/scaling.md and as
+measured.
 
-Measured is the most that PyTorch's allocator on the CPU has handed out at once, from before the first weights
-to the end of the last step: weights, gradients, moments, activations, buckets, gathered blocks and all else.
-
-Shapes: none here.
+The measured value is the peak of PyTorch's CPU allocator, from before the first weights to the end of the
+last step: weights, gradients, moments, activations, buckets, gathered blocks and everything else.
 """
 
 from __future__ import annotations
@@ -43,15 +42,15 @@ _CPU = torch.profiler.ProfilerActivity.CPU
 
 @dataclass(frozen=True)
 class Memory:
-    """Compare the memory model of docs/scaling.md with what training takes, for two sizes of model.
+    """Compare the memory model of docs/scaling.md with the measured memory, for two sizes of model.
 
     python -m benchmarks.training.memory --processes 2
     """
 
     processes: int = 1
-    """How many train together; for more than one both kinds of sharding are shown."""
+    """Number of training processes. With more than one, both kinds of sharding are shown."""
     tokens: int = 4_096
-    """Text tokens of a step, about: a quarter each for the masked and the translation LM, half in pairs."""
+    """About how many text tokens a step has: a quarter each in masked and translation LM, half in pairs."""
 
     def run(self) -> None:
         """Measure and print."""
@@ -92,7 +91,7 @@ def _config(model: ModelConfig, tokens: int, sharding: Sharding) -> RunConfig:
 
 
 def _in_processes(count: int, config: RunConfig) -> tuple[int, tuple[int, int, int], int]:
-    """Parameters, the model's three parts, and the peak of process 0, in bytes."""
+    """Number of parameters; the three parts of the memory model, and the peak of process 0, in bytes."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
@@ -114,7 +113,7 @@ def _in_processes(count: int, config: RunConfig) -> tuple[int, tuple[int, int, i
 
 
 def _work(environment: dict[str, str], config: RunConfig, answer: Connection) -> None:
-    """What each process does; the first one answers."""
+    """The work of each process; the first one sends the result."""
     torch.set_num_threads(1)
     os.environ.update(environment)
     rank, count = int(environment["RANK"]), int(environment["WORLD_SIZE"])
@@ -145,12 +144,12 @@ def _work(environment: dict[str, str], config: RunConfig, answer: Connection) ->
 
 
 def _activation_bytes(batch: StepBatch, config: ModelConfig) -> int:
-    """What autograd keeps of a process's share of a step."""
+    """Bytes that autograd keeps of a process's share of a step."""
     return sum(one.activation_bytes(config, "fp32") for one in passes_of(batch))
 
 
 def _weight_bytes(sizes: dict[str, int], world: int, sharding: Sharding) -> tuple[int, int]:
-    """Of weights, gradients and moments; and of DDP's buckets, or what FSDP2 brings together for a while."""
+    """Bytes of weights, gradients and moments; and of DDP's buckets, or of the blocks that FSDP2 gathers."""
     total = sum(sizes.values())
     if world == 1 or sharding == "none":
         buckets = 4 * total if world > 1 else 0
@@ -161,7 +160,7 @@ def _weight_bytes(sizes: dict[str, int], world: int, sharding: Sharding) -> tupl
 
 
 def _peak(seen: torch.profiler.profile) -> int:
-    """The most that the allocator had handed out at once, in bytes."""
+    """The largest number of bytes that were allocated at one time."""
     profiler: Any = seen.profiler
     events, peak = list(profiler.kineto_results.experimental_event_tree()), 0
     while events:

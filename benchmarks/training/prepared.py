@@ -34,7 +34,7 @@ _DOCUMENTS = re.compile(r"(train|dev|test)\.[A-Za-z_]+\.jsonl(\.gz)?")
 
 
 def tables_of(run: Path) -> dict[str, dict[str, Any]]:
-    """The tables of a run's settings that its shards were made with, and the size of vocabulary they need.
+    """The tables of a run's settings that its shards were made with, and the size of their vocabulary.
 
     Raises:
         InputError: it is no run.
@@ -48,18 +48,18 @@ def tables_of(run: Path) -> dict[str, dict[str, Any]]:
 def prepared(
     config: RunConfig, corpus: str | None, run: Path | None, progress: Progress
 ) -> tuple[RunDirectory, RunConfig]:
-    """A run directory with tokenizer and shards, and the settings that fit it.
+    """A run directory with tokenizer and shards, and settings that fit it.
 
     Args:
-        config: the settings; with a run, made over its tables (`tables_of`).
+        config: the settings; for a run, they include its tables (`tables_of`).
         corpus: `gettext`; a corpus made by `xformer data import`; or a folder of documents in several
-            languages, split already: `SPLIT.LANG.jsonl.gz` with the fields `id`, which translations share,
-            and `description`. None: that of the settings.
-        run: a run directory whose tokenizer and shards are to be used.
+            languages that is already split: `SPLIT.LANG.jsonl.gz` with the fields `id`, equal for
+            translations, and `description`. None for the corpus of the settings.
+        run: a run directory whose tokenizer and shards are used.
         progress: where to show what happens.
 
     Raises:
-        InputError: the corpus is none of these, or the run is not prepared, or was with other settings.
+        InputError: the corpus is none of these, or the run is not prepared, or has other settings.
     """
     if run is not None:
         return _require_prepared(run, config), config
@@ -71,7 +71,7 @@ def prepared(
         if not documents.is_dir():
             progress.say(f"corpus: reading {name}")
             _import_documents(Path(name), documents)
-        # Documents are long: what the model can take, it gets.
+        # Documents are long, so texts are as long as the model can take.
         data = replace(data, max_length=config.model.max_length)
         if config.objectives.translation_lm_tokens and config.model.positions == "learned":
             data = replace(data, max_length=(config.model.max_length - 1) // 2)
@@ -89,11 +89,11 @@ def prepared(
 
 
 def _require_prepared(run: Path, config: RunConfig) -> RunDirectory:
-    """The run, which has a tokenizer and shards that were made with these settings."""
+    """Check that a run has a tokenizer and shards made with these settings."""
     place = RunDirectory.open(run)
     for needed in (place.tokenizer, *map(place.shards, SPLITS)):
         if not needed.exists():
-            raise InputError(f"{needed}: expected a run that is prepared; `xformer pretrain` makes one")
+            raise InputError(f"{needed}: expected a prepared run; `xformer pretrain` makes one")
     theirs = place.load_config()
     for table in ("data", "tokenizer"):
         wanted, found = asdict(getattr(config, table)), asdict(getattr(theirs, table))
@@ -111,7 +111,7 @@ def _key(text: str) -> str:
 
 
 def _import_documents(folder: Path, out: Path) -> None:
-    """Make a corpus of documents that keeps the splits they come in."""
+    """Make a corpus of documents that keeps their splits."""
     files = sorted(path for path in folder.glob("*.jsonl*") if _DOCUMENTS.fullmatch(path.name))
     missing = [split for split in SPLITS if not any(path.name.startswith(f"{split}.") for path in files)]
     if missing:

@@ -1,4 +1,4 @@
-"""What a model knows: one question for all, asked with the functions of `xformer evaluate`.
+"""The evaluation of all models, by the functions of `xformer evaluate`.
 
 Shapes: E texts, T tokens, B sequences, S hidden tokens, C vector width, V vocabulary, N length with specials.
 """
@@ -30,7 +30,7 @@ _ROWS_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Quality:
-    """Bits per byte and retrieval's mean top-1 of one model; None where it cannot be asked."""
+    """Bits per byte and retrieval's mean top-1 of a model; None where it has none."""
 
     bits_per_byte: float | None
     mean_top1: float | None
@@ -38,12 +38,12 @@ class Quality:
 
 @dataclass(frozen=True)
 class QuestionSize:
-    """How much is asked; None for all that there is.
+    """The size of the evaluation; None for everything there is.
 
     Attributes:
-        messages: for retrieval, those that exist in most languages first.
-        languages: beside the pivot, those with most messages first.
-        tokens: of texts for bits per byte, about.
+        messages: of retrieval; those in most languages first.
+        languages: of retrieval, beside the pivot; those with most messages first.
+        tokens: about how many tokens of text for bits per byte.
     """
 
     messages: int | None = None
@@ -53,14 +53,14 @@ class QuestionSize:
 
 @dataclass(frozen=True)
 class Questions:
-    """What every model is asked.
+    """What every model is evaluated on.
 
     Attributes:
         hidden: texts with hidden tokens.
-        byte_lengths: (V,) bytes of text that a token stands for.
-        texts: for retrieval: whole ones, one a message and language.
-        pivot: number of the language that the others are compared with.
-        device: where the models lie that are asked.
+        byte_lengths: (V,) bytes of text of each token.
+        texts: whole texts for retrieval, one per message and language.
+        pivot: number of the pivot language.
+        device: of the models.
     """
 
     hidden: HiddenTokens
@@ -78,10 +78,10 @@ class Questions:
         size: QuestionSize,
         device: torch.device,
     ) -> Questions:
-        """Draw the question: the same for the same texts and size.
+        """Draw the texts: the same for the same split and size.
 
         Raises:
-            InputError: nothing is written in the pivot language.
+            InputError: no text is in the pivot language.
         """
         number = language_number(held_out, pivot)
         order = np.random.default_rng(0).permutation(len(held_out))
@@ -94,18 +94,18 @@ class Questions:
     def examine(
         self, encoder: SentenceEncoder, surprisal: Surprisal | None, n_layers: int | None = None
     ) -> Quality:
-        """What a model knows.
+        """Evaluate a model.
 
         Args:
-            encoder: makes vectors of texts.
-            surprisal: the bits of hidden tokens, where it can tell.
-            n_layers: of the encoder; None for all.
+            encoder: the sentence vectors of the model.
+            surprisal: the bits of hidden tokens, for a model with an output layer.
+            n_layers: number of the encoder's layers to use; None for all.
         """
         bits = bits_per_byte(surprisal, self.hidden, self.byte_lengths).overall if surprisal else math.nan
         return Quality(bits if math.isfinite(bits) else None, self.top1(encoder, n_layers))
 
     def top1(self, encoder: SentenceEncoder, n_layers: int | None = None) -> float | None:
-        """Retrieval's mean top-1; None where no language has enough messages."""
+        """Retrieval's mean top-1; None if no language has enough messages."""
         sequences = [self.texts[example] for example in range(len(self.texts))]
         vectors = encode_texts(
             encoder, sequences, batch_tokens=_BATCH_TOKENS, n_layers=n_layers, device=self.device
@@ -117,7 +117,7 @@ class Questions:
 
 
 def _texts(held_out: TokenShards, pivot: int, size: QuestionSize) -> TokenShards:
-    """Whole texts of the messages and languages that retrieval is asked of."""
+    """Whole texts of the messages and languages for retrieval."""
     rows = one_text_per_group(held_out)
     rows = rows[np.isin(held_out.group[rows], held_out.group[rows[held_out.language[rows] == pivot]])]
     if not len(rows):
@@ -132,10 +132,10 @@ def _texts(held_out: TokenShards, pivot: int, size: QuestionSize) -> TokenShards
 
 
 class Bert(nn.Module):
-    """Hugging Face's BERT, asked as it was trained: `<s>` text `</s>`, padded."""
+    """Hugging Face's BERT, evaluated on texts in the form of its training: `<s>` text `</s>`, padded."""
 
     def __init__(self, encoder: nn.Module, head: nn.Module | None) -> None:
-        """Keep what is asked.
+        """Take the parts of the model.
 
         Args:
             encoder: a `BertModel`.
@@ -175,7 +175,7 @@ class Bert(nn.Module):
 def padded(
     tokens: Tensor, rows: Tensor, positions: Tensor, lengths: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
-    """Sequences as Hugging Face takes them.
+    """Sequences in the form of Hugging Face's models.
 
     Args:
         tokens: (T,) of B sequences, without special tokens.

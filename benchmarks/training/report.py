@@ -24,15 +24,15 @@ _HEADLINE = {
     "tokens_per_s_over_blocks": "tokens/s, times those of blocks",
     "matrix_rate_share": "share of the matrix rate",
     "time_to_bpb_over_blocks": "times sooner at the bits per byte that blocks ends with",
-    "time_to_bpb_over_blocks_from_counts": "the same, where blocks begins with the frequencies of tokens",
+    "time_to_bpb_over_blocks_from_counts": "the same for blocks-from-counts",
     "time_to_retrieval_over_sentence_transformers": "times sooner at the retrieval of sentence-transformers",
-    "time_to_retrieval_over_static_embedding": "times sooner at that of its static embedding",
+    "time_to_retrieval_over_static_embedding": "times sooner at the retrieval of static-embedding",
     "retrieval_mean_top1": "retrieval, mean top-1",
 }
 
 
 def trainers_table(outcome: Outcome) -> Table:
-    """A row for each trainer."""
+    """A table with a row for each trainer."""
     table = Table(title=f"{outcome.about['budget_s']:g} s of training each", title_justify="left")
     table.add_column("trainer")
     columns = ("parameters", "steps", "tokens/s", "bits/byte", "top-1", "s to bpb of blocks")
@@ -47,7 +47,7 @@ def trainers_table(outcome: Outcome) -> Table:
 
 
 def headline_table(outcome: Outcome) -> Table:
-    """What is wanted, and what it is."""
+    """A table of the headline figures."""
     table = Table("", "", show_header=False)
     for name, value in outcome.headline().items():
         table.add_row(_HEADLINE[name], _number(value, ".3g"))
@@ -55,7 +55,7 @@ def headline_table(outcome: Outcome) -> Table:
 
 
 def notes(outcome: Outcome) -> list[str]:
-    """A line for each trainer: its settings, and the load of the machine as it began and ended."""
+    """A line for each trainer: its settings, and the load of the machine before and after."""
     lines = []
     for name, one in outcome.trained.items():
         load = f" (load {' to '.join(f'{value:g}' for value in one.load)})" if one.load else ""

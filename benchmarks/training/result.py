@@ -1,4 +1,4 @@
-"""What a trainer's run came to, and how two compare."""
+"""The result of a trainer, and the comparison of several."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Status = Literal["ok", "absent", "failed"]
 
 @dataclass(frozen=True)
 class Point:
-    """What a model knew at a time.
+    """An evaluation of a model during training.
 
     Attributes:
         seconds: of training.
-        tokens: of text, read until then.
+        tokens: of text, read so far.
         bits_per_byte: on held-out text; None without an output layer.
         mean_top1: of retrieval, the mean over languages.
     """
@@ -33,27 +33,27 @@ class Point:
 
     @classmethod
     def of(cls, seconds: float, tokens: int, quality: Quality) -> Point:
-        """What was found at a time."""
+        """The point of an evaluation."""
         return cls(seconds, tokens, quality.bits_per_byte, quality.mean_top1)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One trainer's run.
+    """The result of one trainer.
 
     Attributes:
         name: the trainer.
-        status: `absent` where its package is not installed.
-        note: settings that it found for itself, or why there is no result.
+        status: `absent` if its package is not installed.
+        note: settings that it chose, or why there is no result.
         parameters: of the model.
-        points: what it knew when.
-        steps: taken.
+        points: the evaluations.
+        steps: number of steps.
         seconds: of training.
         tokens_per_s: of text.
-        flops_per_s: useful ones.
-        matrix_flops_per_s: of a large product, in the same process and precision.
+        flops_per_s: useful operations of matrix products.
+        matrix_flops_per_s: those of a large product, in the same process and precision.
         peak_bytes: largest memory while it trained.
-        load: of the machine when it began and when it ended, means over a minute; empty where nobody knows.
+        load: of the machine before and after, means over a minute; empty where the system does not tell.
     """
 
     name: TrainerName
@@ -75,16 +75,16 @@ class Trained:
         return over(self.flops_per_s, self.matrix_flops_per_s)
 
     def final(self, measure: Measure) -> float | None:
-        """What the run ended with."""
+        """The last value of a measure."""
         return getattr(self.points[-1], measure) if self.points else None
 
     def to_json(self) -> dict[str, Any]:
-        """Fields, and what follows from them, as JSON has them."""
+        """The fields and `matrix_share`, for JSON."""
         return asdict(self) | {"matrix_share": self.matrix_share}
 
     @classmethod
     def from_json(cls, table: dict[str, Any]) -> Trained:
-        """What `to_json` gave."""
+        """The result that `to_json` gave."""
         fields = {key: value for key, value in table.items() if key != "matrix_share"}
         fields["points"] = tuple(Point(**point) for point in fields["points"])
         fields["load"] = tuple(fields["load"])
@@ -97,10 +97,10 @@ def over(ours: float | None, theirs: float | None) -> float | None:
 
 
 def time_to(trained: Trained, measure: Measure, value: float | None) -> float | None:
-    """Seconds of training until a curve first has a value; None where it never has.
+    """Seconds of training until a curve first reaches a value; None if it never does.
 
-    Between two points it is a straight line, which for a curve that rises fast and then slowly says late
-    rather than early.
+    Between two points the curve is a straight line. For a curve that rises fast and then slowly, the time is
+    too late rather than too early.
     """
     if value is None:
         return None
@@ -118,33 +118,33 @@ def time_to(trained: Trained, measure: Measure, value: float | None) -> float | 
 
 @dataclass(frozen=True)
 class Outcome:
-    """All trainers beside one another.
+    """The results of all trainers.
 
     Attributes:
-        trained: by name.
-        about: the machine, the text and the question, for the reader.
+        trained: the results by name.
+        about: the machine, the text and the size of the evaluation.
     """
 
     trained: dict[TrainerName, Trained]
     about: dict[str, Any]
 
     def times_to(self, peer: TrainerName, measure: Measure) -> dict[str, float | None]:
-        """When each trainer first has what `peer` ends with, by name."""
+        """By trainer, the seconds until it first reaches the final value of `peer`."""
         value = self.trained[peer].final(measure) if peer in self.trained else None
         return {name: time_to(one, measure, value) for name, one in self.trained.items()}
 
     def speedup(self, peer: TrainerName, measure: Measure) -> float | None:
-        """How many times sooner xformer has what `peer` ends with; None where it never has."""
+        """How many times sooner xformer reaches the final value of `peer`; None if it never does."""
         times = self.times_to(peer, measure)
         return over(times.get(peer), times.get("xformer"))
 
     def tokens_over(self, peer: TrainerName) -> float | None:
-        """How many times the peer's tokens xformer reads in the same time."""
+        """Tokens per second of xformer over those of a peer."""
         rates = {name: one.tokens_per_s for name, one in self.trained.items()}
         return over(rates.get("xformer"), rates.get(peer))
 
     def headline(self) -> dict[str, float | None]:
-        """The figures that are wanted; None where one was not measured."""
+        """The headline figures; None where one was not measured."""
         ours = self.trained.get("xformer")
         return {
             "tokens_per_s_over_padded": self.tokens_over("padded"),

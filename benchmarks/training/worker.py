@@ -159,19 +159,19 @@ def train_one(job: Job, config: RunConfig, progress: Progress) -> Trained:
 
 
 def _load() -> tuple[float, ...]:
-    """The machine's load over the last minute, where the system tells."""
+    """The load of the machine over the last minute, if the system tells."""
     return (round(os.getloadavg()[0], 2),) if hasattr(os, "getloadavg") else ()
 
 
 def _leave_checkout() -> None:
-    """Take the checkout's root off the search path: its `kernels` is not what transformers means by that."""
+    """Remove the checkout's root from the search path: transformers would import its `kernels`."""
     root = Path(xformer.__file__).resolve().parents[1]
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != root]
 
 
 def main(arguments: list[str]) -> int:
-    """Train as the job file says and write the result; the exit status."""
-    # Ctrl-C reaches whoever started this, too, and that one says so.
+    """Train by a job file and write the result; the exit status."""
+    # Ctrl-C reaches the parent process too, which reports it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     job_file, out = arguments
     job = Job.from_json(Path(job_file).read_text(encoding="utf-8"))

@@ -180,7 +180,7 @@ def test_after_a_fault_the_rest_goes_on(
     good, note = run_bench(setup, 100.0)
     assert [names_in(command) for command in started] == [every, every[1:], every[3:]]
     assert not good
-    assert f"broke down in {every[2]}" in note
+    assert f"crashed in {every[2]}" in note
 
 
 def test_a_bench_without_faults(

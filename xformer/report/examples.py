@@ -1,4 +1,4 @@
-"""What a model takes for translations of each other, to read: one message in every language, and mistakes.
+"""Texts and their nearest neighbours in a model's space: one message in every language, and mistakes.
 
 Shapes: E texts, K texts of the pivot, C vector width.
 """
@@ -25,14 +25,14 @@ _ROWS = 1024
 
 @dataclass(frozen=True)
 class Example:
-    """A text, and the nearest of the pivot's.
+    """A text, and the nearest text of the pivot language.
 
     Attributes:
-        language: tag of the text's.
-        text: what was asked.
-        nearest: the pivot's text that lies nearest.
-        translation: the pivot's text that says the same.
-        cosine: of text and nearest.
+        language: language tag of the text.
+        text: the text.
+        nearest: the nearest text of the pivot language.
+        translation: the translation of the text into the pivot language.
+        cosine: of the vectors of text and nearest.
     """
 
     language: str
@@ -43,7 +43,7 @@ class Example:
 
     @property
     def right(self) -> bool:
-        """Whether the nearest says the same."""
+        """Whether the nearest text is the translation."""
         return self.nearest == self.translation
 
 
@@ -52,9 +52,9 @@ def find_examples(
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     """One message in every language that has it, and each language's most certain mistake.
 
-    The message is the one that most languages have, of those between 20 and 90 characters long in the pivot;
-    of equals the first. A mistake is the more certain, the nearer the wrong text is. Texts that are equal to
-    the token count as one.
+    The message is the first of those that most languages have and that are 20 to 90 characters long in the
+    pivot language. The most certain mistake is the one with the nearest wrong text. Texts with equal tokens
+    count as one.
 
     Args:
         texts: parallel texts.
@@ -105,7 +105,7 @@ def find_examples(
 
 
 def _nearest(queries: Tensor, keys: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """For each of (E, C) the place (E,) of the nearest of (K, C), and the cosine; of equals the first."""
+    """For each of (E, C) the index (E,) of the nearest of (K, C), and the cosine; the first among equals."""
     found = [(rows @ keys.T).max(dim=1) for rows in queries.split(_ROWS)]
     place = torch.cat([one.indices for one in found])
     return place.numpy(), torch.cat([one.values for one in found]).numpy()

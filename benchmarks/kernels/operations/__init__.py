@@ -1,4 +1,4 @@
-"""Every operation that the bench knows."""
+"""The operations that the bench measures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .rotary import Rotary
 
 
 def operations() -> list[Operation[Any]]:
-    """All of them: those with goals first, so that they are measured when time is short."""
+    """All operations, those with goals first, so that they are measured when time is short."""
     return [
         Attention(),
         LinearCrossEntropy(),

@@ -1,4 +1,4 @@
-"""Attention over packed sequences, forward and backward, beside all its peers.
+"""The operation `attention`: over packed sequences, forward and backward.
 
 Shapes: T tokens, H heads, D head size, R rows of the bias table.
 """
@@ -28,7 +28,7 @@ class Attention(Operation[AttentionCase]):
         return attention_cases(kind, quick)
 
     def contenders(self) -> Sequence[Contender[AttentionCase]]:
-        """Ours, SDPA's four, FlexAttention, varlen_attn, the formula, flash-attn."""
+        """Ours, the four of SDPA, FlexAttention, varlen_attn, the formula, flash-attn."""
         return attention_contenders()
 
     def draw(self, case: AttentionCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
@@ -42,15 +42,15 @@ class Attention(Operation[AttentionCase]):
         return Inputs(leaves, {}, {"out": normal(*shape)})
 
     def truth(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-        """By the equations, in fp64."""
+        """Results and gradients by the equations, in fp64."""
         return by_hand(case, inputs.double())
 
     def plain(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-        """The formula and autograd, without padding."""
+        """The formula, with autograd and without padding."""
         return by_autograd(case, inputs)
 
     def amount(self, case: AttentionCase, dtype: torch.dtype, direction: Direction) -> Amount:
-        """By the pairs that are visible."""
+        """Counted by the visible pairs of query and key."""
         return case.amount(dtype, direction)
 
     def tiny(self, case: AttentionCase) -> AttentionCase:

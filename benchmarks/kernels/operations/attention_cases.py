@@ -1,4 +1,4 @@
-"""The batches that attention is measured on: as ragged as real text, and dense ones as in the literature.
+"""The cases of attention: ragged batches with the lengths of real text, and dense ones as in papers.
 
 Shapes: T tokens, B sequences, H heads, D head size, N length of one sequence, C = H·D.
 """
@@ -20,9 +20,9 @@ T5_MAX_DISTANCE = 128
 GPU_TOKENS = 16_384
 CPU_TOKENS = 2_048
 
-# Products of N² by D in the forward and the backward pass: 2 and 5, as the literature counts them.
+# Matrix products of N² by D in the forward and the backward pass: 2 and 5, as papers count them.
 _PRODUCTS = {"forward": 2, "backward": 5, "forward+backward": 7}
-# Times that T·H·D numbers are read or written: q, k, v, out; and those again with all their gradients.
+# How often T·H·D numbers are read or written: q, k, v and out; and the same with all gradients.
 _PASSES = {"forward": 4, "backward": 8, "forward+backward": 12}
 
 
@@ -34,9 +34,9 @@ class AttentionCase(Case):
         lengths: the B sequences' lengths in tokens, longest first.
         n_heads: H, for queries, keys and values alike.
         d_head: D.
-        causal: whether a token sees only what came before it.
-        window: total width in tokens of what it sees; None for all.
-        bias: scores gain T5's relative-position bias, whose table gets a gradient.
+        causal: whether a token sees only those before it.
+        window: number of tokens that a token sees, half of them on either side; None for all.
+        bias: whether T5's relative-position bias, whose table gets a gradient, is added to the scores.
     """
 
     lengths: tuple[int, ...]
@@ -64,17 +64,17 @@ class AttentionCase(Case):
 
     @property
     def fill(self) -> float:
-        """The share of a padded batch that would be real tokens."""
+        """The share of real tokens in the padded batch."""
         return self.n_tokens / (len(self.lengths) * self.lengths[0])
 
     @property
     def half_window(self) -> int | None:
-        """Greatest distance that is seen."""
+        """Largest visible distance."""
         return None if self.window is None else self.window // 2
 
     @property
     def shape(self) -> dict[str, int | float | str | bool]:
-        """What to know of it. The lengths follow from the case's name and code."""
+        """Its numbers and options. The lengths follow from the case's name."""
         return {
             "n_sequences": len(self.lengths),
             "n_tokens": self.n_tokens,
@@ -89,13 +89,13 @@ class AttentionCase(Case):
 
     @property
     def pairs(self) -> int:
-        """Pairs of a query and a key that it sees, in all sequences."""
+        """Number of visible pairs of query and key in all sequences."""
         return sum(_pairs(n, self.causal, self.half_window) for n in self.lengths)
 
     def amount(self, dtype: torch.dtype, direction: Direction) -> Amount:
-        """4·H·D operations a pair forward, 2.5 times that backward; none for padding or for what is hidden.
+        """4·H·D operations per visible pair forward, 2.5 times that backward; none for padding.
 
-        So a peer which computes more earns no more.
+        A peer that computes more gets no credit for it.
         """
         flops = 2.0 * _PRODUCTS[direction] * self.n_heads * self.d_head * self.pairs
         numbers = _PASSES[direction] * self.n_tokens * self.n_heads * self.d_head
@@ -130,7 +130,7 @@ def ragged(
     bias: bool = False,
     compiled: tuple[str, ...] = (),
 ) -> AttentionCase:
-    """A batch as real text makes it, cut off at `longest` tokens."""
+    """A batch with the lengths of real text, cut off at `longest` tokens."""
     sweep = f"ragged d{d_head}{_options(False, window, bias)}"
     name = f"{sweep} {corpus.name} {n_tokens}"
     lengths = corpus.fill(n_tokens, longest)
@@ -150,7 +150,7 @@ def dense(
     bias: bool = False,
     compiled: tuple[str, ...] = (),
 ) -> AttentionCase:
-    """As many sequences of one length as make `n_tokens` tokens, at least one."""
+    """Sequences of one length, `n_tokens` tokens in all; at least one."""
     sweep = f"dense d{d_head}{_options(causal, window, bias)}"
     lengths = (length,) * max(1, n_tokens // length)
     return AttentionCase(
@@ -160,7 +160,7 @@ def dense(
 
 
 def attention_cases(kind: DeviceKind, quick: bool) -> list[AttentionCase]:
-    """All of them, the most wanted first."""
+    """All cases, the most important first."""
     if quick:
         return _quick_cases(GPU_TOKENS if kind == "cuda" else 256)
     return _gpu_cases() if kind == "cuda" else _cpu_cases()
@@ -189,10 +189,10 @@ def _cpu_cases() -> list[AttentionCase]:
 
 
 def _gpu_cases() -> list[AttentionCase]:
-    """The published shapes (16k tokens, width 2048), and real text by the thousand with encoders' heads.
+    """The published shapes (16k tokens, width 2048), and real text with the heads of encoders.
 
-    MiniLM has 12 heads of 32, BERT-base 12 of 64, BERT-large 16 of 64. What compiles for each shape takes
-    most of the time, so it has few cases.
+    MiniLM has 12 heads of 32, BERT-base 12 of 64, BERT-large 16 of 64. Implementations that compile for each
+    shape take most of the time, so they have few cases.
     """
     n = GPU_TOKENS
     wide = {32: 64, 64: 32, 128: 16}  # heads of width 2048, by head size
@@ -226,13 +226,13 @@ def _gpu_cases() -> list[AttentionCase]:
 
 
 def _options(causal: bool, window: int | None, bias: bool) -> str:
-    """` causal window 128 bias`: those that are set."""
+    """The options that are set, such as ` causal window 128 bias`."""
     words = [("causal", causal), (f"window {window}", window is not None), ("bias", bias)]
     return "".join(f" {word}" for word, is_set in words if is_set)
 
 
 def _pairs(length: int, causal: bool, half_window: int | None) -> int:
-    """How many keys the queries of one sequence see, counted once for each query."""
+    """Number of visible pairs of query and key in one sequence."""
     reach = length - 1 if half_window is None else min(half_window, length - 1)
     # On either side the query at place i sees min(reach, i) keys.
     side = length * reach - reach * (reach + 1) // 2

@@ -1,10 +1,10 @@
-"""The implementations of attention that are compared: ours, PyTorch's, and those that can be installed.
+"""The implementations of attention: ours, PyTorch's, and optional packages.
 
 Shapes: T tokens, B sequences, H heads, D head size, N length of the longest sequence, R rows of the bias
 table.
 
-Who takes packed batches is given them, (T, H, D). The others are given padded ones, (B, H, N, D), with the
-mask that makes them right, and are not charged for padding.
+Implementations for packed batches get them as (T, H, D). The others get padded ones, (B, H, N, D), with the
+mask that makes them correct. The time to pad is not counted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PADDED = frozenset({"out", "q", "k", "v", "dq", "dk", "dv"})
 
 
 def attention_contenders() -> list[Contender[AttentionCase]]:
-    """All there are, ours first."""
+    """All implementations, ours first."""
     sdpa = {
         "sdpa flash": SDPBackend.FLASH_ATTENTION,
         "sdpa cudnn": SDPBackend.CUDNN_ATTENTION,
@@ -59,7 +59,7 @@ def boundaries(case: AttentionCase, device: torch.device) -> Tensor:
 
 
 def real_tokens(case: AttentionCase, device: torch.device) -> Tensor:
-    """(B, N) bool: which places of the padded batch hold a token."""
+    """(B, N) bool: the places of the padded batch with a token."""
     lengths = torch.tensor(case.lengths, device=device)
     return torch.arange(case.lengths[0], device=device) < lengths[:, None]
 
@@ -78,7 +78,7 @@ def unpad(padded: Tensor, case: AttentionCase) -> Tensor:
 
 
 def has_kernels(device: torch.device) -> bool:
-    """Whether peers that are made for GPUs alone can run."""
+    """Whether peers for GPUs can run."""
     return device.type == "cuda"
 
 
@@ -112,13 +112,13 @@ def _ours(backend: Backend, case: AttentionCase, inputs: Inputs) -> Prepared:
 
 
 def _sdpa(backend: SDPBackend, case: AttentionCase, inputs: Inputs) -> Prepared:
-    """One of the ways behind scaled_dot_product_attention, and no other.
+    """One backend of scaled_dot_product_attention.
 
-    Choosing it is part of the call, a few microseconds of the host's time.
+    The call includes the choice of the backend, a few microseconds of the host's time.
     """
     device = inputs.leaves["q"].device
     plain = case.window is None and not case.bias
-    # Without padding PyTorch is told so, which opens its faster ways.
+    # Without padding no mask is given, so that PyTorch can take its faster kernels.
     causal = case.causal and case.dense and plain
     mask = None if case.dense and plain else _mask(case, device)
     score_mask = _score_mask(case, device)
@@ -145,7 +145,7 @@ def _sdpa(backend: SDPBackend, case: AttentionCase, inputs: Inputs) -> Prepared:
 
 
 def _lack(prepared: Prepared, trained: bool) -> str | None:
-    """Why PyTorch has no such kernel, which its warnings say; None if it has one."""
+    """Why PyTorch has no such kernel, from its warnings; None if it has one."""
     leaves = [x.detach().requires_grad_(trained) for x in prepared.leaves.values()]
     with warnings.catch_warnings(record=True) as said, torch.set_grad_enabled(trained):
         warnings.simplefilter("always")
@@ -155,14 +155,14 @@ def _lack(prepared: Prepared, trained: bool) -> str | None:
             if "No available kernel" not in str(error) and "No viable backend" not in str(error):
                 raise
             reasons = [str(each.message).split(" (Triggered internally")[0] for each in said]
-            # Reasons of other backends, and that there are reasons, are no reasons.
+            # Warnings about other backends, and the headline of the list, are left out.
             telling = [text for text in reasons if "because" not in text and "disabled" not in text]
             return "; ".join(telling) or "PyTorch has no such kernel for this"
     return None
 
 
 def _varlen(case: AttentionCase, inputs: Inputs) -> Prepared:
-    """PyTorch's FlashAttention over packed batches."""
+    """PyTorch's `varlen_attn`: FlashAttention over packed batches."""
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError as error:
@@ -192,7 +192,7 @@ def _varlen(case: AttentionCase, inputs: Inputs) -> Prepared:
 
 
 def _flash_attn(module: str, case: AttentionCase, inputs: Inputs) -> Prepared:
-    """Dao's packages, all with one function for packed batches."""
+    """The flash-attn packages, which share a function for packed batches."""
     if case.bias:
         raise NotImplementedError("flash-attn takes no bias")
     device = inputs.leaves["q"].device
@@ -237,7 +237,7 @@ def _eager(case: AttentionCase, inputs: Inputs) -> Prepared:
 
 
 def _flex(case: AttentionCase, inputs: Inputs) -> Prepared:
-    """FlexAttention: packed batches as one sequence of blocks, dense ones as they are; compiled."""
+    """FlexAttention, compiled: packed batches as one long sequence with a block mask."""
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
     device = inputs.leaves["q"].device
@@ -264,7 +264,7 @@ def _flex(case: AttentionCase, inputs: Inputs) -> Prepared:
         def biased(score: Tensor, b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
             assert bias_table is not None
             assert bucket is not None
-            # Of other documents' tokens, whose scores are masked, any row will do.
+            # The scores of other documents' tokens are masked, so their row does not matter.
             return score + bias_table[bucket[(j - i).clamp(-longest, longest) + longest], h]
 
         if not has_kernels(device) and torch.is_grad_enabled():
@@ -278,7 +278,7 @@ def _flex(case: AttentionCase, inputs: Inputs) -> Prepared:
 
 
 def _mask(case: AttentionCase, device: torch.device) -> Tensor:
-    """Bool, true where a query may look: (B, 1, 1, N), or with N queries when that depends on them."""
+    """Bool, true where a key is visible: (B, 1, 1, N), or (…, N, N) where that depends on the query."""
     length = case.lengths[0]
     keys = real_tokens(case, device)[:, None, None]
     if not case.causal and case.window is None:
@@ -286,12 +286,12 @@ def _mask(case: AttentionCase, device: torch.device) -> Tensor:
     seen = visible(distances(length, length, device), case.causal, case.half_window)
     if case.dense:
         return seen[None, None]
-    # Places without a token look at themselves, or a row of nothing would give NaN.
+    # Padding sees itself: a row without a visible key would give NaN.
     return (keys & seen) | torch.eye(length, dtype=torch.bool, device=device)
 
 
 def _score_mask(case: AttentionCase, device: torch.device) -> Callable[[Tensor, torch.dtype], Tensor]:
-    """Makes (B or 1, H, N, N) out of the bias table (R, H), in a dtype: the bias, -inf where hidden."""
+    """A function from the bias table (R, H) and a dtype to the bias (B or 1, H, N, N), -inf where hidden."""
     if not case.bias:
         return lambda table, dtype: table
     length = case.lengths[0]

@@ -1,4 +1,4 @@
-"""Statistics of every row of attention's weights, from q, k and the log-sum-exp, beside plain attention.
+"""The operation `attention_statistics`: statistics of each row of the weights, beside plain attention.
 
 Shapes: T tokens, H heads, D head size, L length of one sequence, b sequences of that length, X = b·H.
 """
@@ -35,13 +35,14 @@ from .lengths import descriptions, messages
 ROWS = ("entropy", "largest", "distance", "marked_mass")
 STATISTICS = (*ROWS, "received")
 MARKED = 8
-"""Of a sequence's tokens, the first and every so many are marked."""
+"""Every eighth token of a sequence is marked, from the first on."""
 
 
 class AttentionStatistics(Operation[AttentionCase]):
-    """The operation `attention_statistics`; contenders called `… forward` are plain attention.
+    """The operation `attention_statistics`.
 
-    What keys receive takes a second walk over the scores: contenders called `… rows` leave it out.
+    Implementations called `… forward` are plain attention. The sums of the weights that keys receive take a
+    second pass over the scores: implementations called `… rows` leave them out.
     """
 
     name = "attention_statistics"
@@ -49,7 +50,7 @@ class AttentionStatistics(Operation[AttentionCase]):
     gpu_seconds = 28.0
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[AttentionCase]:
-        """Dense and ragged, as attention's own."""
+        """Dense and ragged cases of attention."""
         n = GPU_TOKENS if kind == "cuda" else CPU_TOKENS
         if quick:
             return [dense(128, n // 8, 4, 64)]
@@ -69,7 +70,7 @@ class AttentionStatistics(Operation[AttentionCase]):
         ]
 
     def contenders(self) -> Sequence[Contender[AttentionCase]]:
-        """Ours, whole and of rows alone, our forward pass alone, and the formula over the whole matrix."""
+        """Ours, with and without those of keys; our forward pass; the formula over the whole matrix."""
         return [
             *our_contenders(partial(_ours, True)),
             *our_contenders(partial(_ours, False), " rows"),
@@ -78,24 +79,24 @@ class AttentionStatistics(Operation[AttentionCase]):
         ]
 
     def draw(self, case: AttentionCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
-        """q, k, v (T, H, D), and what follows from them: lse (T, H) in fp32."""
+        """Draw q, k, v (T, H, D); the log-sum-exp `lse` (T, H) in fp32 follows from them."""
         normal = random_normal(seed, dtype, device)
         shape = (case.n_tokens, case.n_heads, case.d_head)
         leaves = {name: normal(*shape) for name in "qkv"}
-        # From fp64, and rounded: no contender's own.
+        # Computed in fp64 and rounded, so it favours no implementation.
         lse = _by_block(case, Inputs(leaves, {}, {}).double(), _lse)["lse"]
         return Inputs(leaves, {"lse": lse.to(torch.promote_types(dtype, torch.float32))}, {})
 
     def truth(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-        """From the weights, in fp64."""
+        """Computed from the weights, in fp64."""
         return _by_block(case, inputs.double(), _all)
 
     def plain(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-        """From the weights, without padding."""
+        """Computed from the weights, without padding."""
         return _by_block(case, inputs, _all)
 
     def amount(self, case: AttentionCase, dtype: torch.dtype, direction: Direction) -> Amount:
-        """One product a pair, and q and k read; five numbers a token are nothing beside."""
+        """One product per visible pair; q and k are read. The five results per token are not counted."""
         numbers = 2 * case.n_tokens * case.n_heads * case.d_head
         return Amount(2.0 * case.n_heads * case.d_head * case.pairs, float(numbers) * dtype.itemsize)
 
@@ -121,7 +122,7 @@ def _ours(received: bool, backend: Backend, case: AttentionCase, inputs: Inputs)
 
 
 def _forward(backend: Backend, case: AttentionCase, inputs: Inputs) -> Prepared:
-    """Attention itself on the same batch."""
+    """Plain attention on the same batch."""
     starts, longest = boundaries(case, inputs.leaves["q"].device), case.lengths[0]
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -134,7 +135,7 @@ def _forward(backend: Backend, case: AttentionCase, inputs: Inputs) -> Prepared:
 
 
 def _eager(case: AttentionCase, inputs: Inputs) -> Prepared:
-    """The weights whole, (b·H, L, L) for each length, and what is asked of them."""
+    """The statistics from the whole weights, (b·H, L, L) for each length."""
     every = list(blocks(case, inputs.leaves["q"].device))
 
     def measure(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, ...]:
@@ -151,7 +152,7 @@ Compute = Callable[[Tensor, Tensor], dict[str, Tensor]]
 
 
 def _by_block(case: AttentionCase, inputs: Inputs, compute: Compute) -> dict[str, Tensor]:
-    """Runs of equal lengths, no more at a time than fits; (T, H) or (T, H, D) each."""
+    """Results (T, H) or (T, H, D), computed for runs of equal lengths in blocks that fit into memory."""
     q, k, v = (inputs.leaves[name] for name in "qkv")
     found: dict[str, list[Tensor]] = {}
     for block in blocks(case, q.device):
@@ -184,7 +185,7 @@ def _all(score: Tensor, value: Tensor) -> dict[str, Tensor]:
 
 
 def _statistics(score: Tensor) -> tuple[Tensor, ...]:
-    """STATISTICS, (X, L) each, of scores (X, L, L)."""
+    """The STATISTICS, (X, L) each, of scores (X, L, L)."""
     place = torch.arange(score.shape[-1], device=score.device)
     weight = torch.softmax(score.to(torch.promote_types(score.dtype, torch.float32)), dim=-1)
     entropy = -torch.xlogy(weight, weight).sum(-1)

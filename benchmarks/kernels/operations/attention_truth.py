@@ -1,4 +1,4 @@
-"""What attention gives in fp64, and in plain PyTorch without padding: by the formula, in blocks that fit.
+"""Attention by its formula in fp64, and in plain PyTorch without padding, in blocks that fit into memory.
 
 Shapes: T tokens, H heads, D head size, L length of one sequence, b sequences of that length, X = b·H, R rows
 of the bias table.
@@ -19,17 +19,17 @@ from xformer.kernels.attention.relative_position import distances, relative_buck
 from ..operation import Inputs
 from .attention_cases import T5_BUCKETS, T5_MAX_DISTANCE, AttentionCase
 
-# Attention weights computed at a time: 1 GiB of them in fp64, so that sequences of 16k tokens fit.
+# Number of weights computed at a time: 1 GiB in fp64, so that sequences of 16k tokens fit.
 LARGEST_BLOCK = 2**27
 
 
 class Block:
-    """Sequences of one length, a head of one sequence a matrix: (X, L, D).
+    """Sequences of one length, with a matrix for each head of each sequence: (X, L, D).
 
     Attributes:
         rows: of the packed tensors.
         heads: (X,) the head that each matrix belongs to.
-        hidden: (L, L) bool, true where a query may not look; None if it sees all.
+        hidden: (L, L) bool, true where a key is not visible; None if all are.
         bucket: (L, L) row of the bias table; None without one.
     """
 
@@ -51,7 +51,7 @@ class Block:
         return x.unflatten(0, (-1, n_heads)).transpose(1, 2).flatten(0, 1)
 
     def bias(self, table: Tensor, heads: Tensor, dtype: torch.dtype) -> Tensor:
-        """(X, L, L): what the scores gain, from the table (R, H)."""
+        """The bias (X, L, L) of the scores, from the table (R, H)."""
         assert self.bucket is not None
         rows = functional.embedding(self.bucket, table)
         return rows[..., heads].permute(2, 0, 1).to(dtype)
@@ -65,7 +65,7 @@ class Block:
 
 
 def bucket_of(case: AttentionCase, distance: Tensor) -> Tensor:
-    """The row of the case's bias table for distances of any shape."""
+    """The rows of the case's bias table for distances of any shape."""
     return relative_buckets(distance, T5_BUCKETS, T5_MAX_DISTANCE, not case.causal)
 
 
@@ -73,12 +73,12 @@ Compute = Callable[[Block, Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor
 
 
 def by_hand(case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-    """Results and gradients in the inputs' dtype, the gradients worked out from the equations."""
+    """Results and gradients in the inputs' dtype, the gradients by their equations."""
     return _by_block(case, inputs, _by_hand)
 
 
 def by_autograd(case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-    """The same as anyone would write it, the gradients left to autograd."""
+    """Results and gradients in the inputs' dtype, the gradients by autograd."""
     return _by_block(case, inputs, _by_autograd)
 
 
@@ -92,7 +92,7 @@ def blocks(case: AttentionCase, device: torch.device) -> Iterator[Block]:
 
 
 def _by_block(case: AttentionCase, inputs: Inputs, compute: Compute) -> dict[str, Tensor]:
-    """A block of equal lengths at a time, and no more of it than fits."""
+    """Results and gradients, computed for runs of equal lengths in blocks that fit into memory."""
     q, k, v = (inputs.leaves[name] for name in "qkv")
     table = inputs.leaves.get("bias_table")
     names = ("out", "dq", "dk", "dv")
@@ -125,7 +125,7 @@ def _by_hand(
     found = [out, grad_score @ k * scale, grad_score.transpose(1, 2) @ q * scale, grad_value]
     if table is not None:
         assert block.bucket is not None
-        # As a product: millions of additions into a few buckets would wait for each other on a GPU.
+        # As a product: on a GPU, millions of atomic additions to a few buckets would be slow.
         chosen = functional.one_hot(block.bucket.flatten(), len(table)).to(q.dtype)
         by_bucket = grad_score.flatten(1) @ chosen
         found.append(torch.zeros_like(table).index_add_(1, heads, by_bucket.T.to(table.dtype)))
@@ -135,7 +135,7 @@ def _by_hand(
 def _by_autograd(
     block: Block, q: Tensor, k: Tensor, v: Tensor, grad: Tensor, table: Tensor | None, heads: Tensor
 ) -> list[Tensor]:
-    """Attention over (X, L, D) as anyone would write it, and the gradients of that."""
+    """Attention over (X, L, D) in plain PyTorch, and its gradients by autograd."""
     leaves = [x.detach().requires_grad_() for x in (q, k, v, *(() if table is None else (table,)))]
     given = None if table is None else leaves[3]
     out = torch.softmax(block.scores(leaves[0], leaves[1], given, heads), dim=-1) @ leaves[2]

@@ -1,6 +1,4 @@
-"""What the device can do at most: a large copy and a large matrix product.
-
-Everything else is held against them.
+"""The operations `copy` and `matmul`. The largest of each give the device's bandwidth and arithmetic rate.
 
 Shapes: a copy of M numbers; a product of (N, N) by (N, N).
 """
@@ -41,26 +39,26 @@ class MatmulCase(Case):
 
 
 def ceiling_case(kind: DeviceKind) -> dict[str, str]:
-    """The case of `copy` and of `matmul` that is the ceiling: the largest."""
+    """The cases of `copy` and `matmul` that give the device's rates: the largest."""
     return {"copy": Copy().cases(kind, True)[0].name, "matmul": Matmul().cases(kind, True)[0].name}
 
 
 class Copy(Composed[CopyCase]):
-    """From one place on the device to another, bytes read and written both counted."""
+    """The operation `copy`: within the device's memory. Bytes read and bytes written are both counted."""
 
     name = "copy"
     directions = ("forward",)
     gpu_seconds = 2.0
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[CopyCase]:
-        """The largest first; then what fits in caches."""
+        """The largest first; then sizes that fit into caches."""
         sizes = (
             [GIB, GIB // 4, GIB // 16, GIB // 64, GIB // 256] if kind == "cuda" else [GIB // 16, GIB // 64]
         )
         return [_copy(size) for size in (sizes[:1] if quick else sizes)]
 
     def contenders(self) -> Sequence[Contender[CopyCase]]:
-        """PyTorch's own."""
+        """PyTorch's function."""
         return [Contender("torch", self.define)]
 
     def draw(self, case: CopyCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
@@ -69,7 +67,7 @@ class Copy(Composed[CopyCase]):
         return Inputs({"x": normal(case.n_bytes // dtype.itemsize)}, {}, {})
 
     def define(self, case: CopyCase, inputs: Inputs) -> Prepared:
-        """Into memory that is there already."""
+        """A copy into memory that is already allocated."""
         out = torch.empty_like(inputs.leaves["x"])
         return Prepared(out.copy_, inputs.leaves, (), ("out",))
 
@@ -83,7 +81,7 @@ class Copy(Composed[CopyCase]):
 
 
 class Matmul(Composed[MatmulCase]):
-    """A product by the library that PyTorch calls."""
+    """The operation `matmul`: a square matrix product."""
 
     name = "matmul"
     directions = ("forward",)
@@ -95,7 +93,7 @@ class Matmul(Composed[MatmulCase]):
         return [_matmul(size) for size in (sizes[:1] if quick else sizes)]
 
     def contenders(self) -> Sequence[Contender[MatmulCase]]:
-        """PyTorch's own."""
+        """PyTorch's function."""
         return [Contender("torch", self.define)]
 
     def draw(self, case: MatmulCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:

@@ -1,4 +1,4 @@
-"""What enters an encoder: embedding rows of the tokens, with or without their positions', normed.
+"""The operation `embedding_norm`: rows of the token embedding, with or without those of positions, normed.
 
 Shapes: T tokens, V vocabulary, P positions, C width.
 """
@@ -37,7 +37,7 @@ _LONGEST = 512
 
 @dataclass(frozen=True)
 class EmbeddingCase(Case):
-    """Tokens to be looked up.
+    """Tokens whose embeddings are looked up.
 
     Attributes:
         n_tokens: T.
@@ -98,7 +98,7 @@ class EmbeddingNorm(Composed[EmbeddingCase]):
         return Inputs(leaves, fixed, {"out": normal(case.n_tokens, case.width)})
 
     def define(self, case: EmbeddingCase, inputs: Inputs) -> Prepared:
-        """PyTorch's functions, one after the other."""
+        """PyTorch's functions in sequence."""
         tokens, positions = inputs.fixed["tokens"], inputs.fixed.get("positions")
 
         def embed(
@@ -112,7 +112,7 @@ class EmbeddingNorm(Composed[EmbeddingCase]):
         return inputs.prepared(embed)
 
     def amount(self, case: EmbeddingCase, dtype: torch.dtype, direction: Direction) -> Amount:
-        """Forward a row read and one written a token; backward two read, and the table's gradient written."""
+        """Per token, forward reads and writes a row; backward reads two. It writes the table's gradient."""
         rows = case.n_tokens * case.width
         numbers = in_direction(direction, 2 * rows, 2 * rows + case.vocabulary * case.width)
         return Amount(0.0, numbers * dtype.itemsize)

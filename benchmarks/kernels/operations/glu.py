@@ -1,4 +1,4 @@
-"""Gated linear units: GeGLU, SwiGLU, ReGLU.
+"""The operation `glu`, gated linear units: GeGLU, SwiGLU, ReGLU.
 
 Shapes: T tokens, F width of the result.
 """
@@ -38,7 +38,7 @@ Activation = Literal["gelu", "gelu_tanh", "silu", "relu"]
 
 @dataclass(frozen=True)
 class GluCase(Case):
-    """What a gated feed-forward layer has between its two products.
+    """The gate of a feed-forward layer, between its two matrix products.
 
     Attributes:
         n_tokens: T.
@@ -74,7 +74,7 @@ class Glu(Composed[GluCase]):
         ]
 
     def contenders(self) -> Sequence[Contender[GluCase]]:
-        """Ours, the formula, Liger's."""
+        """Ours, the formula, and Liger's."""
         return [*our_contenders(_ours), *self.composed(), Contender("liger", _liger, "liger-kernel")]
 
     def draw(self, case: GluCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
@@ -84,7 +84,7 @@ class Glu(Composed[GluCase]):
         return Inputs(leaves, {}, {"out": normal(case.n_tokens, case.width)})
 
     def define(self, case: GluCase, inputs: Inputs) -> Prepared:
-        """The activated half times the other."""
+        """The activation of the first half, times the second half."""
         functions: dict[Activation, Callable[[Tensor], Tensor]] = {
             "gelu": functional.gelu,
             "gelu_tanh": partial(functional.gelu, approximate="tanh"),
@@ -100,7 +100,7 @@ class Glu(Composed[GluCase]):
         return inputs.prepared(gated)
 
     def amount(self, case: GluCase, dtype: torch.dtype, direction: Direction) -> Amount:
-        """Forward 2F are read and F written a token; backward 3F read and 2F written."""
+        """Per token, forward reads 2F and writes F numbers; backward reads 3F and writes 2F."""
         numbers = in_direction(direction, 3, 5) * case.n_tokens * case.width
         return Amount(0.0, numbers * dtype.itemsize)
 
@@ -121,7 +121,7 @@ def _ours(backend: Backend, case: GluCase, inputs: Inputs) -> Prepared:
 def _liger(case: GluCase, inputs: Inputs) -> Prepared:
     names = {"gelu_tanh": "LigerGELUMulFunction", "silu": "LigerSiLUMulFunction"}
     if case.activation not in names:
-        raise NotImplementedError(f"Liger has no {case.activation} gate: GELU by its tanh, and SiLU")
+        raise NotImplementedError(f"Liger has no {case.activation} gate, only gelu_tanh and silu")
 
     function = peer("liger_kernel.ops", names[case.activation])
 

@@ -1,4 +1,4 @@
-"""The ladder of `docs/kernels.md`: plain attention rung by rung, beside the attention that is used.
+"""The operations `ladder` and `ladder_backward`: the rungs of `docs/kernels.md`, beside our attention kernel.
 
 Shapes: T tokens, B sequences, H heads, D head size, N length of the longest sequence.
 """
@@ -34,7 +34,7 @@ class Ladder(Operation[AttentionCase]):
     gpu_seconds = 20.0
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[AttentionCase]:
-        """Long rows, short rows, and messages as they are."""
+        """Long rows, short rows, and the lengths of messages."""
         if quick:
             return [dense(128, 256, 4, 64)]
         if kind == "cpu":
@@ -52,13 +52,13 @@ class Ladder(Operation[AttentionCase]):
         return [*_beside(), *(Contender(f"rung {name}", partial(_rung, name)) for name in names)]
 
     def draw(self, case: AttentionCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
-        """Draw q, k, v and out's gradient, which those beside the ladder take: (T, H, D)."""
+        """Draw q, k, v and the gradient of out, which the others need: (T, H, D) each."""
         normal = random_normal(seed, dtype, device)
         shape = (case.n_tokens, case.n_heads, case.d_head)
         return Inputs({name: normal(*shape) for name in "qkv"}, {}, {"out": normal(*shape)})
 
     def truth(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-        """By the equations, in fp64."""
+        """The result by the equations, in fp64."""
         return {"out": by_hand(case, inputs.double())["out"]}
 
     def plain(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
@@ -66,7 +66,7 @@ class Ladder(Operation[AttentionCase]):
         return {"out": by_autograd(case, inputs)["out"]}
 
     def amount(self, case: AttentionCase, dtype: torch.dtype, direction: Direction) -> Amount:
-        """By the pairs of query and key."""
+        """Counted by the pairs of query and key."""
         return case.amount(dtype, direction)
 
     def tiny(self, case: AttentionCase) -> AttentionCase:
@@ -75,9 +75,9 @@ class Ladder(Operation[AttentionCase]):
 
 
 class LadderBackward(Ladder):
-    """The operation `ladder-backward`: the second ladder, whose rungs are PyTorch on any device."""
+    """The operation `ladder_backward`: the second ladder, whose rungs are PyTorch on any device."""
 
-    name = "ladder-backward"
+    name = "ladder_backward"
     directions: tuple[Direction, ...] = ("backward",)
 
     def contenders(self) -> Sequence[Contender[AttentionCase]]:
@@ -86,7 +86,7 @@ class LadderBackward(Ladder):
         return [*_beside(), *ways]
 
     def truth(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-        """By the equations, in fp64."""
+        """The result by the equations, in fp64."""
         return by_hand(case, inputs.double())
 
     def plain(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
@@ -131,7 +131,7 @@ def _rung(name: str, case: AttentionCase, inputs: Inputs) -> Prepared:
     if q.dtype == torch.float64:
         raise NotImplementedError("the ladder has no float64")
     if name in KERNELS and q.device.type == "cpu":
-        raise NotImplementedError("a kernel for GPUs; what Triton's interpreter takes says nothing about it")
+        raise NotImplementedError("a kernel for GPUs; its time in Triton's interpreter has no meaning")
     known = rungs.triton_rungs() if name in KERNELS else rungs.torch_rungs()
     attend = next(rung.attend for rung in known if rung.name == name)
     starts = boundaries(case, q.device)

@@ -1,4 +1,4 @@
-"""How long real text is: lengths in subwords, as ragged as the batches that encoders are trained on."""
+"""The lengths of real texts in subwords, for ragged batches like those that encoders are trained on."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LengthDistribution:
-    """Lengths of a corpus, as quantiles.
+    """The lengths of a corpus, as quantiles.
 
     Attributes:
-        name: how cases call it.
-        shares: of the texts, rising from 0 to 1.
-        lengths: in subwords; this share of the texts is no longer.
+        name: its name in cases.
+        shares: shares of the texts, ascending from 0 to 1.
+        lengths: for each share, the length in subwords that it does not exceed.
     """
 
     name: str
@@ -25,16 +25,16 @@ class LengthDistribution:
         """Lengths of a batch, longest first; the same for the same seed.
 
         Args:
-            n_sequences: how many.
-            longest: no length is greater: what a model cuts off.
-            seed: of the draw.
+            n_sequences: their number.
+            longest: longer texts are cut off at this length.
+            seed: of the random numbers.
         """
         at = np.random.default_rng(seed).random(n_sequences)
         lengths = np.interp(at, self.shares, self.lengths)
         return tuple(sorted(np.clip(np.rint(lengths), 1, longest).astype(int).tolist(), reverse=True))
 
     def fill(self, n_tokens: int, longest: int, seed: int = 0) -> tuple[int, ...]:
-        """Lengths of about `n_tokens` tokens in all, longest first; the same for the same seed."""
+        """Lengths with a sum of about `n_tokens`, longest first; the same for the same seed."""
         lengths = np.array(self.draw(n_tokens, longest, seed))
         np.random.default_rng(seed).shuffle(lengths)
         enough = int(np.searchsorted(np.cumsum(lengths), n_tokens)) + 1
@@ -47,7 +47,7 @@ _SHARES = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.9
 def messages() -> LengthDistribution:
     """60,000 messages of the gettext corpus in 53 languages: median 8, mean 12.5.
 
-    By a unigram vocabulary of 16,384 pieces trained on it.
+    Counted with a unigram vocabulary of 16,384 subwords trained on it.
     """
     lengths = (1, 1, 2, 3, 4, 5, 6, 8, 10, 13, 18, 26, 36, 52, 69, 99, 230, 413)
     return LengthDistribution("messages", _SHARES, lengths)
@@ -56,7 +56,7 @@ def messages() -> LengthDistribution:
 def descriptions() -> LengthDistribution:
     """23,107 Debian package descriptions in 12 languages, a few paragraphs at most: median 120, mean 156.
 
-    By the same vocabulary.
+    Counted with the same vocabulary.
     """
     lengths = (9, 23, 40, 53, 72, 87, 102, 120, 146, 177, 218, 292, 381, 489, 595, 682, 1201, 4069)
     return LengthDistribution("descriptions", _SHARES, lengths)

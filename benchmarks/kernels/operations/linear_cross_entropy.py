@@ -1,4 +1,5 @@
-"""Cross-entropy of a linear layer's logits at chosen positions, which a fused kernel never has whole.
+"""The operation `linear_cross_entropy`: a linear layer and the cross-entropy of its logits at chosen
+positions.
 
 Shapes: T tokens, K chosen ones, C width, V vocabulary.
 """
@@ -35,7 +36,7 @@ from ..record import Direction
 
 IGNORE = -100
 
-# Rows of logits that the truth forms at a time: 2 GiB of them at a vocabulary of 250,000.
+# Logits of the exact result that are computed at a time: 2 GiB in fp64.
 _LARGEST_LOGITS = 2**28
 
 
@@ -64,8 +65,8 @@ class LossCase(Case):
 class LinearCrossEntropy(Operation[LossCase]):
     """The operation `linear_cross_entropy`.
 
-    There is no backward pass alone: who fuses the two works gradients out in the forward pass, since the
-    logits are at hand there, and has nothing left to do.
+    The backward pass is not measured alone: fused implementations compute the gradients in the forward pass,
+    where they have the logits.
     """
 
     name = "linear_cross_entropy"
@@ -73,7 +74,7 @@ class LinearCrossEntropy(Operation[LossCase]):
     gpu_seconds = 45.0
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[LossCase]:
-        """15% of positions chosen, as in masked language models; and all, as peers are made for."""
+        """15% of the positions chosen, as in masked language models; and all, as in causal ones."""
         if quick:
             return [_chosen(512, 128, 4096)]
         if kind == "cpu":
@@ -94,7 +95,7 @@ class LinearCrossEntropy(Operation[LossCase]):
         ]
 
     def contenders(self) -> Sequence[Contender[LossCase]]:
-        """Ours, the formula over all positions and over the chosen ones, Liger's, Apple's."""
+        """Ours, the formula over all and over the chosen positions, Liger's, Apple's."""
         return [
             *our_contenders(_ours),
             Contender("eager full logits", _eager_full),
@@ -117,7 +118,7 @@ class LinearCrossEntropy(Operation[LossCase]):
         return Inputs(leaves, fixed, {"loss": torch.ones((), device=device)})
 
     def truth(self, case: LossCase, inputs: Inputs) -> dict[str, Tensor]:
-        """By the equations in fp64, some rows at a time."""
+        """Results and gradients by the equations in fp64, some rows at a time."""
         exact = inputs.double()
         hidden, weight = exact.leaves["hidden"], exact.leaves["weight"]
         selected, targets = exact.fixed["selected"], exact.fixed["targets"]
@@ -139,7 +140,7 @@ class LinearCrossEntropy(Operation[LossCase]):
         return solve(_eager(case, inputs))
 
     def amount(self, case: LossCase, dtype: torch.dtype, direction: Direction) -> Amount:
-        """One product forward, two backward, over the chosen rows; each tensor once."""
+        """One product forward, two backward, over the chosen rows; each tensor is read or written once."""
         product = 2.0 * case.n_selected * case.width * case.vocabulary
         weight, rows = case.vocabulary * case.width, case.n_selected * case.width
         hidden = case.n_tokens * case.width
@@ -178,7 +179,7 @@ def _ours(backend: Backend, case: LossCase, inputs: Inputs) -> Prepared:
 
 
 def _eager_full(case: LossCase, inputs: Inputs) -> Prepared:
-    """Logits for every position, as trainers of masked language models form them."""
+    """Logits for every position, as most trainers of masked language models compute them."""
     if not case.selective:
         raise NotImplementedError("all rows are chosen: the same as eager")
     everywhere = inputs.fixed["targets"].new_full((case.n_tokens,), IGNORE)
@@ -203,7 +204,7 @@ def _eager(case: LossCase, inputs: Inputs) -> Prepared:
 
 
 def _precise(logits: Tensor) -> Tensor:
-    """At least fp32: the log-sum-exp of half-precision logits is worth little."""
+    """The logits in fp32 at least: their log-sum-exp is inaccurate in half precision."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 

@@ -1,4 +1,4 @@
-"""LayerNorm and RMSNorm, alone and with the residual sum before them.
+"""The operations `layer_norm` and `rms_norm`, alone and after a residual sum.
 
 Shapes: T tokens, C width.
 """
@@ -47,7 +47,7 @@ class NormCase(Case):
     Attributes:
         n_tokens: T.
         width: C.
-        residual: the norm is of x + residual, and that sum is a result, too.
+        residual: whether the norm is of x + residual; the sum is then a second result.
     """
 
     n_tokens: int
@@ -56,7 +56,7 @@ class NormCase(Case):
 
 
 class _Norm(Composed[NormCase]):
-    """What both have in common."""
+    """The common part of both norms."""
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[NormCase]:
         """Widths 64 to 4,096; from width 512 on 32,768 tokens are 32 MiB in half precision."""
@@ -88,10 +88,10 @@ class _Norm(Composed[NormCase]):
         """Names of the (C,) parameters."""
 
     def amount(self, case: NormCase, dtype: torch.dtype, direction: Direction) -> Amount:
-        """Forward x is read and out written; backward x and the gradient are read and dx written.
+        """Forward reads x and writes out; backward reads x and the gradient, and writes dx.
 
-        With a residual both sum's tensors come on top: it is read and the sum written; the sum's gradient is
-        read, and dx is the residual's gradient as well.
+        With a residual, forward also reads it and writes the sum; backward also reads the sum's gradient. dx
+        is the residual's gradient, too.
         """
         forward, backward = (4, 4) if case.residual else (2, 3)
         numbers = in_direction(direction, forward, backward) * case.n_tokens * case.width
@@ -115,7 +115,7 @@ class LayerNorm(_Norm):
         return [*our_contenders(partial(_ours, layer_norm)), *self.composed(), liger]
 
     def define(self, case: NormCase, inputs: Inputs) -> Prepared:
-        """PyTorch's function, after a sum."""
+        """PyTorch's function, after the sum."""
 
         def norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
             return functional.layer_norm(x, (case.width,), weight, bias, EPS)
@@ -136,7 +136,7 @@ class RMSNorm(_Norm):
         return [*our_contenders(partial(_ours, rms_norm)), *self.composed(), liger]
 
     def define(self, case: NormCase, inputs: Inputs) -> Prepared:
-        """PyTorch's function, after a sum."""
+        """PyTorch's function, after the sum."""
 
         def norm(x: Tensor, weight: Tensor) -> Tensor:
             return functional.rms_norm(x, (case.width,), weight, EPS)

@@ -1,4 +1,4 @@
-"""Rotary position embedding of packed queries and keys, pairs being halves of a head or neighbours.
+"""The operation `rotary`: rotary positions of packed queries and keys.
 
 Shapes: T tokens, H heads, D head size, P positions.
 """
@@ -37,13 +37,13 @@ _LONGEST = 512
 
 @dataclass(frozen=True)
 class RotaryCase(Case):
-    """Queries and keys to be turned.
+    """Queries and keys to be rotated.
 
     Attributes:
         n_tokens: T, of messages end to end.
         n_heads: H, of queries and of keys.
         d_head: D.
-        interleaved: pairs are neighbours, not halves.
+        interleaved: whether pairs are neighbours, rather than the halves of a head.
     """
 
     n_tokens: int
@@ -90,7 +90,7 @@ class Rotary(Composed[RotaryCase]):
         return Inputs(leaves, fixed, {name: normal(*shape) for name in ("q_out", "k_out")})
 
     def define(self, case: RotaryCase, inputs: Inputs) -> Prepared:
-        """The formula on q and on k; each token's row of cos and sin is looked up beforehand."""
+        """The formula on q and on k. Each token's row of cos and sin is looked up before, and not timed."""
         dtype = inputs.leaves["q"].dtype
         positions = inputs.fixed["positions"]
         cos, sin = (inputs.fixed[name][positions].to(dtype)[:, None] for name in ("cos", "sin"))
@@ -136,9 +136,9 @@ def _ours(backend: Backend, case: RotaryCase, inputs: Inputs) -> Prepared:
 
 
 def _liger(case: RotaryCase, inputs: Inputs) -> Prepared:
-    """Liger's turns its inputs themselves; it is given copies of ours."""
+    """Liger's writes into its inputs, so it gets copies."""
     if case.interleaved:
-        raise NotImplementedError("Liger's pairs are halves")
+        raise NotImplementedError("Liger's pairs are the halves of a head")
     function = peer("liger_kernel.ops", "LigerRopeFunction")
     rows = (inputs.fixed[name][inputs.fixed["positions"]] for name in ("cos", "sin"))
     cos, sin = (torch.cat((row, row), dim=-1)[None].to(inputs.leaves["q"].dtype) for row in rows)

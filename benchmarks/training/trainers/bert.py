@@ -1,4 +1,4 @@
-"""Hugging Face's BERT at a given number of parameters, its optimizer, and how it is trained here.
+"""Hugging Face's BERT at a given number of parameters: model, optimizer, step, masking.
 
 Shapes: B sequences, N length with specials, V vocabulary.
 """
@@ -22,13 +22,13 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class StepSizes:
-    """How much a peer learns from in a step: on a CPU little, or there would be few steps; a GPU wants more.
+    """The batch sizes of the peers: small on a CPU, for more steps in the same time; larger on a GPU.
 
     Attributes:
         texts: of the padded masked LM.
-        blocks: of the one over blocks.
+        blocks: of the masked LM over blocks.
         pairs: of the contrastive loss.
-        static_pairs: of that over a mean of embeddings, which costs next to nothing a pair.
+        static_pairs: of the contrastive loss over a mean of embeddings, where a pair costs very little.
     """
 
     texts: int
@@ -38,25 +38,25 @@ class StepSizes:
 
     @classmethod
     def on(cls, device: torch.device) -> StepSizes:
-        """Those that suit a device."""
+        """The sizes for a device."""
         if device.type == "cpu":
             return cls(texts=32, blocks=8, pairs=64, static_pairs=512)
         return cls(texts=256, blocks=256, pairs=256, static_pairs=2048)
 
 
 def usual_precision(device: torch.device) -> Precision:
-    """What people train in on a device who try nothing else."""
+    """The default precision of trainers on a device."""
     return "fp32" if device.type == "cpu" else "bf16"
 
 
 def bert_config(model: ModelConfig, parameters: int, length: int, dropout: float) -> Any:
-    """BERT of the same width, depth, heads and vocabulary, its feed-forward as wide as makes it as large.
+    """BERT of the same width, depth, heads and vocabulary; its feed-forward width makes it as large.
 
     Args:
-        model: what it stands beside.
-        parameters: of that, all together.
+        model: the size of xformer's model.
+        parameters: its number of parameters.
         length: longest sequence, special tokens included.
-        dropout: everywhere.
+        dropout: of all layers.
 
     Returns:
         A `transformers.BertConfig`.
@@ -91,7 +91,7 @@ def masked_lm_model(config: Any, seed: int) -> Any:
 
 
 def optimizer_of(model: nn.Module, lr: float) -> torch.optim.AdamW:
-    """AdamW as the Trainer of transformers groups it: no decay of vectors."""
+    """AdamW with the groups of the Trainer of transformers: no weight decay of vectors."""
     groups: list[dict[str, Any]] = [
         {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": 0.01},
         {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
@@ -102,14 +102,14 @@ def optimizer_of(model: nn.Module, lr: float) -> torch.optim.AdamW:
 def descend(
     optimizer: torch.optim.Optimizer, loss: Tensor, lr: float, progress: float, warmup: float
 ) -> None:
-    """One step: backward, clip at 1, update at a rate that rises over the warm-up and falls to the end.
+    """A step: backward, clip at 1, update. The learning rate rises in the warm-up and then falls to 0.
 
     Args:
-        optimizer: whose parameters the loss depends on.
-        loss: what is descended.
-        lr: highest rate.
+        optimizer: of the parameters.
+        loss: to be reduced.
+        lr: highest learning rate.
         progress: share of the time that is over.
-        warmup: share over which the rate rises.
+        warmup: share of the time in which the rate rises.
     """
     factor = min((progress + 1e-3) / warmup, (1.0 - progress) / (1.0 - warmup))
     optimizer.zero_grad(set_to_none=True)
@@ -122,20 +122,20 @@ def descend(
 
 
 def hide(ids: Tensor, vocabulary: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Hide 15% of the tokens as BERT does: 80% behind the mask, 10% behind a random token, 10% as they are.
+    """Hide 15% of the tokens as BERT does: 80% become the mask, 10% a random token, 10% stay.
 
     Args:
         ids: (B, N).
         vocabulary: V.
-        generator: of what is hidden.
+        generator: of the random numbers.
 
     Returns:
-        What is shown (B, N), and the labels (B, N), `IGNORED` where nothing is hidden.
+        The visible tokens (B, N), and the labels (B, N), `IGNORED` where no token is hidden.
     """
     chance = torch.rand(ids.shape, generator=generator)
     hidden = (chance < RATE) & (ids >= FIRST_BYTE_ID)
     labels = torch.where(hidden, ids, IGNORED)
-    # What is below the rate is uniform there, so its tenths say which of the three it is.
+    # Below the rate the number is uniform, so it also chooses among the three.
     behind = chance / RATE
     shown = torch.where(hidden & (behind < 0.8), MASK_ID, ids)
     other = torch.randint(FIRST_BYTE_ID, vocabulary, ids.shape, generator=generator)

@@ -1,4 +1,4 @@
-"""The peer that learns by alignment: sentence-transformers' contrastive loss over pairs with the pivot.
+"""The peer sentence-transformers: its contrastive loss over pairs of a text and its translation.
 
 Shapes: B pairs, N length with specials, C d_model.
 """
@@ -28,7 +28,7 @@ LR, WARMUP = 5e-4, 0.1
 
 
 class _TokenEmbeddings(nn.Module):
-    """BERT in the shape that sentence-transformers' modules have: features in, features out."""
+    """BERT as a module of sentence-transformers: features in, features out."""
 
     def __init__(self, bert: Any) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class _TokenEmbeddings(nn.Module):
 
 
 def pivot_pairs(shards: TokenShards, pivot: str) -> NDArray[np.int64]:
-    """(P, 2) examples that are translations: a whole text, and one of the pivot language.
+    """(P, 2) examples that are translations: a whole text, and its translation in the pivot language.
 
     Raises:
         InputError: there is none.
@@ -57,7 +57,7 @@ def pivot_pairs(shards: TokenShards, pivot: str) -> NDArray[np.int64]:
 
 
 def pair_batches(shards: TokenShards, config: RunConfig, count: int) -> Iterator[NDArray[np.int64]]:
-    """Batches (B, 2) of `count` pairs in random order, for ever; no two of a batch mean the same.
+    """Endless batches (B, 2) of `count` pairs in random order; no two pairs of a batch have the same meaning.
 
     Raises:
         InputError: as `pivot_pairs`, when the first is asked for.
@@ -69,7 +69,7 @@ def pair_batches(shards: TokenShards, config: RunConfig, count: int) -> Iterator
         for start in range(0, len(order), count):
             chosen = pairs[order[start : start + count]]
             _, first = np.unique(group[chosen[:, 0]], return_index=True)
-            # A single pair has nothing to be told from.
+            # A single pair has no other pair to compare with.
             if len(first) > 1 or len(np.unique(group[pairs[:, 0]])) < 2:
                 yield chosen[np.sort(first)]
 
@@ -87,12 +87,12 @@ def ranking_step(
 
     Args:
         model: features in, features with `sentence_embedding` out.
-        optimizer: over its parameters.
-        lr: highest rate.
-        features: of some examples, on the device, and the lengths of their texts.
+        optimizer: of its parameters.
+        lr: highest learning rate.
+        features: the features of some examples, on the device, and the lengths of their texts.
         pairs: from `pair_batches`.
         cost: of the model's products.
-        device: where it lies.
+        device: of the model.
     """
     loss = theirs("losses", "losses").MultipleNegativesRankingLoss(model)
 
@@ -140,7 +140,7 @@ def train_contrastive(given: Assignment) -> Finished:
 
 
 def theirs(here: str, before: str) -> Any:
-    """A part of sentence-transformers, wherever this version keeps it."""
+    """A module of sentence-transformers, in old and new versions."""
     try:
         return importlib.import_module(f"sentence_transformers.sentence_transformer.{here}")
     except ModuleNotFoundError:

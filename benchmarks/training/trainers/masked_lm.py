@@ -1,4 +1,4 @@
-"""The peers that learn by a masked LM: Hugging Face's BERT over padded texts, and over blocks.
+"""The peers with a masked LM: Hugging Face's BERT over padded texts, and over blocks.
 
 Shapes: B sequences, N length with specials.
 """
@@ -39,7 +39,7 @@ BLOCK = 128
 LR, WARMUP = 1e-3, 0.06
 
 Batches = Iterator[tuple[Tensor, Tensor | None, list[int]]]
-"""Ids (B, N), their mask (B, N) where anything is padded, and the lengths of texts in them."""
+"""Ids (B, N), their mask (B, N) if some are padded, and the lengths of their texts."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Variant:
 
 
 def padded_batches(shards: TokenShards, seed: int, sizes: StepSizes) -> Batches:
-    """Texts in random order, `sizes.texts` a step, for ever."""
+    """Endless batches of texts in random order, `sizes.texts` per step."""
     rng = np.random.default_rng(seed)
     while True:
         order = rng.permutation(len(shards))
@@ -68,10 +68,11 @@ def padded_batches(shards: TokenShards, seed: int, sizes: StepSizes) -> Batches:
 
 
 def block_batches(shards: TokenShards, seed: int, sizes: StepSizes) -> Batches:
-    """Texts in random order end to end, each `<s>` text `</s>`, cut into blocks, `sizes.blocks` a step, for
-    ever.
+    """Endless batches of blocks: texts in random order, each `<s>` text `</s>`, end to end and cut into
+    blocks.
 
-    So does Hugging Face's example of pretraining (run_mlm.py), and so is the model asked afterwards.
+    This is how Hugging Face's example of pretraining (run_mlm.py) does it. The texts have the form of the
+    evaluation.
     """
     rng = np.random.default_rng(seed)
     blocks = _blocks(shards, rng)
@@ -86,14 +87,14 @@ def _blocks(shards: TokenShards, rng: np.random.Generator) -> NDArray[np.int32]:
     begin, end = (np.array([special], dtype=np.int32) for special in (BOS_ID, EOS_ID))
     parts = [part for number in rng.permutation(len(shards)) for part in (begin, shards[int(number)], end)]
     stream = np.concatenate(parts)
-    # A corpus of less than a block is repeated until it is one.
+    # A corpus shorter than a block is repeated.
     stream = np.tile(stream, -(-BLOCK // len(stream))) if len(stream) < BLOCK else stream
     return stream[: len(stream) // BLOCK * BLOCK].reshape(-1, BLOCK)
 
 
 @dataclass
 class _Trainer:
-    """One model with its batches."""
+    """A model with its batches and its optimizer."""
 
     model: Any
     variant: Variant
@@ -167,21 +168,21 @@ def train_masked_lm(given: Assignment, *, blocks: bool, compiled: bool, from_cou
 def fastest(
     make: Callable[[Variant], _Trainer], width: int, compiled: bool, device: torch.device
 ) -> tuple[Variant, str]:
-    """The variant that reads most tokens a second over a few steps, and what all of them did.
+    """The variant with most tokens per second over a few steps, and the rates of all variants.
 
-    bf16 is tried where it multiplies matrices faster at all; without instructions for it, it takes many times
-    as long.
+    bf16 is tried only where its matrix products are faster; without instructions for it, it is many times
+    slower.
 
     Args:
-        make: a trainer of a variant.
+        make: makes the trainer of a variant.
         width: d_model.
-        compiled: whether to try compiled ones.
+        compiled: whether to try compiled variants.
         device: where they train.
     """
     half = choose_precision("auto", device, width) == "bf16"
     precisions: tuple[Precision, ...] = ("fp32", "bf16") if half else ("fp32",)
     rates: dict[Variant, float] = {}
-    said = [] if half else ["bf16 multiplies no faster here"]
+    said = [] if half else ["bf16 is not faster here"]
     for variant in (Variant(p, c) for c in ((False, True) if compiled else (False,)) for p in precisions):
         trainer = make(variant)
         try:
@@ -195,7 +196,7 @@ def fastest(
         except RuntimeError as error:
             if not variant.compiled:
                 raise
-            # No compiler for the CPU's code, most often.
+            # Usually there is no compiler for the CPU's code.
             said.append(f"{variant} failed: {str(error).strip().partition(chr(10))[0][:80]}")
     if not compiled:
         said.append("compiled not tried")

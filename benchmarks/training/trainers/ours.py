@@ -84,7 +84,7 @@ def train_ours(
         points.append(Point.of(setup + state.elapsed, state.tokens, _examine(model, questions, dev, layers)))
         memory.start()
 
-    # The model of the first point is there once its output layer has been set up.
+    # The model of the first point exists after the output layer is initialized.
     points[0] = replace(points[0], seconds=setup)
     memory.start()
     state, _ = train(training, TrainingState(precision=precision), progress, look)
@@ -105,7 +105,7 @@ def train_ours(
 
 
 def _examine(model: MultilingualModel, questions: Questions, dev: Questions, layers: int) -> Quality:
-    """What a model knows with so many blocks; vectors come after as many as the dev split likes best."""
+    """Evaluate a model with some blocks; vectors are taken after the number that is best on the dev split."""
     best = 0
     if layers:
         best = int(np.argmax([dev.top1(model, layer) or 0.0 for layer in range(layers + 1)]))
@@ -129,7 +129,7 @@ def _with_blocks(run: RunDirectory, state: TrainingState) -> tuple[int, float, f
 
 
 def _work_of_a_step(config: RunConfig, batches: StepBatches, model: MultilingualModel, steps: int) -> Work:
-    """The mean over some steps of what goes through the blocks; what a bag alone reads does not count."""
+    """The mean work of some steps in the blocks; texts read only as a bag of subwords do not count."""
     head = model.masked_lm.head
     d_model, vocabulary = config.model.d_model, config.model.vocab_size
 
@@ -142,7 +142,7 @@ def _work_of_a_step(config: RunConfig, batches: StepBatches, model: Multilingual
 
 
 def _work(batch: StepBatch, cost: Callable[[int | None], Cost]) -> Work:
-    """What a step asks for, given what it costs to tell a hidden token from so many pieces."""
+    """The work of a step, given the cost of a model with an output layer of some size."""
     tokens, flops = 0, 0.0
     for part in batch.masked.values():
         pieces = None if part.sample is None else len(part.sample.ids)

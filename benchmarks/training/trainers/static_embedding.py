@@ -1,5 +1,5 @@
-"""The peer that sentence-transformers has for CPUs: StaticEmbedding, a mean of token embeddings and no
-encoder at all, under the same contrastive loss.
+"""The peer static-embedding: sentence-transformers' StaticEmbedding, a mean of token embeddings without
+encoder.
 
 Shapes: B texts, T tokens of a batch, C width, V vocabulary.
 """
@@ -25,7 +25,7 @@ LR = 0.2
 
 
 class StaticEncoder(nn.Module):
-    """Asks a StaticEmbedding for vectors of packed texts."""
+    """The vectors of packed texts by a StaticEmbedding."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ def train_static_embedding(given: Assignment) -> Finished:
         _tokenizer(config.model.vocab_size), embedding_dim=config.model.d_model
     )
     model: nn.Module = nn.Sequential(module).train().to(device)
-    # Nothing here is shared between tokens, so nothing decays.
+    # No parameter is shared between tokens, so there is no weight decay.
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.0, fused=True)
 
     def features(examples: NDArray[np.int64]) -> tuple[dict[str, Tensor], list[int]]:
@@ -58,7 +58,7 @@ def train_static_embedding(given: Assignment) -> Finished:
         tokens = torch.from_numpy(shards.tokens_of(examples).astype(np.int64))
         return {"input_ids": tokens.to(device), "offsets": starts.to(device)}, lengths.tolist()
 
-    # It looks rows up, and multiplies nothing.
+    # It looks up rows, and has no matrix products.
     nothing, pairs = Cost(token=0.0, pair=0.0, hidden=0.0), pair_batches(shards, config, count)
     step = ranking_step(model, optimizer, LR, features, pairs, nothing, device)
     note = f"{precision}, {count} pairs a step"
@@ -66,9 +66,7 @@ def train_static_embedding(given: Assignment) -> Finished:
 
 
 def _tokenizer(pieces: int) -> Any:
-    """What StaticEmbedding wants to see, and uses for nothing but the number of pieces: ids come from the
-    shards.
-    """
+    """A tokenizer for StaticEmbedding, which takes only the size of the vocabulary from it."""
     from tokenizers import Tokenizer, models
 
     return Tokenizer(models.WordLevel({str(piece): piece for piece in range(pieces)}, unk_token="0"))

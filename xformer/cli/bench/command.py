@@ -14,8 +14,8 @@ from xformer.cli.bench.records import Compare, Goals, Report
 
 @dataclass(frozen=True)
 class Compile:
-    """Compile every kernel for GPUs that are not here: registers, spills, shared memory, occupancy, matrix
-    instructions. Exit status 1: something spills.
+    """Compile every kernel for GPUs that this machine may not have, and show registers, spills, shared
+    memory, occupancy and matrix instructions. Exit status 1: a kernel spills registers.
 
     xformer bench compile
 
@@ -23,13 +23,13 @@ class Compile:
     """
 
     target: tyro.conf.UseAppendAction[tuple[Literal["sm_80", "sm_90", "sm_100", "gfx942"], ...]] = ()
-    """Only for this one; may be repeated."""
+    """Only for this target; may be repeated."""
     kernel: str = ""
     """Only kernels with this in their name."""
     json: bool = False
-    """Print a JSON object a line instead of a table."""
+    """Print one JSON object per line instead of a table."""
     jobs: int | None = None
-    """Processes side by side; left out, as many as there are cores."""
+    """Number of processes; by default, one per core."""
 
     def run_command(self) -> int:
         """Compile; the exit status."""
@@ -46,8 +46,8 @@ class Compile:
 def _measuring(name: OperationName, what: str) -> object:
     """The subcommand that measures one operation, or all."""
     about = (
-        f"Measure {what} beside all peers that are installed. Exit status 1: one of our own was wrong or "
-        f"failed, or with --base became slower.\n\nxformer bench {name} --quick"
+        f"Measure {what} beside all installed peers. Exit status 1: one of our own implementations was wrong "
+        f"or failed, or with --base became slower.\n\nxformer bench {name} --quick"
     )
     if name != "all":
         about += f"\n\nxformer bench {name} --base HEAD~1"
@@ -56,10 +56,10 @@ def _measuring(name: OperationName, what: str) -> object:
 
 @dataclass(frozen=True)
 class Bench:
-    """Speed, memory and error of the kernels beside their peers; what was wanted; what became slower.
+    """Speed, memory and error of the kernels beside their peers; goals; comparisons of two revisions.
 
-    On the GPU, or where there is none on the CPU. A result that is more than twice as far from fp64 as plain
-    PyTorch's is wrong and gets no time.
+    Runs on the GPU, or on the CPU where there is none. A result that is more than twice as far from fp64 as
+    plain PyTorch's is wrong and is not timed.
     """
 
     command: (

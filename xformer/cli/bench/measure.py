@@ -1,4 +1,4 @@
-"""`xformer bench OP`: measure operations, alone or against another revision of the code."""
+"""`xformer bench OP`: measure operations, alone or beside another revision of the code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OperationName = Literal[
 
 @dataclass(frozen=True)
 class Measure:
-    """Measure an operation, on the GPU or where there is none on the CPU."""
+    """Measure an operation, on the GPU, or on the CPU where there is none."""
 
     operation: tyro.conf.Suppress[OperationName] = "all"
     quick: bool = False
@@ -44,25 +44,25 @@ class Measure:
     only: str = ""
     """Only cases whose name contains this."""
     implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Only this one, such as "xformer triton"; may be repeated."""
+    """Only this implementation, such as "xformer triton"; may be repeated."""
     dtype: Literal["bfloat16", "float16", "float32"] | None = None
-    """Of the inputs; left out, bfloat16 on a GPU and float32 on a CPU."""
+    """Type of the inputs; by default bfloat16 on a GPU and float32 on a CPU."""
     budget: float | None = None
-    """Seconds for each operation: no case is begun after, and the most wanted come first."""
+    """Seconds for each operation, after which no case is started; the most important cases come first."""
     case_budget: float = 1.0
-    """Seconds to time one case in one direction for, about."""
+    """About how many seconds one case is timed for in one direction."""
     seed: int = 0
-    """Of the random inputs."""
+    """Seed of the random inputs."""
     cpu: bool = False
-    """On the CPU, even where there is a GPU."""
+    """Run on the CPU, even if there is a GPU."""
     out: Path = RESULTS
-    """Folder of the records: a line for every measurement is added to the device's own file."""
+    """Folder of the records. Each measurement adds a line to the file of its device."""
     json: bool = False
-    """Print a JSON object a line instead of tables."""
+    """Print one JSON object per line instead of tables."""
     base: str | None = None
-    """Revision to compare with, in turns; nothing is added to the records then."""
+    """Revision to compare with, in turns. Nothing is added to the records then."""
     rounds: int = 8
-    """With --base: processes for either side."""
+    """With --base: number of processes for each side."""
 
     def run_command(self) -> int:
         """Measure; the exit status."""
@@ -119,7 +119,7 @@ def _operations(name: OperationName) -> list[Operation[Any]]:
 
 
 def against_base(measure: Measure, base: str) -> int:
-    """Run this tree and another revision in turns; the exit status."""
+    """Measure this tree and another revision in turns; the exit status."""
     import xformer
     from xformer.benchmarks.kernels.base import interleave, repository_of, worktree
     from xformer.progress import Progress
@@ -127,7 +127,7 @@ def against_base(measure: Measure, base: str) -> int:
     repository = repository_of(Path(xformer.__file__).resolve())
     command = ["-m", "xformer.benchmarks.kernels.worker", "--no-ceilings"]
     command += [one.name for one in _operations(measure.operation)]
-    # Peers are the same on both sides.
+    # Peers are the same on both sides, so they are left out.
     for name in measure.implementation or ("xformer triton", "xformer torch"):
         command += ["--implementation", name]
     command += ["--case-budget", str(measure.case_budget), "--seed", str(measure.seed)]

@@ -1,4 +1,4 @@
-"""`xformer bench goals | compare | report`: what records of measurements say."""
+"""`xformer bench goals | compare | report`: read the records of measurements."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from xformer.cli.bench.measure import RESULTS, Measure, OperationName, against_b
 
 @dataclass(frozen=True)
 class Goals:
-    """Hold the records against what is wanted of the kernels. What was not measured is not met.
+    """Compare the records with the goals for the kernels. A goal that was not measured is not met.
 
-    A goal is measured where every case that it is about was, beside the peer that it names, in one run. Exit
-    status 1: something that was measured is not met.
+    A goal is measured if all its cases were measured in one run, together with the peer that it names. Exit
+    status 1: a goal was measured and is not met.
 
     xformer bench goals
 
@@ -25,12 +25,12 @@ class Goals:
     results: Path = RESULTS
     """Folder of the records."""
     device: str = "H100"
-    """Part of the name of the device that is asked about."""
+    """Part of the name of the device."""
     json: bool = False
-    """Print a JSON object a line, one for each goal: goal, wanted, measured or null, met, device, record …"""
+    """Print one JSON object per line, for each goal: goal, wanted, measured or null, met, device, record …"""
 
     def run_command(self) -> int:
-        """Judge; the exit status."""
+        """Compare; the exit status."""
         from rich.console import Console
 
         from xformer.benchmarks.kernels.goals import outcome_table, outcomes
@@ -48,8 +48,8 @@ class Goals:
 class Compare:
     """Compare two files of records, or with --base two revisions of the code, in turns.
 
-    A regression is called only where the 95% intervals of the medians separate, or where a result became
-    wrong. Exit status 1: there is one.
+    There is a regression if the 95% intervals of the medians are separate, or if a result became wrong. Exit
+    status 1: there is a regression.
 
     xformer bench compare before.jsonl after.jsonl
 
@@ -57,11 +57,11 @@ class Compare:
     """
 
     files: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Two files of records: before and after."""
+    """Two files of records: before, after."""
     base: str | None = None
-    """Instead: a revision to run against this working tree."""
+    """Instead of files: a revision to compare with this working tree."""
     operation: OperationName = "all"
-    """With --base: which operation."""
+    """With --base: the operation."""
     quick: bool = False
     """With --base: a few small cases."""
     only: str = ""
@@ -96,8 +96,8 @@ class Compare:
 
 @dataclass(frozen=True)
 class Report:
-    """Draw all records: a PNG for each sweep, one of error against speed for each operation, and one page of
-    everything that needs nothing beside it.
+    """Draw all records: a PNG file for each sweep, one of error against speed for each operation, and an HTML
+    page with everything.
 
     xformer bench report
 
@@ -107,9 +107,9 @@ class Report:
     results: Path = RESULTS
     """Folder of the records."""
     out: Path = Path("runs/bench")
-    """Folder to write to: index.html, and a folder of pictures for each device."""
+    """Folder for index.html and for a folder of pictures per device."""
     device: str = "H100"
-    """Part of the name of the device that the goals are about."""
+    """Part of the name of the device of the goals."""
 
     def run_command(self) -> int:
         """Draw; the exit status."""

@@ -1,4 +1,4 @@
-"""Where the Triton kernels run in these tests: on a GPU, or else in Triton's interpreter."""
+"""Fixtures of the kernel tests: the device of the Triton kernels, poisoned memory, the largest tensor."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch.utils._pytree import tree_leaves
 
 
 class LargestTensor(TorchDispatchMode):
-    """Remembers the most elements that any tensor had which an operation returned.
+    """Records the size of the largest tensor that an operation returned.
 
-    What happens inside a custom operator is hidden from it.
+    Tensors inside a custom operator are not seen.
 
     Attributes:
-        numel: how many.
+        numel: number of its elements.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class LargestTensor(TorchDispatchMode):
         self.numel = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call the operation, and look at what it returns."""
+        """Call the operation, and record the sizes of its results."""
         result = function(*args, **(kwargs or {}))
         for x in tree_leaves(result):
             if isinstance(x, Tensor) and x.untyped_storage().nbytes() > 0:
@@ -45,13 +45,13 @@ def triton_device() -> torch.device:
 
 @pytest.fixture
 def largest() -> LargestTensor:
-    """A dispatch mode that tells how large a tensor operations made."""
+    """A dispatch mode that records the size of the largest tensor."""
     return LargestTensor()
 
 
 @pytest.fixture
 def poisoned_memory(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Fresh memory holds NaN, so that what is never written is seen; gives a count of allocations."""
+    """New memory holds NaN, so that elements that are never written show; returns a count of allocations."""
     count = [0]
     names = ((torch, "empty"), (torch, "empty_like"), (torch.Tensor, "new_empty"))
 

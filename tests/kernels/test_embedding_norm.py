@@ -18,7 +18,7 @@ from xformer.kernels.testing import compare, solve
 
 @pytest.fixture
 def short_chunks(triton_device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks so short that a few tokens fill many."""
+    """Short chunks, so that a few tokens fill many of them."""
     from xformer.kernels.embedding_norm import triton as embedding_norm_triton
 
     monkeypatch.setattr(embedding_norm_triton, "CHUNK", 4)

@@ -125,7 +125,7 @@ def test_every_public_operation_is_here() -> None:
 def test_nothing_that_comes_in_is_written_to(
     name: str, backend: Backend, triton_device: torch.device
 ) -> None:
-    """Neither inputs nor incoming gradients, not even to put back what was there."""
+    """Neither inputs nor incoming gradients are written to, not even with the values that they have."""
     example = example_for(name, 7, place(backend, triton_device))
     leaves = [x.requires_grad_() for x in example.leaves.values()]
     given = [x for x in (*leaves, *example.arguments.values()) if isinstance(x, Tensor)]
@@ -148,7 +148,7 @@ def test_nothing_that_comes_in_is_written_to(
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_gradients_go_where_they_are_wanted(name: str, backend: Backend, triton_device: torch.device) -> None:
-    """One leaf alone gets what it gets beside all others, and no graph is built where none is."""
+    """A leaf gets the same gradient alone as with all others, and without a leaf no graph is built."""
     example = example_for(name, 7, place(backend, triton_device))
     assert not any(out.requires_grad for out in call(name, example, backend))
     whole = {key: x.detach().requires_grad_() for key, x in example.leaves.items()}

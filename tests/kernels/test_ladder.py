@@ -171,7 +171,7 @@ def test_each_way_back_keeps_the_rule(way: str, dtype: torch.dtype) -> None:
 
 @contextmanager
 def counted_bytes(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
-    """Bytes of half precision that interpreted kernels read and write, elements masked off apart."""
+    """Bytes of half precision that interpreted kernels read and write, without masked elements."""
     from triton.runtime.interpreter import InterpreterBuilder
 
     count = {"read": 0, "written": 0}
@@ -325,7 +325,7 @@ def test_the_figures_are_those_of_the_script(repository: Path, tmp_path: Path) -
 
 
 def test_the_document_runs(repository: Path) -> None:
-    """Every Python block of docs/kernels.md, in order, as one program; they hold themselves to autograd."""
+    """Every Python block of docs/kernels.md, in order, as one program; they compare with autograd."""
     text = (repository / "docs/kernels.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 10

@@ -133,7 +133,7 @@ def test_the_reference_is_the_known_definition() -> None:
 def test_a_sum_is_rounded_before_it_is_normalised(
     norm: Norm, backend: Backend, triton_device: torch.device
 ) -> None:
-    """What is normalised is the sum that is returned, and that the backward pass will normalise again."""
+    """The sum that is returned is normalised, rounded, as the backward pass will do it again."""
     device = triton_device if backend == "triton" else torch.device("cpu")
     leaves, _ = problem(norm, 9, 40, torch.float16, residual=torch.float16, device=device)
     out, total = norm(**leaves, eps=1e-5, backend=backend)

@@ -1,4 +1,4 @@
-"""`linear_cross_entropy`: the equations, the rule of `xformer.kernels.testing`, memory, manners."""
+"""`linear_cross_entropy`: the equations, the rule of `xformer.kernels.testing`, memory, unchanged inputs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _small_pieces() -> Iterator[None]:
-    """Several slices and chunks in problems that an interpreter can walk through."""
+    """Several slices and chunks in problems that are small enough for the interpreter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(few_rows, "FEW_ROWS", 0)
         patch.setattr(slices, "SLICE_ELEMENTS", 2048)
@@ -306,7 +306,7 @@ def test_only_gradients_that_are_asked_for(backend: Backend, triton_device: torc
 
 
 class Allocations(TorchDispatchMode):
-    """Notes how many bytes lie under each tensor that an operator returns."""
+    """Records the bytes of storage of each tensor that an operator returns."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from xformer.kernels.linear_cross_entropy import few_rows, torch_backend
 
 @pytest.fixture(autouse=True)
 def _none_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the smallest problem to chunks."""
+    """Even the smallest problem is computed in chunks."""
     monkeypatch.setattr(few_rows, "FEW_ROWS", 0)
 
 

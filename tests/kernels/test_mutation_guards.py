@@ -1,4 +1,4 @@
-"""Cases that tell one mistake from another, made for the mutants of `tests/mutation`: small, quick, mixed.
+"""Small, quick cases in which each mutant of `tests/mutation` gives a wrong result.
 
 Every tensor has strides of its own, every sequence as many keys as it likes, heads are grouped, and blocks
 are so small that each option crosses several of them.
@@ -26,7 +26,7 @@ BOTH = [torch.float32, torch.float16]
 
 
 def with_strides(x: Tensor, *order: int) -> Tensor:
-    """The same numbers, stored so that dimension `order[0]` varies slowest, with gaps between its slices."""
+    """The same numbers in memory where dimension `order[0]` varies slowest, with gaps between its slices."""
     shape = [x.shape[axis] for axis in order]
     stored = x.new_full((shape[0], shape[1] + 1, *shape[2:]), float("nan"))[:, 1:]
     view = stored.permute(*(order.index(axis) for axis in range(x.dim())))
@@ -34,7 +34,7 @@ def with_strides(x: Tensor, *order: int) -> Tensor:
 
 
 def mixed(inputs: Inputs) -> Inputs:
-    """The same numbers, no two tensors stored alike."""
+    """The same numbers, with different strides for each tensor."""
     leaves = dict(inputs.leaves)
     leaves["k"] = with_strides(leaves["k"], 0, 2, 1)
     leaves["v"] = with_strides(leaves["v"], 1, 0, 2)
@@ -103,7 +103,7 @@ def test_statistics(dtype: torch.dtype, triton_device: torch.device) -> None:
 
 
 def test_statistics_of_wide_heads(triton_device: torch.device) -> None:
-    """In fp32 these are multiplied from memory, 64 columns at a time. Here in blocks that are no squares."""
+    """In fp32 these are multiplied from memory, 64 columns at a time. Here the blocks are not square."""
     problem = Problem((40, 3), (60, 6), 2, 2, 72, layout="transposed", options={"causal": True})
     inputs = mixed(draw(problem, triton_device))
     assert inputs.leaves["q"].stride(2) > 1 < inputs.leaves["k"].stride(2)

@@ -104,7 +104,7 @@ def test_halves_and_neighbours_are_one_map_in_another_order() -> None:
 @FUSED
 @PAIRS
 def test_the_map_is_orthogonal(backend: Backend, interleaved: bool, triton_device: torch.device) -> None:
-    """The gradient of |q'|² / 2 is q itself: turned and turned back."""
+    """The gradient of |q'|² / 2 is q itself, rotated and rotated back."""
     leaves, arguments, _ = problem(device=triton_device if backend == "triton" else "cpu")
     q, k = (leaf.requires_grad_() for leaf in leaves.values())
     turned, _ = rotary(q, k, **arguments, interleaved=interleaved, backend=backend)

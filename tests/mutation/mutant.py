@@ -1,4 +1,4 @@
-"""What a mutant is: one small change to one file, and why a suite that misses it is not worth its time."""
+"""A mutant: one small change to one file that the tests must catch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class MutantError(ValueError):
-    """A mutant that no longer says what it meant: its text has changed, or occurs twice."""
+    """A mutant that cannot be applied: its text is missing or occurs twice, or the change means nothing."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,10 @@ class Mutant:
     """One way to break a kernel.
 
     Attributes:
-        file: relative to the repository.
-        old: text that occurs exactly once in it.
-        new: what stands there in the mutant.
-        why: the mistake, in words.
+        file: path relative to the repository.
+        old: text that occurs exactly once in the file.
+        new: text that replaces it in the mutant.
+        why: the mistake that it makes.
     """
 
     file: str
@@ -28,7 +28,7 @@ class Mutant:
     why: str
 
     def apply(self, source: str) -> str:
-        """The mutant's source.
+        """The source with the mutant applied.
 
         Raises:
             MutantError: the text does not occur exactly once, the result is not Python, or it means the same.
@@ -63,8 +63,8 @@ class Group:
     """The mutants of one kernel, and the tests that must catch them.
 
     Attributes:
-        kernel: its name, for `--kernel`.
-        tests: files or tests for pytest, in the order in which they run; the quick and telling ones first.
+        kernel: name of the kernel, for `--kernel`.
+        tests: files or tests for pytest, in the order in which they run; quick tests that catch much first.
         mutants: at least ten.
     """
 

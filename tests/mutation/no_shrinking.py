@@ -1,4 +1,4 @@
-"""A pytest plugin: hypothesis stops at the first failure it finds, and looks in the same places each time.
+"""A pytest plugin: hypothesis stops at the first failure, and draws the same examples each time.
 
 A mutant is caught by any failure; looking for the smallest, in Triton's interpreter, takes minutes.
 """

@@ -1,9 +1,9 @@
-"""Break each kernel in small ways and see whether the tests notice.
+"""Break each kernel in small ways, and check that its tests fail.
 
 `python -m tests.mutation.run` (or `make mutants`) copies the package to a scratch folder for each mutant,
-applies it there, runs the kernel's tests, and prints which of them caught it. Ends with 1 if a mutant
-survives: then a test is missing. The tests are run without any mutant first: what fails anyway proves
-nothing. Kernels run in Triton's interpreter.
+applies it there, runs the kernel's tests, and prints which of them caught it. The exit status
+is 1 if a mutant survives: then a test is missing. First the tests run without a mutant, because a test that
+fails anyway proves nothing. Kernels run in Triton's interpreter.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ _FAILED = re.compile(r"^(?:FAILED|ERROR) \S*?(\w+\.py::\S+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a mutant.
+    """The result for one mutant.
 
     Attributes:
-        kernel: whose.
-        file: that it changes.
-        why: the mistake, in words.
+        kernel: name of its group.
+        file: the file that it changes.
+        why: the mistake that it makes.
         outcome: `caught`, `survived`, or `error` where the tests could not run, or did not end in time.
-        by: the test that failed, or what went wrong.
-        seconds: that it took.
+        by: the test that failed, or the error.
+        seconds: seconds that it took.
     """
 
     kernel: str
@@ -75,7 +75,7 @@ class Result:
 
     @property
     def is_bad(self) -> bool:
-        """Whether the suite did not do its work."""
+        """Whether the tests did not catch it."""
         return self.outcome in ("survived", "error")
 
 
@@ -83,13 +83,13 @@ def run_mutant(kernel: str, tests: Sequence[str], mutant: Mutant | None, timeout
     """Run tests on a copy of the package with a mutant in it.
 
     Args:
-        kernel: the group's name.
-        tests: what pytest is to run.
-        mutant: what to break; nothing if None.
-        timeout: seconds after which a run is given up.
+        kernel: name of the group.
+        tests: files or tests for pytest.
+        mutant: the mutant; None for no change.
+        timeout: the most seconds of a run.
 
     Returns:
-        Who caught it.
+        Its result.
 
     Raises:
         MutantError: it cannot be applied.
@@ -107,7 +107,7 @@ def run_mutant(kernel: str, tests: Sequence[str], mutant: Mutant | None, timeout
 
 
 def run_groups(groups: Iterable[Group], jobs: int, timeout: float) -> Iterator[Result]:
-    """Results of all mutants, in order; before those of a group, that of its tests without any.
+    """Results of all mutants in order; each group begins with the result of its tests without a mutant.
 
     Raises:
         MutantError: one cannot be applied, or tests fail without a mutant.
@@ -120,7 +120,7 @@ def run_groups(groups: Iterable[Group], jobs: int, timeout: float) -> Iterator[R
         def submit(group: Group, mutant: Mutant | None) -> Future[Result]:
             return pool.submit(run_mutant, group.kernel, group.tests, mutant, timeout)
 
-        # Groups often share their tests, which take the longest where nothing fails.
+        # Groups often share their tests, which take longest where nothing fails.
         healthy = {group.tests: submit(group, None) for group in groups}
         runs = [(group, [submit(group, mutant) for mutant in group.mutants]) for group in groups]
         try:
@@ -141,10 +141,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m tests.mutation.run", description=(__doc__ or "").splitlines()[0]
     )
     names = [group.kernel for group in GROUPS]
-    parser.add_argument("--kernel", choices=names, action="append", help="only this one; may be repeated")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="mutants side by side")
+    parser.add_argument("--kernel", choices=names, action="append", help="only this kernel; may be repeated")
+    parser.add_argument(
+        "--jobs", type=int, default=len(os.sched_getaffinity(0)), help="mutants that run in parallel"
+    )
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one mutant")
-    parser.add_argument("--json", action="store_true", help="a JSON object a line instead of a table")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object for each line instead of a table"
+    )
     chosen = parser.parse_args(arguments)
     groups = [group for group in GROUPS if not chosen.kernel or group.kernel in chosen.kernel]
     bad = count = 0
@@ -185,7 +189,7 @@ def _copy(folder: Path) -> None:
 
 
 def _test(folder: Path, tests: Sequence[str], timeout: float) -> tuple[Outcome, str]:
-    """Run pytest in a process of its own, forked from one that has imported what takes long."""
+    """Run pytest in a new process, forked from one that has imported the slow packages."""
     log = folder / "log"
     # So early that neither has been imported; it goes over to the server and from there to all processes.
     os.environ |= {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
@@ -209,7 +213,7 @@ def _test(folder: Path, tests: Sequence[str], timeout: float) -> tuple[Outcome, 
 
 
 def _in_child(folder: Path, tests: list[str], log: Path) -> None:
-    """Run pytest on a copy of the repository, and on nothing of the repository itself."""
+    """Run pytest on a copy of the repository, without importing from the repository itself."""
     for output in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), output)
     elsewhere = [entry for entry in map(os.path.abspath, sys.path) if Path(entry).resolve() != REPOSITORY]

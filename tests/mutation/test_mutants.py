@@ -1,6 +1,6 @@
-"""The mutants say what they mean, and the runner tells a caught one from one that got away.
+"""Every mutant can be applied, and the runner tells a caught mutant from one that survived.
 
-All of them are run by `make mutants`; here a few cheap ones are.
+`make mutants` runs all of them; here a few cheap ones run.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def test_refuses_what_means_the_same() -> None:
 
 @pytest.fixture
 def _importable(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `python -m tests.mutation.run` has it: the runner's processes import the runner."""
+    """As under `python -m tests.mutation.run`: the runner's processes import the runner."""
     monkeypatch.syspath_prepend(str(repository))
 
 

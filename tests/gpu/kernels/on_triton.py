@@ -1,4 +1,4 @@
-"""What the GPU tests of operations have in common: inputs on the device, the rule, and repeatability."""
+"""Helpers of the GPU tests of operations: inputs on the device, the fp64 rule, and repeatability."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def normal(*shape: int, dtype: torch.dtype) -> torch.Tensor:
 
 
 def assert_passes(function: Any, leaves: Any, arguments: Any, grads: Any) -> None:
-    """Outputs and gradients of the Triton kernels keep the rule of `xformer.kernels.testing`."""
+    """Assert that outputs and gradients of the Triton kernels keep the fp64 rule."""
     for name, error in compare(function, leaves, arguments, grads, "triton").items():
         assert error.passes, f"{name}: {error}, allowed {error.allowed}"
 
 
 def assert_repeats(function: Any, leaves: Any, arguments: Any, grads: Any) -> None:
-    """Outputs and gradients of the Triton kernels are the same bits in every run."""
+    """Assert that outputs and gradients of the Triton kernels have the same bits in every run."""
     first = solve(function, leaves, arguments, grads, "triton")
     for _ in range(5):
         again = solve(function, leaves, arguments, grads, "triton")

@@ -80,28 +80,15 @@ def masked_lm_batch(
         starts_word: (V,) whether a token begins a word.
     """
     batch = pack_flat(tokens, lengths)
-    order = batch.order.numpy()
-    per_token = np.repeat(languages[order], batch.lengths)
-    return hide_tokens(batch, per_token, keys[order], masking, starts_word)
-
-
-def hide_tokens(
-    batch: Packed,
-    languages: NDArray[np.integer],
-    keys: Bits,
-    masking: MaskingConfig,
-    starts_word: NDArray[np.bool_],
-) -> MaskedBatch:
-    """Hide tokens of a packed batch: `languages` (T,) of its tokens, `keys` (B,) in packed order."""
-    tokens, positions = batch.tokens.numpy(), batch.positions.numpy()
-    token_keys = fold_in(np.repeat(keys, batch.lengths), positions)
-    selected = choose(tokens, positions, token_keys, masking, starts_word)
-    shown = hide(tokens, selected, token_keys, masking, len(starts_word))
+    order, positions, ids = batch.order.numpy(), batch.positions.numpy(), batch.tokens.numpy()
+    token_keys = fold_in(np.repeat(keys[order], batch.lengths), positions)
+    selected = choose(ids, positions, token_keys, masking, starts_word)
+    shown = hide(ids, selected, token_keys, masking, len(starts_word))
     return MaskedBatch(
         inputs=batch.with_tokens(torch.from_numpy(shown)),
         selected=torch.from_numpy(selected),
-        targets=torch.from_numpy(tokens[selected]),
-        language=languages[selected].astype(np.int64),
+        targets=torch.from_numpy(ids[selected]),
+        language=np.repeat(languages[order], batch.lengths)[selected].astype(np.int64),
     )
 
 

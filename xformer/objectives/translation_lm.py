@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from xformer.data.counter_rng import Bits
-from xformer.model.packed import Packed, pack_flat
-from xformer.objectives.masked_lm import MaskedBatch, hide_tokens
+from xformer.objectives.masked_lm import MaskedBatch, masked_lm_batch
 from xformer.runs.config import MaskingConfig
 from xformer.tokenizer.special import EOS_ID
 
@@ -44,17 +43,14 @@ def translation_lm_batch(
     joined = np.full(lengths.sum(), EOS_ID, dtype=np.int64)
     ends = np.cumsum(lengths).reshape(-1, 2)[:, 0] - 1
     joined[np.delete(np.arange(len(joined)), ends)] = tokens
-    batch = pack_flat(joined, lengths.sum(axis=1))
-    order = batch.order.numpy()
-    per_token = np.repeat(languages[order].ravel(), lengths[order].ravel())
-    masked = hide_tokens(batch, per_token, keys[order], masking, starts_word)
-    return replace(masked, inputs=_restart_positions(masked.inputs, lengths[order, 0]))
-
-
-def _restart_positions(batch: Packed, starts: NDArray[np.int64]) -> Packed:
-    """Count positions from 0 again at token `starts[i]` of packed sequence i."""
-    offset = np.repeat(starts, batch.lengths)
-    positions = batch.positions.numpy()
-    return batch.with_positions(
-        torch.from_numpy(np.where(positions >= offset, positions - offset, positions))
+    pairs = np.arange(len(lengths))
+    masked = masked_lm_batch(joined, lengths.sum(axis=1), pairs, keys, masking, starts_word)
+    batch, positions = masked.inputs, masked.inputs.positions.numpy()
+    n_left = np.repeat(lengths[batch.order.numpy(), 0], batch.lengths)
+    right = positions >= n_left
+    return replace(
+        masked,
+        inputs=batch.with_positions(torch.from_numpy(np.where(right, positions - n_left, positions))),
+        # `masked.language` is the pair of each hidden token.
+        language=languages[masked.language, right[masked.selected.numpy()].astype(np.int64)].astype(np.int64),
     )

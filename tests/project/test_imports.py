@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage": {"errors"},
     "distributed": {"errors"},
     "model": set(),
-    "model.config": {"errors"},
+    "model.config": {"errors", "storage"},
     "model.packed": set(),
     "model.positions": set(),
     "model.cpu": {"model.packed", "kernels"},
@@ -67,7 +67,6 @@ THIRD_PARTY: dict[str, set[str]] = {
     "kernels": {"torch", "triton"},
     "tokenizer": {"sentencepiece", "numpy", "matplotlib"},
     "errors": set(),
-    "model.config": set(),
     "storage": {"tomli_w", "numpy"},
     "cli": {"tyro", "rich"},
 }

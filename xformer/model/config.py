@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
+
+from xformer.storage.rules import (
+    COUNT,
+    FROM_ZERO,
+    NOT_NEGATIVE,
+    POSITIVE,
+    PROBABILITY,
+    Rule,
+    check,
+    one_of,
+    require,
+)
 
 Positions = Literal["rotary", "sinusoidal", "learned", "alibi", "t5", "none"]
 Norm = Literal["layernorm", "rmsnorm"]
 Activation = Literal["geglu", "swiglu", "gelu", "relu2"]
 NormPosition = Literal["pre", "post"]
 Gelu = Literal["erf", "tanh"]
-
-
-def require(condition: bool, field: str, value: object, expected: str) -> None:
-    """Raise a ValueError that names the field, what it was, and what was expected."""
-    if not condition:
-        raise ValueError(f"{field}: expected {expected}, got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -104,30 +109,29 @@ class ModelConfig:
     pooled_dim_fraction: float = 0.75
 
     def __post_init__(self) -> None:
-        choices = {"positions": Positions, "norm": Norm, "activation": Activation}
-        for name, choice in (choices | {"norm_position": NormPosition, "gelu": Gelu}).items():
-            self._require(
-                getattr(self, name) in get_args(choice), name, f"one of {', '.join(get_args(choice))}"
-            )
-        for name in ("vocab_size", "d_model", "n_heads", "d_ff", "max_length", "global_every"):
-            self._require(getattr(self, name) >= 1, name, "a whole number from 1")
-        for name in ("n_layers", "position_offset", "n_segments", "bigrams"):
-            self._require(getattr(self, name) >= 0, name, "a whole number from 0")
-        self._require(self.d_model % self.n_heads == 0, "d_model", f"a multiple of n_heads={self.n_heads}")
+        rules = [
+            (one_of(Positions), "positions"),
+            (one_of(Norm), "norm"),
+            (one_of(Activation), "activation"),
+            (one_of(NormPosition), "norm_position"),
+            (one_of(Gelu), "gelu"),
+            (COUNT, "vocab_size d_model n_heads d_ff max_length global_every"),
+            (FROM_ZERO, "n_layers position_offset n_segments bigrams"),
+            (Rule(lambda x: x >= 4 and x % 2 == 0, "an even number from 4"), "t5_buckets"),
+            (Rule(lambda x: x is None or x >= 2, "a width of at least 2 tokens, or none"), "window"),
+            (PROBABILITY, "dropout attention_dropout"),
+            (POSITIVE, "norm_eps"),
+            (NOT_NEGATIVE, "init_std"),
+        ]
+        check(self, "model", rules)
+        whole = self.d_model % self.n_heads == 0
+        self._require(whole, "d_model", f"a multiple of n_heads={self.n_heads}")
         even = self.positions != "rotary" or self.d_head % 2 == 0
         self._require(even, "d_model", "an even head size d_model/n_heads for rotary positions")
         even = self.positions != "sinusoidal" or self.d_model % 2 == 0
         self._require(even, "d_model", "an even width for sinusoidal positions")
-        buckets = self.t5_buckets >= 4 and self.t5_buckets % 2 == 0
-        self._require(buckets, "t5_buckets", "an even number from 4")
         far = self.t5_max_distance > self.t5_buckets // 4
         self._require(far, "t5_max_distance", "more than t5_buckets/4")
-        wide = self.window is None or self.window >= 2
-        self._require(wide, "window", "a width of at least 2 tokens, or none")
-        for name in ("dropout", "attention_dropout"):
-            self._require(0 <= getattr(self, name) < 1, name, "a probability in [0, 1)")
-        self._require(0 < self.norm_eps < math.inf, "norm_eps", "a finite positive number")
-        self._require(0 <= self.init_std < math.inf, "init_std", "a finite number from 0")
         some = 0 < self.pooled_dim_fraction <= 1 and self.pooled_dim >= 1
         self._require(some, "pooled_dim_fraction", "a share in (0, 1] that leaves at least one coordinate")
 

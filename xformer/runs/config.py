@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
-from xformer.model.config import ModelConfig, require
+from xformer.model.config import ModelConfig
+from xformer.storage.rules import (
+    BELOW_ONE,
+    COUNT,
+    COUNT_OR_NONE,
+    FROM_ZERO,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    Rule,
+    check,
+    one_of,
+    require,
+)
 from xformer.tokenizer import TokenizerOptions
 
 Masking = Literal["token", "word", "span"]
@@ -17,12 +30,6 @@ NonFinite = Literal["stop", "skip"]
 Sharding = Literal["none", "full"]
 TrackerName = Literal["tensorboard", "trackio"]
 Together = Literal["one", "mixed"]
-
-
-def _require_choice(field: str, value: object, choices: object) -> None:
-    """Raise a ValueError unless `value` is one of the options of a Literal."""
-    options = get_args(choices)
-    require(value in options, field, value, f"one of {', '.join(options)}")
 
 
 @dataclass(frozen=True)
@@ -66,20 +73,19 @@ class DataConfig:
     max_length: int = 128
 
     def __post_init__(self) -> None:
+        counts = "dev_groups test_groups held_out_chars min_language_texts"
+        rules = [
+            (COUNT, counts),
+            (Rule(lambda x: x >= 2, "at least 2"), "held_out_languages"),
+            (Rule(lambda x: 0 <= x <= 1, "a number in [0, 1]"), "alpha"),
+            (SHARE, "pivot_share"),
+            (Rule(lambda x: x >= 1, "a number from 1"), "max_repeats"),
+            (Rule(lambda x: x >= 2, "at least 2 tokens"), "max_length"),
+        ]
+        check(self, "data", rules)
         given = self.shards is None or self.tokenizer is not None
         expected = f"the model that data.shards={self.shards!r} were made with"
         require(given, "data.tokenizer", self.tokenizer, expected)
-        for name in ("dev_groups", "test_groups"):
-            require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "a whole number from 1")
-        require(
-            self.held_out_languages >= 2, "data.held_out_languages", self.held_out_languages, "at least 2"
-        )
-        for name in ("held_out_chars", "min_language_texts"):
-            require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "a whole number from 1")
-        require(0 <= self.alpha <= 1, "data.alpha", self.alpha, "a number in [0, 1]")
-        require(0 <= self.pivot_share <= 1, "data.pivot_share", self.pivot_share, "a share in [0, 1]")
-        require(self.max_repeats >= 1, "data.max_repeats", self.max_repeats, "a number from 1")
-        require(self.max_length >= 2, "data.max_length", self.max_length, "at least 2 tokens")
 
 
 @dataclass(frozen=True)
@@ -103,13 +109,14 @@ class MaskingConfig:
     replacement: Replacement = "mask"
 
     def __post_init__(self) -> None:
-        table = "objectives.masking"
-        require(0 < self.rate < 1, f"{table}.rate", self.rate, "a share between 0 and 1")
-        _require_choice(f"{table}.unit", self.unit, Masking)
-        mean = 1 <= self.span_mean < math.inf
-        require(mean, f"{table}.span_mean", self.span_mean, "a finite number of tokens from 1")
-        require(self.span_max >= 1, f"{table}.span_max", self.span_max, "at least 1 token")
-        _require_choice(f"{table}.replacement", self.replacement, Replacement)
+        rules = [
+            (Rule(lambda x: 0 < x < 1, "a share between 0 and 1"), "rate"),
+            (one_of(Masking), "unit"),
+            (Rule(lambda x: 1 <= x < math.inf, "a finite number of tokens from 1"), "span_mean"),
+            (Rule(lambda x: x >= 1, "at least 1 token"), "span_max"),
+            (one_of(Replacement), "replacement"),
+        ]
+        check(self, "objectives.masking", rules)
 
 
 @dataclass(frozen=True)
@@ -166,33 +173,22 @@ class ObjectivesConfig:
     pooling: Pooling = "mean"
 
     def __post_init__(self) -> None:
-        tokens = ("masked_lm_tokens", "translation_lm_tokens", "alignment_tokens")
-        for name in tokens:
-            require(
-                getattr(self, name) >= 0, f"objectives.{name}", getattr(self, name), "a whole number from 0"
-            )
-        require(
-            self.sampled_softmax_size >= 0,
-            "objectives.sampled_softmax_size",
-            self.sampled_softmax_size,
-            "a whole number from 0",
-        )
-        tokens_in_warmup, share = self.embedding_warmup_tokens, self.embedding_warmup_share
-        name = "objectives.embedding_warmup_tokens"
-        require(tokens_in_warmup >= 1, name, tokens_in_warmup, "a whole number from 1")
-        require(0 <= share <= 1, "objectives.embedding_warmup_share", share, "a share in [0, 1]")
-        sizes = tuple(getattr(self, name) for name in tokens)
-        fields = ", ".join(f"objectives.{name}" for name in tokens)
+        tokens = "masked_lm_tokens translation_lm_tokens alignment_tokens"
+        factors = "masked_lm_weight translation_lm_weight alignment_weight distillation_weight"
+        rules = [
+            (FROM_ZERO, f"{tokens} sampled_softmax_size"),
+            (COUNT, "embedding_warmup_tokens"),
+            (SHARE, "embedding_warmup_share"),
+            (NOT_NEGATIVE, factors),
+            (POSITIVE, "logit_scale"),
+            (Rule(lambda x: 0 <= x < 1, "a cosine in [0, 1)"), "margin"),
+            (one_of(Pooling), "pooling"),
+            (one_of(Together), "alignment_languages"),
+        ]
+        check(self, "objectives", rules)
+        sizes = tuple(getattr(self, name) for name in tokens.split())
+        fields = ", ".join(f"objectives.{name}" for name in tokens.split())
         require(any(sizes), fields, sizes, "at least one objective with tokens")
-        factors = ("masked_lm_weight", "translation_lm_weight", "alignment_weight", "distillation_weight")
-        for name in factors:
-            value = getattr(self, name)
-            require(0 <= value < math.inf, f"objectives.{name}", value, "a finite number from 0")
-        scale = self.logit_scale
-        require(0 < scale < math.inf, "objectives.logit_scale", scale, "a finite positive number")
-        require(0 <= self.margin < 1, "objectives.margin", self.margin, "a cosine in [0, 1)")
-        _require_choice("objectives.pooling", self.pooling, Pooling)
-        _require_choice("objectives.alignment_languages", self.alignment_languages, Together)
 
 
 @dataclass(frozen=True)
@@ -232,18 +228,13 @@ class OptimizerConfig:
     final_lr: float = 0.02
 
     def __post_init__(self) -> None:
-        rates = ("lr", "embedding_lr", "full_embedding_lr", "bigram_lr", "full_bigram_lr", "vector_lr")
-        for name in rates:
-            value = getattr(self, name)
-            require(0 < value < math.inf, f"optimizer.{name}", value, "a finite positive number")
-        for name in ("weight_decay", "warmup", "decay", "final_lr"):
-            value = getattr(self, name)
-            require(0 <= value < math.inf, f"optimizer.{name}", value, "a finite number from 0")
-        require(self.max_grad_norm >= 0, "optimizer.max_grad_norm", self.max_grad_norm, "a number from 0")
-        for name in ("beta1", "beta2"):
-            require(
-                0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "a number in [0, 1)"
-            )
+        rules = [
+            (POSITIVE, "lr embedding_lr full_embedding_lr bigram_lr full_bigram_lr vector_lr"),
+            (NOT_NEGATIVE, "weight_decay warmup decay final_lr"),
+            (Rule(lambda x: x >= 0, "a number from 0"), "max_grad_norm"),
+            (BELOW_ONE, "beta1 beta2"),
+        ]
+        check(self, "optimizer", rules)
         require(self.warmup + self.decay <= 1, "optimizer.decay", self.decay, "warmup + decay of at most 1")
 
     @property
@@ -304,29 +295,23 @@ class TrainingConfig:
         require(one, "training.budget, training.steps", (self.budget, self.steps), "exactly one of the two")
         if self.budget is not None:
             seconds(self.budget, "training.budget")
-        require(self.steps is None or self.steps >= 1, "training.steps", self.steps, "a whole number from 1")
-        require(
-            self.checkpoint_every > 0, "training.checkpoint_every", self.checkpoint_every, "positive seconds"
-        )
-        require(
-            self.keep_checkpoints >= 1,
-            "training.keep_checkpoints",
-            self.keep_checkpoints,
-            "a whole number from 1",
-        )
-        require(self.log_every >= 0, "training.log_every", self.log_every, "seconds from 0")
-        require(self.log_steps >= 1, "training.log_steps", self.log_steps, "a whole number from 1")
-        spike = self.spike_factor
-        require(spike is None or spike > 1, "training.spike_factor", spike, "none, or a number above 1")
-        _require_choice("training.precision", self.precision, Precision)
-        _require_choice("training.sharding", self.sharding, Sharding)
-        require(self.panel_every >= 0, "training.panel_every", self.panel_every, "seconds from 0")
-        _require_choice("training.non_finite", self.non_finite, NonFinite)
+        rules = [
+            (COUNT_OR_NONE, "steps"),
+            (Rule(lambda x: x > 0, "positive seconds"), "checkpoint_every"),
+            (Rule(lambda x: x >= 0, "seconds from 0"), "log_every panel_every"),
+            (COUNT, "keep_checkpoints log_steps"),
+            (Rule(lambda x: x is None or x > 1, "none, or a number above 1"), "spike_factor"),
+            (one_of(Precision), "precision"),
+            (one_of(Sharding), "sharding"),
+            (one_of(NonFinite), "non_finite"),
+            (FROM_ZERO, "seed"),
+        ]
+        check(self, "training", rules)
         for name in self.trackers:
-            _require_choice("training.trackers", name, TrackerName)
+            known = one_of(TrackerName)
+            require(known.holds(name), "training.trackers", name, known.expected)
         once = len(set(self.trackers)) == len(self.trackers)
         require(once, "training.trackers", self.trackers, "each name once")
-        require(self.seed >= 0, "training.seed", self.seed, "a whole number from 0")
 
 
 MAY_CHANGE = (

@@ -204,9 +204,8 @@ def _counted(name: str, records: Sequence[Record]) -> str:
 
 def _line(one: Outcome) -> str:
     measured = "" if one.measured is None else f"{one.measured:.3g}"
-    state = "met" if one.met else "not measured" if one.measured is None else "not met"
     note = one.note if len(one.note) < 90 else one.note[:87] + "…"
-    return f"{one.goal:40}{one.sense + f' {one.wanted:g}':>14}{measured:>10}  {state}; {note}"
+    return f"{one.goal:40}{one.sense + f' {one.wanted:g}':>14}{measured:>10}  {one.result}; {note}"
 
 
 class _Terminated(Exception):

@@ -60,14 +60,12 @@ def outcome_table(found: Sequence[Outcome]) -> Table:
         shown.add_column(head, justify="right" if head == "measured" else "left", no_wrap=True)
     shown.add_column("what, and where it is worst")
     for one in found:
-        state, style = ("met", "green") if one.met else ("not met", "bold red")
-        if one.measured is None:
-            state, style = "not measured", "dim"
+        style = {"met": "green", "not met": "bold red", "not measured": "dim"}[one.result]
         shown.add_row(
             one.goal,
             f"{one.sense} {one.wanted:g}",
             "" if one.measured is None else f"{one.measured:.3g}",
-            Text(state, style),
+            Text(one.result, style),
             Text(f"{one.text}; {one.note}"),
         )
     met = sum(one.met for one in found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -82,6 +82,11 @@ class Outcome:
     cases: int
     note: str
 
+    @property
+    def result(self) -> Literal["met", "not met", "not measured"]:
+        """In words."""
+        return "met" if self.met else "not measured" if self.measured is None else "not met"
+
     def to_json(self) -> str:
         """One line."""
         return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
@@ -145,9 +150,10 @@ def _outcome(
     name: str,
     wanted: str,
 ) -> Outcome:
+    blank = Outcome(goal.goal, goal.text, goal.wanted, goal.sense, None, False, name or None, None, 0, "")
+
     def unmeasured(note: str) -> Outcome:
-        device = name or None
-        return Outcome(goal.goal, goal.text, goal.wanted, goal.sense, None, False, device, None, 0, note)
+        return replace(blank, note=note)
 
     if not name:
         return unmeasured(f"nothing was measured on a device called {wanted}; `make gpu` does it")
@@ -180,10 +186,8 @@ def _outcome(
         number = math.exp(sum(map(math.log, values.values())) / len(values))
     met = number >= goal.wanted if goal.sense == "at least" else number <= goal.wanted
     note = f"worst in {worst[0]} ({worst[1]}): {values[worst]:.3g}"
-    written = where[id(cases[worst][OURS])]
-    return Outcome(
-        goal.goal, goal.text, goal.wanted, goal.sense, number, met, name, written, len(values), note
-    )  # fmt: skip
+    place = where[id(cases[worst][OURS])]
+    return replace(blank, measured=number, met=met, record=place, cases=len(values), note=note)
 
 
 def _timed(side: Side, name: str) -> Record:

@@ -127,14 +127,12 @@ def _run(where: Environment, number: int) -> dict[str, Cell]:
 
 def _goal(one: Outcome) -> dict[str, Cell]:
     """A goal and what the records say of it."""
-    result, style = ("met", "met") if one.met else ("not met", "unmet")
-    if one.measured is None:
-        result, style = "not measured", "unmeasured"
+    style = {"met": "met", "not met": "unmet", "not measured": "unmeasured"}[one.result]
     return {
         "goal": Cell(one.goal, style="long"),
         "wanted": Cell(f"{one.sense} {one.wanted:g}", style="whole"),
         "measured": _number(one.measured, 1.0),
-        "result": Cell(result, style=f"{style} whole"),
+        "result": Cell(one.result, style=f"{style} whole"),
         "measure": Cell(one.text, style="long"),
         "device": Cell(one.device or ""),
         "remark": Cell(one.note, style="long"),

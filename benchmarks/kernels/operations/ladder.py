@@ -14,11 +14,11 @@ from torch import Tensor
 
 from xformer.kernels.ladder import backward, recurrence, rungs
 
-from ..operation import Amount, Contender, DeviceKind, Inputs, Operation, Prepared, random_normal
+from ..operation import Contender, DeviceKind, Inputs, Prepared
 from ..record import Direction
+from .attention import Attention
 from .attention_cases import CPU_TOKENS, GPU_TOKENS, AttentionCase, dense, ragged
 from .attention_peers import attention_contenders, boundaries
-from .attention_truth import by_autograd, by_hand
 from .lengths import messages
 
 BESIDE = ("xformer triton", "xformer torch", "eager")
@@ -26,7 +26,7 @@ KERNELS = ("online_softmax", "exp2", "tiles", "descriptors", "persistent")
 BACKWARD = (backward.stored, backward.one_walk, backward.two_walks)
 
 
-class Ladder(Operation[AttentionCase]):
+class Ladder(Attention):
     """The operation `ladder`."""
 
     name = "ladder"
@@ -51,28 +51,6 @@ class Ladder(Operation[AttentionCase]):
         names = [rung.name for rung in rungs.torch_rungs()] + list(KERNELS)
         return [*_beside(), *(Contender(f"rung {name}", partial(_rung, name)) for name in names)]
 
-    def draw(self, case: AttentionCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
-        """Draw q, k, v and the gradient of out, which the others need: (T, H, D) each."""
-        normal = random_normal(seed, dtype, device)
-        shape = (case.n_tokens, case.n_heads, case.d_head)
-        return Inputs({name: normal(*shape) for name in "qkv"}, {}, {"out": normal(*shape)})
-
-    def truth(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-        """The result by the equations, in fp64."""
-        return {"out": by_hand(case, inputs.double())["out"]}
-
-    def plain(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-        """The formula."""
-        return {"out": by_autograd(case, inputs)["out"]}
-
-    def amount(self, case: AttentionCase, dtype: torch.dtype, direction: Direction) -> Amount:
-        """Counted by the pairs of query and key."""
-        return case.amount(dtype, direction)
-
-    def tiny(self, case: AttentionCase) -> AttentionCase:
-        """Two short sequences."""
-        return case.tiny()
-
 
 class LadderBackward(Ladder):
     """The operation `ladder_backward`: the second ladder, whose rungs are PyTorch on any device."""
@@ -84,14 +62,6 @@ class LadderBackward(Ladder):
         """`xformer.kernels.attention` and the formula, then the three ways of `backward.py`."""
         ways = (Contender(f"rung {way.__name__}", partial(_backward_rung, way)) for way in BACKWARD)
         return [*_beside(), *ways]
-
-    def truth(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-        """The result by the equations, in fp64."""
-        return by_hand(case, inputs.double())
-
-    def plain(self, case: AttentionCase, inputs: Inputs) -> dict[str, Tensor]:
-        """The formula."""
-        return by_autograd(case, inputs)
 
 
 class _Differentiated(torch.autograd.Function):
@@ -114,26 +84,31 @@ def _beside() -> list[Contender[AttentionCase]]:
 
 
 def _backward_rung(way: Any, case: AttentionCase, inputs: Inputs) -> Prepared:
-    q = inputs.leaves["q"]
-    if q.dtype == torch.float64:
-        raise NotImplementedError("the ladder has no float64")
-    starts, longest = boundaries(case, q.device), case.lengths[0]
+    starts, longest = _starts(case, inputs), case.lengths[0]
 
     def call(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         out: Tensor = _Differentiated.apply(way, q, k, v, starts, longest)
         return out
 
-    return Prepared(call, inputs.leaves, list(inputs.grads.values()), ("out",))
+    return inputs.prepared(call)
 
 
 def _rung(name: str, case: AttentionCase, inputs: Inputs) -> Prepared:
-    q = inputs.leaves["q"]
-    if q.dtype == torch.float64:
-        raise NotImplementedError("the ladder has no float64")
-    if name in KERNELS and q.device.type == "cpu":
+    starts, longest = _starts(case, inputs), case.lengths[0]
+    if name in KERNELS and starts.device.type == "cpu":
         raise NotImplementedError("a kernel for GPUs; its time in Triton's interpreter has no meaning")
     known = rungs.triton_rungs() if name in KERNELS else rungs.torch_rungs()
     attend = next(rung.attend for rung in known if rung.name == name)
-    starts = boundaries(case, q.device)
-    longest = case.lengths[0]
     return Prepared(lambda q, k, v: attend(q, k, v, starts, longest), inputs.leaves, (), ("out",))
+
+
+def _starts(case: AttentionCase, inputs: Inputs) -> Tensor:
+    """The boundaries of the packed sequences.
+
+    Raises:
+        NotImplementedError: the inputs have a dtype that the ladder does not take.
+    """
+    q = inputs.leaves["q"]
+    if q.dtype == torch.float64:
+        raise NotImplementedError("the ladder has no float64")
+    return boundaries(case, q.device)

@@ -98,6 +98,14 @@ def check_tensor(name: str, x: object) -> None:
         raise TypeError(f"{name}: expected a tensor, got {type(x).__name__}")
 
 
+def check_shape(name: str, x: Tensor, shape: tuple[int, ...], what: str, device: torch.device) -> None:
+    """Raise a ValueError if a tensor has another shape, or is on another device than q."""
+    if x.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, {what}, got {tuple(x.shape)}")
+    if x.device != device:
+        raise ValueError(f"{name}: expected q's device {device}, got {x.device}")
+
+
 def check_integers(**values: object) -> None:
     """Raise a TypeError for the first that is neither None nor an integer."""
     for name, x in values.items():

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
 
-from .checks import check_integers, check_tensor
+from .checks import check_integers, check_shape, check_tensor
 from .relative_position import relative_buckets, visible
 
 
@@ -44,12 +46,7 @@ class AttentionOptions:
     seed: int | None = None
     sink: Tensor | None = None
 
-    def flat(
-        self,
-    ) -> tuple[
-        float, bool, int | None, Tensor | None, Tensor | None, int, float | None, float, int | None,
-        Tensor | None,
-    ]:  # fmt: skip
+    def flat(self) -> tuple[Any, ...]:
         """The fields in order, as custom operators take them (see `operators.with_flat_options`)."""
         return (
             self.scale, self.causal, self.window, self.alibi_slopes, self.bias_table, self.bias_max_distance,
@@ -123,12 +120,10 @@ class AttentionOptions:
             check_tensor(name, x)
         if self.window is not None and self.window < 0:
             raise ValueError(f"window: expected a width in tokens from 0, got {self.window}")
-        self._check_shapes(q.shape[1])
+        self._check_shapes(q.shape[1], q.device)
         for name, x in given.items():
             if not x.is_floating_point():
                 raise TypeError(f"{name}: expected floating point, got {x.dtype}")
-            if x.device != q.device:
-                raise ValueError(f"{name}: expected q's device {q.device}, got {x.device}")
         if not -math.inf < self.scale < math.inf:
             raise ValueError(f"scale: expected a finite factor, got {self.scale}")
         if self.softcap is not None and not 0 < self.softcap < math.inf:
@@ -140,17 +135,17 @@ class AttentionOptions:
         if self.seed is not None and not -(2**63) <= self.seed < 2**63:
             raise ValueError(f"seed: expected an int64, got {self.seed}")
 
-    def _check_shapes(self, n_heads: int) -> None:
+    def _check_shapes(self, n_heads: int, device: torch.device) -> None:
         for name, x, what in (("alibi_slopes", self.alibi_slopes, "slope"), ("sink", self.sink, "logit")):
-            if x is not None and x.shape != (n_heads,):
-                raise ValueError(
-                    f"{name}: expected shape ({n_heads},), one {what} a head, got {tuple(x.shape)}"
-                )
+            if x is not None:
+                check_shape(name, x, (n_heads,), f"one {what} a head", device)
         table = self.bias_table
         if table is None:
             return
         if table.dim() != 2 or table.shape[1] != n_heads:
             raise ValueError(f"bias_table: expected shape (buckets, {n_heads}), got {tuple(table.shape)}")
+        if table.device != device:
+            raise ValueError(f"bias_table: expected q's device {device}, got {table.device}")
         sides = 1 if self.causal else 2
         exact = table.shape[0] // sides // 2
         if table.shape[0] % sides or exact < 1:

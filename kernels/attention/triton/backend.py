@@ -21,7 +21,7 @@ from .backward_key_value import attention_backward_key_value
 from .backward_query import attention_backward_query
 from .delta import attention_delta
 from .forward import attention_forward
-from .operands import bucket_line, dropout_operands, in_a_row, score_operands
+from .operands import bucket_line, dropout_operands, in_a_row, shared_operands, strides
 from .tile_sizes import Kernel, attention_tile
 
 DELTA_ELEMENTS = 2048
@@ -45,7 +45,6 @@ def _forward(
     `block` is (BLOCK_M, BLOCK_N) instead of the device's: tests want many blocks in short sequences.
     """
     n_heads, head_size = q.shape[1:]
-    cu_seqlens_q, cu_seqlens_k = cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
     sink = in_a_row(options.sink)
     out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     lse = torch.empty(q.shape[:2], dtype=torch.float32, device=q.device)
@@ -55,12 +54,12 @@ def _forward(
     tile = _tile("forward", q, options, max_length_q, block)
     n_blocks = triton.cdiv(max_length_q, tile.block_m)
     with torch.cuda.device_of(q):
-        scores = score_operands(options, q.dtype, max(max_length_q, max_length_k))
+        shared = shared_operands(
+            q, k, cu_seqlens_q, cu_seqlens_k, options, max(max_length_q, max_length_k), v=v
+        )
         attention_forward[(n_blocks * n_heads * n_sequences,)](
-            q=q, k=k, v=v, out=out, lse=lse, cu_seqlens_q=cu_seqlens_q, cu_seqlens_k=cu_seqlens_k, sink=sink,
-            **strides(q=q, k=k, v=v), n_blocks=n_blocks, n_heads=n_heads, group=n_heads // k.shape[1],
-            **scores.arguments, **scores.constants, **dropout_operands(options), SINK=sink is not None,
-            **constants(head_size, allow_tf32, tile),
+            **shared, **dropout_operands(options), out=out, lse=lse, sink=sink, n_blocks=n_blocks,
+            SINK=sink is not None, **constants(head_size, allow_tf32, tile),
         )  # fmt: skip
     return out, lse
 
@@ -83,8 +82,6 @@ def _backward(
     needs_table: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     n_heads, head_size = q.shape[1:]
-    n_kv_heads = k.shape[1]
-    cu_seqlens_q, cu_seqlens_k = cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
     n_sequences = cu_seqlens_q.shape[0] - 1
     grad_q, grad_k, grad_v = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (q, k, v))
     sink = options.sink
@@ -103,18 +100,15 @@ def _backward(
     rows = 1
     buckets = partial = None
     with torch.cuda.device_of(q):
+        longest = max(max_length_q, max_length_k)
         if table is not None:
-            longest = max(max_length_q, max_length_k)
             buckets = bucket_line(table, options, longest)
             rows = triton.next_power_of_2(table.shape[0])
             partial = lse.new_zeros(n_sequences, n_heads, blocks_q, rows)
-        scores = score_operands(options, q.dtype, max(max_length_q, max_length_k))
         common = {
-            "q": q, "k": k, "v": v, "grad_out": grad_out, "lse": lse, "delta": delta,
-            "cu_seqlens_q": cu_seqlens_q, "cu_seqlens_k": cu_seqlens_k,
-            **strides(q=q, k=k, v=v, g=grad_out),
-            "n_heads": n_heads, "group": n_heads // n_kv_heads, "scale": options.scale,
-            **scores.arguments, **scores.constants, **dropout_operands(options),
+            **shared_operands(q, k, cu_seqlens_q, cu_seqlens_k, options, longest, v=v),
+            **dropout_operands(options), "scale": options.scale,
+            "grad_out": grad_out, **strides(g=grad_out), "lse": lse, "delta": delta,
         }  # fmt: skip
         delta_rows = DELTA_ELEMENTS // padded_head_size(head_size)
         attention_delta[(triton.cdiv(lse.numel(), delta_rows),)](
@@ -123,7 +117,7 @@ def _backward(
             num_warps=4, num_stages=1, **FUSED,
         )  # fmt: skip
         if k.numel() > 0:
-            attention_backward_key_value[(blocks_kv * n_kv_heads * n_sequences,)](
+            attention_backward_key_value[(blocks_kv * k.shape[1] * n_sequences,)](
                 **common, grad_k=grad_k, grad_v=grad_v, n_blocks=blocks_kv,
                 **constants(head_size, allow_tf32, tile_kv),
             )  # fmt: skip
@@ -154,15 +148,6 @@ def _tile(
         return tile
     n_queries, n_keys = (min(block), min(block)) if kernel == "query_table" else block
     return Tile(n_queries, n_keys, tile.num_warps, tile.num_stages)
-
-
-def strides(**tensors: Tensor) -> dict[str, int]:
-    """`stride_qt`, `stride_qh`, `stride_qd` of a tensor (T, H, D) called `q`."""
-    return {
-        f"stride_{name}{axis}": stride
-        for name, x in tensors.items()
-        for axis, stride in zip("thd", x.stride(), strict=True)
-    }
 
 
 def constants(head_size: int, allow_tf32: bool, tile: Tile) -> dict[str, Any]:

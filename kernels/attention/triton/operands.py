@@ -6,7 +6,7 @@ Shapes: H query heads, R rows of the bias table, F the greatest distance with a 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,27 +18,27 @@ from ..relative_position import farthest_bucketed, relative_buckets
 LOG2_E = 1.4426950408889634
 
 
-class ScoreOperands(NamedTuple):
-    """Arguments for `scores.final_scores`, by the names that kernels give them.
-
-    Attributes:
-        arguments: `slopes`, `bias`, `far`, `score_scale`, `cap`, `half_window`.
-        constants: `CAUSAL`, `WINDOW`, `ALIBI`, `BIAS`, `SOFTCAP`, `FOLDED`.
-    """
-
-    arguments: dict[str, Any]
-    constants: dict[str, bool]
-
-
-def score_operands(options: AttentionOptions, dtype: torch.dtype, max_length: int) -> ScoreOperands:
-    """The options as kernel arguments, common to every kernel that computes scores.
+def shared_operands(
+    q: Tensor,
+    k: Tensor,
+    cu_seqlens_q: Tensor,
+    cu_seqlens_k: Tensor,
+    options: AttentionOptions,
+    max_length: int,
+    **others: Tensor,
+) -> dict[str, Any]:
+    """Arguments, by name, of every kernel that computes scores.
 
     Args:
+        q: (T, H, D).
+        k: (S, G, D).
+        cu_seqlens_q: (B+1,).
+        cu_seqlens_k: (B+1,).
         options: of the attention.
-        dtype: of q, k and v.
         max_length: no sequence has more queries or keys.
+        others: further tensors (T, H, D), which are passed with their strides.
     """
-    folded = is_folded(dtype)
+    folded = is_folded(q.dtype)
     unit = LOG2_E if folded else 1.0
     bias, far = None, 0
     if options.bias_table is not None:
@@ -47,23 +47,37 @@ def score_operands(options: AttentionOptions, dtype: torch.dtype, max_length: in
         bias = options.bias_table.float().t().index_select(1, buckets)
         if folded:
             bias.mul_(unit)
-    arguments = {
+    return {
+        "q": q,
+        "k": k,
+        **others,
+        **strides(q=q, k=k, **others),
+        "cu_seqlens_q": cu_seqlens_q.contiguous(),
+        "cu_seqlens_k": cu_seqlens_k.contiguous(),
+        "n_heads": q.shape[1],
+        "group": q.shape[1] // k.shape[1],
         "slopes": in_a_row(options.alibi_slopes),
         "bias": bias,
         "far": far,
         "score_scale": options.scale * unit,
         "cap": (options.softcap or 1.0) * unit,
         "half_window": options.half_window or 0,
-    }
-    constants = {
         "CAUSAL": options.causal,
-        "WINDOW": options.half_window is not None,
+        "WINDOW": options.window is not None,
         "ALIBI": options.alibi_slopes is not None,
         "BIAS": bias is not None,
         "SOFTCAP": options.softcap is not None,
         "FOLDED": folded,
     }
-    return ScoreOperands(arguments, constants)
+
+
+def strides(**tensors: Tensor) -> dict[str, int]:
+    """`stride_qt`, `stride_qh`, `stride_qd` of a tensor (T, H, D) called `q`."""
+    return {
+        f"stride_{name}{axis}": stride
+        for name, x in tensors.items()
+        for axis, stride in zip("thd", x.stride(), strict=True)
+    }
 
 
 def in_a_row(x: Tensor | None) -> Tensor | None:

@@ -22,7 +22,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..checks import check_tensor
+from ..checks import check_shape, check_tensor
 
 
 def anchor_of(lse: Tensor, q: Tensor, sink: Tensor | None) -> Tensor:
@@ -38,13 +38,10 @@ def anchor_of(lse: Tensor, q: Tensor, sink: Tensor | None) -> Tensor:
         ValueError: lse has another shape or device than q's rows.
     """
     check_tensor("lse", lse)
-    if lse.shape != q.shape[:2]:
-        raise ValueError(f"lse: expected shape {tuple(q.shape[:2])}, one a row, got {tuple(lse.shape)}")
+    check_shape("lse", lse, tuple(q.shape[:2]), "one a row", q.device)
     stat_dtype = torch.promote_types(q.dtype, torch.float32)
     if lse.dtype != stat_dtype:
         raise TypeError(f"lse: expected {stat_dtype}, as attention returns it, got {lse.dtype}")
-    if lse.device != q.device:
-        raise ValueError(f"lse: expected q's device {q.device}, got {lse.device}")
     return lse if sink is None else _without(lse, sink)
 
 

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from ...backend import Backend
-from ..checks import check_inputs, check_tensor, longest_sequence
+from ..checks import check_inputs, check_shape, check_tensor, longest_sequence
 from ..dispatch import choose_backend
 from ..options import AttentionOptions
 from .anchor import anchor_of
@@ -121,40 +121,22 @@ def attention_statistics(
     options.check(q)
     anchor = anchor_of(lse, q, sink)
     if marked is not None:
-        _check_marked(marked, k)
+        check_tensor("marked", marked)
+        if marked.dtype != torch.bool:
+            raise TypeError(f"marked: expected bool, got {marked.dtype}")
+        check_shape("marked", marked, (k.shape[0],), "one a key", q.device)
     chosen = choose_backend(backend, q, options)
+    tensors = (q, k, anchor, cu_seqlens_q, cu_seqlens_k)
     if chosen == "reference":
-        found = reference_statistics(q, k, anchor, cu_seqlens_q, cu_seqlens_k, options, marked)
+        found = reference_statistics(*tensors, options, marked)
     elif chosen == "torch":
-        found = statistics_torch(q, k, anchor, cu_seqlens_q, cu_seqlens_k, *options.flat(), marked, received)
+        found = statistics_torch(*tensors, *options.flat(), marked, received)
     else:
         from .triton_backend import statistics_triton  # triton exists only on some machines
 
         lengths = longest_sequence(cu_seqlens_q, max_length_q), longest_sequence(cu_seqlens_k, max_length_k)
-        found = statistics_triton(
-            q,
-            k,
-            anchor,
-            cu_seqlens_q,
-            cu_seqlens_k,
-            *options.flat(),
-            *lengths,
-            marked,
-            received,
-            allow_tf32,
-            None,
-        )
+        found = statistics_triton(*tensors, *options.flat(), *lengths, marked, received, allow_tf32, None)
     entropy, largest, distance, marked_mass, column_sums = found
     return AttentionStatistics(
         entropy, largest, distance, None if marked is None else marked_mass, column_sums if received else None
     )
-
-
-def _check_marked(marked: Tensor, k: Tensor) -> None:
-    check_tensor("marked", marked)
-    if marked.dtype != torch.bool:
-        raise TypeError(f"marked: expected bool, got {marked.dtype}")
-    if marked.shape != k.shape[:1]:
-        raise ValueError(f"marked: expected shape ({k.shape[0]},), one a key, got {tuple(marked.shape)}")
-    if marked.device != k.device:
-        raise ValueError(f"marked: expected q's device {k.device}, got {marked.device}")

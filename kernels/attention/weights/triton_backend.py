@@ -18,8 +18,8 @@ from ...operation import FUSED
 from ..operators import with_flat_options
 from ..options import AttentionOptions
 from ..relative_position import farthest_bucketed
-from ..triton.backend import constants, strides
-from ..triton.operands import in_a_row, score_operands
+from ..triton.backend import constants
+from ..triton.operands import in_a_row, shared_operands
 from .tile_sizes import StatisticsKernel, is_thin, partial_sums_a_row, rows_tile, statistics_tile
 from .torch_backend import normalise_rows, sequences_of
 from .triton_kernels import attention_received, attention_row_statistics, attention_rows_parts
@@ -49,7 +49,6 @@ def _statistics(
     """
     n_heads = q.shape[1]
     sink, marked = in_a_row(options.sink), in_a_row(marked)
-    cu_seqlens_q, cu_seqlens_k = cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
     n_sequences = cu_seqlens_q.shape[0] - 1
     shapes = _shapes(q, k, marked, received)
     found = [torch.empty(shape, dtype=torch.float32, device=q.device) for shape in shapes]
@@ -57,15 +56,12 @@ def _statistics(
         return found[0], found[1], found[2], found[3], found[4].zero_()
     share = torch.empty(anchor.shape, dtype=torch.float32, device=q.device) if received else None
     with torch.cuda.device_of(q):
-        scores = score_operands(options, q.dtype, max(max_length_q, max_length_k))
         common = {
-            "q": q, "k": k, "anchors": anchor.contiguous(), "share": share,
-            "cu_seqlens_q": cu_seqlens_q, "cu_seqlens_k": cu_seqlens_k, **strides(q=q, k=k),
-            "n_heads": n_heads, "group": n_heads // k.shape[1], **scores.arguments, **scores.constants,
+            **shared_operands(q, k, cu_seqlens_q, cu_seqlens_k, options, max(max_length_q, max_length_k)),
+            "anchors": anchor.contiguous(), "share": share,
         }  # fmt: skip
-        tile, compiled = _cut(
-            "row_statistics", q, max_length_q, options.bias_table is not None, allow_tf32, block
-        )
+        biased = options.bias_table is not None
+        tile, compiled = _cut("row_statistics", q, max_length_q, biased, allow_tf32, block)
         n_blocks = triton.cdiv(max_length_q, tile.block_m)
         attention_row_statistics[(n_blocks * n_heads * n_sequences,)](
             **common, n_blocks=n_blocks, sink=sink, marked=marked, entropy=found[0], largest=found[1],
@@ -74,9 +70,7 @@ def _statistics(
             **compiled,
         )  # fmt: skip
         if received and k.numel() > 0:
-            tile, compiled = _cut(
-                "received", q, max_length_k, options.bias_table is not None, allow_tf32, block
-            )
+            tile, compiled = _cut("received", q, max_length_k, biased, allow_tf32, block)
             n_blocks = triton.cdiv(max_length_k, tile.block_n)
             attention_received[(n_blocks * n_heads * n_sequences,)](
                 **common, n_blocks=n_blocks, received=found[4], **compiled,
@@ -144,16 +138,13 @@ def _rows(
     tile = rows_tile(head_size)
     n_blocks = triton.cdiv(max_length_k, tile.block_n)
     anchor, rows = anchor.contiguous(), rows.contiguous()
-    cu_seqlens_q, cu_seqlens_k = cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous()
     with torch.cuda.device_of(q):
         # Queries may be farther from their keys than max_length_k, so that the bias line is made in full.
-        scores = score_operands(options, q.dtype, farthest_bucketed(options.bias_max_distance))
+        longest = farthest_bucketed(options.bias_max_distance)
         attention_rows_parts[(n_blocks * n_heads * rows.shape[0],)](
-            q=q, k=k, anchors=anchor, rows=rows, sequences=sequences_of(rows, cu_seqlens_q),
-            cu_seqlens_q=cu_seqlens_q, cu_seqlens_k=cu_seqlens_k, parts=found, **strides(q=q, k=k),
-            n_blocks=n_blocks, n_heads=n_heads, group=n_heads // k.shape[1], n_tokens=q.shape[0],
-            width=max_length_k, **scores.arguments, **scores.constants,
-            D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_N=tile.block_n,
+            **shared_operands(q, k, cu_seqlens_q, cu_seqlens_k, options, longest), anchors=anchor, rows=rows,
+            sequences=sequences_of(rows, cu_seqlens_q), parts=found, n_blocks=n_blocks, n_tokens=q.shape[0],
+            width=max_length_k, D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_N=tile.block_n,
             num_warps=tile.num_warps, num_stages=tile.num_stages, **FUSED,
         )  # fmt: skip
         return normalise_rows(found, anchor[rows.clamp(0, q.shape[0] - 1)], options.sink)

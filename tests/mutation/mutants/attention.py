@@ -143,9 +143,9 @@ SHARED = Group(
             _OPERANDS, "None if x is None else x.contiguous()", "x", "slopes and sinks expected side by side"
         ),
         Mutant(
-            _LAUNCH,
-            "contiguous()\n    sink = in_a_row(options.sink)",
-            "to(torch.int64)\n    sink = in_a_row(options.sink)",
+            _OPERANDS,
+            '"cu_seqlens_k": cu_seqlens_k.contiguous()',
+            '"cu_seqlens_k": cu_seqlens_k',
             "starts of sequences expected side by side",
         ),
         Mutant(

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.kernels.attention_accuracy import Inputs, Problem, draw, errors, solve
-from tests.kernels.weights_accuracy import probe_errors, solve_probe
+from tests.kernels.weights_accuracy import solve_weights, weights_errors
 from xformer.kernels import attention, glu, linear_cross_entropy, squared_relu
 from xformer.kernels.glu.op import Activation
 from xformer.kernels.linear_cross_entropy import slices
@@ -98,7 +98,7 @@ def test_statistics(dtype: torch.dtype, triton_device: torch.device) -> None:
     options = {"softcap": 2.0, "bias_max_distance": 20, "causal": True}
     problem = Problem((18, 3), (35, 2), 4, 2, 20, dtype, options=options, **EVERYTHING)
     inputs = mixed(draw(problem, triton_device))
-    for name, error in probe_errors(inputs, solve_probe(inputs, "triton", block=SMALL)).items():
+    for name, error in weights_errors(inputs, solve_weights(inputs, "triton", block=SMALL)).items():
         assert error.found <= 2 * error.allowed, f"{name}: {error}, allowed {error.allowed}"
 
 
@@ -107,7 +107,7 @@ def test_statistics_of_wide_heads(triton_device: torch.device) -> None:
     problem = Problem((40, 3), (60, 6), 2, 2, 72, layout="transposed", options={"causal": True})
     inputs = mixed(draw(problem, triton_device))
     assert inputs.leaves["q"].stride(2) > 1 < inputs.leaves["k"].stride(2)
-    for name, error in probe_errors(inputs, solve_probe(inputs, "triton", block=(16, 32))).items():
+    for name, error in weights_errors(inputs, solve_weights(inputs, "triton", block=(16, 32))).items():
         assert error.found <= 2 * error.allowed, f"{name}: {error}, allowed {error.allowed}"
 
 

@@ -52,7 +52,7 @@ def chosen_rows(inputs: Inputs) -> Tensor:
     return torch.stack([torch.cat([rows, rows[:1]])] * 2, -1)[:, 0]
 
 
-def solve_probe(
+def solve_weights(
     inputs: Inputs, backend: Backend, lse: Tensor | None = None, block: tuple[int, int] | None = None
 ) -> dict[str, Tensor]:
     """All statistics, and rows, of one backend.
@@ -78,10 +78,10 @@ def solve_probe(
     return {name: value for name, value in solution.items() if value is not None} | {"rows": rows}
 
 
-def probe_errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error]:
+def weights_errors(inputs: Inputs, solution: dict[str, Tensor]) -> dict[str, Error]:
     """Errors of a solution against fp64, beside those of plain PyTorch in the same dtype."""
-    exact = solve_probe(inputs.to(torch.float64), "reference")
-    ours, eager = distances(solution, exact), distances(solve_probe(inputs, "reference"), exact)
+    exact = solve_weights(inputs.to(torch.float64), "reference")
+    ours, eager = distances(solution, exact), distances(solve_weights(inputs, "reference"), exact)
     result = {}
     for name, off in ours.items():
         # Entropy is a difference of numbers about 1: its rounding does not shrink with it.

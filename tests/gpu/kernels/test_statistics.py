@@ -10,9 +10,9 @@ import torch
 from tests.kernels.attention_accuracy import Problem, draw
 from tests.kernels.weights_accuracy import (
     exact_lse,
-    probe_errors,
+    weights_errors,
     score_arguments,
-    solve_probe,
+    solve_weights,
 )
 from xformer.kernels import attention, attention_rows, attention_statistics
 
@@ -38,7 +38,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def assert_passes(problem: Problem) -> None:
     inputs = draw(problem, "cuda")
-    for name, error in probe_errors(inputs, solve_probe(inputs, "triton")).items():
+    for name, error in weights_errors(inputs, solve_weights(inputs, "triton")).items():
         assert error.passes, f"{name}: {error}, allowed {error.allowed}"
 
 
@@ -71,9 +71,9 @@ def test_head_sizes(head_size: int, dtype: torch.dtype) -> None:
 def test_runs_are_bitwise_repeatable(dtype: torch.dtype) -> None:
     inputs = draw(Problem((700, 130, 9), n_heads=8, n_kv_heads=2, head_size=64, dtype=dtype), "cuda")
     lse = exact_lse(inputs)
-    first = solve_probe(inputs, "triton", lse)
+    first = solve_weights(inputs, "triton", lse)
     for _ in range(5):
-        again = solve_probe(inputs, "triton", lse)
+        again = solve_weights(inputs, "triton", lse)
         assert all(torch.equal(first[name], again[name]) for name in first)
 
 

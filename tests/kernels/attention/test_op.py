@@ -1,4 +1,7 @@
-"""`attention` as a citizen of PyTorch: what it refuses, `opcheck`, `torch.compile`."""
+"""`attention` within PyTorch: what it refuses, `opcheck`, `torch.compile`.
+
+Covers `op`, `checks` and `options`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The definition: against other people's definitions, and its derivatives against finite differences."""
+"""The definition: against other people's definitions, and its derivatives against finite differences.
+
+Covers `reference`, `relative_position` and `dropout`.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _LAUNCH = f"{_FOLDER}/backend.py"
 
 _TESTS = (
     "tests/kernels/test_mutation_guards.py",
-    "tests/kernels/attention/test_triton.py",
+    "tests/kernels/attention/triton/test_backend.py",
     "tests/kernels/attention/test_backends.py",
 )
 _OTHER_HEAD = "(head % (n_heads // group)).to(tl.int64)"
@@ -120,7 +120,7 @@ FORWARD = Group(
 
 SHARED = Group(
     "attention_shared",
-    ("tests/kernels/attention/test_dropout.py", *_TESTS),
+    ("tests/kernels/attention/triton/test_dropout.py", *_TESTS),
     (
         Mutant(
             _SCORES, "tl.where(distance <= 0, score", "tl.where(distance < 0, score", "causal, itself hidden"

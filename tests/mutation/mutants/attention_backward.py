@@ -13,7 +13,7 @@ _LAUNCH = f"{_FOLDER}/backend.py"
 
 _TESTS = (
     "tests/kernels/test_mutation_guards.py",
-    "tests/kernels/attention/test_triton.py",
+    "tests/kernels/attention/triton/test_backend.py",
     "tests/kernels/attention/test_backends.py",
 )
 _OTHER_HEAD = "(head % (n_heads // group)).to(tl.int64)"
@@ -171,8 +171,8 @@ TABLE = Group(
     "attention_bias_gradient",
     (
         "tests/kernels/test_mutation_guards.py::test_every_option_at_once",
-        "tests/kernels/attention/test_triton.py::test_each_option",
-        "tests/kernels/attention/test_triton.py::test_tables_of_any_size",
+        "tests/kernels/attention/triton/test_backend.py::test_each_option",
+        "tests/kernels/attention/triton/test_backend.py::test_tables_of_any_size",
     ),
     (
         Mutant(

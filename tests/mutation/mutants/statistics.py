@@ -8,7 +8,7 @@ _KERNELS = "kernels/attention/weights/triton_kernels.py"
 _TESTS = (
     "tests/kernels/test_mutation_guards.py::test_statistics",
     "tests/kernels/test_mutation_guards.py::test_statistics_of_wide_heads",
-    "tests/kernels/attention/test_statistics.py",
+    "tests/kernels/attention/weights/test_statistics.py",
 )
 _OTHER_HEAD = "(head % (n_heads // group)).to(tl.int64)"
 

@@ -1,4 +1,4 @@
-"""Head sizes in two parts, and tiles that fit what they are for."""
+"""Head sizes in two parts, and tiles that are no larger than the sequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`attention_statistics` and `attention_rows` as citizens of PyTorch: refusals, `opcheck`, compilers."""
+"""`attention_statistics` and `attention_rows` within PyTorch: refusals, `opcheck`, `torch.compile`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Statistics and rows of attention weights: the definition, and every backend against it."""
+"""Statistics and rows of attention weights: the definition, and every backend against it.
+
+Covers every module of `weights`; what its functions refuse is in `test_operators`.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ from tests.kernels.attention_accuracy import Inputs, Problem, draw
 from tests.kernels.weights_accuracy import (
     chosen_rows,
     exact_lse,
-    probe_errors,
     score_arguments,
-    solve_probe,
+    solve_weights,
+    weights_errors,
 )
 from xformer.kernels import attention, attention_rows, attention_statistics
 from xformer.kernels.attention.operators import with_flat_options
@@ -33,7 +36,7 @@ def place(backend: Backend, triton_device: torch.device) -> torch.device:
 
 
 def assert_passes(inputs: Inputs, solution: dict[str, Tensor]) -> None:
-    for name, error in probe_errors(inputs, solution).items():
+    for name, error in weights_errors(inputs, solution).items():
         assert error.passes, f"{name}: {error}, allowed {error.allowed}"
 
 
@@ -66,10 +69,10 @@ def test_one_head_by_hand(backend: Backend, triton_device: torch.device) -> None
 def test_a_sink_leaves_a_distribution_among_the_keys(backend: Backend, triton_device: torch.device) -> None:
     """Entropy and distance are as without it; weights shrink by what it took."""
     inputs = draw(Problem((9, 4, 2), (9, 4, 0)), place(backend, triton_device))
-    lse, without = exact_lse(inputs), solve_probe(inputs, backend)
+    lse, without = exact_lse(inputs), solve_weights(inputs, backend)
     inputs.arguments["sink"] = sink = torch.tensor([0.5, 3.0], device=lse.device)
     with_sink = torch.logaddexp(lse, sink)
-    beside = solve_probe(inputs, backend, with_sink)
+    beside = solve_weights(inputs, backend, with_sink)
     left = 1 - torch.exp(sink - with_sink)
     for name in ("entropy", "distance"):
         assert torch.allclose(without[name], beside[name], atol=1e-5)
@@ -101,7 +104,7 @@ def test_a_sink_that_takes_nearly_all_keeps_the_rule(backend: Backend, triton_de
     """Where lse is nearly the sink, and says little of the keys."""
     inputs = draw(Problem((21, 6), sink=True), place(backend, triton_device))
     inputs.leaves["sink"].copy_(torch.tensor([9.0, 12.0]))
-    assert_passes(inputs, solve_probe(inputs, backend))
+    assert_passes(inputs, solve_weights(inputs, backend))
 
 
 @st.composite
@@ -141,7 +144,7 @@ def test_torch_is_the_reference(
             patch.setattr(torch_blocks, "BLOCK_SCORES", 12)
             patch.setattr(torch_blocks, "LEAST_QUERIES", 3)
         inputs = draw(problem, seed=seed)
-        ours, exact = solve_probe(inputs, "torch"), solve_probe(inputs, "reference")
+        ours, exact = solve_weights(inputs, "torch"), solve_weights(inputs, "reference")
     for name in exact:
         assert torch.allclose(ours[name], exact[name], rtol=1e-10, atol=1e-10), name
 
@@ -156,7 +159,7 @@ def test_torch_keeps_the_rule(
 ) -> None:
     lengths = (40, 40, 33, 7, 7, 7)
     inputs = draw(Problem(lengths, None, 4, 2, dtype=dtype, layout=layout, options=options))
-    assert_passes(inputs, solve_probe(inputs, "torch"))
+    assert_passes(inputs, solve_weights(inputs, "torch"))
 
 
 ODD: dict[str, Problem] = {
@@ -178,9 +181,9 @@ ODD: dict[str, Problem] = {
 @pytest.mark.parametrize("case", ODD)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_odd_cases(case: str, backend: Backend, triton_device: torch.device) -> None:
-    exact = solve_probe(draw(ODD[case]).to(FP64), "reference")
+    exact = solve_weights(draw(ODD[case]).to(FP64), "reference")
     inputs = draw(ODD[case], place(backend, triton_device))
-    found = solve_probe(inputs, backend)
+    found = solve_weights(inputs, backend)
     for name, value in exact.items():
         assert found[name].shape == value.shape
         assert torch.allclose(found[name].cpu().double(), value, atol=1e-5), name
@@ -193,7 +196,7 @@ def test_odd_cases(case: str, backend: Backend, triton_device: torch.device) -> 
 def test_one_key_has_no_entropy(backend: Backend, triton_device: torch.device) -> None:
     """Not even one of rounding: a window of nothing leaves each query itself, with scores of any size."""
     inputs = draw(Problem((9,), options={"window": 0, "scale": 20.0}), place(backend, triton_device))
-    found = solve_probe(inputs, backend)
+    found = solve_weights(inputs, backend)
     assert not found["entropy"].any()
     assert not found["distance"].any()
     assert torch.allclose(found["largest"], torch.ones_like(found["largest"]), atol=1e-4)
@@ -207,7 +210,7 @@ def test_a_query_that_is_no_number_has_no_statistics(backend: Backend, triton_de
     inputs.leaves["q"][3] = float("nan")
     lse = exact_lse(inputs)
     lse[3] = float("nan")
-    found = solve_probe(inputs, backend, lse)
+    found = solve_weights(inputs, backend, lse)
     for name in ("entropy", "largest", "distance", "marked_mass"):
         assert found[name][3].isnan().all(), name
         assert torch.isfinite(found[name][[2, 4]]).all(), name
@@ -233,7 +236,7 @@ def test_inputs_stay_as_they_were_and_nothing_has_a_gradient(
     for leaf in inputs.leaves.values():
         leaf.requires_grad_()
     lse = exact_lse(inputs)
-    found = solve_probe(inputs, backend, lse)
+    found = solve_weights(inputs, backend, lse)
     assert not any(x.requires_grad for x in found.values())
     assert all(torch.equal(x, before.leaves[name]) for name, x in inputs.leaves.items())
     assert torch.equal(lse, exact_lse(before))
@@ -245,7 +248,7 @@ def test_inputs_stay_as_they_were_and_nothing_has_a_gradient(
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 def test_runs_are_bitwise_repeatable(backend: Backend, triton_device: torch.device) -> None:
     inputs = draw(Problem((20, 20, 7), n_kv_heads=1), place(backend, triton_device))
-    first, second = solve_probe(inputs, backend), solve_probe(inputs, backend)
+    first, second = solve_weights(inputs, backend), solve_weights(inputs, backend)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -255,7 +258,7 @@ def test_every_element_is_written(
 ) -> None:
     problem = Problem((20, 0, 3, 5), (17, 4, 0, 2), head_size=24, options={"causal": True})
     inputs = draw(problem, place(backend, triton_device))
-    found = solve_probe(inputs, backend)
+    found = solve_weights(inputs, backend)
     assert poisoned_memory[0] >= (6 if backend == "triton" else 0)
     assert not any(x.isnan().any() for x in found.values())
 
@@ -289,14 +292,14 @@ MASKS: dict[str, dict[str, Any]] = {
 def test_triton_over_several_blocks(mask: str, dtype: torch.dtype, triton_device: torch.device) -> None:
     problem = Problem((40, 18, 1), (53, 7, 1), 1, 1, dtype=dtype, options=MASKS[mask])
     inputs = draw(problem, triton_device)
-    assert_passes(inputs, solve_probe(inputs, "triton", block=SMALL))
+    assert_passes(inputs, solve_weights(inputs, "triton", block=SMALL))
 
 
 @pytest.mark.parametrize("head_size", [1, 72, 80, 256])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["fp32", "fp16"])
 def test_triton_at_head_sizes(head_size: int, dtype: torch.dtype, triton_device: torch.device) -> None:
     inputs = draw(Problem((19, 4), n_heads=1, n_kv_heads=1, head_size=head_size, dtype=dtype), triton_device)
-    assert_passes(inputs, solve_probe(inputs, "triton"))
+    assert_passes(inputs, solve_weights(inputs, "triton"))
 
 
 @st.composite
@@ -330,4 +333,4 @@ def triton_problems(draw: st.DrawFn) -> Problem:
 @given(problem=triton_problems(), seed=st.integers(0, 2**32 - 1))
 def test_triton_on_any_problem(problem: Problem, seed: int, triton_device: torch.device) -> None:
     inputs = draw(problem, triton_device, seed)
-    assert_passes(inputs, solve_probe(inputs, "triton", block=SMALL))
+    assert_passes(inputs, solve_weights(inputs, "triton", block=SMALL))

@@ -66,6 +66,7 @@ MAY_IMPORT["__main__"] = {"cli"}
 THIRD_PARTY: dict[str, set[str]] = {
     "kernels": {"torch", "triton"},
     "tokenizer": {"sentencepiece", "numpy", "matplotlib"},
+    "plotting": {"matplotlib"},
     "errors": set(),
     "storage": {"tomli_w", "numpy"},
     "cli": {"tyro", "rich"},

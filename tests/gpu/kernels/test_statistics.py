@@ -10,9 +10,9 @@ import torch
 from tests.kernels.attention_accuracy import Problem, draw
 from tests.kernels.weights_accuracy import (
     exact_lse,
-    weights_errors,
     score_arguments,
     solve_weights,
+    weights_errors,
 )
 from xformer.kernels import attention, attention_rows, attention_statistics
 

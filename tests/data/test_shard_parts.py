@@ -20,7 +20,7 @@ from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
 from xformer.data.record import Record
 from xformer.data.shard_parts import join_shards, write_shard_parts
-from xformer.data.shard_writer import write_shards
+from xformer.data.shard_writer import Sharding, write_shards
 from xformer.data.shards import TokenShards
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
@@ -75,7 +75,7 @@ def corpus(tmp_path: Path) -> Path:
 @pytest.fixture
 def alone(corpus: Path, tmp_path: Path) -> dict[str, bytes]:
     """What one worker writes."""
-    write_shards(corpus, "train", ByteEncoder(), tmp_path / "alone", **HOW)
+    write_shards(Sharding(corpus, "train", ByteEncoder(), **HOW), tmp_path / "alone")
     return _contents(tmp_path / "alone")
 
 
@@ -92,19 +92,21 @@ def test_any_number_of_workers_in_any_order_give_the_same_bytes(
     with tempfile.TemporaryDirectory() as name:
         corpus = _corpus(Path(name, "corpus"), texts)
         how: dict[str, Any] = {"max_length": 5, "bytes_per_shard": bytes_per_shard}
-        write_shards(corpus, "train", ByteEncoder(), Path(name, "alone"), **how)
+        write_shards(Sharding(corpus, "train", ByteEncoder(), **how), Path(name, "alone"))
         expected = _contents(Path(name, "alone"))
         for of in (1, 2, 3):
             out = Path(name, f"by-{of}")
             encoders = [ByteEncoder() for _ in range(of)]
             for worker in random.sample(range(of), of):
-                write_shard_parts(corpus, "train", encoders[worker], out, worker=worker, of=of, **how)
+                write_shard_parts(
+                    Sharding(corpus, "train", encoders[worker], **how), out, worker=worker, of=of
+                )
             # Each text was encoded once, by whoever it belongs to.
             together = sorted(text for encoder in encoders for text in encoder.encoded)
             alone = ByteEncoder()
-            write_shards(corpus, "train", alone, Path(name, f"count-{of}"), **how)
+            write_shards(Sharding(corpus, "train", alone, **how), Path(name, f"count-{of}"))
             assert together == sorted(alone.encoded)
-            join_shards(corpus, "train", ByteEncoder(), out, **how)
+            join_shards(Sharding(corpus, "train", ByteEncoder(), **how), out)
             assert _contents(out) == expected
             assert not out.with_name(f"{out.name}.parts").exists()
 
@@ -115,7 +117,7 @@ def test_workers_may_be_repeated_and_renumbered(
     out = tmp_path / "out"
 
     def work(encoder: ByteEncoder, worker: int, of: int) -> int:
-        return write_shard_parts(corpus, "train", encoder, out, worker=worker, of=of, **HOW)
+        return write_shard_parts(Sharding(corpus, "train", encoder, **HOW), out, worker=worker, of=of)
 
     first = work(ByteEncoder(), worker=1, of=2)
     assert first > 1
@@ -124,12 +126,12 @@ def test_workers_may_be_repeated_and_renumbered(
     assert again.encoded == []
     # The other half by three workers, who pass over what is there.
     rest = sum(work(ByteEncoder(), worker=worker, of=3) for worker in range(3))
-    join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+    join_shards(Sharding(corpus, "train", ByteEncoder(), **HOW), out)
     assert _contents(out) == alone
     assert first + rest == len([name for name in alone if name.startswith("tokens-")])
     # And now that all is done, nothing is left to do.
     assert work(again, worker=0, of=1) == 0
-    join_shards(corpus, "train", again, out, **HOW)
+    join_shards(Sharding(corpus, "train", again, **HOW), out)
     assert again.encoded == []
     assert _contents(out) == alone
 
@@ -145,16 +147,16 @@ def test_a_worker_that_dies_leaves_whole_shards_and_is_made_up_for(
 
     out, dying = tmp_path / "out", Dying()
     with pytest.raises(KeyboardInterrupt):
-        write_shard_parts(corpus, "train", dying, out, worker=0, of=1, **HOW)
+        write_shard_parts(Sharding(corpus, "train", dying, **HOW), out, worker=0, of=1)
     with pytest.raises(InputError, match=r"out\.parts/shard-\d+: missing; expected the shard that begins at"):
-        join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+        join_shards(Sharding(corpus, "train", ByteEncoder(), **HOW), out)
     assert not out.exists()
     # What a worker that was killed had begun has another name.
     (tmp_path / "out.parts" / ".shard-00000.abc").mkdir()
     other = ByteEncoder()
-    write_shard_parts(corpus, "train", other, out, worker=0, of=1, **HOW)
+    write_shard_parts(Sharding(corpus, "train", other, **HOW), out, worker=0, of=1)
     assert not set(other.encoded) & set(dying.encoded)
-    join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+    join_shards(Sharding(corpus, "train", ByteEncoder(), **HOW), out)
     assert _contents(out) == alone
 
 
@@ -163,7 +165,7 @@ def test_a_damaged_shard_is_made_again(
     corpus: Path, alone: dict[str, bytes], tmp_path: Path, harm: str
 ) -> None:
     out = tmp_path / "out"
-    write_shard_parts(corpus, "train", ByteEncoder(), out, worker=0, of=1, **HOW)
+    write_shard_parts(Sharding(corpus, "train", ByteEncoder(), **HOW), out, worker=0, of=1)
     part = tmp_path / "out.parts" / "shard-00001"
     match harm:
         case "cut":
@@ -176,22 +178,24 @@ def test_a_damaged_shard_is_made_again(
             path = next(part.glob(f"{name}*.bin"))
             path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
     with pytest.raises(InputError, match=r"shard-00001/\S+: .*\. It is part of the shard that begins"):
-        join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+        join_shards(Sharding(corpus, "train", ByteEncoder(), **HOW), out)
     assert not out.exists()
     said: list[str] = []
-    work = partial(write_shard_parts, corpus, "train", ByteEncoder(), out, of=2, say=said.append, **HOW)
+    work = partial(
+        write_shard_parts, Sharding(corpus, "train", ByteEncoder(), **HOW), out, of=2, say=said.append
+    )
     assert work(worker=0) == 0
     assert said == []
     assert work(worker=1) == 1
     (line,) = said
     assert re.search(r"shard-00001/\S+: .*\. It is made again$", line)
-    join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+    join_shards(Sharding(corpus, "train", ByteEncoder(), **HOW), out)
     assert _contents(out) == alone
 
 
 def test_mixtures_are_refused(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    write_shard_parts(corpus, "train", ByteEncoder(), out, worker=0, of=2, **HOW)
+    write_shard_parts(Sharding(corpus, "train", ByteEncoder(), **HOW), out, worker=0, of=2)
     others: list[tuple[Any, dict[str, Any], str]] = [
         (ByteEncoder(), HOW | {"max_length": 5}, "made with max_length=4, expected max_length=5"),
         (ByteEncoder(), HOW | {"bytes_per_shard": 7}, "made with bytes_per_shard=6, expected"),
@@ -199,22 +203,27 @@ def test_mixtures_are_refused(corpus: Path, tmp_path: Path) -> None:
     ]
     for encoder, how, said in others:
         with pytest.raises(InputError, match=f"shard-00000: {said}"):
-            write_shard_parts(corpus, "train", encoder, out, worker=1, of=2, **how)
+            write_shard_parts(Sharding(corpus, "train", encoder, **how), out, worker=1, of=2)
         with pytest.raises(InputError, match=f"shard-00000: {said}"):
-            join_shards(corpus, "train", encoder, out, **how)
+            join_shards(Sharding(corpus, "train", encoder, **how), out)
     another = _corpus(tmp_path / "another", [*TEXTS, "nine"])
     with pytest.raises(InputError, match="shard-00000: made with split_sha256="):
-        write_shard_parts(another, "train", ByteEncoder(), out, worker=1, of=2, **HOW)
-    write_shard_parts(corpus, "train", ByteEncoder(), out, worker=1, of=2, **HOW)
-    join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+        write_shard_parts(Sharding(another, "train", ByteEncoder(), **HOW), out, worker=1, of=2)
+    write_shard_parts(Sharding(corpus, "train", ByteEncoder(), **HOW), out, worker=1, of=2)
+    join_shards(Sharding(corpus, "train", ByteEncoder(), **HOW), out)
     with pytest.raises(InputError, match="out: made with max_length=4, expected max_length=5"):
-        write_shard_parts(corpus, "train", ByteEncoder(), out, worker=1, of=2, **(HOW | {"max_length": 5}))
+        write_shard_parts(
+            Sharding(corpus, "train", ByteEncoder(), **HOW | {"max_length": 5}), out, worker=1, of=2
+        )
 
 
 def test_of_a_split_without_texts_the_index_is_all(corpus: Path, tmp_path: Path) -> None:
-    assert write_shard_parts(corpus, "test", ByteEncoder(), tmp_path / "out", worker=0, of=2, **HOW) == 0
-    join_shards(corpus, "test", ByteEncoder(), tmp_path / "out", **HOW)
-    write_shards(corpus, "test", ByteEncoder(), tmp_path / "alone", **HOW)
+    assert (
+        write_shard_parts(Sharding(corpus, "test", ByteEncoder(), **HOW), tmp_path / "out", worker=0, of=2)
+        == 0
+    )
+    join_shards(Sharding(corpus, "test", ByteEncoder(), **HOW), tmp_path / "out")
+    write_shards(Sharding(corpus, "test", ByteEncoder(), **HOW), tmp_path / "alone")
     assert _contents(tmp_path / "out") == _contents(tmp_path / "alone")
     assert len(TokenShards.open(tmp_path / "out")) == 0
 
@@ -227,13 +236,13 @@ def test_where_files_cannot_be_linked_they_are_copied(
 
     monkeypatch.setattr(os, "link", refuse)
     out = tmp_path / "out"
-    write_shard_parts(corpus, "train", ByteEncoder(), out, worker=0, of=1, **HOW)
-    join_shards(corpus, "train", ByteEncoder(), out, **HOW)
+    write_shard_parts(Sharding(corpus, "train", ByteEncoder(), **HOW), out, worker=0, of=1)
+    join_shards(Sharding(corpus, "train", ByteEncoder(), **HOW), out)
     assert _contents(out) == alone
 
 
 @pytest.mark.parametrize(("worker", "of"), [(-1, 2), (2, 2), (0, 0)])
 def test_a_worker_that_cannot_be_is_refused(corpus: Path, tmp_path: Path, worker: int, of: int) -> None:
     with pytest.raises(ValueError, match="expected a worker from 0 to of - 1"):
-        write_shard_parts(corpus, "train", ByteEncoder(), tmp_path / "out", worker=worker, of=of)
+        write_shard_parts(Sharding(corpus, "train", ByteEncoder()), tmp_path / "out", worker=worker, of=of)
     assert not (tmp_path / "out.parts").exists()

@@ -24,7 +24,7 @@ from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
 from xformer.data.record import Record
 from xformer.data.shard_index import COLUMNS, INDEX_NAME
-from xformer.data.shard_writer import write_shards
+from xformer.data.shard_writer import Sharding, write_shards
 from xformer.data.shards import TokenShards
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
@@ -82,11 +82,7 @@ def test_every_text_comes_back_and_nothing_depends_on_the_batch(
         corpus = _corpus(Path(name, "corpus"), texts)
         write = partial(
             write_shards,
-            corpus,
-            "train",
-            ByteEncoder(),
-            max_length=max_length,
-            bytes_per_shard=bytes_per_shard,
+            Sharding(corpus, "train", ByteEncoder(), max_length=max_length, bytes_per_shard=bytes_per_shard),
         )
         info = write(Path(name, "one"), batch_size=batch_size)
         write(Path(name, "two"))
@@ -121,7 +117,7 @@ def test_every_text_comes_back_and_nothing_depends_on_the_batch(
 def test_tokens_take_two_bytes_while_they_fit(tmp_path: Path, vocab_size: int, dtype: str) -> None:
     corpus = _corpus(tmp_path / "c", ["highest"])
     encoder = ByteEncoder(vocab_size, first=vocab_size - 256)
-    info = write_shards(corpus, "train", encoder, tmp_path / "s")
+    info = write_shards(Sharding(corpus, "train", encoder), tmp_path / "s")
     assert info.dtype == dtype
     shards = TokenShards.open(tmp_path / "s")
     assert (shards[0] - (vocab_size - 256)).tolist() == list(b"highest")
@@ -129,7 +125,8 @@ def test_tokens_take_two_bytes_while_they_fit(tmp_path: Path, vocab_size: int, d
 
 def test_examples_are_numbered_like_a_sequence(tmp_path: Path) -> None:
     write_shards(
-        _corpus(tmp_path / "c", ["a", "bc", "def"]), "train", ByteEncoder(), tmp_path / "s", bytes_per_shard=1
+        Sharding(_corpus(tmp_path / "c", ["a", "bc", "def"]), "train", ByteEncoder(), bytes_per_shard=1),
+        tmp_path / "s",
     )
     shards = TokenShards.open(tmp_path / "s")
     assert len(shards.info.shards) == 3
@@ -155,7 +152,8 @@ def test_a_piece_has_its_share_of_the_bytes_of_its_text(tmp_path: Path) -> None:
             return np.where(np.arange(self.vocab_size) == ord("x"), 0, 3)
 
     write_shards(
-        _corpus(tmp_path / "c", ["aaaaxxxx", "xxxx"]), "train", Halving(), tmp_path / "s", max_length=2
+        Sharding(_corpus(tmp_path / "c", ["aaaaxxxx", "xxxx"]), "train", Halving(), max_length=2),
+        tmp_path / "s",
     )
     shards = TokenShards.open(tmp_path / "s")
     assert shards.n_bytes.tolist() == [4, 4, 0, 0, 0, 4]
@@ -166,7 +164,7 @@ def test_a_real_tokenizer_decodes_what_it_encoded(tmp_path: Path) -> None:
     options = TokenizerOptions(vocabulary_size=300, model="bpe", threads=1)
     tokenizer = train_tokenizer([("de", text) for text in texts], options)
     corpus = _corpus(tmp_path / "c", texts)
-    write_shards(corpus, "train", tokenizer, tmp_path / "s", batch_size=7)
+    write_shards(Sharding(corpus, "train", tokenizer), tmp_path / "s", batch_size=7)
     shards = TokenShards.open(tmp_path / "s", fingerprint=tokenizer.fingerprint())
     kept = [record.text for record in open_corpus(corpus).records("train")]
     assert [tokenizer.decode(tokens) for tokens in shards] == kept
@@ -175,14 +173,14 @@ def test_a_real_tokenizer_decodes_what_it_encoded(tmp_path: Path) -> None:
 
 def test_texts_that_encode_to_nothing_are_counted(tmp_path: Path) -> None:
     info = write_shards(
-        _corpus(tmp_path / "c", ["a", "nothing", "b"]), "train", ByteEncoder(), tmp_path / "s"
+        Sharding(_corpus(tmp_path / "c", ["a", "nothing", "b"]), "train", ByteEncoder()), tmp_path / "s"
     )
     assert info.empty_records == 1
     assert TokenShards.open(tmp_path / "s").record.tolist() == [0, 2]
 
 
 def test_an_empty_split_makes_empty_shards(tmp_path: Path) -> None:
-    write_shards(_corpus(tmp_path / "c", ["a"]), "test", ByteEncoder(), tmp_path / "s")
+    write_shards(Sharding(_corpus(tmp_path / "c", ["a"]), "test", ByteEncoder()), tmp_path / "s")
     shards = TokenShards.open(tmp_path / "s")
     assert len(shards) == 0
     assert list(shards) == []
@@ -190,7 +188,9 @@ def test_an_empty_split_makes_empty_shards(tmp_path: Path) -> None:
 
 def test_any_changed_byte_is_found_and_its_file_named(tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    write_shards(_corpus(tmp_path / "c", ["abc", "de"]), "train", ByteEncoder(), folder, bytes_per_shard=3)
+    write_shards(
+        Sharding(_corpus(tmp_path / "c", ["abc", "de"]), "train", ByteEncoder(), bytes_per_shard=3), folder
+    )
     assert len(list(folder.iterdir())) == 2 + len(COLUMNS) + 1
     for path in folder.iterdir():
         whole = path.read_bytes()
@@ -213,7 +213,7 @@ def test_any_changed_byte_is_found_and_its_file_named(tmp_path: Path) -> None:
 
 def test_damage_is_told_with_what_was_expected_and_found(tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    info = write_shards(_corpus(tmp_path / "c", ["abc"]), "train", ByteEncoder(), folder)
+    info = write_shards(Sharding(_corpus(tmp_path / "c", ["abc"]), "train", ByteEncoder()), folder)
     entry = info.shards[0].file
     (folder / entry.name).write_bytes(b"\0" * entry.size)
     with pytest.raises(
@@ -226,7 +226,7 @@ def test_damage_is_told_with_what_was_expected_and_found(tmp_path: Path) -> None
 
 
 def test_the_wrong_tokenizer_is_refused(tmp_path: Path) -> None:
-    write_shards(_corpus(tmp_path / "c", ["a"]), "train", ByteEncoder(), tmp_path / "s")
+    write_shards(Sharding(_corpus(tmp_path / "c", ["a"]), "train", ByteEncoder()), tmp_path / "s")
     with pytest.raises(InputError, match=r"shards\.json: encoded by the tokenizer bytes-0, expected other"):
         TokenShards.open(tmp_path / "s", fingerprint="other")
 
@@ -240,36 +240,43 @@ def test_sharding_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     corpus = _corpus(tmp_path / "c", "abcdef")
     with pytest.raises(RuntimeError, match="out of memory"):
-        write_shards(corpus, "train", Failing(), tmp_path / "deep" / "s", batch_size=1, bytes_per_shard=1)
+        write_shards(
+            Sharding(corpus, "train", Failing(), bytes_per_shard=1), tmp_path / "deep" / "s", batch_size=1
+        )
     assert list((tmp_path / "deep").iterdir()) == []
     with pytest.raises(ValueError, match="an id outside 0 to 49 for 'a'"):
-        write_shards(corpus, "train", ByteEncoder(vocab_size=50), tmp_path / "deep" / "s")
+        write_shards(Sharding(corpus, "train", ByteEncoder(vocab_size=50)), tmp_path / "deep" / "s")
     with pytest.raises(InputError, match="expected one of dev, test, train, got 'valid'"):
-        write_shards(corpus, "valid", ByteEncoder(), tmp_path / "deep" / "s")
+        write_shards(Sharding(corpus, "valid", ByteEncoder()), tmp_path / "deep" / "s")
     assert list((tmp_path / "deep").iterdir()) == []
 
 
 def test_shards_are_written_once(tmp_path: Path) -> None:
     corpus = _corpus(tmp_path / "c", "abc")
-    write_shards(corpus, "train", ByteEncoder(), tmp_path / "s")
+    write_shards(Sharding(corpus, "train", ByteEncoder()), tmp_path / "s")
     before = _contents(tmp_path / "s")
     with pytest.raises(InputError, match="s: already exists"):
-        write_shards(corpus, "train", ByteEncoder(), tmp_path / "s")
+        write_shards(Sharding(corpus, "train", ByteEncoder()), tmp_path / "s")
     assert _contents(tmp_path / "s") == before
 
 
-@pytest.mark.parametrize("name", ["max_length", "bytes_per_shard", "batch_size"])
+@pytest.mark.parametrize("name", ["max_length", "bytes_per_shard"])
 def test_impossible_sizes_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=f"{name}: expected 1 to"):
-        write_shards(tmp_path, "train", ByteEncoder(), tmp_path / "s", **{name: 0})  # type: ignore[arg-type]
+        Sharding(tmp_path, "train", ByteEncoder(), **{name: 0})
+
+
+def test_an_impossible_batch_size_is_refused(tmp_path: Path) -> None:
+    sharding = Sharding(_corpus(tmp_path / "c", "a"), "train", ByteEncoder())
+    with pytest.raises(ValueError, match="batch_size: expected 1 to"):
+        write_shards(sharding, tmp_path / "s", batch_size=0)
+    assert not (tmp_path / "s").exists()
 
 
 def test_progress_is_told_batch_by_batch(tmp_path: Path) -> None:
     told: list[tuple[str, int, int | None]] = []
     write_shards(
-        _corpus(tmp_path / "c", "abcde"),
-        "train",
-        ByteEncoder(),
+        Sharding(_corpus(tmp_path / "c", "abcde"), "train", ByteEncoder()),
         tmp_path / "s",
         batch_size=2,
         progress=lambda *step: told.append(step),
@@ -282,7 +289,7 @@ def test_memory_holds_a_batch_only(tmp_path: Path) -> None:
     corpus = _corpus(tmp_path / "c", ("".join(draw.choices("abcdefgh", k=5_000)) for _ in range(600)))
     tracemalloc.start()
     try:
-        write_shards(corpus, "train", ByteEncoder(), tmp_path / "s", batch_size=8)
+        write_shards(Sharding(corpus, "train", ByteEncoder()), tmp_path / "s", batch_size=8)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -292,7 +299,7 @@ def test_memory_holds_a_batch_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["tokens-00001.bin", *(f"{column}.bin" for column in COLUMNS)])
 def test_a_file_that_is_cut_short_while_it_is_in_use_is_named(tmp_path: Path, name: str) -> None:
     corpus = _corpus(tmp_path / "c", ["a", "bc", "def"])
-    write_shards(corpus, "train", ByteEncoder(), tmp_path / "s", bytes_per_shard=1)
+    write_shards(Sharding(corpus, "train", ByteEncoder(), bytes_per_shard=1), tmp_path / "s")
     shards, file = TokenShards.open(tmp_path / "s"), tmp_path / "s" / name
     size = file.stat().st_size
     os.truncate(file, size - 1)  # to nothing, reading would be SIGBUS

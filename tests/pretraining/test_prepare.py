@@ -13,6 +13,7 @@ from xformer.data.corpus import open_corpus
 from xformer.data.manifest import Manifest
 from xformer.data.record import Record
 from xformer.data.shard_parts import join_shards, write_shard_parts
+from xformer.data.shard_writer import Sharding
 from xformer.errors import InputError
 from xformer.pretraining import prepare as module
 from xformer.pretraining.prepare import open_shards, prepare
@@ -130,8 +131,10 @@ def made(prepared: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory)
     tokenizer = Tokenizer.load(folder / "mine.model")
     for split in ("train", "dev"):
         for worker in (1, 2, 0):
-            write_shard_parts(corpus, split, tokenizer, folder / split, worker=worker, of=3, max_length=40)
-        join_shards(corpus, split, tokenizer, folder / split, max_length=40)
+            write_shard_parts(
+                Sharding(corpus, split, tokenizer, max_length=40), folder / split, worker=worker, of=3
+            )
+        join_shards(Sharding(corpus, split, tokenizer, max_length=40), folder / split)
     return folder
 
 

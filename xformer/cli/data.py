@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -190,7 +190,7 @@ class DataShard:
     def run_command(self) -> int:
         """Encode the split and return the exit status."""
         from xformer.data.shard_parts import join_shards, write_shard_parts
-        from xformer.data.shard_writer import write_shards
+        from xformer.data.shard_writer import Sharding, write_shards
         from xformer.errors import InputError
         from xformer.progress import Progress
         from xformer.tokenizer import Tokenizer
@@ -200,16 +200,18 @@ class DataShard:
         if self.worker is None and self.of != 1:
             raise InputError(f"--of: expected also --worker, from 0 to {self.of - 1}")
         try:
-            corpus = self.corpus, self.split, Tokenizer.load(self.tokenizer), self.out
-            sizes: dict[str, Any] = {"max_length": self.max_length, "bytes_per_shard": self.bytes_per_shard}
+            sizes = {"max_length": self.max_length, "bytes_per_shard": self.bytes_per_shard}
+            sharding = Sharding(self.corpus, self.split, Tokenizer.load(self.tokenizer), **sizes)
             with Progress() as progress:
                 if self.worker is not None:
-                    sizes |= {"progress": progress, "say": progress.say}
-                    made = write_shard_parts(*corpus, worker=self.worker, of=self.of, **sizes)
+                    share = {"worker": self.worker, "of": self.of}
+                    made = write_shard_parts(sharding, self.out, **share, progress=progress, say=progress.say)
                     progress.say(f"worker {self.worker} of {self.of}: {made} shards made")
                     return 0
-                write = join_shards if self.join else write_shards
-                info = write(*corpus, **sizes | ({} if self.join else {"progress": progress}))
+                if self.join:
+                    info = join_shards(sharding, self.out)
+                else:
+                    info = write_shards(sharding, self.out, progress=progress)
                 tokens = sum(shard.tokens for shard in info.shards)
                 progress.say(f"{self.out}: {len(info.shards)} shards, {tokens:,} tokens")
         except ValueError as error:

@@ -17,7 +17,6 @@ for any number of workers and any batch size.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -26,7 +25,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.corpus import open_corpus
 from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry, read_checksummed, write_checksummed
 
@@ -122,38 +120,6 @@ class ShardsInfo:
             if field.name not in ("shards", "columns", "empty_records") and found != wanted:
                 return field.name, found, wanted
         return None
-
-
-def shard_settings(
-    corpus_dir: str | os.PathLike[str],
-    split: str,
-    tokenizer: TokenizerLike,
-    max_length: int,
-    bytes_per_shard: int,
-) -> ShardsInfo:
-    """The index of shards before any is written: all settings that their bytes depend on.
-
-    Raises:
-        InputError: the corpus is missing or damaged, or has no such split.
-        ValueError: a number is out of range.
-    """
-    for name, value, most in (("max_length", max_length, 2**31), ("bytes_per_shard", bytes_per_shard, 2**40)):
-        if not 1 <= value <= most:
-            raise ValueError(f"{name}: expected 1 to {most:,}, got {value:,}")
-    manifest = open_corpus(corpus_dir).manifest
-    return ShardsInfo(
-        split=split,
-        split_sha256=manifest.split(split).file.sha256,
-        tokenizer=tokenizer.fingerprint(),
-        vocab_size=tokenizer.vocab_size,
-        dtype="<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4",
-        max_length=max_length,
-        bytes_per_shard=bytes_per_shard,
-        languages=manifest.languages,
-        empty_records=0,
-        shards=(),
-        columns={},
-    )
 
 
 def write_index(

@@ -18,22 +18,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from xformer.data.corpus import open_corpus
 from xformer.data.reporting import ProgressCallback
-from xformer.data.shard_index import (
-    COLUMNS,
-    INDEX_NAME,
-    ShardEntry,
-    ShardsInfo,
-    TokenizerLike,
-    shard_settings,
-    write_index,
-)
-from xformer.data.shard_writer import cut_by_bytes, encode_records, open_columns, token_file
+from xformer.data.shard_index import COLUMNS, INDEX_NAME, ShardEntry, ShardsInfo, write_index
+from xformer.data.shard_writer import Sharding, open_columns, token_file
 from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry, atomic_folder, read_checksummed, write_checksummed
 
@@ -64,15 +55,11 @@ class _Part:
 
 
 def write_shard_parts(
-    corpus_dir: str | os.PathLike[str],
-    split: str,
-    tokenizer: TokenizerLike,
+    sharding: Sharding,
     out_dir: str | os.PathLike[str],
     *,
     worker: int,
     of: int,
-    max_length: int = 512,
-    bytes_per_shard: int = 1 << 28,
     progress: ProgressCallback | None = None,
     say: Callable[[str], None] | None = None,
 ) -> int:
@@ -81,14 +68,10 @@ def write_shard_parts(
     Shards of this worker that exist are compared with their hashes; damaged ones are written again.
 
     Args:
-        corpus_dir: a folder that `import_corpus` wrote.
-        split: `train`, `dev` or `test`.
-        tokenizer: encodes the texts.
+        sharding: what to encode, and how; the same for all workers.
         out_dir: the folder that `join_shards` will make; until then the shards are in `out_dir` + `.parts`.
         worker: 0 to `of` - 1.
         of: number of workers.
-        max_length: longest example, in tokens.
-        bytes_per_shard: where a shard ends, in bytes of text.
         progress: called with ("encode SPLIT", records done or skipped, records in all).
         say: called with a line about each damaged shard.
 
@@ -96,23 +79,20 @@ def write_shard_parts(
         Number of shards written.
 
     Raises:
-        InputError: the corpus is missing or damaged, or a shard was made with other settings; the message
-            names both settings.
-        ValueError: a number is out of range.
+        InputError: the corpus is damaged, or a shard was made with other settings; the message names both
+            settings.
+        ValueError: `worker` or `of` is out of range.
     """
     if of < 1 or not 0 <= worker < of:
         raise ValueError(f"worker, of: expected a worker from 0 to of - 1, got {worker} of {of}")
-    settings = shard_settings(corpus_dir, split, tokenizer, max_length, bytes_per_shard)
+    settings, parts = sharding.settings, _parts_of(Path(out_dir))
     if _joined(Path(out_dir), settings) is not None:
         return 0
-    parts = _parts_of(Path(out_dir))
     for path in sorted(parts.glob("shard-*")):  # of all workers
         with suppress(_DamagedError):
             _verify(path, settings, content=False)
-    corpus = open_corpus(corpus_dir)
-    in_all = corpus.manifest.split(split).total.records
     written = done = 0
-    for number, records in enumerate(cut_by_bytes(corpus.records(split), bytes_per_shard)):
+    for number, records in enumerate(sharding.records()):
         target = parts / f"shard-{number:05d}"
         missing = number % of == worker
         if missing and target.exists():
@@ -128,10 +108,8 @@ def write_shard_parts(
             continue
         with atomic_folder(target) as folder:
             tokens = folder / token_file(number)
-            with ExitStack() as stack:
-                columns = open_columns(folder, stack)
-                file = stack.enter_context(open(tokens, "wb"))
-                found = encode_records(records, tokenizer, settings, file, columns, done, in_all, progress)
+            with open_columns(folder) as columns, open(tokens, "wb") as file:
+                found = sharding.encode(records, file, columns, done, progress)
             entries = {name: FileEntry.of(folder / f"{name}.bin") for name in COLUMNS}
             part = _Part(
                 settings, number, done, found.records, found.empty_records, found.entry(tokens), entries
@@ -142,39 +120,24 @@ def write_shard_parts(
     return written
 
 
-def join_shards(
-    corpus_dir: str | os.PathLike[str],
-    split: str,
-    tokenizer: TokenizerLike,
-    out_dir: str | os.PathLike[str],
-    *,
-    max_length: int = 512,
-    bytes_per_shard: int = 1 << 28,
-) -> ShardsInfo:
+def join_shards(sharding: Sharding, out_dir: str | os.PathLike[str]) -> ShardsInfo:
     """Join the shards that the workers wrote into one folder, and remove their parts.
 
     Every byte is compared with its hash first. If the folder exists already, it is left as it is.
 
     Args:
-        corpus_dir: the same as for the workers.
-        split: the same as for the workers.
-        tokenizer: the same as for the workers.
+        sharding: the same as for the workers.
         out_dir: a new folder, which is complete or absent.
-        max_length: the same as for the workers.
-        bytes_per_shard: the same as for the workers.
 
     Raises:
         InputError: a shard is missing, damaged, or made with other settings; the message names it.
     """
-    out = Path(out_dir)
-    settings = shard_settings(corpus_dir, split, tokenizer, max_length, bytes_per_shard)
+    out, settings = Path(out_dir), sharding.settings
     parts = _parts_of(out)
     if (info := _joined(out, settings)) is None:
-        in_all = open_corpus(corpus_dir).manifest.split(split).total.records
-        found = _complete(parts, settings, in_all)
+        found = _complete(parts, settings, sharding.in_all)
         with atomic_folder(out) as folder:
-            with ExitStack() as stack:
-                columns = open_columns(folder, stack)
+            with open_columns(folder) as columns:
                 for part in found:
                     source = parts / f"shard-{part.number:05d}"
                     _link(source / part.shard.file.name, folder / part.shard.file.name)

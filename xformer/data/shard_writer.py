@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -22,71 +22,9 @@ from xformer.data.shard_index import (
     ShardEntry,
     ShardsInfo,
     TokenizerLike,
-    shard_settings,
     write_index,
 )
 from xformer.storage.checksummed import FileEntry, atomic_folder
-
-
-def write_shards(
-    corpus_dir: str | os.PathLike[str],
-    split: str,
-    tokenizer: TokenizerLike,
-    out_dir: str | os.PathLike[str],
-    *,
-    max_length: int = 512,
-    bytes_per_shard: int = 1 << 28,
-    batch_size: int = 1024,
-    progress: ProgressCallback | None = None,
-) -> ShardsInfo:
-    """Encode a split of a corpus into the folder `out_dir`, which is complete or absent.
-
-    Memory holds one batch of records and its tokens, for a corpus of any size.
-
-    Args:
-        corpus_dir: a folder that `import_corpus` wrote.
-        split: `train`, `dev` or `test`.
-        tokenizer: encodes the texts.
-        out_dir: a new folder.
-        max_length: longest example, in tokens; longer texts are cut into chunks.
-        bytes_per_shard: where a shard ends, in bytes of text; its tokens take about half of that on disk.
-        batch_size: records encoded at once; changes the speed only.
-        progress: called with ("encode SPLIT", records done, records in all).
-
-    Raises:
-        InputError: the corpus is missing or damaged, or `out_dir` exists.
-        ValueError: a number is out of range.
-    """
-    if not 1 <= batch_size <= 2**31:
-        raise ValueError(f"batch_size: expected 1 to {2**31:,}, got {batch_size:,}")
-    settings = shard_settings(corpus_dir, split, tokenizer, max_length, bytes_per_shard)
-    corpus = open_corpus(corpus_dir)
-    in_all = corpus.manifest.split(split).total.records
-    with atomic_folder(out_dir) as folder:
-        shards: list[ShardEntry] = []
-        empty = done = 0
-        with ExitStack() as stack:
-            columns = open_columns(folder, stack)
-            for number, records in enumerate(cut_by_bytes(corpus.records(split), bytes_per_shard)):
-                path = folder / token_file(number)
-                with open(path, "wb") as tokens:
-                    amounts = encode_records(
-                        records, tokenizer, settings, tokens, columns, done, in_all, progress, batch_size
-                    )
-                shards.append(amounts.entry(path))
-                empty += amounts.empty_records
-                done += amounts.records
-        return write_index(folder, settings, shards, empty)
-
-
-def token_file(number: int) -> str:
-    """The name of the token file of a shard."""
-    return f"tokens-{number:05d}.bin"
-
-
-def open_columns(folder: Path, stack: ExitStack) -> dict[str, IO[bytes]]:
-    """New files for the columns; `stack` closes them."""
-    return {name: stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in COLUMNS}
 
 
 @dataclass
@@ -112,64 +50,161 @@ class ShardAmounts:
         return ShardEntry(FileEntry.of(path), self.examples, self.tokens, self.text_bytes)
 
 
-def encode_records(
-    records: Iterable[Record],
-    tokenizer: TokenizerLike,
-    settings: ShardsInfo,
-    token_file: IO[bytes],
-    columns: Mapping[str, IO[bytes]],
-    first_record: int,
-    in_all: int,
-    progress: ProgressCallback | None = None,
-    batch_size: int = 1024,
-) -> ShardAmounts:
-    """Encode the records of one shard.
+class Sharding:
+    """A split of a corpus, and how it is encoded into token shards.
 
     Args:
-        records: the records.
+        corpus_dir: a folder that `import_corpus` wrote.
+        split: `train`, `dev` or `test`.
         tokenizer: encodes the texts.
-        settings: from `shard_settings`.
-        token_file: where to write the tokens.
-        columns: where to append the properties of the examples, one file per column.
-        first_record: number of the first record in the split.
-        in_all: records of the split.
-        progress: called with ("encode SPLIT", records done, records in all).
-        batch_size: records encoded at once.
+        max_length: longest example, in tokens; longer texts are cut into chunks.
+        bytes_per_shard: where a shard ends, in bytes of text; its tokens take about half of that on disk.
+
+    Attributes:
+        settings: the index of the shards before any is written: all that their bytes depend on.
+        in_all: number of records of the split.
+
+    Raises:
+        InputError: the corpus is missing or damaged, or has no such split.
+        ValueError: a number is out of range.
     """
-    found, iterator = ShardAmounts(), iter(records)
-    number_of = {tag: number for number, tag in enumerate(settings.languages)}
-    byte_lengths, vocab_size = tokenizer.byte_lengths(), tokenizer.vocab_size
-    while batch := list(islice(iterator, batch_size)):
-        encoded = tokenizer.encode_batch([record.text for record in batch])
-        rows: list[tuple[int, ...]] = []
-        for place, (record, tokens) in enumerate(
-            zip(batch, encoded, strict=True), first_record + found.records
-        ):
-            if not len(tokens):
-                found.empty_records += 1
-                continue
-            if int(tokens.min()) < 0 or int(tokens.max()) >= vocab_size:
-                raise ValueError(f"tokenizer: an id outside 0 to {vocab_size - 1} for {record.text!r}")
-            n_bytes = len(record.text.encode())
-            cuts = _cut_points(len(tokens), settings.max_length)
-            shares = _share_bytes(n_bytes, byte_lengths[tokens], cuts)
-            language, group = number_of[record.language], group_hash(record.group)
-            for (begin, end), share in zip(pairwise(cuts), shares, strict=True):
-                rows.append((found.tokens + begin, end - begin, share, language, group, place, len(cuts) - 1))
-            token_file.write(np.asarray(tokens).astype(settings.dtype).tobytes())
-            found.tokens += len(tokens)
-            found.text_bytes += n_bytes
-        for column, (name, dtype) in enumerate(COLUMNS.items()):
-            columns[name].write(np.array([row[column] for row in rows], dtype=dtype).tobytes())
-        found.examples += len(rows)
-        found.records += len(batch)
-        if progress:
-            progress(f"encode {settings.split}", first_record + found.records, in_all)
-    return found
+
+    def __init__(
+        self,
+        corpus_dir: str | os.PathLike[str],
+        split: str,
+        tokenizer: TokenizerLike,
+        *,
+        max_length: int = 512,
+        bytes_per_shard: int = 1 << 28,
+    ) -> None:
+        sizes = ("max_length", max_length, 2**31), ("bytes_per_shard", bytes_per_shard, 2**40)
+        for name, value, most in sizes:
+            if not 1 <= value <= most:
+                raise ValueError(f"{name}: expected 1 to {most:,}, got {value:,}")
+        self._corpus, self._tokenizer = open_corpus(corpus_dir), tokenizer
+        entry = self._corpus.manifest.split(split)
+        self.in_all = entry.total.records
+        self.settings = ShardsInfo(
+            split=split,
+            split_sha256=entry.file.sha256,
+            tokenizer=tokenizer.fingerprint(),
+            vocab_size=tokenizer.vocab_size,
+            dtype="<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4",
+            max_length=max_length,
+            bytes_per_shard=bytes_per_shard,
+            languages=self._corpus.manifest.languages,
+            empty_records=0,
+            shards=(),
+            columns={},
+        )
+
+    def records(self) -> Iterator[Iterator[Record]]:
+        """The records of each shard. Use up each one before the next."""
+        return _cut_by_bytes(self._corpus.records(self.settings.split), self.settings.bytes_per_shard)
+
+    def encode(
+        self,
+        records: Iterable[Record],
+        token_file: IO[bytes],
+        columns: Mapping[str, IO[bytes]],
+        first_record: int = 0,
+        progress: ProgressCallback | None = None,
+        batch_size: int = 1024,
+    ) -> ShardAmounts:
+        """Encode the records of one shard.
+
+        Args:
+            records: the records.
+            token_file: where to write the tokens.
+            columns: where to append the properties of the examples, one file per column.
+            first_record: number of the first record in the split.
+            progress: called with ("encode SPLIT", records done, records in all).
+            batch_size: records encoded at once.
+        """
+        found, iterator = ShardAmounts(), iter(records)
+        number_of = {tag: number for number, tag in enumerate(self.settings.languages)}
+        byte_lengths, vocab_size = self._tokenizer.byte_lengths(), self._tokenizer.vocab_size
+        while batch := list(islice(iterator, batch_size)):
+            encoded = self._tokenizer.encode_batch([record.text for record in batch])
+            rows: list[tuple[int, ...]] = []
+            for place, (record, tokens) in enumerate(
+                zip(batch, encoded, strict=True), first_record + found.records
+            ):
+                if not len(tokens):
+                    found.empty_records += 1
+                    continue
+                if int(tokens.min()) < 0 or int(tokens.max()) >= vocab_size:
+                    raise ValueError(f"tokenizer: an id outside 0 to {vocab_size - 1} for {record.text!r}")
+                n_bytes = len(record.text.encode())
+                cuts = _cut_points(len(tokens), self.settings.max_length)
+                shares = _share_bytes(n_bytes, byte_lengths[tokens], cuts)
+                of_text = number_of[record.language], group_hash(record.group), place, len(cuts) - 1
+                for (begin, end), share in zip(pairwise(cuts), shares, strict=True):
+                    rows.append((found.tokens + begin, end - begin, share, *of_text))
+                token_file.write(np.asarray(tokens).astype(self.settings.dtype).tobytes())
+                found.tokens += len(tokens)
+                found.text_bytes += n_bytes
+            for column, (name, dtype) in enumerate(COLUMNS.items()):
+                columns[name].write(np.array([row[column] for row in rows], dtype=dtype).tobytes())
+            found.examples += len(rows)
+            found.records += len(batch)
+            if progress:
+                progress(f"encode {self.settings.split}", first_record + found.records, self.in_all)
+        return found
 
 
-def cut_by_bytes(records: Iterable[Record], bytes_per_shard: int) -> Iterator[Iterator[Record]]:
-    """Cut records into stretches whose text reaches `bytes_per_shard`. Use up each one before the next."""
+def write_shards(
+    sharding: Sharding,
+    out_dir: str | os.PathLike[str],
+    *,
+    batch_size: int = 1024,
+    progress: ProgressCallback | None = None,
+) -> ShardsInfo:
+    """Encode a split of a corpus into the folder `out_dir`, which is complete or absent.
+
+    Memory holds one batch of records and its tokens, for a corpus of any size.
+
+    Args:
+        sharding: what to encode, and how.
+        out_dir: a new folder.
+        batch_size: records encoded at once; changes the speed only.
+        progress: called with ("encode SPLIT", records done, records in all).
+
+    Raises:
+        InputError: the corpus is damaged, or `out_dir` exists.
+        ValueError: `batch_size` is out of range.
+    """
+    if not 1 <= batch_size <= 2**31:
+        raise ValueError(f"batch_size: expected 1 to {2**31:,}, got {batch_size:,}")
+    with atomic_folder(out_dir) as folder:
+        shards: list[ShardEntry] = []
+        empty = done = 0
+        with open_columns(folder) as columns:
+            for number, records in enumerate(sharding.records()):
+                path = folder / token_file(number)
+                with open(path, "wb") as tokens:
+                    amounts = sharding.encode(records, tokens, columns, done, progress, batch_size)
+                shards.append(amounts.entry(path))
+                empty += amounts.empty_records
+                done += amounts.records
+        return write_index(folder, sharding.settings, shards, empty)
+
+
+def token_file(number: int) -> str:
+    """The name of the token file of a shard."""
+    return f"tokens-{number:05d}.bin"
+
+
+@contextmanager
+def open_columns(folder: Path) -> Iterator[dict[str, IO[bytes]]]:
+    """Open new files for the columns."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in COLUMNS}
+
+
+def _cut_by_bytes(records: Iterable[Record], bytes_per_shard: int) -> Iterator[Iterator[Record]]:
+    """Cut records into stretches whose text reaches `bytes_per_shard`."""
     iterator = iter(records)
 
     def stretch(first: Record) -> Iterator[Record]:

@@ -10,8 +10,8 @@ from xformer.data.corpus import Corpus, import_corpus, open_corpus
 from xformer.data.gettext_corpus import fetch_gettext_corpus, gettext_wheels, read_gettext_corpus
 from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import MANIFEST_NAME, Source
-from xformer.data.shard_index import ShardsInfo, shard_settings
-from xformer.data.shard_writer import write_shards
+from xformer.data.shard_index import ShardsInfo
+from xformer.data.shard_writer import Sharding, write_shards
 from xformer.data.shards import TokenShards
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
@@ -55,14 +55,8 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokeniz
             _link(made, run.shards(split))
             progress.say(f"{split}: using {made}")
             continue
-        write_shards(
-            corpus.folder,
-            split,
-            tokenizer,
-            run.shards(split),
-            max_length=config.data.max_length,
-            progress=progress,
-        )
+        sharding = Sharding(corpus.folder, split, tokenizer, max_length=config.data.max_length)
+        write_shards(sharding, run.shards(split), progress=progress)
     return tokenizer
 
 
@@ -215,7 +209,8 @@ def made_shards(config: DataConfig, split: str, corpus: Corpus, tokenizer: Token
 def _require_made_for(made: Path, split: str, corpus: Corpus, tokenizer: Tokenizer, max_length: int) -> None:
     """Refuse shards that were made of another text, or otherwise, than the run would make them."""
     info = ShardsInfo.read(made)
-    expected = shard_settings(corpus.folder, split, tokenizer, max_length, info.bytes_per_shard)
+    sizes = {"max_length": max_length, "bytes_per_shard": info.bytes_per_shard}
+    expected = Sharding(corpus.folder, split, tokenizer, **sizes).settings
     known = {"split_sha256": "data.corpus", "tokenizer": "data.tokenizer", "max_length": "data.max_length"}
     if difference := info.first_difference(expected):
         name, found, wanted = difference

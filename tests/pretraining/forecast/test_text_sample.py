@@ -14,7 +14,7 @@ from xformer.data.manifest import Source
 from xformer.data.pairs import TranslationPairs
 from xformer.data.record import Record
 from xformer.data.shard_index import COLUMNS
-from xformer.data.shard_writer import write_shards
+from xformer.data.shard_writer import Sharding, write_shards
 from xformer.data.shards import TokenShards
 from xformer.data.split import SplitSizes
 from xformer.pretraining.forecast import text_sample
@@ -35,7 +35,7 @@ def test_a_small_corpus_is_encoded_as_the_run_does_it(corpus: Path, tmp_path: Pa
     )
     found, used = sample_shards(opened, tokenizer, OPTIONS, max_length=5)
     assert used is tokenizer
-    write_shards(corpus, "train", tokenizer, tmp_path / "shards", max_length=5)
+    write_shards(Sharding(corpus, "train", tokenizer, max_length=5), tmp_path / "shards")
     expected = TokenShards.open(tmp_path / "shards")
     for name in COLUMNS:
         if name != "start":

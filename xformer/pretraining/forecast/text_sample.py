@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from xformer.data.corpus import Corpus
 from xformer.data.groups import group_hash
 from xformer.data.record import Record
-from xformer.data.shard_index import COLUMNS, shard_settings
-from xformer.data.shard_writer import encode_records
+from xformer.data.shard_index import COLUMNS
+from xformer.data.shard_writer import Sharding
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.pretraining.prepare import (
@@ -112,12 +112,12 @@ def sample_shards(
     records, complete = _draw(corpus)
     if tokenizer is None:
         tokenizer = _quick_tokenizer(records, options, complete)
-    settings = shard_settings(corpus.folder, "train", tokenizer, max_length, bytes_per_shard=READ)
+    sharding = Sharding(corpus.folder, "train", tokenizer, max_length=max_length, bytes_per_shard=READ)
     tokens, files = io.BytesIO(), {name: io.BytesIO() for name in COLUMNS}
-    found = encode_records(records, tokenizer, settings, tokens, files, 0, len(records))
+    found = sharding.encode(records, tokens, files)
     columns = {name: np.frombuffer(files[name].getvalue(), dtype=kind) for name, kind in COLUMNS.items()}
-    info = replace(settings, empty_records=found.empty_records)
-    shards = TokenShards.in_memory(np.frombuffer(tokens.getvalue(), dtype=settings.dtype), columns, info)
+    info = replace(sharding.settings, empty_records=found.empty_records)
+    shards = TokenShards.in_memory(np.frombuffer(tokens.getvalue(), dtype=info.dtype), columns, info)
     return shards, tokenizer
 
 

@@ -1,7 +1,4 @@
-"""The text: a run directory that is prepared already, or one made once and kept in the cache.
-
-Shapes: none here.
-"""
+"""The text: a run directory that is prepared already, or one made once and kept in the cache."""
 
 from __future__ import annotations
 

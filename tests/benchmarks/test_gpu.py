@@ -1,6 +1,8 @@
 """The one call that does everything: its plan, its time, and what it leaves when something goes wrong.
 
 None of this needs a GPU. The stages themselves are tried by `python -m xformer.benchmarks.gpu --cpu`.
+
+Covers xformer.benchmarks.processes and environment, and xformer.benchmarks.kernels.worker.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""`xformer bench`: help, measuring, goals, comparisons, the report."""
+"""`xformer bench`: help, measuring, goals, comparisons, the report.
+
+Covers all of xformer.cli.bench.
+"""
 
 from __future__ import annotations
 

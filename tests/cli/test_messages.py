@@ -1,6 +1,8 @@
 """Messages of the command line beside the results of its commands.
 
 With test_unwritable.py, covers `xformer.cli` itself; test_unwritable.py also covers `xformer.cli.evaluate`.
+
+Covers xformer.errors, too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The kernels compiled for GPUs that are not here, in a process where they are not interpreted."""
+"""The kernels compiled for GPUs that are not here, in a process where they are not interpreted.
+
+Covers all of xformer.kernels.compile.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Embedding with norm against fp64, under the rule of `xformer.kernels.testing`."""
+"""Embedding with norm against fp64, under the rule of `xformer.kernels.testing`.
+
+Covers all of xformer.kernels.embedding_norm.
+"""
 
 from __future__ import annotations
 
@@ -159,6 +162,7 @@ def test_an_unknown_token_gives_nan_and_touches_nothing(triton_device: torch.dev
     assert found["grad_table"][[1, 2]].isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positions", [False, True])
 def test_opcheck_and_direct_call(positions: bool, triton_device: torch.device) -> None:
     from xformer.kernels.embedding_norm.triton import embed
@@ -178,6 +182,7 @@ def test_opcheck_and_direct_call(positions: bool, triton_device: torch.device) -
     assert all(torch.equal(a, b) for a, b in zip(by_direct, by_op, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 def test_compiles_whole_and_with_any_length(backend: Backend, triton_device: torch.device) -> None:
     torch._dynamo.reset()

@@ -1,6 +1,8 @@
 """What holds for every public operation alike; what is particular to one is in its own tests.
 
 Shapes: T tokens, C width, H heads, D head size, V vocabulary.
+
+Covers xformer.kernels.backend, device and operation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Gated units and the squared ReLU against fp64, under the rule of `xformer.kernels.testing`."""
+"""Gated units and the squared ReLU against fp64, under the rule of `xformer.kernels.testing`.
+
+Covers all of xformer.kernels.glu.
+"""
 
 from __future__ import annotations
 
@@ -148,6 +151,7 @@ def test_every_element_is_written(
     assert not any(x.isnan().any() for x in solution.values())
 
 
+@pytest.mark.slow
 @FUSED
 @pytest.mark.parametrize("kind", ["silu", None])
 def test_opcheck_and_direct_call(
@@ -169,6 +173,7 @@ def test_opcheck_and_direct_call(
     assert torch.equal(by_direct, by_op)
 
 
+@pytest.mark.slow
 @FUSED
 def test_compiles_whole_and_with_any_length(backend: Backend, triton_device: torch.device) -> None:
     torch._dynamo.reset()

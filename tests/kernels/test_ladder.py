@@ -1,4 +1,7 @@
-"""Every rung means the same, each adds what it says it adds, and the document that climbs them runs."""
+"""Every rung means the same, each adds what it says it adds, and the document that climbs them runs.
+
+Covers all of xformer.kernels.ladder.
+"""
 
 from __future__ import annotations
 

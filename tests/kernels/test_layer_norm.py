@@ -1,4 +1,7 @@
-"""LayerNorm and RMSNorm against fp64, under the rule of `xformer.kernels.testing`."""
+"""LayerNorm and RMSNorm against fp64, under the rule of `xformer.kernels.testing`.
+
+Covers all of xformer.kernels.norm.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`linear_cross_entropy`: the equations, the rule of `xformer.kernels.testing`, memory, unchanged inputs."""
+"""`linear_cross_entropy`: the equations, the rule of `xformer.kernels.testing`, memory, unchanged inputs.
+
+Covers all of xformer.kernels.linear_cross_entropy.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Rotary embedding against fp64, under the rule of `xformer.kernels.testing`."""
+"""Rotary embedding against fp64, under the rule of `xformer.kernels.testing`.
+
+Covers all of xformer.kernels.rotary.
+"""
 
 from __future__ import annotations
 
@@ -158,6 +161,7 @@ def test_either_output_may_go_unused(backend: Backend, triton_device: torch.devi
     assert torch.equal(by_k, both[1])
 
 
+@pytest.mark.slow
 @FUSED
 @PAIRS
 def test_opcheck_and_direct_call(backend: Backend, interleaved: bool, triton_device: torch.device) -> None:
@@ -175,6 +179,7 @@ def test_opcheck_and_direct_call(backend: Backend, interleaved: bool, triton_dev
     assert all(torch.equal(a, b) for a, b in zip(by_direct, by_op, strict=True))
 
 
+@pytest.mark.slow
 @FUSED
 def test_compiles_whole_and_with_any_length(backend: Backend, triton_device: torch.device) -> None:
     torch._dynamo.reset()

@@ -2,6 +2,8 @@
 
 Gradients of the rows in use are tested with the optimizer that reads them, and with bigrams; pooling against
 the reference.
+
+Covers xformer.model.multilingual, too.
 """
 
 from __future__ import annotations

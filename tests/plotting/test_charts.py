@@ -1,4 +1,7 @@
-"""Charts: where shapes lie, what is left out, and that pages and PNG files show the same."""
+"""Charts: where shapes lie, what is left out, and that pages and PNG files show the same.
+
+Covers all of xformer.plotting.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A run from nothing: what it learns, what it leaves, what it refuses."""
+"""A run from nothing: what it learns, what it leaves, what it refuses.
+
+Covers xformer.pretraining.task, too.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """The shares of all processes are the step of one, whatever their number.
 
 Shapes: P pairs.
+
+Covers xformer.pretraining.step_plan.
 """
 
 from __future__ import annotations

@@ -164,3 +164,14 @@ def test_lines_of_the_log_can_be_compared() -> None:
         if len(line) > LONGEST_LOG_LINE
     ]
     assert not wrong
+
+
+def test_legends_have_letters() -> None:
+    """A file without shapes needs no legend that says so."""
+    empty = "Shapes: none " + "here"
+    wrong = [
+        path.relative_to(ROOT)
+        for path in files(*LIBRARY, "tests")
+        if empty in path.read_text(encoding="utf-8")
+    ]
+    assert not wrong

@@ -1,4 +1,7 @@
-"""The page of a run: what is drawn, what is left out, and that text stays text."""
+"""The page of a run: what is drawn, what is left out, and that text stays text.
+
+Covers xformer.report.run_charts, too.
+"""
 
 from __future__ import annotations
 

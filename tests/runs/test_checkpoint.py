@@ -1,4 +1,7 @@
-"""Checkpoints: whole or absent, checked, and back to the bit."""
+"""Checkpoints: whole or absent, checked, and back to the bit.
+
+Covers xformer.runs.checkpoint_files and checkpoint_folders, too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Settings of a run: what is refused, and what the refusal says."""
+"""Settings of a run: what is refused, and what the refusal says.
+
+Covers xformer.model.config and xformer.storage.rules, too.
+"""
 
 from __future__ import annotations
 

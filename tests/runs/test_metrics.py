@@ -1,6 +1,8 @@
 """What is counted between two lines of the log, and the log itself.
 
 Shapes: S items of a loss, L languages.
+
+Covers xformer.runs.loss_plot, too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The loop's stages, its clock, and losses that are not finite."""
+"""The loop's stages, its clock, and losses that are not finite.
+
+Covers xformer.training.bad_step, meter and trainer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Parameter groups, learning rates, clipping."""
+"""Parameter groups, learning rates, clipping.
+
+Covers xformer.pretraining.parameter_groups.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stopping at any instant and going on gives the same bits as never stopping."""
+"""Stopping at any instant and going on gives the same bits as never stopping.
+
+Covers xformer.training.interrupts and saver.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A checkpoint for which the disk has no room: what need not be kept makes some."""
+"""A checkpoint for which the disk has no room: what need not be kept makes some.
+
+Covers xformer.training.memory.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A second task, which shares nothing with pretraining, has all that a run has."""
+"""A second task, which shares nothing with pretraining, has all that a run has.
+
+Covers xformer.training.run and batch, xformer.runs.settings and xformer.distributed.one_process.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A run on many processes is the run of one, to the tenth digit, in fp64; and goes on with any number."""
+"""A run on many processes is the run of one, to the tenth digit, in fp64; and goes on with any number.
+
+Covers xformer.distributed.gather and processes, and xformer.training.distributed_trainer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How the bench judges errors: the fp64 rule, rounding to the inputs' dtype included."""
+"""How the bench judges errors: the fp64 rule, rounding to the inputs' dtype included.
+
+Covers xformer.benchmarks.kernels.outcome.
+"""
 
 from __future__ import annotations
 

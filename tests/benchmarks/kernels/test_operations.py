@@ -1,4 +1,7 @@
-"""What each operation tells the bench: cases, truth, amounts of work, contenders that agree."""
+"""What each operation tells the bench: cases, truth, amounts of work, contenders that agree.
+
+Covers all of xformer.benchmarks.kernels.operations, and operation and base of xformer.benchmarks.kernels.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The command: its settings, its text, and what is refused before anyone trains."""
+"""The command: its settings, its text, and what is refused before anyone trains.
+
+Covers bench, clock, command, memory and worker of xformer.benchmarks.training.
+"""
 
 from __future__ import annotations
 

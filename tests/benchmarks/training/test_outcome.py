@@ -1,4 +1,7 @@
-"""What a run of the bench comes to, and how trainers are compared."""
+"""What a run of the bench comes to, and how trainers are compared.
+
+Covers result, report, quality and prepared of xformer.benchmarks.training.
+"""
 
 from __future__ import annotations
 

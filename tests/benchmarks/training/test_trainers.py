@@ -1,4 +1,7 @@
-"""Time to quality: what is asked and learned from, and each trainer for half a second."""
+"""Time to quality: what is asked and learned from, and each trainer for half a second.
+
+Covers all of xformer.benchmarks.training.trainers.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """The forecast of a run: its arithmetic, and the texts that it measures.
 
 Covers `dry_run` and `measure_steps`, and `xformer.pretraining.synthetic_data`.
+
+Covers xformer.pretraining.forecast.measure_steps, too.
 """
 
 from __future__ import annotations

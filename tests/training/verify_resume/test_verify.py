@@ -1,6 +1,8 @@
 """The proof of resuming: it passes where nothing differs, and fails where one bit does.
 
 Covers `xformer.cli.verify_resume` too.
+
+Covers compare_runs, fault_plan and interrupted_run of xformer.training.verify_resume.
 """
 
 from __future__ import annotations

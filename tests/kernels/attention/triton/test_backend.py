@@ -1,6 +1,6 @@
 """The Triton kernels against fp64, under the rule of `xformer.kernels.testing`.
 
-Covers `backend`, `operands` and every file of kernels; `dropout` and `tile_sizes` have tests of their own.
+Covers all of xformer.kernels.attention.triton; `dropout` and `tile_sizes` have tests of their own.
 """
 
 from __future__ import annotations

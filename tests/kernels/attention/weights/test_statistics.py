@@ -1,6 +1,6 @@
 """Statistics and rows of attention weights: the definition, and every backend against it.
 
-Covers every module of `weights`; what its functions refuse is in `test_operators`.
+Covers all of xformer.kernels.attention.weights; what its functions refuse is in `test_operators`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -57,3 +58,13 @@ def normalize_language(tag: str) -> str:
             others.append(part.lower())
     # A locale has the script last (sr_RS@latin); a tag has it before the region.
     return "-".join([language.lower(), *scripts, *others])
+
+
+def content_group(*texts: str) -> str:
+    """The group of records without a group of their own: a hash of `texts`.
+
+    It does not depend on file names or line numbers. So the splits of groups stay the same when files are
+    moved, and equal texts are in one split.
+    """
+    joined = "\0".join(texts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(joined, digest_size=12).hexdigest()

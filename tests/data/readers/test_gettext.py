@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from xformer.data.readers import read_gettext
 from xformer.data.readers.catalogue import Message, parse_mo, parse_po
-from xformer.data.readers.fields import content_group
+from xformer.data.record import content_group
 from xformer.errors import InputError
 
 GERMAN = "Content-Type: text/plain; charset=UTF-8\nPlural-Forms: nplurals=2; plural=(n != 1);\n"

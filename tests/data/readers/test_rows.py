@@ -1,4 +1,4 @@
-"""Rows of named fields; covers xformer.data.readers.tsv, jsonl, parquet and fields."""
+"""Rows of named fields; covers xformer.data.readers.languages, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports of Tatoeba and pairs of ManyThings; covers xformer.data.readers.iso639, too."""
+"""Exports of Tatoeba and pairs of ManyThings; covers xformer.data.readers.languages, too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xformer.data.readers import read_manythings, read_tatoeba, tatoeba
-from xformer.data.readers.iso639 import shortest_tag
+from xformer.data.readers.languages import shortest_tag
 
 SENTENCES = (
     "1\tcmn\t我們試試看！\n"

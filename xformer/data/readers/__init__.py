@@ -4,16 +4,13 @@ A reader takes paths and options, and yields records in the order of the files, 
 damaged file it raises an `InputError` that names the file and the line.
 """
 
-from xformer.data.readers.fields import Fields, ParallelFields
 from xformer.data.readers.gettext import read_gettext
 from xformer.data.readers.iwslt import read_iwslt
-from xformer.data.readers.jsonl import read_jsonl
 from xformer.data.readers.moses import read_moses
-from xformer.data.readers.parquet import read_parquet
+from xformer.data.readers.rows import Fields, ParallelFields, read_jsonl, read_parquet, read_tsv
 from xformer.data.readers.tatoeba import read_manythings, read_tatoeba
 from xformer.data.readers.text import read_text
 from xformer.data.readers.tmx import read_tmx
-from xformer.data.readers.tsv import read_tsv
 
 __all__ = [
     "Fields",

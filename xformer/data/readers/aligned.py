@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import PurePath
 
-from xformer.data.readers.fields import content_group
-from xformer.data.record import Record
+from xformer.data.readers.lines import FilePath
+from xformer.data.record import Record, content_group
 from xformer.errors import InputError
 
 
@@ -23,7 +22,7 @@ class Side:
         lines: (line number, text), in aligned order.
     """
 
-    path: str | os.PathLike[str]
+    path: FilePath
     language: str
     lines: Iterable[tuple[int, str]]
 

@@ -14,9 +14,8 @@ from pathlib import Path, PurePosixPath
 
 from xformer.data.groups import DisjointSets
 from xformer.data.readers.catalogue import Message, parse_header, parse_mo, parse_po
-from xformer.data.readers.fields import content_group
-from xformer.data.readers.lines import input_errors, open_zip
-from xformer.data.record import Record, normalize_language
+from xformer.data.readers.lines import FilePath, input_errors, open_zip
+from xformer.data.record import Record, content_group, normalize_language
 from xformer.errors import InputError
 
 # A file's name (`django.mo`, `de.po`) is a language only if it looks like one.
@@ -28,7 +27,7 @@ _ONE, _MANY = 1, 100
 
 
 def read_gettext(
-    paths: Iterable[str | os.PathLike[str]],
+    paths: Iterable[FilePath],
     *,
     source_language: str | None = "en",
     language: str | None = None,
@@ -90,7 +89,7 @@ def read_gettext(
                 yield Record(text, tag, group, place)
 
 
-def _join_plurals(paths: Iterable[str | os.PathLike[str]]) -> dict[str, str]:
+def _join_plurals(paths: Iterable[FilePath]) -> dict[str, str]:
     """For each source text that has a plural or is one: the smallest of the texts it is joined with."""
     sets = DisjointSets[str]()
     for _, _, messages in _catalogues(paths):
@@ -139,7 +138,7 @@ def _language(name: str, header: Mapping[str, str]) -> str:
         raise InputError(f"{name}: {error}") from error
 
 
-def _catalogues(paths: Iterable[str | os.PathLike[str]]) -> Iterator[tuple[str, str, Iterator[Message]]]:
+def _catalogues(paths: Iterable[FilePath]) -> Iterator[tuple[str, str, Iterator[Message]]]:
     """Stream the catalogues, in the order of `paths`, and sorted by name within each.
 
     Yields:
@@ -168,7 +167,7 @@ def _catalogues(paths: Iterable[str | os.PathLike[str]]) -> Iterator[tuple[str, 
                     yield name, f"{path.name}:{member}", _parse(data, name)
 
 
-def _read(path: str | os.PathLike[str]) -> bytes:
+def _read(path: FilePath) -> bytes:
     with input_errors(path):
         return Path(path).read_bytes()
 

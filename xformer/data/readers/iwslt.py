@@ -11,9 +11,9 @@ from itertools import zip_longest
 from pathlib import Path
 
 from xformer.data.readers.aligned import Side, align
-from xformer.data.readers.fields import content_group, languages_of
-from xformer.data.readers.lines import read_lines, uncompressed_name
-from xformer.data.record import Record
+from xformer.data.readers.languages import languages_of
+from xformer.data.readers.lines import FilePath, read_lines, uncompressed_name
+from xformer.data.record import Record, content_group
 from xformer.errors import InputError
 
 _DROP = re.compile(r"\s*</?(url|talkid|keywords|speaker|reviewer|translator|doc)\b")
@@ -33,9 +33,7 @@ class _Segment:
     text: str
 
 
-def read_iwslt(
-    paths: Sequence[str | os.PathLike[str]], *, languages: Sequence[str] | None = None
-) -> Iterator[Record]:
+def read_iwslt(paths: Sequence[FilePath], *, languages: Sequence[str] | None = None) -> Iterator[Record]:
     """Stream the same talks in two or more languages; translations of one another are one group.
 
     Training files (`train.tags.de-en.de`) are aligned by line, without the lines about the talk (url, talk
@@ -62,7 +60,7 @@ def read_iwslt(
         yield from align([Side(path, tag, _tagged_lines(path)) for path, tag in sides])
 
 
-def _tagged_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+def _tagged_lines(path: FilePath) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(read_lines(path), 1):
         if _DROP.match(line):
             continue
@@ -70,7 +68,7 @@ def _tagged_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
         yield number, (unwrapped[2] if unwrapped else line).strip()
 
 
-def _align_segments(paths: Sequence[str | os.PathLike[str]], tags: Sequence[str]) -> Iterator[Record]:
+def _align_segments(paths: Sequence[FilePath], tags: Sequence[str]) -> Iterator[Record]:
     for row in zip_longest(*map(_segments, paths)):
         if len({segment and segment.key for segment in row}) > 1:
             found = ", ".join(
@@ -86,7 +84,7 @@ def _align_segments(paths: Sequence[str | os.PathLike[str]], tags: Sequence[str]
                 yield Record(segment.text, tag, group, source, id=segment.key)
 
 
-def _segments(path: str | os.PathLike[str]) -> Iterator[_Segment]:
+def _segments(path: FilePath) -> Iterator[_Segment]:
     """The segments of a file. A segment may have several lines, and a line several segments."""
     document = segment = ""
     parts: list[str] | None = None  # the open segment's text so far
@@ -119,5 +117,5 @@ def _segments(path: str | os.PathLike[str]) -> Iterator[_Segment]:
         raise InputError(f'{os.fspath(path)}: expected segments, <seg id="1">…</seg>, found none')
 
 
-def _unended(path: str | os.PathLike[str], line: int, segment: str) -> str:
+def _unended(path: FilePath, line: int, segment: str) -> str:
     return f"{os.fspath(path)}:{line}: segment {segment!r} has no </seg>"

@@ -17,6 +17,8 @@ from typing import IO, Any
 
 from xformer.errors import InputError
 
+FilePath = str | os.PathLike[str]
+
 _BOM = b"\xef\xbb\xbf"
 _OPEN: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _DAMAGED = (
@@ -32,7 +34,7 @@ LONGEST_LINE = 64 * 2**20
 
 
 @contextmanager
-def input_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+def input_errors(path: FilePath) -> Iterator[None]:
     """Convert the errors of reading a file or decompressing it to an `InputError` that names `path`.
 
     Raises:
@@ -56,7 +58,7 @@ def input_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         raise InputError(f"{path}: {kind}: {error.strerror or error}") from error
 
 
-def open_bytes(path: str | os.PathLike[str]) -> io.BufferedIOBase:
+def open_bytes(path: FilePath) -> io.BufferedIOBase:
     """Open a file for reading; the end of its name (`.gz`, `.bz2`, `.xz`) selects the decompression.
 
     Wrap the call and the reading in `input_errors(path)`.
@@ -64,7 +66,7 @@ def open_bytes(path: str | os.PathLike[str]) -> io.BufferedIOBase:
     return _OPEN.get(Path(path).suffix, open)(os.fspath(path), "rb")
 
 
-def uncompressed_name(path: str | os.PathLike[str]) -> str:
+def uncompressed_name(path: FilePath) -> str:
     """The file's name without folder and without `.gz`, `.bz2` or `.xz`: `a/train.de.gz` → `train.de`."""
     name = Path(path).name
     for suffix in _OPEN:
@@ -72,7 +74,7 @@ def uncompressed_name(path: str | os.PathLike[str]) -> str:
     return name
 
 
-def decode_lines(file: IO[bytes] | io.BufferedIOBase, name: str | os.PathLike[str]) -> Iterator[str]:
+def decode_lines(file: IO[bytes] | io.BufferedIOBase, name: FilePath) -> Iterator[str]:
     r"""Decode UTF-8 lines that end at `\n` only.
 
     U+2028, U+0085, vertical tabs and a lone `\r` are text. One `\r` before the `\n` (Windows) and a byte
@@ -107,14 +109,14 @@ def decode_lines(file: IO[bytes] | io.BufferedIOBase, name: str | os.PathLike[st
                 ) from error
 
 
-def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
+def read_lines(path: FilePath) -> Iterator[str]:
     """Stream the lines of a plain, `.gz`, `.bz2` or `.xz` file; see `decode_lines`."""
     with input_errors(path), open_bytes(path) as file:
         yield from decode_lines(file, path)
 
 
 @contextmanager
-def open_zip(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
+def open_zip(path: FilePath) -> Iterator[zipfile.ZipFile]:
     """Open a zip or wheel for reading.
 
     Raises:

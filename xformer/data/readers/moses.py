@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -10,17 +9,15 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from xformer.data.readers.aligned import Side, align
-from xformer.data.readers.fields import language_of, languages_of
-from xformer.data.readers.lines import decode_lines, open_zip, read_lines
+from xformer.data.readers.languages import language_of, languages_of
+from xformer.data.readers.lines import FilePath, decode_lines, open_zip, read_lines
 from xformer.data.record import Record
 from xformer.errors import InputError
 
 _PAIR = re.compile(r"(.*\.([A-Za-z0-9_]+)-([A-Za-z0-9_]+))\.([A-Za-z0-9_]+)")
 
 
-def read_moses(
-    paths: Sequence[str | os.PathLike[str]], *, languages: Sequence[str] | None = None
-) -> Iterator[Record]:
+def read_moses(paths: Sequence[FilePath], *, languages: Sequence[str] | None = None) -> Iterator[Record]:
     r"""Stream two or more line-aligned files; each line is one group.
 
     Lines are read as by `decode_lines`. A blank line yields no record.

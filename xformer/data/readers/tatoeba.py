@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from xformer.data.readers.fields import content_group, language_of
-from xformer.data.readers.iso639 import shortest_tag
-from xformer.data.readers.lines import decode_lines, input_errors, read_lines
-from xformer.data.record import Record, normalize_language
+from xformer.data.readers.languages import language_of, shortest_tag
+from xformer.data.readers.lines import FilePath, decode_lines, input_errors, read_lines
+from xformer.data.record import Record, content_group, normalize_language
 from xformer.errors import InputError
 
 _LINKS_AT_A_TIME = 2**18
@@ -29,8 +28,8 @@ _LINK = re.compile(r"([0-9]{1,18})\t([0-9]{1,18})")
 
 
 def read_tatoeba(
-    sentences: str | os.PathLike[str],
-    links: str | os.PathLike[str],
+    sentences: FilePath,
+    links: FilePath,
     *,
     languages: Collection[str] | None = None,
 ) -> Iterator[Record]:
@@ -69,9 +68,7 @@ def read_tatoeba(
             yield Record(text, language, f"tatoeba:{first}", f"{name}:{line}", id=str(number))
 
 
-def read_manythings(
-    path: str | os.PathLike[str], *, language: str | None = None, pivot: str = "en"
-) -> Iterator[Record]:
+def read_manythings(path: FilePath, *, language: str | None = None, pivot: str = "en") -> Iterator[Record]:
     """Stream a ManyThings file: lines of a sentence, its translation and, in newer files, an attribution.
 
     Lines in a row with the same first sentence are one group, and that sentence is yielded once.
@@ -105,7 +102,7 @@ def read_manythings(
         before = first
 
 
-def _components(ids: npt.NDArray[np.int64], links: str | os.PathLike[str]) -> npt.NDArray[np.int32]:
+def _components(ids: npt.NDArray[np.int64], links: FilePath) -> npt.NDArray[np.int32]:
     """For each of the sorted ids, the index of the smallest id that it is connected with.
 
     Union-find over blocks of links: look up the roots of both ends and make the smaller root the parent of
@@ -138,7 +135,7 @@ def _roots(parent: npt.NDArray[np.int32], nodes: npt.NDArray[np.int64]) -> npt.N
     return roots
 
 
-def _links(path: str | os.PathLike[str]) -> Iterator[tuple[int, int]]:
+def _links(path: FilePath) -> Iterator[tuple[int, int]]:
     for number, line in enumerate(_lines(path), 1):
         match = _LINK.fullmatch(line)
         if match is None:
@@ -147,7 +144,7 @@ def _links(path: str | os.PathLike[str]) -> Iterator[tuple[int, int]]:
         yield int(match[1]), int(match[2])
 
 
-def _sentences(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str, int]]:
+def _sentences(path: FilePath) -> Iterator[tuple[int, str, str, int]]:
     """Number, language code, text and line of each sentence."""
     for number, line in enumerate(_lines(path), 1):
         fields = line.split("\t")
@@ -157,7 +154,7 @@ def _sentences(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str, in
         yield int(fields[0]), fields[1], fields[2], number
 
 
-def _lines(path: str | os.PathLike[str]) -> Iterator[str]:
+def _lines(path: FilePath) -> Iterator[str]:
     """The lines of a file, or of the first file in a tar archive."""
     if ".tar" not in Path(path).suffixes:
         yield from read_lines(path)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from xformer.data.readers.fields import content_group, language_of
-from xformer.data.readers.lines import read_lines
-from xformer.data.record import Record
+from xformer.data.readers.languages import language_of
+from xformer.data.readers.lines import FilePath, read_lines
+from xformer.data.record import Record, content_group
 
 
-def read_text(
-    path: str | os.PathLike[str], *, language: str | None = None, paragraphs: bool = False
-) -> Iterator[Record]:
+def read_text(path: FilePath, *, language: str | None = None, paragraphs: bool = False) -> Iterator[Record]:
     r"""Stream a plain, `.gz`, `.bz2` or `.xz` file; each line that is not blank is a record.
 
     Args:

@@ -8,9 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from xml.parsers import expat
 
-from xformer.data.readers.fields import content_group
-from xformer.data.readers.lines import input_errors, open_bytes
-from xformer.data.record import Record, normalize_language
+from xformer.data.readers.lines import FilePath, input_errors, open_bytes
+from xformer.data.record import Record, content_group, normalize_language
 from xformer.errors import InputError
 
 _CHUNK = 2**16
@@ -21,7 +20,7 @@ _LONGEST_UNIT = 2**24
 _CODE = frozenset({"bpt", "ept", "it", "ph", "ut"})
 
 
-def read_tmx(path: str | os.PathLike[str], *, languages: Collection[str] | None = None) -> Iterator[Record]:
+def read_tmx(path: FilePath, *, languages: Collection[str] | None = None) -> Iterator[Record]:
     """Stream the translation units of a TMX file, plain, `.gz`, `.bz2` or `.xz`; each unit is one group.
 
     Highlighted text is kept, and formatting code is removed. All versions of TMX, and all encodings that
@@ -65,7 +64,7 @@ class _Unit:
 class _Parser:
     """A parser that takes bytes and returns complete units."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: FilePath) -> None:
         self._path = os.fspath(path)
         self._expat = expat.ParserCreate()
         self._expat.buffer_text = True

@@ -1,0 +1,267 @@
+"""The readers of rows with named fields: tab-separated values, JSON lines and Parquet."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xformer.data.readers.languages import language_of
+from xformer.data.readers.lines import FilePath, input_errors, read_lines
+from xformer.data.record import Record, content_group, normalize_language
+from xformer.errors import InputError
+
+_ROWS_AT_A_TIME = 1024
+
+Row = tuple[str, int, Mapping[str, Any]]
+"""A row: its place in error messages, its number in the file, and its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The names of the fields in rows with one text each.
+
+    A dotted name is a nested field: `translation.de`.
+
+    Attributes:
+        text: the text.
+        language: its language tag. None: the reader's `language`, or the file's name, gives it for all rows.
+        group: rows with equal values say the same thing. None: rows with equal texts are a group.
+        id: the row's name in its source.
+        label: its class label.
+    """
+
+    text: str = "text"
+    language: str | None = None
+    group: str | None = None
+    id: str | None = None
+    label: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all fields."""
+        return _named(self.text, self.language, self.group, self.id, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelFields:
+    """The names of the fields in rows with one text in several languages.
+
+    Attributes:
+        texts: language tag of each text field, for at least two fields.
+        group: as in `Fields`. None: rows in which all texts are equal are a group.
+        id: the row's name in its source.
+        label: its class label.
+    """
+
+    texts: Mapping[str, str]
+    group: str | None = None
+    id: str | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.texts) < 2:
+            raise ValueError(f"ParallelFields.texts: expected two fields or more, got {dict(self.texts)!r}")
+        tags = {field: normalize_language(tag) for field, tag in self.texts.items()}
+        object.__setattr__(self, "texts", tags)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all fields."""
+        return _named(*self.texts, self.group, self.id, self.label)
+
+
+RowFields = Fields | ParallelFields
+
+
+def read_tsv(
+    path: FilePath,
+    fields: RowFields,
+    *,
+    language: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> Iterator[Record]:
+    r"""Stream the rows of a plain, `.gz`, `.bz2` or `.xz` file of tab-separated values.
+
+    There is no quoting and no escaping: quotation marks and backslashes are text, and a tab always separates
+    fields. Blank lines are skipped.
+
+    Args:
+        path: the file.
+        fields: the meaning of the columns.
+        language: of every row, if `fields` names no column for it. None: the end of the file's name, as in
+            `train.de.tsv`.
+        columns: the names of the columns, for a file without a header. None: the first line is the header.
+
+    Raises:
+        InputError: a column is missing or has the name of another, or a row has more or fewer fields than
+            there are columns; the message names the line.
+    """
+
+    def rows() -> Iterator[Row]:
+        names = None if columns is None else check(list(columns), os.fspath(path))
+        for place, number, line in _filled_lines(path):
+            values = line.split("\t")
+            if names is None:
+                names = check(values, place)
+                continue
+            if len(values) != len(names):
+                raise InputError(f"{place}: expected {len(names)} fields between tabs, got {len(values)}")
+            yield place, number, dict(zip(names, values, strict=True))
+
+    def check(names: list[str], place: str) -> list[str]:
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"{place}: expected columns of different names, got {twice[0]!r} twice")
+        _require_columns(fields.names, names, place)
+        return names
+
+    return _records(rows(), path, fields, language, (".tsv", ".txt"))
+
+
+def read_jsonl(path: FilePath, fields: RowFields, *, language: str | None = None) -> Iterator[Record]:
+    """Stream the objects of a plain, `.gz`, `.bz2` or `.xz` file of JSON lines. Blank lines are skipped.
+
+    Args:
+        path: the file.
+        fields: the meaning of the objects' fields.
+        language: of every object, if `fields` names no field for it. None: the end of the file's name, as in
+            `train.pt_BR.jsonl.gz`.
+
+    Raises:
+        InputError: a line is not a JSON object, or a field is missing or has the wrong type; the message
+            names the line and the field.
+    """
+
+    def rows() -> Iterator[Row]:
+        for place, number, line in _filled_lines(path):
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{place}: expected a JSON object: {error}") from error
+            if not isinstance(row, dict):
+                raise InputError(f"{place}: expected a JSON object, got {line[:60]!r}")
+            yield place, number, row
+
+    return _records(rows(), path, fields, language, (".jsonl", ".ndjson", ".json"))
+
+
+def read_parquet(path: FilePath, fields: RowFields, *, language: str | None = None) -> Iterator[Record]:
+    """Stream the rows of a Parquet file. Only the named columns are read, with pyarrow (extra `parquet`).
+
+    Memory is bounded by the size of the file's row groups.
+
+    Args:
+        path: the file.
+        fields: the meaning of the columns; a dotted name is a field of a struct (`translation.de`).
+        language: of every row, if `fields` names no column for it. None: the end of the file's name, as in
+            `train.de.parquet`.
+
+    Raises:
+        InputError: pyarrow is not installed, the file is not valid Parquet, or a column is missing or has the
+            wrong type; the message names the row, counted from 1.
+    """
+    return _records(_parquet_rows(path, fields), path, fields, language, (".parquet",))
+
+
+def _parquet_rows(path: FilePath, fields: RowFields) -> Iterator[Row]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise InputError(f"{path}: reading Parquet needs pyarrow: pip install 'xformer[parquet]'") from error
+    number = 0
+    try:
+        with input_errors(path), pyarrow.parquet.ParquetFile(os.fspath(path)) as file:
+            there = file.schema_arrow.names
+            columns = sorted({name if name in there else name.split(".")[0] for name in fields.names})
+            _require_columns(columns, there, os.fspath(path))
+            for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=columns):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield f"{os.fspath(path)}: row {number}", number, row
+    except pyarrow.ArrowException as error:
+        raise InputError(f"{path}: not a valid Parquet file, after row {number}: {error}") from error
+
+
+def _filled_lines(path: FilePath) -> Iterator[tuple[str, int, str]]:
+    """The lines that are not blank: the place for error messages, the number and the text of each."""
+    for number, line in enumerate(read_lines(path), 1):
+        if line.strip():
+            yield f"{os.fspath(path)}:{number}", number, line
+
+
+def _require_columns(names: Iterable[str], there: Collection[str], place: str) -> None:
+    if missing := [name for name in names if name not in there]:
+        raise InputError(f"{place}: no column {missing[0]!r}; there are {', '.join(map(repr, there))}")
+
+
+def _records(
+    rows: Iterable[Row], path: FilePath, fields: RowFields, language: str | None, endings: Sequence[str]
+) -> Iterator[Record]:
+    """Stream the records of the rows of a file; `language` and `endings` are as for `language_of`."""
+    if isinstance(fields, Fields) and fields.language is None:
+        language = language_of(path, language, endings)
+    for place, number, row in rows:
+        yield from _row_records(row, fields, language, place, f"{Path(path).name}:{number}")
+
+
+def _row_records(
+    row: Mapping[str, Any], fields: RowFields, language: str | None, place: str, source: str
+) -> Iterator[Record]:
+    """The records of one row. A text that is null or blank yields no record."""
+    if isinstance(fields, Fields):
+        if fields.language is not None:
+            language = _language(row, fields.language, place)
+        assert language is not None
+        texts = [(_text(row, fields.text, place), language)]
+    else:
+        texts = [(_text(row, name, place), tag) for name, tag in fields.texts.items()]
+    filled = [(text, tag) for text, tag in texts if text.strip()]
+    if not filled:
+        return
+    group = _name(row, fields.group, place) or content_group(*(text for text, _ in texts))
+    identity, label = _name(row, fields.id, place), _name(row, fields.label, place)
+    for text, tag in filled:
+        yield Record(text, tag, group, source, identity, label)
+
+
+def _named(*names: str | None) -> tuple[str, ...]:
+    return tuple(name for name in names if name is not None)
+
+
+def _field(row: Mapping[str, Any], name: str, place: str, kinds: Any, expected: str) -> Any:
+    """The value of a field, which has one of the types `kinds`."""
+    value: Any = row
+    for part in [name] if name in row else name.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            raise InputError(f"{place}: no field {name!r}; there are {', '.join(map(repr, row)) or 'none'}")
+        value = value[part]
+    if not isinstance(value, kinds):
+        raise InputError(f"{place}: field {name!r}: expected {expected}, got {value!r:.60}")
+    return value
+
+
+def _text(row: Mapping[str, Any], name: str, place: str) -> str:
+    text: str = _field(row, name, place, str | None, "text") or ""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{place}: field {name!r}: half of a surrogate pair is not a character") from error
+    return text
+
+
+def _name(row: Mapping[str, Any], name: str | None, place: str) -> str | None:
+    """A group, an id or a label: text or an integer; None if it is null or empty."""
+    value = None if name is None else _field(row, name, place, str | int | None, "text or an integer")
+    return None if value is None or value == "" else str(value)
+
+
+def _language(row: Mapping[str, Any], name: str, place: str) -> str:
+    tag = _field(row, name, place, str, "a language tag")
+    try:
+        return normalize_language(tag)
+    except InputError as error:
+        raise InputError(f"{place}: field {name!r}: {error}") from error

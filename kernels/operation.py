@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.compiler import is_dynamo_compiling
+from torch.library import custom_op, infer_schema
 
 from .backend import Backend
 from .device import target_of, triton_absence
@@ -46,40 +47,65 @@ class Operation:
         backward: Callable[..., Any],
         *,
         fake: Callable[..., Any],
-        fake_backward: Callable[..., Any],
-        save: Callable[[Any, tuple[Any, ...], Any], None],
-        differentiate: Callable[..., tuple[Tensor | None, ...]],
+        fake_backward: Callable[..., Any] | None = None,
+        save: Callable[[Any, tuple[Any, ...], Any], None] | None = None,
+        differentiate: Callable[..., tuple[Tensor | None, ...]] | None = None,
         visible: int = 1,
     ) -> None:
         """Register `xformer::{name}` and `xformer::{name}_backward`.
 
         Args:
             name: name of the operator.
-            forward: function of tensors and options that returns a tensor or a tuple of tensors, fully
+            forward: function of tensors, then options, that returns a tensor or a tuple of tensors, fully
                 annotated.
             backward: the same for the backward pass.
             fake: returns empty tensors of the shapes and dtypes that `forward` returns for the same
-                arguments.
-            fake_backward: the same for `backward`.
-            save: `(ctx, inputs, output)`; stores in the context what the backward pass needs.
+                arguments; `forward` itself, where PyTorch alone computes it.
+            fake_backward: the same for `backward`; left out, its results have the shapes and dtypes of the
+                first tensors of `forward`.
+            save: `(ctx, inputs, output)`; stores in the context what the backward pass needs. Left out, all
+                tensors and the invisible outputs in `ctx.saved_tensors`, the options in `ctx.options`.
             differentiate: `(backward, ctx, *gradients of the visible outputs)`; calls `backward` and returns
-                one gradient for each input of `forward`.
+                one gradient for each input of `forward`. Left out, the arguments of `backward` are the
+                gradients, the saved tensors and the options, and it returns the gradients of the first
+                inputs; the others have none.
             visible: number of outputs that callers get; the others are for the backward pass.
         """
         self._forward = forward
         self._visible = visible
-        self.op = torch.library.custom_op(f"xformer::{name}", forward, mutates_args=())
+        schema, backward_schema = (infer_schema(each, mutates_args=()) for each in (forward, backward))
+        self.op = custom_op(f"xformer::{name}", forward, mutates_args=(), schema=schema)
         self.op.register_fake(fake)
-        self.backward_op = torch.library.custom_op(f"xformer::{name}_backward", backward, mutates_args=())
-        self.backward_op.register_fake(fake_backward)
-        backward_op = self.backward_op
+        inputs_schema, outputs_schema = schema.split("->")
+        n_tensors, n_outputs = inputs_schema.count("Tensor"), outputs_schema.count("Tensor")
+        n_grads = backward_schema.split("->")[1].count("Tensor")
+        no_grads = (None,) * (inputs_schema.count(",") + 1 - n_grads)
 
-        def through_op(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-            return differentiate(backward_op, ctx, *grads[:visible])
+        def empty_like_inputs(*arguments: Any) -> Tensor | tuple[Tensor, ...]:
+            found = tuple(x.new_empty(x.shape) for x in arguments[visible : visible + n_grads])
+            return found[0] if n_grads == 1 else found
+
+        self.backward_op = backward_op = custom_op(
+            f"xformer::{name}_backward", backward, mutates_args=(), schema=backward_schema
+        )
+        backward_op.register_fake(fake_backward or empty_like_inputs)
 
         def setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
             ctx.set_materialize_grads(False)
-            save(ctx, inputs, output)
+            if save is not None:
+                save(ctx, inputs, output)
+                return
+            ctx.save_for_backward(*inputs[:n_tensors], *(output[visible:] if n_outputs > 1 else ()))
+            ctx.options = inputs[n_tensors:]
+
+        def differentiate_first(backward: Any, ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+            found = backward(*grads, *ctx.saved_tensors, *ctx.options)
+            return (found, *no_grads) if n_grads == 1 else (*found, *no_grads)
+
+        gradients = differentiate or differentiate_first
+
+        def through_op(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+            return gradients(backward_op, ctx, *grads[:visible])
 
         def no_second(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
             raise NotImplementedError(f"xformer::{name} has no second derivative; backend 'reference' has")
@@ -92,12 +118,12 @@ class Operation:
             def forward(ctx: Any, *inputs: Any) -> Any:
                 outputs = forward(*inputs)
                 setup(ctx, inputs, outputs)
-                return self._shown(outputs)
+                return outputs if n_outputs == 1 else outputs[0] if visible == 1 else outputs[:visible]
 
             @staticmethod
             def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
                 # With create_graph, the operator is what says that there is no second derivative.
-                return differentiate(backward_op if torch.is_grad_enabled() else backward, ctx, *grads)
+                return gradients(backward_op if torch.is_grad_enabled() else backward, ctx, *grads)
 
         self._direct = Direct
 

@@ -236,12 +236,14 @@ def _backward(
     table: Tensor,
     position_table: Tensor | None,
     weight: Tensor,
+    bias: Tensor | None,
     stats: Tensor,
-    has_bias: bool,
+    eps: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of table, position table, weight and bias; without elements where there is none."""
     n_rows, width = grad.shape
     grad_weight = torch.empty_like(weight)
+    has_bias = bias is not None
     grad_bias = torch.empty_like(weight) if has_bias else weight.new_empty(0)
     rows = torch.empty((n_rows, width), dtype=table.dtype, device=table.device)
     if n_rows:
@@ -272,23 +274,16 @@ def _fake(tokens: Tensor, positions: Tensor | None, table: Tensor, *rest: Any) -
 def _fake_backward(
     grad: Tensor, tokens: Tensor, positions: Tensor | None, table: Tensor, *rest: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    position_table, weight, _, has_bias = rest
+    position_table, weight, bias, *_ = rest
     grad_positions = table.new_empty(0 if position_table is None else position_table.shape)
-    grad_bias = weight.new_empty(weight.shape[0] if has_bias else 0)
+    grad_bias = weight.new_empty(0 if bias is None else bias.shape)
     return table.new_empty(table.shape), grad_positions, weight.new_empty(weight.shape), grad_bias
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    *tensors, bias, _ = inputs
-    ctx.save_for_backward(*tensors, output[1])
-    ctx.has_bias = bias is not None
-
-
 def _differentiate(backward: Any, ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    table, position_table, weight, bias = backward(grad, *ctx.saved_tensors, ctx.has_bias)
-    has_positions = ctx.saved_tensors[3] is not None
-    of_tables = None, None, table, position_table if has_positions else None
-    return *of_tables, weight, bias if ctx.has_bias else None, None
+    inputs = ctx.saved_tensors
+    grads = None, None, *backward(grad, *inputs, *ctx.options)
+    return *(None if x is None else of_x for of_x, x in zip(grads, inputs[:6], strict=True)), None
 
 
 embed = Operation(
@@ -297,6 +292,5 @@ embed = Operation(
     _backward,
     fake=_fake,
     fake_backward=_fake_backward,
-    save=_save,
     differentiate=_differentiate,
 )

@@ -14,7 +14,7 @@ With g the gradient of the result, `grad_a = g b act'(a)` and `grad_b = g act(a)
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -22,7 +22,6 @@ from torch.nn import functional as F
 
 from ..backend import Backend
 from ..operation import Operation, choose, plain_is_best
-from .autograd import differentiate, save_input
 
 Activation = Literal["gelu", "gelu_tanh", "silu", "relu"]
 
@@ -164,30 +163,5 @@ def _square_backward(grad: Tensor, x: Tensor) -> Tensor:
     return positive.mul_(grad).mul_(2)
 
 
-def _blank(x: Tensor) -> Tensor:
-    return torch.empty((x.shape[0], x.shape[1] // 2), dtype=x.dtype, device=x.device)
-
-
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    x, ctx.activation = inputs
-    ctx.save_for_backward(x, output[1])
-
-
-_torch = Operation(
-    "glu_torch",
-    _forward,
-    _backward,
-    fake=lambda x, activation: (_blank(x), _blank(x)),
-    fake_backward=lambda grad, x, active, activation: x.new_empty(x.shape),
-    save=_save,
-    differentiate=lambda backward, ctx, grad: (backward(grad, *ctx.saved_tensors, ctx.activation), None),
-)
-_square_torch = Operation(
-    "squared_relu_torch",
-    _square,
-    _square_backward,
-    fake=lambda x: x.new_empty(x.shape),
-    fake_backward=lambda grad, x: x.new_empty(x.shape),
-    save=save_input,
-    differentiate=differentiate,
-)
+_torch = Operation("glu_torch", _forward, _backward, fake=_forward)
+_square_torch = Operation("squared_relu_torch", _square, _square_backward, fake=_square)

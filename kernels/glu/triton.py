@@ -18,7 +18,6 @@ from torch import Tensor
 
 from ..device import Target
 from ..operation import FUSED, Operation, cover, on, on_device, rows_of
-from .autograd import differentiate, save_input
 
 WARPS = 4
 
@@ -178,16 +177,5 @@ gate = Operation(
     _gate,
     _gate_backward,
     fake=lambda x, activation: x.new_empty((x.shape[0], x.shape[1] // 2)),
-    fake_backward=lambda grad, x, activation: x.new_empty(x.shape),
-    save=save_input,
-    differentiate=differentiate,
 )
-square = Operation(
-    "squared_relu_triton",
-    _square,
-    _square_backward,
-    fake=lambda x: x.new_empty(x.shape),
-    fake_backward=lambda grad, x: x.new_empty(x.shape),
-    save=save_input,
-    differentiate=differentiate,
-)
+square = Operation("squared_relu_triton", _square, _square_backward, fake=lambda x: x.new_empty(x.shape))

@@ -1,4 +1,4 @@
-"""Saved tensors, gradients and shapes that both fused backends of the loss share.
+"""Gradients and shapes that both fused backends of the loss share.
 
 Shapes: K rows, C width, V vocabulary.
 """
@@ -9,13 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
-
-
-def save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    """Keep rows, weight, bias, targets, the second output and the options."""
-    rows, weight, bias, targets, *options = inputs
-    ctx.save_for_backward(rows, weight, bias, targets, output[1])
-    ctx.options = options
 
 
 def differentiate(backward: Any, ctx: Any, grad_items: Tensor | None) -> tuple[Tensor | None, ...]:

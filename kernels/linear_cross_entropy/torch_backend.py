@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..operation import Operation, full_precision, is_eager
-from .autograd import differentiate, fake_grads, save
+from .autograd import differentiate, fake_grads
 from .options import LossOptions
 
 # 128 MiB of fp32. At V = 16,384 it is as fast as fewer rows; at V = 250,000 chunks have enough rows, so that
@@ -317,7 +317,6 @@ items_torch = Operation(
     backward,
     fake=_fake_forward,
     fake_backward=lambda grad, rows, weight, *rest: fake_grads(rows, weight, rest[-1]),
-    save=save,
     differentiate=differentiate,
 )
 reduced_torch = Operation(

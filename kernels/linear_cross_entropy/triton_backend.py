@@ -23,7 +23,7 @@ import triton
 from torch import Tensor
 
 from ..operation import FUSED, Operation, full_precision, on
-from .autograd import differentiate, fake_grads, save
+from .autograd import differentiate, fake_grads
 from .kernels import (
     linear_cross_entropy_gradients,
     linear_cross_entropy_losses,
@@ -175,7 +175,6 @@ items_triton = Operation(
     backward,
     fake=_fake,
     fake_backward=lambda grad, rows, weight, *rest: fake_grads(rows, weight, rest[-1]),
-    save=save,
     differentiate=differentiate,
 )
 

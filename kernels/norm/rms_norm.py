@@ -9,7 +9,7 @@ with the mean of each row.
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -80,8 +80,8 @@ def _forward(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     return (wide * rstd).mul_(weight).to(x.dtype), rstd
 
 
-def _backward(grad: Tensor, x: Tensor, weight: Tensor, rstd: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of x and the weight; the equations are in `triton.py`."""
+def _backward(grad: Tensor, x: Tensor, weight: Tensor, rstd: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Gradients of x and the weight; the equations are in `triton.py`. `rstd` contains `eps` already."""
     grad = grad.to(rstd.dtype)
     normal = x * rstd
     product = grad * normal
@@ -92,23 +92,4 @@ def _backward(grad: Tensor, x: Tensor, weight: Tensor, rstd: Tensor) -> tuple[Te
     return grad_x.to(x.dtype), grad_weight.to(weight.dtype)
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    ctx.save_for_backward(inputs[0], inputs[1], output[1])
-
-
-def _differentiate(backward: Any, ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    return *backward(grad, *ctx.saved_tensors), None
-
-
-_torch = Operation(
-    "rms_norm_torch",
-    _forward,
-    _backward,
-    fake=lambda x, weight, eps: (
-        x.new_empty(x.shape),
-        x.new_empty((x.shape[0], 1), dtype=torch.promote_types(x.dtype, torch.float32)),
-    ),
-    fake_backward=lambda grad, x, weight, rstd: (x.new_empty(x.shape), weight.new_empty(weight.shape)),
-    save=_save,
-    differentiate=_differentiate,
-)
+_torch = Operation("rms_norm_torch", _forward, _backward, fake=_forward)

@@ -25,12 +25,18 @@ from .record import Record
 # separate in one of 462 comparisons.
 FEWEST_ROUNDS = 6
 
+# Files that the bench needs of the kernels beside the operations themselves. A revision that lacks one gets
+# this tree's.
+NEEDED = ("kernels/testing.py", "kernels/attention/relative_position.py")
+
 Progress = Callable[[str, int, int | None], None]
 
 
 @contextmanager
 def worktree(revision: str, repository: Path) -> Iterator[Path]:
     """A revision's files in a temporary folder, with this tree's bench; removed afterwards.
+
+    What the bench needs of the kernels (`NEEDED`) and the revision lacks comes from this tree, too.
 
     Args:
         revision: a commit, branch or tag.
@@ -58,6 +64,10 @@ def worktree(revision: str, repository: Path) -> Iterator[Path]:
             folder / "benchmarks",
             ignore=shutil.ignore_patterns("results", "__pycache__"),
         )
+        for name in NEEDED:
+            if (repository / name).is_file() and not (folder / name).exists():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(repository / name, folder / name)
         yield folder
     finally:
         _git(repository, "worktree", "remove", "--force", str(folder))

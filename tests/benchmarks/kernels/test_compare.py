@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from xformer.benchmarks.kernels.base import interleave, repository_of, worktree
+from xformer.benchmarks.kernels import base
+from xformer.benchmarks.kernels.base import NEEDED, interleave, repository_of, worktree
 from xformer.benchmarks.kernels.compare import (
     Comparison,
     compare_records,
@@ -206,6 +208,33 @@ def test_two_trees_in_turns(checkout: Path) -> None:
     assert one.verdict == "slower"
     assert one.ratio is not None
     assert one.ratio.middle == pytest.approx(1.5)
+
+
+def test_an_older_tree_gets_what_the_bench_needs(checkout: Path) -> None:
+    """A revision without the fp64 rule gets this tree's; what it has of its own stays."""
+    rule, positions = NEEDED
+    for name in NEEDED:
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+    (checkout / positions).write_text("OLD = True\n", encoding="utf-8")
+    git(checkout, "add", positions)
+    git(checkout, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "second")
+    for name in NEEDED:
+        (checkout / name).write_text("NEW = True\n", encoding="utf-8")
+    with worktree("HEAD", checkout) as before:
+        assert (before / rule).read_text(encoding="utf-8") == "NEW = True\n"
+        assert (before / positions).read_text(encoding="utf-8") == "OLD = True\n"
+
+
+def test_the_bench_needs_no_other_file_of_the_kernels() -> None:
+    """Beside the operations, which are exported by `xformer.kernels`, and the ladder, which is measured."""
+    root = Path(base.__file__).resolve().parents[2]
+    sources = [file.read_text(encoding="utf-8") for file in (root / "benchmarks").rglob("*.py")]
+    found = {name for text in sources for name in re.findall(r"from xformer\.(kernels\.[\w.]+) import", text)}
+    assert found - {"kernels.ladder"} == {name.removesuffix(".py").replace("/", ".") for name in NEEDED}
+    for name in NEEDED:
+        text = (root / name).read_text(encoding="utf-8")
+        own = set(re.findall(r"^\s*from (\.[\w.]*|xformer[\w.]*) import", text, re.MULTILINE))
+        assert own <= {".backend"}, "what an older tree may lack as well"
 
 
 def test_a_tree_is_removed_when_something_fails(checkout: Path) -> None:

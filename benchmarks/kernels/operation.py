@@ -157,11 +157,13 @@ class Operation(ABC, Generic[C]):
         name: of it in records.
         directions: which passes are timed.
         gpu_seconds: about how long all its cases take on a GPU of today, compilation included.
+        smallest: numbers of a case with hardly any work, by name.
     """
 
     name: str
     directions: tuple[Direction, ...] = ALL_DIRECTIONS
     gpu_seconds: float
+    smallest: tuple[tuple[str, int], ...]
 
     @abstractmethod
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[C]:
@@ -187,9 +189,11 @@ class Operation(ABC, Generic[C]):
     def amount(self, case: C, dtype: torch.dtype, direction: Direction) -> Amount:
         """The work of one call."""
 
-    @abstractmethod
     def tiny(self, case: C) -> C:
         """The same with hardly any work, so that its time on a CPU is the cost of a call."""
+        smallest: dict[str, Any] = dict(self.smallest)
+        tiny = replace(case, sweep="tiny", compiled=(), **smallest)
+        return replace(tiny, name=f"tiny {' '.join(map(str, tiny.shape.values()))}")
 
 
 class Composed(Operation[C]):
@@ -207,9 +211,32 @@ class Composed(Operation[C]):
         """The composition as it is."""
         return solve(self.define(case, inputs))
 
-    def composed(self) -> list[Contender[C]]:
-        """`eager`: the composition; `torch.compile`: the same, compiled."""
-        return eager_and_compiled(self.define)
+
+class Layer(Composed[C]):
+    """A composition whose time is that of its memory traffic, with a fused kernel of ours and maybe of Liger.
+
+    Attributes:
+        liger: prepares Liger's kernel; None where it has none.
+    """
+
+    liger: Callable[[C, Inputs], Prepared] | None = None
+
+    @abstractmethod
+    def ours(self, backend: Backend, case: C, inputs: Inputs) -> Prepared:
+        """Our kernel."""
+
+    @abstractmethod
+    def traffic(self, case: C) -> tuple[int, int]:
+        """How many numbers the forward and the backward pass read and write."""
+
+    def contenders(self) -> Sequence[Contender[C]]:
+        """Ours, the composition as it is and compiled, and Liger's."""
+        found = [*our_contenders(self.ours), *eager_and_compiled(self.define)]
+        return found if self.liger is None else [*found, Contender("liger", self.liger, "liger-kernel")]
+
+    def amount(self, case: C, dtype: torch.dtype, direction: Direction) -> Amount:
+        """The bytes of all numbers; elementwise operations are not counted."""
+        return Amount(0.0, in_direction(direction, *self.traffic(case)) * dtype.itemsize)
 
 
 def eager_and_compiled(define: Callable[[C, Inputs], Prepared]) -> list[Contender[C]]:

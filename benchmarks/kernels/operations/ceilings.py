@@ -49,6 +49,7 @@ class Copy(Composed[CopyCase]):
     name = "copy"
     directions = ("forward",)
     gpu_seconds = 2.0
+    smallest = (("n_bytes", 64),)
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[CopyCase]:
         """The largest first; then sizes that fit into caches."""
@@ -75,10 +76,6 @@ class Copy(Composed[CopyCase]):
         """Every byte read and written."""
         return Amount(0.0, 2.0 * case.n_bytes)
 
-    def tiny(self, case: CopyCase) -> CopyCase:
-        """A few numbers."""
-        return CopyCase("tiny", "tiny", 64)
-
 
 class Matmul(Composed[MatmulCase]):
     """The operation `matmul`: a square matrix product."""
@@ -86,6 +83,7 @@ class Matmul(Composed[MatmulCase]):
     name = "matmul"
     directions = ("forward",)
     gpu_seconds = 3.0
+    smallest = (("size", 4),)
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[MatmulCase]:
         """The largest first."""
@@ -108,10 +106,6 @@ class Matmul(Composed[MatmulCase]):
     def amount(self, case: MatmulCase, dtype: torch.dtype, direction: Direction) -> Amount:
         """2·N³ operations."""
         return Amount(2.0 * case.size**3, 3.0 * case.size**2 * dtype.itemsize)
-
-    def tiny(self, case: MatmulCase) -> MatmulCase:
-        """4 by 4."""
-        return MatmulCase("tiny", "tiny", 4)
 
 
 def _copy(size: int) -> CopyCase:

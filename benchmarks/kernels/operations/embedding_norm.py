@@ -14,25 +14,10 @@ from torch.nn import functional
 
 from xformer.kernels import embedding_norm
 
-from ..operation import (
-    COMPILE,
-    Amount,
-    Backend,
-    Case,
-    Composed,
-    Contender,
-    DeviceKind,
-    Inputs,
-    Prepared,
-    in_direction,
-    our_contenders,
-    random_normal,
-)
-from ..record import Direction
-from .lengths import messages
+from ..operation import COMPILE, Backend, Case, DeviceKind, Inputs, Layer, Prepared, random_normal
+from .lengths import LONGEST, positions_of_messages
 
 EPS = 1e-5
-_LONGEST = 512
 
 
 @dataclass(frozen=True)
@@ -52,11 +37,12 @@ class EmbeddingCase(Case):
     positions: bool = False
 
 
-class EmbeddingNorm(Composed[EmbeddingCase]):
+class EmbeddingNorm(Layer[EmbeddingCase]):
     """The operation `embedding_norm`."""
 
     name = "embedding_norm"
     gpu_seconds = 14.0
+    smallest = (("n_tokens", 2), ("vocabulary", 16), ("width", 16))
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[EmbeddingCase]:
         """Vocabularies of 16k to 250k, the widths of encoders."""
@@ -76,10 +62,6 @@ class EmbeddingNorm(Composed[EmbeddingCase]):
             _case(16_384, 131_072, 1024),
         ]
 
-    def contenders(self) -> Sequence[Contender[EmbeddingCase]]:
-        """Ours and the composition."""
-        return [*our_contenders(_ours), *self.composed()]
-
     def draw(self, case: EmbeddingCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
         """Draw table (V, C), weight and bias (C,), position_table (P, C); tokens (T,) by Zipf's law."""
         normal = random_normal(seed, dtype, device)
@@ -91,10 +73,8 @@ class EmbeddingNorm(Composed[EmbeddingCase]):
         leaves |= {name: normal(case.width) for name in ("weight", "bias")}
         fixed = {"tokens": rank.clamp(max=case.vocabulary - 1)}
         if case.positions:
-            leaves["position_table"] = normal(_LONGEST, case.width)
-            lengths = messages().fill(case.n_tokens, _LONGEST)
-            places = torch.cat([torch.arange(length) for length in lengths])[: case.n_tokens]
-            fixed["positions"] = places.to(device)
+            leaves["position_table"] = normal(LONGEST, case.width)
+            fixed["positions"] = positions_of_messages(case.n_tokens, device)
         return Inputs(leaves, fixed, {"out": normal(case.n_tokens, case.width)})
 
     def define(self, case: EmbeddingCase, inputs: Inputs) -> Prepared:
@@ -111,16 +91,22 @@ class EmbeddingNorm(Composed[EmbeddingCase]):
 
         return inputs.prepared(embed)
 
-    def amount(self, case: EmbeddingCase, dtype: torch.dtype, direction: Direction) -> Amount:
+    def traffic(self, case: EmbeddingCase) -> tuple[int, int]:
         """Per token, forward reads and writes a row; backward reads two. It writes the table's gradient."""
         rows = case.n_tokens * case.width
-        numbers = in_direction(direction, 2 * rows, 2 * rows + case.vocabulary * case.width)
-        return Amount(0.0, numbers * dtype.itemsize)
+        return 2 * rows, 2 * rows + case.vocabulary * case.width
 
-    def tiny(self, case: EmbeddingCase) -> EmbeddingCase:
-        """Two tokens out of 16."""
-        name = f"tiny{' positions' if case.positions else ''}"
-        return EmbeddingCase(name, "tiny", 2, 16, 16, case.positions)
+    def ours(self, backend: Backend, case: EmbeddingCase, inputs: Inputs) -> Prepared:
+        """Our kernel."""
+        tokens, positions = inputs.fixed["tokens"], inputs.fixed.get("positions")
+
+        def embed(
+            table: Tensor, weight: Tensor, bias: Tensor, position_table: Tensor | None = None
+        ) -> Tensor:
+            added = {"positions": positions, "position_table": position_table}
+            return embedding_norm(tokens, table, weight, bias, eps=EPS, backend=backend, **added)
+
+        return inputs.prepared(embed)
 
 
 def _case(
@@ -129,15 +115,3 @@ def _case(
     sweep = f"T={n_tokens}{' positions' if positions else ''}"
     name = f"{sweep} V={vocabulary} C={width}"
     return EmbeddingCase(name, sweep, n_tokens, vocabulary, width, positions, compiled=compiled)
-
-
-def _ours(backend: Backend, case: EmbeddingCase, inputs: Inputs) -> Prepared:
-    tokens, positions = inputs.fixed["tokens"], inputs.fixed.get("positions")
-
-    def embed(table: Tensor, weight: Tensor, bias: Tensor, position_table: Tensor | None = None) -> Tensor:
-        return embedding_norm(
-            tokens, table, weight, bias, eps=EPS, positions=positions, position_table=position_table,
-            backend=backend,
-        )  # fmt: skip
-
-    return inputs.prepared(embed)

@@ -16,22 +16,7 @@ from torch.nn import functional
 
 from xformer.kernels import glu
 
-from ..operation import (
-    COMPILE,
-    Amount,
-    Backend,
-    Case,
-    Composed,
-    Contender,
-    DeviceKind,
-    Inputs,
-    Prepared,
-    in_direction,
-    our_contenders,
-    peer,
-    random_normal,
-)
-from ..record import Direction
+from ..operation import COMPILE, Backend, Case, DeviceKind, Inputs, Layer, Prepared, peer, random_normal
 
 Activation = Literal["gelu", "gelu_tanh", "silu", "relu"]
 
@@ -51,11 +36,12 @@ class GluCase(Case):
     activation: Activation
 
 
-class Glu(Composed[GluCase]):
+class Glu(Layer[GluCase]):
     """The operation `glu`."""
 
     name = "glu"
     gpu_seconds = 14.0
+    smallest = (("n_tokens", 2), ("width", 16))
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[GluCase]:
         """Feed-forward widths of small encoders up to large ones; 1,152 is ModernBERT's."""
@@ -72,10 +58,6 @@ class Glu(Composed[GluCase]):
             _case(16_384, 384, "gelu"),
             _case(16_384, 1152, "relu"),
         ]
-
-    def contenders(self) -> Sequence[Contender[GluCase]]:
-        """Ours, the formula, and Liger's."""
-        return [*our_contenders(_ours), *self.composed(), Contender("liger", _liger, "liger-kernel")]
 
     def draw(self, case: GluCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
         """Draw x (T, 2F)."""
@@ -99,35 +81,31 @@ class Glu(Composed[GluCase]):
 
         return inputs.prepared(gated)
 
-    def amount(self, case: GluCase, dtype: torch.dtype, direction: Direction) -> Amount:
+    def traffic(self, case: GluCase) -> tuple[int, int]:
         """Per token, forward reads 2F and writes F numbers; backward reads 3F and writes 2F."""
-        numbers = in_direction(direction, 3, 5) * case.n_tokens * case.width
-        return Amount(0.0, numbers * dtype.itemsize)
+        numbers = case.n_tokens * case.width
+        return 3 * numbers, 5 * numbers
 
-    def tiny(self, case: GluCase) -> GluCase:
-        """Two tokens."""
-        return GluCase(f"tiny {case.activation}", "tiny", 2, 16, case.activation)
+    def ours(self, backend: Backend, case: GluCase, inputs: Inputs) -> Prepared:
+        """Our kernel."""
+        return inputs.prepared(lambda x: glu(x, case.activation, backend=backend))
+
+    def liger(self, case: GluCase, inputs: Inputs) -> Prepared:
+        """Liger's kernels for two of the gates."""
+        names = {"gelu_tanh": "LigerGELUMulFunction", "silu": "LigerSiLUMulFunction"}
+        if case.activation not in names:
+            raise NotImplementedError(f"Liger has no {case.activation} gate, only gelu_tanh and silu")
+
+        function = peer("liger_kernel.ops", names[case.activation])
+
+        def gated(x: Tensor) -> Tensor:
+            first, second = x.chunk(2, dim=-1)
+            found: Tensor = function.apply(first, second)
+            return found
+
+        return inputs.prepared(gated)
 
 
 def _case(n_tokens: int, width: int, activation: Activation, *, compiled: tuple[str, ...] = ()) -> GluCase:
     name = f"{activation} T={n_tokens} F={width}"
     return GluCase(name, activation, n_tokens, width, activation, compiled=compiled)
-
-
-def _ours(backend: Backend, case: GluCase, inputs: Inputs) -> Prepared:
-    return inputs.prepared(lambda x: glu(x, case.activation, backend=backend))
-
-
-def _liger(case: GluCase, inputs: Inputs) -> Prepared:
-    names = {"gelu_tanh": "LigerGELUMulFunction", "silu": "LigerSiLUMulFunction"}
-    if case.activation not in names:
-        raise NotImplementedError(f"Liger has no {case.activation} gate, only gelu_tanh and silu")
-
-    function = peer("liger_kernel.ops", names[case.activation])
-
-    def gated(x: Tensor) -> Tensor:
-        first, second = x.chunk(2, dim=-1)
-        found: Tensor = function.apply(first, second)
-        return found
-
-    return inputs.prepared(gated)

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
+
+# Longer messages are cut off at this length.
+LONGEST = 512
 
 
 @dataclass(frozen=True)
@@ -60,3 +65,9 @@ def descriptions() -> LengthDistribution:
     """
     lengths = (9, 23, 40, 53, 72, 87, 102, 120, 146, 177, 218, 292, 381, 489, 595, 682, 1201, 4069)
     return LengthDistribution("descriptions", _SHARES, lengths)
+
+
+def positions_of_messages(n_tokens: int, device: torch.device) -> Tensor:
+    """(T,) int64: the position of each token in its message, for messages end to end."""
+    lengths = messages().fill(n_tokens, LONGEST)
+    return torch.cat([torch.arange(length) for length in lengths])[:n_tokens].to(device)

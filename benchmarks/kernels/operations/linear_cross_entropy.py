@@ -20,17 +20,16 @@ from ..operation import (
     Amount,
     Backend,
     Case,
+    Composed,
     Contender,
     DeviceKind,
     Inputs,
-    Operation,
     Prepared,
     eager_and_compiled,
     in_direction,
     our_contenders,
     peer,
     random_normal,
-    solve,
 )
 from ..record import Direction
 
@@ -62,7 +61,7 @@ class LossCase(Case):
         return self.n_selected < self.n_tokens
 
 
-class LinearCrossEntropy(Operation[LossCase]):
+class LinearCrossEntropy(Composed[LossCase]):
     """The operation `linear_cross_entropy`.
 
     The backward pass is not measured alone: fused implementations compute the gradients in the forward pass,
@@ -99,7 +98,7 @@ class LinearCrossEntropy(Operation[LossCase]):
         return [
             *our_contenders(_ours),
             Contender("eager full logits", _eager_full),
-            *eager_and_compiled(_eager),
+            *eager_and_compiled(self.define),
             Contender("liger", _liger, "liger-kernel"),
             Contender("cut-cross-entropy", _cut, "cut-cross-entropy"),
         ]
@@ -135,9 +134,15 @@ class LinearCrossEntropy(Operation[LossCase]):
             grad_weight += share.T @ hidden[rows]
         return {"loss": loss, "dhidden": grad_hidden, "dweight": grad_weight}
 
-    def plain(self, case: LossCase, inputs: Inputs) -> dict[str, Tensor]:
-        """The formula over the chosen rows."""
-        return solve(_eager(case, inputs))
+    def define(self, case: LossCase, inputs: Inputs) -> Prepared:
+        """Logits for the chosen positions."""
+        targets = inputs.fixed["targets"]
+
+        def loss(hidden: Tensor, weight: Tensor) -> Tensor:
+            logits = functional.linear(_rows(case, inputs, hidden), weight)
+            return functional.cross_entropy(_precise(logits), targets)
+
+        return inputs.prepared(loss)
 
     def amount(self, case: LossCase, dtype: torch.dtype, direction: Direction) -> Amount:
         """One product forward, two backward, over the chosen rows; each tensor is read or written once."""
@@ -188,17 +193,6 @@ def _eager_full(case: LossCase, inputs: Inputs) -> Prepared:
     def loss(hidden: Tensor, weight: Tensor) -> Tensor:
         logits = _precise(functional.linear(hidden, weight))
         return functional.cross_entropy(logits, everywhere, ignore_index=IGNORE)
-
-    return inputs.prepared(loss)
-
-
-def _eager(case: LossCase, inputs: Inputs) -> Prepared:
-    """Logits for the chosen positions."""
-    targets = inputs.fixed["targets"]
-
-    def loss(hidden: Tensor, weight: Tensor) -> Tensor:
-        logits = functional.linear(_rows(case, inputs, hidden), weight)
-        return functional.cross_entropy(_precise(logits), targets)
 
     return inputs.prepared(loss)
 

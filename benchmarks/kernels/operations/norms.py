@@ -5,10 +5,8 @@ Shapes: T tokens, C width.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -17,22 +15,7 @@ from torch.nn import functional
 
 from xformer.kernels import layer_norm, rms_norm
 
-from ..operation import (
-    COMPILE,
-    Amount,
-    Backend,
-    Case,
-    Composed,
-    Contender,
-    DeviceKind,
-    Inputs,
-    Prepared,
-    in_direction,
-    our_contenders,
-    peer,
-    random_normal,
-)
-from ..record import Direction
+from ..operation import COMPILE, Backend, Case, DeviceKind, Inputs, Layer, Prepared, peer, random_normal
 
 EPS = 1e-5
 
@@ -55,8 +38,19 @@ class NormCase(Case):
     residual: bool = False
 
 
-class _Norm(Composed[NormCase]):
-    """The common part of both norms."""
+class _Norm(Layer[NormCase]):
+    """The common part of both norms.
+
+    Attributes:
+        parameters: names of the (C,) parameters.
+        kernel: ours.
+        function: PyTorch's.
+    """
+
+    smallest = (("n_tokens", 2), ("width", 16))
+    parameters: tuple[str, ...]
+    kernel: Callable[..., Any]
+    function: Callable[..., Tensor]
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[NormCase]:
         """Widths 64 to 4,096; from width 512 on 32,768 tokens are 32 MiB in half precision."""
@@ -82,24 +76,35 @@ class _Norm(Composed[NormCase]):
         leaves |= {name: normal(case.width) for name in self.parameters}
         return Inputs(leaves, {}, {name: normal(*shape) for name in ("out", "sum")[: 1 + case.residual]})
 
-    @property
-    @abstractmethod
-    def parameters(self) -> tuple[str, ...]:
-        """Names of the (C,) parameters."""
+    def ours(self, backend: Backend, case: NormCase, inputs: Inputs) -> Prepared:
+        """Our kernel, with the sum in it."""
+        kernel = self.kernel
 
-    def amount(self, case: NormCase, dtype: torch.dtype, direction: Direction) -> Amount:
+        def norm(x: Tensor, *parameters: Tensor) -> Any:
+            return kernel(x, *parameters, eps=EPS, backend=backend)
+
+        def summed(x: Tensor, residual: Tensor, *parameters: Tensor) -> Any:
+            return kernel(x, *parameters, eps=EPS, residual=residual, backend=backend)
+
+        return inputs.prepared(summed if case.residual else norm)
+
+    def define(self, case: NormCase, inputs: Inputs) -> Prepared:
+        """PyTorch's function, after the sum."""
+        function = self.function
+
+        def norm(x: Tensor, *parameters: Tensor) -> Tensor:
+            return function(x, (case.width,), *parameters, EPS)
+
+        return _after_sum(case, inputs, norm)
+
+    def traffic(self, case: NormCase) -> tuple[int, int]:
         """Forward reads x and writes out; backward reads x and the gradient, and writes dx.
 
         With a residual, forward also reads it and writes the sum; backward also reads the sum's gradient. dx
         is the residual's gradient, too.
         """
         forward, backward = (4, 4) if case.residual else (2, 3)
-        numbers = in_direction(direction, forward, backward) * case.n_tokens * case.width
-        return Amount(0.0, numbers * dtype.itemsize)
-
-    def tiny(self, case: NormCase) -> NormCase:
-        """Two rows."""
-        return NormCase(f"tiny{' residual' if case.residual else ''}", "tiny", 2, 16, case.residual)
+        return forward * case.n_tokens * case.width, backward * case.n_tokens * case.width
 
 
 class LayerNorm(_Norm):
@@ -108,17 +113,16 @@ class LayerNorm(_Norm):
     name = "layer_norm"
     gpu_seconds = 28.0
     parameters = ("weight", "bias")
+    kernel = staticmethod(layer_norm)
+    function = staticmethod(functional.layer_norm)
 
-    def contenders(self) -> Sequence[Contender[NormCase]]:
-        """Ours, PyTorch's, Liger's."""
-        liger = Contender("liger", _liger_layer_norm, "liger-kernel")
-        return [*our_contenders(partial(_ours, layer_norm)), *self.composed(), liger]
-
-    def define(self, case: NormCase, inputs: Inputs) -> Prepared:
-        """PyTorch's function, after the sum."""
+    def liger(self, case: NormCase, inputs: Inputs) -> Prepared:
+        """Liger's kernel, after the sum."""
+        function = peer("liger_kernel.ops", "LigerLayerNormFunction")
 
         def norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-            return functional.layer_norm(x, (case.width,), weight, bias, EPS)
+            found: Tensor = function.apply(x, weight, bias, EPS)
+            return found
 
         return _after_sum(case, inputs, norm)
 
@@ -129,19 +133,19 @@ class RMSNorm(_Norm):
     name = "rms_norm"
     gpu_seconds = 25.0
     parameters = ("weight",)
+    kernel = staticmethod(rms_norm)
+    function = staticmethod(functional.rms_norm)
 
-    def contenders(self) -> Sequence[Contender[NormCase]]:
-        """Ours, PyTorch's, Liger's."""
-        liger = Contender("liger", _liger_rms_norm, "liger-kernel")
-        return [*our_contenders(partial(_ours, rms_norm)), *self.composed(), liger]
+    def liger(self, case: NormCase, inputs: Inputs) -> Prepared:
+        """Liger's kernel, with the sum in it."""
+        name = "LigerFusedAddRMSNormFunction" if case.residual else "LigerRMSNormFunction"
+        function = peer("liger_kernel.ops", name)
 
-    def define(self, case: NormCase, inputs: Inputs) -> Prepared:
-        """PyTorch's function, after the sum."""
+        def norm(*leaves: Tensor) -> Any:
+            # Its backward writes into the incoming gradient unless told not to.
+            return function.apply(*leaves, EPS, 0.0, "llama", False)
 
-        def norm(x: Tensor, weight: Tensor) -> Tensor:
-            return functional.rms_norm(x, (case.width,), weight, EPS)
-
-        return _after_sum(case, inputs, norm)
+        return inputs.prepared(norm)
 
 
 def _case(n_tokens: int, width: int, *, residual: bool = False, compiled: tuple[str, ...] = ()) -> NormCase:
@@ -155,43 +159,3 @@ def _after_sum(case: NormCase, inputs: Inputs, norm: Callable[..., Tensor]) -> P
         return norm(total, *parameters), total
 
     return inputs.prepared(summed if case.residual else norm)
-
-
-def _ours(norm: Callable[..., Any], backend: Backend, case: NormCase, inputs: Inputs) -> Prepared:
-    def alone(x: Tensor, *parameters: Tensor) -> Any:
-        return norm(x, *parameters, eps=EPS, backend=backend)
-
-    def summed(x: Tensor, residual: Tensor, *parameters: Tensor) -> Any:
-        return norm(x, *parameters, eps=EPS, residual=residual, backend=backend)
-
-    return inputs.prepared(summed if case.residual else alone)
-
-
-def _liger_layer_norm(case: NormCase, inputs: Inputs) -> Prepared:
-    function = peer("liger_kernel.ops", "LigerLayerNormFunction")
-
-    def norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        found: Tensor = function.apply(x, weight, bias, EPS)
-        return found
-
-    return _after_sum(case, inputs, norm)
-
-
-def _liger_rms_norm(case: NormCase, inputs: Inputs) -> Prepared:
-    if case.residual:
-        fused = peer("liger_kernel.ops", "LigerFusedAddRMSNormFunction")
-
-        def summed(x: Tensor, residual: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
-            out, total = fused.apply(x, residual, weight, EPS, 0.0, "llama", False)
-            return out, total
-
-        return inputs.prepared(summed)
-
-    function = peer("liger_kernel.ops", "LigerRMSNormFunction")
-
-    def norm(x: Tensor, weight: Tensor) -> Tensor:
-        # Its backward writes into the incoming gradient unless told not to.
-        found: Tensor = function.apply(x, weight, EPS, 0.0, "llama", False)
-        return found
-
-    return inputs.prepared(norm)

@@ -13,26 +13,10 @@ from torch import Tensor
 
 from xformer.kernels import rotary
 
-from ..operation import (
-    COMPILE,
-    Amount,
-    Backend,
-    Case,
-    Composed,
-    Contender,
-    DeviceKind,
-    Inputs,
-    Prepared,
-    in_direction,
-    our_contenders,
-    peer,
-    random_normal,
-)
-from ..record import Direction
-from .lengths import messages
+from ..operation import COMPILE, Backend, Case, DeviceKind, Inputs, Layer, Prepared, peer, random_normal
+from .lengths import LONGEST, positions_of_messages
 
 BASE = 160_000.0
-_LONGEST = 512
 
 
 @dataclass(frozen=True)
@@ -52,11 +36,12 @@ class RotaryCase(Case):
     interleaved: bool = False
 
 
-class Rotary(Composed[RotaryCase]):
+class Rotary(Layer[RotaryCase]):
     """The operation `rotary`."""
 
     name = "rotary"
     gpu_seconds = 12.0
+    smallest = (("n_tokens", 2), ("n_heads", 1))
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[RotaryCase]:
         """Encoders' heads; with 32,768 tokens and width 768, q and k are 96 MiB in half precision."""
@@ -73,19 +58,14 @@ class Rotary(Composed[RotaryCase]):
             _case(4096, 12, 64),
         ]
 
-    def contenders(self) -> Sequence[Contender[RotaryCase]]:
-        """Ours, the formula, Liger's."""
-        return [*our_contenders(_ours), *self.composed(), Contender("liger", _liger, "liger-kernel")]
-
     def draw(self, case: RotaryCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
         """Draw q and k (T, H, D); positions (T,), cos and sin (P, D/2) in fp32."""
         normal = random_normal(seed, dtype, device)
         shape = (case.n_tokens, case.n_heads, case.d_head)
-        lengths = messages().fill(case.n_tokens, _LONGEST)
-        positions = torch.cat([torch.arange(length) for length in lengths])[: case.n_tokens].to(device)
         exponents = torch.arange(0, case.d_head, 2, dtype=torch.float64, device=device) / case.d_head
-        angles = torch.arange(_LONGEST, dtype=torch.float64, device=device)[:, None] * BASE**-exponents
-        fixed = {"positions": positions, "cos": angles.cos().float(), "sin": angles.sin().float()}
+        angles = torch.arange(LONGEST, dtype=torch.float64, device=device)[:, None] * BASE**-exponents
+        fixed = {"cos": angles.cos().float(), "sin": angles.sin().float()}
+        fixed["positions"] = positions_of_messages(case.n_tokens, device)
         leaves = {name: normal(*shape) for name in "qk"}
         return Inputs(leaves, fixed, {name: normal(*shape) for name in ("q_out", "k_out")})
 
@@ -97,15 +77,34 @@ class Rotary(Composed[RotaryCase]):
         turn = _turn_neighbours if case.interleaved else _turn_halves
         return inputs.prepared(lambda q, k: (turn(q, cos, sin), turn(k, cos, sin)))
 
-    def amount(self, case: RotaryCase, dtype: torch.dtype, direction: Direction) -> Amount:
+    def traffic(self, case: RotaryCase) -> tuple[int, int]:
         """Reads and writes q and k, or their gradients."""
-        numbers = in_direction(direction, 4, 4) * case.n_tokens * case.n_heads * case.d_head
-        return Amount(0.0, numbers * dtype.itemsize)
+        numbers = 4 * case.n_tokens * case.n_heads * case.d_head
+        return numbers, numbers
 
-    def tiny(self, case: RotaryCase) -> RotaryCase:
-        """Two tokens."""
-        name = f"tiny{' interleaved' if case.interleaved else ''}"
-        return RotaryCase(name, "tiny", 2, 1, case.d_head, case.interleaved)
+    def ours(self, backend: Backend, case: RotaryCase, inputs: Inputs) -> Prepared:
+        """Our kernel."""
+        positions, cos, sin = (inputs.fixed[name] for name in ("positions", "cos", "sin"))
+
+        def turn(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+            return rotary(q, k, positions, cos, sin, interleaved=case.interleaved, backend=backend)
+
+        return inputs.prepared(turn)
+
+    def liger(self, case: RotaryCase, inputs: Inputs) -> Prepared:
+        """Liger's writes into its inputs, so it gets copies."""
+        if case.interleaved:
+            raise NotImplementedError("Liger's pairs are the halves of a head")
+        function = peer("liger_kernel.ops", "LigerRopeFunction")
+        rows = (inputs.fixed[name][inputs.fixed["positions"]] for name in ("cos", "sin"))
+        cos, sin = (torch.cat((row, row), dim=-1)[None].to(inputs.leaves["q"].dtype) for row in rows)
+
+        def turn(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+            # (T, H, D) → (1, H, T, D) and back: views.
+            q, k = function.apply(q[None].transpose(1, 2), k[None].transpose(1, 2), cos, sin)
+            return q.transpose(1, 2)[0], k.transpose(1, 2)[0]
+
+        return inputs.prepared(turn)
 
 
 def _case(
@@ -124,28 +123,3 @@ def _turn_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 def _turn_neighbours(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = x[..., ::2], x[..., 1::2]
     return torch.stack((first * cos - second * sin, second * cos + first * sin), dim=-1).flatten(-2)
-
-
-def _ours(backend: Backend, case: RotaryCase, inputs: Inputs) -> Prepared:
-    positions, cos, sin = (inputs.fixed[name] for name in ("positions", "cos", "sin"))
-
-    def turn(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        return rotary(q, k, positions, cos, sin, interleaved=case.interleaved, backend=backend)
-
-    return inputs.prepared(turn)
-
-
-def _liger(case: RotaryCase, inputs: Inputs) -> Prepared:
-    """Liger's writes into its inputs, so it gets copies."""
-    if case.interleaved:
-        raise NotImplementedError("Liger's pairs are the halves of a head")
-    function = peer("liger_kernel.ops", "LigerRopeFunction")
-    rows = (inputs.fixed[name][inputs.fixed["positions"]] for name in ("cos", "sin"))
-    cos, sin = (torch.cat((row, row), dim=-1)[None].to(inputs.leaves["q"].dtype) for row in rows)
-
-    def turn(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        # (T, H, D) → (1, H, T, D) and back: views.
-        q, k = function.apply(q[None].transpose(1, 2), k[None].transpose(1, 2), cos, sin)
-        return q.transpose(1, 2)[0], k.transpose(1, 2)[0]
-
-    return inputs.prepared(turn)

@@ -20,6 +20,7 @@ from xformer.benchmarks.kernels.operation import (
     Inputs,
     Operation,
     Prepared,
+    eager_and_compiled,
     random_normal,
     solve,
 )
@@ -50,7 +51,7 @@ class Toy(Composed[ToyCase]):
         return [ToyCase(f"toy {size}", "toy", size) for size in ((3,) if quick else (3, 30, 300))]
 
     def contenders(self) -> Sequence[Contender[ToyCase]]:
-        return [*self.composed(), *(Contender(how, self.spoil(how)) for how in self.ways)]
+        return [*eager_and_compiled(self.define), *(Contender(how, self.spoil(how)) for how in self.ways)]
 
     def draw(self, case: ToyCase, dtype: torch.dtype, device: torch.device, seed: int) -> Inputs:
         normal = random_normal(seed, dtype, device)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.library import CustomOpDef
 
 from ..operation import Operation
 from .options import AttentionOptions
@@ -63,6 +64,19 @@ def attention_operation(name: str, forward: Callable[..., Any], backward: Callab
         differentiate=_differentiate,
         visible=2,
     )
+
+
+def weights_operator(name: str, function: Callable[..., Any], fake: Callable[..., Any]) -> CustomOpDef:
+    """Register a function of attention weights, which has no gradient, as the operator `xformer::{name}`.
+
+    Args:
+        name: of the operator.
+        function: takes tensors and options, fully annotated.
+        fake: empty tensors as `function` would return, from the operator's arguments.
+    """
+    operator = torch.library.custom_op(f"xformer::{name}", with_flat_options(function), mutates_args=())
+    operator.register_fake(fake)
+    return operator
 
 
 def _fake(q: Tensor, *_: Any) -> tuple[Tensor, Tensor]:

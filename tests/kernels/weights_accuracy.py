@@ -104,6 +104,6 @@ def _with_blocks(
     chosen = options_of({"q": q} | options)
     found = statistics_triton(
         q, k, anchor_of(lse, q, chosen.sink), options["cu_seqlens_q"], options["cu_seqlens_k"],
-        *chosen.flat(), options["max_length_q"], options["max_length_k"], marked, True, False, list(block),
+        *chosen.flat(), options["max_length_q"], options["max_length_k"], False, list(block), marked, True,
     )  # fmt: skip
     return dict(zip(AttentionStatistics._fields, found, strict=True))

@@ -87,12 +87,10 @@ def dense_forward(
     Returns:
         out (b, H, M, D) and lse (b, H, M).
     """
-    n_queries, n_keys = query.shape[2], key.shape[2]
     if is_fusable(options, place.shift, query.device):
-        simple_causal = _is_simple_causal(options, n_queries, n_keys)
-        mask = None if simple_causal else additive_mask(options, n_queries, n_keys, place.shift, query)
+        causal, mask = _fused_mask(query, key, options, place.shift)
         fused: tuple[Tensor, Tensor] = _fused_forward(
-            query, key, value, 0.0, simple_causal, attn_mask=mask, scale=options.scale
+            query, key, value, 0.0, causal, attn_mask=mask, scale=options.scale
         )
         return fused
     score, _ = _scores(query, key, options, place.shift)
@@ -132,12 +130,10 @@ def dense_backward(
     Returns:
         Gradients of query, key and value, in their layout.
     """
-    n_queries, n_keys = query.shape[2], key.shape[2]
     if grad_table is None and grad_lse is None and is_fusable(options, place.shift, query.device):
-        simple_causal = _is_simple_causal(options, n_queries, n_keys)
-        mask = None if simple_causal else additive_mask(options, n_queries, n_keys, place.shift, query)
+        causal, mask = _fused_mask(query, key, options, place.shift)
         fused: tuple[Tensor, Tensor, Tensor] = _fused_backward(
-            grad_out, query, key, value, out, lse, 0.0, simple_causal, attn_mask=mask, scale=options.scale
+            grad_out, query, key, value, out, lse, 0.0, causal, attn_mask=mask, scale=options.scale
         )
         return fused
     score, slope = _scores(query, key, options, place.shift)
@@ -152,7 +148,7 @@ def dense_backward(
         inner = inner - grad_lse.masked_fill(lse.isneginf(), 0.0)  # 0 times an infinite one would be NaN
     grad_score = weight * (grad_weight.to(weight.dtype) - inner[..., None])
     if grad_table is not None:
-        distance = distances(n_queries, n_keys, query.device, place.shift)
+        distance = distances(query.shape[2], key.shape[2], query.device, place.shift)
         bucket = options.buckets(distance, grad_table.shape[0])
         grad_table.index_add_(0, bucket.flatten(), grad_score.sum(0).flatten(1).T.to(grad_table.dtype))
     if slope is not None:
@@ -162,12 +158,22 @@ def dense_backward(
     return grad_score @ key, grad_score.transpose(2, 3) @ query, grad_value
 
 
+def _fused_mask(
+    query: Tensor, key: Tensor, options: AttentionOptions, shift: int
+) -> tuple[bool, Tensor | None]:
+    """The fused kernel's causal flag, and its additive mask (see `additive_mask`)."""
+    n_queries, n_keys = query.shape[2], key.shape[2]
+    if _is_simple_causal(options, n_queries, n_keys):
+        return True, None
+    return False, additive_mask(options, n_queries, n_keys, shift, query)
+
+
 def _is_simple_causal(options: AttentionOptions, n_queries: int, n_keys: int) -> bool:
     """Whether the fused kernel's causal flag, which needs no mask tensor, is the whole mask."""
-    windowed = options.half_window is not None and n_keys - 1 > options.half_window
-    biased = options.has_bias
+    if options.has_bias or (options.half_window is not None and n_keys - 1 > options.half_window):
+        return False
     # It hides before it scales: a scale that is not positive would bring hidden keys back, or make them NaN.
-    return options.causal and n_queries == n_keys and not windowed and not biased and options.scale > 0
+    return options.causal and n_queries == n_keys and options.scale > 0
 
 
 def n_masks(options: AttentionOptions, n_heads: int, n_queries: int, n_keys: int) -> int:

@@ -135,7 +135,7 @@ def attention_statistics(
         from .triton_backend import statistics_triton  # triton exists only on some machines
 
         lengths = longest_sequence(cu_seqlens_q, max_length_q), longest_sequence(cu_seqlens_k, max_length_k)
-        found = statistics_triton(*tensors, *options.flat(), *lengths, marked, received, allow_tf32, None)
+        found = statistics_triton(*tensors, *options.flat(), *lengths, allow_tf32, None, marked, received)
     entropy, largest, distance, marked_mass, column_sums = found
     return AttentionStatistics(
         entropy, largest, distance, None if marked is None else marked_mass, column_sums if received else None

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..operators import with_flat_options
+from ..operators import weights_operator
 from ..options import AttentionOptions
 from ..torch.dense import added_bias
 from ..torch.equal_lengths import layout
@@ -42,9 +42,8 @@ def compute_statistics(
         where they were not asked for.
     """
     stacks, queries, keys = layout(cu_seqlens_q, cu_seqlens_k, may_reorder=True)
-    entropy, largest, distance = (anchor.new_zeros(anchor.shape) for _ in range(3))
-    marked_mass = anchor.new_zeros(anchor.shape if marked is not None else 0)
-    column_sums = anchor.new_zeros((k.shape[0], q.shape[1]) if received else 0)
+    found = empty_statistics(q, k, anchor, marked, received)
+    entropy, largest, distance, marked_mass, column_sums = (x.zero_() for x in found)
     sink_share = torch.zeros_like(anchor) if options.sink is None else torch.exp(options.sink - anchor)
     q, k = queries.sort(q.to(anchor.dtype)), keys.sort(k.to(anchor.dtype))
     anchor, sink_share = queries.sort(anchor), queries.sort(sink_share)
@@ -77,19 +76,21 @@ def compute_statistics(
     )
 
 
-statistics_torch = torch.library.custom_op(
-    "xformer::attention_statistics_torch", with_flat_options(compute_statistics), mutates_args=()
-)
+def empty_statistics(q: Tensor, k: Tensor, anchor: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    """Entropy, largest, distance, marked mass and received, not filled in.
 
-
-@statistics_torch.register_fake
-def _(q: Tensor, k: Tensor, anchor: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    The last two have no elements where they are not asked for. `rest` ends in marked and received.
+    """
     marked, received = rest[-2:]
+    rows = [anchor.new_empty(anchor.shape) for _ in range(3)]
     return (
-        *(anchor.new_empty(anchor.shape) for _ in range(3)),
-        anchor.new_empty(anchor.shape if marked is not None else 0),
+        *rows,
+        anchor.new_empty(0 if marked is None else anchor.shape),
         anchor.new_empty((k.shape[0], q.shape[1]) if received else 0),
     )
+
+
+statistics_torch = weights_operator("attention_statistics_torch", compute_statistics, empty_statistics)
 
 
 def _in_order(part: Tensor) -> Tensor:
@@ -123,14 +124,12 @@ def _rows(
     return normalise_rows(found, anchor[rows], options.sink)
 
 
-rows_torch = torch.library.custom_op(
-    "xformer::attention_rows_torch", with_flat_options(_rows), mutates_args=()
-)
-
-
-@rows_torch.register_fake
-def _(q: Tensor, k: Tensor, anchor: Tensor, rows: Tensor, *rest: Any) -> Tensor:
+def empty_rows(q: Tensor, k: Tensor, anchor: Tensor, rows: Tensor, *rest: Any) -> Tensor:
+    """(n, H, max_length_k), not filled in; `rest` ends in max_length_k."""
     return anchor.new_empty(rows.shape[0], q.shape[1], rest[-1])
+
+
+rows_torch = weights_operator("attention_rows_torch", _rows, empty_rows)
 
 
 def sequences_of(rows: Tensor, cu_seqlens: Tensor) -> Tensor:

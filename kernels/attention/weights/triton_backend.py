@@ -15,13 +15,13 @@ from torch import Tensor
 
 from ...device import Tile, padded_head_size, target_of
 from ...operation import FUSED
-from ..operators import with_flat_options
+from ..operators import weights_operator
 from ..options import AttentionOptions
 from ..relative_position import farthest_bucketed
 from ..triton.backend import constants
 from ..triton.operands import in_a_row, shared_operands
 from .tile_sizes import StatisticsKernel, is_thin, partial_sums_a_row, rows_tile, statistics_tile
-from .torch_backend import normalise_rows, sequences_of
+from .torch_backend import empty_rows, empty_statistics, normalise_rows, sequences_of
 from .triton_kernels import attention_received, attention_row_statistics, attention_rows_parts
 
 
@@ -34,10 +34,10 @@ def _statistics(
     options: AttentionOptions,
     max_length_q: int,
     max_length_k: int,
-    marked: Tensor | None,
-    received: bool,
     allow_tf32: bool,
     block: Sequence[int] | None,
+    marked: Tensor | None,
+    received: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Statistics; arguments as in `attention_statistics`, already checked.
 
@@ -50,10 +50,9 @@ def _statistics(
     n_heads = q.shape[1]
     sink, marked = in_a_row(options.sink), in_a_row(marked)
     n_sequences = cu_seqlens_q.shape[0] - 1
-    shapes = _shapes(q, k, marked, received)
-    found = [torch.empty(shape, dtype=torch.float32, device=q.device) for shape in shapes]
+    entropy, largest, distance, marked_mass, sums = empty_statistics(q, k, anchor, marked, received)
     if q.numel() == 0 or n_sequences == 0:
-        return found[0], found[1], found[2], found[3], found[4].zero_()
+        return entropy, largest, distance, marked_mass, sums.zero_()
     share = torch.empty(anchor.shape, dtype=torch.float32, device=q.device) if received else None
     with torch.cuda.device_of(q):
         common = {
@@ -64,8 +63,8 @@ def _statistics(
         tile, compiled = _cut("row_statistics", q, max_length_q, biased, allow_tf32, block)
         n_blocks = triton.cdiv(max_length_q, tile.block_m)
         attention_row_statistics[(n_blocks * n_heads * n_sequences,)](
-            **common, n_blocks=n_blocks, sink=sink, marked=marked, entropy=found[0], largest=found[1],
-            distance=found[2], marked_mass=found[3],
+            **common, n_blocks=n_blocks, sink=sink, marked=marked, entropy=entropy, largest=largest,
+            distance=distance, marked_mass=marked_mass,
             SINK=sink is not None, MARKED=marked is not None, SHARED=received,
             **compiled,
         )  # fmt: skip
@@ -73,32 +72,12 @@ def _statistics(
             tile, compiled = _cut("received", q, max_length_k, biased, allow_tf32, block)
             n_blocks = triton.cdiv(max_length_k, tile.block_n)
             attention_received[(n_blocks * n_heads * n_sequences,)](
-                **common, n_blocks=n_blocks, received=found[4], **compiled,
+                **common, n_blocks=n_blocks, received=sums, **compiled,
             )  # fmt: skip
-    return found[0], found[1], found[2], found[3], found[4]
+    return entropy, largest, distance, marked_mass, sums
 
 
-statistics_triton = torch.library.custom_op(
-    "xformer::attention_statistics_triton", with_flat_options(_statistics), mutates_args=()
-)
-
-
-@statistics_triton.register_fake
-def _(q: Tensor, k: Tensor, anchor: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    marked, received = rest[-4:-2]
-    return tuple(q.new_empty(shape, dtype=torch.float32) for shape in _shapes(q, k, marked, received))
-
-
-def _shapes(q: Tensor, k: Tensor, marked: Tensor | None, received: bool) -> list[tuple[int, ...]]:
-    """Shapes of entropy, largest, distance, marked mass and received."""
-    rows = (q.shape[0], q.shape[1])
-    return [
-        rows,
-        rows,
-        rows,
-        (0,) if marked is None else rows,
-        (k.shape[0], q.shape[1]) if received else (0,),
-    ]
+statistics_triton = weights_operator("attention_statistics_triton", _statistics, empty_statistics)
 
 
 def _cut(
@@ -132,7 +111,7 @@ def _rows(
     max_length_k: int,
 ) -> Tensor:
     n_heads, head_size = q.shape[1:]
-    found = torch.empty(rows.shape[0], n_heads, max_length_k, dtype=torch.float32, device=q.device)
+    found = empty_rows(q, k, anchor, rows, max_length_k)
     if found.numel() == 0 or q.shape[0] == 0:
         return found.zero_()
     tile = rows_tile(head_size)
@@ -150,11 +129,4 @@ def _rows(
         return normalise_rows(found, anchor[rows.clamp(0, q.shape[0] - 1)], options.sink)
 
 
-rows_triton = torch.library.custom_op(
-    "xformer::attention_rows_triton", with_flat_options(_rows), mutates_args=()
-)
-
-
-@rows_triton.register_fake
-def _(q: Tensor, k: Tensor, anchor: Tensor, rows: Tensor, *rest: Any) -> Tensor:
-    return q.new_empty((rows.shape[0], q.shape[1], rest[-1]), dtype=torch.float32)
+rows_triton = weights_operator("attention_rows_triton", _rows, empty_rows)

@@ -119,7 +119,7 @@ def test_opcheck(backend: Backend, asked: bool, triton_device: torch.device) -> 
     else:
         from xformer.kernels.attention.weights.triton_backend import rows_triton, statistics_triton
 
-        arguments = (q, k, lse, starts, starts, *options, 4, 4, marked, asked, False, [16, 16])
+        arguments = (q, k, lse, starts, starts, *options, 4, 4, False, [16, 16], marked, asked)
         torch.library.opcheck(statistics_triton, arguments)
         torch.library.opcheck(rows_triton, (q, k, lse, rows, starts, starts, *options, 5))
 

@@ -80,6 +80,6 @@ def test_nothing_has_no_pairs() -> None:
 
 
 def test_no_architecture_of_hugging_face_has_them() -> None:
-    with pytest.raises(InputError, match=r"model\.bigrams: .* 0 is needed, got 4"):
+    with pytest.raises(InputError, match=r"model\.bigrams: expected 0, since .*, got 4"):
         family_of(ModelConfig())
     assert family_of(ModelConfig(bigrams=0)) == "modernbert"

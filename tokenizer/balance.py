@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .errors import TokenizerError, surrogate_error
+from .errors import TokenizerError, utf8_length
 
 T = TypeVar("T")
 
@@ -135,15 +135,3 @@ def draw_sample(texts: LabelledTexts, plan: Mapping[str, LanguageShare], seed: i
     for language, share in plan.items():
         if seen[language] != share.texts:
             raise TokenizerError(f"texts: the second pass yields less text of {language!r} than the first")
-
-
-def utf8_length(text: str) -> int:
-    """UTF-8 bytes of `text`.
-
-    Raises:
-        TokenizerError: `text` holds a lone surrogate, which has no UTF-8 form.
-    """
-    try:
-        return len(text.encode())
-    except UnicodeEncodeError as error:
-        raise surrogate_error(error) from None

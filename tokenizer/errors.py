@@ -1,4 +1,4 @@
-"""The error of this package."""
+"""The error of this package, and the check that a text has a UTF-8 form."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ class TokenizerError(ValueError):
     """Bad text, a bad option or a bad model file; the message names it and what was expected."""
 
 
-def surrogate_error(error: UnicodeEncodeError) -> TokenizerError:
-    """The error for a lone surrogate, which has no UTF-8 form; names its place in the text."""
-    text, at = error.object, error.start
-    return TokenizerError(
-        f"text: expected Unicode, found the lone surrogate U+{ord(text[at]):04X} at character {at}, "
-        f"in {text[max(0, at - 10) : at + 10]!r}"
-    )
+def utf8_length(text: str) -> int:
+    """UTF-8 bytes of `text`.
+
+    Raises:
+        TokenizerError: `text` holds a lone surrogate, which has no UTF-8 form; names its place.
+    """
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        at = error.start
+        raise TokenizerError(
+            f"text: expected Unicode, found the lone surrogate U+{ord(text[at]):04X} at character {at}, "
+            f"in {text[max(0, at - 10) : at + 10]!r}"
+        ) from None

@@ -7,11 +7,10 @@ Languages"; Ahia et al. 2023).
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import islice
 from statistics import fmean
 
@@ -102,7 +101,7 @@ class FairnessReport:
                 "tokenizer": self.tokenizer,
                 "mean_parity": self.mean_parity,
                 "worst": worst.language if worst else None,
-                "languages": {row.language: _without_tag(row) for row in self.rows},
+                "languages": {row.pop("language"): row for row in map(asdict, self.rows)},
             },
             ensure_ascii=False,
             indent=2,
@@ -192,56 +191,54 @@ def measure_fairness(
     return FairnessReport(pivot=pivot, tokenizer=_described(tokenizer), rows=tuple(measured))
 
 
-@dataclass
 class _Tally:
-    texts: int = 0
-    characters: int = 0
-    bytes: int = 0
-    words: int = 0
-    letters: int = 0
-    unspaced: int = 0
-    tokens: int = 0
-    spelled: int = 0
-    unknown: int = 0
-    lost: int = 0
-    groups: defaultdict[Hashable, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """Amounts of one language, and the subwords of its texts by group."""
+
+    def __init__(self) -> None:
+        self.amounts: Counter[str] = Counter()
+        self.groups: defaultdict[Hashable, list[int]] = defaultdict(list)
 
     def add(self, text: str, ids: Ids, back: str, spelled: int) -> None:
-        self.texts += 1
-        self.characters += len(text)
-        self.bytes += len(text.encode())
-        self.words += len(text.split())
-        if not text.isascii():
-            self.unspaced += sum(map(is_unspaced, text))
-        self.letters += sum(map(str.isalpha, text))
-        self.tokens += len(ids)
-        self.spelled += spelled
-        self.unknown += int(np.count_nonzero(ids == UNK_ID))
-        self.lost += back != text
+        self.amounts.update(
+            texts=1,
+            characters=len(text),
+            bytes=len(text.encode()),
+            words=len(text.split()),
+            letters=sum(map(str.isalpha, text)),
+            unspaced=0 if text.isascii() else sum(map(is_unspaced, text)),
+            tokens=len(ids),
+            spelled=spelled,
+            unknown=int(np.count_nonzero(ids == UNK_ID)),
+            lost=back != text,
+        )
 
     def row(self, language: str, pivot_counts: Mapping[Hashable, list[int]]) -> LanguageFairness:
+        amounts = self.amounts
+        tokens, n_bytes = amounts["tokens"], amounts["bytes"]
+        spaced = 2 * amounts["unspaced"] < amounts["letters"]
         shared = sum(fmean(pivot_counts[group]) for group in self.groups)
-        spaced = 2 * self.unspaced < self.letters
         return LanguageFairness(
             language=language,
-            texts=self.texts,
-            characters=self.characters,
-            bytes=self.bytes,
-            tokens=self.tokens,
-            tokens_per_word=self.tokens / self.words if spaced and self.words else None,
-            tokens_per_character=self.tokens / self.characters if self.characters else None,
-            tokens_per_byte=self.tokens / self.bytes if self.bytes else None,
-            parity=sum(map(fmean, self.groups.values())) / shared if shared else None,
+            texts=amounts["texts"],
+            characters=amounts["characters"],
+            bytes=n_bytes,
+            tokens=tokens,
+            tokens_per_word=_ratio(tokens, amounts["words"]) if spaced else None,
+            tokens_per_character=_ratio(tokens, amounts["characters"]),
+            tokens_per_byte=_ratio(tokens, n_bytes),
+            parity=_ratio(sum(map(fmean, self.groups.values())), shared),
             parity_groups=len(self.groups),
-            byte_fallback=self.spelled / self.bytes if self.bytes else 0.0,
-            unknown=self.unknown / self.tokens if self.tokens else 0.0,
-            round_trip_loss=self.lost / self.texts,
+            byte_fallback=_ratio(amounts["spelled"], n_bytes) or 0.0,
+            unknown=_ratio(amounts["unknown"], tokens) or 0.0,
+            round_trip_loss=amounts["lost"] / amounts["texts"],
         )
 
 
-def _batches(
-    rows: Iterable[tuple[str, str, Hashable | None]],
-) -> Iterator[list[tuple[str, str, Hashable | None]]]:
+def _ratio(amount: float, of: float) -> float | None:
+    return amount / of if of else None
+
+
+def _batches(rows: ParallelTexts) -> Iterator[list[tuple[str, str, Hashable | None]]]:
     iterator = iter(rows)
     while batch := list(islice(iterator, _BATCH)):
         yield batch
@@ -253,12 +250,6 @@ def _described(tokenizer: Tokenizer) -> str:
     )
     name = {"unigram": "Unigram", "bpe": "BPE"}[tokenizer.model]
     return f"{name}, {tokenizer.vocab_size:,} pieces, {normalization}, {tokenizer.fingerprint()[:12]}"
-
-
-def _without_tag(row: LanguageFairness) -> dict[str, float | int | None]:
-    values = dataclasses.asdict(row)
-    del values["language"]
-    return values
 
 
 def _number(value: float | None, digits: int = 2) -> str:

@@ -67,9 +67,9 @@ class Tokenizer:
             raise TokenizerError(
                 f"{source}: {wanted}; it is a {spec.model} model with normalisation {spec.normalization!r}"
             )
-        if spec.has_rules or spec.drops_whitespace or spec.whitespace_suffix:
+        if spec.rewrites:
             raise TokenizerError(f"{source}: {wanted}; it rewrites text before cutting it")
-        if not (spec.byte_fallback and spec.dummy_prefix and spec.escapes_whitespace):
+        if not spec.lossless:
             raise TokenizerError(f"{source}: {wanted}; byte fallback, space prefix or space escaping is off")
         self._bytes = model
         self._processor = processor

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import surrogate_error
+from .errors import utf8_length
 from .options import Normalization
 
 _FORMS: dict[Normalization, Literal["NFC", "NFKC"]] = {"nfc": "NFC", "nfkc": "NFKC"}
@@ -27,10 +27,7 @@ def normalize(text: str, normalization: Normalization) -> str:
         TokenizerError: `text` holds a lone surrogate.
     """
     if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise surrogate_error(error) from None
+        utf8_length(text)
     if normalization == "identity":
         return text
     return unicodedata.normalize(_FORMS[normalization], text)

@@ -48,29 +48,18 @@ class TokenizerOptions:
     threads: int = 4
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("vocabulary_size", SMALLEST_VOCABULARY),
-            ("max_repeats", 1),
-            ("sample_bytes", 1),
-            ("max_sentence_bytes", 16),
-            ("max_piece_characters", 1),
-            ("seed", 0),
-            ("threads", 1),
-        ):
+        smallest = {"vocabulary_size": SMALLEST_VOCABULARY, "max_sentence_bytes": 16, "seed": 0}
+        smallest |= dict.fromkeys(("max_repeats", "sample_bytes", "max_piece_characters", "threads"), 1)
+        for name, least in smallest.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise TokenizerError(f"{name}: expected a whole number of at least {least}, got {value!r}")
-        if self.threads > 128:
-            raise TokenizerError(f"threads: expected at most 128, got {self.threads!r}")
-        if self.model not in get_args(ModelType):
-            raise TokenizerError(f"model: expected one of {get_args(ModelType)}, got {self.model!r}")
-        if self.normalization not in get_args(Normalization):
-            raise TokenizerError(
-                f"normalization: expected one of {get_args(Normalization)}, got {self.normalization!r}"
-            )
-        if not 0.0 <= self.alpha <= 1.0:
-            raise TokenizerError(f"alpha: expected a number from 0 to 1, got {self.alpha!r}")
-        if not 0.9 <= self.character_coverage <= 1.0:
-            raise TokenizerError(
-                f"character_coverage: expected a number from 0.9 to 1, got {self.character_coverage!r}"
-            )
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            self._require(name, whole and value >= least, f"a whole number of at least {least}")
+        self._require("threads", self.threads <= 128, "at most 128")
+        for name, kind in (("model", ModelType), ("normalization", Normalization)):
+            self._require(name, getattr(self, name) in get_args(kind), f"one of {get_args(kind)}")
+        self._require("alpha", 0 <= self.alpha <= 1, "a number from 0 to 1")
+        self._require("character_coverage", 0.9 <= self.character_coverage <= 1, "a number from 0.9 to 1")
+
+    def _require(self, name: str, condition: bool, expected: str) -> None:
+        if not condition:
+            raise TokenizerError(f"{name}: expected {expected}, got {getattr(self, name)!r}")

@@ -20,16 +20,19 @@ _MODEL_TYPES = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The specification in a model file, with the defaults of the format."""
+    """The specification in a model file, with the defaults of the format.
+
+    Attributes:
+        model: its kind.
+        normalization: the name of its normaliser.
+        rewrites: whether it changes text before cutting it.
+        lossless: whether byte fallback, the space prefix and the escaping of spaces are on.
+    """
 
     model: str
     normalization: str
-    has_rules: bool
-    dummy_prefix: bool
-    drops_whitespace: bool
-    escapes_whitespace: bool
-    whitespace_suffix: bool
-    byte_fallback: bool
+    rewrites: bool
+    lossless: bool
 
 
 def read_spec(model: bytes) -> ModelSpec:
@@ -49,12 +52,12 @@ def read_spec(model: bytes) -> ModelSpec:
     return ModelSpec(
         model=_MODEL_TYPES.get(int(trainer.get(_MODEL_TYPE, 1)), "unknown"),
         normalization=name.decode() if isinstance(name, bytes) else "",
-        has_rules=bool(normalizer.get(_CHARSMAP, b"")),
-        dummy_prefix=bool(normalizer.get(_DUMMY_PREFIX, 1)),
-        drops_whitespace=bool(normalizer.get(_EXTRA_WHITESPACE, 1)),
-        escapes_whitespace=bool(normalizer.get(_ESCAPE, 1)),
-        whitespace_suffix=bool(trainer.get(_SUFFIX, 0)),
-        byte_fallback=bool(trainer.get(_BYTE_FALLBACK, 0)),
+        rewrites=bool(
+            normalizer.get(_CHARSMAP) or normalizer.get(_EXTRA_WHITESPACE, 1) or trainer.get(_SUFFIX)
+        ),
+        lossless=bool(
+            trainer.get(_BYTE_FALLBACK) and normalizer.get(_DUMMY_PREFIX, 1) and normalizer.get(_ESCAPE, 1)
+        ),
     )
 
 

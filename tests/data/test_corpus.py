@@ -1,6 +1,6 @@
 """Imported corpora: groups, splits, duplicates, damage and memory.
 
-Covers xformer.data.import_plan, record_file, record_index and reporting, too.
+Covers xformer.data.import_plan, record_file and reporting, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xformer.data.corpus import import_corpus, open_corpus
-from xformer.data.decontaminate import Decontaminator, TestSet
+from xformer.data.decontaminate import Decontaminator
 from xformer.data.dedup_keys import DedupKeys
 from xformer.data.deduplicate import trigrams
 from xformer.data.import_plan import ImportOptions
@@ -188,7 +188,7 @@ def test_rare_languages_and_empty_texts_are_left_out(tmp_path: Path) -> None:
 
 def test_test_sets_are_kept_out_of_every_split(tmp_path: Path) -> None:
     records = _parallel(30)
-    tool = Decontaminator([TestSet("flickr", records[:4])])
+    tool = Decontaminator([("flickr", records[:4])])
     manifest = import_corpus(records, tmp_path / "c", THIRDS, SOURCES, decontaminator=tool)
     assert manifest.removed == {"exact overlap with flickr": {"de": 2, "en": 2}}
 

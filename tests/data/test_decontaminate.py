@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xformer.data.decontaminate import Decontaminator, TestSet
+from xformer.data.decontaminate import Decontaminator
 from xformer.data.record import Record
 
 LONG = "The quick brown fox jumps over the lazy dog while seven old men watch from the bridge nearby"
@@ -15,7 +15,7 @@ def _record(text: str, language: str = "en") -> Record:
 
 
 def _decontaminator(*texts: str, n: int = 13) -> Decontaminator:
-    return Decontaminator([TestSet("flickr", [_record(text) for text in texts])], n=n)
+    return Decontaminator([("flickr", [_record(text) for text in texts])], n=n)
 
 
 def test_overlaps_are_found_and_named() -> None:
@@ -39,14 +39,14 @@ def test_twelve_words_in_a_row_are_not_thirteen() -> None:
 
 def test_scripts_without_spaces_count_letters() -> None:
     sentence = "一只棕色的狐狸跳过了那条懒狗"
-    tool = Decontaminator([TestSet("zh", [_record(sentence, "zh-Hans")])])
+    tool = Decontaminator([("zh", [_record(sentence, "zh-Hans")])])
     other = "完全不同的文字写在这里没有任何相同之处" * 3
     assert tool.overlap(_record(other + sentence, "zh-Hans")) == ("zh", "n-gram")
     assert tool.overlap(_record(other, "zh-Hans")) is None
 
 
 def test_the_first_of_several_test_sets_is_named() -> None:
-    tool = Decontaminator([TestSet("one", [_record("alpha beta")]), TestSet("two", [_record("gamma delta")])])
+    tool = Decontaminator([("one", [_record("alpha beta")]), ("two", [_record("gamma delta")])])
     assert tool.overlap(_record("Gamma, delta")) == ("two", "exact")
 
 
@@ -61,4 +61,4 @@ def test_bad_options_are_refused() -> None:
     with pytest.raises(ValueError, match="n: expected at least 1 word, got 0"):
         _decontaminator(n=0)
     with pytest.raises(ValueError, match="'one' twice"):
-        Decontaminator([TestSet("one", []), TestSet("one", [])])
+        Decontaminator([("one", []), ("one", [])])

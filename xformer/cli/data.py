@@ -104,12 +104,12 @@ class DataImport:
 
     def _decontaminator(self) -> Decontaminator | None:
         from xformer.data.corpus import open_corpus
-        from xformer.data.decontaminate import Decontaminator, TestSet
+        from xformer.data.decontaminate import Decontaminator
 
         if not self.decontaminate:
             return None
         return Decontaminator(
-            TestSet(corpus.folder.name, chain.from_iterable(map(corpus.records, corpus.manifest.splits)))
+            (corpus.folder.name, chain.from_iterable(map(corpus.records, corpus.manifest.splits)))
             for corpus in map(open_corpus, self.decontaminate)
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from xformer.errors import InputError
 
@@ -60,27 +60,17 @@ def records(
         raise InputError(f"--languages: expected one for each of the {len(paths)} files, got {len(one)}")
     if kind == "gettext" and len(languages) > 1:
         raise InputError(f"--languages: expected one for all catalogues, got {len(languages)}")
-    files = list(zip(paths, one, strict=False))
+    read = getattr(readers, f"read_{kind}")
     match kind:
         case "gettext":
-            return readers.read_gettext(paths, language=one[0])
-        case "moses":
-            return readers.read_moses(paths, languages=several)
+            return read(paths, language=one[0])
+        case "moses" | "iwslt":
+            return read(paths, languages=several)
         case "tatoeba":
-            return readers.read_tatoeba(*paths, languages=several)
-        case "iwslt":
-            return readers.read_iwslt(paths, languages=several)
+            return read(*paths, languages=several)
         case "tmx":
-            return chain.from_iterable(readers.read_tmx(path, languages=several) for path in paths)
-        case "manythings":
-            streams = (readers.read_manythings(path, language=language) for path, language in files)
-        case "text":
-            streams = (
-                readers.read_text(path, language=language, paragraphs=paragraphs) for path, language in files
-            )
-        case _:
-            read = {"tsv": readers.read_tsv, "jsonl": readers.read_jsonl, "parquet": readers.read_parquet}[
-                kind
-            ]
-            streams = (read(path, fields, language=language) for path, language in files)
-    return chain.from_iterable(streams)
+            return chain.from_iterable(read(path, languages=several) for path in paths)
+    of_format: dict[str, dict[str, Any]] = {"manythings": {}, "text": {"paragraphs": paragraphs}}
+    options = of_format.get(kind, {"fields": fields})
+    files = zip(paths, one, strict=True)
+    return chain.from_iterable(read(path, language=language, **options) for path, language in files)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from xformer.data.dedup_keys import DedupKeys, text_hash
 from xformer.data.deduplicate import HeldOut, KeyedText
@@ -13,21 +12,6 @@ from xformer.data.record import Record
 # In scripts without spaces between words, each letter counts as a word.
 _SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_SPACELESS}]|[^\W\d_{_SPACELESS}]+")
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """A test set.
-
-    Attributes:
-        name: its name in reports.
-        records: its records in all languages; only texts and languages are used.
-    """
-
-    __test__ = False  # or pytest would collect it as a test
-
-    name: str
-    records: Iterable[Record]
 
 
 class Decontaminator:
@@ -39,27 +23,30 @@ class Decontaminator:
     letter is a word. GPT-3 (Brown et al. 2020) used 13 words: shorter n-grams may be common phrases.
 
     Args:
-        test_sets: the test sets.
+        test_sets: the name of each, for reports, and its records in all languages; only texts and languages
+            are used.
         threshold: of `NearDuplicates`.
         n: words in a row.
     """
 
-    def __init__(self, test_sets: Iterable[TestSet], *, threshold: float = 0.7, n: int = 13) -> None:
+    def __init__(
+        self, test_sets: Iterable[tuple[str, Iterable[Record]]], *, threshold: float = 0.7, n: int = 13
+    ) -> None:
         if n < 1:
             raise ValueError(f"n: expected at least 1 word, got {n}")
         self._n = n
         self._dedup_key = DedupKeys()
         self._held_out: dict[str, HeldOut] = {}
         self._ngrams: dict[int, str] = {}
-        for test_set in test_sets:
-            if test_set.name in self._held_out:
-                raise ValueError(f"test sets: expected different names, got {test_set.name!r} twice")
+        for name, records in test_sets:
+            if name in self._held_out:
+                raise ValueError(f"test sets: expected different names, got {name!r} twice")
             texts: list[KeyedText] = []
-            for record in test_set.records:
+            for record in records:
                 texts.append(KeyedText(self._dedup_key(record.text), record.language, 0))
                 for ngram in self._ngrams_of(record.text):
-                    self._ngrams.setdefault(ngram, test_set.name)
-            self._held_out[test_set.name] = HeldOut(texts, threshold)
+                    self._ngrams.setdefault(ngram, name)
+            self._held_out[name] = HeldOut(texts, threshold)
 
     def overlap(self, record: Record) -> tuple[str, str] | None:
         """The name of the test set that `record` overlaps and how ("exact", "near", "n-gram"), or None."""

@@ -10,27 +10,20 @@ from hashlib import blake2b
 _PLACEHOLDER = re.compile(r"%(?:\(\w*\)|\d+\$)?[-#0 +]*[\d.*]*[a-zA-Z](?![a-zA-Z])|\$?\{[\w.:!\[\]-]*\}")
 
 
-class _LettersOnly(dict[int, int | None]):
-    """A `str.translate` table that keeps letters and their marks. It adds characters as they occur.
+class DedupKeys(dict[int, int | None]):
+    """Computes deduplication keys of texts, as a `str.translate` table that adds characters as they occur.
 
-    Marks stay because Indic and Thai vowels are marks: without them different words become equal.
-    """
-
-    def __missing__(self, code: int) -> int | None:
-        self[code] = code if unicodedata.category(chr(code))[0] in "LM" else None
-        return self[code]
-
-
-class DedupKeys:
-    """Computes deduplication keys of texts.
+    It keeps letters and their marks. Marks stay because Indic and Thai vowels are marks: without them
+    different words become equal.
 
     >>> key = DedupKeys()
     >>> key("Enter a valid e-mail address.") == key("ENTER A VALID  EMAIL ADDRESS: %(email)s")
     True
     """
 
-    def __init__(self) -> None:
-        self._letters_only = _LettersOnly()
+    def __missing__(self, code: int) -> int | None:
+        self[code] = code if unicodedata.category(chr(code))[0] in "LM" else None
+        return self[code]
 
     def __call__(self, text: str) -> str:
         """The letters of `text`: NFKC, casefolded, without placeholders, digits, punctuation and spaces.
@@ -38,7 +31,7 @@ class DedupKeys:
         A text with no letter is its own key, after NFKC and with single spaces: `100 %` differs from `→`.
         """
         folded = unicodedata.normalize("NFKC", _PLACEHOLDER.sub(" ", text)).casefold()
-        letters = folded.translate(self._letters_only)
+        letters = folded.translate(self)
         return letters or " ".join(unicodedata.normalize("NFKC", text).split())
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xformer.data.dedup_keys import DedupKeys
 from xformer.data.deduplicate import HeldOut, KeyedText
 from xformer.data.groups import join_groups, starts
-from xformer.data.record_index import RecordIndex
+from xformer.data.record_file import RecordIndex
 from xformer.data.reporting import ProgressCallback, reported
 from xformer.data.split import DEV, TEST, TRAIN, SplitSizes, assign_splits
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry, read_checksummed, write_checksummed
 
 MANIFEST_NAME = "manifest.json"
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class Manifest:
     splits: dict[str, SplitEntry]
     removed: dict[str, dict[str, int]] = field(default_factory=dict)
     joined: dict[str, int] = field(default_factory=dict)
-    format: int = FORMAT
+    format: Literal[1] = 1
 
     def split(self, name: str) -> SplitEntry:
         """The entry of one split.
@@ -131,16 +130,4 @@ class Manifest:
         """
         if not Path(folder).is_dir():
             raise InputError(f"{folder}: expected the folder of a corpus; 'xformer data import' makes one")
-        manifest = read_checksummed(Path(folder) / MANIFEST_NAME, cls)
-        if manifest.format != FORMAT:
-            raise InputError(f"{folder}/{MANIFEST_NAME}: expected format {FORMAT}, found {manifest.format}")
-        return manifest
-
-    def verify(self, folder: str | os.PathLike[str], content: bool = True) -> None:
-        """Compare the size of every file in `folder` with the manifest, and the hash if `content`.
-
-        Raises:
-            InputError: a file is missing or differs; the message names the first one.
-        """
-        for entry in self.splits.values():
-            entry.file.verify(Path(folder), content)
+        return read_checksummed(Path(folder) / MANIFEST_NAME, cls)

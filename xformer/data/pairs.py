@@ -58,11 +58,7 @@ class TranslationPairs:
         self._pivot_first[of_group[::-1]] = pivots[::-1]
         sorted_language = language[members]
         # A group has several languages if its first and last differ, because it is sorted.
-        self._several = (
-            sorted_language[first] != sorted_language[first + size - 1]
-            if len(groups)
-            else np.zeros(0, dtype=bool)
-        )
+        self._several = sorted_language[first] != sorted_language[first + size - 1]
         if not self._several.any():
             raise InputError("translation pairs: expected groups with texts in two languages, found none")
 

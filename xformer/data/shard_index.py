@@ -20,16 +20,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry, read_checksummed, write_checksummed
 
 INDEX_NAME = "shards.json"
-FORMAT = 1
 
 COLUMNS = {
     "start": "<i8",  # where the example's tokens begin in its shard, in tokens
@@ -99,7 +97,7 @@ class ShardsInfo:
     empty_records: int
     shards: tuple[ShardEntry, ...]
     columns: dict[str, FileEntry]
-    format: int = FORMAT
+    format: Literal[1] = 1
 
     @classmethod
     def read(cls, folder: Path) -> ShardsInfo:
@@ -108,10 +106,7 @@ class ShardsInfo:
         Raises:
             InputError: it is missing, damaged, or of another format.
         """
-        info = read_checksummed(folder / INDEX_NAME, cls)
-        if info.format != FORMAT:
-            raise InputError(f"{folder / INDEX_NAME}: expected format {FORMAT}, found {info.format}")
-        return info
+        return read_checksummed(folder / INDEX_NAME, cls)
 
     def first_difference(self, expected: ShardsInfo) -> tuple[str, Any, Any] | None:
         """The name, value and expected value of the first setting that differs; files are not compared."""

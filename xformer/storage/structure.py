@@ -57,7 +57,7 @@ class _Builder:
         if origin is Literal:
             if value in options:
                 return value
-            expected = f"one of {', '.join(options)}"
+            expected = f"one of {', '.join(map(str, options))}"
         elif origin is not None:
             expected = "a table" if origin is dict else "a list"
         else:

@@ -101,11 +101,7 @@ def _value(text: str) -> Any:
     return table["value"] if len(table) == 1 else text
 
 
-def _with_none_spelled(table: dict[str, Any]) -> dict[str, Any]:
-    spelled: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            spelled[key] = _with_none_spelled(value)
-        else:
-            spelled[key] = NONE if value is None else value
-    return spelled
+def _with_none_spelled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_none_spelled(inner) for key, inner in value.items()}
+    return NONE if value is None else value

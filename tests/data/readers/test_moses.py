@@ -1,4 +1,4 @@
-"""Moses files and OPUS zips; covers xformer.data.readers.aligned, too."""
+"""Moses files and OPUS zips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xformer.data.readers import read_moses
-from xformer.data.readers.aligned import Side, align
+from xformer.data.readers.moses import Side, align
 from xformer.errors import InputError
 
 LINES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=4))

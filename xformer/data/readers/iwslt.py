@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from xformer.data.readers.aligned import Side, align
 from xformer.data.readers.languages import languages_of
 from xformer.data.readers.lines import FilePath, read_lines, uncompressed_name
+from xformer.data.readers.moses import Side, align
 from xformer.data.record import Record, content_group
 from xformer.errors import InputError
 
@@ -89,6 +89,10 @@ def _segments(path: FilePath) -> Iterator[_Segment]:
     document = segment = ""
     parts: list[str] | None = None  # the open segment's text so far
     began = count = 0
+
+    def unended() -> InputError:
+        return InputError(f"{os.fspath(path)}:{began}: segment {segment!r} has no </seg>")
+
     for number, line in enumerate(read_lines(path), 1):
         rest = line
         while rest:
@@ -96,7 +100,7 @@ def _segments(path: FilePath) -> Iterator[_Segment]:
                 end = _END.search(rest)
                 parts.append(rest[: end.start()] if end else rest)
                 if _SEGMENT.search(parts[-1]):
-                    raise InputError(_unended(path, began, segment))
+                    raise unended()
                 rest = rest[end.end() :] if end else ""
                 if end:
                     joined = " ".join(" ".join(parts).split())
@@ -112,10 +116,6 @@ def _segments(path: FilePath) -> Iterator[_Segment]:
             segment, began, parts = start[1], number, []
             rest = rest[start.end() :]
     if parts is not None:
-        raise InputError(_unended(path, began, segment))
+        raise unended()
     if not count:
         raise InputError(f'{os.fspath(path)}: expected segments, <seg id="1">…</seg>, found none')
-
-
-def _unended(path: FilePath, line: int, segment: str) -> str:
-    return f"{os.fspath(path)}:{line}: segment {segment!r} has no </seg>"

@@ -1,17 +1,18 @@
-"""The reader of the Moses format and of OPUS zips: one plain file per language, aligned by line."""
+"""The reader of line-aligned files, one per language: the Moses format and OPUS zips."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path, PurePath
 from zipfile import ZipFile
 
-from xformer.data.readers.aligned import Side, align
 from xformer.data.readers.languages import language_of, languages_of
 from xformer.data.readers.lines import FilePath, decode_lines, open_zip, read_lines
-from xformer.data.record import Record
+from xformer.data.record import Record, content_group
 from xformer.errors import InputError
 
 _PAIR = re.compile(r"(.*\.([A-Za-z0-9_]+)-([A-Za-z0-9_]+))\.([A-Za-z0-9_]+)")
@@ -69,3 +70,45 @@ def _read_members(archive: ZipFile, path: Path, pair: tuple[str, str]) -> Iterat
             name = f"{path}:{member}"
             sides.append(Side(name, language_of(member, None), enumerate(decode_lines(file, name), 1)))
         yield from align(sides)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One language of an aligned text.
+
+    Attributes:
+        path: the file, for error messages and for the `source` of records.
+        language: normalised tag.
+        lines: (line number, text), in aligned order.
+    """
+
+    path: FilePath
+    language: str
+    lines: Iterable[tuple[int, str]]
+
+
+def align(sides: Sequence[Side]) -> Iterator[Record]:
+    """Stream the lines at the same place of every side as one group.
+
+    A blank line yields no record, but counts as a line.
+
+    Raises:
+        InputError: the sides have different numbers of lines; this is known only at the end.
+    """
+    if len(sides) < 2:
+        raise InputError(f"expected two files or more, one per language, got {len(sides)}")
+    repeated = {side.language for side in sides if sum(side.language == each.language for each in sides) > 1}
+    if repeated:
+        raise InputError(f"expected files in different languages, got {', '.join(sorted(repeated))} twice")
+    rows = enumerate(zip_longest(*(side.lines for side in sides)))
+    for count, row in rows:
+        if None in row:
+            counts = [count + (line is not None) for line in row]
+            for _, rest in rows:
+                counts = [total + (line is not None) for total, line in zip(counts, rest, strict=True)]
+            said = ", ".join(f"{side.path} has {n}" for side, n in zip(sides, counts, strict=True))
+            raise InputError(f"expected files with the same number of lines: {said}")
+        group = content_group(*(text for _, text in row))
+        for side, (number, text) in zip(sides, row, strict=True):
+            if text.strip():
+                yield Record(text, side.language, group, f"{PurePath(side.path).name}:{number}")

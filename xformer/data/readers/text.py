@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from xformer.data.readers.languages import language_of
@@ -25,17 +26,11 @@ def read_text(path: FilePath, *, language: str | None = None, paragraphs: bool =
     name = Path(path).name
     lines: list[str] = []
     began = 1
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(chain(read_lines(path), [""]), 1):  # the last paragraph ends, too
         if line.strip():
             began = began if lines else number
             lines.append(line)
         if lines and (not paragraphs or not line.strip()):
-            yield _record(lines, tag, f"{name}:{began}")
+            text = "\n".join(lines)
+            yield Record(text, tag, content_group(text), f"{name}:{began}")
             lines = []
-    if lines:
-        yield _record(lines, tag, f"{name}:{began}")
-
-
-def _record(lines: list[str], language: str, source: str) -> Record:
-    text = "\n".join(lines)
-    return Record(text, language, content_group(text), source)

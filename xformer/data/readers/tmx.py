@@ -5,6 +5,7 @@ from __future__ import annotations
 import html.entities
 import os
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
@@ -53,12 +54,12 @@ def read_tmx(path: FilePath, *, languages: Collection[str] | None = None) -> Ite
                 return
 
 
+@dataclass
 class _Unit:
     """One <tu>: its id, and (language, text, line) of each variant that has text."""
 
-    def __init__(self, identity: str | None) -> None:
-        self.id = identity
-        self.variants: list[tuple[str, str, int]] = []
+    id: str | None
+    variants: list[tuple[str, str, int]] = field(default_factory=list)
 
 
 class _Parser:

@@ -14,7 +14,8 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from .environment import PEERS, environment
 from .kernels.goals import outcomes
 from .kernels.operations import operations
 from .kernels.outcome import Outcome
-from .kernels.record import Record, latest, read_file
+from .kernels.record import Record, latest, read
 from .kernels.worker import DEVICE_LOST
 from .processes import Setup, run_process, run_tests, test_processes
 
@@ -168,7 +169,7 @@ def summary(records: Path, device: str, since: str) -> list[str]:
     """
     if not records.exists():
         return ["nothing was measured"]
-    fresh = [record for record in latest(read_file(records)) if record.environment.time >= since]
+    fresh = [record for record in latest(read(records)) if record.environment.time >= since]
     lines = [f"{'operation':24}{'cases':>6}{'timed':>7}{'wrong':>7}{'failed':>8}  of ours, wrong or failed"]
     for operation in operations():
         mine = [record for record in fresh if record.operation == operation.name and record.case]
@@ -182,9 +183,6 @@ def summary(records: Path, device: str, since: str) -> list[str]:
 
 
 def _counted(name: str, records: Sequence[Record]) -> str:
-    def count(wanted: Callable[[Record], bool]) -> int:
-        return sum(wanted(record) for record in records)
-
     ours = sorted(
         {
             f"{record.implementation} in {record.case}"
@@ -193,13 +191,9 @@ def _counted(name: str, records: Sequence[Record]) -> str:
         }
     )
     cases = len({record.case for record in records})
-    numbers = [
-        count(lambda r: r.seconds is not None),
-        count(lambda r: r.status == "wrong"),
-        count(lambda r: r.status == "failed"),
-    ]
+    timed, status = sum(record.seconds is not None for record in records), Counter(r.status for r in records)
     more = f" and {len(ours) - 2} more" if len(ours) > 2 else ""
-    return f"{name:24}{cases:6}{numbers[0]:7}{numbers[1]:7}{numbers[2]:8}  {'; '.join(ours[:2])}{more}"
+    return f"{name:24}{cases:6}{timed:7}{status['wrong']:7}{status['failed']:8}  {'; '.join(ours[:2])}{more}"
 
 
 def _line(one: Outcome) -> str:

@@ -187,7 +187,7 @@ def _pytest(setup: Setup, shares: Sequence[Sequence[str]], seconds: float) -> li
     """Run pytest with each of these arguments; the output is added to `setup.tests`."""
     # Stop after a few failures; on an unknown machine a warning is no failure.
     common = ("-q", "-p", "no:cacheprovider", "--maxfail=5", "--tb=short", "-W", "default")
-    paths = [_share_path(setup, index) for index in range(len(shares))]
+    paths = [setup.tests.with_name(f"{setup.tests.stem}-{index}.txt") for index in range(len(shares))]
     try:
         with ExitStack() as stack:
             logs = [stack.enter_context(path.open("w", encoding="utf-8")) for path in paths]
@@ -199,7 +199,3 @@ def _pytest(setup: Setup, shares: Sequence[Sequence[str]], seconds: float) -> li
             for path, share in zip(paths, shares, strict=True):
                 whole.write(f"pytest {' '.join(share)}\n{path.read_text(encoding='utf-8')}\n")
                 path.unlink()
-
-
-def _share_path(setup: Setup, index: int) -> Path:
-    return setup.tests.with_name(f"{setup.tests.stem}-{index}.txt")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 from .record import Record
@@ -57,14 +57,7 @@ class Key:
     @classmethod
     def of(cls, record: Record) -> Key:
         """The key of a record."""
-        return cls(
-            record.operation,
-            record.sweep,
-            record.case,
-            record.dtype,
-            record.direction,
-            record.implementation,
-        )
+        return cls(*(getattr(record, each.name) for each in fields(cls)))
 
 
 @dataclass(frozen=True)

@@ -87,13 +87,13 @@ def _attention() -> list[Goal]:
     bias = "speed over FlexAttention's with a T5 bias and its gradient, backward, the worst case"
     is_ragged = {"within": _ragged, "value": faster_than_best("varlen_attn"), "fold": "mean"}
     is_dense = {"within": _dense, "value": faster_than("sdpa flash")}
-    cudnn = faster_than("sdpa cudnn")
+    cudnn = partial(forward, value=faster_than("sdpa cudnn"))
     return [
         forward("attention-ragged-forward", f"{ragged}, forward", 1.2, **is_ragged),
         backward("attention-ragged-backward", f"{ragged}, backward", 1.2, **is_ragged),
         forward("attention-dense-forward-fa2", dense.format("forward"), 1.0, **is_dense),
-        forward("attention-dense-forward-cudnn-d64", long.format(64), 0.9, within=_long_64, value=cudnn),
-        forward("attention-dense-forward-cudnn-d128", long.format(128), 0.8, within=_long_128, value=cudnn),
+        cudnn("attention-dense-forward-cudnn-d64", long.format(64), 0.9, within=partial(_long, 64)),
+        cudnn("attention-dense-forward-cudnn-d128", long.format(128), 0.8, within=partial(_long, 128)),
         backward("attention-dense-backward-fa2", dense.format("backward"), 1.0, **is_dense),
         Goal(
             "attention-statistics", statistics, 1.5, "at most", "attention_statistics", "forward", _any,
@@ -160,12 +160,8 @@ def _dense(sweep: str, shape: Shape) -> bool:
     return "dense" in sweep.split() and _plain(shape)
 
 
-def _long_64(sweep: str, shape: Shape) -> bool:
-    return _dense(sweep, shape) and shape.get("d_head") == 64 and _number(shape, "max_length") >= 2048
-
-
-def _long_128(sweep: str, shape: Shape) -> bool:
-    return _dense(sweep, shape) and shape.get("d_head") == 128 and _number(shape, "max_length") >= 2048
+def _long(d_head: int, sweep: str, shape: Shape) -> bool:
+    return _dense(sweep, shape) and shape.get("d_head") == d_head and _number(shape, "max_length") >= 2048
 
 
 def _biased(sweep: str, shape: Shape) -> bool:

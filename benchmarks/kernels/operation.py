@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -33,11 +33,13 @@ class Case:
         name: its name in tables and records, unique within the operation.
         sweep: the cases it is drawn with; along a sweep one number grows.
         compiled: implementations that compile for each shape, which takes seconds, and are measured here.
+        smallest: numbers of a case with hardly any work, by name.
     """
 
     name: str
     sweep: str
     compiled: tuple[str, ...] = field(default=(), kw_only=True)
+    smallest: ClassVar[Mapping[str, Any]] = {}
 
     @property
     def shape(self) -> dict[str, int | float | str | bool]:
@@ -45,6 +47,11 @@ class Case:
         own = [each.name for each in fields(self) if each.name not in ("name", "sweep", "compiled")]
         values = {name: getattr(self, name) for name in own}
         return {name: value for name, value in values.items() if value is not None}
+
+    def tiny(self) -> Self:
+        """The same with hardly any work, so that its time on a CPU is the cost of a call."""
+        tiny = replace(self, sweep="tiny", compiled=(), **self.smallest)
+        return replace(tiny, name=f"tiny {' '.join(map(str, tiny.shape.values()))}")
 
 
 C = TypeVar("C", bound=Case)
@@ -157,13 +164,11 @@ class Operation(ABC, Generic[C]):
         name: of it in records.
         directions: which passes are timed.
         gpu_seconds: about how long all its cases take on a GPU of today, compilation included.
-        smallest: numbers of a case with hardly any work, by name.
     """
 
     name: str
     directions: tuple[Direction, ...] = ALL_DIRECTIONS
     gpu_seconds: float
-    smallest: tuple[tuple[str, int], ...]
 
     @abstractmethod
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[C]:
@@ -188,12 +193,6 @@ class Operation(ABC, Generic[C]):
     @abstractmethod
     def amount(self, case: C, dtype: torch.dtype, direction: Direction) -> Amount:
         """The work of one call."""
-
-    def tiny(self, case: C) -> C:
-        """The same with hardly any work, so that its time on a CPU is the cost of a call."""
-        smallest: dict[str, Any] = dict(self.smallest)
-        tiny = replace(case, sweep="tiny", compiled=(), **smallest)
-        return replace(tiny, name=f"tiny {' '.join(map(str, tiny.shape.values()))}")
 
 
 class Composed(Operation[C]):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from .operation import Case
-from .record import Direction, Record, latest, read_file, record_files
+from .record import Direction, Record, latest, read, record_files
 
 OURS = "xformer triton"
 HALF = ("bfloat16", "float16")
@@ -109,7 +109,7 @@ def places(folder: Path) -> list[Place]:
     return [
         Place(record, f"{path}:{number}")
         for path in record_files(folder)
-        for number, record in enumerate(read_file(path), 1)
+        for number, record in enumerate(read(path), 1)
     ]
 
 

@@ -14,9 +14,8 @@ from xformer.plotting.png import png
 from xformer.plotting.shapes import BAR, Look
 from xformer.storage.files import atomic_write
 
+from .operation import ALL_DIRECTIONS
 from .record import Record, latest
-
-DIRECTIONS = ("forward", "backward", "forward+backward")
 
 # What grows along a sweep, where several numbers of its shapes do.
 GROWS = ("max_length", "width", "vocabulary", "n_tokens", "n_bytes", "size", "n_sequences")
@@ -248,7 +247,7 @@ def unit_of(records: Sequence[Record]) -> Unit:
 
 def _directions(records: Iterable[Record]) -> list[str]:
     found = {record.direction for record in records}
-    return [name for name in DIRECTIONS if name in found]
+    return [name for name in ALL_DIRECTIONS if name in found]
 
 
 def _along(name: str, series: Sequence[Series]) -> Axis:

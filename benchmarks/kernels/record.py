@@ -121,14 +121,16 @@ def read(path: Path) -> list[Record]:
     """All records of a file; a last line without its end, as a cut-off run leaves it, is not one.
 
     Raises:
-        ValueError: a line is not a record; the message names file and line.
+        InputError: there is no such file, or a line is not a record; the message names file and line.
     """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of records")
     records = []
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
         try:
             records.append(Record.from_json(line.decode()))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{path}:{number}: {error}") from error
+            raise InputError(f"{path}:{number}: {error}") from error
     return records
 
 
@@ -138,7 +140,7 @@ def read_all(folder: Path) -> list[Record]:
     Raises:
         InputError: a line is not a record; the message names file and line.
     """
-    return [record for path in record_files(folder) for record in read_file(path)]
+    return [record for path in record_files(folder) for record in read(path)]
 
 
 def record_files(folder: Path) -> list[Path]:
@@ -147,20 +149,6 @@ def record_files(folder: Path) -> list[Path]:
     Earlier versions also wrote `-tiles.jsonl` files, which hold tile sizes and no records.
     """
     return sorted(path for path in folder.glob("*.jsonl") if not path.name.endswith("-tiles.jsonl"))
-
-
-def read_file(path: Path) -> list[Record]:
-    """The records of one file.
-
-    Raises:
-        InputError: there is no such file, or a line is not a record; the message says which.
-    """
-    try:
-        return read(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file of records") from error
-    except ValueError as error:
-        raise InputError(str(error)) from error
 
 
 def latest(records: Iterable[Record]) -> list[Record]:

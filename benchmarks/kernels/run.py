@@ -264,7 +264,7 @@ def _launch(
     """The cost of starting a call on a CPU: the time of one with hardly any work."""
     if contender.compiled:
         return None  # it would have to be compiled anew
-    tiny = operation.tiny(case)
+    tiny = case.tiny()
     key = (operation.name, tiny.name, record.dtype, record.direction, contender.name)
     if key not in session.launches:
         inputs = operation.draw(tiny, getattr(torch, record.dtype), session.device, 0)

@@ -186,10 +186,10 @@ class GpuStopwatch(Stopwatch):
         self._shortest = shortest
         self._cache = torch.empty(CACHE_BYTES, dtype=torch.int8, device=device)
         cycles = 10_000_000
-        self.hold_cycles(cycles)
+        torch.cuda._sleep(cycles)
         start, stop = self.events()
         start.record()
-        self.hold_cycles(cycles)
+        torch.cuda._sleep(cycles)
         stop.record()
         stop.synchronize()
         self._cycles_per_second = cycles / (start.elapsed_time(stop) / 1e3)
@@ -205,11 +205,7 @@ class GpuStopwatch(Stopwatch):
 
     def hold(self, seconds: float) -> None:
         """Keep the GPU busy for some seconds."""
-        self.hold_cycles(int(min(seconds, self._LONGEST_HOLD) * self._cycles_per_second))
-
-    def hold_cycles(self, cycles: int) -> None:
-        """Keep the GPU busy for some of its clock cycles."""
-        torch.cuda._sleep(cycles)
+        torch.cuda._sleep(int(min(seconds, self._LONGEST_HOLD) * self._cycles_per_second))
 
     def events(self) -> tuple[torch.cuda.Event, torch.cuda.Event]:
         """Two events that record the time."""
@@ -223,14 +219,14 @@ class GpuStopwatch(Stopwatch):
         """Wait until the GPU has done all its work."""
         torch.cuda.synchronize(self._device)
 
-    def allocated(self) -> int:
-        """Bytes of all tensors now; resets the peak."""
+    def peak_bytes(self, call: Callable[[], object]) -> int:
+        """Largest memory that a call takes in addition to what is allocated before."""
+        self.wait()
         torch.cuda.reset_peak_memory_stats(self._device)
-        return torch.cuda.memory_allocated(self._device)
-
-    def peak(self) -> int:
-        """Largest number of bytes since `allocated` was called."""
-        return torch.cuda.max_memory_allocated(self._device)
+        before = torch.cuda.memory_allocated(self._device)
+        call()
+        self.wait()
+        return torch.cuda.max_memory_allocated(self._device) - before
 
 
 class _OnGpu(Runner):
@@ -269,11 +265,7 @@ class _OnGpu(Runner):
         return statistics.median(seconds)
 
     def peak_bytes(self) -> int:
-        self._gpu.wait()
-        before = self._gpu.allocated()
-        self._work.timed(self._work.begin())
-        self._gpu.wait()
-        return self._gpu.peak() - before
+        return self._gpu.peak_bytes(self._once)
 
     def _once(self) -> None:
         self._work.timed(self._work.begin())

@@ -25,7 +25,7 @@ from xformer.distributed.one_process import OneProcess
 from xformer.distributed.processes import together
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
-from xformer.pretraining.batches import StepBatch, StepBatches
+from xformer.pretraining.batches import StepBatches
 from xformer.pretraining.forecast.estimate import passes_of
 from xformer.pretraining.stages import FULL
 from xformer.pretraining.synthetic_data import synthetic_shards
@@ -138,14 +138,10 @@ def _work(environment: dict[str, str], config: RunConfig, answer: Connection) ->
             clip_gradients(optimizer, config.optimizer.max_grad_norm)
             optimizer.step()
     if rank == 0:
-        activations = max(_activation_bytes(batch, config.model) for batch in steps)
+        # Autograd keeps what all passes of a step need.
+        kept = [[one.activation_bytes(config.model, "fp32") for one in passes_of(batch)] for batch in steps]
         weights, rest = _weight_bytes(sizes, count, config.training.sharding)
-        answer.send((sum(sizes.values()), (weights, activations, rest), _peak(seen)))
-
-
-def _activation_bytes(batch: StepBatch, config: ModelConfig) -> int:
-    """Bytes that autograd keeps of a process's share of a step."""
-    return sum(one.activation_bytes(config, "fp32") for one in passes_of(batch))
+        answer.send((sum(sizes.values()), (weights, max(map(sum, kept)), rest), _peak(seen)))
 
 
 def _weight_bytes(sizes: dict[str, int], world: int, sharding: Sharding) -> tuple[int, int]:

@@ -6,6 +6,7 @@ Shapes: E texts, T tokens, B sequences, S hidden tokens, C vector width, V vocab
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -170,6 +171,15 @@ class Bert(nn.Module):
             for states, targets in parts:
                 losses.append(F.cross_entropy(self.head(states).float(), targets, reduction="none"))
         return torch.cat(losses).cpu().numpy().astype(np.float64) / math.log(2)
+
+
+def padded_texts(texts: Sequence[NDArray[np.integer]]) -> tuple[Tensor, Tensor, list[int]]:
+    """Token ids of texts in the form of Hugging Face's models: ids and mask of `padded`, and the lengths."""
+    lengths = [len(text) for text in texts]
+    rows = torch.arange(len(texts)).repeat_interleave(torch.tensor(lengths))
+    positions = torch.cat([torch.arange(length) for length in lengths])
+    tokens = torch.from_numpy(np.concatenate(texts).astype(np.int64))
+    return *padded(tokens, rows, positions, tuple(lengths)), lengths
 
 
 def padded(

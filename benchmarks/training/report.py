@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.table import Table
@@ -34,14 +35,24 @@ _HEADLINE = {
 def trainers_table(outcome: Outcome) -> Table:
     """A table with a row for each trainer."""
     table = Table(title=f"{outcome.about['budget_s']:g} s of training each", title_justify="left")
-    table.add_column("trainer")
-    columns = ("parameters", "steps", "tokens/s", "bits/byte", "top-1", "s to bpb of blocks")
-    for column in (*columns, "s to top-1 of s.-t.", "memory MB", "of matrix rate"):
-        table.add_column(column, justify="right")
     to_bits = outcome.times_to("blocks", "bits_per_byte")
     to_top1 = outcome.times_to("sentence-transformers", "mean_top1")
+    columns: dict[str, Callable[[Trained], str]] = {
+        "parameters": lambda one: _number(one.parameters, ",d"),
+        "steps": lambda one: _number(one.steps, ",d"),
+        "tokens/s": lambda one: _number(one.tokens_per_s, ",.0f"),
+        "bits/byte": lambda one: _number(one.final("bits_per_byte"), ".3f"),
+        "top-1": lambda one: _number(one.final("mean_top1"), ".3f"),
+        "s to bpb of blocks": lambda one: _number(to_bits[one.name], ".1f"),
+        "s to top-1 of s.-t.": lambda one: _number(to_top1[one.name], ".1f"),
+        "memory MB": lambda one: _number(one.peak_bytes and one.peak_bytes / 1e6, ",.0f"),
+        "of matrix rate": lambda one: _number(one.matrix_share, ".1%"),
+    }
+    table.add_column("trainer")
+    for column in columns:
+        table.add_column(column, justify="right")
     for name, one in outcome.trained.items():
-        cells = _cells(one, to_bits[name], to_top1[name]) if one.status == "ok" else [one.status]
+        cells = [cell(one) for cell in columns.values()] if one.status == "ok" else [one.status]
         table.add_row(name, *cells)
     return table
 
@@ -83,20 +94,6 @@ def draw(outcome: Outcome, path: str | os.PathLike[str]) -> Path | None:
     with atomic_write(path, "wb") as file:
         file.write(picture)
     return Path(path)
-
-
-def _cells(one: Trained, to_bits: float | None, to_top1: float | None) -> list[str]:
-    return [
-        _number(one.parameters, ",d"),
-        _number(one.steps, ",d"),
-        _number(one.tokens_per_s, ",.0f"),
-        _number(one.final("bits_per_byte"), ".3f"),
-        _number(one.final("mean_top1"), ".3f"),
-        _number(to_bits, ".1f"),
-        _number(to_top1, ".1f"),
-        _number(None if one.peak_bytes is None else one.peak_bytes / 1e6, ",.0f"),
-        _number(one.matrix_share, ".1%"),
-    ]
 
 
 def _number(value: float | None, how: str) -> str:

@@ -52,7 +52,3 @@ class Attention(Operation[AttentionCase]):
     def amount(self, case: AttentionCase, dtype: torch.dtype, direction: Direction) -> Amount:
         """Counted by the visible pairs of query and key."""
         return case.amount(dtype, direction)
-
-    def tiny(self, case: AttentionCase) -> AttentionCase:
-        """Two short sequences."""
-        return case.tiny()

@@ -5,7 +5,7 @@ Shapes: T tokens, B sequences, H heads, D head size, N length of one sequence, C
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -103,20 +103,9 @@ class AttentionCase(Case):
 
     def tiny(self) -> AttentionCase:
         """The same with two short sequences."""
-        return AttentionCase(
-            f"tiny d{self.d_head}{self._options}",
-            "tiny",
-            (2, 1) if not self.dense else (2, 2),
-            1,
-            self.d_head,
-            self.causal,
-            window=self.window,
-            bias=self.bias,
-        )
-
-    @property
-    def _options(self) -> str:
-        return _options(self.causal, self.window, self.bias)
+        name = f"tiny d{self.d_head}{_options(self.causal, self.window, self.bias)}"
+        lengths = (2, 2) if self.dense else (2, 1)
+        return replace(self, name=name, sweep="tiny", lengths=lengths, n_heads=1, compiled=())
 
 
 def ragged(

@@ -100,10 +100,6 @@ class AttentionStatistics(Operation[AttentionCase]):
         numbers = 2 * case.n_tokens * case.n_heads * case.d_head
         return Amount(2.0 * case.n_heads * case.d_head * case.pairs, float(numbers) * dtype.itemsize)
 
-    def tiny(self, case: AttentionCase) -> AttentionCase:
-        """Two short sequences."""
-        return case.tiny()
-
 
 def _ours(received: bool, backend: Backend, case: AttentionCase, inputs: Inputs) -> Prepared:
     starts, lse = boundaries(case, inputs.leaves["q"].device), inputs.fixed["lse"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -25,6 +26,7 @@ class CopyCase(Case):
     """
 
     n_bytes: int
+    smallest: ClassVar = {"n_bytes": 64}
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class MatmulCase(Case):
     """
 
     size: int
+    smallest: ClassVar = {"size": 4}
 
 
 def ceiling_case(kind: DeviceKind) -> dict[str, str]:
@@ -49,14 +52,14 @@ class Copy(Composed[CopyCase]):
     name = "copy"
     directions = ("forward",)
     gpu_seconds = 2.0
-    smallest = (("n_bytes", 64),)
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[CopyCase]:
         """The largest first; then sizes that fit into caches."""
         sizes = (
             [GIB, GIB // 4, GIB // 16, GIB // 64, GIB // 256] if kind == "cuda" else [GIB // 16, GIB // 64]
         )
-        return [_copy(size) for size in (sizes[:1] if quick else sizes)]
+        sizes = sizes[:1] if quick else sizes
+        return [CopyCase(f"copy {size // 2**20} MiB", "bytes", size) for size in sizes]
 
     def contenders(self) -> Sequence[Contender[CopyCase]]:
         """PyTorch's function."""
@@ -83,12 +86,12 @@ class Matmul(Composed[MatmulCase]):
     name = "matmul"
     directions = ("forward",)
     gpu_seconds = 3.0
-    smallest = (("size", 4),)
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[MatmulCase]:
         """The largest first."""
         sizes = [8192, 4096, 2048, 1024] if kind == "cuda" else [1024, 256]
-        return [_matmul(size) for size in (sizes[:1] if quick else sizes)]
+        sizes = sizes[:1] if quick else sizes
+        return [MatmulCase(f"matmul {size}", "size", size) for size in sizes]
 
     def contenders(self) -> Sequence[Contender[MatmulCase]]:
         """PyTorch's function."""
@@ -106,11 +109,3 @@ class Matmul(Composed[MatmulCase]):
     def amount(self, case: MatmulCase, dtype: torch.dtype, direction: Direction) -> Amount:
         """2·N³ operations."""
         return Amount(2.0 * case.size**3, 3.0 * case.size**2 * dtype.itemsize)
-
-
-def _copy(size: int) -> CopyCase:
-    return CopyCase(f"copy {size // 2**20} MiB", "bytes", size)
-
-
-def _matmul(size: int) -> MatmulCase:
-    return MatmulCase(f"matmul {size}", "size", size)

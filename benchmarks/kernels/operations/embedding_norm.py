@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -35,6 +36,7 @@ class EmbeddingCase(Case):
     vocabulary: int
     width: int
     positions: bool = False
+    smallest: ClassVar = {"n_tokens": 2, "vocabulary": 16, "width": 16}
 
 
 class EmbeddingNorm(Layer[EmbeddingCase]):
@@ -42,7 +44,6 @@ class EmbeddingNorm(Layer[EmbeddingCase]):
 
     name = "embedding_norm"
     gpu_seconds = 14.0
-    smallest = (("n_tokens", 2), ("vocabulary", 16), ("width", 16))
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[EmbeddingCase]:
         """Vocabularies of 16k to 250k, the widths of encoders."""

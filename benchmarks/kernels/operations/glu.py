@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ class GluCase(Case):
     n_tokens: int
     width: int
     activation: Activation
+    smallest: ClassVar = {"n_tokens": 2, "width": 16}
 
 
 class Glu(Layer[GluCase]):
@@ -41,7 +42,6 @@ class Glu(Layer[GluCase]):
 
     name = "glu"
     gpu_seconds = 14.0
-    smallest = (("n_tokens", 2), ("width", 16))
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[GluCase]:
         """Feed-forward widths of small encoders up to large ones; 1,152 is ModernBERT's."""

@@ -6,7 +6,7 @@ Shapes: T tokens, K chosen ones, C width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,6 +60,11 @@ class LossCase(Case):
         """Whether some positions have no target."""
         return self.n_selected < self.n_tokens
 
+    def tiny(self) -> LossCase:
+        """A handful of tokens and words."""
+        kept = 2 if self.selective else 8
+        return LossCase(f"tiny {kept}", "tiny", 8, kept, 16, 32)
+
 
 class LinearCrossEntropy(Composed[LossCase]):
     """The operation `linear_cross_entropy`.
@@ -75,22 +80,22 @@ class LinearCrossEntropy(Composed[LossCase]):
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[LossCase]:
         """15% of the positions chosen, as in masked language models; and all, as in causal ones."""
         if quick:
-            return [_chosen(512, 128, 4096)]
+            return [_case(0.15, 512, 128, 4096)]
         if kind == "cpu":
             return [
-                _chosen(2048, 256, 16_384, compiled=COMPILE),
-                _all(256, 256, 16_384, compiled=COMPILE),
-                _chosen(1024, 256, 65_536),
-                _chosen(1024, 256, 250_002),
+                _case(0.15, 2048, 256, 16_384, compiled=COMPILE),
+                _case(1, 256, 256, 16_384, compiled=COMPILE),
+                _case(0.15, 1024, 256, 65_536),
+                _case(0.15, 1024, 256, 250_002),
             ]
         return [
-            _chosen(8192, 768, 250_002, compiled=COMPILE),
-            _all(4096, 768, 250_002),
-            _all(4096, 768, 131_072, compiled=COMPILE),
-            *(_chosen(8192, 768, size) for size in (131_072, 65_536, 32_768, 16_384)),
-            *(_all(4096, 768, size) for size in (65_536, 32_768, 16_384)),
-            _chosen(8192, 256, 250_002),
-            _chosen(8192, 1024, 250_002),
+            _case(0.15, 8192, 768, 250_002, compiled=COMPILE),
+            _case(1, 4096, 768, 250_002),
+            _case(1, 4096, 768, 131_072, compiled=COMPILE),
+            *(_case(0.15, 8192, 768, size) for size in (131_072, 65_536, 32_768, 16_384)),
+            *(_case(1, 4096, 768, size) for size in (65_536, 32_768, 16_384)),
+            _case(0.15, 8192, 256, 250_002),
+            _case(0.15, 8192, 1024, 250_002),
         ]
 
     def contenders(self) -> Sequence[Contender[LossCase]]:
@@ -136,13 +141,7 @@ class LinearCrossEntropy(Composed[LossCase]):
 
     def define(self, case: LossCase, inputs: Inputs) -> Prepared:
         """Logits for the chosen positions."""
-        targets = inputs.fixed["targets"]
-
-        def loss(hidden: Tensor, weight: Tensor) -> Tensor:
-            logits = functional.linear(_rows(case, inputs, hidden), weight)
-            return functional.cross_entropy(_precise(logits), targets)
-
-        return inputs.prepared(loss)
+        return _of_rows(case, inputs, _eager)
 
     def amount(self, case: LossCase, dtype: torch.dtype, direction: Direction) -> Amount:
         """One product forward, two backward, over the chosen rows; each tensor is read or written once."""
@@ -152,25 +151,14 @@ class LinearCrossEntropy(Composed[LossCase]):
         numbers = in_direction(direction, weight + rows, 2 * weight + rows + hidden)
         return Amount(in_direction(direction, product, 2 * product), numbers * dtype.itemsize)
 
-    def tiny(self, case: LossCase) -> LossCase:
-        """A handful of tokens and words."""
-        kept = 2 if case.selective else 8
-        return LossCase(f"tiny {kept}", "tiny", 8, kept, 16, 32)
 
-
-def _chosen(n_tokens: int, width: int, vocabulary: int, *, compiled: tuple[str, ...] = ()) -> LossCase:
-    sweep = f"selected 15% C={width}"
-    n_selected = round(0.15 * n_tokens)
-    return LossCase(
-        f"{sweep} V={vocabulary}", sweep, n_tokens, n_selected, width, vocabulary, compiled=compiled
-    )  # fmt: skip
-
-
-def _all(n_tokens: int, width: int, vocabulary: int, *, compiled: tuple[str, ...] = ()) -> LossCase:
-    sweep = f"all rows C={width}"
-    return LossCase(
-        f"{sweep} V={vocabulary}", sweep, n_tokens, n_tokens, width, vocabulary, compiled=compiled
-    )  # fmt: skip
+def _case(
+    share: float, n_tokens: int, width: int, vocabulary: int, *, compiled: tuple[str, ...] = ()
+) -> LossCase:
+    """A case with a target at some share of the positions."""
+    sweep = f"{'all rows' if share == 1 else f'selected {share:.0%}'} C={width}"
+    sizes = (n_tokens, round(share * n_tokens), width, vocabulary)
+    return LossCase(f"{sweep} V={vocabulary}", sweep, *sizes, compiled=compiled)
 
 
 def _ours(backend: Backend, case: LossCase, inputs: Inputs) -> Prepared:
@@ -202,28 +190,24 @@ def _precise(logits: Tensor) -> Tensor:
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
+def _eager(rows: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    return functional.cross_entropy(_precise(functional.linear(rows, weight)), targets)
+
+
 def _liger(case: LossCase, inputs: Inputs) -> Prepared:
     loss_of = peer("liger_kernel.transformers", "LigerFusedLinearCrossEntropyLoss")()
-    targets = inputs.fixed["targets"]
-
-    def loss(hidden: Tensor, weight: Tensor) -> Tensor:
-        found: Tensor = loss_of(weight, _rows(case, inputs, hidden), targets)
-        return found
-
-    return inputs.prepared(loss)
+    return _of_rows(case, inputs, lambda rows, weight, targets: loss_of(weight, rows, targets))
 
 
 def _cut(case: LossCase, inputs: Inputs) -> Prepared:
-    loss_of = peer("cut_cross_entropy", "linear_cross_entropy")
-    targets = inputs.fixed["targets"]
+    return _of_rows(case, inputs, peer("cut_cross_entropy", "linear_cross_entropy"))
+
+
+def _of_rows(case: LossCase, inputs: Inputs, loss_of: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Prepared:
+    """A loss of the chosen rows, the weight and the targets."""
+    selected, targets = inputs.fixed["selected"], inputs.fixed["targets"]
 
     def loss(hidden: Tensor, weight: Tensor) -> Tensor:
-        found: Tensor = loss_of(_rows(case, inputs, hidden), weight, targets)
-        return found
+        return loss_of(hidden[selected] if case.selective else hidden, weight, targets)
 
     return inputs.prepared(loss)
-
-
-def _rows(case: LossCase, inputs: Inputs, hidden: Tensor) -> Tensor:
-    """The chosen rows."""
-    return hidden[inputs.fixed["selected"]] if case.selective else hidden

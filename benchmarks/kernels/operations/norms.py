@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -36,6 +36,7 @@ class NormCase(Case):
     n_tokens: int
     width: int
     residual: bool = False
+    smallest: ClassVar = {"n_tokens": 2, "width": 16}
 
 
 class _Norm(Layer[NormCase]):
@@ -47,7 +48,6 @@ class _Norm(Layer[NormCase]):
         function: PyTorch's.
     """
 
-    smallest = (("n_tokens", 2), ("width", 16))
     parameters: tuple[str, ...]
     kernel: Callable[..., Any]
     function: Callable[..., Tensor]

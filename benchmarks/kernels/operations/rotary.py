@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -34,6 +35,7 @@ class RotaryCase(Case):
     n_heads: int
     d_head: int
     interleaved: bool = False
+    smallest: ClassVar = {"n_tokens": 2, "n_heads": 1}
 
 
 class Rotary(Layer[RotaryCase]):
@@ -41,7 +43,6 @@ class Rotary(Layer[RotaryCase]):
 
     name = "rotary"
     gpu_seconds = 12.0
-    smallest = (("n_tokens", 2), ("n_heads", 1))
 
     def cases(self, kind: DeviceKind, quick: bool) -> Sequence[RotaryCase]:
         """Encoders' heads; with 32,768 tokens and width 768, q and k are 96 MiB in half precision."""

@@ -20,7 +20,7 @@ from xformer.runs.config import RunConfig
 from xformer.training.precision import autocast
 
 from ..clock import Cost, Work
-from ..quality import Bert, padded
+from ..quality import Bert, padded_texts
 from .assignment import Assignment, Finished
 from .bert import bert_config, descend, optimizer_of, usual_precision
 
@@ -125,12 +125,7 @@ def train_contrastive(given: Assignment) -> Finished:
     cost = Cost.of(encoder.encoder.layer, None, bert.hidden_size, bert.vocab_size)
 
     def features(examples: NDArray[np.int64]) -> tuple[dict[str, Tensor], list[int]]:
-        texts = [shards[int(example)] for example in examples]
-        lengths = [len(text) for text in texts]
-        rows = torch.arange(len(texts)).repeat_interleave(torch.tensor(lengths))
-        positions = torch.cat([torch.arange(length) for length in lengths])
-        tokens = torch.from_numpy(np.concatenate(texts).astype(np.int64))
-        ids, mask = padded(tokens, rows, positions, tuple(lengths))
+        ids, mask, lengths = padded_texts(shards.take(examples))
         return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}, lengths
 
     pairs = pair_batches(shards, config, count)

@@ -21,7 +21,7 @@ from xformer.tokenizer.special import BOS_ID, EOS_ID, FIRST_BYTE_ID
 from xformer.training.precision import autocast, choose_precision
 
 from ..clock import Cost, Work, wait_for
-from ..quality import Bert, padded
+from ..quality import Bert, padded_texts
 from .assignment import Assignment, Finished
 from .bert import (
     IGNORED,
@@ -59,12 +59,7 @@ def padded_batches(shards: TokenShards, seed: int, sizes: StepSizes) -> Batches:
     while True:
         order = rng.permutation(len(shards))
         for start in range(0, len(order), sizes.texts):
-            texts = shards.take(order[start : start + sizes.texts])
-            lengths = [len(text) for text in texts]
-            rows = torch.arange(len(texts)).repeat_interleave(torch.tensor(lengths))
-            positions = torch.cat([torch.arange(length) for length in lengths])
-            tokens = torch.from_numpy(np.concatenate(texts).astype(np.int64))
-            yield *padded(tokens, rows, positions, tuple(lengths)), lengths
+            yield padded_texts(shards.take(order[start : start + sizes.texts]))
 
 
 def block_batches(shards: TokenShards, seed: int, sizes: StepSizes) -> Batches:

@@ -76,7 +76,7 @@ def train_ours(
     task = PretrainingTask(config, model, batches, shards, sparse_tables=device.type == "cpu")
     trainer = Trainer(task, OneProcess(device), precision, run)
     training = Training(run, options, trainer, task.optimizer())
-    memory, points = PeakOfStretches(device), [Point.of(0.0, 0, _examine(model, questions, dev, 0))]
+    memory, points = PeakOfStretches(device), [Point.of(setup, 0, _examine(model, questions, dev, 0))]
 
     def look(state: TrainingState) -> None:
         memory.stop()
@@ -84,8 +84,6 @@ def train_ours(
         points.append(Point.of(setup + state.elapsed, state.tokens, _examine(model, questions, dev, layers)))
         memory.start()
 
-    # The model of the first point exists after the output layer is initialized.
-    points[0] = replace(points[0], seconds=setup)
     memory.start()
     state, _ = train(training, TrainingState(precision=precision), progress, look)
     steps, seconds, waited = _with_blocks(run, state)

@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 def tiny_cases(operation: Operation[Any]) -> list[Case]:
     """Every kind of problem that the operation has, as small as can be."""
-    every = [operation.tiny(case) for kind in ("cpu", "cuda") for case in operation.cases(kind, False)]
+    every = [case.tiny() for kind in ("cpu", "cuda") for case in operation.cases(kind, False)]
     return list({case.name: case for case in every}.values())
 
 

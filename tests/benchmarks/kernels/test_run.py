@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -36,6 +36,7 @@ FAST = Options(case_budget=0.02, rounds=2)
 @dataclass(frozen=True)
 class ToyCase(Case):
     size: int
+    smallest: ClassVar = {"size": 1}
 
 
 class Toy(Composed[ToyCase]):
@@ -62,9 +63,6 @@ class Toy(Composed[ToyCase]):
 
     def amount(self, case: ToyCase, dtype: torch.dtype, direction: Direction) -> Amount:
         return Amount(float(case.size), 2.0 * case.size)
-
-    def tiny(self, case: ToyCase) -> ToyCase:
-        return ToyCase("tiny", "tiny", 1)
 
     def spoil(self, how: str) -> Callable[[ToyCase, Inputs], Prepared]:
         def prepare(case: ToyCase, inputs: Inputs) -> Prepared:
@@ -310,7 +308,7 @@ def test_no_gpu_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.name)
 def test_every_operation_runs_here(operation: Operation[Any], session: Session) -> None:
     """Its tiny case, timed: each contender in each direction has a record, and ours on the CPU is right."""
-    case = operation.tiny(operation.cases("cpu", True)[0])
+    case = operation.cases("cpu", True)[0].tiny()
     present = [each for each in operation.contenders() if each.requires is None and not each.compiled]
     session.environment = module.replace(session.environment, interpreted=True)
     records = list(module.run_case(operation, case, present, torch.float32, FAST, session))

@@ -87,9 +87,9 @@ class Compare:
                 f"compare: expected two files of records, or --base, got {len(self.files)} file(s)"
             )
         from xformer.benchmarks.kernels.compare import compare_records
-        from xformer.benchmarks.kernels.record import read_file
+        from xformer.benchmarks.kernels.record import read
 
-        before, after = ([r for r in read_file(path) if self.only in r.case] for path in self.files)
+        before, after = ([r for r in read(path) if self.only in r.case] for path in self.files)
         names = (self.files[0].stem, self.files[1].stem)
         return verdict(compare_records(before, after), *names, as_json=self.json)
 

@@ -1,3 +1,3 @@
 """Understand, measure and train small multilingual Transformers."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -131,9 +131,7 @@ class TrainingBench:
         # All models have the same number of parameters. Those of a bigram table are only looked up; the peers
         # would have to multiply with as many.
         table = table | {"model": {"bigrams": 0} | table.get("model", {})}
-        return overridden(
-            table, [renamed(setting) for setting in self.set], RunConfig, source=str(self.config or "--set")
-        )
+        return overridden(table, renamed(self.set), RunConfig, source=str(self.config or "--set"))
 
 
 def main() -> None:

@@ -127,9 +127,7 @@ def _work(environment: dict[str, str], config: RunConfig, answer: Connection) ->
         torch.manual_seed(0)
         model = MultilingualModel(config.model, config.objectives.pooling)
         sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
-        task = PretrainingTask(
-            config, model, batches, shards, gathering=getattr(processes, "gathering", None)
-        )
+        task = PretrainingTask(config, model, batches, shards, gathering=processes.gathering)
         trainer = make_trainer(task, processes, "fp32", RunDirectory(Path()), config.training)
         optimizer = task.optimizer()
         for number, batch in enumerate(steps):

@@ -28,10 +28,10 @@ def test_the_embedding_settles_before_the_full_stage_beginswhere_they_join(
     factors = group_factors(progress, warmup_share, config)
     assert factors["matrices"] == factors["vectors"]
     if progress <= warmup_share:
-        assert factors["matrices"] == learning_rate_factor(0.0, config)
+        assert factors["matrices"] == learning_rate_factor(0.0, *config.schedule)
     else:
         rest = (progress - warmup_share) / (1 - warmup_share)
-        assert factors["matrices"] == pytest.approx(learning_rate_factor(rest, config))
+        assert factors["matrices"] == pytest.approx(learning_rate_factor(rest, *config.schedule))
     settled = config.full_embedding_lr / config.embedding_lr
     if progress >= warmup_share:
         assert factors["embedding"] == pytest.approx(settled * factors["matrices"])

@@ -94,8 +94,7 @@ def test_weights_moments_and_random_state_come_back_to_the_bit(tmp_path: Path) -
         tally={"asked": (0.1, 1 / 3), "norm": (1e-30,)},
         recent=((0.1, 2.0), (1 / 3, 1e300)),
         held_out=2 / 3,
-        text="cd",
-        tokenizer="ef",
+        fingerprints={"text": "cd", "tokenizer": "ef"},
     )
     saved = save_checkpoint(tmp_path, run.model, run.optimizer, state, keep=1)
     expected = {name: value.clone() for name, value in _bits(run).items()}

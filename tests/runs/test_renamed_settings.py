@@ -39,7 +39,7 @@ def test_a_file_with_an_old_name_sets_the_new_one(old: str, tmp_path: Path) -> N
         {}, [f"{RENAMED[old]}={value}"], RunConfig, "settings"
     )
     with pytest.warns(UserWarning, match=f"--set: {old} has a new name: {RENAMED[old]}"):
-        assert renamed(f"{old}={value}") == f"{RENAMED[old]}={value}"
+        assert renamed([f"{old}={value}"]) == [f"{RENAMED[old]}={value}"]
     with pytest.warns(UserWarning, match="new names"):
         assert RunDirectory(tmp_path).load_config() == from_table(tables, RunConfig, "settings")
 
@@ -62,10 +62,12 @@ def test_both_names_at_once_are_refused(tmp_path: Path) -> None:
     path.write_text("[training]\nkeep = 3\nkeep_checkpoints = 4\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"mine\.toml: training\.keep: expected it once, by its new name"):
         read_settings(path)
+    with pytest.raises(InputError, match=r"--set: training\.keep: expected it once, by its new name"):
+        renamed(["training.keep=3", "training.keep_checkpoints=4"])
 
 
 def test_other_settings_are_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("title = 'x'\n[training]\nseed = 3\n", encoding="utf-8")
     assert read_settings(path) == {"title": "x", "training": {"seed": 3}}
-    assert renamed("training.seed=3") == "training.seed=3"
+    assert renamed(["training.seed=3", "odd"]) == ["training.seed=3", "odd"]

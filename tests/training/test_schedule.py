@@ -22,7 +22,7 @@ def optimizers(draw: st.DrawFn) -> OptimizerConfig:
 
 @given(optimizers(), SHARES)
 def test_it_rises_stays_and_falls_in_straight_lines(config: OptimizerConfig, progress: float) -> None:
-    factor = learning_rate_factor(progress, config)
+    factor = learning_rate_factor(progress, *config.schedule)
     decay_begins = 1 - config.decay
     if progress < config.warmup - 1e-3:
         assert factor == pytest.approx(progress / config.warmup, abs=1e-3 / config.warmup + 1e-9)
@@ -38,14 +38,16 @@ def test_it_rises_stays_and_falls_in_straight_lines(config: OptimizerConfig, pro
 def test_it_jumps_nowhere(config: OptimizerConfig, first: float, second: float) -> None:
     rises, falls = 1 / max(config.warmup, 1e-3), 1 / max(config.decay, 1e-3)
     steepest = max(rises, falls) * (1 + 1e-9)
-    change = learning_rate_factor(second, config) - learning_rate_factor(first, config)
+    change = learning_rate_factor(second, *config.schedule) - learning_rate_factor(first, *config.schedule)
     if config.warmup and config.decay:
         assert abs(change) <= steepest * abs(second - first) + 1e-12
 
 
 def test_it_ends_at_the_final_rate() -> None:
-    assert learning_rate_factor(1.0, OptimizerConfig(decay=0.4, final_lr=0.05)) == pytest.approx(0.05)
-    assert learning_rate_factor(1.0, OptimizerConfig(decay=0.0, final_lr=0.05)) == 1.0
+    assert learning_rate_factor(1.0, *OptimizerConfig(decay=0.4, final_lr=0.05).schedule) == pytest.approx(
+        0.05
+    )
+    assert learning_rate_factor(1.0, *OptimizerConfig(decay=0.0, final_lr=0.05).schedule) == 1.0
 
 
 def test_a_run_is_measured_in_steps_or_in_seconds() -> None:

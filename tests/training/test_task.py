@@ -51,6 +51,7 @@ def test_it_learns_logs_and_saves(settings: Settings, listening: Listening, tmp_
     assert checkpoint is not None
     assert checkpoint.state.held_out is not None
     assert checkpoint == best_checkpoint(run.checkpoints)
+    assert checkpoint.state.fingerprints == {"labels": "quadrants of seed 0"}
     assert run.load_config(Settings) == settings
     again = listening()
     assert train_classifier(run.path, settings, again)
@@ -94,6 +95,7 @@ def test_stopping_leaves_no_trace(
 def test_two_processes_train_it_and_one_goes_on(
     settings: Settings, listening: Listening, tmp_path: Path
 ) -> None:
+    settings = replace(settings, dropout=0.0)  # which differs between processes
     half = replace(settings, training=replace(settings.training, steps=20))
     done = subprocess.run(
         [sys.executable, HERE / "two_classifiers.py", tmp_path / "none", tmp_path / "full"],
@@ -110,7 +112,6 @@ def test_two_processes_train_it_and_one_goes_on(
     for sharding in ("none", "full"):
         run = RunDirectory(tmp_path / sharding)
         found = [line["loss"]["classification"] for line in read_metrics(run.metrics)]
-        # Dropout is other in each process; without it the losses are the same (test_together.py).
-        assert found == pytest.approx(by_one, rel=0.1)
+        assert found == pytest.approx(by_one, abs=2e-5)  # as they are rounded
         assert train_classifier(run.path, settings, listening())
         assert read_metrics(run.metrics)[-1]["step"] == 60

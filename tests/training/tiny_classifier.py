@@ -29,6 +29,7 @@ class Settings:
 
     training: TrainingConfig
     width: int = 8
+    dropout: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class ClassificationLoss(nn.Module):
         return loss.value, {"classification": loss}
 
 
-class TinyClassifier(Task):
+class TinyClassifier(Task[Points]):
     """Two layers with dropout."""
 
     categories, max_grad_norm = ("negative", "positive"), 1.0
@@ -71,10 +72,11 @@ class TinyClassifier(Task):
     def __init__(self, settings: Settings, rank: int, world: int) -> None:
         torch.manual_seed(settings.training.seed)
         self.width, self.rank, self.world = settings.width, rank, world
-        layers = nn.Linear(2, self.width), nn.GELU(), nn.Dropout(0.1), nn.Linear(self.width, 2)
+        layers = nn.Linear(2, self.width), nn.GELU(), nn.Dropout(settings.dropout), nn.Linear(self.width, 2)
         self.model = nn.Sequential(*layers)
         self.losses = ClassificationLoss(self.model)
         self.held_out = self._points(10**6, 0, 1)
+        self.label = f"quadrants of seed {settings.training.seed}"
 
     def _points(self, step: int, rank: int, world: int) -> Points:
         points = torch.randn(N_POINTS, 2, generator=torch.Generator().manual_seed(step))[rank::world]
@@ -84,16 +86,16 @@ class TinyClassifier(Task):
         return self._points(step, self.rank, self.world)
 
     def stage(self, state: TrainingState, span: Span) -> Stage:
-        from xformer.runs.config import OptimizerConfig
-
         progress = span.progress(state.step, state.elapsed)
-        return Stage("all", {"all": learning_rate_factor(progress, OptimizerConfig())})
+        return Stage("all", {"all": learning_rate_factor(progress, warmup=0.05, decay=0.5, final=0.02)})
 
     def optimizer(self) -> AdamWithTables:
-        group = {"name": "all", "params": list(self.model.parameters()), "lr": 0.03, "base_lr": 0.03}
-        return AdamWithTables([group | {"weight_decay": 0.0, "by_row": False}], {}, (0.9, 0.99))
+        return AdamWithTables([{"name": "all", "params": list(self.model.parameters()), "lr": 0.03}])
 
-    def tally(self, state: Mapping[str, tuple[float, ...]]) -> Tally:
+    def fingerprints(self) -> dict[str, str]:
+        return {"labels": self.label}
+
+    def tally(self, state: Mapping[str, tuple[float, ...]]) -> Tally[Points]:
         return Tally(state)
 
 

@@ -19,7 +19,7 @@ def train(path: str, sharding: Sharding) -> int:
     options = TrainingConfig(
         budget=None, steps=20, precision="fp32", sharding=sharding, log_steps=5, trackers=()
     )
-    return 0 if train_classifier(Path(path), Settings(options), Progress()) else 1
+    return 0 if train_classifier(Path(path), Settings(options, dropout=0.0), Progress()) else 1
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class Pretrain:
         run = RunDirectory(self.run)
         source = self.config or (run.config if run.config.is_file() else None)
         table = read_settings(self.config) if self.config else run.read_config() if source else {}
-        changes = [renamed(setting) for setting in self.set]
+        changes = renamed(self.set)
         if self.budget is not None or self.steps is not None:
             # Quoted, because TOML reads plain seconds as a number.
             changes.append(f"training.budget={json.dumps(self.budget or 'none')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,11 +18,13 @@ class OneProcess:
         device: where it computes.
         rank: its number.
         world: how many there are.
+        gathering: the group that sentence vectors are gathered over; None for a process alone.
     """
 
     device: torch.device
     rank: int = 0
     world: int = 1
+    gathering: Any = None
 
     @property
     def is_first(self) -> bool:

@@ -155,7 +155,7 @@ def train_bag(
             batch = batches.take(len(losses), EMBEDDING_WARMUP).pairs["bag_alignment"]
             waited += time.monotonic() - asked
             for group in optimizer.param_groups:
-                group["lr"] = OPTIMIZER.embedding_lr * learning_rate_factor(share, OPTIMIZER)
+                group["lr"] = OPTIMIZER.embedding_lr * learning_rate_factor(share, *OPTIMIZER.schedule)
             left, right = batch.inputs.unsort(bag.sentence_vectors(batch.inputs)).chunk(2)
             loss = contrastive_loss(
                 left, right, batch.group, scale=config.objectives.logit_scale, margin=config.objectives.margin

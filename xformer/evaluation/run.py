@@ -41,6 +41,7 @@ def evaluate_run(
     split: str = "test",
     force: bool = False,
     bag_seconds: float = 100.0,
+    device: torch.device | None = None,
 ) -> EvaluationReport:
     """Evaluate the newest checkpoint of a run, or read its last evaluation.
 
@@ -53,6 +54,7 @@ def evaluate_run(
         split: `test` or `dev`.
         force: evaluate and train the baseline again, whatever the run has.
         bag_seconds: training time of the baseline. One in the run that was trained for as long is reused.
+        device: of the model; None for a GPU if there is one. The baseline is always trained on the CPU.
 
     Raises:
         InputError: the run is missing, not yet trained, or damaged.
@@ -77,7 +79,7 @@ def evaluate_run(
         bag = trained = train_bag(train, config, seconds=bag_seconds, progress=progress)
         if problem := _write_problem(lambda: trained.save(run.bag)):
             progress.say(f"{problem}; the evaluation goes on")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     report = evaluate_model(
         model.to(device),
         tokenizer,

@@ -36,7 +36,6 @@ def make_optimizer(model: MultilingualModel, config: OptimizerConfig) -> AdamWit
             "name": name,
             "params": members[name],
             "lr": rate,
-            "base_lr": rate,
             "weight_decay": config.weight_decay if name == "matrices" else 0.0,
             "by_row": name == "bigrams",
         }

@@ -66,11 +66,11 @@ def _task(run: RunDirectory, config: RunConfig, processes: OneProcess, progress:
             shards,
             held_out_batch(dev, config, starts_word),
             sparse_tables=world == 1 and processes.device.type == "cpu",
-            gathering=getattr(processes, "gathering", None),
+            gathering=processes.gathering,
         )
 
 
-def _finish(run: RunDirectory, progress: Progress) -> None:
+def _finish(run: RunDirectory, config: RunConfig, progress: Progress) -> None:
     """Draw the loss curves and write the model card."""
     if plot_losses(read_metrics(run.metrics, PRETRAINING_FIELDS), run.loss_plot) is None:
         progress.say("no loss plot: matplotlib (extra `plot`) is not installed, or there is nothing to draw")

@@ -31,7 +31,7 @@ def group_factors(progress: float, warmup_share: float, config: OptimizerConfig)
         config: the shares of warm-up and decay.
     """
     in_full = max(0.0, (progress - warmup_share) / (1.0 - warmup_share)) if warmup_share < 1.0 else 0.0
-    blocks = learning_rate_factor(in_full, config)
+    blocks = learning_rate_factor(in_full, *config.schedule)
     falling = min(1.0, 2.0 * (1.0 - progress / warmup_share)) if progress < warmup_share else 0.0
 
     def of_a_table(first: float, beside_blocks: float) -> float:

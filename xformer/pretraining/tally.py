@@ -13,7 +13,7 @@ from xformer.training.losses import StepSums
 from xformer.training.tally import Tally
 
 
-class LanguageTally(Tally):
+class LanguageTally(Tally[StepBatch]):
     """Sums of losses by objective and language, and counts of texts and tokens. Shapes: L languages."""
 
     def __init__(
@@ -33,7 +33,7 @@ class LanguageTally(Tally):
         self._texts = np.array(kept.get("texts", zeros)).astype(np.int64)
         self._tokens = np.array(kept.get("tokens", zeros)).astype(np.int64)
 
-    def add(self, losses: StepSums, batch: StepBatch, norm: float) -> None:  # type: ignore[override]
+    def add(self, losses: StepSums, batch: StepBatch, norm: float) -> None:
         """Count one step."""
         super().add(losses, batch, norm)
         self._asked += batch.plan.asked_by_language

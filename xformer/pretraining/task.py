@@ -26,7 +26,7 @@ from xformer.training.schedule import Span
 from xformer.training.task import Stage, Task
 
 
-class PretrainingTask(Task):
+class PretrainingTask(Task[StepBatch]):
     """What `xformer pretrain` learns.
 
     Attributes:
@@ -74,7 +74,7 @@ class PretrainingTask(Task):
         """This process's batch of a step."""
         return self.batches.make(step, stage)
 
-    def complete(self, batch: StepBatch, add_up: Callable[[Tensor], Tensor]) -> StepBatch:  # type: ignore[override]
+    def complete(self, batch: StepBatch, add_up: Callable[[Tensor], Tensor]) -> StepBatch:
         """The batch, with what all processes hide."""
         hidden = add_up(torch.from_numpy(self.batches.hidden(batch)))
         return self.batches.complete(batch, hidden.numpy())
@@ -104,7 +104,7 @@ class PretrainingTask(Task):
         """The encoder's blocks."""
         return list(self.model.encoder.layers)
 
-    def fingerprints(self) -> dict[str, str | None]:
+    def fingerprints(self) -> dict[str, str]:
         """Hashes of the text and of the tokenizer."""
         return {"text": self._info.split_sha256, "tokenizer": self._info.tokenizer}
 

@@ -61,8 +61,7 @@ class TrainingState:
         lines: how many the log has up to here; None in checkpoints of versions that did not count.
         recent: loss and gradient norm of the last steps, where spikes are watched for.
         held_out: loss on held-out texts when this was saved, if there are any.
-        text: hash of the text that is learned from; None before the first checkpoint.
-        tokenizer: fingerprint of the tokenizer that it was encoded with.
+        fingerprints: hashes of what is learned from, by name; empty before the first checkpoint.
     """
 
     step: int = 0
@@ -79,8 +78,7 @@ class TrainingState:
     lines: int | None = None
     recent: tuple[tuple[float, float], ...] = ()
     held_out: float | None = None
-    text: str | None = None
-    tokenizer: str | None = None
+    fingerprints: dict[str, str] = field(default_factory=dict)
 
 
 class CheckpointError(InputError):
@@ -336,14 +334,16 @@ def _contents_of(path: Path) -> _Contents:
 
 
 def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
-    """The fields of today, from those that version 0.1 wrote: it knew the stages of pretraining alone."""
+    """The fields of today, from those of version 0.1, which knew pretraining alone, and its two stages."""
     state = content.get("state")
-    if not isinstance(state, dict) or not {"joined", "joined_at"} <= state.keys():
+    if not isinstance(state, dict) or not {"joined", "joined_at", "text", "tokenizer"} <= state.keys():
         return content
-    kept = {name: value for name, value in state.items() if name not in ("joined", "joined_at")}
-    earlier = "embedding_warmup" if state.get("step") else ""
-    kept["stage"] = "full" if state["joined"] else earlier
-    return content | {"state": kept | {"stage_began": state["joined_at"]}}
+    kept = dict(state)
+    joined, began, step = kept.pop("joined"), kept.pop("joined_at"), kept.get("step")
+    hashes = {name: kept.pop(name) for name in ("text", "tokenizer")}
+    kept["stage"] = "full" if joined else "embedding_warmup" if step else ""
+    kept["fingerprints"] = {name: value for name, value in hashes.items() if value is not None}
+    return content | {"state": kept | {"stage_began": began}}
 
 
 def _open(path: Path, rank: int, world: int) -> Checkpoint:

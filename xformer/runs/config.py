@@ -238,6 +238,11 @@ class OptimizerConfig:
         require(self.warmup + self.decay <= 1, "optimizer.decay", self.decay, "warmup + decay of at most 1")
 
     @property
+    def schedule(self) -> tuple[float, float, float]:
+        """Warm-up, decay and final rate, as `xformer.training.schedule.learning_rate_factor` takes them."""
+        return self.warmup, self.decay, self.final_lr
+
+    @property
     def rates(self) -> dict[str, float]:
         """The full learning rate of each group of parameters, by the group's name."""
         return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from xformer.errors import InputError
@@ -41,15 +42,29 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
         place[new_name] = tables[table].pop(name)
         found.append(f"{old} is {new}")
     if found:
-        warnings.warn(f"{path}: settings have new names: {', '.join(found)}", stacklevel=2)
+        _say(f"{path}: settings have new names: {', '.join(found)}")
     return tables
 
 
-def renamed(setting: str) -> str:
-    """`TABLE.KEY=VALUE` by today's name; a warning names it, if it was renamed."""
-    name, equals, value = setting.partition("=")
-    new = RENAMED.get(name)
-    if new is None:
-        return setting
-    warnings.warn(f"--set: {name} has a new name: {new}", stacklevel=2)
-    return f"{new}{equals}{value}"
+def renamed(settings: Sequence[str]) -> list[str]:
+    """Settings as `TABLE.KEY=VALUE`, by today's names; a warning names each that was renamed.
+
+    Raises:
+        InputError: a setting is there by both of its names.
+    """
+    names = [setting.partition("=")[0] for setting in settings]
+    found = []
+    for name, setting in zip(names, settings, strict=True):
+        new = RENAMED.get(name, name)
+        if new != name:
+            if new in names:
+                raise InputError(f"--set: {name}: expected it once, by its new name {new}")
+            _say(f"--set: {name} has a new name: {new}")
+        found.append(new + setting.removeprefix(name))
+    return found
+
+
+def _say(text: str) -> None:
+    """Warn from this one line, so that Python shows a text once; of many processes the first one warns."""
+    if os.environ.get("RANK", "0") == "0":
+        warnings.warn(text, stacklevel=1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Batch(Protocol):
-    """What one process computes of one step."""
+    """What one process computes of one step. `n_tokens` and `digest` are the same in every process."""
 
     @property
     def n_tokens(self) -> int:

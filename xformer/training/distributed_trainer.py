@@ -15,6 +15,7 @@ process writes its part.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ class DistributedTrainer(Trainer):
 
     def __init__(
         self,
-        task: Task,
+        task: Task[Any],
         processes: Processes,
         precision: MatrixPrecision,
         run: RunDirectory,
@@ -99,7 +100,7 @@ class DistributedTrainer(Trainer):
         return total
 
 
-def distribute(task: Task, sharding: Sharding, processes: Processes) -> nn.Module:
+def distribute(task: Task[Any], sharding: Sharding, processes: Processes) -> nn.Module:
     """Wrap the losses of a task such that backward adds up gradients over processes.
 
     All processes must have the same weights. `full` shards the model in place: make its optimizer after.

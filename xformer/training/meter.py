@@ -23,7 +23,7 @@ class Meter:
         tally: losses and counts of its steps.
     """
 
-    def __init__(self, tally: Tally, now: float, tokens: int, waited: float = 0.0) -> None:
+    def __init__(self, tally: Tally[Any], now: float, tokens: int, waited: float = 0.0) -> None:
         """Begin a line.
 
         Args:

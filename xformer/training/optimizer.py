@@ -31,11 +31,23 @@ class AdamWithTables(torch.optim.AdamW):
     """
 
     def __init__(
-        self, groups: list[dict[str, Any]], tables: dict[Tensor, EmbeddingTable], betas: tuple[float, float]
+        self,
+        groups: list[dict[str, Any]],
+        tables: dict[Tensor, EmbeddingTable] | None = None,
+        betas: tuple[float, float] = (0.9, 0.99),
     ) -> None:
-        """Take groups with `name`, `params`, `lr`, `weight_decay` and `by_row`."""
+        """Take parameter groups.
+
+        Args:
+            groups: each with `name`, `params` and `lr`; also `weight_decay` and `by_row`, if they are not 0
+                and False.
+            tables: embeddings whose gradients may be left by rows, by their weight.
+            betas: decay of the running means of gradients and of squared gradients.
+        """
+        usual = {"weight_decay": 0.0, "by_row": False}
+        groups = [usual | group | {"base_lr": group["lr"]} for group in groups]
         super().__init__(groups, betas=betas, eps=1e-8, fused=True)
-        self.tables = tables
+        self.tables = tables or {}
         self._blank: dict[Tensor, Tensor] = {}
 
     def zero_grad(self, set_to_none: bool = True) -> None:

@@ -44,9 +44,9 @@ class Recipe(Generic[Settings]):
         made: tables of the settings by which something was made already, so that they cannot change.
     """
 
-    task: Callable[[RunDirectory, Settings, OneProcess, Progress], Task]
+    task: Callable[[RunDirectory, Settings, OneProcess, Progress], Task[Any]]
     prepare: Callable[[RunDirectory, Settings, Progress], object] = lambda run, settings, progress: None
-    finish: Callable[[RunDirectory, Progress], None] = lambda run, progress: None
+    finish: Callable[[RunDirectory, Settings, Progress], None] = lambda run, settings, progress: None
     made: Callable[[RunDirectory], dict[str, bool]] = lambda run: {}
 
 
@@ -138,7 +138,7 @@ def _train(
         if Span.of(options).progress(state.step, state.elapsed) >= 1.0:
             progress.say(f"training: complete at step {state.step:,}, reusing {checkpoint.path}")
             if processes.is_first and not run.model_card.is_file():
-                recipe.finish(run, progress)
+                recipe.finish(run, settings, progress)
             return True
         progress.say(f"training: resuming from {checkpoint.path}, {duration(state.elapsed)} in")
     precision = state.precision or choose_precision(options.precision, processes.device, task.width)
@@ -164,11 +164,10 @@ def _train(
     )
     parameters = sum(p.numel() for p in task.model.parameters())
     progress.say(f"model: {parameters:,} parameters, {precision} on {processes.device}")
-    data = task.fingerprints()
-    state = replace(state, precision=precision, text=data.get("text"), tokenizer=data.get("tokenizer"))
+    state = replace(state, precision=precision, fingerprints=dict(task.fingerprints()))
     state, interrupted = train(training, state, progress)
     if processes.is_first:
-        recipe.finish(run, progress)
+        recipe.finish(run, settings, progress)
     said = "interrupted and saved" if interrupted else "done"
     progress.say(
         f"training: {said} at step {state.step:,}, {duration(state.elapsed)}, {state.tokens:,} tokens"
@@ -182,7 +181,7 @@ def _train(
 
 
 def make_trainer(
-    task: Task,
+    task: Task[Any],
     processes: OneProcess,
     precision: MatrixPrecision,
     run: RunDirectory,
@@ -198,11 +197,11 @@ def make_trainer(
     return DistributedTrainer(task, processes, precision, run, options.sharding, options.seed)
 
 
-def _require_same_data(checkpoint: Checkpoint, task: Task) -> None:
+def _require_same_data(checkpoint: Checkpoint, task: Task[Any]) -> None:
     """Refuse to go on with weights that were learned from other data than the task has now."""
     for what, now in task.fingerprints().items():
-        before = getattr(checkpoint.state, what)
-        if before is not None and before != now:
+        before = checkpoint.state.fingerprints.get(what, now)
+        if before != now:
             raise InputError(
                 f"{checkpoint.path}: was trained on another {what} ({before}) than this run's shards are now"
                 f" made of ({now}). Put the {what} back, or start a new run"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xformer.runs.config import OptimizerConfig, TrainingConfig, seconds
+from xformer.runs.config import TrainingConfig, seconds
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,19 @@ class Span:
         return min(share, 1.0)
 
 
-def learning_rate_factor(progress: float, config: OptimizerConfig) -> float:
-    """Warm-up, stable, decay (Hu et al. 2024): linear up, flat, linear down to `final_lr`.
+def learning_rate_factor(progress: float, warmup: float, decay: float, final: float) -> float:
+    """Warm-up, stable, decay (Hu et al. 2024): linear up, flat, linear down to `final`.
 
     Args:
         progress: share of the run that is over.
-        config: the shares of warm-up and decay.
+        warmup: share of the run in which the rate rises.
+        decay: share of the run, at its end, in which it falls.
+        final: the factor at the end.
 
     Returns:
-        What the learning rates are multiplied with.
+        The factor of the learning rates.
     """
-    up = (progress + 1e-3) / config.warmup if config.warmup else 1.0
-    down = (1.0 - progress) / config.decay if config.decay else 1.0
-    down = config.final_lr + (1.0 - config.final_lr) * min(1.0, down)
+    up = (progress + 1e-3) / warmup if warmup else 1.0
+    down = (1.0 - progress) / decay if decay else 1.0
+    down = final + (1.0 - final) * min(1.0, down)
     return min(1.0, up, down)

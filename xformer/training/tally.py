@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from xformer.training.batch import Batch
 from xformer.training.losses import StepSums
 
+B = TypeVar("B", bound=Batch)
 
-class Tally:
+
+class Tally(Generic[B]):
     """Sums of losses by name and category. Shapes: K categories.
 
     Attributes:
@@ -42,7 +44,7 @@ class Tally:
             return {}
         return {name: tuple(map(float, array)) for name, array in self._arrays().items()}
 
-    def add(self, losses: StepSums, batch: Batch, norm: float) -> None:
+    def add(self, losses: StepSums, batch: B, norm: float) -> None:
         """Count one step.
 
         Args:

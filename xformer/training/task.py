@@ -1,6 +1,6 @@
 """A task: all that the training loop knows of what is learned.
 
-The loop takes steps, saves checkpoints and keeps a log. A task says what a batch is, what is descended, which
+The loop takes steps, saves checkpoints and keeps a log. A task says what a batch is, what is minimised, which
 stages a run has, and which parameters learn at what rate in each. Pretraining is one task
 (`xformer.pretraining.task`); tests/training/tiny_classifier.py is another, in thirty lines.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from torch import Tensor, nn
 
@@ -19,6 +20,8 @@ from xformer.training.optimizer import AdamWithTables
 from xformer.training.schedule import Span
 from xformer.training.tally import Tally
 
+B = TypeVar("B", bound=Batch)
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -27,24 +30,27 @@ class Stage:
     Attributes:
         name: of the stage of the run that the step belongs to.
         lr_factors: what the learning rate of each parameter group is multiplied by, by the group's name.
+            Parameters of a group with factor 0 stay as they are.
     """
 
     name: str
     lr_factors: Mapping[str, float]
 
 
-class Task(ABC):
+class Task(ABC, Generic[B]):
     """What is learned in a run.
 
     Attributes:
-        model: whose weights are trained and saved.
-        losses: the losses as one module that holds the model, since DDP and FSDP2 hook into a module's call:
-            `(batch, name of the stage)` to the weighted sum that is descended, a scalar, and a
-            `xformer.training.losses.Loss` by name.
-        categories: names of what items' losses are counted under in the log.
-        width: of the model's matrices, for which `auto` precision is measured.
+        model: the model, whose weights are trained and saved.
+        losses: a module that holds the model and computes the losses: `(batch, name of the stage)` to the
+            total loss, a scalar that is minimised, and a `xformer.training.losses.Loss` by name. DDP and
+            FSDP2 wrap this module. It returns at least one loss, and the same names in the same order in
+            every process. A metric such as accuracy is a `Loss` that is not part of the total.
+        categories: names of the categories that the losses of items are counted under in the log.
+        width: of the model's matrices; `auto` precision is measured for it.
         max_grad_norm: largest gradient norm of each parameter group; 0 for no clipping.
-        held_out: a batch of held-out examples, whose loss tells which checkpoint is the best; None for none.
+        held_out: a batch of held-out examples for `held_out_loss`; None for none. It is the same in every
+            process, and is computed without communication.
     """
 
     model: nn.Module
@@ -52,13 +58,13 @@ class Task(ABC):
     categories: Sequence[str]
     width: int
     max_grad_norm: float
-    held_out: Batch | None = None
+    held_out: B | None = None
 
     @abstractmethod
-    def batch(self, step: int, stage: str) -> Batch:
+    def batch(self, step: int, stage: str) -> B:
         """This process's batch of a step, on the host: a pure function of the settings and its arguments.
 
-        It is called in a thread of its own, one step ahead.
+        It is called in a second thread, one step ahead.
 
         Args:
             step: from 0.
@@ -74,14 +80,25 @@ class Task(ABC):
 
     @abstractmethod
     def optimizer(self) -> AdamWithTables:
-        """The optimizer, over the model's parameters as they are now: sharded, where they are."""
+        """A new optimizer, over the model's parameters as they are now (sharded, under FSDP2)."""
 
     @abstractmethod
-    def tally(self, state: Mapping[str, tuple[float, ...]]) -> Tally:
-        """What counts the steps of a line of the log; `state` is that of the tally it goes on from."""
+    def tally(self, state: Mapping[str, tuple[float, ...]]) -> Tally[B]:
+        """A new tally of the steps of one line of the log; it goes on from the `state` of an earlier one."""
 
-    def complete(self, batch: Batch, add_up: Callable[[Tensor], Tensor]) -> Batch:
-        """A batch with what can only be known together, where many processes share a step.
+    def held_out_loss(self, total_of: Callable[[B], Tensor]) -> float | None:
+        """The number by which checkpoints are compared: the lowest is the best. By default, a total loss.
+
+        Args:
+            total_of: computes the total loss of a batch, without dropout.
+
+        Returns:
+            None where there is nothing held out.
+        """
+        return None if self.held_out is None else float(total_of(self.held_out))
+
+    def complete(self, batch: B, add_up: Callable[[Tensor], Tensor]) -> B:
+        """Add to a batch what depends on the batches of other processes.
 
         Args:
             batch: from `batch`.
@@ -93,6 +110,6 @@ class Task(ABC):
         """Parts of the model that FSDP2 shards one by one."""
         return ()
 
-    def fingerprints(self) -> Mapping[str, str | None]:
-        """Hashes of the data, which must not change when a run goes on: `text`, `tokenizer`, or none."""
+    def fingerprints(self) -> Mapping[str, str]:
+        """Hashes of what is learned from, by name; a run does not go on if one of them has changed."""
         return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ class Trainer:
     writers: Processes | None = None
 
     def __init__(
-        self, task: Task, processes: OneProcess, precision: MatrixPrecision, run: RunDirectory
+        self, task: Task[Any], processes: OneProcess, precision: MatrixPrecision, run: RunDirectory
     ) -> None:
         self.task, self.processes, self.precision, self.run = task, processes, precision, run
 
@@ -71,21 +71,19 @@ class Trainer:
 
     @torch.no_grad()
     def held_out_loss(self, stage: str) -> float | None:
-        """The weighted sum of the losses on the held-out batch, without dropout.
+        """The number by which checkpoints are compared, computed without dropout.
 
         The random state, and the mode of the model, stay as they are. Every process that `saves` calls this.
 
         Returns:
-            None where there is no such batch, or the loss is not finite: such a model is never the best.
+            None where nothing is held out, or the number is not finite: such a model is never the best.
         """
-        batch, model = self.task.held_out, self.task.model
-        if batch is None:
-            return None
+        model = self.task.model
         training = model.training
         model.eval()
-        total = float(self._held_out_total(batch, stage))
+        loss = self.task.held_out_loss(lambda batch: self._held_out_total(batch, stage))
         model.train(training)
-        return total if math.isfinite(total) else None
+        return loss if loss is not None and math.isfinite(loss) else None
 
     def save(
         self, run: RunDirectory, optimizer: torch.optim.Optimizer, state: TrainingState, keep: int

@@ -145,6 +145,7 @@ def forecast(
     *,
     seconds: float = 12.0,
     make_panel: MakePanel | None = None,
+    device: torch.device | None = None,
 ) -> Forecast:
     """Measure a few steps of each stage, on a GPU if there is one, and compute the rest.
 
@@ -154,12 +155,13 @@ def forecast(
         progress: shows what is measured.
         seconds: to measure each stage for, about; at least ten steps are run.
         make_panel: makes the run's panel; left out, the forecast is for a run without a panel.
+        device: where to measure; None for a GPU if there is one.
 
     Raises:
         InputError: the run's shards are damaged, or a loss is not finite. Without shards: the corpus or the
             tokenizer is missing or damaged, or does not fit the settings.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     texts = ForecastTexts.of(run, config, progress)
     counts = count_tokens(texts.train)
     model = build_model(config, counts).to(device)

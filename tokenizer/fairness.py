@@ -109,28 +109,22 @@ class FairnessReport:
 
     def to_text(self) -> str:
         """A table with one line per language, and a legend."""
-        header = ["language", "texts", "parity", "tok/word", "tok/char", "tok/byte", "byte fallback", "loss"]
-        lines = [
-            [
-                row.language,
-                f"{row.texts:,}",
-                _number(row.parity),
-                _number(row.tokens_per_word),
-                _number(row.tokens_per_character),
-                _number(row.tokens_per_byte, 3),
-                _percent(row.byte_fallback),
-                _percent(row.round_trip_loss),
-            ]
-            for row in self.rows
-        ]
-        widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
-        table = [
-            "  ".join(
-                cell.rjust(width) if i else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in [header, ["-" * width for width in widths], *lines]
-        ]
+        columns = {
+            "language": [row.language for row in self.rows],
+            "texts": [f"{row.texts:,}" for row in self.rows],
+            "parity": [_number(row.parity) for row in self.rows],
+            "tok/word": [_number(row.tokens_per_word) for row in self.rows],
+            "tok/char": [_number(row.tokens_per_character) for row in self.rows],
+            "tok/byte": [_number(row.tokens_per_byte, 3) for row in self.rows],
+            "byte fallback": [f"{row.byte_fallback:.2%}" for row in self.rows],
+            "loss": [f"{row.round_trip_loss:.2%}" for row in self.rows],
+        }
+        padded: list[list[str]] = []
+        for name, cells in columns.items():
+            width = max(map(len, [name, *cells]))
+            align = str.rjust if padded else str.ljust
+            padded.append([align(cell, width) for cell in [name, "-" * width, *cells]])
+        table = ["  ".join(line).rstrip() for line in zip(*padded, strict=True)]
         unknown = sum(row.unknown * row.tokens for row in self.rows)
         legend = [
             "",
@@ -254,7 +248,3 @@ def _described(tokenizer: Tokenizer) -> str:
 
 def _number(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f}%"

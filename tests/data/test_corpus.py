@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 
 from xformer.data.corpus import import_corpus, open_corpus
 from xformer.data.decontaminate import Decontaminator
-from xformer.data.dedup_keys import DedupKeys
-from xformer.data.deduplicate import trigrams
+from xformer.data.deduplicate import DedupKeys, trigrams
 from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import MANIFEST_NAME, Manifest, Source
 from xformer.data.record import Record

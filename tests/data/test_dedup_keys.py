@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xformer.data.dedup_keys import DedupKeys, text_hash
+from xformer.data.deduplicate import DedupKeys, text_hash
 
 
 @pytest.mark.parametrize(

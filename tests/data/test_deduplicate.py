@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xformer.data.dedup_keys import DedupKeys
-from xformer.data.deduplicate import HeldOut, KeyedText, NearDuplicates, trigrams
+from xformer.data.deduplicate import DedupKeys, HeldOut, KeyedText, NearDuplicates, trigrams
 
 WORDS = st.text(alphabet="abc", max_size=12)
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def wheels() -> tuple[Path, ...]:
     try:
-        return fetch_gettext_corpus()
+        return fetch_gettext_corpus(say=print)
     except InputError as error:
         pytest.skip(f"the wheels are not in the cache and cannot be fetched: {error}")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry, atomic_folder, verify_files
 
 
+@dataclass(frozen=True)
 class Corpus:
     """A corpus folder, opened by `open_corpus`.
 
@@ -31,9 +32,8 @@ class Corpus:
         manifest: its manifest.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder = folder
-        self.manifest = manifest
+    folder: Path
+    manifest: Manifest
 
     def records(self, split: str) -> Iterator[Record]:
         """Stream the records of a split, in the order of its file.
@@ -101,19 +101,16 @@ def import_corpus(
     """
     with atomic_folder(out_dir) as folder:
         path = folder / "records.jsonl.gz"
-        removed: Counter[tuple[str, str]] = Counter()
+        removed: defaultdict[str, Counter[str]] = defaultdict(Counter)
         index = RecordIndex(path, _admit(records, decontaminator, removed, progress))
         plan = plan_import(index, options, progress)
         for row in np.flatnonzero(plan.reason):
-            removed[REASONS[plan.reason[row]], index.languages[index.language[row]]] += 1
+            removed[REASONS[plan.reason[row]]][index.languages[index.language[row]]] += 1
         splits = _write_splits(folder, index, plan, progress)
         path.unlink()
         languages = {tag for entry in splits.values() for tag in entry.languages}
         if not languages:
             raise InputError(f"{out_dir}: expected records, but none are left of {len(index):,} with text")
-        by_reason: dict[str, dict[str, int]] = {}
-        for (reason, language), count in sorted(removed.items()):
-            by_reason.setdefault(reason, {})[language] = count
         manifest = Manifest(
             tool=f"xformer {xformer.__version__}",
             seed=options.seed,
@@ -121,7 +118,7 @@ def import_corpus(
             sources=tuple(sources),
             languages=tuple(sorted(languages)),
             splits=splits,
-            removed=by_reason,
+            removed={reason: dict(sorted(counts.items())) for reason, counts in sorted(removed.items())},
             joined=plan.joined,
         )
         manifest.write(folder)
@@ -131,15 +128,15 @@ def import_corpus(
 def _admit(
     records: Iterable[Record],
     decontaminator: Decontaminator | None,
-    removed: Counter[tuple[str, str]],
+    removed: Mapping[str, Counter[str]],
     progress: ProgressCallback | None,
 ) -> Iterator[Record]:
     """Yield the records with text that overlap no test set; count the others by reason and language."""
     for record in reported(records, "read", None, progress):
         if not record.text.strip():
-            removed["no text", record.language] += 1
+            removed["no text"][record.language] += 1
         elif decontaminator and (found := decontaminator.overlap(record)):
-            removed[f"{found[1]} overlap with {found[0]}", record.language] += 1
+            removed[f"{found[1]} overlap with {found[0]}"][record.language] += 1
         else:
             yield record
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from xformer.data.dedup_keys import DedupKeys, text_hash
-from xformer.data.deduplicate import HeldOut, KeyedText
+from xformer.data.deduplicate import DedupKeys, HeldOut, KeyedText, text_hash
 from xformer.data.record import Record
 
 # In scripts without spaces between words, each letter counts as a word.

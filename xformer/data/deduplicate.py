@@ -1,4 +1,4 @@
-"""Near duplicates of held-out texts, found exactly and not by an estimate.
+"""Deduplication keys, and near duplicates of held-out texts, found exactly and not by an estimate.
 
 Two texts are near duplicates if the Jaccard overlap (shared over all) of the character trigrams of their
 deduplication keys is at least a threshold t. MinHash only estimates this overlap, and its estimate is worst
@@ -10,9 +10,12 @@ et al. 2012). If the rarest trigrams are taken, few texts pass, and only these a
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 from math import ceil
 
 import numpy as np
@@ -21,6 +24,39 @@ SAME_MEANING = 0.25
 """Share of two groups' common languages that must hold repeated texts; see `HeldOut`."""
 
 _SLACK = 1e-9  # so that 0.7 · 10 does not exceed 7 in floating point
+
+# What a program fills in: %s, %(name)d, %1$s, {}, {name}, {0:.2f}, ${name}.
+_PLACEHOLDER = re.compile(r"%(?:\(\w*\)|\d+\$)?[-#0 +]*[\d.*]*[a-zA-Z](?![a-zA-Z])|\$?\{[\w.:!\[\]-]*\}")
+
+
+class DedupKeys(dict[int, int | None]):
+    """Computes deduplication keys of texts, as a `str.translate` table that adds characters as they occur.
+
+    It keeps letters and their marks. Marks stay because Indic and Thai vowels are marks: without them
+    different words become equal.
+
+    >>> key = DedupKeys()
+    >>> key("Enter a valid e-mail address.") == key("ENTER A VALID  EMAIL ADDRESS: %(email)s")
+    True
+    """
+
+    def __missing__(self, code: int) -> int | None:
+        self[code] = code if unicodedata.category(chr(code))[0] in "LM" else None
+        return self[code]
+
+    def __call__(self, text: str) -> str:
+        """The letters of `text`: NFKC, casefolded, without placeholders, digits, punctuation and spaces.
+
+        A text with no letter is its own key, after NFKC and with single spaces: `100 %` differs from `→`.
+        """
+        folded = unicodedata.normalize("NFKC", _PLACEHOLDER.sub(" ", text)).casefold()
+        letters = folded.translate(self)
+        return letters or " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def text_hash(*parts: str) -> int:
+    """64 bits of the BLAKE2b hash of a tuple of texts; on collisions see `group_hash`."""
+    return int.from_bytes(blake2b("\0".join(parts).encode(), digest_size=8).digest(), "little")
 
 
 def trigrams(key: str) -> set[str]:

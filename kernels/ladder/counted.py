@@ -146,16 +146,16 @@ def hot_loop(code: str) -> list[str]:
     return min(loops, key=len)
 
 
-def kernel_traffic(queries: int, length: int, head_size: int, item_size: int = 2) -> Traffic:
-    """Traffic of a kernel whose programs take `queries` queries each, and read all keys and values."""
-    matrix = length * head_size * item_size
+def kernel_traffic(queries: int, length: int, head_size: int) -> Traffic:
+    """Traffic of an fp16 kernel whose programs take `queries` queries each, and read all keys and values."""
+    matrix = length * head_size * 2  # bytes
     blocks = -(-length // queries)
     return Traffic(4 * length**2 * head_size, matrix * (2 + 2 * blocks), matrix)
 
 
-def torch_traffic(attend: Attend, length: int, head_size: int, dtype: torch.dtype = torch.float16) -> Traffic:
-    """Traffic of a PyTorch function: the bytes of the operands and results of its operators."""
-    q, k, v = (torch.empty(length, 1, head_size, dtype=dtype, device="meta") for _ in range(3))
+def torch_traffic(attend: Attend, length: int, head_size: int) -> Traffic:
+    """Traffic of a PyTorch function in fp16: the bytes of the operands and results of its operators."""
+    q, k, v = (torch.empty(length, 1, head_size, dtype=torch.float16, device="meta") for _ in range(3))
     with Ledger() as ledger:
         attend(q, k, v, torch.tensor([0, length]), length)
     return Traffic(4 * length**2 * head_size, ledger.moved, ledger.peak)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from dataclasses import fields
+from inspect import signature
+from typing import Any, Literal, get_type_hints
 
 import pytest
 import torch
@@ -13,12 +15,26 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from xformer.kernels import linear_cross_entropy
 from xformer.kernels.backend import Backend
 from xformer.kernels.linear_cross_entropy import few_rows, torch_backend
+from xformer.kernels.linear_cross_entropy.op import _Options
+from xformer.kernels.linear_cross_entropy.options import LossOptions
 
 
 @pytest.fixture(autouse=True)
 def _none_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even the smallest problem is computed in chunks."""
     monkeypatch.setattr(few_rows, "FEW_ROWS", 0)
+
+
+def test_options_have_the_same_names_and_types_wherever_they_are_listed() -> None:
+    """The keywords, the dictionary that types them in the overloads, and the dataclass that backends take."""
+    keywords = get_type_hints(linear_cross_entropy)
+    others = {"hidden", "weight", "targets", "return_items", "return"}
+    listed = get_type_hints(_Options)
+    assert listed == {name: keywords[name] for name in keywords.keys() - others}
+    options = {field.name: field.default for field in fields(LossOptions)}
+    assert options.keys() == listed.keys() - {"bias", "selected", "reduction", "backend"}
+    for name, default in options.items():
+        assert default == signature(linear_cross_entropy).parameters[name].default
 
 
 def problem(

@@ -22,7 +22,7 @@ def optimizers(draw: st.DrawFn) -> OptimizerConfig:
 
 
 @given(optimizers(), SHARES, st.floats(0, 1))
-def test_the_embedding_settles_before_the_full_stage_beginswhere_they_join(
+def test_the_embedding_settles_before_the_full_stage_begins(
     config: OptimizerConfig, progress: float, warmup_share: float
 ) -> None:
     factors = group_factors(progress, warmup_share, config)

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xformer.kernels import embedding_norm
+from xformer.kernels.backend import Backend
 from xformer.model.bigrams import BigramEmbeddings
 from xformer.model.config import ModelConfig
 from xformer.model.cpu import EmbeddingTable
 from xformer.model.init import draw_weights, scale_residual_outputs
-from xformer.model.layers import AttentionContext, Backend, Block, LayerNorm, norm, self_attention_contexts
+from xformer.model.layers import AttentionContext, Block, LayerNorm, norm, self_attention_contexts
 from xformer.model.packed import Packed
 from xformer.model.positions import LearnedPositions, T5Bias, sinusoidal
 

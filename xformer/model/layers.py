@@ -96,8 +96,8 @@ class Attention(nn.Module):
 
     Self-attention has one matrix for queries, keys and values, `Wqkv`, as ModernBERT. Cross-attention has
     `Wq` for the queries and `Wkv` for the keys and values of the memory: one product for each of its two
-    inputs, of which the second is computed once however many tokens are generated. The rows of `Wkv` are
-    those of k_proj, then those of v_proj, of Hugging Face's decoders (BART, Marian).
+    inputs. The rows of `Wkv` are those of k_proj, then those of v_proj, of Hugging Face's decoders (BART,
+    Marian).
     """
 
     def __init__(self, config: ModelConfig, *, cross: bool = False) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from xformer.kernels.backend import Backend
 from xformer.model.config import ModelConfig
 from xformer.model.cpu import rows_to_add
 from xformer.model.encoder import Encoder
 from xformer.model.heads import MaskedLMHead, Pooling, PoolingKind
-from xformer.model.layers import Backend
 from xformer.model.packed import Packed, join
 
 
@@ -36,7 +36,7 @@ class MultilingualModel(nn.Module):
         self.pooling = Pooling(config.pooled_dim, pooling)
 
     def token_logits(
-        self, batch: Packed, selected: Tensor, *, n_layers: int | None = None, backend: str | None = None
+        self, batch: Packed, selected: Tensor, *, n_layers: int | None = None, backend: Backend | None = None
     ) -> Tensor:
         """Logits (S, V) at the tokens `selected` (S,)."""
         hidden = self.encoder(batch, n_layers=n_layers, backend=backend)
@@ -59,7 +59,7 @@ class MultilingualModel(nn.Module):
         return [(before.index_select(0, its), after.index_select(0, its)) for its in rows]
 
     def sentence_vectors(
-        self, batch: Packed, *, n_layers: int | None = None, backend: str | None = None
+        self, batch: Packed, *, n_layers: int | None = None, backend: Backend | None = None
     ) -> Tensor:
         """Unit vectors (B, D), one a sequence, in the packed order; D is `config.pooled_dim`.
 

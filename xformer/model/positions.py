@@ -11,23 +11,20 @@ import torch
 from torch import Tensor, nn
 
 
-def sinusoidal(
-    length: int, width: int, *, base: float = 10_000.0, device: torch.device | None = None
-) -> Tensor:
+def sinusoidal(length: int, width: int, *, device: torch.device | None = None) -> Tensor:
     """The fixed table of Vaswani et al. 2017, section 3.5.
 
-    `P[n, 2i] = sin(n / base^(2i/C))` and `P[n, 2i+1] = cos(n / base^(2i/C))`.
+    `P[n, 2i] = sin(n / 10000^(2i/C))` and `P[n, 2i+1] = cos(n / 10000^(2i/C))`.
 
     Args:
         length: N, rows.
         width: C, columns, even.
-        base: the longest wavelength is 2π·base positions.
         device: where to compute.
 
     Returns:
         (N, C) float64.
     """
-    angles = _angles(length, width, base, device)  # (N, C/2)
+    angles = _angles(length, width, 10_000.0, device)  # (N, C/2)
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from ..operation import Amount, Case, DeviceKind
 from ..record import Direction
-from .lengths import LengthDistribution, descriptions, messages
+from .lengths import LONGEST, LengthDistribution, descriptions, messages
 
 T5_BUCKETS = 32
 T5_MAX_DISTANCE = 128
@@ -113,16 +113,15 @@ def ragged(
     n_tokens: int,
     n_heads: int,
     d_head: int,
-    longest: int = 512,
     *,
     window: int | None = None,
     bias: bool = False,
     compiled: tuple[str, ...] = (),
 ) -> AttentionCase:
-    """A batch with the lengths of real text, cut off at `longest` tokens."""
+    """A batch with the lengths of real text, cut off at `LONGEST` tokens."""
     sweep = f"ragged d{d_head}{_options(False, window, bias)}"
     name = f"{sweep} {corpus.name} {n_tokens}"
-    lengths = corpus.fill(n_tokens, longest)
+    lengths = corpus.fill(n_tokens, LONGEST)
     return AttentionCase(
         name, sweep, lengths, n_heads, d_head, window=window, bias=bias, compiled=compiled
     )  # fmt: skip

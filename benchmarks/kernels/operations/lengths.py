@@ -38,10 +38,10 @@ class LengthDistribution:
         lengths = np.interp(at, self.shares, self.lengths)
         return tuple(sorted(np.clip(np.rint(lengths), 1, longest).astype(int).tolist(), reverse=True))
 
-    def fill(self, n_tokens: int, longest: int, seed: int = 0) -> tuple[int, ...]:
-        """Lengths with a sum of about `n_tokens`, longest first; the same for the same seed."""
-        lengths = np.array(self.draw(n_tokens, longest, seed))
-        np.random.default_rng(seed).shuffle(lengths)
+    def fill(self, n_tokens: int, longest: int) -> tuple[int, ...]:
+        """Lengths with a sum of about `n_tokens`, longest first; the same in every call."""
+        lengths = np.array(self.draw(n_tokens, longest))
+        np.random.default_rng(0).shuffle(lengths)
         enough = int(np.searchsorted(np.cumsum(lengths), n_tokens)) + 1
         return tuple(sorted(lengths[:enough].tolist(), reverse=True))
 

@@ -25,7 +25,7 @@ def attention_tile(
 ) -> Tile:
     """The tile of an attention kernel.
 
-    Found by compiling (`compile_check`) with Triton 3.6.0 and 3.9.0: near the largest that keeps its
+    Found by compiling (`compile.check`) with Triton 3.6.0 and 3.9.0: near the largest that keeps its
     accumulators in registers, with nothing spilled on sm_80, sm_90 and sm_100, and its operands in shared
     memory. Not yet tuned by running.
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import torch
@@ -17,8 +19,21 @@ from torch import Tensor
 
 from tests.kernels.attention_accuracy import Problem, draw, solve
 from xformer.kernels import attention
+from xformer.kernels.attention.op import _Options
 from xformer.kernels.attention.options import AttentionOptions
 from xformer.kernels.backend import Backend
+
+
+def test_options_have_the_same_names_and_types_wherever_they_are_listed() -> None:
+    """The keywords, the dictionary that types them in the overloads, and the dataclass that backends take."""
+    keywords = get_type_hints(attention)
+    positional = {"q", "k", "v", "cu_seqlens_q", "cu_seqlens_k"}
+    others = {"max_length_q", "max_length_k", "allow_tf32", "backend"}  # not about the weights
+    listed = get_type_hints(_Options)
+    assert listed == {x: keywords[x] for x in keywords.keys() - positional - {"return_lse", "return"}}
+    assert {field.name for field in fields(AttentionOptions)} == listed.keys() - others
+    for name in listed.keys() - others - {"scale"}:  # `attention` works out the scale if it is left out
+        assert getattr(AttentionOptions, name) == signature(attention).parameters[name].default
 
 
 def good() -> dict[str, Any]:

@@ -83,9 +83,7 @@ class DataImport:
 
         try:
             sizes = SplitSizes(dev=self.dev, test=self.test, min_languages=self.held_out_languages)
-            options = ImportOptions(
-                splits=sizes, seed=self.seed, min_language_records=self.min_language_texts
-            )
+            options = ImportOptions(sizes, self.seed, min_language_records=self.min_language_texts)
             fields = self._fields()
             sources = [Source.of(path, self.licence) for path in self.files]
             decontaminator = self._decontaminator()

@@ -29,18 +29,10 @@ from xformer.storage.checksummed import FileEntry, atomic_folder
 
 @dataclass
 class ShardAmounts:
-    """Counts of one shard.
-
-    Attributes:
-        records: records read.
-        empty_records: records that encoded to no token, which are left out.
-        examples: examples written.
-        tokens: tokens written.
-        text_bytes: UTF-8 bytes of their texts.
-    """
+    """Counts of one shard: records read, and examples, tokens and bytes of UTF-8 text written."""
 
     records: int = 0
-    empty_records: int = 0
+    empty_records: int = 0  # encode to no token and are left out
     examples: int = 0
     tokens: int = 0
     text_bytes: int = 0

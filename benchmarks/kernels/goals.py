@@ -16,10 +16,10 @@ from .outcome import (
     faster_than_best,
     judge,
     memory_of,
-    places,
     share_of_roofline,
     slower_than,
 )
+from .record import read_folder
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,7 +46,7 @@ def outcomes(folder: Path, device: str = "H100") -> list[Outcome]:
         InputError: a line is not a record.
     """
     grid = {operation.name: operation.cases("cuda", False) for operation in operations()}
-    return judge(places(folder), grid, goals(), device)
+    return judge(read_folder(folder), grid, goals(), device)
 
 
 def outcome_table(found: Sequence[Outcome]) -> Table:

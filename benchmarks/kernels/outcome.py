@@ -10,11 +10,10 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 from .operation import Case
-from .record import Direction, Record, latest, read, record_files
+from .record import Direction, Record, latest
 
 OURS = "xformer triton"
 HALF = ("bfloat16", "float16")
@@ -92,44 +91,25 @@ class Outcome:
         return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
 
 
-@dataclass(frozen=True)
-class Place:
-    """A record and where it is written."""
-
-    record: Record
-    where: str
-
-
-def places(folder: Path) -> list[Place]:
-    """The records of a folder, each with file and line.
-
-    Raises:
-        InputError: a line is not a record.
-    """
-    return [
-        Place(record, f"{path}:{number}")
-        for path in record_files(folder)
-        for number, record in enumerate(read(path), 1)
-    ]
-
-
 def judge(
-    written: Sequence[Place], grid: Mapping[str, Sequence[Case]], goals: Iterable[Goal], device: str = "H100"
+    written: Sequence[tuple[Record, str]],
+    grid: Mapping[str, Sequence[Case]],
+    goals: Iterable[Goal],
+    device: str = "H100",
 ) -> list[Outcome]:
     """Compare records with goals.
 
     Args:
-        written: the records.
+        written: the records, each with its file and line.
         grid: the cases that the bench measures on a GPU, for each operation.
         goals: the goals.
         device: part of the name of the device that the goals are about.
     """
-    where = {id(place.record): place.where for place in written}
+    where = {id(record): place for record, place in written}
     right = [
-        place.record
-        for place in written
-        if place.record.environment.kind == "cuda"
-        and device.lower() in place.record.environment.device.lower()
+        record
+        for record, _ in written
+        if record.environment.kind == "cuda" and device.lower() in record.environment.device.lower()
     ]
     names = {record.environment.device for record in right}
     # Of several cards of a kind, the one that was measured last.

@@ -134,21 +134,16 @@ def read(path: Path) -> list[Record]:
     return records
 
 
-def read_all(folder: Path) -> list[Record]:
-    """The records of every device in a folder, in the order of the files' names; none where it is missing.
+def read_folder(folder: Path) -> list[tuple[Record, str]]:
+    """The records of every device in a folder, each with file and line; none where the folder is missing.
+
+    Earlier versions also wrote `-tiles.jsonl` files, which hold tile sizes and no records.
 
     Raises:
         InputError: a line is not a record; the message names file and line.
     """
-    return [record for path in record_files(folder) for record in read(path)]
-
-
-def record_files(folder: Path) -> list[Path]:
-    """The files of records in a folder, sorted by name; none where it is missing.
-
-    Earlier versions also wrote `-tiles.jsonl` files, which hold tile sizes and no records.
-    """
-    return sorted(path for path in folder.glob("*.jsonl") if not path.name.endswith("-tiles.jsonl"))
+    files = sorted(path for path in folder.glob("*.jsonl") if not path.name.endswith("-tiles.jsonl"))
+    return [(record, f"{path}:{number}") for path in files for number, record in enumerate(read(path), 1)]
 
 
 def latest(records: Iterable[Record]) -> list[Record]:

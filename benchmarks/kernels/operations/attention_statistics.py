@@ -29,7 +29,7 @@ from ..operation import (
 from ..record import Direction
 from .attention_cases import CPU_TOKENS, GPU_TOKENS, AttentionCase, dense, ragged
 from .attention_peers import boundaries
-from .attention_truth import LARGEST_BLOCK, blocks
+from .attention_truth import blocks
 from .lengths import descriptions, messages
 
 ROWS = ("entropy", "largest", "distance", "marked_mass")
@@ -138,7 +138,7 @@ def _eager(case: AttentionCase, inputs: Inputs) -> Prepared:
         rows = []
         for block in every:
             score = block.scores(block.take(q), block.take(k), None, block.heads)
-            rows.append([_unblock(x, case.n_heads) for x in _statistics(score)])
+            rows.append([block.put(x, case.n_heads) for x in _statistics(score)])
         return tuple(torch.cat(several) for several in zip(*rows, strict=True))
 
     return Prepared(measure, inputs.leaves, (), STATISTICS)
@@ -152,22 +152,14 @@ def _by_block(case: AttentionCase, inputs: Inputs, compute: Compute) -> dict[str
     q, k, v = (inputs.leaves[name] for name in "qkv")
     found: dict[str, list[Tensor]] = {}
     for block in blocks(case, q.device):
-        size = max(1, LARGEST_BLOCK // block.length**2)
-        parts = (block.take(x).split(size) for x in (q, k, v))
         pieces = [
-            compute(block.scores(query, key, None, block.heads), value)
-            for query, key, value in zip(*parts, strict=True)
+            compute(block.scores(query, key, None, heads), value)
+            for query, key, value, heads in block.parts(q, k, v)
         ]
         for name in pieces[0]:
             whole = torch.cat([piece[name] for piece in pieces])
-            whole = block.put(whole, case.n_heads) if whole.dim() == 3 else _unblock(whole, case.n_heads)
-            found.setdefault(name, []).append(whole)
+            found.setdefault(name, []).append(block.put(whole, case.n_heads))
     return {name: torch.cat(parts) for name, parts in found.items()}
-
-
-def _unblock(x: Tensor, n_heads: int) -> Tensor:
-    """(X, L) → (b·L, H)."""
-    return x.unflatten(0, (-1, n_heads)).transpose(1, 2).flatten(0, 1)
 
 
 def _lse(score: Tensor, value: Tensor) -> dict[str, Tensor]:

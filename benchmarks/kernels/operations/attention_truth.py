@@ -47,8 +47,13 @@ class Block:
         return x[self.rows].unflatten(0, (-1, self.length)).transpose(1, 2).flatten(0, 1)
 
     def put(self, x: Tensor, n_heads: int) -> Tensor:
-        """(X, L, D) → (b·L, H, D)."""
+        """(X, L, D) → (b·L, H, D), and (X, L) → (b·L, H)."""
         return x.unflatten(0, (-1, n_heads)).transpose(1, 2).flatten(0, 1)
+
+    def parts(self, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Parts of packed tensors, (x, L, D) each, whose weights fit into memory, and their heads (x,)."""
+        size = max(1, LARGEST_BLOCK // self.length**2)
+        return zip(*(self.take(x).split(size) for x in tensors), self.heads.split(size), strict=True)
 
     def bias(self, table: Tensor, heads: Tensor, dtype: torch.dtype) -> Tensor:
         """The bias (X, L, L) of the scores, from the table (R, H)."""
@@ -100,10 +105,8 @@ def _by_block(case: AttentionCase, inputs: Inputs, compute: Compute) -> dict[str
     if table is not None:
         found["dbias_table"] = torch.zeros_like(table)
     for block in blocks(case, q.device):
-        size = max(1, LARGEST_BLOCK // block.length**2)
-        parts = [block.take(x).split(size) for x in (q, k, v, inputs.grads["out"])]
         pieces: list[list[Tensor]] = []
-        for query, key, value, grad, heads in zip(*parts, block.heads.split(size), strict=True):
+        for query, key, value, grad, heads in block.parts(q, k, v, inputs.grads["out"]):
             piece = compute(block, query, key, value, grad, table, heads)
             if table is not None:
                 found["dbias_table"] += piece.pop()

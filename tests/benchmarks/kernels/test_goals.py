@@ -12,7 +12,7 @@ import pytest
 from xformer.benchmarks.kernels.goals import goals, outcome_table, outcomes
 from xformer.benchmarks.kernels.operation import Case
 from xformer.benchmarks.kernels.operations import operations
-from xformer.benchmarks.kernels.outcome import Goal, Outcome, Place, judge
+from xformer.benchmarks.kernels.outcome import Goal, Outcome, judge
 from xformer.benchmarks.kernels.record import Record, append, latest
 
 MakeRecord = Callable[..., Record]
@@ -71,7 +71,7 @@ def everything(make_record: MakeRecord) -> Callable[..., list[Record]]:
 
 
 def judged(records: list[Record], device: str = "H100") -> dict[str, Outcome]:
-    written = [Place(record, f"some.jsonl:{number}") for number, record in enumerate(records, 1)]
+    written = [(record, f"some.jsonl:{number}") for number, record in enumerate(records, 1)]
     return {one.goal: one for one in judge(written, GRID, goals(), device)}
 
 

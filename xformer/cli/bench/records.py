@@ -118,11 +118,11 @@ class Report:
         from xformer.benchmarks.kernels.goals import outcomes
         from xformer.benchmarks.kernels.page import write_page
         from xformer.benchmarks.kernels.plots import write_pictures
-        from xformer.benchmarks.kernels.record import read_all
+        from xformer.benchmarks.kernels.record import read_folder
         from xformer.errors import InputError
         from xformer.plotting.png import can_write_png
 
-        records = read_all(self.results)
+        records = [record for record, _ in read_folder(self.results)]
         if not records:
             raise InputError(f"{self.results}: no records here; `xformer bench all` makes some")
         pictures = write_pictures(records, self.out)

@@ -50,10 +50,7 @@ def table(records: list[Record]) -> RenderableType:
     sizes = ", ".join(
         f"{name} {_number(value)}" for name, value in first.shape.items() if value not in (0, False)
     )
-    shown = Table(
-        box=SIMPLE_HEAD,
-        padding=0,
-    )
+    shown = Table(box=SIMPLE_HEAD, padding=0)
     shown.add_column("", no_wrap=True)
     for name in ("warm (p20–p80)", "cold", "host", "rate", "share", "MiB", "error"):
         shown.add_column(name, justify="right", no_wrap=True)

@@ -167,11 +167,7 @@ def _varlen(case: AttentionCase, inputs: Inputs) -> Prepared:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError as error:
         raise NotImplementedError("this PyTorch has no varlen_attn") from error
-    if case.bias:
-        raise NotImplementedError("varlen_attn takes no bias")
-    device = inputs.leaves["q"].device
-    if not has_kernels(device):
-        raise NotImplementedError("varlen_attn has no CPU kernel")
+    device = _packed_on_gpu("varlen_attn", case, inputs)
     options: dict[str, Any] = {}
     takes: Any = inspect.signature(varlen_attn).parameters
     half = case.half_window
@@ -193,11 +189,7 @@ def _varlen(case: AttentionCase, inputs: Inputs) -> Prepared:
 
 def _flash_attn(module: str, case: AttentionCase, inputs: Inputs) -> Prepared:
     """The flash-attn packages, which share a function for packed batches."""
-    if case.bias:
-        raise NotImplementedError("flash-attn takes no bias")
-    device = inputs.leaves["q"].device
-    if not has_kernels(device):
-        raise NotImplementedError("flash-attn has no CPU kernel")
+    device = _packed_on_gpu("flash-attn", case, inputs)
     varlen = peer(module, "flash_attn_varlen_func")
     half = case.half_window
     options: dict[str, Any] = {
@@ -217,11 +209,20 @@ def _flash_attn(module: str, case: AttentionCase, inputs: Inputs) -> Prepared:
     return inputs.prepared(attend)
 
 
+def _packed_on_gpu(name: str, case: AttentionCase, inputs: Inputs) -> torch.device:
+    """The device of the inputs, for a peer that takes no bias and has no CPU kernel."""
+    device = inputs.leaves["q"].device
+    if case.bias:
+        raise NotImplementedError(f"{name} takes no bias")
+    if not has_kernels(device):
+        raise NotImplementedError(f"{name} has no CPU kernel")
+    return device
+
+
 def _eager(case: AttentionCase, inputs: Inputs) -> Prepared:
     """The formula in plain PyTorch."""
     device = inputs.leaves["q"].device
-    plain = case.dense and not case.causal and case.window is None
-    hidden = None if plain else ~_mask(case, device)
+    hidden = _hidden(case, device)
     scale = 1 / math.sqrt(case.d_head)
     bucket = bucket_of(case, distances(case.lengths[0], case.lengths[0], device)) if case.bias else None
 
@@ -277,6 +278,12 @@ def _flex(case: AttentionCase, inputs: Inputs) -> Prepared:
     return inputs.prepared(attend)
 
 
+def _hidden(case: AttentionCase, device: torch.device) -> Tensor | None:
+    """Bool, true where a key is not visible; None where all are."""
+    plain = case.dense and not case.causal and case.window is None
+    return None if plain else ~_mask(case, device)
+
+
 def _mask(case: AttentionCase, device: torch.device) -> Tensor:
     """Bool, true where a key is visible: (B, 1, 1, N), or (…, N, N) where that depends on the query."""
     length = case.lengths[0]
@@ -296,8 +303,7 @@ def _score_mask(case: AttentionCase, device: torch.device) -> Callable[[Tensor, 
         return lambda table, dtype: table
     length = case.lengths[0]
     bucket = bucket_of(case, distances(length, length, device))
-    plain = case.dense and not case.causal and case.window is None
-    hidden = None if plain else ~_mask(case, device)
+    hidden = _hidden(case, device)
 
     def make(table: Tensor, dtype: torch.dtype) -> Tensor:
         bias = functional.embedding(bucket, table).permute(2, 0, 1)[None].to(dtype)

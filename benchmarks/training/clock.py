@@ -36,7 +36,7 @@ class Timed:
         seconds: of training.
         work: of all steps together.
         steps: number of steps.
-        peak_bytes: largest memory of the process while it trained.
+        peak_bytes: largest memory of the process while it trained; 0 where the system does not tell.
     """
 
     points: tuple[Point, ...]
@@ -44,29 +44,6 @@ class Timed:
     work: Work
     steps: int
     peak_bytes: int
-
-
-class PeakOfStretches:
-    """The largest memory in use over several stretches of time; 0 where the system does not tell.
-
-    Attributes:
-        bytes: the largest so far.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        """Watch a GPU's memory, or for a CPU that of the process."""
-        self.bytes = 0
-        self._device = device
-        self._now: PeakMemory | None = None
-
-    def start(self) -> None:
-        """Start a stretch."""
-        self._now = PeakMemory(self._device)
-
-    def stop(self) -> None:
-        """End the stretch."""
-        if self._now is not None:
-            self.bytes = max(self.bytes, self._now.read() or 0)
 
 
 def train_by_the_clock(
@@ -87,20 +64,20 @@ def train_by_the_clock(
         device: where steps are computed; a step ends when the device has computed it.
         setup: seconds of preparation that replaced training, before the first evaluation.
     """
-    memory = PeakOfStretches(device)
+    peaks: list[int] = []
     elapsed, tokens, flops, steps = 0.0, 0, 0.0, 0
     points = [Point.of(setup, 0, examine())]
     for mark in range(1, marks + 1):
-        memory.start()
+        memory = PeakMemory(device)
         while elapsed < budget * mark / marks:
             began = time.perf_counter()
             work = step(elapsed / budget)
             wait_for(device)
             elapsed += time.perf_counter() - began
             tokens, flops, steps = tokens + work.tokens, flops + work.flops, steps + 1
-        memory.stop()
+        peaks.append(memory.read() or 0)
         points.append(Point.of(setup + elapsed, tokens, examine()))
-    return Timed(tuple(points), setup + elapsed, Work(tokens, flops), steps, memory.bytes)
+    return Timed(tuple(points), setup + elapsed, Work(tokens, flops), steps, max(peaks))
 
 
 TRAINING = 3

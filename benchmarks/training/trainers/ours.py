@@ -15,6 +15,7 @@ from xformer.distributed.one_process import OneProcess
 from xformer.evaluation.bits_per_byte import model_surprisal
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatch, StepBatches
+from xformer.pretraining.forecast.machine import PeakMemory
 from xformer.pretraining.pretrain import build_model
 from xformer.pretraining.stages import FULL
 from xformer.pretraining.task import PretrainingTask
@@ -29,7 +30,7 @@ from xformer.training.memory import keep_freed_memory
 from xformer.training.precision import choose_precision
 from xformer.training.trainer import Trainer
 
-from ..clock import Cost, PeakOfStretches, Timed, Work
+from ..clock import Cost, Timed, Work
 from ..quality import Quality, Questions
 from ..result import Point
 from .assignment import Assignment, Finished
@@ -76,15 +77,16 @@ def train_ours(
     task = PretrainingTask(config, model, batches, shards, sparse_tables=device.type == "cpu")
     trainer = Trainer(task, OneProcess(device), precision, run)
     training = Training(run, options, trainer, task.optimizer())
-    memory, points = PeakOfStretches(device), [Point.of(setup, 0, _examine(model, questions, dev, 0))]
+    points = [Point.of(setup, 0, _examine(model, questions, dev, 0))]
+    peaks, memory = [0], PeakMemory(device)
 
     def look(state: TrainingState) -> None:
-        memory.stop()
+        nonlocal memory
+        peaks.append(memory.read() or 0)
         layers = config.model.n_layers if state.stage == FULL else 0
         points.append(Point.of(setup + state.elapsed, state.tokens, _examine(model, questions, dev, layers)))
-        memory.start()
+        memory = PeakMemory(device)
 
-    memory.start()
     state, _ = train(training, TrainingState(precision=precision), progress, look)
     steps, seconds, waited = _with_blocks(run, state)
     work = _work_of_a_step(config, batches, model, state.step)
@@ -93,7 +95,7 @@ def train_ours(
         setup + state.elapsed,
         Work(round(work.tokens * steps), work.flops * steps),
         state.step,
-        memory.bytes,
+        max(peaks),
     )
     full = state.stage == FULL
     stages = f"blocks from {state.stage_began[1]:.0f} s on" if full else "no blocks were trained"

@@ -22,7 +22,7 @@ import tyro
 from rich.console import Console
 
 from xformer.distributed.one_process import OneProcess
-from xformer.distributed.processes import together
+from xformer.distributed.processes import process_group
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatches
@@ -122,12 +122,12 @@ def _work(environment: dict[str, str], config: RunConfig, answer: Connection) ->
     batches = StepBatches(shards, config, starts, rank, count)
     steps = [batches.make(step) for step in range(STEPS)]
     with ExitStack() as stack:
-        processes = stack.enter_context(together()) if count > 1 else OneProcess(torch.device("cpu"))
+        processes = stack.enter_context(process_group()) if count > 1 else OneProcess(torch.device("cpu"))
         seen = stack.enter_context(torch.profiler.profile(activities=[_CPU], profile_memory=True))
         torch.manual_seed(0)
         model = MultilingualModel(config.model, config.objectives.pooling)
         sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
-        task = PretrainingTask(config, model, batches, shards, gathering=processes.gathering)
+        task = PretrainingTask(config, model, batches, shards, gather_group=processes.gather_group)
         trainer = make_trainer(task, processes, "fp32", RunDirectory(Path()), config.training)
         optimizer = task.optimizer()
         for number, batch in enumerate(steps):

@@ -45,7 +45,7 @@ def test_what_torchrun_says(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RANK", "4", "a whole number from 0 to 3, since WORLD_SIZE is 4, found '4'"),
         ("RANK", "-1", "a whole number from 0 to 3, since WORLD_SIZE is 4, found '-1'"),
         ("LOCAL_RANK", "x", "a whole number from 0, found 'x'"),
-        ("MASTER_ADDR", None, "where process 0 can be reached, found nothing"),
+        ("MASTER_ADDR", None, "the address of process 0, found nothing"),
         ("MASTER_PORT", "http", "a whole number, found 'http'"),
     ],
 )

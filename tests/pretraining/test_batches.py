@@ -23,7 +23,7 @@ from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.tokenizer import Tokenizer
-from xformer.training.batches_ahead import BatchesAhead
+from xformer.training.prefetch import Prefetcher
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +233,7 @@ def test_batches_are_made_without_pytorchs_threads(make: Callable[..., StepBatch
 def test_batches_made_ahead_are_the_same_batches(make: Callable[..., StepBatches]) -> None:
     plain = make()
     stages = [EMBEDDING_WARMUP] * 2 + [FULL] * 2 + [EMBEDDING_WARMUP]  # twice it is another than before
-    with BatchesAhead(make().make) as ahead:
+    with Prefetcher(make().make) as ahead:
         for step, stage in zip([0, 1, 2, 3, 7], stages, strict=True):
             assert _same(ahead.take(step, stage), plain.make(step, stage))
 

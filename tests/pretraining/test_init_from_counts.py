@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import Packed, pack
-from xformer.pretraining.init_from_counts import language_features, start_from_counts
+from xformer.pretraining.init_from_counts import init_from_counts, language_features
 from xformer.tokenizer.special import FIRST_BYTE_ID
 
 CONFIG = ModelConfig(vocab_size=40, d_model=16, n_heads=2, d_ff=8, n_layers=2)
@@ -36,7 +36,7 @@ def _started(config: ModelConfig = CONFIG) -> tuple[MultilingualModel, Multiling
     before = MultilingualModel(config, "mean")
     torch.manual_seed(0)
     after = MultilingualModel(config, "mean")
-    start_from_counts(after, _counts())
+    init_from_counts(after, _counts())
     return before.double(), after.double()
 
 
@@ -135,4 +135,4 @@ def test_parts_that_a_model_lacks_are_left_alone() -> None:
     before, after = _started(config)
     for name, parameter in before.named_parameters():
         assert torch.equal(parameter, after.get_parameter(name)), name
-    start_from_counts(MultilingualModel(replace(CONFIG, n_layers=0), "mean"), _counts())
+    init_from_counts(MultilingualModel(replace(CONFIG, n_layers=0), "mean"), _counts())

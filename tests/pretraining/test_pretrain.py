@@ -218,7 +218,7 @@ def test_a_corpus_made_anew_is_refused(
     with pytest.raises(InputError, match="expected the corpus that this run began with"):
         pretrain(run.path, there, listening())
     run.manifest.unlink()
-    with pytest.raises(InputError, match="made from another text"):
+    with pytest.raises(InputError, match="made from another corpus"):
         pretrain(run.path, there, listening())
 
 

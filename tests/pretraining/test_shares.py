@@ -24,7 +24,7 @@ from xformer.model.packed import Packed, pack
 from xformer.objectives import AlignmentBatch, MaskedBatch
 from xformer.pretraining.batches import StepBatch, StepBatches
 from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL
-from xformer.pretraining.step_plan import deal
+from xformer.pretraining.step_plan import assign_by_length
 from xformer.runs.config import Masking, MaskingConfig, Replacement, RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.tokenizer import Tokenizer
@@ -150,11 +150,11 @@ def test_a_process_may_hide_nothing(make: Make) -> None:
 
 
 @given(st.lists(st.integers(0, 9), max_size=20), st.integers(1, 7))
-def test_each_is_dealt_to_one_longest_first(lengths: list[int], world: int) -> None:
-    dealt = deal(np.array(lengths, dtype=np.uint32), world)
-    assert sorted(np.concatenate(dealt).tolist()) == list(range(len(lengths)))
-    sums = [sum(lengths[place] for place in hand.tolist()) for hand in dealt]
-    assert len(dealt) == world
+def test_each_is_shares_to_one_longest_first(lengths: list[int], world: int) -> None:
+    shares = assign_by_length(np.array(lengths, dtype=np.uint32), world)
+    assert sorted(np.concatenate(shares).tolist()) == list(range(len(lengths)))
+    sums = [sum(lengths[place] for place in hand.tolist()) for hand in shares]
+    assert len(shares) == world
     assert max(sums) - min(sums) <= max(lengths, default=0)
 
 

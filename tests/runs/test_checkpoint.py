@@ -373,7 +373,7 @@ def test_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
     shallower = ModelConfig(vocab_size=20, d_model=8, n_heads=2, n_layers=0, d_ff=8)
     for config, named in (
         (deeper, r"encoder\.layers\.1\.\S+ is missing"),
-        (shallower, r"encoder\.layers\.0\.\S+ is too much.*more"),
+        (shallower, r"encoder\.layers\.0\.\S+ is unknown.*more"),
         (wider, r"tok_embeddings\.weight is \(20, 8\), expected \(20, 16\)"),
     ):
         with pytest.raises(InputError, match=rf"00001: expected weights of this run's model; .*{named}"):

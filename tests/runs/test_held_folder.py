@@ -52,7 +52,8 @@ def test_a_run_that_is_moved_ends_where_it_is_and_goes_on_there(
 ) -> None:
     run, other = begin(quiet), RunDirectory(tmp_path / "other")
     progress = listening(lambda step: shutil.move(run.path, other.path) if step == 3 else None)
-    with pytest.raises(InputError, match=rf"{run.path}: the run's folder is gone: .*to {other.path}\. All"):
+    message = rf"{run.path}: the run's folder is missing: .*to {other.path}\. The run is saved"
+    with pytest.raises(InputError, match=message):
         pretrain(run.path, quiet, progress)
     assert not run.path.exists()
     saved = newest_checkpoint(other.checkpoints)
@@ -68,6 +69,6 @@ def test_a_run_that_is_removed_is_not_made_again(
 ) -> None:
     run = begin(quiet)
     progress = listening(lambda now: shutil.rmtree(run.path) if now == step else None)
-    with pytest.raises(InputError, match=rf"{run.path}: the run's folder is gone: it was removed"):
+    with pytest.raises(InputError, match=rf"{run.path}: the run's folder is missing: it was removed"):
         pretrain(run.path, quiet, progress)
     assert not run.path.exists()

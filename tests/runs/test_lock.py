@@ -1,4 +1,4 @@
-"""One process at a time trains a run, and one that is gone locks nobody out."""
+"""One process at a time trains a run; the lock of a killed process does not count."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_the_second_is_refused_and_told_who_is_first(holder: subprocess.Popen[str], tmp_path: Path) -> None:
     lock = tmp_path / "run" / "lock"
     with (
-        pytest.raises(InputError, match=rf"^the run: process {holder.pid} on .* is at work on it; wait"),
+        pytest.raises(InputError, match=rf"^the run: process {holder.pid} on .* is using it; wait"),
         only_one(lock, "the run", print),
     ):
         raise AssertionError("both have it")

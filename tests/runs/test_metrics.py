@@ -153,7 +153,7 @@ def test_lines_that_were_lost_are_said_until_they_are_back(tmp_path: Path) -> No
         log.write(_line(4))
         assert log.lines == 4
     path.unlink()
-    with pytest.warns(UserWarning, match=r"lost: expected 4 up to step 4, where the run goes on, found 0\."):
+    with pytest.warns(UserWarning, match=r"lost: expected 4 up to step 4, where the run resumes, found 0\."):
         log = MetricsLog(path, 4, expected=4)
     with log:
         assert log.lines == 4

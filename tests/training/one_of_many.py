@@ -21,7 +21,7 @@ from many import fork  # type: ignore[import-not-found]
 from safetensors.torch import load_file, save_file
 
 from xformer.data.shards import TokenShards
-from xformer.distributed.processes import Processes, together
+from xformer.distributed.processes import Processes, process_group
 from xformer.errors import InputError, ReportedError
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatches
@@ -45,13 +45,13 @@ RARE = 0.01
 
 def main(folder: Path) -> int:
     """Compute gradients with DDP and FSDP2, in both stages; process 0 saves them."""
-    with together() as processes:
+    with process_group() as processes:
         for sharding in get_args(Sharding):
             for stage, rate in ((FULL, 0.3), (FULL, RARE), (EMBEDDING_WARMUP, 0.3)):
                 compute(sharding, stage, rate, folder, processes)
         save_where_one_has_no_room(folder, processes)
         room_is_made_for_all(folder, processes)
-        one_says_why(processes)
+        report_once(processes)
     return 0
 
 
@@ -66,7 +66,7 @@ def compute(sharding: Sharding, stage: str, rate: float, folder: Path, processes
     starts_word = Tokenizer.load(run.tokenizer).starts_word()
     shards = TokenShards.open(run.shards("train"))
     batches = StepBatches(shards, config, starts_word, processes.rank, processes.world)
-    task = PretrainingTask(config, model, batches, shards, gathering=processes.gathering)
+    task = PretrainingTask(config, model, batches, shards, gather_group=processes.gather_group)
     batch = task.batch(5, stage)
     if rate == RARE:
         hidden = torch.tensor([len(part.targets) for part in batch.masked.values()])
@@ -145,12 +145,12 @@ def room_is_made_for_all(folder: Path, processes: Processes) -> None:
     assert [path.name for path in saved.checkpoints.iterdir()] == ["step-00000003"]
 
 
-def one_says_why(processes: Processes) -> None:
+def report_once(processes: Processes) -> None:
     """Where another process fails, the first names it; it alone speaks."""
     said: list[str] = []
     ended = False
     try:
-        with processes.one_says_why(said.append), processes.all_or_none():
+        with processes.report_once(said.append), processes.all_or_none():
             if not processes.is_first:
                 raise InputError("mine.bin: damaged")
     except ReportedError:

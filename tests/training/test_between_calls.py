@@ -56,7 +56,7 @@ def test_another_process_on_the_same_run_is_refused(
     run = begin(config)
     with (
         only_one(run.lock, "the run", print),
-        pytest.raises(InputError, match=rf"{run.path.name}: process .* is at work on it"),
+        pytest.raises(InputError, match=rf"{run.path.name}: process .* is using it"),
     ):
         pretrain(run.path, config, listening())
     assert newest_checkpoint(run.checkpoints) is None

@@ -227,10 +227,12 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(
 def test_what_was_done_before_a_run_stops_at_a_bad_step_is_saved(
     begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And it goes on without that step as if it had been told so from the start, chance included."""
+    """With `skip` it then resumes with the same bits as a run that had `skip` from the start."""
     run, other = begin(config), begin(_training(config, non_finite="skip"))
     _spoil(monkeypatch, {5}, "loss")
-    with pytest.raises(InputError, match=r"step 5: .* the same command alone .* meets this batch again"):
+    with pytest.raises(
+        InputError, match=r"step 5: .* the same command without it .* comes to this batch again"
+    ):
         pretrain(run.path, config, listening())
     saved = newest_checkpoint(run.checkpoints)
     assert saved is not None
@@ -274,7 +276,7 @@ def test_a_step_that_is_not_finite_may_be_skipped(
 def test_steps_that_are_skipped_are_said_and_too_many_in_a_row_end_the_run(
     begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bad_step, "HOPELESS", 3)
+    monkeypatch.setattr(bad_step, "MAX_IN_A_ROW", 3)
     calls, bad = itertools.count(), {1, 3, 4, 6, 7, 8}
 
     class Spoilt(StepLosses):
@@ -293,9 +295,9 @@ def test_steps_that_are_skipped_are_said_and_too_many_in_a_row_end_the_run(
     assert not pretrain(run.path, skipping, progress)
     said = progress.console.export_text()
     for step in range(8):
-        assert (f"step {step}: left out, loss or gradient is not finite (" in said) == (step in {1, 3, 4, 6})
+        assert (f"step {step}: skipped, loss or gradient is not finite (" in said) == (step in {1, 3, 4, 6})
     # How many there were in a row is not forgotten; and what such a step leaves is no checkpoint.
-    with pytest.raises(InputError, match=r"step 8: .*nor was it in the 2 steps before.*Checkpoints"):
+    with pytest.raises(InputError, match=r"step 8: .*nor was it in the 2 steps before.*checkpoints"):
         pretrain(run.path, skipping, listening())
     assert {path.name for path in run.checkpoints.iterdir()} == {
         f"step-{step:08}"
@@ -326,7 +328,7 @@ def test_spikes_are_left_out_and_said_to_be_and_resuming_keeps_their_measure(
         _spoil(patch, {2, 18, 20}, "spike")  # too early to tell, for the first
         assert pretrain(whole.path, watching, progress)
     said = progress.console.export_text()
-    assert [f"step {step}: left out, a spike: loss" in said for step in (2, 18, 20)] == [False, True, True]
+    assert [f"step {step}: skipped, a spike: loss" in said for step in (2, 18, 20)] == [False, True, True]
     state = load_run(whole.path)[3]
     assert (state.step, state.spikes, state.skipped) == (22, 2, 0)
     lines = read_metrics(whole.metrics)

@@ -48,7 +48,7 @@ def test_a_level_that_changes_for_good_becomes_the_usual_one() -> None:
     for _ in range(64):
         assert watch.check(1.0, 1.0) is None
     spikes = [watch.check(10.0, 1.0) for _ in range(64)]
-    assert spikes[0] == "loss 10, where 1 is the median"
+    assert spikes[0] == "loss 10, with a median of 1"
     assert spikes[31] is not None
     assert spikes[-31:] == [None] * 31
 

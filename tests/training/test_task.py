@@ -24,7 +24,7 @@ from xformer.runs.config import TrainingConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import read_metrics
 from xformer.training.verify_resume.compare_runs import compare_runs
-from xformer.training.verify_resume.fault_plan import Strike
+from xformer.training.verify_resume.fault_plan import Fault
 from xformer.training.verify_resume.verify import verify_resume
 
 HERE = Path(__file__).parent
@@ -76,15 +76,15 @@ def test_stopping_leaves_no_trace(
     settings: Settings, listening: Listening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(HERE.parents[1])  # where the other process finds `tests.training`
-    strikes = [
-        Strike("training", 0.3, 0.5, ""),
-        Strike("checkpoint", 0.5, 0.5, "model.safetensors"),
-        Strike("asked", 0.8, 0.1, ""),
+    faults = [
+        Fault("training", 0.3, 0.5, ""),
+        Fault("checkpoint", 0.5, 0.5, "model.safetensors"),
+        Fault("asked", 0.8, 0.1, ""),
     ]
     longer = replace(settings, training=replace(settings.training, steps=400))
-    verdict = verify_resume(tmp_path, longer, train_classifier, strikes, listening(), threads=1)
+    verdict = verify_resume(tmp_path, longer, train_classifier, faults, listening(), threads=1)
     assert verdict.same
-    assert len(verdict.struck) >= 3
+    assert len(verdict.injected) >= 3
     weights = next(row for row in verdict.rows if row.what == "weights")
     assert weights.compared.startswith("4 tensors")
 

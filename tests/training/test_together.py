@@ -38,7 +38,7 @@ Leg = tuple[int, RunDirectory, tuple[str, ...]]  # so many processes go on with 
 
 @pytest.fixture(scope="module")
 def quiet(config: RunConfig) -> RunConfig:
-    """Settings without dropout, which is other chance in each process; enough for three processes.
+    """Settings without dropout, which differs between processes; enough for three processes.
 
     Two segments are too few for three processes to have a part each.
     """

@@ -36,7 +36,7 @@ LIMIT = 240  # seconds; a hang must not take the suite with it
 def unbroken(
     config: RunConfig, begin: Callable[[RunConfig], RunDirectory]
 ) -> dict[Sharding, tuple[RunConfig, RunDirectory]]:
-    """Settings, with dropout, and a run of two processes that nobody stopped; of either kind."""
+    """Settings, with dropout, and a run of two processes without a stop, for each kind of sharding."""
     runs: dict[Sharding, tuple[RunConfig, RunDirectory]] = {}
     command: list[object] = [sys.executable, ROOT / "tests" / "training" / "many.py", "float32"]
     for sharding in get_args(Sharding):

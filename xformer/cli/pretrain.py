@@ -99,10 +99,10 @@ class Pretrain:
                 raise InputError("--dry-run: forecasts training in one process; call it without torchrun")
             config = self._checked()
         except InputError as error:
-            from xformer.distributed.processes import together
+            from xformer.distributed.processes import process_group
             from xformer.progress import Progress
 
-            with together() as processes, processes.one_says_why(Progress().say):
+            with process_group() as processes, processes.report_once(Progress().say):
                 raise error
         return self._train(config)
 

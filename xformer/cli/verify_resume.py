@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from xformer.training.verify_resume.verify import Verdict
 
 _UNPROVEN = 3
-"""Exit status if nothing differs, but fewer stops came about than were asked for."""
+"""Exit status if nothing differs, but fewer stops happened than were asked for."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class VerifyResume:
     A small run is trained twice: once without stopping, and once with stops at random instants, some of them
     while a checkpoint is written, and a resume after each. Weights, optimizer, data order, learning rates and
     metrics must agree in every bit. Exit status: 0 they agree; 1 they differ; 3 they agree, but the runs were
-    too short: fewer stops came about than were asked for, or none while a checkpoint was written.
+    too short: fewer stops happened than were asked for, or none while a checkpoint was written.
 
     xformer verify-resume
 
@@ -52,7 +52,7 @@ class VerifyResume:
         from xformer.runs.config import RunConfig
         from xformer.runs.renamed_settings import read_settings
         from xformer.storage.toml import from_table
-        from xformer.training.verify_resume.fault_plan import plan_strikes
+        from xformer.training.verify_resume.fault_plan import plan_faults
         from xformer.training.verify_resume.verify import verify_resume
 
         if self.kills < 1 or (self.steps is not None and self.steps < 1):
@@ -72,8 +72,8 @@ class VerifyResume:
                 config = replace(mine, training=replace(mine.training, budget=None, steps=steps))
             # Matrices this small are slower on more threads.
             threads = 1 if mine is None else None
-            strikes = plan_strikes(self.kills, self.seed)
-            verdict = verify_resume(where, config, pretrain, strikes, progress, threads)
+            faults = plan_faults(self.kills, self.seed)
+            verdict = verify_resume(where, config, pretrain, faults, progress, threads)
         self._show(verdict)
         if verdict.proven:
             return 0
@@ -82,7 +82,8 @@ class VerifyResume:
     def _show(self, verdict: Verdict) -> None:
         if self.json:
             found = {name: getattr(verdict, name) for name in ("same", "proven", "half_written")}
-            print(json.dumps(asdict(verdict) | found))
+            found |= asdict(verdict)
+            print(json.dumps(found | {"struck": found.pop("injected")}))
             return
         from rich.console import Console
         from rich.table import Table
@@ -95,17 +96,17 @@ class VerifyResume:
         console.print(table)
         kinds = {"preparing": "while preparing", "training": "in the middle of steps"}
         kinds |= {"checkpoint": "while a checkpoint was due", "asked": "asked to stop (SIGTERM)"}
-        counts = {kind: sum(hit.kind == kind for hit in verdict.struck) for kind in kinds}
-        struck = ", ".join(f"{count} {kinds[kind]}" for kind, count in counts.items() if count)
+        counts = {kind: sum(fault.kind == kind for fault in verdict.injected) for kind in kinds}
+        faults = ", ".join(f"{count} {kinds[kind]}" for kind, count in counts.items() if count)
         console.print(
-            f"{verdict.steps:,} steps, stopped {len(verdict.struck)} times: {struck};"
+            f"{verdict.steps:,} steps, stopped {len(verdict.injected)} times: {faults};"
             f" {verdict.half_written} left a half-written checkpoint. {verdict.seconds:.0f} s.",
             highlight=False,
             soft_wrap=True,
         )
         if verdict.same and not verdict.proven:
-            came, planned = len(verdict.struck), len(verdict.struck) + verdict.missed
-            said = f"not proven: {came} of {planned} stops came about, {verdict.half_written} in a checkpoint"
+            came, planned = len(verdict.injected), len(verdict.injected) + verdict.missed
+            said = f"not proven: {came} of {planned} stops happened, {verdict.half_written} in a checkpoint"
             console.print(f"{said}; --steps makes runs longer", style="bold", highlight=False, soft_wrap=True)
         else:
             console.print("the same in every bit" if verdict.same else "NOT the same", style="bold")

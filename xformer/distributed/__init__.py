@@ -1,1 +1,1 @@
-"""Processes that work together: how they are started, and what they tell each other."""
+"""Training on many processes: how they are started, and their collectives."""

@@ -1,4 +1,4 @@
-"""Rows of all processes, such that gradients find their way back.
+"""All-gather of rows, with a gradient.
 
 Shapes: p rows of this process, W processes.
 """
@@ -14,19 +14,19 @@ from torch.autograd.function import once_differentiable
 
 
 def gather_rows(rows: Tensor, sizes: tuple[int, ...], group: dist.ProcessGroup | None) -> Tensor:
-    """The rows of all processes, in order of process. All gradients for a row add up where it was made.
+    """The rows of all processes, in order of process. The gradients of a row add up in its own process.
 
     Args:
         rows: (p, …) of this process.
-        sizes: p of each process; of one alone, nothing is asked of the others.
-        group: of the processes; None for all.
+        sizes: p of each process; with one size, the rows are returned as they are.
+        group: the process group; None for all processes.
 
     Returns:
         (Σp, …).
     """
     if len(sizes) == 1:
         return rows
-    # Collectives want equal shapes.
+    # Collectives need equal shapes.
     missing = max(sizes) - len(rows)
     padded = torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows
     gathered: Tensor = _Gather.apply(padded, group, len(sizes))
@@ -34,7 +34,7 @@ def gather_rows(rows: Tensor, sizes: tuple[int, ...], group: dist.ProcessGroup |
 
 
 class _Gather(torch.autograd.Function):
-    """(W, n, …) of all processes from (n, …) of each; the gradient is the sum of all processes' for it."""
+    """(n, …) of each process to (W, n, …); the gradient is the sum of the gradients in all processes."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, group: dist.ProcessGroup | None, world: int) -> Tensor:

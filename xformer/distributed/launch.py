@@ -1,4 +1,4 @@
-"""What `torchrun` tells each process that it starts, in its environment."""
+"""The environment variables that `torchrun` sets for each process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Launch:
     Attributes:
         rank: its number.
         local_rank: its number on its machine.
-        world: how many were started together.
+        world: number of processes.
     """
 
     rank: int = 0
@@ -25,10 +25,10 @@ class Launch:
 
     @classmethod
     def of_environment(cls) -> Launch:
-        """What the environment says; one that says nothing, or that there is one, starts a process alone.
+        """Read the environment; without WORLD_SIZE, or with WORLD_SIZE=1, this is one process alone.
 
         Raises:
-            InputError: a variable is missing or makes no sense; it is named.
+            InputError: a variable is missing or invalid; it is named.
         """
         world = _number("WORLD_SIZE", "1")
         if world is None or world < 1:
@@ -41,7 +41,7 @@ class Launch:
         if local_rank is None or local_rank < 0:
             _refuse("LOCAL_RANK", "a whole number from 0")
         if not os.environ.get("MASTER_ADDR"):
-            _refuse("MASTER_ADDR", "where process 0 can be reached")
+            _refuse("MASTER_ADDR", "the address of process 0")
         if _number("MASTER_PORT") is None:
             _refuse("MASTER_PORT", "a whole number")
         return cls(rank, local_rank, world)

@@ -1,4 +1,4 @@
-"""A process that works alone, with the same questions that `Processes` answers for many."""
+"""One process that works alone, with the methods that `Processes` has for many."""
 
 from __future__ import annotations
 
@@ -12,41 +12,45 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class OneProcess:
-    """This process alone.
+    """This process, alone.
 
     Attributes:
         device: where it computes.
         rank: its number.
-        world: how many there are.
-        gathering: the group that sentence vectors are gathered over; None for a process alone.
+        world: number of processes.
+        gather_group: the process group for gathering vectors; None for one process.
     """
 
     device: torch.device
     rank: int = 0
     world: int = 1
-    gathering: Any = None
+    gather_group: Any = None
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes files and speaks."""
+        """Whether this is process 0, which writes files and prints."""
         return self.rank == 0
 
-    def agree(self, *numbers: float) -> tuple[float, ...]:
-        """The numbers that process 0 has."""
+    def broadcast(self, *numbers: float) -> tuple[float, ...]:
+        """The numbers of process 0."""
         return numbers
 
-    def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes, on the tensor's device; the argument is left as it was."""
-        return tensor
-
-    def tell(self, text: str) -> str:
-        """The text that process 0 has."""
+    def broadcast_text(self, text: str) -> str:
+        """The text of process 0."""
         return text
 
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes, on the tensor's device; the argument is not changed."""
+        return tensor
+
     def any(self, here: bool) -> bool:
-        """Whether it is so in any process."""
+        """Whether `here` is true in any process."""
         return here
 
     def all_or_none(self) -> AbstractContextManager[None]:
-        """Run a block in which files may fail; where it fails in one process, it fails in all."""
+        """Run a block that reads or writes files; if it fails in one process, it fails in all."""
         return nullcontext()
+
+
+ALONE = OneProcess(torch.device("cpu"))
+"""A process that works alone, on the CPU."""

@@ -1,4 +1,4 @@
-"""The processes that `torchrun` starts: how they meet, and what they tell each other."""
+"""The process group of a run that `torchrun` started, and the collectives that training uses."""
 
 from __future__ import annotations
 
@@ -15,53 +15,47 @@ from torch import Tensor
 from xformer.distributed.one_process import OneProcess
 from xformer.errors import InputError, ReportedError
 
-_PATIENCE = timedelta(hours=4)  # while process 0 prepares the data, the others wait
-_MOMENT = timedelta(seconds=5)  # by which processes that fail alike do so one after the other
-_SAID = "said"
+_TIMEOUT = timedelta(hours=4)  # while process 0 prepares the data, the others wait
+_REPORT_TIMEOUT = timedelta(seconds=5)  # how long the others wait for process 0 to report an error
+_REPORTED = "said"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Processes(OneProcess):
-    """The processes that train together, and this one's place among them.
+    """All processes of a run, and this one's rank.
 
     Attributes:
-        gathering: the group that vectors are gathered over.
-        store: where they leave each other notes.
+        gather_group: the process group that vectors are gathered over.
+        store: a key-value store that all processes share.
     """
 
-    gathering: dist.ProcessGroup
+    gather_group: dist.ProcessGroup
     store: dist.Store
 
-    def agree(self, *numbers: float) -> tuple[float, ...]:
-        """The numbers that process 0 has."""
+    def broadcast(self, *numbers: float) -> tuple[float, ...]:
+        """The numbers of process 0."""
         tensor = torch.tensor(numbers, dtype=torch.float64, device=self.device)
         dist.broadcast(tensor, 0)
         return tuple(tensor.tolist())
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes, on the tensor's device; the argument is left as it was."""
+        """The sum over all processes, on the tensor's device; the argument is not changed."""
         total = tensor.detach().to(self.device, copy=True)
         dist.all_reduce(total)
         return total.to(tensor.device)
 
     def any(self, here: bool) -> bool:
-        """Whether it is so in any process."""
+        """Whether `here` is true in any process."""
         return bool(self.sum(torch.tensor(float(here), device=self.device)))
 
-    def tell(self, text: str, teller: int = 0) -> str:
-        """The text that process 0, or another, has."""
-        raw = text.encode()
-        size = torch.tensor(len(raw), device=self.device)
-        dist.broadcast(size, teller)
-        heard = torch.zeros(int(size), dtype=torch.uint8)
-        if self.rank == teller:
-            heard = torch.frombuffer(bytearray(raw), dtype=torch.uint8) if raw else heard
-        heard = heard.to(self.device)
-        dist.broadcast(heard, teller)
-        return bytes(heard.tolist()).decode()
+    def broadcast_text(self, text: str, source: int = 0) -> str:
+        """The text of process `source`."""
+        texts = [text]
+        dist.broadcast_object_list(texts, source, device=self.device)
+        return texts[0]
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """What each process has, (W, …), on the host; all must have the same shape."""
+        """The tensors of all processes, (W, …), on the host; all must have one shape."""
         here = tensor.to(self.device)
         parts = [torch.empty_like(here) for _ in range(self.world)]
         dist.all_gather(parts, here)
@@ -69,11 +63,11 @@ class Processes(OneProcess):
 
     @contextmanager
     def all_or_none(self) -> Iterator[None]:
-        """Run a block in which files may fail, and in which nobody waits for others.
+        """Run a block that reads or writes files, without collectives; if it fails in one process, in all.
 
         Raises:
-            OSError, InputError: in process 0: it failed here, or in another, which is named.
-            ReportedError: in the others, whichever failed.
+            OSError, InputError: in process 0; if another process failed, its number is given.
+            ReportedError: in the other processes.
         """
         failure: OSError | InputError | None = None
         try:
@@ -82,90 +76,80 @@ class Processes(OneProcess):
             failure = error
         failed = self.gather(torch.tensor([float(failure is not None)]))
         if failed.any():
-            teller = int(failed.argmax())  # the first of those in which it failed
-            reason = f"process {teller}: {self.tell(str(failure), teller)}"
+            source = int(failed.argmax())  # the first process that failed
+            reason = f"process {source}: {self.broadcast_text(str(failure), source)}"
             if self.is_first:
                 raise failure or InputError(reason)
             raise ReportedError(reason) from failure
 
     @contextmanager
-    def one_says_why(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Run a block after which one process says why all end, and those that find it gone are quiet.
+    def report_once(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Run a block; if it fails in several processes, one of them prints the error.
 
-        Of processes that fail alike it is the first: the others give it a moment, so that it has spoken
-        before `torchrun` ends all.
+        This is process 0, if it failed. The others wait for it, since `torchrun` ends all processes after the
+        first has ended.
 
         Args:
             say: prints a line.
 
         Raises:
-            ReportedError: the block raised `InputError`, here or elsewhere.
+            ReportedError: the block raised `InputError`, in this process or in another.
         """
         try:
             yield
         except InputError as error:
             if not self.is_first:
                 with suppress(RuntimeError):
-                    self.store.wait([_SAID], _MOMENT)
-            # Outside of torchrun the first keeps the notes: where they are gone, it has come to its end.
-            if not isinstance(error, ReportedError) and not self._was_said(gone=not self.is_first):
+                    self.store.wait([_REPORTED], _REPORT_TIMEOUT)
+            # Without torchrun, process 0 holds the store: without a store, process 0 has ended.
+            if not isinstance(error, ReportedError) and not self._was_reported(if_gone=not self.is_first):
                 say(f"xformer: {error}")
                 with suppress(RuntimeError):
-                    self.store.set(_SAID, "")
+                    self.store.set(_REPORTED, "")
             raise ReportedError(str(error)) from error
         except RuntimeError as error:
-            # What a process that is gone looks like.
-            if self._was_said(gone=False):
-                raise ReportedError("another process failed, and said why") from error
+            # A collective fails like this when another process has ended.
+            if self._was_reported(if_gone=False):
+                raise ReportedError("another process failed and reported its error") from error
             raise
 
-    def _was_said(self, gone: bool) -> bool:
-        """Whether a process has said why all end; `gone`, where nobody keeps the notes any more."""
+    def _was_reported(self, if_gone: bool) -> bool:
+        """Whether a process has printed its error; `if_gone` if the store does not exist any more."""
         try:
-            return bool(self.store.check([_SAID]))
+            return bool(self.store.check([_REPORTED]))
         except RuntimeError:
-            return gone
+            return if_gone
 
     def wait(self) -> None:
-        """Return once all processes are here."""
-        self.agree(0.0)
+        """Return once all processes have called this."""
+        self.broadcast(0.0)
 
 
 @contextmanager
-def together(init_method: str = "env://", rank: int = -1, world: int = -1) -> Iterator[Processes]:
-    """Meet the other processes: over NCCL where there are GPUs, one each, over gloo elsewhere.
+def process_group(init_method: str = "env://", rank: int = -1, world: int = -1) -> Iterator[Processes]:
+    """Join the process group: NCCL with one GPU for each process where there are GPUs, gloo elsewhere.
 
     Args:
-        init_method: where to meet; `torchrun` says it in the environment.
-        rank: this process's number, where the environment does not say it.
-        world: how many there are, likewise.
+        init_method: address of the group; by default from the environment, where `torchrun` puts it.
+        rank: this process's number; -1 to read it from the environment.
+        world: number of processes; -1 to read it from the environment.
     """
     gpu = torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if gpu else torch.device("cpu")
     if gpu:
         torch.cuda.set_device(device)
-    kept, rank, world = next(dist.rendezvous(init_method, rank, world, timeout=_PATIENCE))
-    # The agent keeps one store for all attempts. Without names of its own, one that follows a kill would read
-    # where the processes of the attempt before could be reached.
+    shared, rank, world = next(dist.rendezvous(init_method, rank, world, timeout=_TIMEOUT))
+    # torchrun keeps one store for all attempts. Without a prefix, an attempt after a kill would read the
+    # addresses of the processes of the attempt before.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store = dist.PrefixStore(f"attempt_{attempt}", kept)
+    store = dist.PrefixStore(f"attempt_{attempt}", shared)
     dist.init_process_group(
-        "nccl" if gpu else "gloo",
-        store=store,
-        rank=rank,
-        world_size=world,
-        timeout=_PATIENCE,
+        "nccl" if gpu else "gloo", store=store, rank=rank, world_size=world, timeout=_TIMEOUT
     )
     try:
-        gathering = dist.new_group()
-        assert isinstance(gathering, dist.ProcessGroup)
+        group = dist.new_group()
+        assert isinstance(group, dist.ProcessGroup)
         notes = dist.PrefixStore("notes", store)
-        yield Processes(
-            device=device,
-            rank=dist.get_rank(),
-            world=dist.get_world_size(),
-            gathering=gathering,
-            store=notes,
-        )
+        yield Processes(device=device, rank=rank, world=world, gather_group=group, store=notes)
     finally:
         dist.destroy_process_group()

@@ -29,7 +29,7 @@ from xformer.pretraining.batches import StepBatches
 from xformer.pretraining.stages import EMBEDDING_WARMUP
 from xformer.runs.config import ObjectivesConfig, OptimizerConfig, RunConfig
 from xformer.storage.files import atomic_write
-from xformer.training.batches_ahead import BatchesAhead
+from xformer.training.prefetch import Prefetcher
 from xformer.training.schedule import Span, learning_rate_factor
 
 INIT_STD = 0.1
@@ -149,7 +149,7 @@ def train_bag(
     span = Span(steps, None if steps is not None else seconds)
     losses: list[Tensor] = []
     pairs, waited, started = 0, 0.0, time.monotonic()
-    with BatchesAhead(making.make) as batches:
+    with Prefetcher(making.make) as batches:
         while (share := span.progress(len(losses), time.monotonic() - started)) < 1:
             asked = time.monotonic()
             batch = batches.take(len(losses), EMBEDDING_WARMUP).pairs["bag_alignment"]

@@ -1,1 +1,1 @@
-"""The model: packed batches, the encoder and its layers, heads, and the padded twin that defines it."""
+"""The model: packed batches, the encoder and its layers, heads, and a padded reference implementation."""

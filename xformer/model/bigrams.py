@@ -1,10 +1,10 @@
 """Bigram embeddings: each pair of neighbouring tokens has an embedding, which is added to both tokens.
 
-A bag of subwords cannot tell "not found" from "found not". Attention learns it slowly; a table with a row for
-each pair of neighbours has it once it has seen the pair. A masked token gets the pairs of its neighbours with
-the mask token: what usually follows the one and precedes the other. There are too many pairs for a row each,
-so a hash decides which pairs share a row (Joulin et al. 2017, "Bag of Tricks for Efficient Text
-Classification"; Weinberger et al. 2009).
+A bag of subwords gives "not found" and "found not" the same vector. Attention learns the difference slowly; a
+table with a row for each pair of neighbours learns it from few examples of a pair. A masked token gets the
+pairs of its neighbours with the mask token: what often follows the first and precedes the second. There are
+too many pairs for a row each, so a hash decides which pairs share a row (Joulin et al. 2017, "Bag of Tricks
+for Efficient Text Classification"; Weinberger et al. 2009).
 
 Shapes: T tokens, R rows, C d_model.
 """
@@ -19,14 +19,14 @@ from xformer.model.cpu import EmbeddingTable
 from xformer.model.packed import Packed
 
 _FIRST, _SECOND = 0x2545F4914F6CDD1D, 0x1B873593CC9E2D51
-"""Factors of the hash: odd, so that products keep all information modulo 2⁶⁴, and with irregular bits."""
+"""Factors of the hash: odd, so that multiplication modulo 2⁶⁴ is invertible, and with irregular bits."""
 
 
 class BigramEmbeddings(EmbeddingTable):
-    """The embeddings of each token's pairs with both of its neighbours, added up.
+    """The sum of the embeddings of a token's pairs with both of its neighbours.
 
-    The table starts at zero, so a new model gives what it would give without. Row 0 is blank: it stands for
-    a missing neighbour.
+    The table starts at zero, so it does not change the output of a new model. Row 0 is blank: it stands for a
+    missing neighbour.
     """
 
     def __init__(self, rows: int, d_model: int) -> None:
@@ -35,7 +35,7 @@ class BigramEmbeddings(EmbeddingTable):
     def forward(self, batch: Packed) -> Tensor:  # type: ignore[override]
         """(T, C)."""
         before = super().forward(bigram_rows(batch.tokens, batch.positions, len(self.weight)))
-        # A token's pair with the next one is the next one's with the token before it; zero at a text's end.
+        # A token's pair with the next token is the next token's pair with it; zero at the end of a text.
         return before + F.pad(before[1:], (0, 0, 0, min(1, len(before))))
 
 

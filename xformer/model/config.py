@@ -43,8 +43,8 @@ class ModelConfig:
         rotary_base_local: the same in windowed layers.
         t5_buckets: number of relative-position buckets (T5).
         t5_max_distance: distance in tokens from which all fall into the last bucket (T5).
-        position_offset: row of the learned table that position 0 takes (XLM-R: 2).
-        n_segments: rows of the segment table that is added at row 0; 0 for none (BERT: 2, XLM-R: 1).
+        position_offset: row of the learned table for position 0 (XLM-R: 2).
+        n_segments: rows of the segment table, of which row 0 is added; 0 for no table (BERT: 2, XLM-R: 1).
         norm: LayerNorm or RMSNorm.
         norm_position: before each sublayer, or after each residual sum.
         norm_eps: added to the variance.
@@ -192,5 +192,5 @@ class ModelConfig:
         return "none" if self.gelu == "erf" else "tanh"
 
     def is_global(self, layer: int) -> bool:
-        """Whether block `layer` sees the whole sequence."""
+        """Whether block `layer` has global attention."""
         return self.window is None or layer % self.global_every == 0

@@ -1,13 +1,13 @@
-"""Shortcuts for the CPU: what a plain computation gives, in less time. Other devices compute plainly.
+"""Faster implementations for the CPU, with the same results. Other devices use the plain ones.
 
-- `rotary_qkv`: columns of queries and keys that rotate as a pair lie side by side, so that the rotation is a
-  product of complex numbers.
-- `EmbeddingTable`: of a vocabulary, a step uses some thousand rows. PyTorch's gradient has all of them: to
-  fill 32 MiB with zeros, twice, and to add them up takes as long as a block of a small model.
-- `rows_to_add`: products in half precision go through oneDNN, which compiles a kernel for each shape that it
-  has not seen: some 20 ms, where the product itself takes one. Batches of whole texts have a new number of
-  tokens nearly every time, and are filled up to a multiple of `ROW_MULTIPLE`.
-- `weighted_mean`: autograd's version takes twice as long, most of it to touch memory for the first time.
+- `rotary_qkv`: columns of queries and keys that are rotated as a pair are neighbours, so that the rotation is
+  a product of complex numbers.
+- `EmbeddingTable`: a step uses some thousand rows of a vocabulary, but PyTorch's gradient has all rows. To
+  fill 32 MiB with zeros, twice, and to add them takes as long as a block of a small model.
+- `rows_to_add`: oneDNN computes products in half precision and compiles a kernel for each new shape: about
+  20 ms, for a product of 1 ms. Nearly each batch of whole texts has another number of tokens, so batches are
+  padded to a multiple of `ROW_MULTIPLE`.
+- `weighted_mean`: autograd's version takes twice as long, most of it for page faults of new memory.
 - `segment_sum`: 1.1 ms forward and backward at T=8192, B=600, C=256 on one core; segment_reduce takes 4.9.
 
 Shapes: T tokens, B sequences, C d_model, H heads, D head size, V rows of a table, U rows that were used.
@@ -27,7 +27,7 @@ from xformer.kernels import rotary
 from xformer.model.packed import Packed
 
 ROW_MULTIPLE = 128
-"""Numbers of rows that `rows_to_add` leads to are multiples of it."""
+"""`rows_to_add` pads to a multiple of this number of rows."""
 
 
 def rotary_qkv(

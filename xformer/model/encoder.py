@@ -113,7 +113,7 @@ class Encoder(nn.Module):
             n_layers: number of blocks to run; None for all. With `zero_init_residual`, a block that was never
                 trained is the identity, so that a model may grow in depth while it trains.
             backend: of `xformer.kernels.attention`; None for the device's best.
-            final_norm: whether to normalise the output. The norm erases a token's length in the residual
+            final_norm: whether to normalise the output. The norm removes a token's length in the residual
                 stream, which pooling uses; `encoder.final_norm(x)` applies it later.
 
         Returns:

@@ -39,7 +39,7 @@ class PredictionHead(nn.Module):
 
 
 class MaskedLMHead(nn.Module):
-    """Masked-LM head: logits over the vocabulary at the selected tokens; (T, V) is never formed.
+    """Masked-LM head: logits over the vocabulary at the selected tokens only.
 
     The embedding matrix that it may be tied to is an argument of `forward`, so that a state dict holds it
     once.

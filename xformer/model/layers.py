@@ -23,7 +23,7 @@ from xformer.model.positions import alibi_slopes, rotary_table
 
 @dataclass(frozen=True)
 class AttentionContext:
-    """What attention needs to know of a batch. Layers of one kind (global or local) share it.
+    """The layout, mask and positions for attention on a batch; layers of one kind (global or local) share it.
 
     Attributes:
         batch: the layout of the queries.

@@ -63,9 +63,8 @@ class MultilingualModel(nn.Module):
     ) -> Tensor:
         """Unit vectors (B, D), one a sequence, in the packed order; D is `config.pooled_dim`.
 
-        They are pooled from the first D coordinates of each token's state, which languages share, before the
-        final norm: the norm would erase a token's length in the residual stream, which is its weight in a bag
-        of subwords.
+        They are pooled from the first D coordinates of each token's state, before the final norm. The norm
+        would remove a token's length in the residual stream, which is its weight in the mean.
         """
         hidden = self.encoder(batch, n_layers=n_layers, backend=backend, final_norm=False)
         return self.pool(hidden, batch)

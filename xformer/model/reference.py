@@ -1,7 +1,7 @@
-"""The encoder as its papers write it: padded, plain PyTorch, no kernel. This file says what "correct" means.
+"""The reference encoder: padded, plain PyTorch without kernels, as in the papers. It defines what is correct.
 
-Nothing here is shared with `layers.py` and `encoder.py` but the names of the parameters, so that agreement
-means something.
+It shares only the names of the parameters with `layers.py` and `encoder.py`, so that a test that compares
+both can find errors in either.
 
 Shapes: B sequences padded to N tokens, their memories to M tokens, C d_model, H heads, D head size (C = H·D),
 F d_ff, V vocabulary, K buckets.
@@ -37,7 +37,7 @@ def reference_forward(
     Args:
         config: the model's settings.
         parameters: `Encoder.state_dict()`, or `dict(Encoder.named_parameters())` to differentiate by them.
-        tokens: (B, N) int64; what stands at padding does not matter, as long as it is a token.
+        tokens: (B, N) int64; any token may be at padding.
         mask: (B, N) bool, True at tokens, which come before any padding.
         n_layers: how many blocks to run; None for all.
         final_norm: whether to normalise the output.

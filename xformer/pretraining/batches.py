@@ -1,10 +1,9 @@
-"""The batch of a step, or a process's share of it: the tokens of its own texts, some of them hidden.
+"""Batches of pretraining: a process's share of the texts of a step, with masked tokens.
 
-Who has which text follows from the step's plan, and what is hidden in a text from the text's place in that
-plan. So the shares of all processes are the batch of one: no text is missing, none is in two, the same tokens
-are hidden behind the same. How many processes there are changes nothing about what is learned, and may change
-from one start to the next. What others have is known from the plan, but for how many tokens they hide, and
-which: that they tell each other (`hidden`, `complete`).
+The plan of a step assigns each text to one process, and the masked tokens of a text depend only on its place
+in the plan. So the shares of all processes together are the batch of one process, and the number of processes
+may change when a run resumes. A process knows the others' texts from the plan, but not their masked tokens,
+whose counts are summed over processes (`hidden`, `complete`).
 
 Shapes: L languages, V vocabulary, P pairs, p of this process, W processes.
 """
@@ -30,21 +29,21 @@ from xformer.objectives import (
     translation_lm_batch,
 )
 from xformer.pretraining.stages import FULL
-from xformer.pretraining.step_plan import OBJECTIVES, Objective, StepPlan, StepPlanner, deal
+from xformer.pretraining.step_plan import OBJECTIVES, Objective, StepPlan, StepPlanner, assign_by_length
 from xformer.runs.config import RunConfig
 
-_MASKING = int.from_bytes(b"masking")  # so that its numbers are not those of another use of the seed
+_MASKING = int.from_bytes(b"masking")  # gives other random numbers than other uses of the seed
 
 
 @dataclass(frozen=True)
 class StepBatch:
-    """What a process computes of a step.
+    """One process's share of a step.
 
     Attributes:
-        plan: the step, of all processes.
-        masked: by objective, texts with gaps: `masked_lm`, single ones; `translation_lm`, joined pairs.
-        pairs: by objective, pairs apart: `alignment`; in the embedding warm-up, which runs no blocks,
-            `bag_alignment`.
+        plan: the plan of the whole step.
+        masked: masked texts by objective: single ones of `masked_lm`, concatenated pairs of `translation_lm`.
+        pairs: pairs by objective, encoded separately: those of `alignment`, or in the embedding warm-up,
+            which runs no blocks, of `bag_alignment`.
     """
 
     plan: StepPlan
@@ -53,20 +52,20 @@ class StepBatch:
 
     @property
     def n_tokens(self) -> int:
-        """Text tokens of the step, in all processes together."""
+        """Number of text tokens of the step, in all processes."""
         return self.plan.n_tokens
 
     def digest(self, before: str) -> str:
-        """The digest of the plans of all steps up to this one, from that of the steps before."""
+        """Digest of the plans of all steps up to this one; `before` is that of the steps before."""
         return self.plan.digest(before)
 
     def to(self, device: torch.device) -> StepBatch:
-        """The same on another device."""
+        """The batch on another device."""
         masked = {name: part.to(device) for name, part in self.masked.items()}
         return StepBatch(self.plan, masked, {name: part.to(device) for name, part in self.pairs.items()})
 
     def tensors(self) -> dict[str, Tensor]:
-        """What the objectives read, by name."""
+        """The tensors that the objectives read, by name."""
         tensors: dict[str, Tensor] = {}
         for name, part in self.masked.items():
             tensors |= {f"{name}.selected": part.selected, f"{name}.targets": part.targets}
@@ -97,9 +96,9 @@ class StepBatches:
             shards: the training split.
             config: the run's settings.
             starts_word: (V,) whether a token begins a word.
-            rank: the process's number.
-            world: W, how many processes there are.
-            counts: (L, V) how often each token occurs in each language of the split; None to count them.
+            rank: this process's number.
+            world: W, number of processes.
+            counts: (L, V) counts of each token in each language of the split; None to count them here.
 
         Raises:
             InputError: as `StepPlanner`.
@@ -121,39 +120,35 @@ class StepBatches:
         return self._planner.aligns
 
     def make(self, step: int, stage: str = FULL) -> StepBatch:
-        """This process's batch of step number `step`, on the host; `complete` where it is the only process.
+        """This process's batch of step number `step`, on the host; complete if it is the only process.
 
         Args:
             step: from 0.
             stage: name of the stage.
 
         Raises:
-            InputError: a file of the shards was cut short since it was opened.
+            InputError: a file of the shards was truncated after it was opened.
         """
         self._shards.require_columns()  # planning reads the columns
         plan = self._planner.plan(step, stage)
-        masked: dict[Objective, MaskedBatch] = {}
-        pairs: dict[Objective, AlignmentBatch] = {}
-        for name, examples in plan.examples.items():
-            if name in ("masked_lm", "translation_lm"):
-                masked[name] = self._masked(name, step, examples)
-            else:
-                pairs[name] = self._apart(examples)
+        names: list[Objective] = [name for name in plan.examples if name in ("masked_lm", "translation_lm")]
+        masked = {name: self._masked(name, step, plan.examples[name]) for name in names}
+        pairs = {name: self._separate(of) for name, of in plan.examples.items() if name not in names}
         batch = StepBatch(plan, masked, pairs)
         return batch if self._world > 1 else self.complete(batch, self.hidden(batch))
 
     def hidden(self, batch: StepBatch) -> NDArray[np.int32]:
-        """How often each piece is hidden in a batch, for each masked objective in it: (objectives, V)."""
+        """Counts of masked tokens by vocabulary entry, for each masked objective: (objectives, V)."""
         size = self._shards.info.vocab_size
         counts = [np.bincount(part.targets.numpy(), minlength=size) for part in batch.masked.values()]
         return np.array(counts, dtype=np.int32).reshape(-1, size)
 
     def complete(self, batch: StepBatch, hidden: NDArray[np.int32]) -> StepBatch:
-        """The batch with what depends on all processes: the number of hidden tokens, the sampled softmax.
+        """The batch with what depends on all processes: the number of masked tokens, the sampled softmax.
 
         Args:
             batch: from `make`.
-            hidden: (objectives, V) the sum of what is `hidden` in all processes.
+            hidden: (objectives, V) the sum of `hidden` over all processes.
         """
         masked = {}
         for (name, part), counts in zip(batch.masked.items(), hidden, strict=True):
@@ -165,8 +160,8 @@ class StepBatches:
         return replace(batch, masked=masked)
 
     def _masked(self, name: Objective, step: int, examples: NDArray[np.int64]) -> MaskedBatch:
-        """This process's part of single texts (1, B), or of pairs (2, P) that are joined."""
-        mine = deal(self._lengths(examples).sum(axis=0), self._world)[self._rank]
+        """This process's share of single texts (1, B), or of pairs (2, P) that are concatenated."""
+        mine = assign_by_length(self._lengths(examples).sum(axis=0), self._world)[self._rank]
         make, texts = masked_lm_batch, examples[0, mine]
         if name == "translation_lm":
             make, texts = translation_lm_batch, examples[:, mine].T
@@ -179,16 +174,16 @@ class StepBatches:
             self._starts_word,
         )
 
-    def _apart(self, examples: NDArray[np.int64]) -> AlignmentBatch:
-        """This process's part of pairs (2, P) that are encoded apart."""
-        dealt = deal(self._lengths(examples).sum(axis=0), self._world)
-        texts = examples[:, dealt[self._rank]].ravel()
+    def _separate(self, examples: NDArray[np.int64]) -> AlignmentBatch:
+        """This process's share of pairs (2, P) whose texts are encoded separately."""
+        shares = assign_by_length(self._lengths(examples).sum(axis=0), self._world)
+        texts = examples[:, shares[self._rank]].ravel()
         return alignment_batch(
             self._shards.tokens_of(texts),
             self._lengths(texts),
             self._language[texts],
-            self._group[examples[0, np.concatenate(dealt)]],
-            tuple(map(len, dealt)),
+            self._group[examples[0, np.concatenate(shares)]],
+            tuple(map(len, shares)),
             self._rank,
         )
 

@@ -1,17 +1,17 @@
-"""What a model knows before its first step, because it can be counted.
+"""Initialisation from counts: the token counts of the training split set some of a model's first weights.
 
-How often a token occurs in which language is read off the training split in seconds; by gradients, a few
-hundred hidden tokens a step, it takes hours. So a model starts with
+Counting each token in each language takes seconds; learning the same by gradients, with a few hundred masked
+tokens a step, takes hours. So a model starts with
 
 - the log frequencies of all tokens as the bias of its output;
-- what each token says about the language in those coordinates of its embedding that no sentence's vector is
-  made of: log p(token | language) / p(token), over all languages, rotated to as few coordinates as there are.
-  Averaged over a text that is the evidence of a naive Bayes classifier of languages; multiplied with the
-  evidence of a text by a tied output, it raises the tokens of that text's language;
-- a first attention that is the mean over the text, so that every token has that evidence from the start.
+- language features of each token, in those coordinates of its embedding that sentence vectors do not use:
+  log p(token | language) / p(token) of all languages, projected to the number of these coordinates. Their
+  mean over a text is the evidence of a naive Bayes classifier of languages. A tied output multiplies this
+  mean by the features of each token, and so raises the logits of the tokens of the text's language;
+- a first attention that computes the mean over the text, so that each token has that evidence.
 
-None of it moves a sentence's vector, which is the mean of its tokens' first coordinates: to every token of
-a text the attention adds that mean itself.
+Sentence vectors do not change: such a vector is the mean of its tokens' first coordinates, and the attention
+adds this mean to each of them.
 
 Shapes: L languages, V vocabulary, C d_model, D width of a sentence's vector.
 """
@@ -27,28 +27,28 @@ from xformer.model.multilingual import MultilingualModel
 from xformer.tokenizer.special import FIRST_BYTE_ID
 
 _PSEUDO_TOKENS = 1_000.0
-"""How many tokens of a language the frequencies of all languages weigh as much as."""
+"""Weight of the overall frequencies when those of one language are estimated, in tokens."""
 
-_MOST = 4.0
-"""Largest log ratio, either way: a token's absence from a small language says little."""
+_MAX_LOG_RATIO = 4.0
+"""Largest absolute log ratio. That a small language lacks a token is weak evidence."""
 
 _SCALE = 0.25
-"""Standard deviation of the coordinates: about that of the others once they are trained."""
+"""Standard deviation of the features: about that of the other coordinates after training."""
 
 
 @torch.no_grad()
-def start_from_counts(model: MultilingualModel, counts: NDArray[np.int64]) -> None:
+def init_from_counts(model: MultilingualModel, counts: NDArray[np.int64]) -> None:
     """Set a new model's output bias, its embedding's last coordinates and its first attention.
 
     Args:
-        model: with its initial weights. One without a bias at its output, without coordinates of its own
-            beside a sentence's vector, or without `zero_init_residual`, has that part left as it is.
-        counts: (L, V) how often each token occurs in each language of the training split.
+        model: with its initial weights. A part is skipped if the model has no bias at its output, no
+            coordinates beside those of sentence vectors, or no `zero_init_residual`.
+        counts: (L, V) counts of each token in each language of the training split.
     """
     config = model.config
     if model.masked_lm.bias is not None:
-        once_more = counts.sum(axis=0) + 1.0
-        log_probs = torch.from_numpy(np.log(once_more / once_more.sum())).float()
+        smoothed = counts.sum(axis=0) + 1.0
+        log_probs = torch.from_numpy(np.log(smoothed / smoothed.sum())).float()
         init_output_from_unigram(model.masked_lm, log_probs)
     if config.pooled_dim < config.d_model:
         features = torch.from_numpy(language_features(counts, config.d_model - config.pooled_dim))
@@ -59,24 +59,24 @@ def start_from_counts(model: MultilingualModel, counts: NDArray[np.int64]) -> No
 
 
 def language_features(counts: NDArray[np.int64], width: int) -> NDArray[np.float64]:
-    """What each token says about the language.
+    """Language features of each token: principal components of its log ratios.
 
     Args:
         counts: (L, V).
-        width: most coordinates.
+        width: largest number of components.
 
     Returns:
-        (V, min(width, L)): the (V, L) log ratios log p(t | l) / p(t), less each language's mean, along the
-        directions in which they vary most; of unit variance all together. Zero for special tokens.
+        (V, min(width, L)): the (V, L) log ratios log p(t | l) / p(t), without each language's mean, projected
+        on the directions of largest variance, and scaled to unit variance. Zero for special tokens.
     """
     share = (counts.sum(axis=0) + 1.0) / (counts.sum() + counts.shape[1])
     in_language = (counts + _PSEUDO_TOKENS * share) / (counts.sum(axis=1, keepdims=True) + _PSEUDO_TOKENS)
-    ratios = np.clip(np.log(in_language / share), -_MOST, _MOST).T
+    ratios = np.clip(np.log(in_language / share), -_MAX_LOG_RATIO, _MAX_LOG_RATIO).T
     text = ratios[FIRST_BYTE_ID:]
     text = text - text.mean(axis=0)
     _, directions = np.linalg.eigh(text.T @ text)
     chosen = directions[:, ::-1][:, :width]
-    # An eigenvector may point either way; a fixed one makes the start the same everywhere.
+    # The sign of an eigenvector is arbitrary; a fixed sign gives the same weights on all machines.
     largest = np.abs(chosen).argmax(axis=0)
     chosen = chosen * np.sign(chosen[largest, np.arange(chosen.shape[1])])
     features = np.zeros((counts.shape[1], chosen.shape[1]))

@@ -1,4 +1,4 @@
-"""Which parameters of the model learn at which rate."""
+"""The parameter groups of the optimizer, with their learning rates."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from xformer.training.optimizer import AdamWithTables
 def make_optimizer(model: MultilingualModel, config: OptimizerConfig) -> AdamWithTables:
     """Group the parameters and build the optimizer.
 
-    Matrices decay. The embedding does not, and learns faster: a row sees a gradient only when its subword
-    occurs. Vectors (norms, biases, pooling) do not decay either. Bigrams, of which a step sees few of many,
-    are left to AdaGrad.
+    Matrices have weight decay. The embedding has none and a higher rate, since a row has a gradient only when
+    its token occurs. Vectors (norms, biases, pooling) have no weight decay. The bigram table, of which a step
+    uses few rows, takes row-wise AdaGrad.
 
     Args:
-        model: whose parameters to train.
+        model: the model to train.
         config: rates and decay.
     """
     tables: dict[Tensor, EmbeddingTable] = {table.weight: table for table in model.encoder.embeddings.tables}

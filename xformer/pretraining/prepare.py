@@ -1,4 +1,4 @@
-"""From settings to token shards: corpus, tokenizer, shards, each made once and kept in the run directory."""
+"""Preparation of a run's data: corpus, tokenizer and token shards, each made once in the run's folder."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ GETTEXT = "gettext"
 
 
 def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokenizer:
-    """Make what is missing of corpus, tokenizer and shards, and say what is reused.
+    """Make the corpus, the tokenizer and the shards, unless they exist.
 
     Args:
-        run: where it goes.
+        run: the run's folder.
         config: the run's settings.
-        progress: where to show what happens.
+        progress: where to report.
 
     Returns:
-        The tokenizer. The shards lie in `run.shards(split)`.
+        The tokenizer. The shards are in `run.shards(split)`.
 
     Raises:
-        InputError: the corpus cannot be had, has changed, or does not fit the settings.
+        InputError: the corpus is not available, has changed, or does not fit the settings.
     """
     corpus = _corpus(run, config.data, progress)
     require_same_corpus(run, corpus)
@@ -61,10 +61,10 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokeniz
 
 
 def open_tokenizer(run: RunDirectory) -> Tokenizer:
-    """The tokenizer that was prepared.
+    """The tokenizer of a run.
 
     Raises:
-        InputError: it is missing, or damaged.
+        InputError: it is missing or damaged.
     """
     try:
         return Tokenizer.load(run.tokenizer)
@@ -75,28 +75,28 @@ def open_tokenizer(run: RunDirectory) -> Tokenizer:
 def open_shards(
     run: RunDirectory, split: str, tokenizer: Tokenizer, rank: int = 0, world: int = 1
 ) -> TokenShards:
-    """The shards of a split, every byte compared with its hash.
+    """The shards of a split, after their files were compared with their hashes.
 
     Args:
-        run: where they lie.
+        run: the run's folder.
         split: `train`, `dev` or `test`.
-        tokenizer: what they were encoded with.
-        rank: this process's number, where many open them together and each compares a share.
-        world: how many they are.
+        tokenizer: the tokenizer that encoded them.
+        rank: this process's number, if several processes compare a share of the files each.
+        world: number of processes.
 
     Raises:
-        InputError: they are missing, damaged, or another tokenizer's.
+        InputError: they are missing or damaged, or were encoded with another tokenizer.
     """
     return TokenShards.open(run.shards(split), fingerprint=tokenizer.fingerprint(), rank=rank, world=world)
 
 
 def find_corpus(run: RunDirectory, config: DataConfig, *, verify: bool) -> Corpus | None:
-    """The corpus that the settings name; None for the default corpus where the run does not have it yet.
+    """The corpus of the settings; None for the default corpus, if the run does not have it yet.
 
     Args:
-        run: whose corpus it is.
+        run: the run's folder.
         config: the settings.
-        verify: compare the hash of every file; otherwise sizes only.
+        verify: compare the hashes of all files; otherwise only their sizes.
 
     Raises:
         InputError: it is missing or damaged.
@@ -113,15 +113,10 @@ def _corpus(run: RunDirectory, config: DataConfig, progress: Progress) -> Corpus
             progress.say(f"corpus: reusing {run.corpus}")
         return found
     wheels = fetch_gettext_corpus(say=progress.say)
-    options = ImportOptions(
-        splits=SplitSizes(
-            dev=config.dev_groups,
-            test=config.test_groups,
-            min_languages=config.held_out_languages,
-            min_chars=config.held_out_chars,
-        ),
-        min_language_records=config.min_language_texts,
+    splits = SplitSizes(
+        config.dev_groups, config.test_groups, config.held_out_languages, config.held_out_chars
     )
+    options = ImportOptions(splits, min_language_records=config.min_language_texts)
     licences = {wheel.filename: wheel.licence for wheel in gettext_wheels()}
     sources = [Source.of(path, licences[Path(path).name]) for path in wheels]
     import_corpus(read_gettext_corpus(wheels), run.corpus, options, sources, progress=progress)
@@ -129,10 +124,10 @@ def _corpus(run: RunDirectory, config: DataConfig, progress: Progress) -> Corpus
 
 
 def require_same_corpus(run: RunDirectory, corpus: Corpus) -> None:
-    """Refuse a corpus that is not the one the run began with.
+    """Check that the corpus is the one that the run began with.
 
     Raises:
-        InputError: it is another.
+        InputError: it is another corpus.
     """
     manifest = (corpus.folder / MANIFEST_NAME).read_bytes()
     if run.manifest.is_file() and run.manifest.read_bytes() != manifest:
@@ -143,10 +138,10 @@ def require_same_corpus(run: RunDirectory, corpus: Corpus) -> None:
 
 
 def given_tokenizer(config: RunConfig) -> Tokenizer | None:
-    """The tokenizer that the settings name; None where it is to be trained.
+    """The tokenizer of the settings; None if the run trains one.
 
     Raises:
-        InputError: it has more pieces than the model.
+        InputError: its vocabulary is larger than the model's.
         TokenizerError: it is missing or damaged.
     """
     if config.data.tokenizer is None:
@@ -182,15 +177,16 @@ def _check_shards(run: RunDirectory, split: str, corpus: Corpus, tokenizer: Toke
     expected = corpus.manifest.split(split).file.sha256
     if shards.info.split_sha256 != expected:
         raise InputError(
-            f"{run.shards(split)}: made from another text than {corpus.folder}; remove the folder"
+            f"{run.shards(split)}: made from another corpus than {corpus.folder}; remove the folder"
         )
 
 
 def made_shards(config: DataConfig, split: str, corpus: Corpus, tokenizer: Tokenizer) -> Path | None:
-    """The shards of a split that the settings name; None where the run is to make them.
+    """The shards of a split in the folder of the settings; None if the run makes them.
 
     Raises:
-        InputError: they were made otherwise than the run would, or those of the training split are missing.
+        InputError: they were made with other settings than the run's, or those of the training split are
+            missing.
     """
     if config.shards is None:
         return None
@@ -201,13 +197,13 @@ def made_shards(config: DataConfig, split: str, corpus: Corpus, tokenizer: Token
     if split == "train":
         raise InputError(
             f"{made}: missing; expected what `xformer data shard --out {made}` makes"
-            " (of many workers: what they made, put together by --join)"
+            " (with many workers: joined by --join)"
         )
     return None
 
 
 def _require_made_for(made: Path, split: str, corpus: Corpus, tokenizer: Tokenizer, max_length: int) -> None:
-    """Refuse shards that were made of another text, or otherwise, than the run would make them."""
+    """Check that shards were made from the run's corpus with the run's settings."""
     info = ShardsInfo.read(made)
     sizes = {"max_length": max_length, "bytes_per_shard": info.bytes_per_shard}
     expected = Sharding(corpus.folder, split, tokenizer, **sizes).settings
@@ -219,10 +215,10 @@ def _require_made_for(made: Path, split: str, corpus: Corpus, tokenizer: Tokeniz
 
 
 def _link(made: Path, here: Path) -> None:
-    """Give the files of a folder a second name, in a folder that appears whole or not at all."""
+    """Link the files of a folder into a new folder, which appears complete or not at all."""
     with atomic_folder(here) as folder:
         for file in made.iterdir():
             try:
                 os.link(file, folder / file.name)
-            except OSError:  # on another disk, or one that knows no second names
+            except OSError:  # another disk, or a file system without hard links
                 (folder / file.name).symlink_to(file.resolve())

@@ -1,4 +1,4 @@
-"""`xformer pretrain`: prepare a corpus, train on it, and leave a run directory that explains itself."""
+"""`xformer pretrain`: prepare a corpus, train on it, and write loss plot and model card."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xformer.distributed.one_process import OneProcess
 from xformer.errors import InputError
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatches
-from xformer.pretraining.init_from_counts import start_from_counts
+from xformer.pretraining.init_from_counts import init_from_counts
 from xformer.pretraining.prepare import open_shards, open_tokenizer, prepare
 from xformer.pretraining.task import PretrainingTask, held_out_batch
 from xformer.progress import Progress
@@ -33,7 +33,7 @@ def pretrain(
     device: torch.device | None = None,
     make_callback: MakeCallback | None = None,
 ) -> bool:
-    """Pretrain the run at `path` to the end of its span, from wherever it is.
+    """Pretrain the run at `path` to its end, from its newest checkpoint, if it has one.
 
     Arguments, result and errors are those of `xformer.training.run.train_run`.
     """
@@ -46,7 +46,7 @@ def _made(run: RunDirectory) -> dict[str, bool]:
 
 
 def _task(run: RunDirectory, config: RunConfig, processes: OneProcess, progress: Progress) -> PretrainingTask:
-    """The task of one process, from the shards that were prepared."""
+    """The task of one process, from the run's shards."""
     rank, world = processes.rank, processes.world
     with processes.all_or_none():
         tokenizer = open_tokenizer(run)
@@ -66,7 +66,7 @@ def _task(run: RunDirectory, config: RunConfig, processes: OneProcess, progress:
             shards,
             held_out_batch(dev, config, starts_word),
             sparse_tables=world == 1 and processes.device.type == "cpu",
-            gathering=processes.gathering,
+            gather_group=processes.gather_group,
         )
 
 
@@ -78,26 +78,26 @@ def _finish(run: RunDirectory, config: RunConfig, progress: Progress) -> None:
 
 
 def build_model(config: RunConfig, counts: NDArray[np.int64]) -> MultilingualModel:
-    """A model with its first weights: seeded, and what can be counted in the training split.
+    """A model with its first weights: random from the seed, and from the counts of the training split.
 
     Args:
         config: the run's settings.
-        counts: (L, V) how often each token occurs in each language (`count_tokens`).
+        counts: (L, V) counts of each token in each language (`count_tokens`).
     """
     torch.manual_seed(config.training.seed)
     model = MultilingualModel(config.model, config.objectives.pooling)
-    rows = config.model.vocab_size - counts.shape[1]  # beyond the tokenizer's pieces
-    start_from_counts(model, np.pad(counts, ((0, 0), (0, rows))))
+    rows = config.model.vocab_size - counts.shape[1]  # more than the tokenizer's vocabulary
+    init_from_counts(model, np.pad(counts, ((0, 0), (0, rows))))
     return model
 
 
 def load_run(
     path: str | os.PathLike[str],
 ) -> tuple[RunDirectory, RunConfig, MultilingualModel, TrainingState]:
-    """The newest weights of a run, ready to evaluate.
+    """A run's folder, settings, model with its newest weights, in evaluation mode, and state.
 
     Raises:
-        InputError: there is no run, or no whole checkpoint in it.
+        InputError: there is no run, or it has no complete checkpoint.
     """
     run = RunDirectory.open(path)
     config = run.load_config()

@@ -1,12 +1,12 @@
-"""The losses of a step, or of a process's share of it, such that everything adds up.
+"""The pretraining losses of a step, or of a process's share of it.
 
-A process's loss is the sum over its own items, divided by the number of all processes' items. So the step's
-loss is the sum of the processes' losses, and its gradient the sum of their gradients: what one process would
-have computed from the whole batch, up to rounding. One that trains alone has the whole step as its share.
+A process's loss is the sum over its own items, divided by the number of items in all processes. So the loss
+of a step is the sum of the processes' losses, and its gradient the sum of their gradients: up to rounding,
+what one process computes from the whole batch.
 
-The masked objectives need nothing of the others but that number, which is in the batch. In the alignment a
-text must find its translation among all the step's: the vectors of all processes are gathered, and the
-gradient of each vector comes back to where it was made.
+The masked objectives need only that number from the other processes, and the batch has it. The alignment
+compares each text with all texts of the step, so the vectors of all processes are gathered, and gradients
+return to the process of each vector.
 
 Shapes: P pairs, p of this process, D width of a sentence's vector, L languages.
 """
@@ -29,10 +29,10 @@ from xformer.training.losses import Loss
 
 
 class StepLosses(nn.Module):
-    """The objectives as one module, since DDP and FSDP hook into a module's call.
+    """The objectives as one module, since DDP and FSDP2 wrap a module's call.
 
     Attributes:
-        model: what is trained.
+        model: the model that is trained.
     """
 
     def __init__(
@@ -41,36 +41,36 @@ class StepLosses(nn.Module):
         """Wrap a model.
 
         Args:
-            model: what is trained.
+            model: the model that is trained.
             objectives: weights, scale and margin.
-            group: over which vectors are gathered: not the one that gradients are summed over, whose own
-                traffic is under way at the same time. None for all processes.
+            group: the process group for gathering vectors. Gradients are summed at the same time, so it must
+                be another one than theirs. None for the default group.
         """
         super().__init__()
         self.model = model
         self._objectives, self._group = objectives, group
 
     def forward(self, batch: StepBatch, stage: str) -> tuple[Tensor, dict[str, Loss]]:
-        """This process's part of the weighted sum that is descended, and of each objective.
+        """This process's part of the weighted sum that is minimised, and of each objective.
 
-        Pairs are aligned after the blocks, and before them, where the model is a bag of subwords; and their
-        vectors after the blocks are held near those before.
+        Pairs are aligned both after the blocks and before them, where the model is a bag of subwords. The
+        distillation keeps vectors after the blocks near those before.
 
         Args:
             batch: on the model's device.
-            stage: name of the stage; before the full model is trained, no block is run.
+            stage: name of the stage; in the embedding warm-up, no blocks are run.
 
         Returns:
-            A scalar, which alone has a gradient; each objective's loss by name, of this process's items.
+            The sum, a scalar, and the loss of each objective by name; only the sum has a gradient.
         """
         losses: dict[str, Loss] = {}
         n_layers = depth_of(stage)
-        through = [pairs for name, pairs in batch.pairs.items() if name == "alignment"]
-        batches = [part.inputs for part in batch.masked.values()] + [pairs.inputs for pairs in through]
+        aligned = [pairs for name, pairs in batch.pairs.items() if name == "alignment"]
+        batches = [part.inputs for part in batch.masked.values()] + [pairs.inputs for pairs in aligned]
         streams = self.model.residual_streams(batches, n_layers=n_layers)
         for (name, part), (_, after) in zip(batch.masked.items(), streams, strict=False):
             losses[name] = masked_lm_loss(self.model, after, part)
-        for pairs, both in zip(through, streams[len(batch.masked) :], strict=True):
+        for pairs, both in zip(aligned, streams[len(batch.masked) :], strict=True):
             before, after = (self._vectors(stream, pairs) for stream in both)
             losses["alignment"] = self._alignment_loss(after, pairs)
             losses["bag_alignment"] = self._alignment_loss(before, pairs)
@@ -83,33 +83,33 @@ class StepLosses(nn.Module):
         return total, {name: replace(loss, value=loss.value.detach()) for name, loss in losses.items()}
 
     def _vectors(self, stream: Tensor, pairs: AlignmentBatch) -> Tensor:
-        """(2p, D): first the left texts', then their translations'."""
+        """Vectors (2p, D): first those of the left texts, then those of their translations."""
         return pairs.inputs.unsort(self.model.pool(stream, pairs.inputs))
 
     def _alignment_loss(self, vectors: Tensor, pairs: AlignmentBatch) -> Loss:
         left, right = vectors.chunk(2)
         sides = gather_rows(torch.stack([left, right], dim=1), pairs.sizes, self._group)
         all_left, all_right = sides.unbind(1)
-        there = cosines_of(left, all_right)
-        back = there.T if len(pairs.sizes) == 1 else cosines_of(right, all_left)
+        forward = cosines_of(left, all_right)
+        backward = forward.T if len(pairs.sizes) == 1 else cosines_of(right, all_left)
         scale, margin = self._objectives.logit_scale, self._objectives.margin
         items = torch.cat(
             [
                 ranking_losses(
                     direction, pairs.group, pairs.group_of_all, first=pairs.first, scale=scale, margin=margin
                 )
-                for direction in (there, back)
+                for direction in (forward, backward)
             ]
         )
         return Loss(items.sum() / (2 * len(pairs.group_of_all)), items.detach(), pairs.language)
 
     def _distillation_loss(self, teacher: Tensor, student: Tensor, pairs: AlignmentBatch) -> Loss:
-        apart = 1.0 - (teacher * student).sum(dim=-1)
-        return Loss(apart.sum() / (2 * len(pairs.group_of_all)), apart.detach(), pairs.language)
+        distance = 1.0 - (teacher * student).sum(dim=-1)
+        return Loss(distance.sum() / (2 * len(pairs.group_of_all)), distance.detach(), pairs.language)
 
 
 def total_loss(losses: dict[str, Loss], objectives: ObjectivesConfig) -> Tensor:
-    """The weighted sum that is descended."""
+    """The weighted sum of the losses, which is minimised."""
     weights = {
         "masked_lm": objectives.masked_lm_weight,
         "translation_lm": objectives.translation_lm_weight,

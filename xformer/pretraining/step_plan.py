@@ -1,8 +1,8 @@
-"""Which texts a step learns from: a pure function of the settings, the shards and the step's number.
+"""The plan of a step: the texts that it learns from, a function of the settings, the shards and its number.
 
-Planning reads what is known of each text, its language, length and group, and none of its tokens. So every
-process plans the whole step, and then makes its own share of it (`batches`): nobody asks anybody. And a run
-that resumes sees what it would have seen: of the data, nothing needs to be saved but the step's number.
+Planning reads the language, the length and the group of each text, but no tokens. So every process plans the
+whole step and then makes its own share of the batch (`batches`), without communication. A resumed run reads
+the same texts as one that was not stopped: a checkpoint needs only the number of the step.
 
 Shapes: B texts, P pairs, W processes, L languages.
 """
@@ -29,16 +29,16 @@ OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 @dataclass(frozen=True)
 class StepPlan:
-    """The texts of a step, of all processes.
+    """The texts of a step, in all processes.
 
     Attributes:
         step: its number, from 0.
-        examples: by objective, the numbers of its texts: (1, B) of single ones, (2, P) of left texts and
+        examples: numbers of the texts of each objective: (1, B) for single texts, (2, P) for left texts and
             their translations.
-        asked_by_language: (L,) how many texts of each language the shares ask for, objectives together.
-        texts_by_language: (L,) how many were drawn. Partners are not counted: their languages follow from
-            the groups.
-        tokens_by_language: (L,) text tokens in the objectives together, those of partners too.
+        asked_by_language: (L,) expected number of drawn texts by the languages' shares, in all objectives.
+        texts_by_language: (L,) number of drawn texts, without translations, whose languages follow from the
+            groups.
+        tokens_by_language: (L,) number of text tokens in all objectives, with translations.
     """
 
     step: int
@@ -49,11 +49,11 @@ class StepPlan:
 
     @property
     def n_tokens(self) -> int:
-        """Text tokens in the step."""
+        """Number of text tokens in the step."""
         return int(self.tokens_by_language.sum())
 
     def digest(self, before: str) -> str:
-        """The digest of all plans up to this one, from that of those before: equal only for equal data."""
+        """Digest of all plans up to this one, given that of the plans before; equal only for equal plans."""
         digest = hashlib.sha256(f"{before} {self.step}".encode())
         for name, examples in self.examples.items():
             digest.update(f" {name} {examples.shape} ".encode())
@@ -61,24 +61,24 @@ class StepPlan:
         return digest.hexdigest()
 
 
-def deal(lengths: NDArray[np.integer], world: int) -> tuple[NDArray[np.int64], ...]:
-    """Deal texts or pairs out longest first, like cards.
+def assign_by_length(lengths: NDArray[np.integer], world: int) -> tuple[NDArray[np.int64], ...]:
+    """Assign texts or pairs to processes in turn, longest first.
 
-    A process's tokens then differ from another's by the longest of them at most.
+    The numbers of tokens of two processes differ at most by the length of the longest text.
 
     Args:
-        lengths: (B,) of each, in tokens.
-        world: W, how many processes there are.
+        lengths: (B,) lengths, in tokens.
+        world: W, number of processes.
 
     Returns:
-        For each process the places of its own.
+        For each process, the indices of its texts.
     """
     longest_first = np.argsort(-lengths.astype(np.int64), kind="stable")
     return tuple(longest_first[process::world] for process in range(world))
 
 
 class StepPlanner:
-    """Plans any step."""
+    """Makes the plan of any step."""
 
     def __init__(self, shards: TokenShards, config: RunConfig, world: int = 1) -> None:
         """Index the shards.
@@ -86,11 +86,11 @@ class StepPlanner:
         Args:
             shards: the training split.
             config: the run's settings.
-            world: W, how many processes are to have a part of each objective.
+            world: W, number of processes.
 
         Raises:
-            InputError: objectives ask for translations, and there are none; or for so few tokens that not
-                every process would have some.
+            InputError: objectives need translations, and there are none; or an objective has so few tokens
+                that a process would get none.
         """
         self._shards, self._config, self._world = shards, config, world
         self._language = np.asarray(shards.language)
@@ -104,13 +104,13 @@ class StepPlanner:
             if tokens := objectives.translation_lm_tokens:
                 self._add("translation_lm", paired, tokens)
             if tokens := objectives.alignment_tokens:
-                together = objectives.alignment_languages == "one"
-                self._add("alignment", paired, tokens, together)
-                self._add("bag_alignment", paired, objectives.embedding_warmup_tokens, together)
+                one_language = objectives.alignment_languages == "one"
+                self._add("alignment", paired, tokens, one_language)
+                self._add("bag_alignment", paired, objectives.embedding_warmup_tokens, one_language)
 
-    def _add(self, name: Objective, texts: _Texts, tokens: int, together: bool = False) -> None:
+    def _add(self, name: Objective, texts: _Texts, tokens: int, one_language: bool = False) -> None:
         seed, single = self._config.training.seed, name == "masked_lm"
-        stream = _Stream(texts, tokens, single, 4 * seed + OBJECTIVES.index(name), together)
+        stream = _Stream(texts, tokens, single, 4 * seed + OBJECTIVES.index(name), one_language)
         needed = self._config.objectives.embedding_warmup_share or name != "bag_alignment"
         if stream.count < self._world and needed:
             setting = "embedding_warmup_tokens" if name == "bag_alignment" else f"{name}_tokens"
@@ -126,12 +126,12 @@ class StepPlanner:
         return "alignment" in self._streams
 
     def plan(self, step: int, stage: str = FULL) -> StepPlan:
-        """The plan of step number `step`.
+        """The plan of a step.
 
         Args:
             step: from 0.
-            stage: its name. In the embedding warm-up only the alignment without blocks is trained; where the
-                alignment is not among the objectives, there is no such stage.
+            stage: name of the stage. The embedding warm-up has only the alignment without blocks. Without the
+                alignment among the objectives, there is no such stage.
         """
         warmup = stage == EMBEDDING_WARMUP and self.aligns
         here = {name: stream for name, stream in self._streams.items() if (name == "bag_alignment") == warmup}
@@ -155,7 +155,7 @@ class StepPlanner:
 
 
 class _Texts:
-    """What an objective draws from: some of the examples, in shares of languages."""
+    """The texts that an objective draws from, and the languages' shares."""
 
     def __init__(
         self, shards: TokenShards, config: RunConfig, among: NDArray[np.integer] | None = None
@@ -165,24 +165,24 @@ class _Texts:
         self.by_language = ByLanguage(language, size, among)
         counts = self.by_language.size
         self.shares = language_shares(counts, config.data.alpha, config.data.max_repeats)
-        # Mean length of a text as it is drawn: each language's mean, weighted by its share.
+        # Mean length of a drawn text: each language's mean, weighted by its share.
         mine = slice(None) if among is None else among
         totals = np.bincount(language[mine], weights=lengths[mine], minlength=size)
         self.mean_length = float((self.shares * totals / np.maximum(counts, 1)).sum())
 
 
 class _Stream:
-    """An endless sequence of texts for one objective, so many a step."""
+    """An infinite sequence of texts for one objective, with a fixed number in each step."""
 
-    def __init__(self, texts: _Texts, tokens: int, single: bool, seed: int, together: bool) -> None:
+    def __init__(self, texts: _Texts, tokens: int, single: bool, seed: int, one_language: bool) -> None:
         sides = 1 if single else 2
         self.count = max(sides, round(tokens / (sides * texts.mean_length)))
         self.asked = texts.shares * self.count
         self._sampler = LanguageSampler(texts.by_language, texts.shares, seed)
-        self._together = together
+        self._one_language = one_language
 
     def of_step(self, step: int) -> NDArray[np.int64]:
-        if self._together:
+        if self._one_language:
             return self._sampler.draw_together(step, self.count)
         return self._sampler.draw(step * self.count, self.count)
 

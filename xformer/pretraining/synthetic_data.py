@@ -1,6 +1,6 @@
 """Synthetic data: a small parallel corpus, settings for a short run on it, and random token shards.
 
-Commands that check or time training use it where no corpus was downloaded. What is learned does not matter.
+Commands that check or time training use it where no corpus was downloaded. The trained model is of no use.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,16 +65,8 @@ def synthetic_config(corpus: Path, steps: int) -> RunConfig:
         corpus: folder of the synthetic corpus.
         steps: length of the run.
     """
-    model = ModelConfig(
-        vocab_size=344,
-        d_model=16,
-        n_layers=2,
-        n_heads=2,
-        d_ff=16,
-        max_length=64,
-        dropout=0.1,
-        attention_dropout=0.1,
-    )
+    sizes: dict[str, Any] = dict(vocab_size=344, d_model=16, n_layers=2, n_heads=2, d_ff=16, max_length=64)
+    model = ModelConfig(**sizes, dropout=0.1, attention_dropout=0.1)
     return RunConfig(
         model=model,
         tokenizer=TokenizerOptions(vocabulary_size=340, threads=1),
@@ -88,7 +81,7 @@ def synthetic_config(corpus: Path, steps: int) -> RunConfig:
 
 
 def synthetic_shards(config: RunConfig) -> TokenShards:
-    """16,000 texts of random tokens in 8 languages, about as long as the texts of the default corpus.
+    """16,000 texts of random tokens in 8 languages, with about the lengths of the default corpus.
 
     Lengths are log-normal: median 7 tokens, mean 11, 99th percentile 61 (in the default corpus 71).
     """

@@ -1,4 +1,4 @@
-"""Losses of the steps since the last line of the log, and the languages of their texts."""
+"""The tally of pretraining: losses and texts by language since the last line of the log."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class LanguageTally(Tally[StepBatch]):
     def __init__(
         self, languages: Sequence[str], state: Mapping[str, tuple[float, ...]] | None = None
     ) -> None:
-        """Begin empty, or where another tally was.
+        """Start empty, or continue from another tally.
 
         Args:
-            languages: their tags.
-            state: `state` of the other tally, for the same languages.
+            languages: tags of the languages.
+            state: `state()` of the other tally, for the same languages.
         """
         super().__init__(state)
         kept = state or {}
@@ -34,18 +34,18 @@ class LanguageTally(Tally[StepBatch]):
         self._tokens = np.array(kept.get("tokens", zeros)).astype(np.int64)
 
     def add(self, losses: StepSums, batch: StepBatch, norm: float) -> None:
-        """Count one step."""
+        """Add one step."""
         super().add(losses, batch, norm)
         self._asked += batch.plan.asked_by_language
         self._texts += batch.plan.texts_by_language
         self._tokens += batch.plan.tokens_by_language
 
     def fields(self) -> dict[str, Any]:
-        """`languages`: a table of each language, as `by_language`."""
+        """The field `languages`: `by_language()`."""
         return {"languages": self.by_language()}
 
     def by_language(self) -> dict[str, dict[str, float]]:
-        """Per language: shares of the texts asked for, of those drawn, of all tokens read; mean losses."""
+        """For each language its share of expected texts, drawn texts and tokens, and its mean losses."""
         shares: dict[str, NDArray[np.float64]] = {
             "asked": self._asked / max(self._asked.sum(), 1e-9),
             "drawn": self._texts / max(1, int(self._texts.sum())),

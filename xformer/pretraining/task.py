@@ -27,13 +27,13 @@ from xformer.training.task import Stage, Task
 
 
 class PretrainingTask(Task[StepBatch]):
-    """What `xformer pretrain` learns.
+    """The task of `xformer pretrain`.
 
     Attributes:
         model: the encoder with its heads.
         losses: the objectives.
         categories: the languages.
-        held_out: a batch of the dev split with all objectives; None where the split has too little for it.
+        held_out: a batch of the dev split with all objectives; None if the split has too few texts.
         batches: makes the batch of each step.
     """
 
@@ -48,22 +48,22 @@ class PretrainingTask(Task[StepBatch]):
         held_out: StepBatch | None = None,
         *,
         sparse_tables: bool = False,
-        gathering: dist.ProcessGroup | None = None,
+        gather_group: dist.ProcessGroup | None = None,
     ) -> None:
-        """Put the parts together.
+        """Make the losses and set the tables' kind of gradient.
 
         Args:
             config: the run's settings.
             model: with its first weights.
-            batches: of the training split.
+            batches: makes batches of the training split.
             shards: the training split.
             held_out: from `held_out_batch`.
-            sparse_tables: whether gradients of tables are left by rows (`Table.sparse`): on a CPU, in a
-                process that trains alone. Many processes add up dense ones; a GPU would wait for the host.
-            gathering: of many processes, the group that sentence vectors are gathered over.
+            sparse_tables: whether tables have gradients by rows (`EmbeddingTable.sparse`): for one process on
+                a CPU. Many processes sum dense ones; a GPU would have to wait for the host.
+            gather_group: the process group for gathering sentence vectors; None for the default group.
         """
         self.model, self.batches, self.held_out = model, batches, held_out
-        self.losses = StepLosses(model, config.objectives, gathering)
+        self.losses = StepLosses(model, config.objectives, gather_group)
         self.categories = shards.languages
         self._config, self._info = config, shards.info
         self.width, self.max_grad_norm = config.model.d_model, config.optimizer.max_grad_norm
@@ -75,15 +75,15 @@ class PretrainingTask(Task[StepBatch]):
         return self.batches.make(step, stage)
 
     def complete(self, batch: StepBatch, add_up: Callable[[Tensor], Tensor]) -> StepBatch:
-        """The batch, with what all processes hide."""
+        """The batch, with the masked tokens of all processes."""
         hidden = add_up(torch.from_numpy(self.batches.hidden(batch)))
         return self.batches.complete(batch, hidden.numpy())
 
     def stage(self, state: TrainingState, span: Span) -> Stage:
-        """The embedding warm-up for the first share of the run, then the full model.
+        """The embedding warm-up in the first part of the run, then the full stage.
 
-        The warm-up learns by alignment alone: without that objective there is none. In a run that is made
-        longer, a full model stays one, and keeps its schedule.
+        The warm-up has only the alignment; without that objective there is no warm-up. If a run is made
+        longer in the full stage, it stays in that stage and keeps the stage's beginning.
         """
         share = span.progress(state.step, state.elapsed)
         warmup = self._config.objectives.embedding_warmup_share if self.batches.aligns else 0.0
@@ -97,7 +97,7 @@ class PretrainingTask(Task[StepBatch]):
         return make_optimizer(self.model, self._config.optimizer)
 
     def tally(self, state: Mapping[str, tuple[float, ...]]) -> LanguageTally:
-        """Losses and counts by language."""
+        """A tally of losses and texts by language."""
         return LanguageTally(self.categories, state)
 
     def blocks(self) -> Sequence[nn.Module]:
@@ -112,11 +112,11 @@ class PretrainingTask(Task[StepBatch]):
 def held_out_batch(
     shards: TokenShards, config: RunConfig, starts_word: NDArray[np.bool_]
 ) -> StepBatch | None:
-    """One batch of held-out texts that never changes, by whose loss checkpoints are compared.
+    """A fixed batch of held-out texts, by whose loss checkpoints are compared.
 
-    Training losses of two checkpoints are of other texts, under other masks, and in the two stages of other
-    objectives. This batch has all objectives, and hidden tokens are told from the whole vocabulary. Its loss
-    costs less than one step of training.
+    Training losses cannot be compared: each is that of other texts and masks, and in the two stages of other
+    objectives. This batch has all objectives, and its softmax runs over the whole vocabulary. Its loss takes
+    less time than one step of training.
 
     Args:
         shards: the dev split.
@@ -124,7 +124,7 @@ def held_out_batch(
         starts_word: (V,) whether a token begins a word.
 
     Returns:
-        None where the split has too little for each objective.
+        None if the split has too few texts for an objective.
     """
     whole = replace(config, objectives=replace(config.objectives, sampled_softmax_size=0))
     try:

@@ -1,1 +1,1 @@
-"""A run: its directory, settings, checkpoints, logs and model card. It knows nothing of training."""
+"""A run's directory, settings, checkpoints, log and model card."""

@@ -1,14 +1,15 @@
-"""Checkpoints: folders that are whole or absent, checked byte by byte, loaded without pickle.
+"""Checkpoints: folders that appear complete or not at all, with a checksum for each file, without pickle.
 
 step-00001200/
     model.safetensors       the weights
     optimizer.safetensors   the optimizer's moments and the random state
-    state.json              how far the run is, and hashes; sealed by its own
+    state.json              the state of the run, the files' checksums, and a checksum of itself
 
-Where each process has a part of the model, each writes such files of its own (`checkpoint_files`), and the
-first one seals them.
+Where each process has a part of the model, each writes files of its own (`checkpoint_files`), and process 0
+writes state.json.
 
-A checkpoint holds all that a run remembers, so a run that goes on from one cannot tell that it ever stopped.
+A checkpoint holds the whole state of a run: a run that resumes from it gives the same bits as one that never
+stopped.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from __future__ import annotations
 import errno
 import os
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from xformer.distributed.one_process import ALONE, OneProcess
 from xformer.errors import InputError
 from xformer.runs import checkpoint_files as files
 from xformer.runs.checkpoint_files import Kind
@@ -37,31 +39,27 @@ from xformer.storage.checksummed import (
     write_checksummed,
 )
 
-if TYPE_CHECKING:
-    from xformer.distributed.one_process import OneProcess
-    from xformer.distributed.processes import Processes
-
 
 @dataclass(frozen=True)
 class TrainingState:
-    """How far a run is, and what it settled on its way.
+    """The state of a run after a step, beside its tensors.
 
     Attributes:
         step: steps done.
         elapsed: seconds spent training.
         tokens: text tokens read.
-        skipped: steps left out because a loss or gradient was not finite.
-        skipped_in_a_row: those of them that were the last.
-        spikes: steps left out because a loss or gradient jumped.
-        stage: the stage of the last step, by its task's name for it; empty before the first.
+        skipped: steps skipped because a loss or gradient was not finite.
+        skipped_in_a_row: how many of the last steps were skipped so, without a finite one between.
+        spikes: steps skipped because a loss or gradient norm jumped.
+        stage: name of the last step's stage; empty before the first step.
         stage_began: steps done, and seconds spent training, when that stage began.
-        precision: what `auto` came to when the run began: another measurement might come to something else.
-        data_digest: of the plan of every step so far, in order, hexadecimal.
-        tally: what was counted since the last line of the log (`Tally.state`).
-        lines: how many the log has up to here; None in checkpoints of versions that did not count.
-        recent: loss and gradient norm of the last steps, where spikes are watched for.
+        precision: precision of matrix products. `auto` is measured once, and a second measurement may differ.
+        data_digest: digest of the plans of all steps so far, in order, hexadecimal.
+        tally: losses and counts since the last line of the log (`Tally.state`).
+        lines: number of lines in the log; None in checkpoints of versions that did not count them.
+        recent: loss and gradient norm of the last steps, where spikes are detected.
         held_out: loss on held-out texts when this was saved, if there are any.
-        fingerprints: hashes of what is learned from, by name; empty before the first checkpoint.
+        fingerprints: hashes of the training data, by name; empty before the first checkpoint.
     """
 
     step: int = 0
@@ -82,7 +80,7 @@ class TrainingState:
 
 
 class CheckpointError(InputError):
-    """A checkpoint could not be written, and those before it are as they were."""
+    """A checkpoint could not be written. Earlier checkpoints are unchanged."""
 
 
 @dataclass(frozen=True)
@@ -95,27 +93,27 @@ class _Contents:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk whose hashes agree.
+    """A checkpoint on disk whose files match their checksums.
 
     Attributes:
         path: its folder.
-        state: how far the run was.
+        state: the state of the run.
     """
 
     path: Path
     state: TrainingState
 
     def load_model(self, model: nn.Module) -> None:
-        """Put the weights into a model of the same architecture: all, or the part of them that is here.
+        """Load the weights into a model of the same architecture; into a sharded one, this process's part.
 
         Raises:
-            InputError: the names or shapes are others.
+            InputError: names or shapes of the model's parameters differ.
         """
         into = files.weights(model)
         saved = {name: found.shape for name, found in files.names_of(self.path, "model").items()}
         wanted = {name: tensor.shape for name, tensor in into.items()}
         wrong = [f"{name} is missing" for name in wanted if name not in saved]
-        wrong += [f"{name} is too much" for name in saved if name not in wanted]
+        wrong += [f"{name} is unknown" for name in saved if name not in wanted]
         wrong += [
             f"{name} is {tuple(shape)}, expected {tuple(wanted[name])}"
             for name, shape in saved.items()
@@ -123,21 +121,22 @@ class Checkpoint:
         ]
         if wrong:
             more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-            said = ", ".join(wrong[:3])
-            raise InputError(f"{self.path}: expected weights of this run's model; {said}{more}")
+            raise InputError(
+                f"{self.path}: expected weights of this run's model; {', '.join(wrong[:3])}{more}"
+            )
         files.read_into(self.path, into)
 
     def load_optimizer(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Put back the moments of the model's parameters, or the part of them that is here, and chance.
+        """Load the optimizer's moments, or this process's part of them, and the random state.
 
         Raises:
-            InputError: they are another model's.
+            InputError: they belong to parameters that the model lacks.
         """
         files.restore_moments(self.path, model, optimizer)
         files.restore_random_state(self.path)
 
     def whole(self, kind: Kind) -> dict[str, Tensor]:
-        """All tensors of one kind, whole, however many processes wrote them; of `optimizer`, chance too."""
+        """All tensors of one kind, unsharded; those of `optimizer` include the random state."""
         return files.read_whole(self.path, kind)
 
 
@@ -147,44 +146,34 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     state: TrainingState,
     keep: int,
-    processes: Processes | None = None,
+    processes: OneProcess = ALONE,
 ) -> Checkpoint:
-    """Write a checkpoint that appears whole or not at all, then remove what need not be kept.
+    """Write a checkpoint that appears complete or not at all, then remove old ones.
 
-    Kept are the newest `keep`, and the one whose loss on held-out texts is the lowest. Those of later steps
-    go: they are damaged, or the run would have gone on from them. Where there is no room to write, those that
-    need not be kept go first, but never the newest that is whole, and it is tried once more.
+    Kept are the newest `keep`, and the one with the lowest loss on held-out texts. Checkpoints of later steps
+    are removed: they are damaged, or the run would have resumed from them. If the disk is full, old ones are
+    removed before a second try, but never the newest complete one.
 
     Args:
         folder: the run's checkpoints.
         model: whose weights to save.
         optimizer: whose moments to save.
-        state: how far the run is.
+        state: the state of the run.
         keep: at least 1.
-        processes: those that have a part of the model each, and all call this; None if it is whole here.
+        processes: where each process has a part of the model, all processes, and all of them call this.
 
     Raises:
-        CheckpointError: it cannot be written: the disk is full, or the folder is gone or closed to us. If it
-            fails in one process, it raises in all.
+        CheckpointError: it cannot be written: the disk is full, or the folder is missing or not writable. If
+            one process fails, it is raised in all.
     """
     target = folder / f"step-{state.step:08d}"
-
-    def write() -> None:
-        if processes is not None:
-            _save_together(target, model, optimizer, state, keep, processes)
-            return
-        clear(target)
-        with atomic_folder(target) as work:
-            _seal(work, state, files.write_whole(work, _contents(model, optimizer, chance=True)))
-        _prune(target, keep)
-
     try:
         try:
-            write()
+            _write(target, model, optimizer, state, keep, processes)
         except (OSError, SafetensorError, InputError) as error:
             if not _make_room(error, target, keep, processes):
                 raise
-            write()
+            _write(target, model, optimizer, state, keep, processes)
     except (OSError, SafetensorError, InputError) as error:
         intact = next((path for path in checkpoint_folders(folder) if path != target), None)
         kept = f"{intact} is as it was" if intact else "there is none before it"
@@ -192,85 +181,71 @@ def save_checkpoint(
     return Checkpoint(target, state)
 
 
-def _save_together(
+def _write(
     target: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     state: TrainingState,
     keep: int,
-    processes: Processes,
+    processes: OneProcess,
 ) -> None:
-    """Each process writes its part into a folder that the first one makes, seals and puts in place.
+    """Write each process's part into a temporary folder, which process 0 makes, completes and renames.
 
-    No process goes past a point where another may have failed without having heard of it.
+    After each part that may fail, all processes learn whether it failed in one of them.
     """
-    first = processes.is_first
+    first, work = processes.is_first, target
     with ExitStack() as stack:
-        work = target
         with processes.all_or_none():
             if first:
                 clear(target)
                 work = stack.enter_context(atomic_folder(target))
-        work = target.parent / processes.tell(work.name)
+        work = target.parent / processes.broadcast_text(work.name)
         with processes.all_or_none():
             if not work.is_dir():
                 raise OSError(
                     f"process {processes.rank} does not see {work}; expected a folder that all share"
                 )
-        written = files.write_parts(work, _contents(model, optimizer, chance=first), processes)
+        tensors = files.moments(model, optimizer) | (files.random_state() if first else {})
+        written = files.write(work, {"model": files.weights(model), "optimizer": tensors}, processes)
         with processes.all_or_none():
             if first:
-                _seal(work, state, written)
+                for file in written:
+                    file.verify(work, content=False)
+                write_checksummed(work / STATE, _Contents(state, written))
                 stack.close()
                 _prune(target, keep)
 
 
-def _contents(
-    model: nn.Module, optimizer: torch.optim.Optimizer, chance: bool
-) -> dict[Kind, dict[str, Tensor]]:
-    random = files.random_state() if chance else {}
-    return {"model": files.weights(model), "optimizer": files.moments(model, optimizer) | random}
-
-
-def _seal(work: Path, state: TrainingState, written: tuple[FileEntry, ...]) -> None:
-    for file in written:
-        file.verify(work, content=False)
-    write_checksummed(work / STATE, _Contents(state, written))
-
-
 def best_checkpoint(folder: Path) -> Checkpoint | None:
-    """The checkpoint whose loss on held-out texts is the lowest, the later of equals; None if none has one.
+    """The checkpoint with the lowest loss on held-out texts, the later of equals; None if none has a loss.
 
-    Only the descriptions are read, and those that are damaged are passed over.
+    Only `state.json` is read. Checkpoints in which it is damaged are skipped.
     """
     return _best(checkpoint_folders(folder))
 
 
-def newest_checkpoint(folder: Path, processes: OneProcess | None = None) -> Checkpoint | None:
-    """The newest checkpoint that is whole; None if there is none at all.
+def newest_checkpoint(folder: Path, processes: OneProcess = ALONE) -> Checkpoint | None:
+    """The newest complete checkpoint; None if there are no checkpoints.
 
-    A damaged one is passed over with a warning.
+    A damaged one is skipped with a warning.
 
     Args:
         folder: the run's checkpoints.
-        processes: those that all call this, and check a part of the files each; None for one alone.
+        processes: all processes that call this; each checks a part of the files.
 
     Raises:
         InputError: there are checkpoints, and every one is damaged.
     """
-    names = [path.name for path in checkpoint_folders(folder)]
-    if processes is not None:
-        names = processes.tell(" ".join(names)).split()
-    rank, world = (processes.rank, processes.world) if processes is not None else (0, 1)
+    names = processes.broadcast_text(" ".join(path.name for path in checkpoint_folders(folder))).split()
     for name in names:
         found = None
         try:
-            found = _open(folder / name, rank, world)
+            found = _open(folder / name, processes)
         except InputError as error:
             last = name == names[-1]
             then = "there is none before it" if last else "going back to the checkpoint before it"
             warnings.warn(f"{error}; {then}", stacklevel=2)
-        if not (found is None if processes is None else processes.any(found is None)):
+        if not processes.any(found is None):
             return found
     if names:
         raise InputError(f"{folder}: every checkpoint is damaged; remove the folder to start again")
@@ -278,34 +253,34 @@ def newest_checkpoint(folder: Path, processes: OneProcess | None = None) -> Chec
 
 
 def _prune(target: Path, keep: int) -> None:
-    """Remove all but the newest `keep` up to `target`, and the best."""
+    """Remove all checkpoints except the newest `keep` up to `target` and the best."""
     folders = checkpoint_folders(target.parent)
     reached = folders[folders.index(target) :]
     remove_all_but([*reached[:keep], *_best_of(reached)], folders)
 
 
-def _make_room(error: Exception, target: Path, keep: int, processes: Processes | None) -> bool:
-    """Where a write failed for lack of room, remove what need not be kept; whether anything went.
+def _make_room(error: Exception, target: Path, keep: int, processes: OneProcess) -> bool:
+    """If a write failed because the disk is full, remove old checkpoints; whether any was removed.
 
-    All processes call this, if there are several, and are told the same.
+    All processes call this and get the same answer.
     """
-    # The libraries that write turn the system's error into a text of their own.
+    # The libraries that write report the system's error in their own text.
     full = any(os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
-    if not (full if processes is None else processes.any(full)):
+    if not processes.any(full):
         return False
-    gone = False
-    if processes is None or processes.is_first:
+    removed = False
+    if processes.is_first:
         folders = checkpoint_folders(target.parent)
         before = [path for path in folders if step_of(path) < step_of(target)]
         whole = next((path for path in folders if _is_whole(path)), None)
         kept = [*before[: keep - 1], *_best_of(before), *([whole] if whole else [])]
-        gone = remove_all_but(kept, folders)
-    return gone if processes is None else processes.any(gone)
+        removed = remove_all_but(kept, folders)
+    return processes.any(removed)
 
 
 def _is_whole(path: Path) -> bool:
     try:
-        _open(path, rank=0, world=1)
+        _open(path, ALONE)
     except (OSError, InputError):
         return False
     return True
@@ -317,16 +292,14 @@ def _best_of(folders: list[Path]) -> list[Path]:
 
 
 def _best(folders: list[Path]) -> Checkpoint | None:
-    """The first of those with the lowest loss on held-out texts."""
-    best: tuple[float, Checkpoint] | None = None
+    """The first checkpoint with the lowest loss on held-out texts."""
+    found: list[tuple[float, Checkpoint]] = []
     for path in folders:
-        try:
+        with suppress(InputError):
             state = _contents_of(path).state
-        except InputError:
-            continue
-        if state.held_out is not None and (best is None or state.held_out < best[0]):
-            best = state.held_out, Checkpoint(path, state)
-    return best and best[1]
+            if state.held_out is not None:
+                found.append((state.held_out, Checkpoint(path, state)))
+    return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def _contents_of(path: Path) -> _Contents:
@@ -334,7 +307,7 @@ def _contents_of(path: Path) -> _Contents:
 
 
 def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
-    """The fields of today, from those of version 0.1, which knew pretraining alone, and its two stages."""
+    """The contents with today's fields, from those of version 0.1, which had only pretraining."""
     state = content.get("state")
     if not isinstance(state, dict) or not {"joined", "joined_at", "text", "tokenizer"} <= state.keys():
         return content
@@ -346,8 +319,8 @@ def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
     return content | {"state": kept | {"stage_began": began}}
 
 
-def _open(path: Path, rank: int, world: int) -> Checkpoint:
-    """Open a checkpoint; of its files, compare those that fall to process `rank` with their hashes."""
+def _open(path: Path, processes: OneProcess) -> Checkpoint:
+    """Open a checkpoint, and compare this process's share of the files with their checksums."""
     contents = _contents_of(path)
-    verify_files(path, contents.files, rank, world)
+    verify_files(path, contents.files, processes.rank, processes.world)
     return Checkpoint(path, contents.state)

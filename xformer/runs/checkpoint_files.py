@@ -1,21 +1,19 @@
-"""The tensors of a checkpoint: which there are, and the safetensors files that hold them.
+"""The safetensors files of a checkpoint: weights, optimizer state and random state.
 
-A process that has everything writes two files:
+A process that holds the whole model writes two files:
 
     model.safetensors               the weights, by parameter
     optimizer.safetensors           "exp_avg.encoder.…" and the like, by kind and parameter; random state
 
-Processes that have a part each (FSDP2) write two each, through `torch.distributed.checkpoint`:
+Processes that hold a part of the model each (FSDP2) write two files each, through
+`torch.distributed.checkpoint`:
 
-    model-00002-of-00008.safetensors        slices, and in the header where each of them begins
+    model-00002-of-00008.safetensors        slices of tensors; the header holds their offsets
     optimizer-00002-of-00008.safetensors
 
-Both are one format: a file without a word on where its tensors begin has them whole. Whatever was written is
-read by the same reader, into whole tensors or into slices cut otherwise, so no process ever needs more than
-its own part. PyTorch's usual format describes itself in a pickle; this one, in which it keeps checkpoints
-for Hugging Face, does so in safetensors' JSON headers.
-
-Shapes: those of the parameters.
+Both have one format, and one reader reads both into whole tensors or into other slices, so a process needs
+memory for its own part only. PyTorch's usual format describes itself in a pickle; this one, made for Hugging
+Face, does so in safetensors' JSON headers.
 """
 
 from __future__ import annotations
@@ -24,12 +22,13 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from xformer.distributed.one_process import OneProcess
 from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry
 from xformer.storage.files import sha256_of
@@ -48,8 +47,8 @@ class Saved:
     """A tensor in a checkpoint.
 
     Attributes:
-        shape: of the whole.
-        dtype: of its numbers.
+        shape: of the unsharded tensor.
+        dtype: its data type.
     """
 
     shape: torch.Size
@@ -57,12 +56,12 @@ class Saved:
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
-    """The model's tensors by name; those of a sharded model know which part of the whole they are."""
+    """The model's tensors by name; of a sharded model, DTensors."""
     return {name: tensor.detach() for name, tensor in model.state_dict().items()}
 
 
 def moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What the optimizer remembers of each parameter, as `kind.parameter`."""
+    """The optimizer's state tensors, by `kind.parameter`."""
     packed = optimizer.state_dict()
     names = {index: name for name, (index, _) in _places(model, optimizer, packed).items()}
     return {
@@ -73,15 +72,15 @@ def moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Ten
 
 
 def restore_moments(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Give an optimizer back what it remembered, each process its part.
+    """Load the optimizer's state, or this process's part of it.
 
     Args:
         path: the checkpoint's folder.
         model: whose parameters are trained.
-        optimizer: over the same parameters as the one that was saved, in any groups.
+        optimizer: over the same parameters as the saved one, in any groups.
 
     Raises:
-        InputError: it is of other parameters.
+        InputError: the state belongs to a parameter that the model lacks.
     """
     packed = optimizer.state_dict()
     places = _places(model, optimizer, packed)
@@ -96,14 +95,14 @@ def restore_moments(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
                 f"{path}: the optimizer's {kind} is of {parameter}, which this run's model lacks"
             )
         index, like = places[parameter]
-        found[name] = _empty_beside(like.detach(), saved)
+        found[name] = _empty_like(like.detach(), saved)
         state.setdefault(index, {})[kind] = found[name]
     read_into(path, found)
     optimizer.load_state_dict(packed | {"state": state})
 
 
 def random_state() -> dict[str, Tensor]:
-    """The generators' states."""
+    """The states of PyTorch's random generators."""
     found = {RNG: torch.get_rng_state()}
     if torch.cuda.is_initialized():
         found[CUDA_RNG] = torch.cuda.get_rng_state()
@@ -111,14 +110,14 @@ def random_state() -> dict[str, Tensor]:
 
 
 def set_random_state(saved: Mapping[str, Tensor]) -> None:
-    """Put the generators where they were when `random_state` was called."""
+    """Set the random generators to states from `random_state`."""
     torch.set_rng_state(saved[RNG])
     if CUDA_RNG in saved and torch.cuda.is_available():
         torch.cuda.set_rng_state(saved[CUDA_RNG])
 
 
 def restore_random_state(path: Path) -> None:
-    """Put the generators where they were when a checkpoint was written."""
+    """Set the random generators to the states in a checkpoint."""
     saved = {
         name: _empty(saved) for name, saved in names_of(path, "optimizer").items() if name in (RNG, CUDA_RNG)
     }
@@ -127,16 +126,13 @@ def restore_random_state(path: Path) -> None:
 
 
 def names_of(path: Path, kind: Kind) -> dict[str, Saved]:
-    """The tensors of a checkpoint that are in files of one kind; only headers are read."""
+    """The tensors in a checkpoint's files of one kind; only headers are read."""
     from torch.distributed.checkpoint import HuggingFaceStorageReader
     from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
     metadata = HuggingFaceStorageReader(str(path)).read_metadata()
-    here = {
-        index.fqn
-        for index, place in metadata.storage_data.items()
-        if Path(place.relative_path).name.startswith(kind)
-    }
+    stored = metadata.storage_data.items()
+    here = {index.fqn for index, place in stored if Path(place.relative_path).name.startswith(kind)}
     return {
         name: Saved(found.size, found.properties.dtype)
         for name, found in metadata.state_dict_metadata.items()
@@ -145,59 +141,58 @@ def names_of(path: Path, kind: Kind) -> dict[str, Saved]:
 
 
 def read_into(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Fill tensors, or the slices of them that are here, from a checkpoint that has them all.
+    """Read tensors, or this process's slices of them, from a checkpoint that has all of them.
 
     Args:
         path: the checkpoint's folder.
-        tensors: by name, in the shapes that they have there.
+        tensors: the tensors to fill, by name, in the shapes of the checkpoint.
     """
     from torch.distributed.checkpoint import HuggingFaceStorageReader, load
 
     if not tensors:
         return
     with warnings.catch_warnings():
-        # Each process finds its part by itself.
+        # Each process reads its part without the others.
         warnings.filterwarnings("ignore", message="torch.distributed is disabled", category=UserWarning)
         load(tensors, storage_reader=HuggingFaceStorageReader(str(path)), no_dist=True)
 
 
 def read_whole(path: Path, kind: Kind) -> dict[str, Tensor]:
-    """All tensors of one kind, whole, on the host, by name in alphabetical order."""
+    """All tensors of one kind, unsharded, on the host, in alphabetical order of their names."""
     tensors = {name: _empty(saved) for name, saved in sorted(names_of(path, kind).items())}
     read_into(path, tensors)
     return tensors
 
 
-def write_whole(folder: Path, tensors: Mapping[Kind, Mapping[str, Tensor]]) -> tuple[FileEntry, ...]:
-    """Write everything from one process.
+def write(
+    folder: Path, tensors: Mapping[Kind, Mapping[str, Tensor]], processes: OneProcess
+) -> tuple[FileEntry, ...]:
+    """Write the tensors of each kind; all processes call this.
+
+    Args:
+        folder: one folder for all processes, which exists.
+        tensors: the tensors of this process, by kind and name. One process writes those that several hold.
+        processes: all processes.
+
+    Returns:
+        All files of all processes.
 
     Raises:
-        OSError, SafetensorError: there is no room, or the folder is closed.
+        OSError, SafetensorError: the disk is full, or the folder is not writable. With several processes, an
+            OSError in all of them.
     """
+    if processes.world > 1:
+        return write_parts(folder, tensors, cast("Processes", processes))
     for kind in KINDS:
-        save_file(
-            {name: tensor.contiguous() for name, tensor in tensors[kind].items()},
-            folder / f"{kind}.safetensors",
-        )
+        whole = {name: tensor.contiguous() for name, tensor in tensors[kind].items()}
+        save_file(whole, folder / f"{kind}.safetensors")
     return tuple(FileEntry.of(folder / f"{kind}.safetensors") for kind in KINDS)
 
 
 def write_parts(
     folder: Path, tensors: Mapping[Kind, Mapping[str, Tensor]], processes: Processes
 ) -> tuple[FileEntry, ...]:
-    """Write each process's part; all must call this together.
-
-    Args:
-        folder: the same for all, made already.
-        tensors: what of each kind is here. What is whole in several processes is written by one of them.
-        processes: who they are.
-
-    Returns:
-        All files, of all processes.
-
-    Raises:
-        OSError: it failed, here or elsewhere; then it raises in all of them.
-    """
+    """`write` for several processes, each of which writes its part."""
     from torch.distributed.checkpoint import HuggingFaceStorageWriter, save
     from torch.distributed.checkpoint.api import CheckpointException
 
@@ -205,14 +200,14 @@ def write_parts(
     writer = HuggingFaceStorageWriter(str(folder), fqn_to_index_mapping=numbers, save_distributed=True)
     try:
         save({name: x for kind in KINDS for name, x in tensors[kind].items()}, storage_writer=writer)
-    except CheckpointException as error:  # no Exception, and the same in all processes
+    except CheckpointException as error:  # a BaseException, raised in all processes
         rank, (reason, _) = min(error.failures.items())
         raise OSError(f"process {rank}: {reason}") from error
     failure: OSError | None = None
     mine = torch.zeros(len(KINDS), 1 + _DIGEST, dtype=torch.int64)
     try:
         for number, kind in enumerate(KINDS):
-            # PyTorch numbers both processes and kinds from 1, and calls everything a model.
+            # PyTorch names all files `model`, and numbers processes and kinds from 1.
             for written in folder.glob(f"shard-{processes.rank + 1:05d}-model-{number + 1:05d}-of-*"):
                 path = written.rename(folder / _name(kind, processes.rank, processes.world))
                 digest = torch.frombuffer(bytearray.fromhex(sha256_of(path)), dtype=torch.uint8)
@@ -226,7 +221,7 @@ def write_parts(
         FileEntry(_name(kind, rank, processes.world), size, bytes(digest).hex())
         for rank, rows in enumerate(entries.tolist())
         for kind, (size, *digest) in zip(KINDS, rows, strict=True)
-        if size  # a process may have nothing of a kind
+        if size  # a process may have no tensors of a kind
     )
 
 
@@ -238,18 +233,18 @@ def _empty(saved: Saved) -> Tensor:
     return torch.empty(saved.shape, dtype=saved.dtype)
 
 
-def _empty_beside(parameter: Tensor, saved: Saved) -> Tensor:
-    """Room for what an optimizer remembers: where the parameter's rows are, or whole in each process."""
+def _empty_like(parameter: Tensor, saved: Saved) -> Tensor:
+    """An empty tensor for a parameter's optimizer state, on its device and sharded as it is."""
     for like in (parameter, parameter[:, :1] if parameter.ndim == 2 else parameter):
         if saved.shape == like.shape:
             return torch.empty_like(like, dtype=saved.dtype)
-    return _empty(saved)  # a count of steps
+    return _empty(saved)  # the number of steps
 
 
 def _places(
     model: nn.Module, optimizer: torch.optim.Optimizer, packed: Mapping[str, list[dict[str, list[int]]]]
 ) -> dict[str, tuple[int, Tensor]]:
-    """Each trained parameter's number in the optimizer's state, and the parameter, by its name."""
+    """By name, each trained parameter and its index in the optimizer's state."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     return {
         names[id(parameter)]: (index, parameter)

@@ -1,4 +1,4 @@
-"""The folders that checkpoints lie in: which there are by their names, and how they go."""
+"""The folders of checkpoints: how they are named, found and removed."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from contextlib import suppress
 from pathlib import Path
 
 STATE = "state.json"
-"""The last file of a checkpoint, which seals it."""
+"""The file of a checkpoint that is written last."""
 
 _NAME = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,})")
 _SCRATCH = re.compile(rf"\.{_NAME.pattern}\.([a-z0-9_]{{8}}\.partial|removed)")
-"""Of what is being written (`atomic_folder`), and of what is being removed."""
+"""Names of checkpoints that are being written (`atomic_folder`) or removed."""
 
 
 def checkpoint_folders(folder: Path) -> list[Path]:
-    """The folders that have the name of a checkpoint, newest first; whether they are whole is not checked.
+    """The folders with the name of a checkpoint, newest first; their files are not checked.
 
-    What else lies there is somebody else's: a copy under another name is neither read nor removed.
+    Folders with other names, such as copies, are neither read nor removed.
     """
     return sorted(_named(folder, _NAME), key=step_of, reverse=True)
 
 
 def half_written(folder: Path) -> list[Path]:
-    """The temporary folders of checkpoints that are being written, or were when a process was killed."""
+    """The temporary folders of checkpoints that are being written, or were not finished."""
     return [path for path in _named(folder, _SCRATCH) if path.suffix == ".partial"]
 
 
@@ -34,7 +34,7 @@ def step_of(path: Path) -> int:
 
 
 def unfinished(folder: Path) -> list[Path]:
-    """The folders that have a checkpoint's name and not the file that seals one; a kill leaves none."""
+    """The folders with a checkpoint's name and without its last file; even a kill must leave none."""
     return [path for path in checkpoint_folders(folder) if not (path / STATE).exists()]
 
 
@@ -44,16 +44,16 @@ def _named(folder: Path, name: re.Pattern[str]) -> list[Path]:
 
 
 def clear(target: Path) -> None:
-    """Remove what a process that was killed left half-written, and what stands where `target` is to go."""
+    """Remove unfinished checkpoints of a process that was killed, and what is at `target`."""
     for leftover in _named(target.parent, _SCRATCH):
         shutil.rmtree(leftover, ignore_errors=True)
     if target.exists():
-        # Damaged, or of a run without a step: nothing is lost.
+        # It is damaged, or the run has no steps: nothing is lost.
         _remove(target)
 
 
 def remove_all_but(kept: list[Path], folders: list[Path]) -> bool:
-    """Remove the others of `folders`; whether there were any."""
+    """Remove all `folders` that are not in `kept`; whether there were any."""
     others = [path for path in folders if path not in kept]
     for path in others:
         _remove(path)
@@ -61,9 +61,9 @@ def remove_all_but(kept: list[Path], folders: list[Path]) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """Take a checkpoint out of sight at once, so that it is never seen half removed; then delete it."""
+    """Rename a checkpoint, so that it is never found incomplete, and delete it."""
     hidden = path.with_name(f".{path.name}.removed")
-    # What cannot be removed now is left to the next checkpoint.
+    # If it cannot be removed now, the next checkpoint tries again.
     with suppress(OSError):
         path.rename(hidden)
     shutil.rmtree(hidden, ignore_errors=True)

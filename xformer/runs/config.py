@@ -29,7 +29,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 NonFinite = Literal["stop", "skip"]
 Sharding = Literal["none", "full"]
 TrackerName = Literal["tensorboard", "trackio"]
-Together = Literal["one", "mixed"]
+AlignmentLanguages = Literal["one", "mixed"]
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class ObjectivesConfig:
     alignment_tokens: int = 1_024
     embedding_warmup_tokens: int = 12_288
     embedding_warmup_share: float = 0.3
-    alignment_languages: Together = "one"
+    alignment_languages: AlignmentLanguages = "one"
     alignment_weight: float = 1.0
     distillation_weight: float = 20.0
     logit_scale: float = 20.0
@@ -183,7 +183,7 @@ class ObjectivesConfig:
             (POSITIVE, "logit_scale"),
             (Rule(lambda x: 0 <= x < 1, "a cosine in [0, 1)"), "margin"),
             (one_of(Pooling), "pooling"),
-            (one_of(Together), "alignment_languages"),
+            (one_of(AlignmentLanguages), "alignment_languages"),
         ]
         check(self, "objectives", rules)
         sizes = tuple(getattr(self, name) for name in tokens.split())
@@ -332,7 +332,7 @@ MAY_CHANGE = (
     "panel_every",
     "trackers",
 )
-"""Fields of `TrainingConfig` that may differ when a run goes on: they change nothing that was done."""
+"""Fields of `TrainingConfig` that may change when a run resumes."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where everything of a run lies."""
+"""The folder of a run: its paths, its settings, and the removal of temporary files."""
 
 from __future__ import annotations
 
@@ -17,22 +17,64 @@ from xformer.storage.toml import from_table
 Settings = TypeVar("Settings")
 
 
+class _Inside:
+    """A path of fixed name inside a run's folder."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: RunDirectory, kind: type[RunDirectory]) -> Path:
+        return run.path / self._name
+
+
 @dataclass(frozen=True)
 class RunDirectory:
-    """The folder of one run.
+    """The folder of one run, and the paths in it.
 
     Attributes:
         path: the folder.
+        lock: locked by the process that trains the run.
+        config: the settings of the run, resolved.
+        corpus: the corpus, if the run imported it.
+        manifest: the manifest of the corpus.
+        tokenizer: the SentencePiece model.
+        checkpoints: one folder for each checkpoint.
+        metrics: the training log, one JSON object a line.
+        panel: the log of the panel's evaluations, one JSON object a line.
+        events: TensorBoard's files.
+        loss_plot: the loss curves.
+        bad_batch: a batch whose loss or gradient was not finite.
+        bag: the bag-of-subwords baseline.
+        evaluation: the last evaluation.
+        evaluation_table: the same as a Markdown table.
+        retrieval_plot: retrieval by language.
+        model_card: a description of the model for its users.
     """
 
     path: Path
+    lock = _Inside("lock")
+    config = _Inside("config.toml")
+    corpus = _Inside("corpus")
+    manifest = _Inside("manifest.json")
+    tokenizer = _Inside("tokenizer.model")
+    checkpoints = _Inside("checkpoints")
+    metrics = _Inside("metrics.jsonl")
+    panel = _Inside("panel.jsonl")
+    events = _Inside("tensorboard")
+    loss_plot = _Inside("loss.png")
+    bad_batch = _Inside("bad-batch.safetensors")
+    bag = _Inside("baselines/bag.safetensors")
+    evaluation = _Inside("evaluation.json")
+    evaluation_table = _Inside("evaluation.md")
+    retrieval_plot = _Inside("retrieval.png")
+    model_card = _Inside("README.md")
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunDirectory:
-        """The run that lies at `path`.
+        """The run at `path`.
 
         Raises:
-            InputError: there is none.
+            InputError: there is no run.
         """
         run = cls(Path(path))
         if not run.config.is_file():
@@ -41,111 +83,30 @@ class RunDirectory:
             )
         return run
 
-    @property
-    def lock(self) -> Path:
-        """Held by the process that trains the run."""
-        return self.path / "lock"
-
-    @property
-    def config(self) -> Path:
-        """The resolved settings."""
-        return self.path / "config.toml"
-
-    @property
-    def corpus(self) -> Path:
-        """The corpus, if the run made its own."""
-        return self.path / "corpus"
-
-    @property
-    def manifest(self) -> Path:
-        """What the corpus is made of."""
-        return self.path / "manifest.json"
-
-    @property
-    def tokenizer(self) -> Path:
-        """The SentencePiece model."""
-        return self.path / "tokenizer.model"
-
     def shards(self, split: str) -> Path:
         """Token shards of `train`, `dev` or `test`."""
         return self.path / "shards" / split
 
-    @property
-    def checkpoints(self) -> Path:
-        """One folder a checkpoint."""
-        return self.path / "checkpoints"
-
-    @property
-    def metrics(self) -> Path:
-        """One JSON object a line."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def panel(self) -> Path:
-        """What the live panel saw, one JSON object a line."""
-        return self.path / "panel.jsonl"
-
-    @property
-    def events(self) -> Path:
-        """TensorBoard's files."""
-        return self.path / "tensorboard"
-
-    @property
-    def loss_plot(self) -> Path:
-        """The loss curves."""
-        return self.path / "loss.png"
-
-    @property
-    def bad_batch(self) -> Path:
-        """The batch whose loss was not finite."""
-        return self.path / "bad-batch.safetensors"
-
     def bad_part(self, rank: int, world: int) -> Path:
-        """One process's part of it, of many."""
+        """One process's part of `bad_batch`, where `world` processes share a step."""
         return self.path / f"bad-batch-{rank + 1:05d}-of-{world:05d}.safetensors"
 
-    @property
-    def bag(self) -> Path:
-        """The bag-of-subwords baseline."""
-        return self.path / "baselines" / "bag.safetensors"
-
-    @property
-    def evaluation(self) -> Path:
-        """The last evaluation."""
-        return self.path / "evaluation.json"
-
-    @property
-    def evaluation_table(self) -> Path:
-        """The same as a Markdown table."""
-        return self.path / "evaluation.md"
-
-    @property
-    def retrieval_plot(self) -> Path:
-        """Retrieval per language."""
-        return self.path / "retrieval.png"
-
-    @property
-    def model_card(self) -> Path:
-        """What this model is, for whoever gets it."""
-        return self.path / "README.md"
-
     def is_new(self) -> bool:
-        """Whether nothing is there: no folder, an empty one, or one where a first call was killed at once."""
+        """Whether the folder is missing, empty, or has only files of a first call that was killed at once."""
         names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
         return all(name == self.lock.name or name.startswith(f".{self.config.name}.") for name in names)
 
     def clear_leftovers(self) -> None:
-        """Remove what a process that was killed had begun to make. Nobody else may be at work on the run.
+        """Remove temporary files of a process that was killed. No other process may be using the run.
 
-        Whole things appear by being renamed, so what has a temporary name is half a thing.
+        Complete files get their names by renaming, so files with temporary names are incomplete.
         """
-        begun = (self.config, self.corpus, self.manifest, self.tokenizer, self.metrics, self.panel)
-        splits = [self.shards(split) for split in ("train", "dev", "test")]
-        made = (*begun, self.bad_batch, self.loss_plot, *splits)
-        names = [(path.parent, re.escape(path.name)) for path in made]
+        paths = [self.config, self.corpus, self.manifest, self.tokenizer, self.metrics, self.panel]
+        paths += [self.bad_batch, self.loss_plot, *map(self.shards, ("train", "dev", "test"))]
+        names = [(path.parent, re.escape(path.name)) for path in paths]
         parts = (self.path, r"bad-batch-\d{5}-of-\d{5}\.safetensors")
         for folder, name in (*names, parts, (self.checkpoints, r"step-\d{8,}")):
-            # With the letters that `tempfile` puts after it, and nothing else: editors hide files, too.
+            # Only names with `tempfile`'s suffix: editors make hidden files, too.
             temporary = re.compile(rf"\.{name}\.([a-z0-9_]{{8}}(\.partial)?|removed)")
             for leftover in folder.iterdir() if folder.is_dir() else ():
                 if not temporary.fullmatch(leftover.name):
@@ -156,7 +117,7 @@ class RunDirectory:
                     leftover.unlink(missing_ok=True)
 
     def require_new_or_run(self) -> None:
-        """Refuse a folder of something else.
+        """Check that the folder is a run, is new or is empty.
 
         Raises:
             InputError: it is a file, or has files and no settings.
@@ -167,14 +128,14 @@ class RunDirectory:
             raise InputError(f"{self.path}: expected a run or an empty folder, found other files")
 
     def read_config(self, kind: type[Any] = RunConfig) -> dict[str, Any]:
-        """The tables of its settings, as they stand there.
+        """The tables of the settings file, unchecked.
 
         Args:
-            kind: the dataclass of its settings.
+            kind: the dataclass of the settings.
 
         Raises:
-            InputError: they cannot be read, or tables are missing in a run that has made something by them:
-                defaults are not what it was made with.
+            InputError: the file cannot be read, or it lacks tables and the run has data already, which may
+                have been made with other settings than the defaults.
         """
         tables = read_settings(self.config)
         missing = [f"[{table.name}]" for table in fields(kind) if table.name not in tables]
@@ -191,10 +152,10 @@ class RunDirectory:
     def load_config(self, kind: type[Settings]) -> Settings: ...
 
     def load_config(self, kind: type[Any] = RunConfig) -> Any:
-        """Read the settings back.
+        """Read the settings.
 
         Args:
-            kind: the dataclass of its settings.
+            kind: the dataclass of the settings.
 
         Raises:
             InputError: as `read_config`.

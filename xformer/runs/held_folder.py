@@ -1,42 +1,39 @@
-"""Where a folder lies that may be moved, or removed, while work goes on in it."""
+"""Detection of a run's folder that is moved or removed during training."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import TracebackType
 
 
 class HeldFolder:
-    """Holds a folder open, and so can tell that its path has come to mean nothing, or another folder.
+    """Holds a folder open, to detect that it was moved, removed or replaced.
 
     Use it as a context manager.
     """
 
     def __init__(self, path: Path) -> None:
-        """Take a folder that exists."""
+        """Remember a folder, which exists."""
         self.path = path
 
     def __enter__(self) -> HeldFolder:
         self._descriptor = os.open(self.path, os.O_RDONLY)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
 
     def gone(self) -> bool:
-        """Whether the folder does not lie at its path any more."""
+        """Whether the folder is not at its path any more."""
         try:
             return not self._is(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return True
-        except OSError:  # what the path means cannot be told just now
+        except OSError:  # the path cannot be read at the moment
             return False
 
     def now(self) -> Path | None:
-        """Where the folder lies; None if it was removed, or the system does not tell."""
+        """The folder's present path; None if it was removed, or the system has no /proc."""
         try:
             found = Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))
             return found if self._is(found) else None

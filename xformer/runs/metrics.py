@@ -1,4 +1,4 @@
-"""What a run writes down while it trains: metrics.jsonl, whose numbers go to the trackers too."""
+"""The training log, metrics.jsonl, whose numbers also go to the trackers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from xformer.errors import InputError
@@ -16,68 +15,54 @@ from xformer.runs.trackers import Trackers
 from xformer.storage.files import atomic_write
 
 FIELDS = ("step", "elapsed", "tokens", "tokens_per_s", "stage", "loss")
-"""What each line of metrics.jsonl has, whatever is trained."""
+"""Fields of each line of metrics.jsonl, for all tasks."""
 
 PRETRAINING_FIELDS = (*FIELDS, "languages")
-"""What it has in pretraining, which pictures, panel and model card need."""
+"""Fields in pretraining; plots, panel and model card need them."""
 
 _NUMBER, _NUMBERS, _FOUND = "a number", "numbers by name", "a number or null"
 _KINDS = {
     "step": "a whole number",
-    "elapsed": _NUMBER,
-    "tokens": _NUMBER,
-    "tokens_per_s": _NUMBER,
     "stage": "a text",
-    "loss": _NUMBERS,
     "languages": "numbers by name, by language",
-    "lr_factor": _NUMBERS,
-    "gradient_norm": _NUMBER,
-    "mean_top1": _FOUND,
-    "mean_bits_per_byte": _FOUND,
-    "centroid_gap": _FOUND,
-    "anisotropy": _FOUND,
-    "hubness": _FOUND,
     "alignment_by_layer": "a list of numbers or null",
-    "top1": _NUMBERS,
-    "bits_per_byte": _NUMBERS,
+    **dict.fromkeys(("elapsed", "tokens", "tokens_per_s", "gradient_norm"), _NUMBER),
+    **dict.fromkeys(("loss", "lr_factor", "top1", "bits_per_byte"), _NUMBERS),
+    **dict.fromkeys(("mean_top1", "mean_bits_per_byte", "centroid_gap", "anisotropy", "hubness"), _FOUND),
 }
-"""What readers take a field for, where a line of metrics.jsonl or panel.jsonl has it."""
+"""The types of fields of metrics.jsonl and panel.jsonl."""
 
 
 class MetricsLog:
-    """Appends to metrics.jsonl, and tells the trackers.
+    """Appends lines to metrics.jsonl, and sends them to the trackers.
 
     Attributes:
-        lines: how many the run has written up to now.
+        lines: number of lines that the run has written.
     """
 
     lines: int
 
     def __init__(
-        self,
-        path: Path,
-        step: int,
-        trackers: Trackers | None = None,
-        expected: int | None = None,
+        self, path: Path, step: int, trackers: Trackers | None = None, expected: int | None = None
     ) -> None:
-        """Open the log of a run that is at `step`; lines of later steps are dropped.
+        """Open the log, and remove the lines of steps after `step`.
 
-        Where lines up to that step are missing, a warning says so: they cannot be made again.
+        If lines up to that step are missing, a warning says so: they cannot be computed again.
 
         Args:
             path: metrics.jsonl.
-            step: of the checkpoint that the run goes on from.
-            trackers: what else gets each line's numbers; closed with the log.
-            expected: how many lines there were up to that step; None if that is not known.
+            step: step of the checkpoint that the run resumes from.
+            trackers: also get each line; closed with the log.
+            expected: number of lines up to that step; None if it is not known.
 
         Raises:
-            InputError: metrics.jsonl cannot be written, or a line has not what a line has; it is named.
+            InputError: metrics.jsonl cannot be written, or a line is invalid; its number is given.
         """
         self._path, self._trackers = path, trackers
         try:
             kept = [line for line in read_metrics(path, FIELDS) if line["step"] <= step]
             if expected is not None and len(kept) != expected:
-                self._miss(kept, step, expected)
+                self._warn_of_missing(kept, step, expected)
             self.lines = len(kept) if expected is None else expected
             with atomic_write(path) as file:
                 file.writelines(json.dumps(line) + "\n" for line in kept)
@@ -85,12 +70,12 @@ class MetricsLog:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def _miss(self, kept: list[dict[str, Any]], step: int, expected: int) -> None:
-        """Warn of lines that were lost. They count as written, so that this is said until they are back."""
+    def _warn_of_missing(self, kept: list[dict[str, Any]], step: int, expected: int) -> None:
+        """Warn of missing lines. They count as written, so that each call warns until they are put back."""
         those = f", of steps {kept[0]['step']:,} to {kept[-1]['step']:,}" if kept else ""
         warnings.warn(
-            f"{self._path}: lines are lost: expected {expected:,} up to step {step:,}, where the run goes on,"
-            f" found {len(kept):,}{those}. Training does not need them, and goes on; but curves lack them,"
+            f"{self._path}: lines are lost: expected {expected:,} up to step {step:,}, where the run resumes,"
+            f" found {len(kept):,}{those}. Training goes on without them, but they are missing in the plots"
             " unless they are put back before the next call",
             stacklevel=3,
         )
@@ -98,10 +83,8 @@ class MetricsLog:
     def __enter__(self) -> MetricsLog:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # What a full disk did not take was reported when it was written.
+    def __exit__(self, *_: object) -> None:
+        # A full disk was reported by `write`.
         with suppress(OSError):
             self._file.close()
         if self._trackers is not None:
@@ -111,7 +94,7 @@ class MetricsLog:
         """Write one line; it has `step`.
 
         Raises:
-            InputError: metrics.jsonl cannot be written: the disk is full, say.
+            InputError: metrics.jsonl cannot be written, for example because the disk is full.
         """
         try:
             self._file.write(json.dumps(line) + "\n")
@@ -123,10 +106,10 @@ class MetricsLog:
             self._trackers.write(line)
 
     def flush_to_disk(self) -> None:
-        """Return once every line is safe from a power cut: before a checkpoint that counts on them.
+        """Return once all lines are on the disk, so that a checkpoint can count them.
 
         Raises:
-            InputError: the disk does not take them.
+            InputError: they cannot be written to the disk.
         """
         try:
             os.fsync(self._file.fileno())
@@ -135,21 +118,21 @@ class MetricsLog:
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(
-            f"{self._path}: cannot be written ({error.strerror}). Checkpoints are as they were: once this is"
-            " mended, the same command goes on from the newest"
+            f"{self._path}: cannot be written ({error.strerror}). Checkpoints are unchanged: once the cause"
+            " is removed, the same command resumes from the newest checkpoint"
         )
 
 
 def read_metrics(path: Path, fields: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """All whole lines of metrics.jsonl; a last one that was cut short by a crash is left out.
+    """The lines of metrics.jsonl, without a last line that was cut short by a crash.
 
     Args:
-        path: metrics.jsonl, or another log that is made likewise.
-        fields: what each line must have.
+        path: metrics.jsonl, or another log of JSON lines.
+        fields: fields that each line must have.
 
     Raises:
-        InputError: another line is no JSON object, or lacks a field, or has something else than
-            what belongs in it; it is named.
+        InputError: another line is no JSON object, or a field is missing or has another type; the line's
+            number is given.
     """
     if not path.is_file():
         return []
@@ -168,7 +151,7 @@ def read_metrics(path: Path, fields: Sequence[str] = ()) -> list[dict[str, Any]]
 
 
 def _is(kind: str, value: object) -> bool:
-    """Whether a value from JSON is of a kind of `_KINDS`."""
+    """Whether a value from JSON has a type of `_KINDS`."""
     match kind:
         case "a text":
             return isinstance(value, str)
@@ -185,15 +168,15 @@ def _is(kind: str, value: object) -> bool:
 
 
 def without_remnant(lines: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """The lines of a log, but for a last one whose means say little beside the others'.
+    """The lines of a log, without a last line that covers few steps.
 
-    A run's last line covers what was left: often a step or two, where others cover hundreds.
+    The last line of a run covers the remaining steps: often one or two, where others cover hundreds.
 
     Args:
         lines: of metrics.jsonl.
 
     Returns:
-        All, or all but the last, if that covers less than a quarter of the steps of the one before.
+        All lines; without the last one if it covers less than a quarter of the steps of the line before.
     """
     if len(lines) < 3 or lines[-1]["stage"] != lines[-2]["stage"]:
         return lines

@@ -1,4 +1,4 @@
-"""The settings of a run that exists, beside those that it is called with now."""
+"""Comparison of a run's stored settings with those of the present call."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class RunSettings(Protocol):
 
     @property
     def training(self) -> TrainingConfig:
-        """How long to train, and what is kept."""
+        """Length of training, checkpoints and log."""
 
 
 Settings = TypeVar("Settings", bound=RunSettings)
 
 
 def with_training(settings: Settings, **changes: Any) -> Settings:
-    """The same settings, but for these fields of the table `training`."""
+    """The settings with other values for these fields of the table `training`."""
     return replace(settings, training=replace(settings.training, **changes))  # type: ignore[type-var]
 
 
@@ -34,12 +34,12 @@ def settle_settings(run: RunDirectory, settings: RunSettings, made: Mapping[str,
 
     Args:
         run: the run.
-        settings: those that it is called with.
-        made: by table, whether something was made with its settings. Settings bind from then on: a first call
-            that failed needs no new folder. Those of other tables bind once there is a checkpoint.
+        settings: of the present call.
+        made: by table, whether data was made with its settings: from then on they must not change. Settings
+            of tables that are not listed must not change once there is a checkpoint.
 
     Raises:
-        InputError: a setting that binds has changed; it is named.
+        InputError: a setting has changed that must not; it is named.
     """
     if run.config.is_file():
         trained = bool(checkpoint_folders(run.checkpoints))

@@ -1,6 +1,6 @@
 """Experiment trackers: TensorBoard and trackio get the numbers of metrics.jsonl (`training.trackers`).
 
-A run does not depend on its trackers. If one fails, one message says so, and training goes on without it.
+If a tracker fails, one message says so, and training goes on without it.
 """
 
 from __future__ import annotations

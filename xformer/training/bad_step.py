@@ -1,6 +1,4 @@
-"""A step whose loss or gradient is not finite: its batch is kept to be looked at, and it is left out or ends
-the run.
-"""
+"""Steps whose loss or gradient is not finite: the batch is saved, and the step is skipped or the run ends."""
 
 from __future__ import annotations
 
@@ -14,11 +12,11 @@ from xformer.training.batch import Batch
 from xformer.training.losses import StepSums
 from xformer.training.trainer import Trainer
 
-HOPELESS = 50
-"""Steps in a row that are not finite end a run, whatever its settings."""
+MAX_IN_A_ROW = 50
+"""After so many steps in a row that are not finite, a run ends with any settings."""
 
 
-def leave_out(
+def save_bad_batch(
     trainer: Trainer,
     options: TrainingConfig,
     batch: Batch,
@@ -26,12 +24,12 @@ def leave_out(
     losses: StepSums,
     norm: float,
 ) -> str:
-    """Save the batch of a step that is not finite, and say so; or stop, as set, or where it is hopeless.
+    """Save the batch of a step that is not finite, and end the run or return a message.
 
-    Of many processes each saves its part.
+    Each process saves its part of the batch.
 
     Raises:
-        InputError: the run is to stop.
+        InputError: `training.non_finite` is `stop`, or too many such steps came in a row.
     """
     processes, path = trainer.processes, trainer.bad_batch
     with processes.all_or_none(), atomic_write(path, "wb") as file:
@@ -41,15 +39,15 @@ def leave_out(
     where = f"The batch is in {path}"
     if processes.world > 1:
         where += ", and each process's part beside it"
-    advice = f"{where}. Begin a new run with a lower optimizer.lr"
+    advice = f"{where}. Start a new run with a lower optimizer.lr"
     if options.non_finite == "stop":
         raise InputError(
-            f"step {state.step}: {what}. {advice}, or go on without this step with training.non_finite=skip:"
-            " the same command alone goes on from the newest checkpoint and meets this batch again"
+            f"step {state.step}: {what}. {advice}, or skip this step with training.non_finite=skip: the same"
+            " command without it resumes from the newest checkpoint and comes to this batch again"
         )
-    if state.skipped_in_a_row + 1 >= HOPELESS:
+    if state.skipped_in_a_row + 1 >= MAX_IN_A_ROW:
         raise InputError(
-            f"step {state.step}: {what}, nor was it in the {HOPELESS - 1} steps before, so the weights must"
-            f" be spoilt. {advice}. Checkpoints from before are in {trainer.run.checkpoints}"
+            f"step {state.step}: {what}, nor was it in the {MAX_IN_A_ROW - 1} steps before, so the weights"
+            f" are probably damaged. {advice}. Earlier checkpoints are in {trainer.run.checkpoints}"
         )
-    return f"step {state.step}: left out, {what}"
+    return f"step {state.step}: skipped, {what}"

@@ -1,4 +1,4 @@
-"""What the training loop asks of a batch."""
+"""The interface of a batch."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor
 
 
 class Batch(Protocol):
-    """What one process computes of one step. `n_tokens` and `digest` are the same in every process."""
+    """One process's share of the data of a step. `n_tokens` and `digest` are the same in every process."""
 
     @property
     def n_tokens(self) -> int:
-        """Text tokens of the step, in all processes together."""
+        """Number of text tokens of the step, in all processes."""
 
     def to(self, device: torch.device) -> Self:
-        """The same on another device."""
+        """The batch on another device."""
 
     def digest(self, before: str) -> str:
-        """A digest of the data of all steps up to this one, from that of the steps before."""
+        """Digest of the data of all steps up to this one; `before` is that of the steps before."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """What the losses read, by name; saved where a step is not finite."""
+        """The tensors that the losses read, by name; saved if a step is not finite."""

@@ -1,20 +1,18 @@
-"""Training on many processes: `torchrun` starts them, DDP or FSDP2 adds up their gradients.
+"""The trainer for many processes: `torchrun` starts them, and DDP or FSDP2 adds up their gradients.
 
     torchrun --nproc-per-node 8 --max-restarts 3 -m xformer pretrain runs/mine
 
-DDP keeps the whole model in each process; FSDP2 keeps a part of each matrix, of its gradient and of what the
-optimizer remembers of it (`training.sharding`). Both compute the same step. PyTorch's wrappers *average*
-gradients over processes, and the losses here *add up* to the step's, so each is multiplied by the number of
-processes first.
+DDP keeps the whole model in each process. FSDP2 keeps a part of each matrix, of its gradient and of its
+optimizer state (`training.sharding`). Both compute the same step. PyTorch's wrappers *average* gradients over
+processes, but the losses of all processes *add up* to the step's loss, so each loss is multiplied by the
+number of processes first.
 
-Checkpoints are one format, read by any number of processes of either kind: a run may be stopped on 8
-processes and go on with 1 or 3, or be evaluated anywhere. Under DDP process 0 writes them; under FSDP2 each
-process writes its part.
+Checkpoints have one format for both, and for any number of processes: a run may stop on 8 processes and
+resume on 1 or 3. With DDP process 0 writes them; with FSDP2 each process writes its part.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,10 +32,9 @@ from xformer.training.trainer import Trainer
 
 
 class DistributedTrainer(Trainer):
-    """Computes a process's share of each step, and of each checkpoint where it holds a part of the model.
+    """Computes a process's share of each step, and writes its share of each checkpoint.
 
-    All processes take the same step: what the loop is told of losses is the same everywhere, so all decide
-    alike.
+    All processes get the same losses of a step, so the loop makes the same decisions in all of them.
     """
 
     def __init__(
@@ -49,42 +46,34 @@ class DistributedTrainer(Trainer):
         sharding: Sharding,
         seed: int,
     ) -> None:
-        """Wrap the losses of a task; its optimizer is to be made afterwards, of the parameters left here.
+        """Wrap the losses of a task. Make the optimizer afterwards, since FSDP2 replaces the parameters.
 
         Args:
-            task: the same in all: with DDP on this process's device, with FSDP2 still on the host.
-            processes: those that train together.
-            precision: of the matrix products.
-            run: the run's folder, seen by all.
+            task: the same in all processes; with DDP on this process's device, with FSDP2 on the host.
+            processes: all processes.
+            precision: precision of matrix products.
+            run: the run's folder, which all processes share.
             sharding: what each process holds (`training.sharding`).
-            seed: of dropout.
+            seed: seed of dropout.
         """
         super().__init__(task, processes, precision, run)
         self._seed, self._sharded = seed, sharding == "full"
         self._module = distribute(task, sharding, processes)
+        self.saves = self._sharded or processes.is_first
+        self.bad_batch = run.bad_part(processes.rank, processes.world)
         if self._sharded:
             self.writers = processes
 
-    @property
-    def saves(self) -> bool:
-        """Whether this process writes something when a checkpoint is saved."""
-        return self._sharded or self.processes.is_first
-
-    @property
-    def bad_batch(self) -> Path:
-        """Where this process saves its part of a step that is not finite."""
-        return self.run.bad_part(self.processes.rank, self.processes.world)
-
     def complete(self, batch: Batch) -> Batch:
-        """A batch with what can only be known from all processes; all of them call this."""
+        """The batch, with the data that depends on all processes; all of them call this."""
         return self.task.complete(batch, self.processes.sum)
 
     def backward(self, batch: Batch, stage: str, step: int) -> StepSums:
-        """Compute this process's share of a step; every process then has the gradients of the whole step."""
+        """Compute this process's share of a step, and leave the whole step's gradients in all processes."""
         processes = self.processes
-        # Dropout differs between processes, and is the same again in a run that was stopped.
-        place = self._seed, step, processes.rank
-        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]) >> 1)
+        # Dropout differs between processes, and does not depend on where the run was stopped.
+        seed = np.random.SeedSequence((self._seed, step, processes.rank))
+        torch.manual_seed(int(seed.generate_state(1, np.uint64)[0]) >> 1)
         total, losses = self._compute(self._module, batch, stage)
         (total * processes.world).backward()
         sums = StepSums.of(total, losses, len(self.task.categories))
@@ -94,27 +83,27 @@ class DistributedTrainer(Trainer):
         if not self._sharded:
             return super()._held_out_total(batch, stage)
         total, _ = self._compute(self._module, batch, stage)
-        # Only a backward pass puts away what the forward pass has brought together.
+        # A backward pass would free the gathered parameters; here is none.
         assert isinstance(self._module, FSDPModule)
         self._module.reshard()
         return total
 
 
 def distribute(task: Task[Any], sharding: Sharding, processes: Processes) -> nn.Module:
-    """Wrap the losses of a task such that backward adds up gradients over processes.
+    """Wrap the losses of a task so that `backward` adds up gradients over processes.
 
-    All processes must have the same weights. `full` shards the model in place: make its optimizer after.
+    All processes must have the same weights. `full` shards the model in place: make the optimizer afterwards.
 
     Args:
-        task: for DDP on the process's device; FSDP2 moves what each process keeps.
-        sharding: `none` for whole copies (DDP), `full` for a part of each matrix in each process (FSDP2).
-        processes: those that train together.
+        task: with DDP on the process's device; FSDP2 moves each process's part there.
+        sharding: `none` for a whole model (DDP), `full` for a part of each matrix (FSDP2) in each process.
+        processes: all processes.
     """
     if sharding == "full":
         for block in task.blocks():
             fully_shard(block)
         fully_shard(task.losses)
         return task.losses
-    # Some parameters may take no part in a stage.
+    # In some stages, some parameters have no gradient.
     ids = [processes.device.index] if processes.device.type == "cuda" else None
     return DistributedDataParallel(task.losses, device_ids=ids, find_unused_parameters=True)

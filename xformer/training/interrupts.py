@@ -1,4 +1,4 @@
-"""The first Ctrl-C asks a run to stop; the second stops it."""
+"""Handling of Ctrl-C: the first asks a run to stop and save, the second ends it at once."""
 
 from __future__ import annotations
 
@@ -11,27 +11,30 @@ from typing import Any
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Catch the first Ctrl-C, SIGTERM or SIGHUP and tell that it came; the next one acts as ever.
+    """Catch the first Ctrl-C, SIGTERM or SIGHUP; the next one has its usual effect.
 
-    A terminal that closes may send several SIGHUP, by way of the system and of the shell: all are one.
+    A terminal that closes may send SIGHUP several times: all are caught.
+
+    Yields:
+        A function that returns whether a signal was caught.
     """
-    came = False
+    caught = False
     previous: dict[signal.Signals, Any] = {}
 
     def note(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
+        nonlocal caught
+        caught = True
         for signum, handler in previous.items():
             if signum != signal.SIGHUP:
                 signal.signal(signum, handler)
 
-    heard = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` wants it
-        heard.append(signal.SIGHUP)
-    for signum in heard:
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # `nohup` ignores it
+        numbers.append(signal.SIGHUP)
+    for signum in numbers:
         previous[signum] = signal.signal(signum, note)
     try:
-        yield lambda: came
+        yield lambda: caught
     finally:
         for signum, handler in previous.items():
             signal.signal(signum, handler)

@@ -1,8 +1,8 @@
-"""The training loop: a step is forward, backward, check, update; all around it is keeping record.
+"""The training loop: forward, backward, check and update, with the log and the checkpoints.
 
-Whatever decides what comes next is in `TrainingState`, and so in every checkpoint. In a run that is measured
-in steps the clock decides nothing but when checkpoints are written, and those change nothing: that is why
-such a run ends with the same bits, however often it was stopped.
+All that a step depends on is in `TrainingState` and in the checkpoint's tensors. In a run whose length is set
+in steps, the clock decides only when checkpoints are written, and these change nothing in training. So such a
+run ends with the same bits, however often it was stopped.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from xformer.runs.checkpoint_files import random_state, set_random_state
 from xformer.runs.config import TrainingConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.held_folder import HeldFolder
-from xformer.training.bad_step import leave_out
-from xformer.training.batches_ahead import BatchesAhead
+from xformer.training.bad_step import save_bad_batch
 from xformer.training.interrupts import interruptible
-from xformer.training.memory import give_back_memory
+from xformer.training.memory import trim_memory
 from xformer.training.meter import Meter, open_log, show
 from xformer.training.optimizer import AdamWithTables, clip_gradients, set_learning_rates
+from xformer.training.prefetch import Prefetcher
 from xformer.training.saver import Saver
 from xformer.training.schedule import Span
 from xformer.training.spikes import SpikeDetector
 from xformer.training.trainer import Trainer
 
 Callback = Callable[[Any, TrainingState], None]
-"""Called after each step with the model and how far the run is; it changes neither."""
+"""Called after each step with the model and the state of the run; it must change neither."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """All that the loop needs.
+    """What `train` needs.
 
     Attributes:
-        run: where the log and the checkpoints go.
-        options: how long to train, and what to keep.
-        trainer: computes gradients of the task, and saves.
+        run: the folder of the log.
+        options: length of training, log and checkpoints.
+        trainer: computes gradients, and writes checkpoints.
         optimizer: over the model's parameters.
-        callback: called after each step; its time is not training time. None for no call.
+        callback: called after each step; its time is not counted as training time. None for no call.
     """
 
     run: RunDirectory
@@ -62,26 +62,25 @@ def train(
 ) -> tuple[TrainingState, bool]:
     """Train from `state` to the end of the run's span.
 
-    Ctrl-C (or SIGTERM, or SIGHUP where it is not ignored) lets the step in hand finish and saves; a second
-    Ctrl-C breaks off at once. Where nobody reads the output any more, or a batch cannot be made, the run is
-    saved, too. In the middle of a run, a checkpoint that cannot be written is reported, and tried again when
-    the next is due.
+    After Ctrl-C (or SIGTERM, or SIGHUP unless it is ignored) the present step ends and the run is saved; a
+    second Ctrl-C ends it at once. The run is also saved if its output pipe is closed, or if a batch cannot be
+    made. A checkpoint before the end that cannot be written is reported, and training goes on.
 
     Args:
-        training: task, settings, and where things go.
-        state: how far the run is already.
-        progress: where to show what happens.
+        training: trainer, optimizer, settings and folder.
+        state: the state of the run to start from.
+        progress: where to report.
         on_checkpoint: called after each checkpoint is on disk.
 
     Returns:
-        How far the run is now, and whether it was interrupted before its end.
+        The state of the run, and whether it was interrupted before its end.
 
     Raises:
         InputError: a loss or gradient is not finite and the settings say to stop: the batch has been saved,
             and the weights from before it. Or the log, or the last checkpoint, cannot be written. Or the data
-            was damaged meanwhile, in this process or another: what was done is saved. Or the run's folder is
-            gone: where it was only moved, and this process trains alone, all is saved there.
-        BrokenPipeError: nobody reads the output any more; what was done is saved.
+            was damaged meanwhile, in this process or another: the run is saved. Or the run's folder is
+            missing: if it was moved, and this process trains alone, the run is saved at its new path.
+        BrokenPipeError: the output pipe is closed; the run is saved.
     """
     options, trainer, optimizer = training.options, training.trainer, training.optimizer
     task, processes, span = trainer.task, trainer.processes, Span.of(options)
@@ -95,10 +94,10 @@ def train(
         return replace(state, tally=meter.tally.state(), lines=log.lines, recent=spikes.recent)
 
     with (
-        progress.delay_broken_pipe() as unread,
+        progress.delay_broken_pipe() as pipe_closed,
         open_log(training.run, options.trackers, state, processes.is_first, progress.say) as log,
         HeldFolder(training.run.path) as folder,
-        BatchesAhead(task.batch) as batches,
+        Prefetcher(task.batch) as batches,
         interruptible() as interrupted,
     ):
         saver = Saver(trainer, optimizer, options.keep_checkpoints, folder, log, on_checkpoint)
@@ -111,8 +110,8 @@ def train(
                 batch = batches.take(state.step, stage.name)
             except InputError as error:
                 failure = error
-            # Asked after the batch is there: where one process has none, all stop before the step.
-            if processes.any(failure is not None or interrupted() or unread()):
+            # If one process has no batch, all stop before the step.
+            if processes.any(failure is not None or interrupted() or pipe_closed()):
                 break
             set_learning_rates(optimizer, stage.lr_factors)
             optimizer.zero_grad(set_to_none=True)
@@ -124,21 +123,21 @@ def train(
                 spikes.forget()
             if not finite:
                 if options.non_finite == "stop" and state.step > last_saved:
-                    # As if the step had never been: weights and random state are those from before it.
+                    # Weights and random state are those from before the step.
                     set_random_state(rng)
                     try:
                         last_saved = saver.save(snapshot).step
                     except CheckpointError as error:
                         progress.say(str(error))
-                progress.say(leave_out(trainer, options, batch, state, sums, norm))
+                progress.say(save_bad_batch(trainer, options, batch, state, sums, norm))
             elif spike := spikes.check(sums.total, norm):
-                progress.say(f"step {state.step}: left out, a spike: {spike}")
+                progress.say(f"step {state.step}: skipped, a spike: {spike}")
             else:
                 optimizer.step()
                 meter.tally.add(sums, batch, norm)
             now = time.monotonic()
-            # What ends a run, or calls for a checkpoint, must do so in all processes.
-            elapsed, since_saved = processes.agree(state.elapsed + now - start, now - saved)
+            # All processes must end the run, and write checkpoints, after the same step.
+            elapsed, since_saved = processes.broadcast(state.elapsed + now - start, now - saved)
             state = replace(
                 state,
                 step=state.step + 1,
@@ -156,20 +155,19 @@ def train(
                 line = meter.line(state, stage, now, batches.waited)
                 log.write(line)
                 show(progress, span, line)
-                give_back_memory()
+                trim_memory()
                 meter = Meter(task.tally({}), now, state.tokens, batches.waited)
             if training.callback is not None:
                 before = time.monotonic()
                 training.callback(task.model, state)
                 meter.pause(time.monotonic() - before)
-            # A step that is not finite leaves no checkpoint: weights that make nothing finite any more would
-            # take the place of some that do.
+            # No checkpoint after a step that is not finite: damaged weights would replace good ones.
             if since_saved >= options.checkpoint_every and not done and finite:
                 try:
                     state = saver.save(snapshot)
                     last_saved = state.step
                 except CheckpointError as error:
-                    progress.say(f"{error}. Training goes on; this is tried again when the next one is due")
+                    progress.say(f"{error}. Training goes on until the next checkpoint is due")
                 saved = time.monotonic()
         if state.step > last_saved or not state.step:
             state = saver.save(snapshot)

@@ -1,4 +1,4 @@
-"""Losses as the training loop sees them: one number to descend, and the losses of items that are logged."""
+"""The losses of a step: the sum that is minimised, and the losses of items for the log."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Loss:
-    """One loss of a batch, or a process's part of it.
+    """One loss of a batch, or of a process's part of it.
 
     Attributes:
         value: scalar with a gradient: the sum over this process's items, divided by the number of items in
             all processes; so the values of all processes add up to the mean.
         items: (S,) the loss of each item, without a gradient.
-        category: (S,) int64, on the host: what each item is counted under in the log, such as its language.
+        category: (S,) int64, on the host: number of each item's category in the log, such as its language.
     """
 
     value: Tensor
@@ -32,7 +32,7 @@ class StepSums:
     """The losses of a step as plain numbers. Those of all processes add up to the step's.
 
     Attributes:
-        total: the weighted sum that is descended.
+        total: the weighted sum of the losses, which is minimised.
         names: names of the losses.
         table: (losses, 1 + 2K) fp64, for K categories: the loss; the sum of its items' losses in each
             category; the number of these items.
@@ -44,7 +44,7 @@ class StepSums:
 
     @classmethod
     def of(cls, total: Tensor, losses: dict[str, Loss], n_categories: int) -> StepSums:
-        """Count the losses of a process; this waits for the device."""
+        """Sum the losses of a process by category; this waits for the device."""
         rows = []
         for loss in losses.values():
             items = loss.items.double().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Memory that training gives back and asks for again, thousands of times a minute."""
+"""Settings of the C library's memory allocator for training."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 
 
 def keep_freed_memory() -> bool:
-    """Have the C library keep what large tensors give back, for the next ones.
+    """Make the C library keep freed memory of large tensors for the next ones.
 
-    By default glibc returns each tensor of more than 32 MiB to the system, which hands it out again a page
-    and a page fault at a time, zeroed: a dense gradient of a vocabulary's embedding is such a tensor. The
-    process then holds on to the most it ever needed, which in training is what every step needs.
+    By default glibc returns the memory of each tensor of more than 32 MiB to the system, and the next such
+    tensor causes a page fault for each page. A dense gradient of an embedding is such a tensor. With this
+    setting, the process keeps the most memory that it ever needed, which in training each step needs.
 
     Returns:
-        Whether the C library is one that can be asked.
+        Whether the C library has these settings.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -30,11 +30,11 @@ def keep_freed_memory() -> bool:
     )
 
 
-def give_back_memory() -> None:
-    """Return to the system what the C library keeps of freed memory, where it can (glibc): now and then.
+def trim_memory() -> None:
+    """Return freed memory to the system, with glibc; called now and then.
 
-    Steps are of many sizes, and what is freed between blocks that are in use stays with the process: it grew
-    by a GiB in 175 steps of a small model.
+    Steps have many sizes, and freed memory between blocks in use stays with the process: it grew by a GiB in
+    175 steps of a small model.
     """
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

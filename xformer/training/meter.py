@@ -1,4 +1,4 @@
-"""Lines of the log: what was learned since the last one, and how fast."""
+"""Lines of the log: losses and speed since the line before."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from xformer.training.task import Stage
 
 
 class Meter:
-    """What is measured for one line of the log.
+    """Measures losses and speed for one line of the log.
 
     Attributes:
-        tally: losses and counts of its steps.
+        tally: losses and counts of the line's steps.
     """
 
     def __init__(self, tally: Tally[Any], now: float, tokens: int, waited: float = 0.0) -> None:
-        """Begin a line.
+        """Start a line.
 
         Args:
-            tally: for its steps.
+            tally: for the line's steps.
             now: seconds on the clock.
-            tokens: that were read before.
-            waited: seconds that the loop had waited for batches before.
+            tokens: number of tokens read before.
+            waited: seconds that the loop waited for batches before.
         """
         self.tally = tally
         self._logged = self._start = now
         self._tokens, self._waited = tokens, waited
 
     def pause(self, seconds: float) -> None:
-        """Leave out time in which nothing was trained."""
+        """Do not count these seconds, in which nothing was trained."""
         self._start += seconds
 
     def line_is_due(self, options: TrainingConfig, state: TrainingState, now: float) -> bool:
-        """Whether it is time for the line, by `training.log_steps` or `training.log_every`."""
+        """Whether the line is due, by `training.log_steps` or `training.log_every`."""
         if options.steps is not None:
             return state.step % options.log_steps == 0
         return now - self._logged >= options.log_every
@@ -50,10 +50,10 @@ class Meter:
         """The line.
 
         Args:
-            state: how far the run is.
-            stage: of the last step.
+            state: the state of the run.
+            stage: stage of the last step.
             now: seconds on the clock.
-            waited: seconds that the loop has waited for batches, since it began.
+            waited: seconds that the loop has waited for batches since it began.
         """
         seconds = now - self._start
         return {
@@ -78,10 +78,10 @@ def open_log(
     is_first: bool,
     say: Callable[[str], None],
 ) -> MetricsLog:
-    """Open the log of a run that goes on from `state`; of many processes the first alone has trackers.
+    """Open the log of a run that resumes from `state`; only process 0 has trackers.
 
     Raises:
-        InputError: the log cannot be written, or a line of it is damaged.
+        InputError: the log cannot be written, or a line is invalid.
     """
     names = trackers if is_first else ()
     also = Trackers(names, run.events, run.path.resolve().name, state.step, say)
@@ -89,7 +89,7 @@ def open_log(
 
 
 def show(progress: Progress, span: Span, line: dict[str, Any]) -> None:
-    """Show a line of the log as progress."""
+    """Report a line of the log as progress."""
     means = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in line["loss"].items())
     note = f"step {line['step']:,}, {line['tokens_per_s']:,.0f} tokens/s, {means}"
     if span.steps is not None:

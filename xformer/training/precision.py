@@ -1,4 +1,4 @@
-"""In what precision the matrices are multiplied."""
+"""Precision of matrix products: fp32 or bf16."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 MatrixPrecision = Literal["fp32", "bf16"]
-"""Of matrix products."""
+"""Precision of matrix products."""
 
 _TURNS = 7
 
@@ -18,14 +18,14 @@ _TURNS = 7
 def choose_precision(
     asked: Literal["auto", "fp32", "bf16"], device: torch.device, width: int
 ) -> MatrixPrecision:
-    """Settle `auto`: bf16 where it multiplies matrices of this width clearly faster on this device.
+    """The precision that `auto` means: bf16 if matrix products of this width are clearly faster in it.
 
-    On a CPU without bf16 instructions it is several times slower, so this is measured, in a tenth of a second
-    or so: the best of turns, since what else the machine does for a moment must not settle a run's precision.
+    On a CPU without bf16 instructions they are several times slower, so both are measured, in about a tenth
+    of a second. The best of several measurements counts, since other work on the machine may disturb some.
 
     Args:
         asked: the setting.
-        device: where training happens.
+        device: device of training.
         width: d_model.
     """
     if asked != "auto":
@@ -36,14 +36,14 @@ def choose_precision(
     for turn in range(_TURNS):
         full = min(full, _seconds(torch.float32, device, width))
         half = min(half, _seconds(torch.bfloat16, device, width))
-        if turn and half > 3 * full:  # done without instructions for it, and each product may take seconds
+        if turn and half > 3 * full:  # emulated: each product may take seconds
             break
-    # Casting weights and activations costs something on top of the product.
+    # Casting weights and activations takes time, too.
     return "bf16" if half < 0.6 * full else "fp32"
 
 
 def _seconds(dtype: torch.dtype, device: torch.device, width: int) -> float:
-    # Ones: random numbers would move the state that a resumed run has just got back.
+    # Not random numbers: they would change the random state of a resumed run.
     a = torch.ones(2048, width, device=device, dtype=dtype)
     b = torch.ones(width, 4 * width, device=device, dtype=dtype)
     torch.mm(a, b)  # the first may compile, or start threads

@@ -1,4 +1,4 @@
-"""A run from its settings to its last checkpoint, on one process or many, for any task."""
+"""A whole training run of any task, on one process or many: prepare, resume, train, finish."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from xformer.training.task import Task
 from xformer.training.trainer import Trainer
 
 MakeCallback = Callable[[RunDirectory, Any, Progress], Callback | None]
-"""Makes the callback of a run that is prepared, from its settings; or none."""
+"""Makes the callback of a run, whose data is prepared, from its settings; or returns None."""
 
 
 @dataclass(frozen=True)
 class Recipe(Generic[Settings]):
-    """How a run's settings become a task.
+    """The functions that make a task from a run's settings.
 
     Attributes:
-        task: makes the task of this process, its model on the host.
-        prepare: makes what is learned from, in the run's folder; called in one process, before `task`.
-        finish: writes what a run leaves behind beside its checkpoints; called in one process, at the end.
-        made: tables of the settings by which something was made already, so that they cannot change.
+        task: makes the task of this process, with its model on the host.
+        prepare: makes the data in the run's folder; called in one process, before `task`.
+        finish: writes plots, model card and the like; called in one process, at the end.
+        made: by table of the settings, whether data was made with it (see `settle_settings`).
     """
 
     task: Callable[[RunDirectory, Settings, OneProcess, Progress], Task[Any]]
@@ -58,52 +58,36 @@ def train_run(
     device: torch.device | None = None,
     make_callback: MakeCallback | None = None,
 ) -> bool:
-    """Train the run at `path` to the end of its span, from wherever it is.
+    """Train the run at `path` to its end, from its newest checkpoint, if it has one.
 
     Args:
         path: a new folder, or one of an earlier call with the same settings. Length, checkpoint and log
-            intervals, and what is done about spikes and losses that are not finite, may change between calls.
-        settings: of the run.
+            intervals, and the handling of spikes and of losses that are not finite, may change between calls.
+        settings: settings of the run.
         recipe: makes its task.
-        progress: where to show what happens.
-        device: left out, a GPU if there is one.
-        make_callback: makes what is called after each step, in a process that holds the whole model.
+        progress: where to report.
+        device: for one process: by default a GPU if there is one.
+        make_callback: makes a function that is called after each step, in a process with the whole model.
 
     Returns:
         Whether the run is complete; False after Ctrl-C.
 
     Raises:
-        InputError: the settings or the data do not fit the run, another process is training it, or training
-            cannot go on. Of many processes one says so, and it is a `ReportedError` in all of them.
+        InputError: the settings or the data differ from the run's, another process trains it, or training
+            failed. With many processes, one prints the error, and all raise `ReportedError`.
     """
-    run = RunDirectory(Path(path))
-    if Launch.of_environment().world > 1:
-        return _train_together(run, settings, recipe, progress, make_callback)
-    run.require_new_or_run()
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with only_one(run.lock, str(run.path), progress.say):
-        run.clear_leftovers()
-        settle_settings(run, settings, recipe.made(run))
-        recipe.prepare(run, settings, progress)
-        return _train(run, run, settings, recipe, progress, OneProcess(device), make_callback)
+    run = output = RunDirectory(Path(path))
+    with ExitStack() as stack:
+        processes = OneProcess(device or torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        if Launch.of_environment().world > 1:
+            from xformer.distributed.processes import process_group
 
-
-def _train_together(
-    run: RunDirectory,
-    settings: Settings,
-    recipe: Recipe[Settings],
-    progress: Progress,
-    make_callback: MakeCallback | None,
-) -> bool:
-    """The part of one process among many. The first prepares, writes and speaks; all read its files."""
-    from xformer.distributed.processes import together
-
-    with together() as processes, processes.one_says_why(progress.say), ExitStack() as stack:
-        output = run
+            processes = stack.enter_context(process_group())
+            stack.enter_context(processes.report_once(progress.say))
         if not processes.is_first:
-            # What the others would write is the same as what the first writes: it is thrown away.
-            silence = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
-            progress = stack.enter_context(Progress(Console(file=silence)))
+            # The others would print and log the same as process 0: their output is discarded.
+            null = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            progress = stack.enter_context(Progress(Console(file=null)))
             output = RunDirectory(Path(stack.enter_context(tempfile.TemporaryDirectory())))
             make_callback = None
         with processes.all_or_none():
@@ -125,12 +109,12 @@ def _train(
     processes: OneProcess,
     make_callback: MakeCallback | None,
 ) -> bool:
-    """Build, resume, train; whether the run is complete."""
-    options, many = settings.training, processes.world > 1
-    sharded = many and options.sharding == "full"
+    """Make the task, load the newest checkpoint, train; whether the run is complete."""
+    options = settings.training
+    sharded = processes.world > 1 and options.sharding == "full"
     keep_freed_memory()
     task = recipe.task(run, settings, processes, progress)
-    checkpoint = newest_checkpoint(run.checkpoints, processes if many else None)
+    checkpoint = newest_checkpoint(run.checkpoints, processes)
     state = TrainingState() if checkpoint is None else checkpoint.state
     if checkpoint is not None:
         with processes.all_or_none():
@@ -142,9 +126,9 @@ def _train(
             return True
         progress.say(f"training: resuming from {checkpoint.path}, {duration(state.elapsed)} in")
     precision = state.precision or choose_precision(options.precision, processes.device, task.width)
-    # What another process measured may differ.
-    precision = "bf16" if processes.agree(precision == "bf16")[0] else "fp32"
-    if not sharded:  # else each process moves its part, once it has it
+    # All processes take that of process 0: measurements may differ.
+    precision = "bf16" if processes.broadcast(precision == "bf16")[0] else "fp32"
+    if not sharded:  # FSDP2 moves each process's part
         task.model.to(processes.device)
     trainer = make_trainer(task, processes, precision, run, options)
     optimizer = task.optimizer()
@@ -153,30 +137,23 @@ def _train(
             checkpoint.load_model(task.model)
             checkpoint.load_optimizer(task.model, optimizer)
     if sharded and make_callback is not None:
-        progress.say("panel: none, since it needs a process that holds the whole model (training.sharding)")
+        progress.say("panel: none, since no process holds the whole model (training.sharding)")
         make_callback = None
-    training = Training(
-        run=output,
-        options=options,
-        trainer=trainer,
-        optimizer=optimizer,
-        callback=make_callback(run, settings, progress) if make_callback else None,
-    )
+    callback = make_callback(run, settings, progress) if make_callback else None
     parameters = sum(p.numel() for p in task.model.parameters())
     progress.say(f"model: {parameters:,} parameters, {precision} on {processes.device}")
     state = replace(state, precision=precision, fingerprints=dict(task.fingerprints()))
+    training = Training(output, options, trainer, optimizer, callback)
     state, interrupted = train(training, state, progress)
     if processes.is_first:
         recipe.finish(run, settings, progress)
-    said = "interrupted and saved" if interrupted else "done"
+    end = "interrupted and saved" if interrupted else "done"
     progress.say(
-        f"training: {said} at step {state.step:,}, {duration(state.elapsed)}, {state.tokens:,} tokens"
+        f"training: {end} at step {state.step:,}, {duration(state.elapsed)}, {state.tokens:,} tokens"
     )
     best = best_checkpoint(run.checkpoints)
     if best is not None and best.state.step != state.step:
-        progress.say(
-            f"the lowest loss on held-out texts was at step {best.state.step:,}: {best.path} is kept"
-        )
+        progress.say(f"lowest loss on held-out texts was at step {best.state.step:,}: {best.path} is kept")
     return not interrupted
 
 
@@ -187,7 +164,7 @@ def make_trainer(
     run: RunDirectory,
     options: TrainingConfig,
 ) -> Trainer:
-    """The trainer of this process, alone or one of many; make the optimizer after it."""
+    """The trainer of this process; make the optimizer afterwards, since FSDP2 replaces the parameters."""
     if processes.world == 1:
         return Trainer(task, processes, precision, run)
     from xformer.distributed.processes import Processes
@@ -198,7 +175,7 @@ def make_trainer(
 
 
 def _require_same_data(checkpoint: Checkpoint, task: Task[Any]) -> None:
-    """Refuse to go on with weights that were learned from other data than the task has now."""
+    """Check that the checkpoint was trained on the task's data."""
     for what, now in task.fingerprints().items():
         before = checkpoint.state.fingerprints.get(what, now)
         if before != now:

@@ -1,4 +1,4 @@
-"""Checkpoints of a run that is trained, written for as long as the run's folder is there."""
+"""The saver: writes checkpoints during training, after it has checked that the run's folder exists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xformer.runs.metrics import MetricsLog
 from xformer.training.trainer import Trainer
 
 Snapshot = Callable[[], TrainingState]
-"""Makes the whole state of now: how far the run is, with all that its loop remembers."""
+"""Returns the present state of the run, with the state of the loop."""
 
 
 class Saver:
@@ -33,7 +33,7 @@ class Saver:
         self._folder, self._log, self._on_checkpoint = folder, log, on_checkpoint
 
     def save(self, snapshot: Snapshot) -> TrainingState:
-        """Write a checkpoint of now, if this process has a part in it; the state that was saved.
+        """Write a checkpoint, if this process writes a part of it; return the state that was saved.
 
         Raises:
             CheckpointError: it cannot be written.
@@ -43,21 +43,21 @@ class Saver:
         return self._write(self._trainer.run, snapshot())
 
     def require_folder(self, snapshot: Snapshot) -> None:
-        """Make sure that the run's folder is there: to make its path again would hide that it is gone.
+        """Check that the run's folder exists. A new folder at its path would hide that it was moved.
 
         Raises:
-            InputError: it is gone. Where it was moved and this process trains alone, a checkpoint of now has
-                been written there.
+            InputError: it is missing. If it was moved and this process trains alone, a checkpoint has been
+                written at its new path.
         """
         if not self._folder.gone():
             return
-        place, gone = self._folder.now(), f"{self._folder.path}: the run's folder is gone"
+        place, gone = self._folder.now(), f"{self._folder.path}: the run's folder is missing"
         if place is None:
-            raise InputError(f"{gone}: it was removed, or moved to another disk, while it was trained")
+            raise InputError(f"{gone}: it was removed, or moved to another disk, during training")
         if self._trainer.processes.world > 1:
-            raise InputError(f"{gone}: it was moved to {place}, which has the checkpoints up to now")
+            raise InputError(f"{gone}: it was moved to {place}, with its earlier checkpoints")
         self._write(RunDirectory(place), snapshot())
-        raise InputError(f"{gone}: it was moved to {place}. All that was done is saved there; go on there")
+        raise InputError(f"{gone}: it was moved to {place}. The run is saved there; resume it there")
 
     def _write(self, run: RunDirectory, state: TrainingState) -> TrainingState:
         if self._trainer.saves:

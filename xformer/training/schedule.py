@@ -1,4 +1,4 @@
-"""How far the run is, and what the learning rate is there."""
+"""The length of a run and its learning rate schedule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Span:
 
     Attributes:
         steps: number of steps, or None.
-        budget: seconds, or None; exactly one is set.
+        budget: seconds, or None; exactly one of the two is set.
     """
 
     steps: int | None
@@ -25,7 +25,7 @@ class Span:
         return cls(config.steps, None if config.budget is None else seconds(config.budget))
 
     def progress(self, step: int, elapsed: float) -> float:
-        """Share of the run that is over before step number `step`, `elapsed` seconds in: from 0 to 1."""
+        """Share of the run that is done after `step` steps and `elapsed` seconds, from 0 to 1."""
         share = step / self.steps if self.steps is not None else elapsed / (self.budget or 1.0)
         return min(share, 1.0)
 
@@ -34,13 +34,13 @@ def learning_rate_factor(progress: float, warmup: float, decay: float, final: fl
     """Warm-up, stable, decay (Hu et al. 2024): linear up, flat, linear down to `final`.
 
     Args:
-        progress: share of the run that is over.
+        progress: share of the run that is done.
         warmup: share of the run in which the rate rises.
         decay: share of the run, at its end, in which it falls.
         final: the factor at the end.
 
     Returns:
-        The factor of the learning rates.
+        The factor of all learning rates.
     """
     up = (progress + 1e-3) / warmup if warmup else 1.0
     down = (1.0 - progress) / decay if decay else 1.0

@@ -1,4 +1,4 @@
-"""Steps whose loss or gradient jumps: found by the median of the steps before."""
+"""Detection of spikes: steps whose loss or gradient norm is far above the median of the steps before."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ _WINDOW, _ENOUGH = 64, 16
 class SpikeDetector:
     """Compares each step with the median of the last 64.
 
-    The steps that are called spikes are remembered too: a level that has changed for good is the usual one
-    after half a window, and no run is skipped to its end.
+    Spikes are in that window too: if the level has changed for good, the median follows after half a window,
+    and steps are not skipped any longer.
     """
 
     def __init__(self, factor: float | None, recent: Iterable[tuple[float, float]] = ()) -> None:
-        """Begin, or go on where another watch was.
+        """Start, or continue from another detector.
 
         Args:
-            factor: a spike is more than so many times the median; None finds none and remembers nothing.
-            recent: of the other watch.
+            factor: a spike is a value of more than `factor` times the median; None for no detection.
+            recent: `recent` of the other detector.
         """
         self._factor = factor
         self._recent = deque(recent if factor is not None else (), maxlen=_WINDOW)
 
     @property
     def recent(self) -> tuple[tuple[float, float], ...]:
-        """Loss and gradient norm of the steps in the window, oldest first: all that a watch remembers."""
+        """Loss and gradient norm of the steps in the window, oldest first: the detector's whole state."""
         return tuple(self._recent)
 
     def forget(self) -> None:
-        """Begin anew: what is trained has changed, and with it what is usual."""
+        """Empty the window, since the loss of a new stage has another level."""
         self._recent.clear()
 
     def check(self, loss: float, norm: float) -> str | None:
-        """Remember a step, and judge it by those before.
+        """Compare a step with those before, and add it to the window.
 
         Args:
             loss: its loss, finite.
-            norm: its gradient's norm before clipping, finite.
+            norm: its gradient norm before clipping, finite.
 
         Returns:
-            What jumped, by how much; None for a step like others, or while fewer than 16 are remembered.
+            A message, if the step is a spike; None if not, or while the window has fewer than 16 steps.
         """
         if self._factor is None:
             return None
@@ -55,6 +55,6 @@ class SpikeDetector:
                 ("gradient norm", norm, median(norms)),
             ):
                 if value > self._factor * usual and found is None:
-                    found = f"{name} {value:.4g}, where {usual:.4g} is the median"
+                    found = f"{name} {value:.4g}, with a median of {usual:.4g}"
         self._recent.append((loss, norm))
         return found

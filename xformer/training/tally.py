@@ -1,4 +1,4 @@
-"""Losses and counts of the steps since the last line of the log."""
+"""The tally: sums of losses since the last line of the log."""
 
 from __future__ import annotations
 
@@ -18,39 +18,34 @@ class Tally(Generic[B]):
     """Sums of losses by name and category. Shapes: K categories.
 
     Attributes:
-        norm: gradient norm of the last step that was counted.
+        norm: gradient norm of the last step that was added.
     """
 
     def __init__(self, state: Mapping[str, tuple[float, ...]] | None = None) -> None:
-        """Begin empty, or where another tally was.
+        """Start empty, or continue from another tally.
 
         Args:
-            state: `state` of the other tally.
+            state: `state()` of the other tally.
         """
-        kept = {name: np.array(values) for name, values in (state or {}).items()}
-        self._sums: dict[str, NDArray[np.float64]] = {}
-        self._counts: dict[str, NDArray[np.int64]] = {}
-        for name, values in kept.items():
-            part, _, loss = name.partition(".")
-            if part == "sums":
-                self._sums[loss] = values
-            elif part == "counts":
-                self._counts[loss] = values.astype(np.int64)
-        self.norm = float(kept["norm"][0]) if kept else 0.0
+        kept = {name.partition(".")[::2]: np.array(values) for name, values in (state or {}).items()}
+        self._sums = {loss: values for (part, loss), values in kept.items() if part == "sums"}
+        counts = {loss: values for (part, loss), values in kept.items() if part == "counts"}
+        self._counts: dict[str, NDArray[np.int64]] = {name: n.astype(np.int64) for name, n in counts.items()}
+        self.norm = float(kept["norm", ""][0]) if kept else 0.0
 
     def state(self) -> dict[str, tuple[float, ...]]:
-        """All that it remembers, exactly; empty when nothing was counted yet."""
+        """The whole state, exact; empty if no step was added."""
         if not self._sums:
             return {}
         return {name: tuple(map(float, array)) for name, array in self._arrays().items()}
 
     def add(self, losses: StepSums, batch: B, norm: float) -> None:
-        """Count one step.
+        """Add one step.
 
         Args:
-            losses: of all processes.
-            batch: of the step.
-            norm: of its gradient.
+            losses: losses of all processes.
+            batch: batch of the step.
+            norm: gradient norm of the step.
         """
         self.norm = norm
         for name, (sums, counts) in losses.by_category.items():
@@ -62,7 +57,7 @@ class Tally(Generic[B]):
         return {name: float(self._sums[name].sum() / max(1, self._counts[name].sum())) for name in self._sums}
 
     def fields(self) -> dict[str, Any]:
-        """What the task adds to a line of the log beside the losses."""
+        """Fields that the task adds to a line of the log."""
         return {}
 
     def _arrays(self) -> dict[str, Any]:

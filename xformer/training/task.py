@@ -1,7 +1,7 @@
-"""A task: all that the training loop knows of what is learned.
+"""The task: what is trained, as the training loop sees it.
 
-The loop takes steps, saves checkpoints and keeps a log. A task says what a batch is, what is minimised, which
-stages a run has, and which parameters learn at what rate in each. Pretraining is one task
+The loop takes steps, writes checkpoints and a log. A task defines the batches, the losses, the stages of a
+run, and the learning rate of each parameter in each stage. Pretraining is one task
 (`xformer.pretraining.task`); tests/training/tiny_classifier.py is another, in thirty lines.
 """
 
@@ -25,12 +25,12 @@ B = TypeVar("B", bound=Batch)
 
 @dataclass(frozen=True)
 class Stage:
-    """What a step does, and how fast it learns.
+    """The stage of a step, and its learning rates.
 
     Attributes:
-        name: of the stage of the run that the step belongs to.
-        lr_factors: what the learning rate of each parameter group is multiplied by, by the group's name.
-            Parameters of a group with factor 0 stay as they are.
+        name: name of the stage.
+        lr_factors: factor of the learning rate of each parameter group, by the group's name. With factor 0
+            the group's parameters do not change.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Stage:
 
 
 class Task(ABC, Generic[B]):
-    """What is learned in a run.
+    """What is trained in a run.
 
     Attributes:
         model: the model, whose weights are trained and saved.
@@ -47,7 +47,7 @@ class Task(ABC, Generic[B]):
             FSDP2 wrap this module. It returns at least one loss, and the same names in the same order in
             every process. A metric such as accuracy is a `Loss` that is not part of the total.
         categories: names of the categories that the losses of items are counted under in the log.
-        width: of the model's matrices; `auto` precision is measured for it.
+        width: width of the model's matrices; `auto` precision is measured for it.
         max_grad_norm: largest gradient norm of each parameter group; 0 for no clipping.
         held_out: a batch of held-out examples for `held_out_loss`; None for none. It is the same in every
             process, and is computed without communication.
@@ -84,7 +84,7 @@ class Task(ABC, Generic[B]):
 
     @abstractmethod
     def tally(self, state: Mapping[str, tuple[float, ...]]) -> Tally[B]:
-        """A new tally of the steps of one line of the log; it goes on from the `state` of an earlier one."""
+        """A tally for a line of the log, which continues from the state of another tally."""
 
     def held_out_loss(self, total_of: Callable[[B], Tensor]) -> float | None:
         """The number by which checkpoints are compared: the lowest is the best. By default, a total loss.
@@ -93,7 +93,7 @@ class Task(ABC, Generic[B]):
             total_of: computes the total loss of a batch, without dropout.
 
         Returns:
-            None where there is nothing held out.
+            None if there are no held-out examples.
         """
         return None if self.held_out is None else float(total_of(self.held_out))
 
@@ -107,9 +107,9 @@ class Task(ABC, Generic[B]):
         return batch
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Parts of the model that FSDP2 shards one by one."""
+        """Parts of the model that FSDP2 shards separately."""
         return ()
 
     def fingerprints(self) -> Mapping[str, str]:
-        """Hashes of what is learned from, by name; a run does not go on if one of them has changed."""
+        """Hashes of the training data, by name; a run cannot resume if one of them has changed."""
         return {}

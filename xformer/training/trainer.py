@@ -1,16 +1,15 @@
-"""What a process computes of a step, and what it saves: alone here, among many in `distributed_trainer`."""
+"""The trainer: gradients of a step, and checkpoints. `distributed_trainer` has the one for many processes."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xformer.distributed.one_process import OneProcess
+from xformer.distributed.one_process import ALONE, OneProcess
 from xformer.runs.checkpoint import TrainingState, save_checkpoint
 from xformer.runs.directory import RunDirectory
 from xformer.training.batch import Batch
@@ -18,47 +17,35 @@ from xformer.training.losses import Loss, StepSums
 from xformer.training.precision import MatrixPrecision, autocast
 from xformer.training.task import Task
 
-if TYPE_CHECKING:
-    from xformer.distributed.processes import Processes
-
 
 class Trainer:
     """Computes gradients and writes checkpoints, in a process that trains alone.
 
     Attributes:
         task: what is learned.
-        processes: those that train together; here, this one.
-        precision: of the matrix products: `fp32` or `bf16`.
-        run: the run's folder, seen by all processes.
-        writers: the processes that write parts of a checkpoint; None where this one has all of it.
+        processes: the processes that train; here, this one.
+        precision: precision of matrix products: `fp32` or `bf16`.
+        run: the run's folder, which all processes share.
+        saves: whether this process writes a part of each checkpoint.
+        bad_batch: file for this process's batch of a step that is not finite.
+        writers: the processes that write parts of a checkpoint; `ALONE` if one process writes all of it.
     """
-
-    writers: Processes | None = None
 
     def __init__(
         self, task: Task[Any], processes: OneProcess, precision: MatrixPrecision, run: RunDirectory
     ) -> None:
         self.task, self.processes, self.precision, self.run = task, processes, precision, run
-
-    @property
-    def saves(self) -> bool:
-        """Whether this process writes something when a checkpoint is saved."""
-        return True
-
-    @property
-    def bad_batch(self) -> Path:
-        """Where this process saves its batch of a step that is not finite."""
-        return self.run.bad_batch
+        self.saves, self.bad_batch, self.writers = True, run.bad_batch, ALONE
 
     def complete(self, batch: Batch) -> Batch:
-        """A batch with what can only be known from all processes; all of them call this."""
+        """The batch, with the data that depends on all processes; all of them call this."""
         return batch
 
     def backward(self, batch: Batch, stage: str, step: int) -> StepSums:
         """Compute the losses of a step and leave its gradients in the model's parameters.
 
         Args:
-            batch: this process's, complete, on the host.
+            batch: from `complete`, on the host.
             stage: name of the stage.
             step: from 0.
 
@@ -73,10 +60,10 @@ class Trainer:
     def held_out_loss(self, stage: str) -> float | None:
         """The number by which checkpoints are compared, computed without dropout.
 
-        The random state, and the mode of the model, stay as they are. Every process that `saves` calls this.
+        Changes neither the random state nor the model's mode. Every process that `saves` calls this.
 
         Returns:
-            None where nothing is held out, or the number is not finite: such a model is never the best.
+            None if there are no held-out examples, or the number is not finite.
         """
         model = self.task.model
         training = model.training
@@ -91,13 +78,13 @@ class Trainer:
         """Write a checkpoint with the loss on held-out examples; every process that `saves` calls this.
 
         Args:
-            run: where it goes.
+            run: the run's folder.
             optimizer: whose moments are saved.
-            state: how far the run is.
-            keep: how many of the newest checkpoints to keep.
+            state: the state of the run.
+            keep: number of the newest checkpoints to keep.
 
         Returns:
-            The state that was saved.
+            The state that was saved, with that loss.
 
         Raises:
             CheckpointError: it cannot be written.

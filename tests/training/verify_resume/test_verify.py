@@ -1,4 +1,4 @@
-"""The proof of resuming: it passes where nothing differs, and fails where one bit does.
+"""`verify_resume` passes where nothing differs, and fails where one bit does.
 
 Covers `xformer.cli.verify_resume` too.
 
@@ -35,19 +35,19 @@ from xformer.runs.directory import RunDirectory
 from xformer.storage.checksummed import FileEntry, read_checksummed, write_checksummed
 from xformer.storage.toml import save_toml
 from xformer.training.verify_resume.compare_runs import Comparison, compare_runs
-from xformer.training.verify_resume.fault_plan import Strike, Struck, plan_strikes
+from xformer.training.verify_resume.fault_plan import Fault, InjectedFault, plan_faults
 from xformer.training.verify_resume.interrupted_run import Child
 from xformer.training.verify_resume.verify import Verdict, _whole_or_absent, verify_resume
 
 Listening = Callable[..., Progress]
 
 STEPS = 24
-STRIKES = [
-    Strike("preparing", 0.6, 0.0, ""),
-    Strike("checkpoint", 0.1, 0.5, "optimizer.safetensors"),
-    Strike("training", 0.4, 0.3, ""),
-    Strike("asked", 0.5, 0.2, ""),
-    Strike("checkpoint", 0.6, 0.5, ""),
+FAULTS = [
+    Fault("preparing", 0.6, 0.0, ""),
+    Fault("checkpoint", 0.1, 0.5, "optimizer.safetensors"),
+    Fault("training", 0.4, 0.3, ""),
+    Fault("asked", 0.5, 0.2, ""),
+    Fault("checkpoint", 0.6, 0.5, ""),
 ]
 LIMIT = 240  # seconds
 COMMAND = "from xformer.cli import main; main()"
@@ -60,10 +60,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_no_picture")]
 def proof(
     tmp_path_factory: pytest.TempPathFactory, listening: Listening
 ) -> tuple[Verdict, RunDirectory, RunDirectory]:
-    """The whole proof, small: what came of it, and the two runs."""
+    """A small but whole call of `verify_resume`: its verdict and the two runs."""
     folder = tmp_path_factory.mktemp("proof")
     config = synthetic_config(synthetic_corpus(folder / "corpus"), STEPS)
-    verdict = verify_resume(folder, config, pretrain, STRIKES, listening(), threads=1)
+    verdict = verify_resume(folder, config, pretrain, FAULTS, listening(), threads=1)
     return verdict, RunDirectory(folder / "whole"), RunDirectory(folder / "stopped")
 
 
@@ -73,9 +73,9 @@ def test_a_run_that_was_killed_again_and_again_is_the_same(
     verdict, whole, stopped = proof
     assert [row for row in verdict.rows if row.differences] == []
     assert verdict.same
-    assert [hit.kind for hit in verdict.struck] == [strike.kind for strike in STRIKES]
-    assert verdict.struck[0].step == 0
-    assert verdict.struck[2].step >= 0.4 * STEPS
+    assert [fault.kind for fault in verdict.injected] == [fault.kind for fault in FAULTS]
+    assert verdict.injected[0].step == 0
+    assert verdict.injected[2].step >= 0.4 * STEPS
     said = (stopped.path.parent / "stopped.log").read_text(encoding="utf-8")
     assert "interrupted and saved" in said
     assert "resuming from" in said
@@ -88,7 +88,7 @@ def _differing(one: RunDirectory, other: RunDirectory) -> set[str]:
 
 
 def _change_tensor(run: RunDirectory, file: str, prefix: str) -> None:
-    """Flip the last bit of the last number of one tensor, and seal the checkpoint again."""
+    """Flip the last bit of the last number of one tensor, and write the checkpoint's hashes again."""
     (folder,) = [path for path in run.checkpoints.iterdir() if path.name == f"step-{STEPS:08d}"]
     tensors = load_file(folder / file)
     name = next(name for name in sorted(tensors) if name.startswith(prefix))
@@ -155,10 +155,10 @@ def test_other_data_is_a_difference(
     assert "prepared data" not in _differing(whole, other)
 
 
-def test_strikes_follow_from_the_seed_and_are_of_every_kind() -> None:
-    strikes = plan_strikes(12, 3)
-    assert strikes == plan_strikes(12, 3) != plan_strikes(12, 4)
-    kinds = [strike.kind for strike in strikes]
+def test_faults_follow_from_the_seed_and_are_of_every_kind() -> None:
+    faults = plan_faults(12, 3)
+    assert faults == plan_faults(12, 3) != plan_faults(12, 4)
+    kinds = [fault.kind for fault in faults]
     assert {kind: kinds.count(kind) for kind in kinds} == {
         "preparing": 2,
         "checkpoint": 4,
@@ -166,7 +166,7 @@ def test_strikes_follow_from_the_seed_and_are_of_every_kind() -> None:
         "asked": 2,
     }
     assert kinds[:2] == ["preparing"] * 2
-    assert [s.after for s in strikes[2:]] == sorted(s.after for s in strikes[2:])
+    assert [fault.after for fault in faults[2:]] == sorted(fault.after for fault in faults[2:])
 
 
 def test_a_run_measured_in_time_is_refused(tmp_path: Path, listening: Listening) -> None:
@@ -180,14 +180,16 @@ def test_a_run_that_ends_with_an_error_says_which(tmp_path: Path, listening: Lis
         verify_resume(tmp_path, config, pretrain, [], listening(), threads=1)
 
 
-def test_strikes_for_which_a_run_is_too_short_are_made_in_another(
+def test_faults_for_which_a_run_is_too_short_are_injected_into_another(
     tmp_path: Path, listening: Listening
 ) -> None:
-    """A delay that no run outlasts: the strike is missed in each of three, and one after it is not made."""
+    """A delay longer than any run: three runs end before that fault, and the next is not injected."""
     config = synthetic_config(synthetic_corpus(tmp_path / "corpus"), 2)
-    hit, late = Strike("checkpoint", 0.9, 0.0, ""), Strike("training", 0.9, 1e9, "")
-    verdict = verify_resume(tmp_path, config, pretrain, [hit, late, hit], listening(), threads=1)
-    assert [struck.kind for struck in verdict.struck] == ["checkpoint"]
+    checkpoint, late = Fault("checkpoint", 0.9, 0.0, ""), Fault("training", 0.9, 1e9, "")
+    verdict = verify_resume(
+        tmp_path, config, pretrain, [checkpoint, late, checkpoint], listening(), threads=1
+    )
+    assert [fault.kind for fault in verdict.injected] == ["checkpoint"]
     assert (verdict.missed, verdict.same, verdict.proven) == (2, True, False)
     for name in ("stopped", "stopped-2", "stopped-3"):
         assert RunDirectory(tmp_path / name).model_card.is_file()
@@ -210,31 +212,33 @@ def test_a_half_written_checkpoint_under_its_last_name_is_seen_and_is_a_differen
         assert child._writing("state.json", [])  # in place by now: it was not there before
     finally:
         child.__exit__()
-    row = _whole_or_absent([Struck("training", 2, False), Struck("checkpoint", 4, True, (torn.name,))])
+    row = _whole_or_absent(
+        [InjectedFault("training", 2, False), InjectedFault("checkpoint", 4, True, (torn.name,))]
+    )
     assert (row.what, row.differences) == ("checkpoints", ("step-00000004 after stop 2",))
 
 
 @pytest.mark.parametrize(
-    ("struck", "missed", "status"),
+    ("injected", "missed", "status"),
     [
-        ([Struck("checkpoint", 4, True)], 0, 0),
-        ([Struck("checkpoint", 4, True)], 2, 3),
-        ([Struck("checkpoint", 4, False)], 0, 3),
-        ([Struck("training", 4, False)], 0, 0),
+        ([InjectedFault("checkpoint", 4, True)], 0, 0),
+        ([InjectedFault("checkpoint", 4, True)], 2, 3),
+        ([InjectedFault("checkpoint", 4, False)], 0, 3),
+        ([InjectedFault("training", 4, False)], 0, 0),
     ],
 )
 def test_less_than_was_asked_for_is_no_proof(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    struck: list[Struck],
+    injected: list[InjectedFault],
     missed: int,
     status: int,
 ) -> None:
-    verdict = Verdict(9, tuple(struck), missed, (Comparison("weights", "3 tensors", ()),), 2.0)
+    verdict = Verdict(9, tuple(injected), missed, (Comparison("weights", "3 tensors", ()),), 2.0)
     monkeypatch.setattr("xformer.training.verify_resume.verify.verify_resume", lambda *arguments: verdict)
     assert VerifyResume(steps=9).run_command() == status
-    half = sum(hit.half_written for hit in struck)
-    said = f"not proven: 1 of {1 + missed} stops came about, {half} in a checkpoint"
+    half = sum(fault.half_written for fault in injected)
+    said = f"not proven: 1 of {1 + missed} stops happened, {half} in a checkpoint"
     out = capsys.readouterr().out
     assert (said in out, "the same in every bit" in out) == (status == 3, status == 0)
     assert VerifyResume(steps=9, json=True).run_command() == status
@@ -252,7 +256,7 @@ def test_the_command_tells_and_exits_accordingly(
 
     def prove(*arguments: Any) -> Verdict:
         seen.append(arguments)
-        return Verdict(9, (Struck("checkpoint", 4, True),), 0, rows, 2.0)
+        return Verdict(9, (InjectedFault("checkpoint", 4, True),), 0, rows, 2.0)
 
     monkeypatch.setattr("xformer.training.verify_resume.verify.verify_resume", prove)
     assert VerifyResume(steps=9, kills=5, seed=2, out=tmp_path / "out").run_command() == (0 if same else 1)
@@ -260,8 +264,8 @@ def test_the_command_tells_and_exits_accordingly(
     assert ("the same in every bit" in out, "NOT the same" in out) == (same, not same)
     assert same or "a, b, c …" in out
     assert "stopped 1 times: 1 while a checkpoint was due; 1 left a half-written checkpoint" in out
-    _, config, train, strikes, _, threads = seen[0]
-    assert (config.training.steps, train, strikes, threads) == (9, pretrain, plan_strikes(5, 2), 1)
+    _, config, train, faults, _, threads = seen[0]
+    assert (config.training.steps, train, faults, threads) == (9, pretrain, plan_faults(5, 2), 1)
     assert VerifyResume(steps=9, json=True).run_command() == (0 if same else 1)
     printed = json.loads(capsys.readouterr().out)
     assert printed["same"] is same

@@ -1,1 +1,1 @@
-"""The proof that stopping leaves no trace: one run that never stops, one that is killed again and again."""
+"""A test that a stopped and resumed run gives the same bits as a run that was never stopped."""

@@ -1,4 +1,4 @@
-"""Two run directories, compared bit by bit, but for what a clock wrote."""
+"""A comparison of two run directories, bit by bit, without measured times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import read_metrics
 
 CLOCK = ("elapsed", "tokens_per_s", "data_wait")
-"""Fields of a line of metrics.jsonl that tell time."""
+"""Fields of a line of metrics.jsonl that are measured times."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Comparison:
     Attributes:
         what: its name.
         compared: how much of it was compared.
-        differences: where they differ; none if they are the same.
+        differences: names of the parts that differ.
     """
 
     what: str
@@ -33,16 +33,18 @@ class Comparison:
 
 
 def compare_runs(one: RunDirectory, other: RunDirectory) -> tuple[Comparison, ...]:
-    """Compare what two runs with the same settings prepared, logged and saved last.
+    """Compare the prepared data, the log and the newest checkpoint of two runs with the same settings.
 
     Raises:
-        InputError: one of them has no whole checkpoint.
+        InputError: one of them has no complete checkpoint.
     """
     runs = (one, other)
     saved = [_newest(run) for run in runs]
     weights = [_bits(found.whole("model")) for found in saved]
     optimizers = [_bits(found.whole("optimizer")) for found in saved]
-    chance = [{k: moments.pop(k) for k in list(moments) if k.startswith("rng")} for moments in optimizers]
+    random_states = [
+        {k: moments.pop(k) for k in list(moments) if k.startswith("rng")} for moments in optimizers
+    ]
     states = [_without_clock(found) for found in saved]
     data = [{key: state.pop(key) for key in ("step", "tokens", "data_digest")} for state in states]
     logs = [{f"line {n}": line for n, line in enumerate(read_metrics(run.metrics), 1)} for run in runs]
@@ -53,7 +55,7 @@ def compare_runs(one: RunDirectory, other: RunDirectory) -> tuple[Comparison, ..
         _compare("data order", "values: steps, tokens, digest of all plans", data),
         _compare("weights", f"tensors, {_size(weights[0]):,} bytes", weights),
         _compare("optimizer", f"tensors, {_size(optimizers[0]):,} bytes", optimizers),
-        _compare("random state", "generator state(s)", chance),
+        _compare("random state", "generator state(s)", random_states),
         _compare("other state", "fields, without the clock", states),
         _compare("learning rates", "lines", rates),
         _compare("metrics.jsonl", f"lines, without {', '.join(CLOCK)}", lines),
@@ -82,7 +84,7 @@ def _prepared(run: RunDirectory) -> dict[str, bytes]:
 
 
 def _bits(tensors: Mapping[str, Tensor]) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
-    """Bytes, and not numbers: 0 and -0 are different bits, and NaN is the same as itself."""
+    """Data type, shape and bytes of each tensor. As bytes, 0 differs from -0, and NaN equals itself."""
     return {
         name: (str(tensor.dtype), tuple(tensor.shape), tensor.reshape(-1).numpy().tobytes())
         for name, tensor in tensors.items()

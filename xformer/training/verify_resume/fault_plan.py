@@ -1,4 +1,4 @@
-"""When to stop a run, and what each stop hit."""
+"""The fault plan: at which moments a run is stopped, and what each stop did."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ Kind = Literal["preparing", "training", "checkpoint", "asked"]
 
 
 @dataclass(frozen=True)
-class Strike:
-    """When to stop a run.
+class Fault:
+    """A moment at which to stop a run.
 
     Attributes:
-        kind: while it prepares, in the middle of steps, while it writes a checkpoint, or asked kindly.
-        after: share of the steps (of the preparation) to let pass first, in [0, 0.9).
-        delay: how long to wait then, as a share of the time between two lines of the log.
-        part: a file of the checkpoint that has to be there already, if that is what is waited for.
+        kind: SIGKILL while the run prepares its data (`preparing`), between steps (`training`) or while it
+            writes a checkpoint (`checkpoint`); or SIGTERM, which asks it to stop (`asked`).
+        after: share of the steps, or of the preparation, that is done first, in [0, 0.9).
+        delay: time to wait after that, as a share of the time between two lines of the log.
+        part: for `checkpoint`: wait until this file of the checkpoint exists; empty for no such wait.
     """
 
     kind: Kind
@@ -27,14 +28,14 @@ class Strike:
 
 
 @dataclass(frozen=True)
-class Struck:
-    """What a strike hit.
+class InjectedFault:
+    """What a fault did to a run.
 
     Attributes:
-        kind: what was meant to be hit.
-        step: of the last line in the log, 0 if there was none.
-        half_written: whether a half-written checkpoint lay on the disk afterwards.
-        torn: those of them that bore the name of a whole one, which none may.
+        kind: `Fault.kind`.
+        step: step of the last line in the log; 0 if there was none.
+        half_written: whether an unfinished checkpoint was on the disk afterwards.
+        torn: names of unfinished checkpoints that looked finished by their names, which must not happen.
     """
 
     kind: Kind
@@ -43,19 +44,19 @@ class Struck:
     torn: tuple[str, ...] = ()
 
 
-def plan_strikes(count: int, seed: int) -> list[Strike]:
-    """Draw when to strike: a sixth while preparing, a third while a checkpoint is written, a sixth kindly.
+def plan_faults(count: int, seed: int) -> list[Fault]:
+    """Draw faults: of six, one `preparing`, two `checkpoint`, two `training` and one `asked`.
 
     Args:
-        count: how many, from 1.
-        seed: the source of chance.
+        count: number of faults, from 1.
+        seed: seed of their moments.
     """
     rng = random.Random(seed)
     kinds: list[Kind] = ["checkpoint", "training", "preparing", "checkpoint", "training", "asked"]
     parts = ("", "model.safetensors", "optimizer.safetensors", "state.json")
-    strikes = [
-        Strike(kinds[number % len(kinds)], 0.9 * rng.random(), rng.random(), rng.choice(parts))
+    faults = [
+        Fault(kinds[number % len(kinds)], 0.9 * rng.random(), rng.random(), rng.choice(parts))
         for number in range(count)
     ]
-    # Preparing comes before steps, and steps come in order.
-    return sorted(strikes, key=lambda strike: (strike.kind != "preparing", strike.after))
+    # A run prepares its data before its first step.
+    return sorted(faults, key=lambda fault: (fault.kind != "preparing", fault.after))

@@ -30,7 +30,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .exp2 import LOG2_E
-from .shared import attend_by_tile, check_inputs
+from .shared import attend_by, check_inputs, tile_options
 from .tiles import update
 
 ALIGNMENT = 16
@@ -85,23 +85,24 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
         ValueError: q, k and v are not what `check_inputs` asks for, or rows that the copy engine cannot
             take.
     """
+    prepare(q, k, v, cu_seqlens, max_length)
+    scale = LOG2_E * q.shape[2] ** -0.5
+    return attend_by(ladder_descriptors, q, k, v, cu_seqlens, max_length, scale, tile_options(q))
+
+
+def prepare(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int) -> None:
+    """Check the inputs, and give Triton the memory in which programs build their descriptors.
+
+    Raises:
+        ValueError: as `attend`. The copy engine takes rows of a head that begin at a multiple of 16 bytes.
+    """
     check_inputs(q, k, v, cu_seqlens, max_length)
-    check_rows(q, k, v)
-    provide_scratch(q.device)
-    return attend_by_tile(ladder_descriptors, q, k, v, cu_seqlens, max_length, LOG2_E * q.shape[2] ** -0.5)
-
-
-def check_rows(*tensors: Tensor) -> None:
-    """Raise a ValueError unless each head's row begins at a multiple of 16 bytes, as the copy engine asks."""
-    for x in tensors:
+    for x in (q, k, v):
         row = x.shape[2] * x.element_size()
         if row % ALIGNMENT or x.data_ptr() % ALIGNMENT:
             raise ValueError(
                 f"q, k, v: expected rows of a multiple of {ALIGNMENT} bytes, beginning at one, got {row} "
                 f"bytes at {x.data_ptr() % ALIGNMENT}; the tiles rung takes any"
             )
-
-
-def provide_scratch(device: torch.device) -> None:
-    """Give Triton the memory in which programs build their descriptors; it asks at each launch."""
+    device = q.device
     triton.set_allocator(lambda size, alignment, stream: torch.empty(size, dtype=torch.int8, device=device))

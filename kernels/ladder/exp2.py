@@ -24,9 +24,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .shared import attend_by_row
+from .shared import ONE_QUERY, attend_by
 
-BLOCK_N = 64
 LOG2_E = 1.4426950408889634
 
 
@@ -72,4 +71,4 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
     Raises:
         ValueError: q, k and v are not what `check_inputs` asks for.
     """
-    return attend_by_row(ladder_exp2, q, k, v, cu_seqlens, max_length, LOG2_E * q.shape[2] ** -0.5, BLOCK_N)
+    return attend_by(ladder_exp2, q, k, v, cu_seqlens, max_length, LOG2_E * q.shape[2] ** -0.5, ONE_QUERY)

@@ -20,9 +20,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .shared import attend_by_row
-
-BLOCK_N = 64
+from .shared import ONE_QUERY, attend_by
 
 
 @triton.jit(do_not_specialize=["n_heads"])
@@ -67,4 +65,4 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
     Raises:
         ValueError: q, k and v are not what `check_inputs` asks for.
     """
-    return attend_by_row(ladder_online_softmax, q, k, v, cu_seqlens, max_length, q.shape[2] ** -0.5, BLOCK_N)
+    return attend_by(ladder_online_softmax, q, k, v, cu_seqlens, max_length, q.shape[2] ** -0.5, ONE_QUERY)

@@ -23,10 +23,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..device import padded_head_size, target_of
-from .descriptors import attend_block, check_rows, provide_scratch
+from .descriptors import attend_block, prepare
 from .exp2 import LOG2_E
-from .shared import check_inputs, tile_for
+from .shared import attend_by, tile_options
 
 # Programs of 4 warps (D up to 64) or 8 whose registers a multiprocessor holds; `counted.py` counts them.
 PROGRAMS = {4: 2, 8: 1}
@@ -72,22 +71,13 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
         ValueError: q, k and v are not what `check_inputs` asks for, or rows that the copy engine cannot
             take.
     """
-    check_inputs(q, k, v, cu_seqlens, max_length)
-    check_rows(q, k, v)
-    out = torch.empty_like(q)
-    n_heads, head_size = q.shape[1:]
-    tile = tile_for(target_of(q.device), head_size, q.dtype)
-    most = triton.cdiv(max_length, tile.block_m) * n_heads * (cu_seqlens.shape[0] - 1)
-    if most == 0:
-        return out
-    provide_scratch(q.device)
-    ladder_persistent[(min(most, _programs(q.device, tile.num_warps)),)](
-        q, k, v, out, cu_seqlens.to(torch.int32), n_heads, LOG2_E * head_size**-0.5,
-        item_ends(cu_seqlens, n_heads, tile.block_m), cu_seqlens.shape[0] - 1,
-        D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_M=tile.block_m, BLOCK_N=tile.block_n,
-        num_warps=tile.num_warps, num_stages=tile.num_stages, enable_fp_fusion=True,
+    prepare(q, k, v, cu_seqlens, max_length)
+    options = tile_options(q)
+    return attend_by(
+        ladder_persistent, q, k, v, cu_seqlens, max_length, LOG2_E * q.shape[2] ** -0.5, options,
+        item_ends(cu_seqlens, q.shape[1], options["BLOCK_M"]), cu_seqlens.shape[0] - 1,
+        programs=_programs(q.device, options["num_warps"]),
     )  # fmt: skip
-    return out
 
 
 def item_ends(cu_seqlens: Tensor, n_heads: int, block_m: int) -> Tensor:

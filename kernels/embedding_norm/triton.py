@@ -35,7 +35,7 @@ from ..norm.triton import (
     plan,
     store_moments,
 )
-from ..operation import FUSED, Operation, on, on_device, power_of_two
+from ..operation import FUSED, Operation, ceil_div, on, on_device, power_of_two
 
 CHUNK = 32
 CHUNKS_AT_ONCE = 16
@@ -188,10 +188,10 @@ def table_gradient(index: Tensor, rows: Tensor, table: Tensor) -> Tensor:
     if n == 0:
         return grad_table
     ordered, order = torch.sort(index, stable=True)
-    chunks = triton.cdiv(n, CHUNK)
+    chunks = ceil_div(n, CHUNK)
     heads, tails = torch.empty((2, chunks, width), dtype=torch.float32, device=rows.device)
     block = min(1024, max(16, power_of_two(width)))
-    blocks = triton.cdiv(width, block)
+    blocks = ceil_div(width, block)
     with on(rows.device):
         embedding_add_runs[(chunks, blocks)](
             ordered, order, rows, grad_table, heads, tails, n, table.shape[0],
@@ -221,7 +221,7 @@ def _forward(
     if n_rows:
         cut: Plan = on_device(plan, table.device, width, table.itemsize)
         with on(table.device):
-            embedding_norm_forward[(triton.cdiv(n_rows, cut.rows),)](
+            embedding_norm_forward[(ceil_div(n_rows, cut.rows),)](
                 tokens, positions, table, position_table, weight, bias, out, stats, n_rows, table.shape[0],
                 0 if position_table is None else position_table.shape[0], eps,
                 C=width, BLOCK_C=cut.block_c, ROWS=cut.rows, num_warps=cut.warps, **FUSED,

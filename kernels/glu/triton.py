@@ -11,13 +11,15 @@ costs less than memory. The squared ReLU moves 2TF and 3TF.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from ..device import Target
-from ..operation import FUSED, Operation, cover, on, on_device, rows_of
+from ..operation import FUSED, Operation, ceil_div, cover, on, on_device, rows_of
 
 WARPS = 4
 
@@ -119,56 +121,41 @@ def tile(target: Target, width: int) -> tuple[int, int]:
     return max(1, WARPS * target.warp_size * 8 // block), block
 
 
+def _launch(kernel: Any, n_rows: int, width: int, x: Tensor, *arguments: Any, **constants: Any) -> None:
+    """Launch a kernel for T = `n_rows` rows, F = `width` columns on the device of x, if there are any."""
+    if n_rows and width:
+        rows, block = on_device(tile, x.device, width)
+        with on(x.device):
+            kernel[(ceil_div(n_rows, rows), ceil_div(width, block))](
+                *arguments, n_rows, F=width, ROWS=rows, BLOCK=block, num_warps=WARPS, **constants, **FUSED
+            )
+
+
 def _gate(x: Tensor, activation: str) -> Tensor:
     n_rows, width = x.shape[0], x.shape[1] // 2
     out = torch.empty((n_rows, width), dtype=x.dtype, device=x.device)
-    if out.numel():
-        x = rows_of(x)
-        rows, block = on_device(tile, x.device, width)
-        with on(x.device):
-            glu_forward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
-                x, out, x.stride(0), n_rows,
-                F=width, ACTIVATION=activation, ROWS=rows, BLOCK=block, num_warps=WARPS, **FUSED,
-            )  # fmt: skip
+    x = rows_of(x)
+    _launch(glu_forward, n_rows, width, x, x, out, x.stride(0), ACTIVATION=activation)
     return out
 
 
 def _gate_backward(grad: Tensor, x: Tensor, activation: str) -> Tensor:
-    n_rows, width = grad.shape
     grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    if grad_x.numel():
-        x = rows_of(x)
-        rows, block = on_device(tile, x.device, width)
-        with on(x.device):
-            glu_backward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
-                grad, x, grad_x, *grad.stride(), x.stride(0), n_rows,
-                F=width, ACTIVATION=activation, ROWS=rows, BLOCK=block, num_warps=WARPS, **FUSED,
-            )  # fmt: skip
+    x = rows_of(x)
+    strides = *grad.stride(), x.stride(0)
+    _launch(glu_backward, *grad.shape, x, grad, x, grad_x, *strides, ACTIVATION=activation)
     return grad_x
 
 
 def _square(x: Tensor) -> Tensor:
-    n_rows, width = x.shape
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    if out.numel():
-        rows, block = on_device(tile, x.device, width)
-        with on(x.device):
-            squared_relu_forward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
-                x, out, *x.stride(), n_rows, F=width, ROWS=rows, BLOCK=block, num_warps=WARPS, **FUSED
-            )
+    _launch(squared_relu_forward, *x.shape, x, x, out, *x.stride())
     return out
 
 
 def _square_backward(grad: Tensor, x: Tensor) -> Tensor:
-    n_rows, width = x.shape
     grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    if grad_x.numel():
-        rows, block = on_device(tile, x.device, width)
-        with on(x.device):
-            squared_relu_backward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))](
-                grad, x, grad_x, *grad.stride(), *x.stride(), n_rows,
-                F=width, ROWS=rows, BLOCK=block, num_warps=WARPS, **FUSED,
-            )  # fmt: skip
+    _launch(squared_relu_backward, *x.shape, x, grad, x, grad_x, *grad.stride(), *x.stride())
     return grad_x
 
 

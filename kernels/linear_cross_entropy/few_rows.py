@@ -63,13 +63,6 @@ def composed_unchecked(
     return None if reduction == "mean" and isnan(loss.item()) else loss
 
 
-def composed_items(
-    rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, options: LossOptions
-) -> Tensor:
-    """Losses (K,), 0 where ignored; arguments as in `torch_backend.walk`."""
-    return composed(rows, weight, bias, targets, options, "none")
-
-
 def composed(
     rows: Tensor,
     weight: Tensor,
@@ -78,7 +71,7 @@ def composed(
     options: LossOptions,
     reduction: Literal["mean", "sum", "none"],
 ) -> Tensor:
-    """The losses (K,), their sum or their mean; the mean of no row is NaN."""
+    """The losses (K,), 0 where ignored, their sum or their mean; the mean of no row is NaN."""
     return F.cross_entropy(
         F.linear(rows, weight, bias),
         targets,

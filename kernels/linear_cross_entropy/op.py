@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..backend import Backend
 from ..operation import choose, full_precision
-from .few_rows import are_few, composed, composed_items, composed_unchecked
+from .few_rows import are_few, composed, composed_unchecked
 from .options import LossOptions
 from .reference import reference_items
 from .torch_backend import torch_items, torch_reduced
@@ -125,24 +125,23 @@ def linear_cross_entropy(
         if few and reduction != "none" and not return_items:
             loss = composed(rows, weight, bias, targets, options, "sum")
         else:
-            items = _items(chosen, few)(rows, weight, bias, targets, options)
+            if few:
+                items = composed(rows, weight, bias, targets, options, "none")
+            else:
+                items = _items_by(chosen)(rows, weight, bias, targets, options)
             loss = items if reduction == "none" else items.sum()
         if reduction == "mean":
             loss = loss / (targets != ignore_index).sum().clamp_min(1)
     return (loss, items.detach()) if return_items else loss
 
 
-def _items(
-    backend: Backend, few: bool
-) -> Callable[[Tensor, Tensor, Tensor | None, Tensor, LossOptions], Tensor]:
-    """What computes each row's loss."""
+def _items_by(backend: Backend) -> Callable[[Tensor, Tensor, Tensor | None, Tensor, LossOptions], Tensor]:
+    """The function of a backend that computes each row's loss."""
     if backend == "triton":
         from .triton_backend import triton_items  # triton exists only on some machines
 
         return triton_items
-    if backend == "torch":
-        return composed_items if few else torch_items
-    return reference_items
+    return torch_items if backend == "torch" else reference_items
 
 
 def _select(hidden: Tensor, selected: Tensor) -> Tensor:

@@ -19,10 +19,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import triton
 from torch import Tensor
 
-from ..operation import FUSED, Operation, full_precision, on
+from ..operation import FUSED, Operation, ceil_div, full_precision, on
 from .autograd import differentiate, fake_grads
 from .kernels import (
     linear_cross_entropy_gradients,
@@ -81,7 +80,7 @@ def forward(
                     BIAS=bias is not None, SMOOTHED=label_smoothing > 0, BLOCK=STATISTICS_BLOCK,
                     num_warps=WARPS, **FUSED,
                 )  # fmt: skip
-        linear_cross_entropy_losses[(triton.cdiv(n_rows, LOSSES_BLOCK),)](
+        linear_cross_entropy_losses[(ceil_div(n_rows, LOSSES_BLOCK),)](
             peak, total, chosen, summed, targets, items, lse,
             n_rows, n_vocabulary, ignore_index, label_smoothing, z_loss,
             SMOOTHED=label_smoothing > 0, Z_LOSS=z_loss > 0, BLOCK=LOSSES_BLOCK, num_warps=WARPS, **FUSED,
@@ -101,22 +100,10 @@ def backward(
     z_loss: float,
     needs: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of rows, weight and bias, in their dtypes.
+    """Gradients of rows, weight and bias, contiguous and in their dtypes.
 
-    Args:
-        grad_items: (K,), any stride.
-        rows: (K, C); the other arguments are as in `forward`.
-        weight: (V, C).
-        bias: (V,) or None.
-        targets: (K,).
-        lse: (K,), of `forward`.
-        ignore_index: as there.
-        label_smoothing: as there.
-        z_loss: as there.
-        needs: whether to compute each of the three gradients; those left out have no elements.
-
-    Returns:
-        Contiguous tensors.
+    `grad_items` (K,) has any stride; `lse` (K,) is that of `forward`, as are the other arguments. `needs`
+    says which of the three gradients to compute; those left out have no elements.
     """
     needs_rows, needs_weight, needs_bias = needs
     n_rows, n_vocabulary, width = rows.shape[0], weight.shape[0], rows.shape[1]
@@ -131,7 +118,7 @@ def backward(
     grad_buffer = torch.empty_like(buffer, dtype=rows.dtype)
     rows_total = rows.new_empty(grad_rows.shape, dtype=sums)
     weight_total = rows.new_empty((plan.columns, width) if needs_weight else 0, dtype=sums)
-    n_partial = triton.cdiv(plan.rows, GRADIENT_BLOCK[0]) if needs_bias else 1
+    n_partial = ceil_div(plan.rows, GRADIENT_BLOCK[0]) if needs_bias else 1
     partial = rows.new_empty(n_partial, plan.columns, dtype=sums)
     scale = _largest(grad_items, targets, lse, ignore_index, z_loss)
     gain = GAINS.get(rows.dtype, 1.0)
@@ -142,7 +129,7 @@ def backward(
             for part in plan.over_rows():
                 logits, grads = (_of_slice(x, part, columns) for x in (buffer, grad_buffer))
                 _add_product(logits, rows[part], vocabulary.t(), False)
-                grid = tuple(map(triton.cdiv, logits.shape, GRADIENT_BLOCK))
+                grid = tuple(map(ceil_div, logits.shape, GRADIENT_BLOCK))
                 linear_cross_entropy_gradients[grid](
                     logits, grads, bias, targets[part], lse[part], grad_items[part], scale, partial,
                     logits.stride(0), grad_items.stride(0), partial.stride(0),

@@ -82,14 +82,12 @@ def layer_norm(
 
         weight = weight.contiguous()
         bias = None if bias is None else bias.contiguous()
-        if residual is None:
-            return norm(x, weight, bias, eps, True)
-        return add_norm(x, residual, weight, bias, eps, True)
+        operation = norm if residual is None else add_norm
+        return operation(x, residual, weight, bias, eps, True)
     total = x if residual is None else x + residual
     if chosen == "torch":
-        if (
-            total.is_cuda or weight.dtype != torch.float32
-        ):  # only a CPU takes fp32 weights with half precision
+        # Only a CPU takes fp32 weights with half precision.
+        if total.is_cuda or weight.dtype != torch.float32:
             weight, bias = _of_dtype(total.dtype, weight, bias)
         out = F.layer_norm(total, weight.shape, weight, bias, eps)
     else:

@@ -57,9 +57,8 @@ def rms_norm(
     if chosen == "triton":
         from .triton import add_norm, norm  # triton exists only on some machines
 
-        if residual is None:
-            return norm(x, weight.contiguous(), None, eps, False)
-        return add_norm(x, residual, weight.contiguous(), None, eps, False)
+        operation = norm if residual is None else add_norm
+        return operation(x, residual, weight.contiguous(), None, eps, False)
     total = x if residual is None else x + residual
     norm_rows = _torch if chosen == "torch" else reference_rms_norm
     out = norm_rows(total, weight.to(total.dtype), eps)

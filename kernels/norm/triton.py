@@ -30,7 +30,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..device import Target
-from ..operation import FUSED, Operation, on, on_device, power_of_two, processors, rows_of
+from ..operation import FUSED, Operation, ceil_div, on, on_device, power_of_two, processors, rows_of
 
 PROGRAMS_A_PROCESSOR = 2
 REDUCED_ROWS, REDUCED_COLUMNS = 64, 32
@@ -198,20 +198,20 @@ def plan(target: Target, width: int, itemsize: int) -> Plan:
 
 def _forward(
     x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor | None, eps: float, centered: bool
-) -> tuple[Tensor, Tensor | None, Tensor]:
-    """`out`, the sum if there is a residual, and statistics (1 or 2, T)."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`out`, the sum, which has no elements without a residual, and statistics (1 or 2, T)."""
     n_rows, width = x.shape
     dtype = x.dtype if residual is None else torch.promote_types(x.dtype, residual.dtype)
     out = torch.empty((n_rows, width), dtype=dtype, device=x.device)
-    total = None if residual is None else torch.empty((n_rows, width), dtype=dtype, device=x.device)
+    total = torch.empty(0 if residual is None else (n_rows, width), dtype=dtype, device=x.device)
     stats = torch.empty((1 + centered, n_rows), dtype=torch.float32, device=x.device)
     if n_rows:
         x = rows_of(x)
         residual = None if residual is None else rows_of(residual)
         cut: Plan = on_device(plan, x.device, width, x.itemsize)
         with on(x.device):
-            norm_forward[(triton.cdiv(n_rows, cut.rows),)](
-                x, residual, weight, bias, out, total, stats,
+            norm_forward[(ceil_div(n_rows, cut.rows),)](
+                x, residual, weight, bias, out, None if residual is None else total, stats,
                 x.stride(0), 0 if residual is None else residual.stride(0), n_rows, eps,
                 C=width, BLOCK_C=cut.block_c, ROWS=cut.rows, CENTERED=centered,
                 num_warps=cut.warps, **FUSED,
@@ -219,30 +219,16 @@ def _forward(
     return out, total, stats
 
 
-def _norm(
-    x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, centered: bool
-) -> tuple[Tensor, Tensor]:
-    out, _, stats = _forward(x, None, weight, bias, eps, centered)
-    return out, stats
-
-
-def _add_norm(
-    x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor | None, eps: float, centered: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    out, total, stats = _forward(x, residual, weight, bias, eps, centered)
-    return out, stats if total is None else total, stats
-
-
 def empty_shares(n_rows: int, cut: Plan, width: int, has_bias: bool, device: torch.device) -> Tensor:
     """(1 or 2, P, C): the programs' shares in the gradients of weight and bias, not yet written."""
-    programs = min(triton.cdiv(n_rows, cut.backward_rows), processors(device) * PROGRAMS_A_PROCESSOR)
+    programs = min(ceil_div(n_rows, cut.backward_rows), processors(device) * PROGRAMS_A_PROCESSOR)
     return torch.empty((1 + has_bias, programs, width), dtype=torch.float32, device=device)
 
 
 def add_shares(shares: Tensor, grad_weight: Tensor, grad_bias: Tensor | None) -> None:
     """Reduce `shares` (1 or 2, P, C) to the gradients of weight and bias, on the current device."""
     n_shares, width = shares.shape[1:]
-    norm_add_shares[(triton.cdiv(width, REDUCED_COLUMNS), shares.shape[0])](
+    norm_add_shares[(ceil_div(width, REDUCED_COLUMNS), shares.shape[0])](
         shares, grad_weight, grad_bias, n_shares,
         C=width, BLOCK_P=REDUCED_ROWS, BLOCK_C=REDUCED_COLUMNS, num_warps=4, **FUSED,
     )  # fmt: skip
@@ -273,18 +259,13 @@ def _backward(
     return grad_x, grad_weight, grad_bias
 
 
-def _fake_norm(
-    x: Tensor, weight: Tensor, bias: Tensor | None, eps: float, centered: bool
-) -> tuple[Tensor, Tensor]:
-    return x.new_empty(x.shape), x.new_empty((1 + centered, x.shape[0]), dtype=torch.float32)
-
-
-def _fake_add_norm(
-    x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor | None, eps: float, centered: bool
+def _fake(
+    x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor | None, eps: float, centered: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    dtype = torch.promote_types(x.dtype, residual.dtype)
-    out, total = x.new_empty(x.shape, dtype=dtype), x.new_empty(x.shape, dtype=dtype)
-    return out, total, x.new_empty((1 + centered, x.shape[0]), dtype=torch.float32)
+    dtype = x.dtype if residual is None else torch.promote_types(x.dtype, residual.dtype)
+    total = x.new_empty(0 if residual is None else x.shape, dtype=dtype)
+    stats = x.new_empty((1 + centered, x.shape[0]), dtype=torch.float32)
+    return x.new_empty(x.shape, dtype=dtype), total, stats
 
 
 def _fake_backward(
@@ -294,51 +275,35 @@ def _fake_backward(
     return x.new_empty(x.shape), weight.new_empty(weight.shape), grad_bias
 
 
-def _save_norm(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, weight, bias, _, _ = inputs
-    ctx.save_for_backward(x, weight, output[1])
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    x, residual, weight, bias, *_ = inputs
+    ctx.save_for_backward(x if residual is None else output[1], weight, output[2])
     ctx.has_bias = bias is not None
+    ctx.dtypes = x.dtype, None if residual is None else residual.dtype
 
 
-def _save_add_norm(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, residual, weight, bias, _, _ = inputs
-    ctx.save_for_backward(output[1], weight, output[2])
-    ctx.has_bias = bias is not None
-    ctx.dtypes = x.dtype, residual.dtype
-
-
-def _differentiate_norm(backward: Any, ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    grad_x, grad_weight, grad_bias = backward(grad, None, *ctx.saved_tensors, ctx.has_bias)
-    return grad_x, grad_weight, grad_bias if ctx.has_bias else None, None, None
-
-
-def _differentiate_add_norm(
-    backward: Any, ctx: Any, grad: Tensor | None, grad_total: Tensor | None
+def _differentiate(
+    backward: Any, ctx: Any, grad: Tensor | None, grad_total: Tensor | None = None
 ) -> tuple[Tensor | None, ...]:
     total, weight, stats = ctx.saved_tensors
     if grad is None:
         grad = torch.zeros_like(total)
     both, grad_weight, grad_bias = backward(grad, grad_total, total, weight, stats, ctx.has_bias)
-    grad_x, grad_residual = (both.to(dtype) for dtype in ctx.dtypes)
+    grad_x, grad_residual = (None if dtype is None else both.to(dtype) for dtype in ctx.dtypes)
     return grad_x, grad_residual, grad_weight, grad_bias if ctx.has_bias else None, None, None
 
 
-norm = Operation(
-    "norm_triton",
-    _norm,
-    _backward,
-    fake=_fake_norm,
-    fake_backward=_fake_backward,
-    save=_save_norm,
-    differentiate=_differentiate_norm,
-)
-add_norm = Operation(
-    "add_norm_triton",
-    _add_norm,
-    _backward,
-    fake=_fake_add_norm,
-    fake_backward=_fake_backward,
-    save=_save_add_norm,
-    differentiate=_differentiate_add_norm,
-    visible=2,
+# Of x alone, and of x plus a residual; only the latter has the sum as a visible output.
+norm, add_norm = (
+    Operation(
+        name,
+        _forward,
+        _backward,
+        fake=_fake,
+        fake_backward=_fake_backward,
+        save=_save,
+        differentiate=_differentiate,
+        visible=visible,
+    )
+    for name, visible in (("norm_triton", 1), ("add_norm_triton", 2))
 )

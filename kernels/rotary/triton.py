@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..device import Target
-from ..operation import FUSED, Operation, on, on_device, power_of_two
+from ..operation import FUSED, Operation, ceil_div, on, on_device, power_of_two
 from .autograd import differentiate, fake, save
 
 WARPS = 4
@@ -100,7 +100,7 @@ def _turn_by(
     out_q = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     out_k = torch.empty(k.shape, dtype=k.dtype, device=k.device)
     block, rows = on_device(block_of, q.device, size)
-    blocks_q, blocks_k = triton.cdiv(tokens * heads, rows), triton.cdiv(tokens * kv_heads, rows)
+    blocks_q, blocks_k = ceil_div(tokens * heads, rows), ceil_div(tokens * kv_heads, rows)
     if blocks_q + blocks_k and size:
         with on(q.device):
             rotary_turn[(blocks_q + blocks_k,)](

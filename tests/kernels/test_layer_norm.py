@@ -227,8 +227,8 @@ def operations(device: torch.device) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     leaves, _ = problem(layer_norm, 5, 12, torch.float32, residual=torch.float32, device=device)
     x, weight, bias, residual = (leaf.requires_grad_() for leaf in leaves.values())
     return {
-        "norm": (norm_triton.norm, (x, weight, bias, 1e-5, True)),
-        "norm without bias": (norm_triton.norm, (x, weight, None, 1e-5, False)),
+        "norm": (norm_triton.norm, (x, None, weight, bias, 1e-5, True)),
+        "norm without bias": (norm_triton.norm, (x, None, weight, None, 1e-5, False)),
         "add_norm": (norm_triton.add_norm, (x, residual, weight, bias, 1e-5, True)),
         "rms_norm_torch": (_torch, (x.cpu(), weight.cpu(), 1e-5)),
     }

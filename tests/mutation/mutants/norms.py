@@ -174,7 +174,7 @@ ADD_SHARES = Group(
         ),
         Mutant(
             _NORM,
-            "norm_add_shares[(triton.cdiv(width, REDUCED_COLUMNS),",
+            "norm_add_shares[(ceil_div(width, REDUCED_COLUMNS),",
             "norm_add_shares[(max(1, width // REDUCED_COLUMNS),",
             "columns that fill no block left out",
         ),

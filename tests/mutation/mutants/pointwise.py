@@ -179,14 +179,15 @@ SQUARED_RELU = Group(
         ),
         Mutant(
             _GLU,
-            "squared_relu_forward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))]",
-            "squared_relu_forward[(triton.cdiv(n_rows, rows), max(1, width // block))]",
+            "kernel[(ceil_div(n_rows, rows), ceil_div(width, block))]",
+            "kernel[(ceil_div(n_rows, rows), max(1, width // block))]",
             "columns that fill no block left out",
         ),
         Mutant(
             _GLU,
-            "squared_relu_backward[(triton.cdiv(n_rows, rows), triton.cdiv(width, block))]",
-            "squared_relu_backward[(max(1, n_rows // rows), triton.cdiv(width, block))]",
+            "kernel[(ceil_div(n_rows, rows), ceil_div(width, block))]",
+            "kernel[(max(1, n_rows // rows) if kernel is squared_relu_backward else ceil_div(n_rows, rows), "
+            "ceil_div(width, block))]",
             "rows that fill no block without a gradient",
         ),
     ),

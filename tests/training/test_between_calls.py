@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -107,13 +106,14 @@ def test_a_vanished_shard_is_named(begin: Begin, config: RunConfig, listening: L
 def test_weights_of_another_vocabulary_or_text_are_refused(
     begin: Begin, config: RunConfig, listening: Listening, what: str
 ) -> None:
-    """Whoever removes the shards, to have them made again, gets no mixture of two runs."""
+    """If shards were removed and are made from other data, the run does not resume."""
     run = _stopped(begin, config, listening)
     checkpoint = newest_checkpoint(run.checkpoints)
     assert checkpoint is not None
     contents = read_checksummed(checkpoint.path / "state.json", checkpoint_module._Contents)
-    changed: dict[str, Any] = {what: "another"}
-    other = replace(contents, state=replace(contents.state, **changed))
+    assert what in contents.state.fingerprints
+    changed = contents.state.fingerprints | {what: "another"}
+    other = replace(contents, state=replace(contents.state, fingerprints=changed))
     write_checksummed(checkpoint.path / "state.json", other)
     with pytest.raises(InputError, match=rf"step-00000002: was trained on another {what} \(another\)"):
         pretrain(run.path, config, listening())

@@ -121,41 +121,53 @@ def tile(target: Target, width: int) -> tuple[int, int]:
     return max(1, WARPS * target.warp_size * 8 // block), block
 
 
-def _launch(kernel: Any, n_rows: int, width: int, x: Tensor, *arguments: Any, **constants: Any) -> None:
-    """Launch a kernel for T = `n_rows` rows, F = `width` columns on the device of x, if there are any."""
-    if n_rows and width:
-        rows, block = on_device(tile, x.device, width)
-        with on(x.device):
-            kernel[(ceil_div(n_rows, rows), ceil_div(width, block))](
-                *arguments, n_rows, F=width, ROWS=rows, BLOCK=block, num_warps=WARPS, **constants, **FUSED
-            )
+def _cut(x: Tensor, n_rows: int, width: int) -> tuple[tuple[int, int], dict[str, Any]]:
+    """The grid over `n_rows` and `width` on the device of x, and the arguments by name of every kernel."""
+    rows, block = on_device(tile, x.device, width)
+    sizes = {"F": width, "ROWS": rows, "BLOCK": block, "num_warps": WARPS, **FUSED}
+    return (ceil_div(n_rows, rows), ceil_div(width, block)), sizes
 
 
 def _gate(x: Tensor, activation: str) -> Tensor:
     n_rows, width = x.shape[0], x.shape[1] // 2
     out = torch.empty((n_rows, width), dtype=x.dtype, device=x.device)
-    x = rows_of(x)
-    _launch(glu_forward, n_rows, width, x, x, out, x.stride(0), ACTIVATION=activation)
+    if out.numel():
+        x = rows_of(x)
+        grid, sizes = _cut(x, n_rows, width)
+        with on(x.device):
+            glu_forward[grid](x, out, x.stride(0), n_rows, ACTIVATION=activation, **sizes)
     return out
 
 
 def _gate_backward(grad: Tensor, x: Tensor, activation: str) -> Tensor:
+    n_rows, width = grad.shape
     grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    x = rows_of(x)
-    strides = *grad.stride(), x.stride(0)
-    _launch(glu_backward, *grad.shape, x, grad, x, grad_x, *strides, ACTIVATION=activation)
+    if grad_x.numel():
+        x = rows_of(x)
+        grid, sizes = _cut(x, n_rows, width)
+        strides = *grad.stride(), x.stride(0)
+        with on(x.device):
+            glu_backward[grid](grad, x, grad_x, *strides, n_rows, ACTIVATION=activation, **sizes)
     return grad_x
 
 
 def _square(x: Tensor) -> Tensor:
+    n_rows, width = x.shape
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    _launch(squared_relu_forward, *x.shape, x, x, out, *x.stride())
+    if out.numel():
+        grid, sizes = _cut(x, n_rows, width)
+        with on(x.device):
+            squared_relu_forward[grid](x, out, *x.stride(), n_rows, **sizes)
     return out
 
 
 def _square_backward(grad: Tensor, x: Tensor) -> Tensor:
+    n_rows, width = x.shape
     grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    _launch(squared_relu_backward, *x.shape, x, grad, x, grad_x, *grad.stride(), *x.stride())
+    if grad_x.numel():
+        grid, sizes = _cut(x, n_rows, width)
+        with on(x.device):
+            squared_relu_backward[grid](grad, x, grad_x, *grad.stride(), *x.stride(), n_rows, **sizes)
     return grad_x
 
 

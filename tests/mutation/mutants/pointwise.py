@@ -179,15 +179,14 @@ SQUARED_RELU = Group(
         ),
         Mutant(
             _GLU,
-            "kernel[(ceil_div(n_rows, rows), ceil_div(width, block))]",
-            "kernel[(ceil_div(n_rows, rows), max(1, width // block))]",
+            "squared_relu_forward[grid]",
+            'squared_relu_forward[(grid[0], max(1, width // sizes["BLOCK"]))]',
             "columns that fill no block left out",
         ),
         Mutant(
             _GLU,
-            "kernel[(ceil_div(n_rows, rows), ceil_div(width, block))]",
-            "kernel[(max(1, n_rows // rows) if kernel is squared_relu_backward else ceil_div(n_rows, rows), "
-            "ceil_div(width, block))]",
+            "squared_relu_backward[grid]",
+            'squared_relu_backward[(max(1, n_rows // sizes["ROWS"]), grid[1])]',
             "rows that fill no block without a gradient",
         ),
     ),

@@ -202,7 +202,7 @@ def test_the_blocks_are_marked_where_they_join() -> None:
     text = page(report(metrics=[line(n, stage=stage) for n, stage in enumerate(stages, start=1)]))
     marks = re.findall(r'class="mark" d="M([\d.]+),', text)
     # All over time share an axis from 0 to the third step's end; the log's second line is at two thirds.
-    assert len(marks) == text.count("dotted: the blocks join") == 7
+    assert len(marks) == text.count("dotted: the full stage begins") == 7
     assert list(map(float, marks)) == [pytest.approx(56 + 390 * 2 / 3, abs=0.1)] * 7
     assert "mark" not in "".join(re.findall(r"<path[^>]*>", page(report())))
 

@@ -70,7 +70,7 @@ class StepBatch:
         for name, part in self.masked.items():
             tensors |= {f"{name}.selected": part.selected, f"{name}.targets": part.targets}
             if part.sample is not None:
-                tensors |= {f"{name}.candidates": part.sample.ids}
+                tensors |= {f"{name}.sample": part.sample.ids}
         for name, pairs in self.pairs.items():
             tensors |= {f"{name}.group": pairs.group}
         inputs = {name: part.inputs for name, part in (self.masked | self.pairs).items()}

@@ -132,11 +132,11 @@ def hide(ids: Tensor, vocabulary: int, generator: torch.Generator) -> tuple[Tens
     Returns:
         The visible tokens (B, N), and the labels (B, N), `IGNORED` where no token is hidden.
     """
-    chance = torch.rand(ids.shape, generator=generator)
-    hidden = (chance < RATE) & (ids >= FIRST_BYTE_ID)
+    draw = torch.rand(ids.shape, generator=generator)
+    hidden = (draw < RATE) & (ids >= FIRST_BYTE_ID)
     labels = torch.where(hidden, ids, IGNORED)
     # Below the rate the number is uniform, so it also chooses among the three.
-    behind = chance / RATE
+    behind = draw / RATE
     shown = torch.where(hidden & (behind < 0.8), MASK_ID, ids)
     other = torch.randint(FIRST_BYTE_ID, vocabulary, ids.shape, generator=generator)
     return torch.where(hidden & (behind >= 0.8) & (behind < 0.9), other, shown), labels

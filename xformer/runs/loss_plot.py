@@ -44,7 +44,8 @@ class Clock:
         marks: tuple[tuple[float, str], ...] = ()
         name = f"{name} of training"
         if joined is not None and metrics[0]["stage"] != "full":
-            marks, name = ((joined / unit, "the full stage begins"),), f"{name}; dotted: the full stage begins"
+            event = "the full stage begins"
+            marks, name = ((joined / unit, event),), f"{name}; dotted: {event}"
         return cls(Axis(name, (0.0, end / unit) if end else None, marks=marks), unit)
 
     def series(self, lines: Metrics, name: str, *keys: str | int, times: float = 1.0) -> Series:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from xformer.data.languages import canonical_language
 from xformer.errors import InputError
 
 # Script names of POSIX locales, in ISO 15924.
@@ -39,6 +40,8 @@ class Record:
 def normalize_language(tag: str) -> str:
     """Convert a language tag to BCP-47: `pt_BR` → `pt-BR`, `sr@latin` → `sr-Latn`, `ZH_hans` → `zh-Hans`.
 
+    Three-letter codes become two-letter ones where these exist (`deu` → `de`), see `canonical_language`.
+
     Raises:
         InputError: `tag` is not a language tag.
     """
@@ -57,7 +60,7 @@ def normalize_language(tag: str) -> str:
         else:
             others.append(part.lower())
     # A locale has the script last (sr_RS@latin); a tag has it before the region.
-    return "-".join([language.lower(), *scripts, *others])
+    return canonical_language("-".join([language, *scripts, *others]))
 
 
 def content_group(*texts: str) -> str:

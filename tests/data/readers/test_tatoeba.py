@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xformer.data.readers import read_manythings, read_tatoeba, tatoeba
-from xformer.data.readers.languages import shortest_tag
 
 SENTENCES = (
     "1\tcmn\t我們試試看！\n"
@@ -158,21 +157,3 @@ def test_manythings(write: Any, refused: Any) -> None:
         list(read_manythings(write("bad.txt", "a\tb\nalone\n"), language="deu"))
     with refused("sentences.txt", "file's name does not give the language"):
         list(read_manythings(write("sentences.txt", "a\tb\n")))
-
-
-def test_the_shortest_tags() -> None:
-    codes = ["deu", "eng", "cmn", "zho", "pes", "fas", "nob", "zsm", "ckb", "swh", "tlh", "de"]
-    assert [shortest_tag(code) for code in codes] == [
-        "de",
-        "en",
-        "zh",
-        "zh",
-        "fa",
-        "fa",
-        "nb",
-        "ms",
-        "ckb",
-        "sw",
-        "tlh",
-        "de",
-    ]

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from xformer.data.readers.languages import language_of, shortest_tag
+from xformer.data.readers.languages import language_of
 from xformer.data.readers.lines import FilePath, decode_lines, input_errors, read_lines
 from xformer.data.record import Record, content_group, normalize_language
 from xformer.errors import InputError
@@ -49,7 +49,7 @@ def read_tatoeba(
         InputError: a file is missing or damaged, a line has too few fields, or an id is not a number or
             occurs twice; the message names the line.
     """
-    wanted = None if languages is None else {shortest_tag(language) for language in languages}
+    wanted = None if languages is None else {normalize_language(language) for language in languages}
     ids = np.fromiter((number for number, *_ in _sentences(sentences)), np.int64)
     ids.sort()
     if (twice := ids[:-1][ids[1:] == ids[:-1]]).size:
@@ -60,7 +60,7 @@ def read_tatoeba(
         if code in (_NULL, "") or text == _NULL or not text.strip():
             continue
         try:
-            language = shortest_tag(code)
+            language = normalize_language(code)
         except InputError as error:
             raise InputError(f"{os.fspath(sentences)}:{line}: {error}") from error
         if wanted is None or language in wanted:
@@ -82,7 +82,7 @@ def read_manythings(path: FilePath, *, language: str | None = None, pivot: str =
         InputError: the file is missing or damaged, or a line has fewer than two fields or more than three.
     """
     first_tag = normalize_language(pivot)
-    tag = shortest_tag(language_of(path, language, (".txt",)))
+    tag = language_of(path, language, (".txt",))
     before = None
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():

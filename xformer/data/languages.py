@@ -1,0 +1,92 @@
+"""What is known of a language: its English name, its shortest tag, and the script that it is written in.
+
+All of it comes from Unicode's CLDR, as the library Babel has it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+# Codes of ISO 639-1 that CLDR gives up for another tag (`fil`, `ak`, `sr-Latn`).
+_KEPT = {"tgl": "tl", "twi": "tw", "tw": "tw", "hbs": "sh"}
+_NO_LANGUAGE = {"und", "mul", "zxx", "mis"}
+_SCRIPT = re.compile(r"[A-Z][a-z]{3}")
+_REGION = re.compile(r"[A-Z]{2}|[0-9]{3}")
+
+
+@lru_cache(maxsize=4096)
+def canonical_language(tag: str) -> str:
+    """Replace the language of a tag by its two-letter code, if it has one: `deu` → `de`, `ger` → `de`.
+
+    Where ISO 639-3 divides a language into several, the one that CLDR uses for it gets its code too (`cmn` →
+    `zh`, `pes` → `fa`, `arb` → `ar`), and codes that were given up get their successor (`iw` → `he`). Scripts
+    and regions stay: `zho-Hant-HK` → `zh-Hant-HK`.
+
+    Args:
+        tag: BCP-47 tag.
+
+    Returns:
+        The tag; where there is no two-letter code, the one that was given.
+    """
+    from babel.core import get_global
+
+    language, hyphen, rest = tag.partition("-")
+    code = language.lower()
+    short = _KEPT.get(code) or get_global("language_aliases").get(code, "")
+    return f"{short if len(short) == 2 else code}{hyphen}{rest}"
+
+
+@lru_cache(maxsize=4096)
+def language_name(tag: str) -> str:
+    """The English name of a language: `de` → "German", `zh-Hant` → "Chinese (Traditional)".
+
+    Args:
+        tag: BCP-47 tag, as `normalize_language` gives it; three-letter codes are known too.
+
+    Returns:
+        The name, with script, region and variants in brackets. The tag itself if the language is not known.
+    """
+    from babel import Locale
+    from babel.core import get_global
+
+    english = Locale("en")
+    language, *rest = canonical_language(tag).split("-")
+    successor = get_global("language_aliases").get(language, language)
+    name = english.languages.get(language) or english.languages.get(successor)
+    if name is None:
+        return tag
+    known = [english.scripts.get(part) or english.territories.get(part) for part in rest]
+    variants = [english.variants.get(part.upper()) for part in rest]
+    details = [a or b or part for a, b, part in zip(known, variants, rest, strict=True)]
+    return f"{name} ({', '.join(details)})" if details else name
+
+
+@lru_cache(maxsize=4096)
+def likely_script(tag: str) -> str | None:
+    """The script that a language is mostly written in: `de` → `Latn`, `zh-TW` → `Hant`, `sr-Latn` → `Latn`.
+
+    Args:
+        tag: BCP-47 tag, as `normalize_language` gives it.
+
+    Returns:
+        The script of the tag, else the likeliest, in ISO 15924. None if it is not known. `Jpan` and `Kore`
+        stand for the scripts that Japanese and Korean mix; Chinese is `Hans` or `Hant`.
+    """
+    from babel.core import get_global
+
+    language, *rest = canonical_language(tag).split("-")
+    for part in rest:
+        if _SCRIPT.fullmatch(part):
+            return part
+    if language in _NO_LANGUAGE:
+        return None
+    likely = get_global("likely_subtags")
+    regions = [part for part in rest if _REGION.fullmatch(part)]
+    language = get_global("language_aliases").get(language, language).replace("_", "-")
+    if "-" in language:
+        return likely_script(language)
+    for key in (*(f"{language}_{region}" for region in regions), language):
+        if key in likely:
+            return str(likely[key]).split("_")[1]
+    return None

@@ -147,6 +147,15 @@ def test_nobody_reads_a_table(xformer: Run, tmp_path: Path, monkeypatch: pytest.
         assert xformer("report", tmp_path)[::2] == (141, "")
 
 
+@pytest.mark.parametrize("command", [["--help"], ["evaluate", "--help"]])
+def test_nobody_reads_help(xformer: Run, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w", encoding="utf-8") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert xformer(*command)[::2] == (141, "")
+
+
 @pytest.mark.slow
 def test_nobody_reads_what_is_said_on_the_way(corpus: Path, tmp_path: Path) -> None:
     reader, writer = os.pipe()

@@ -57,22 +57,9 @@ of the program, and keep their traceback."""
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, run the command, and exit with its status."""
     given = _renamed(sys.argv[1:] if arguments is None else arguments)
-    # The list of all commands has the first line of each docstring, the help of one command all of it.
-    brief = not _COMMANDS.keys() & set(given)
-    commands: list[Any] = []
-    for name, kind in _COMMANDS.items():
-        description = (kind.__doc__ or "").partition("\n")[0] if brief else None
-        commands.append(Annotated[kind, tyro.conf.subcommand(name, description=description)])
-    command: Any = tyro.cli(
-        reduce(or_, commands),
-        prog="xformer",
-        description=_DESCRIPTION,
-        args=given,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
-    )
     try:
         with _plain_warnings(), _named_output():
-            status = command.run_command()
+            status = _parse(given).run_command()
     except InputError as error:
         status = _say(str(error), 2)
     except BrokenPipeError:  # the reader has closed the pipe (`| head`)
@@ -82,10 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         status = _say(message, 2)
     except SystemExit as exit:
-        # A console of `rich` raises SystemExit when a pipe is closed.
-        if not isinstance(exit.__context__, BrokenPipeError):
-            raise
-        status = _SIGPIPE
+        # A console of `rich` raises SystemExit when a pipe is closed; tyro does after help or a wrong option.
+        status = _SIGPIPE if isinstance(exit.__context__, BrokenPipeError) else exit.code
     except KeyboardInterrupt:
         status = _say("interrupted", 130)
     for stream in (sys.stdout, sys.stderr):
@@ -93,6 +78,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
             # Python flushes at its end again, which would fail again and change the status.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)
+
+
+def _parse(given: Sequence[str]) -> Any:
+    """The command that the arguments name. Help and wrong options raise SystemExit."""
+    # The list of all commands has the first line of each docstring, the help of one command all of it.
+    brief = not _COMMANDS.keys() & set(given)
+    commands: list[Any] = []
+    for name, kind in _COMMANDS.items():
+        description = (kind.__doc__ or "").partition("\n")[0] if brief else None
+        commands.append(Annotated[kind, tyro.conf.subcommand(name, description=description)])
+    return tyro.cli(
+        reduce(or_, commands),
+        prog="xformer",
+        description=_DESCRIPTION,
+        args=given,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
 
 
 def _renamed(arguments: Sequence[str]) -> list[str]:
@@ -138,7 +140,11 @@ def _named_output() -> Iterator[None]:
         yield
         return
     with redirect_stdout(cast(TextIO, _Named(stream))):
-        yield
+        try:
+            yield
+        except SystemExit:  # after help
+            sys.stdout.flush()
+            raise
         sys.stdout.flush()
 
 

@@ -17,22 +17,23 @@ class TokenizerOptions:
     """Options of `train_tokenizer`. Equal options, texts and SentencePiece versions give equal bytes.
 
     Attributes:
-        vocabulary_size: number of pieces, with the 5 special and 256 byte pieces.
-        model: `"unigram"` (Kudo 2018) or `"bpe"` (Sennrich et al. 2016).
-        normalization: Unicode form of the text. `"identity"` changes nothing. `"nfc"` makes canonically equal
-            spellings equal. `"nfkc"` also replaces compatibility characters (full-width letters, ligatures,
+        vocabulary_size (pieces): number of pieces, with the 5 special and 256 byte pieces.
+        model: kind of the tokenizer: `unigram` (Kudo 2018) or `bpe` (Sennrich et al. 2016).
+        normalization: Unicode form of the text. `identity` changes nothing. `nfc` makes canonically equal
+            spellings equal. `nfkc` also replaces compatibility characters (full-width letters, ligatures,
             superscripts), which loses information.
-        alpha: languages are drawn with probability p ∝ n^alpha, where n is a language's UTF-8 bytes. 1 keeps
-            the corpus as it is, 0 gives every language the same share (XLM-R used 0.3).
-        max_repeats: most copies of a text; the rest of a small language's share goes to the others. Without
-            this, whole phrases of a few texts would become pieces.
-        sample_bytes: largest training text, in UTF-8 bytes; bounds the memory.
-        max_sentence_bytes: longer lines are cut, at white space if possible.
-        character_coverage: share of character occurrences with a piece; the others become byte pieces.
-        max_piece_characters: longest piece, in characters.
-        seed: of the language-balanced sample.
-        threads: SentencePiece's training threads. They change the order of sums and so the bits of the
-            result, and therefore do not depend on the machine's cores.
+        alpha (exponent): languages are drawn with probability p ∝ n^alpha, where n is a language's UTF-8
+            bytes. 1 keeps the corpus as it is, 0 gives every language the same share (XLM-R used 0.3).
+        max_repeats (copies): most copies of a text; the rest of a small language's share goes to the others.
+            Without this, whole phrases of a few texts would become pieces.
+        sample_bytes (bytes): largest training text, in UTF-8; bounds the memory.
+        max_sentence_bytes (bytes): longest line in UTF-8; longer ones are cut, at white space if possible.
+        character_coverage (share): share of character occurrences with a piece; the others become byte
+            pieces.
+        max_piece_characters (characters): longest piece.
+        seed: start of the random numbers that draw the language-balanced sample.
+        threads (threads): SentencePiece's threads in training. They change the order of sums and so the bits
+            of the result, and therefore do not depend on the machine's cores.
     """
 
     vocabulary_size: int = 32_768

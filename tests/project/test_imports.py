@@ -79,7 +79,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "tokenizer": {"sentencepiece", "numpy", "matplotlib"},
     "plotting": {"matplotlib"},
     "errors": set(),
-    "storage": {"tomli_w", "numpy"},
+    "storage": {"docstring_parser", "tomli_w", "numpy"},
     "cli": {"tyro", "rich"},
 }
 

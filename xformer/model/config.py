@@ -32,46 +32,51 @@ class ModelConfig:
     XLM-R (Conneau et al. 2020) and ModernBERT, base size unless told otherwise.
 
     Attributes:
-        vocab_size: rows of the embedding, special tokens included.
-        d_model: width of the residual stream.
-        n_layers: number of blocks.
-        n_heads: attention heads; d_model is a multiple of it.
-        d_ff: width inside the feed-forward; the gated activations have two such projections.
-        max_length: longest sequence in tokens; learned positions have this many rows.
-        positions: how a token's position enters.
-        rotary_base: wavelength base of the rotary embedding in global layers.
-        rotary_base_local: the same in windowed layers.
-        t5_buckets: number of relative-position buckets (T5).
-        t5_max_distance: distance in tokens from which all fall into the last bucket (T5).
-        position_offset: row of the learned table for position 0 (XLM-R: 2).
-        n_segments: rows of the segment table, of which row 0 is added; 0 for no table (BERT: 2, XLM-R: 1).
-        norm: LayerNorm or RMSNorm.
-        norm_position: before each sublayer, or after each residual sum.
-        norm_eps: added to the variance.
+        vocab_size (rows): rows of the embedding, special tokens included.
+        d_model (coordinates): width of the residual stream.
+        n_layers (blocks): number of blocks.
+        n_heads (heads): attention heads; d_model is a multiple of it.
+        d_ff (coordinates): width inside the feed-forward; the gated activations have two such projections.
+        max_length (tokens): longest sequence; learned positions have this many rows.
+        positions: how a token's position enters: rotary (Su et al. 2021), sinusoidal or learned vectors added
+            to the embedding, biases of attention by distance (ALiBi, Press et al. 2022; T5, Raffel et al.
+            2020), or not at all.
+        rotary_base (tokens): base of the wavelengths of the rotary embedding in global layers: they grow from
+            2π to nearly 2π times it.
+        rotary_base_local (tokens): base of the wavelengths of the rotary embedding in windowed layers.
+        t5_buckets (buckets): number of relative-position buckets (T5).
+        t5_max_distance (tokens): distance from which all fall into the last bucket (T5).
+        position_offset (rows): row of the learned table for position 0 (XLM-R: 2).
+        n_segments (rows): rows of the segment table, of which row 0 is added; 0 for no table (BERT: 2, XLM-R:
+            1).
+        norm: kind of normalisation: LayerNorm or RMSNorm.
+        norm_position: place of the norms: before each sublayer, or after each residual sum.
+        norm_eps (variance): added to the variance in each norm.
         embedding_norm: normalise the sum of the embeddings.
-        bigrams: rows of the table of bigram embeddings (`xformer.model.bigrams`) per row of the vocabulary; 0
-            for no such table.
+        bigrams (rows per vocabulary row): rows of the table of bigram embeddings (`xformer.model.bigrams`)
+            per row of the vocabulary; 0 for no such table.
         skip_first_norm: leave out the attention norm of the first block, which the embedding norm would
             precede (pre-norm models).
         final_norm: normalise the last block's output (pre-norm models).
         activation: the feed-forward's non-linearity; `geglu` and `swiglu` are gated (Shazeer 2020).
-        gelu: the exact error function or its tanh approximation, wherever GELU appears.
+        gelu: how GELU is computed wherever it appears: by the exact error function or its tanh approximation.
         bias: biases in linear layers of the blocks, and in norms.
-        window: total width in tokens of local attention, half to either side; None for global attention
+        window (tokens): total width of local attention, half to either side; None for global attention
             everywhere.
-        global_every: with `window`, layers 0, k, 2k, … attend globally.
+        global_every (blocks): with `window`, layers 0, k, 2k, … attend globally.
         tie_embeddings: the masked-LM decoder shares the embedding matrix.
         head_activation_norm: dense + activation + norm before the masked-LM decoder, as BERT and ModernBERT
             have.
         decoder_bias: a bias per vocabulary row in the masked-LM decoder.
-        dropout: probability, on embeddings' sum and on each sublayer's output.
-        attention_dropout: probability, on attention weights.
+        dropout (probability): probability that a coordinate is dropped, of the embeddings' sum and of each
+            sublayer's output.
+        attention_dropout (probability): probability that an attention weight is dropped.
         zero_init_residual: start the two output projections of each block at zero, so that each block begins
             as the identity, and the model as a bag of subwords.
-        init_std: standard deviation of the initial weights.
-        pooled_dim_fraction: share of the coordinates of the residual stream, its first ones, that a sentence
-            vector is pooled from. Translations are made alike there; the other coordinates may hold what
-            differs, above all the language, without which no masked token can be predicted.
+        init_std (standard deviation): standard deviation of the initial weights.
+        pooled_dim_fraction (share): share of the coordinates of the residual stream, its first ones, that a
+            sentence vector is pooled from. Translations are made alike there; the other coordinates may hold
+            what differs, above all the language, without which no masked token can be predicted.
     """
 
     vocab_size: int = 32_768

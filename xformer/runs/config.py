@@ -43,19 +43,20 @@ class DataConfig:
         shards: a folder with token shards made by `xformer data shard` from this corpus with this tokenizer:
             `train`, and `dev` and `test` where they exist. They are linked into the run. None to encode the
             texts in the run.
-        pivot: tag of the language that all others are compared with in evaluation.
-        dev_groups: number of message groups held out for choices during training. This and the four settings
-            below it are used only where the run imports the default corpus itself.
-        test_groups: number of message groups held out for the final evaluation.
-        held_out_languages: a message is held out only if it exists in at least so many languages.
-        held_out_chars: a message is held out only if it has at least so many characters: "OK" tests nothing.
-        min_language_texts: languages with fewer texts are left out.
-        alpha: languages are sampled in proportion to (number of texts)^alpha.
-        pivot_share: probability that the translation paired with a text is in the pivot language, where such
-            a translation exists. Otherwise any translation is equally likely.
-        max_repeats: no text is read more than this many times as often as with alpha = 1. What small
+        pivot (language tag): tag of the language that all others are compared with in evaluation, and that
+            `pivot_share` prefers in training.
+        dev_groups (message groups): number of message groups held out for choices during training.
+        test_groups (message groups): number of message groups held out for the final evaluation.
+        held_out_languages (languages): a message is held out only if it exists in at least so many languages.
+        held_out_chars (characters): a message is held out only if it has at least so many characters: "OK"
+            tests nothing.
+        min_language_texts (texts): languages with fewer texts are left out of the corpus.
+        alpha (exponent): languages are sampled in proportion to (number of texts)^alpha.
+        pivot_share (probability): probability that the translation paired with a text is in the language
+            `pivot`, where such a translation exists. Otherwise any translation is equally likely.
+        max_repeats (factor): no text is read more than this many times as often as with alpha = 1. What small
             languages lose by that goes to the others.
-        max_length: longest sequence in tokens; a longer text is cut into several sequences.
+        max_length (tokens): longest sequence; a longer text is cut into several sequences.
     """
 
     corpus: str = "gettext"
@@ -93,11 +94,11 @@ class MaskingConfig:
     """Which tokens are hidden, and what is shown in their place.
 
     Attributes:
-        rate: share of the tokens of each text to hide, rounded up or down at random.
+        rate (share): share of the tokens of each text to hide, rounded up or down at random.
         unit: hide single tokens (`token`), whole words (`word`), or spans of geometric length (`span`;
             SpanBERT, Joshi et al. 2020).
-        span_mean: mean length of a span, in tokens.
-        span_max: longest span, in tokens.
+        span_mean (tokens): mean length of a span.
+        span_max (tokens): longest span.
         replacement: `80-10-10` shows the mask, a random token or the token itself with these percentages
             (BERT); `mask` always shows the mask.
     """
@@ -127,32 +128,34 @@ class ObjectivesConfig:
 
     Attributes:
         masking: which tokens the masked LM and the translation LM hide.
-        masked_lm_tokens: tokens of single texts in a step, about.
-        sampled_softmax_size: number of vocabulary entries drawn in each step, beside its own targets, over
-            which the softmax of both masked objectives runs (`xformer.objectives.sampled_softmax`); 0 for
-            the whole vocabulary.
-        masked_lm_weight: factor of the masked-LM loss (nats per predicted token).
-        translation_lm_tokens: tokens of concatenated translation pairs in a step, about (Lample and Conneau
-            2019).
-        translation_lm_weight: factor of the translation-LM loss.
-        alignment_tokens: tokens of translation pairs in a step, about. The two texts of a pair are encoded
-            apart.
-        embedding_warmup_tokens: the same in the embedding warm-up. That stage runs no blocks, so a step can
-            afford more wrong answers for each right one. In the full stage the pairs of `alignment_tokens`
-            are aligned both before and after the blocks.
-        embedding_warmup_share: share of the run, at its start, that is the embedding warm-up: only the
-            alignment is trained and no block is run, so the model is a bag of subwords. With
-            `model.zero_init_residual` no sentence vector moves when the blocks begin
+        masked_lm_tokens (tokens per step): tokens of single texts in a step, about.
+        sampled_softmax_size (vocabulary entries): number of vocabulary entries drawn in each step, beside its
+            own targets, over which the softmax of both masked objectives runs
+            (`xformer.objectives.sampled_softmax`); 0 for the whole vocabulary.
+        masked_lm_weight (factor): weight of the masked-LM loss (nats per predicted token).
+        translation_lm_tokens (tokens per step): tokens of concatenated translation pairs in a step, about
+            (Lample and Conneau 2019).
+        translation_lm_weight (factor): weight of the translation-LM loss.
+        alignment_tokens (tokens per step): tokens of translation pairs in a step, about. The two texts of a
+            pair are encoded apart.
+        embedding_warmup_tokens (tokens per step): tokens of translation pairs in a step of the embedding
+            warm-up, about. That stage runs no blocks, so a step can afford more wrong answers for each right
+            one. In the full stage the pairs of `alignment_tokens` are aligned both before and after the
+            blocks.
+        embedding_warmup_share (share of the run): share of the run, at its start, that is the embedding
+            warm-up: only the alignment is trained and no block is run, so the model is a bag of subwords.
+            With `model.zero_init_residual` no sentence vector moves when the blocks begin
             (`xformer.pretraining.init_from_counts`).
         alignment_languages: `one`: all pairs of a step have the same language on one side, so that wrong
             answers are in the language of the right one, as in retrieval; `mixed`: any languages, by their
             shares.
-        alignment_weight: factor of the alignment loss (nats per sequence).
-        distillation_weight: factor of 1 - cosine between a text's vector after the blocks and its vector
-            before them, which gets no gradient from it. It keeps what the warm-up has learned from many more
-            pairs than the blocks see.
-        logit_scale: inverse temperature of the cosines in the alignment loss.
-        margin: subtracted from the cosine of the true pair before the softmax (Yang et al. 2019, LaBSE).
+        alignment_weight (factor): weight of the alignment loss (nats per sequence).
+        distillation_weight (factor): weight of 1 - cosine between a text's vector after the blocks and its
+            vector before them, which gets no gradient from it. It keeps what the warm-up has learned from
+            many more pairs than the blocks see.
+        logit_scale (factor): inverse temperature of the cosines in the alignment loss.
+        margin (cosine): subtracted from the cosine of the true pair before the softmax (Yang et al. 2019,
+            LaBSE).
         pooling: how the tokens of a sequence become one vector.
     """
 
@@ -196,21 +199,23 @@ class OptimizerConfig:
     """AdamW, with parameters in groups.
 
     Attributes:
-        lr: learning rate of the matrices of the blocks.
-        embedding_lr: learning rate of the embedding matrix in the warm-up. Each of its rows gets few
-            gradients, so the rate is larger.
-        full_embedding_lr: the same in the full stage.
-        bigram_lr: learning rate of the bigram table in the warm-up. AdaGrad divides it by the root of the sum
-            of a row's squared gradients.
-        full_bigram_lr: the same in the full stage.
-        vector_lr: learning rate of norms, biases and pooling weights.
-        weight_decay: decoupled weight decay of the matrices of the blocks; other parameters have none.
-        beta1: decay of the running mean of gradients.
-        beta2: decay of the running mean of squared gradients.
-        max_grad_norm: largest gradient norm of each parameter group; 0 for no clipping.
-        warmup: share of the full stage in which the learning rate rises.
-        decay: share of the full stage, at its end, in which the learning rate falls.
-        final_lr: learning rate at the end, as a share of the full rate.
+        lr (step size): learning rate of the matrices of the blocks.
+        embedding_lr (step size): learning rate of the embedding matrix in the warm-up. Each of its rows gets
+            few gradients, so the rate is larger.
+        full_embedding_lr (step size): learning rate of the embedding matrix in the full stage.
+        bigram_lr (step size): learning rate of the bigram table in the warm-up. AdaGrad divides it by the
+            root of the sum of a row's squared gradients.
+        full_bigram_lr (step size): learning rate of the bigram table in the full stage.
+        vector_lr (step size): learning rate of norms, biases and pooling weights.
+        weight_decay (share of the step size): decoupled weight decay of the matrices of the blocks; other
+            parameters have none.
+        beta1 (share per step): decay of the running mean of gradients.
+        beta2 (share per step): decay of the running mean of squared gradients.
+        max_grad_norm (gradient norm): largest gradient norm of each parameter group; 0 for no clipping.
+        warmup (share of the full stage): share of the full stage in which the learning rate rises.
+        decay (share of the full stage): share of the full stage, at its end, in which the learning rate
+            falls.
+        final_lr (share of the step size): learning rate at the end, as a share of the full rate.
     """
 
     lr: float = 1.5e-3
@@ -258,27 +263,29 @@ class TrainingConfig:
     """How long to train, in what precision, and what is kept. These settings hold for any task.
 
     Attributes:
-        budget: time to train, as `90s`, `10m`, `1.5h`. Preparing data and evaluating do not count.
-        steps: number of optimizer steps instead. Exactly one of the two is set.
+        budget (duration): time to train in all, as `90s`, `10m`, `1.5h`, `2d`. What was trained before a
+            resume counts; preparing data and evaluating do not. None where `steps` is set.
+        steps (steps): number of optimizer steps in all, those before a resume among them. None where `budget`
+            is set; exactly one of the two is.
         precision: `fp32`, `bf16` (autocast), or `auto`: the one that multiplies matrices faster on this
             device.
         sharding: what each process holds under `torchrun`: `none`: the whole model (DDP); `full`: a part of
             each matrix, of its gradient and of its optimizer state (FSDP2). A process alone holds everything.
-        checkpoint_every: seconds between checkpoints.
-        keep_checkpoints: how many of the newest checkpoints to keep. The one with the lowest loss on held-out
-            texts is kept beside them.
-        log_every: seconds between lines of metrics.jsonl, in a run that is measured in time.
-        log_steps: steps between lines of metrics.jsonl, in a run that is measured in steps. Such a log is the
-            same however often the run was stopped.
-        spike_factor: a step is left out, and reported, when its loss or gradient norm is more than this many
-            times the median of the last 64 steps; None to take every step that is finite.
+        checkpoint_every (seconds): time between checkpoints.
+        keep_checkpoints (checkpoints): how many of the newest checkpoints to keep. The one with the lowest
+            loss on held-out texts is kept beside them.
+        log_every (seconds): time between lines of metrics.jsonl, in a run that is measured in time.
+        log_steps (steps): steps between lines of metrics.jsonl, in a run that is measured in steps. Such a
+            log is the same however often the run was stopped.
+        spike_factor (factor): a step is left out, and reported, when its loss or gradient norm is more than
+            this many times the median of the last 64 steps; None to take every step that is finite.
         non_finite: what happens when a loss or gradient is not finite: `stop` the run, or `skip` the step and
             report it. After 50 such steps in a row the run stops in any case. The batch is saved.
-        panel_every: seconds between evaluations of a small sample of the dev split, which the panel shows:
-            retrieval and bits per byte by language; 0 for none. They do not count as training time.
+        panel_every (seconds): time between evaluations of a small sample of the dev split, which the panel
+            shows: retrieval and bits per byte by language; 0 for none. They do not count as training time.
         trackers: where the numbers of metrics.jsonl also go: `tensorboard`, `trackio`. A tracker that is not
             installed, or fails, is reported once, and training goes on without it.
-        seed: seed of all random numbers.
+        seed: start of all random numbers but those of the tokenizer.
     """
 
     budget: str | None = "10m"
@@ -337,7 +344,16 @@ MAY_CHANGE = (
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All settings of `xformer pretrain`: one TOML table for each field."""
+    """All settings of `xformer pretrain`: one TOML table for each field.
+
+    Attributes:
+        model: the encoder. Its default is ModernBERT's architecture at a small size.
+        tokenizer: the vocabulary that the run trains.
+        data: what the model reads.
+        objectives: what is learned, and how many tokens of each step it takes.
+        optimizer: AdamW, with parameters in groups.
+        training: how long to train, in what precision, and what is kept.
+    """
 
     model: ModelConfig = field(default_factory=ModelConfig)
     tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)

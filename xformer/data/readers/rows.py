@@ -100,25 +100,27 @@ def read_tsv(
         InputError: a column is missing or has the name of another, or a row has more or fewer fields than
             there are columns; the message names the line.
     """
+    return _records(tsv_rows(path, fields.names, columns), path, fields, language, (".tsv", ".txt"))
 
-    def rows() -> Iterator[Row]:
-        names = None if columns is None else check(list(columns), os.fspath(path))
-        for place, number, line in _filled_lines(path):
-            values = line.split("\t")
-            if names is None:
-                names = check(values, place)
-                continue
-            if len(values) != len(names):
-                raise InputError(f"{place}: expected {len(names)} fields between tabs, got {len(values)}")
-            yield place, number, dict(zip(names, values, strict=True))
 
-    def check(names: list[str], place: str) -> list[str]:
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(f"{place}: expected columns of different names, got {twice[0]!r} twice")
-        _require_columns(fields.names, names, place)
-        return names
+def tsv_rows(path: FilePath, needed: Sequence[str], columns: Sequence[str] | None = None) -> Iterator[Row]:
+    """Stream the rows of a file of tab-separated values, as `read_tsv` does, with `needed` columns in it."""
+    names = None if columns is None else _checked_columns(list(columns), needed, os.fspath(path))
+    for place, number, line in _filled_lines(path):
+        values = line.split("\t")
+        if names is None:
+            names = _checked_columns(values, needed, place)
+            continue
+        if len(values) != len(names):
+            raise InputError(f"{place}: expected {len(names)} fields between tabs, got {len(values)}")
+        yield place, number, dict(zip(names, values, strict=True))
 
-    return _records(rows(), path, fields, language, (".tsv", ".txt"))
+
+def _checked_columns(names: list[str], needed: Sequence[str], place: str) -> list[str]:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{place}: expected columns of different names, got {twice[0]!r} twice")
+    _require_columns(needed, names, place)
+    return names
 
 
 def read_jsonl(path: FilePath, fields: RowFields, *, language: str | None = None) -> Iterator[Record]:
@@ -134,18 +136,19 @@ def read_jsonl(path: FilePath, fields: RowFields, *, language: str | None = None
         InputError: a line is not a JSON object, or a field is missing or has the wrong type; the message
             names the line and the field.
     """
+    return _records(jsonl_rows(path), path, fields, language, (".jsonl", ".ndjson", ".json"))
 
-    def rows() -> Iterator[Row]:
-        for place, number, line in _filled_lines(path):
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{place}: expected a JSON object: {error}") from error
-            if not isinstance(row, dict):
-                raise InputError(f"{place}: expected a JSON object, got {line[:60]!r}")
-            yield place, number, row
 
-    return _records(rows(), path, fields, language, (".jsonl", ".ndjson", ".json"))
+def jsonl_rows(path: FilePath) -> Iterator[Row]:
+    """Stream the objects of a file of JSON lines, as `read_jsonl` does."""
+    for place, number, line in _filled_lines(path):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{place}: expected a JSON object: {error}") from error
+        if not isinstance(row, dict):
+            raise InputError(f"{place}: expected a JSON object, got {line[:60]!r}")
+        yield place, number, row
 
 
 def read_parquet(path: FilePath, fields: RowFields, *, language: str | None = None) -> Iterator[Record]:
@@ -163,10 +166,11 @@ def read_parquet(path: FilePath, fields: RowFields, *, language: str | None = No
         InputError: pyarrow is not installed, the file is not valid Parquet, or a column is missing or has the
             wrong type; the message names the row, counted from 1.
     """
-    return _records(_parquet_rows(path, fields), path, fields, language, (".parquet",))
+    return _records(parquet_rows(path, fields.names), path, fields, language, (".parquet",))
 
 
-def _parquet_rows(path: FilePath, fields: RowFields) -> Iterator[Row]:
+def parquet_rows(path: FilePath, needed: Sequence[str]) -> Iterator[Row]:
+    """Stream the rows of a Parquet file, as `read_parquet` does; only the `needed` columns are read."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -176,7 +180,7 @@ def _parquet_rows(path: FilePath, fields: RowFields) -> Iterator[Row]:
     try:
         with input_errors(path), pyarrow.parquet.ParquetFile(os.fspath(path)) as file:
             there = file.schema_arrow.names
-            columns = sorted({name if name in there else name.split(".")[0] for name in fields.names})
+            columns = sorted({name if name in there else name.split(".")[0] for name in needed})
             _require_columns(columns, there, os.fspath(path))
             for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=columns):
                 for row in batch.to_pylist():
@@ -216,9 +220,9 @@ def _row_records(
         if fields.language is not None:
             language = _language(row, fields.language, place)
         assert language is not None
-        texts = [(_text(row, fields.text, place), language)]
+        texts = [(text_field(row, fields.text, place), language)]
     else:
-        texts = [(_text(row, name, place), tag) for name, tag in fields.texts.items()]
+        texts = [(text_field(row, name, place), tag) for name, tag in fields.texts.items()]
     filled = [(text, tag) for text, tag in texts if text.strip()]
     if not filled:
         return
@@ -244,7 +248,12 @@ def _field(row: Mapping[str, Any], name: str, place: str, kinds: Any, expected: 
     return value
 
 
-def _text(row: Mapping[str, Any], name: str, place: str) -> str:
+def text_field(row: Mapping[str, Any], name: str, place: str) -> str:
+    """The text in a field of a row; "" if it is null.
+
+    Raises:
+        InputError: there is no such field, it is not text, or it has half of a surrogate pair.
+    """
     text: str = _field(row, name, place, str | None, "text") or ""
     try:
         text.encode()

@@ -59,7 +59,8 @@ class TrainingBench:
         from rich.console import Console
 
         from xformer.progress import Progress
-        from xformer.storage.files import atomic_write, try_to_write
+        from xformer.storage.files import atomic_write
+        from xformer.storage.outputs import check_output_folder
 
         from .bench import run_all
         from .prepared import prepared
@@ -69,7 +70,7 @@ class TrainingBench:
             raise InputError(f"--run: expected either this or --corpus, got both: {self.corpus}")
         options, settings = self._options(), self._settings()
         record = self.out / "training.json"
-        try_to_write(record)
+        check_output_folder(self.out)
 
         def keep(outcome: Outcome) -> None:
             """Write the record after each trainer, so that an interrupted run keeps it."""

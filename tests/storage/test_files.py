@@ -142,9 +142,21 @@ def test_a_temporary_name_is_given_as_the_one_to_come(tmp_path: Path) -> None:
     assert error.value.filename is None
 
 
+def test_no_file_takes_the_place_of_a_folder_or_a_device(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        pytest.raises(OSError, match=r"not a file but a device or a pipe: .*/pipe'$"),
+        atomic_write(tmp_path / "pipe"),
+    ):
+        pass
+    with pytest.raises(IsADirectoryError), atomic_write(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
 def test_room_can_be_asked_for_beforehand(tmp_path: Path, full_disk: FullDisk) -> None:
     path = tmp_path / "a" / "text"
     try_to_write(path)
-    assert list((tmp_path / "a").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
     with full_disk(), pytest.raises(OSError, match=r"File too large: .*/a/text'$"):
         try_to_write(path)

@@ -41,7 +41,7 @@ class DataImport:
     """The files. For moses and iwslt: one per language. For tatoeba: sentences, then links."""
     out: Path
     """The folder to make."""
-    licence: str
+    licence: Annotated[str, tyro.conf.arg(aliases=["--license"])]
     """Licence of the text: an SPDX expression or a sentence."""
     languages: tuple[str, ...] = ()
     """Languages of the files, if the file names do not give them. For tatoeba and tmx: import only these."""
@@ -80,7 +80,9 @@ class DataImport:
         from xformer.data.split import SplitSizes
         from xformer.errors import InputError
         from xformer.progress import Progress
+        from xformer.storage.outputs import check_output_folder
 
+        check_output_folder(self.out, new=True)
         try:
             sizes = SplitSizes(dev=self.dev, test=self.test, min_languages=self.held_out_languages)
             options = ImportOptions(sizes, self.seed, min_language_records=self.min_language_texts)
@@ -191,12 +193,15 @@ class DataShard:
         from xformer.data.shard_writer import Sharding, write_shards
         from xformer.errors import InputError
         from xformer.progress import Progress
+        from xformer.storage.outputs import check_output_folder
         from xformer.tokenizer import Tokenizer
 
         if self.join and self.worker is not None:
             raise InputError("--worker, --join: expected one of the two: workers first, then join")
         if self.worker is None and self.of != 1:
             raise InputError(f"--of: expected also --worker, from 0 to {self.of - 1}")
+        # Workers may find that the shards are joined already; then they have nothing to do.
+        check_output_folder(self.out, new=self.worker is None and not self.join)
         try:
             sizes = {"max_length": self.max_length, "bytes_per_shard": self.bytes_per_shard}
             sharding = Sharding(self.corpus, self.split, Tokenizer.load(self.tokenizer), **sizes)

@@ -36,8 +36,10 @@ class TokenizerTrain:
         from xformer.data.corpus import open_corpus
         from xformer.errors import InputError
         from xformer.progress import Progress
+        from xformer.storage.outputs import check_output_file
         from xformer.tokenizer import TokenizerError, TokenizerOptions, train_tokenizer
 
+        check_output_file(self.model)
         corpus = open_corpus(self.corpus)
         try:
             options = TokenizerOptions(
@@ -86,8 +88,11 @@ class TokenizerReport:
         from xformer.data.corpus import open_corpus
         from xformer.errors import InputError
         from xformer.progress import Progress
+        from xformer.storage.outputs import check_output_file
         from xformer.tokenizer import Tokenizer, TokenizerError, measure_fairness, plot_fairness
 
+        if self.picture is not None:
+            check_output_file(self.picture)
         corpus = open_corpus(self.corpus)
         try:
             tokenizer = Tokenizer.load(self.model)

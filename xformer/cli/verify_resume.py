@@ -51,6 +51,7 @@ class VerifyResume:
         from xformer.progress import Progress
         from xformer.runs.config import RunConfig
         from xformer.runs.renamed_settings import read_settings
+        from xformer.storage.outputs import check_output_folder
         from xformer.storage.toml import from_table
         from xformer.training.verify_resume.fault_plan import plan_faults
         from xformer.training.verify_resume.verify import verify_resume
@@ -61,7 +62,10 @@ class VerifyResume:
         if self.config is not None:
             mine = from_table(read_settings(self.config), RunConfig, source=str(self.config))
         if self.out is not None:
-            _make_empty(self.out)
+            check_output_folder(self.out)
+            if self.out.is_dir() and any(self.out.iterdir()):
+                raise InputError(f"{self.out}: already has files; expected a new or an empty folder")
+            self.out.mkdir(parents=True, exist_ok=True)
         folder = nullcontext(self.out) if self.out is not None else tempfile.TemporaryDirectory()
         with folder as place, Progress() as progress:
             where = Path(place)
@@ -110,20 +114,3 @@ class VerifyResume:
             console.print(f"{said}; --steps makes runs longer", style="bold", highlight=False, soft_wrap=True)
         else:
             console.print("the same in every bit" if verdict.same else "NOT the same", style="bold")
-
-
-def _make_empty(folder: Path) -> None:
-    """Make a folder, or check that it is empty.
-
-    Raises:
-        InputError: it is not empty, is a file, or cannot be made.
-    """
-    from xformer.errors import InputError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        found = sum(1 for _ in folder.iterdir())
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}; expected a new or an empty folder") from error
-    if found:
-        raise InputError(f"{folder}: expected a new or an empty folder")

@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,15 +41,36 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def try_to_write(path: str | os.PathLike[str]) -> None:
-    """Check that `path` can be written, before long work for it. The file itself is not changed.
+    """Check that the file `path` can be written, before long work for it. Nothing is changed or left behind.
+
+    Missing parent folders are made for the trial inside a temporary folder, which is removed.
 
     Raises:
-        OSError: it cannot be written; the same error as from `atomic_write`.
+        OSError: it cannot be written; the same error as from `atomic_write`. It names `path`.
     """
-    with naming(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(prefix=f".{Path(path).name}.", dir=Path(path).parent) as file:
-            file.write(b"x")
+    target = Path(os.path.abspath(path))
+    _refuse_what_is_no_file(target, path)
+    there = next(folder for folder in target.parents if os.path.lexists(folder))
+    try:
+        with ExitStack() as stack:
+            folder = there
+            if there != target.parent:
+                scratch = tempfile.TemporaryDirectory(prefix=f".{target.name[:8]}.", dir=there)
+                folder = Path(stack.enter_context(scratch), target.parent.relative_to(there))
+                folder.mkdir(parents=True)
+            # Not `TemporaryFile`: where that makes a file without a name, no name is too long.
+            with tempfile.NamedTemporaryFile(buffering=0, prefix=f".{target.name}.", dir=folder) as file:
+                file.write(b"x")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def _refuse_what_is_no_file(target: Path, path: str | os.PathLike[str]) -> None:
+    """Raise an OSError where a folder or a device stands: a renamed file would take the device's place."""
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if target.exists() and not target.is_file():
+        raise FileExistsError(errno.EEXIST, "not a file but a device or a pipe", os.fspath(path))
 
 
 @contextmanager
@@ -72,6 +93,7 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[A
     if mode not in ("w", "wb"):
         raise ValueError(f"mode: expected 'w' or 'wb', got {mode!r}")
     target = Path(path)
+    _refuse_what_is_no_file(target, path)
     with naming(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

@@ -74,7 +74,9 @@ class Measure:
         from xformer.benchmarks.kernels.run import Options, begin, run
         from xformer.benchmarks.kernels.table import by_case, heading, table
         from xformer.errors import InputError
+        from xformer.storage.outputs import check_output_folder
 
+        check_output_folder(self.out)
         try:
             options = Options(
                 quick=self.quick,

@@ -121,7 +121,9 @@ class Report:
         from xformer.benchmarks.kernels.record import read_folder
         from xformer.errors import InputError
         from xformer.plotting.png import can_write_png
+        from xformer.storage.outputs import check_output_folder
 
+        check_output_folder(self.out)
         records = [record for record, _ in read_folder(self.results)]
         if not records:
             raise InputError(f"{self.results}: no records here; `xformer bench all` makes some")

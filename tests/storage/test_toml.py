@@ -88,9 +88,20 @@ def test_every_field_is_in_the_file_and_none_is_spelled_out(tmp_path: Path) -> N
 
 
 WRONG = [
-    ("modle = 1", "modle: unknown key"),
-    ("[model]\nwidth = 3\ndepth = 2", "model.depth: unknown key; model.width: unknown key"),
-    ("[objectives.masking]\nratio = 0.2", "objectives.masking.ratio: unknown key"),
+    ("modle = 1", "modle: unknown key, did you mean model or tokenizer.model?"),
+    ("[modle]\nd_model = 1", "modle: unknown key, did you mean model or tokenizer.model?"),
+    ("[model]\nhue = 3\ncolour = 2", "model.colour: unknown key; model.hue: unknown key"),
+    (
+        "[optimizer]\nlerning_rate = 0.1",
+        "optimizer.lerning_rate: unknown key, did you mean optimizer.lr or optimizer.embedding_lr or",
+    ),
+    ("d_model = 64", "d_model: unknown key, did you mean model.d_model?"),
+    ("[objectives]\nrate = 0.2", "objectives.rate: unknown key, did you mean objectives.masking.rate?"),
+    (
+        "[training]\nprecision = 'bf6'",
+        "training.precision: expected one of auto, fp32, bf16, got 'bf6', did you mean bf16?",
+    ),
+    ("[objectives.masking]\nratio = 0.2", "objectives.masking.ratio: unknown key, did you mean"),
     ("[model]\nd_model = '64'", "model.d_model: expected int, got '64'"),
     ("[model]\nd_model = 64.0", "model.d_model: expected int, got 64.0"),
     ("[model]\nd_model = true", "model.d_model: expected int, got True"),
@@ -139,6 +150,15 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
 class _Listed:
     names: tuple[str, ...]
     sizes: tuple[int, ...] = (1,)
+
+
+def test_what_is_wrong_in_a_file_and_in_a_single_setting_is_said_of_each() -> None:
+    with pytest.raises(InputError) as caught:
+        _set("model.n_heds=2", "data.alpha=x", table={"data": {"alhpa": 0.5}})
+    assert str(caught.value) == (
+        "--set: data.alpha: expected float, got 'x'; model.n_heds: unknown key, did you mean model.n_heads?;"
+        " run.toml: data.alhpa: unknown key, did you mean data.alpha or tokenizer.alpha?"
+    )
 
 
 def test_lists_and_fields_without_a_default(tmp_path: Path) -> None:
@@ -196,10 +216,12 @@ def test_a_single_setting_is_one_setting() -> None:
     [
         ("d_model", "--set: expected TABLE.KEY=VALUE, got 'd_model'"),
         ("=3", "--set: expected TABLE.KEY=VALUE, got '=3'"),
-        ("d_model=3", "run.toml: d_model: unknown key"),
+        ("d_model=3", "--set: d_model: unknown key, did you mean model.d_model?"),
+        ("training.trackers=['tensorbord']", "--set: training.trackers: expected one of tensorboard, "),
+        ("model.d_model=30", "--set: model.d_model: expected a multiple of n_heads=4, got 30"),
         ("model.d_model.x=3", "--set: model.d_model.x: d_model is a value, not a table"),
-        ("model=3", "run.toml: model: expected a table, got 3"),
-        ("model.size=3", "run.toml: model.size: unknown key"),
+        ("model=3", "--set: model: expected a table, got 3"),
+        ("model.size=3", "--set: model.size: unknown key"),
     ],
 )
 def test_single_settings_that_fit_nowhere_are_refused(setting: str, problem: str) -> None:

@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from xformer.storage.describe import documentation
+from xformer.storage.suggest import did_you_mean, did_you_mean_setting
 
 T = TypeVar("T")
+
+
+class StructureError(ValueError):
+    """What does not fit.
+
+    Attributes:
+        problems: a line each, which begins with the full name of its key.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 def structure(value: Any, kind: type[T], *, none: str | None = None) -> T:
@@ -20,20 +35,39 @@ def structure(value: Any, kind: type[T], *, none: str | None = None) -> T:
         none: a string that means None.
 
     Raises:
-        ValueError: keys are unknown or missing, or values do not fit; the message names all of them.
+        StructureError: keys are unknown or missing, or values do not fit; the message names all of them, and
+            what may have been meant.
     """
     builder = _Builder(none)
     found: T = builder.build(value, kind, "")
+    if builder.unknown:
+        known = known_keys(kind)
+        builder.problems += [
+            f"{key}: unknown key{did_you_mean_setting(key, known)}" for key in builder.unknown
+        ]
     if builder.problems:
-        raise ValueError("; ".join(builder.problems))
+        raise StructureError(builder.problems)
     return found
 
 
+def known_keys(kind: type[Any], prefix: str = "") -> dict[str, str]:
+    """Full names of all keys and tables of a dataclass, with their meanings where the docstring has them."""
+    types, documented = get_type_hints(kind), documentation(kind)
+    known: dict[str, str] = {}
+    for field in fields(kind):
+        name = f"{prefix}{field.name}"
+        known[name] = documented.get(field.name, ("", ""))[1]
+        if is_dataclass(inner := types[field.name]):
+            known |= known_keys(cast(type[Any], inner), f"{name}.")
+    return known
+
+
 class _Builder:
-    """Collects what does not fit as lines in `problems`."""
+    """Collects what does not fit as lines in `problems`, and keys that are not known in `unknown`."""
 
     def __init__(self, none: str | None) -> None:
         self.problems: list[str] = []
+        self.unknown: list[str] = []
         self._none = none
 
     def build(self, value: Any, kind: Any, key: str) -> Any:
@@ -57,8 +91,11 @@ class _Builder:
         if origin is Literal:
             if value in options:
                 return value
-            expected = f"one of {', '.join(map(str, options))}"
-        elif origin is not None:
+            names = list(map(str, options))
+            meant = did_you_mean(value, names) if isinstance(value, str) else ""
+            self.problems.append(f"{key}: expected one of {', '.join(names)}, got {value!r}{meant}")
+            return None
+        if origin is not None:
             expected = "a table" if origin is dict else "a list"
         else:
             accepted = (int, float) if kind is float else kind
@@ -72,7 +109,8 @@ class _Builder:
         if not isinstance(value, Mapping):
             self.problems.append(f"{key}: expected a table, got {value!r}")
             return None
-        table, before, types = f"{key}." if key else "", len(self.problems), get_type_hints(kind)
+        table, types = f"{key}." if key else "", get_type_hints(kind)
+        before = len(self.problems) + len(self.unknown)
         arguments = {}
         for field in fields(kind):
             name = f"{table}{field.name}"
@@ -81,8 +119,8 @@ class _Builder:
             elif field.default is MISSING and field.default_factory is MISSING:
                 self.problems.append(f"{name}: missing")
         unknown = value.keys() - {field.name for field in fields(kind)}
-        self.problems += [f"{table}{name}: unknown key" for name in sorted(unknown)]
-        if len(self.problems) > before:
+        self.unknown += [f"{table}{name}" for name in sorted(unknown)]
+        if len(self.problems) + len(self.unknown) > before:
             return None
         try:
             return kind(**arguments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -14,7 +14,7 @@ import tomli_w
 
 from xformer.errors import InputError
 from xformer.storage.files import atomic_write
-from xformer.storage.structure import structure
+from xformer.storage.structure import StructureError, structure
 
 Config = TypeVar("Config")
 
@@ -57,12 +57,13 @@ def overridden(table: dict[str, Any], settings: Sequence[str], config: type[Conf
     Raises:
         InputError: a setting has no `=`, or as `load_toml`.
     """
-    result = copy.deepcopy(table)
+    result, keys = copy.deepcopy(table), []
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
             raise InputError(f"--set: expected TABLE.KEY=VALUE, got {setting!r}")
         value = _value(text)
+        keys.append(key)
         *path, last = key.split(".")
         place = result
         for name in path:
@@ -70,19 +71,32 @@ def overridden(table: dict[str, Any], settings: Sequence[str], config: type[Conf
             if not isinstance(place, dict):
                 raise InputError(f"--set: {key}: {name} is a value, not a table")
         place[last] = value
-    return from_table(result, config, source)
+    return from_table(result, config, source, keys)
 
 
-def from_table(table: dict[str, Any], config: type[Config], source: str) -> Config:
-    """Build the dataclass `config` from nested dicts; error messages call them `source`.
+def from_table(
+    table: dict[str, Any], config: type[Config], source: str, options: Collection[str] = ()
+) -> Config:
+    """Build the dataclass `config` from nested dicts.
+
+    Args:
+        table: nested dicts.
+        config: the dataclass.
+        source: the name of the tables in error messages.
+        options: full names of keys that are from `--set`, which error messages say.
 
     Raises:
         InputError: as `load_toml`.
     """
     try:
         return structure(table, config, none=NONE)
-    except ValueError as error:
-        raise InputError(f"{source}: {error}") from error
+    except StructureError as error:
+        problems: dict[str, list[str]] = {}
+        for problem in error.problems:
+            of_option = problem.partition(": ")[0] in options
+            problems.setdefault("--set" if of_option else source, []).append(problem)
+        found = (f"{place}: {'; '.join(lines)}" for place, lines in problems.items())
+        raise InputError("; ".join(found)) from error
 
 
 def save_toml(path: str | os.PathLike[str], config: object) -> None:

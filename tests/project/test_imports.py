@@ -60,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": BASE | {"model.cpu", "distributed", "runs"},
     "objectives": MODEL | {"data", "runs", "tokenizer", "training"},
     "pretraining": BASE | MODEL | RUNS | {"training", "objectives"},
-    "embedding": MODEL | {"data"},
+    "embedding": MODEL | {"data", "errors", "storage"},
     "interop": BASE | MODEL,
     "evaluation": BASE | MODEL | RUNS | {"training", "objectives", "pretraining", "embedding"},
     "report": BASE | RUNS | {"pretraining", "evaluation"},

@@ -103,10 +103,18 @@ def read_tsv(
     return _records(tsv_rows(path, fields.names, columns), path, fields, language, (".tsv", ".txt"))
 
 
-def tsv_rows(path: FilePath, needed: Sequence[str], columns: Sequence[str] | None = None) -> Iterator[Row]:
-    """Stream the rows of a file of tab-separated values, as `read_tsv` does, with `needed` columns in it."""
+def tsv_rows(
+    path: FilePath,
+    needed: Sequence[str],
+    columns: Sequence[str] | None = None,
+    lines: Iterable[str] | None = None,
+) -> Iterator[Row]:
+    """Stream the rows of a file of tab-separated values, as `read_tsv` does, with `needed` columns in it.
+
+    `lines` are those of the file where it is not opened by name, as standard input.
+    """
     names = None if columns is None else _checked_columns(list(columns), needed, os.fspath(path))
-    for place, number, line in _filled_lines(path):
+    for place, number, line in _filled_lines(path, lines):
         values = line.split("\t")
         if names is None:
             names = _checked_columns(values, needed, place)
@@ -139,9 +147,9 @@ def read_jsonl(path: FilePath, fields: RowFields, *, language: str | None = None
     return _records(jsonl_rows(path), path, fields, language, (".jsonl", ".ndjson", ".json"))
 
 
-def jsonl_rows(path: FilePath) -> Iterator[Row]:
-    """Stream the objects of a file of JSON lines, as `read_jsonl` does."""
-    for place, number, line in _filled_lines(path):
+def jsonl_rows(path: FilePath, lines: Iterable[str] | None = None) -> Iterator[Row]:
+    """Stream the objects of a file of JSON lines, as `read_jsonl` does; `lines` as for `tsv_rows`."""
+    for place, number, line in _filled_lines(path, lines):
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -190,9 +198,9 @@ def parquet_rows(path: FilePath, needed: Sequence[str]) -> Iterator[Row]:
         raise InputError(f"{path}: not a valid Parquet file, after row {number}: {error}") from error
 
 
-def _filled_lines(path: FilePath) -> Iterator[tuple[str, int, str]]:
+def _filled_lines(path: FilePath, lines: Iterable[str] | None = None) -> Iterator[tuple[str, int, str]]:
     """The lines that are not blank: the place for error messages, the number and the text of each."""
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(read_lines(path) if lines is None else lines, 1):
         if line.strip():
             yield f"{os.fspath(path)}:{number}", number, line
 

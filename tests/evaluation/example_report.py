@@ -75,3 +75,9 @@ def example_report(n_languages: int = 60) -> EvaluationReport:
         bag=BagRecord(steps=4000, pairs=512.5, seconds=100.0, waited=1.0, loss=2.6),
         seconds={"retrieval": 12.0},
     )
+
+
+def retrieval_of(report: EvaluationReport) -> RetrievalScores:
+    """The scores of retrieval, which are there."""
+    assert report.retrieval is not None
+    return report.retrieval

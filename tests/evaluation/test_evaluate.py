@@ -6,17 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 
+from tests.evaluation.example_report import retrieval_of
 from xformer.data.shards import TokenShards
 from xformer.embedding.encode import encode_texts
 from xformer.errors import InputError
 from xformer.evaluation.bag import TrainedBag, train_bag
 from xformer.evaluation.evaluate import evaluate_model
+from xformer.evaluation.plan import EvaluationPlan
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.retrieval import retrieval
 from xformer.model.config import ModelConfig, Positions
@@ -34,6 +36,22 @@ class OneByteATokenizer(Tokenizer):
 
     def byte_lengths(self) -> np.ndarray:
         return np.ones(self._size, dtype=np.int64)
+
+
+def evaluated(
+    model: MultilingualModel,
+    tokenizer: Tokenizer,
+    train: TokenShards,
+    held_out: TokenShards,
+    *,
+    pivot: str,
+    dev: TokenShards | None = None,
+    min_messages: int | None = None,
+    **options: Any,
+) -> EvaluationReport:
+    """Plan and evaluate."""
+    plan = EvaluationPlan.of(held_out, pivot, dev=dev, pivot=pivot, min_messages=min_messages)
+    return evaluate_model(model, tokenizer, train, plan, **options)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +77,7 @@ def report(
     model: MultilingualModel, parallel_train: TokenShards, parallel_test: TokenShards, bag: TrainedBag
 ) -> EvaluationReport:
     tokenizer = OneByteATokenizer(model.config.vocab_size)
-    return evaluate_model(
+    return evaluated(
         model, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, step=7, min_messages=100
     )
 
@@ -70,11 +88,12 @@ def test_it_holds_what_the_parts_give(
     group, language = np.asarray(parallel_test.group), np.asarray(parallel_test.language)
     found = retrieval(encode_texts(model, parallel_test), group, language, pivot=1)
     by_bag = retrieval(encode_texts(bag.bag, parallel_test), group, language, pivot=1)
-    scores = report.retrieval
+    scores = retrieval_of(report)
     assert (scores.pivot, scores.candidates, scores.min_messages) == ("en", 150, 100)
     assert set(scores.languages) == {"de", "fr", "pl"}
     assert scores.mean_top1 == pytest.approx(found.mean_top1)
     assert scores.bag_mean_top1 == pytest.approx(by_bag.mean_top1)
+    assert scores.bag_mean_top1 is not None
     assert scores.bag_mean_top1 > 0.9
     polish, expected = scores.languages["pl"], found.languages[2]
     assert (polish.to_pivot_top1, polish.from_pivot_mrr) == pytest.approx(
@@ -92,9 +111,9 @@ def test_the_layer_of_retrieval_is_the_best_on_dev(
     model: MultilingualModel, parallel_train: TokenShards, parallel_test: TokenShards, bag: TrainedBag
 ) -> None:
     tokenizer = OneByteATokenizer(model.config.vocab_size)
-    scores = evaluate_model(
-        model, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, dev=parallel_test
-    ).retrieval
+    scores = retrieval_of(
+        evaluated(model, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, dev=parallel_test)
+    )
     group, language = np.asarray(parallel_test.group), np.asarray(parallel_test.language)
     expected = [
         retrieval(encode_texts(model, parallel_test, n_layers=layer), group, language, pivot=1).mean_top1
@@ -125,7 +144,7 @@ def test_the_same_seed_gives_the_same_report(
     model.train()
     state = torch.random.get_rng_state()
     tokenizer = OneByteATokenizer(model.config.vocab_size)
-    again = evaluate_model(
+    again = evaluated(
         model, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, step=7, min_messages=100
     )
     assert model.training
@@ -148,13 +167,13 @@ def test_the_order_of_examples_changes_nothing(
         parallel_test.group[order],
     )
     tokenizer = OneByteATokenizer(model.config.vocab_size)
-    other = evaluate_model(
+    other = evaluated(
         model, tokenizer, parallel_train, shuffled, pivot="en", bag=bag, min_messages=100, batch_tokens=700
     )
     assert other.mlm.hidden_tokens == report.mlm.hidden_tokens
     assert other.mlm.bits_per_byte == pytest.approx(report.mlm.bits_per_byte, rel=1e-5)
-    for tag, scores in report.retrieval.languages.items():
-        assert vars(other.retrieval.languages[tag]) == pytest.approx(vars(scores), rel=1e-6)
+    for tag, scores in retrieval_of(report).languages.items():
+        assert vars(retrieval_of(other).languages[tag]) == pytest.approx(vars(scores), rel=1e-6)
 
 
 @pytest.mark.parametrize("positions", get_args(Positions))
@@ -174,10 +193,10 @@ def test_untrained_blocks_that_do_something_are_run(
         torch.manual_seed(5)
         fresh = MultilingualModel(config)
     tokenizer = OneByteATokenizer(config.vocab_size)
-    report = evaluate_model(
+    report = evaluated(
         fresh, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, seed=5, min_messages=100
     )
-    assert report.retrieval.untrained_mean_mrr == pytest.approx(report.retrieval.mean_mrr)
+    assert retrieval_of(report).untrained_mean_mrr == pytest.approx(retrieval_of(report).mean_mrr)
     assert report.mlm.untrained_bits_per_byte == pytest.approx(report.mlm.bits_per_byte)
 
 
@@ -197,11 +216,11 @@ def test_pieces_and_second_forms_are_not_retrieved(
     pieces.append(1)
     shards = make_shards(sequences, language, group, pieces=pieces)
     tokenizer = OneByteATokenizer(model.config.vocab_size)
-    report = evaluate_model(
+    report = evaluated(
         model, tokenizer, parallel_train, shards, pivot="en", bag=bag, min_messages=1, rate=0.5
     )
-    assert report.retrieval.candidates == 5
-    assert report.retrieval.languages["de"].messages == 5
+    assert retrieval_of(report).candidates == 5
+    assert retrieval_of(report).languages["de"].messages == 5
 
 
 def test_how_many_messages_count(
@@ -216,12 +235,12 @@ def test_how_many_messages_count(
     # Ten English messages; five of them in German, four in French.
     sequences = [[300 + n, 320 - n] for n in range(10)] + [[340 + n, 360] for n in range(9)]
     shards = make_shards(sequences, [1] * 10 + [0] * 5 + [2] * 4, [*range(10), *range(5), *range(4)])
-    small = evaluate_model(model, tokenizer, parallel_train, shards, pivot="en", bag=bag, rate=0.5)
-    assert small.retrieval.min_messages == 5
-    assert list(small.retrieval.languages) == ["de"]
-    assert small.retrieval.left_out == {"fr": 4}
-    with pytest.raises(InputError, match=r"at least 200 messages that are also in 'en'.*is 150"):
-        evaluate_model(model, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, min_messages=200)
+    small = evaluated(model, tokenizer, parallel_train, shards, pivot="en", bag=bag, rate=0.5)
+    assert retrieval_of(small).min_messages == 5
+    assert list(retrieval_of(small).languages) == ["de"]
+    assert retrieval_of(small).left_out == {"fr": 4}
+    with pytest.raises(InputError, match=r"--min-messages: expected at most 150, .* en English; got 200"):
+        evaluated(model, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, min_messages=200)
 
 
 def test_bad_input_is_named(
@@ -232,8 +251,8 @@ def test_bad_input_is_named(
     make_shards: Callable[..., TokenShards],
 ) -> None:
     tokenizer = OneByteATokenizer(model.config.vocab_size)
-    with pytest.raises(InputError, match="expected one of de, en, fr, pl; got 'xx'"):
-        evaluate_model(model, tokenizer, parallel_train, parallel_test, pivot="xx", bag=bag)
-    other = make_shards([[300]], [0], [0], languages=("de", "en"))
+    with pytest.raises(InputError, match=r"--pivot: expected a language .*de German, .*; got 'xx'"):
+        evaluated(model, tokenizer, parallel_train, parallel_test, pivot="xx", bag=bag)
+    other = make_shards([[300] * 40] * 2, [0, 1], [0, 0], languages=("de", "en"))
     with pytest.raises(InputError, match="their languages differ"):
-        evaluate_model(model, tokenizer, parallel_train, other, pivot="en", bag=bag)
+        evaluated(model, tokenizer, parallel_train, other, pivot="en", bag=bag)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evaluation.example_report import example_report
+from tests.evaluation.example_report import example_report, retrieval_of
 from xformer.errors import InputError
 from xformer.evaluation.report import EvaluationReport
 
@@ -20,8 +20,8 @@ def report() -> EvaluationReport:
 
 def test_the_json_has_the_promised_names(report: EvaluationReport) -> None:
     data = json.loads(report.to_json())
-    assert data["retrieval"]["mean_top1"] == report.retrieval.mean_top1
-    assert data["retrieval"]["bag_mean_top1"] == report.retrieval.bag_mean_top1
+    assert data["retrieval"]["mean_top1"] == retrieval_of(report).mean_top1
+    assert data["retrieval"]["bag_mean_top1"] == retrieval_of(report).bag_mean_top1
     assert data["retrieval"]["untrained_mean_top1"] == 0.2
     one = data["retrieval"]["languages"]["l07"]
     wanted = {"top1", "to_pivot_top1", "from_pivot_top1", "mrr", "bag_top1", "untrained_top1", "messages"}

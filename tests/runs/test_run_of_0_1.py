@@ -144,6 +144,7 @@ def test_training_goes_on_to_the_same_weights(
 
 def test_the_old_evaluation_opens_and_is_measured_again(run: RunDirectory, made: dict[str, Any]) -> None:
     old = EvaluationReport.load(run.evaluation)
+    assert old.retrieval is not None
     assert (old.retrieval.mean_top1, old.mlm.mean_bits_per_byte) == (made["top1"], made["bits_per_byte"])
     with Progress() as progress:
         assert evaluate_run(run.path, progress) == old
@@ -151,6 +152,7 @@ def test_the_old_evaluation_opens_and_is_measured_again(run: RunDirectory, made:
         new = evaluate_run(run.path, progress, bag_seconds=0.1)
     assert new.mlm.bits_per_byte == pytest.approx(old.mlm.bits_per_byte, rel=1e-4)
     assert new.mlm.unigram_bits_per_byte == pytest.approx(old.mlm.unigram_bits_per_byte)
+    assert new.retrieval is not None
     for tag, scores in old.retrieval.languages.items():
         found = new.retrieval.languages[tag]
         assert found.messages == scores.messages

@@ -18,6 +18,8 @@ class Evaluate:
 
     xformer evaluate runs/demo
 
+    xformer evaluate runs/demo --pivot de --min-messages 20
+
     xformer evaluate runs/demo --json | python -m json.tool
     """
 
@@ -25,6 +27,12 @@ class Evaluate:
     """Run directory."""
     split: Literal["test", "dev"] = "test"
     """The held-out messages to use."""
+    pivot: str | None = None
+    """Language to compare the others with. Left out: `data.pivot` of the run, or the language with most
+    translations if the split has none in that."""
+    min_messages: int | None = None
+    """Languages with fewer messages beside the pivot are left out of retrieval. Left out: 100, or half of the
+    split's messages if that is less."""
     json: bool = False
     """Print one JSON object and nothing else on standard output."""
     force: bool = False
@@ -37,7 +45,14 @@ class Evaluate:
 
         try:
             with Progress() as progress:
-                report = evaluate_run(self.run, progress, split=self.split, force=self.force)
+                report = evaluate_run(
+                    self.run,
+                    progress,
+                    split=self.split,
+                    pivot=self.pivot,
+                    min_messages=self.min_messages,
+                    force=self.force,
+                )
         except UnsavedError as error:
             self._show(error.report)
             raise

@@ -8,20 +8,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xformer.data.languages import language_name
 from xformer.data.reporting import ProgressCallback
 from xformer.data.shards import TokenShards
 from xformer.embedding.encode import SentenceEncoder, encode_texts
 from xformer.errors import InputError
 from xformer.evaluation.bag import TrainedBag
 from xformer.evaluation.bits_per_byte import BitsPerByte, HiddenTokens, bits_per_byte, model_surprisal
-from xformer.evaluation.parallel_texts import language_number, one_text_per_group, text_numbers
+from xformer.evaluation.plan import EvaluationPlan, RetrievalTexts
 from xformer.evaluation.report import EvaluationReport, LanguageScores, MaskedLMScores, RetrievalScores
 from xformer.evaluation.retrieval import Retrieval, retrieval
 from xformer.evaluation.unigram import Unigram
@@ -33,15 +33,12 @@ def evaluate_model(
     model: MultilingualModel,
     tokenizer: Tokenizer,
     train: TokenShards,
-    held_out: TokenShards,
+    plan: EvaluationPlan,
     *,
-    pivot: str,
-    bag: TrainedBag,
-    dev: TokenShards | None = None,
+    bag: TrainedBag | None,
     step: int = 0,
     rate: float = 0.15,
     seed: int = 0,
-    min_messages: int | None = None,
     batch_tokens: int = 16_384,
     device: torch.device | str = "cpu",
     progress: ProgressCallback | None = None,
@@ -52,36 +49,31 @@ def evaluate_model(
         model: lies on `device`.
         tokenizer: of the shards.
         train: the split that the unigram model counts.
-        held_out: the split to measure on.
-        pivot: tag of the language that the others are compared with.
-        bag: the baseline of retrieval.
-        dev: the split that chooses the layer for retrieval: the one where these texts retrieve best (XTREME
-            also uses a middle layer, Hu et al. 2020). None: the last layer.
+        plan: what to measure on. Its dev texts choose the layer for retrieval: the one where they retrieve
+            best (XTREME also uses a middle layer, Hu et al. 2020); without them it is the last.
+        bag: the baseline of retrieval; None where it could not be trained.
         step: optimizer steps that the model has taken; only reported.
         rate: share of tokens hidden for bits per byte, whatever the model was trained with.
         seed: of the hidden tokens and of the untrained model.
-        min_messages: a language with fewer messages is left out of retrieval. None: 100, or half of the
-            split's messages if that is less.
         batch_tokens: most tokens in a batch.
         device: where to compute.
         progress: called with (what, texts done, texts in all).
 
     Raises:
-        InputError: no language has enough messages beside the pivot, no token was hidden, or the two splits
-            belong to different corpora.
+        InputError: the training split belongs to another corpus.
     """
+    held_out, texts = plan.held_out, plan.texts
     if train.languages != held_out.languages:
         raise InputError("evaluation: expected two splits of one corpus, their languages differ")
-    texts = _Texts.of(held_out, pivot, min_messages)
     untrained, untrained_layers = _untrained(model, seed)
     seconds: dict[str, float] = {}
 
     def retrieve(
         encoder: SentenceEncoder,
+        texts: RetrievalTexts,
         what: str,
         device: torch.device | str = device,
         n_layers: int | None = None,
-        texts: _Texts = texts,
     ) -> Retrieval:
         vectors = encode_texts(
             encoder,
@@ -99,18 +91,21 @@ def evaluate_model(
 
     depth = model.config.n_layers
     by_layer: list[float] = []
-    if dev is not None:
+    if plan.dev_texts is not None:
         with _timed(seconds, "layer"):
-            dev_texts = _Texts.of(dev, pivot, None)
             for number in range(depth + 1):
                 what = f"dev, {number} of {depth} blocks"
-                by_layer.append(retrieve(model, what, device, number, dev_texts).mean_top1)
+                by_layer.append(retrieve(model, plan.dev_texts, what, device, number).mean_top1)
     layer = int(np.argmax(by_layer)) if by_layer else depth
-    with _timed(seconds, "retrieval"):
-        found = {"": retrieve(model, "model", device, layer)}
-    with _timed(seconds, "retrieval_baselines"):
-        found["bag_"] = retrieve(bag.bag, "bag of subwords", "cpu")
-        found["untrained_"] = retrieve(untrained.to(device), "untrained model", device, untrained_layers)
+    found: dict[str, Retrieval] = {}
+    if texts is not None:
+        with _timed(seconds, "retrieval"):
+            found[""] = retrieve(model, texts, "model", device, layer)
+        with _timed(seconds, "retrieval_baselines"):
+            if bag is not None:
+                found["bag_"] = retrieve(bag.bag, texts, "bag of subwords", "cpu")
+            encoder = untrained.to(device)
+            found["untrained_"] = retrieve(encoder, texts, "untrained model", device, untrained_layers)
     hidden, byte_lengths = HiddenTokens(held_out, rate, seed, batch_tokens), tokenizer.byte_lengths()
     with _timed(seconds, "bits_per_byte"):
         surprisal, what = model_surprisal(model, device=device), "bits per byte: model"
@@ -119,10 +114,13 @@ def evaluate_model(
         unigram = Unigram.fit(train, progress=progress)
         bits["unigram_"] = bits_per_byte(unigram.surprisal, hidden, byte_lengths)
         bits["blind_unigram_"] = bits_per_byte(unigram.blind().surprisal, hidden, byte_lengths)
-        surprisal = model_surprisal(untrained, n_layers=untrained_layers, device=device)
+        surprisal = model_surprisal(untrained.to(device), n_layers=untrained_layers, device=device)
         what = "bits per byte: untrained model"
         bits["untrained_"] = bits_per_byte(surprisal, hidden, byte_lengths, progress=progress, what=what)
-    compared = np.array([texts.pivot, *(one.language for one in found[""].languages)])
+    if texts is None:
+        compared = np.arange(len(held_out.languages))
+    else:
+        compared = np.array([texts.pivot, *(one.language for one in found[""].languages)])
     return EvaluationReport(
         split=held_out.info.split,
         split_sha256=held_out.info.split_sha256,
@@ -130,46 +128,13 @@ def evaluate_model(
         texts=len(held_out),
         messages=len(np.unique(held_out.group)),
         seed=seed,
-        retrieval=_retrieval_scores(found, texts, layer, by_layer),
+        retrieval=_retrieval_scores(found, texts, layer, by_layer) if texts is not None else None,
         mlm=_masked_lm_scores(bits, hidden, compared),
-        bag=bag.record,
+        bag=bag.record if bag is not None else None,
         seconds=seconds,
+        names={tag: language_name(tag) for tag in held_out.languages},
+        left_out=plan.left_out,
     )
-
-
-@dataclass(frozen=True)
-class _Texts:
-    """The texts that retrieval compares.
-
-    Attributes:
-        shards: the split.
-        examples: (E,) whole texts, one per group and language.
-        numbers: (E,) equal for texts that are the same.
-        pivot: number of the pivot language.
-        min_messages: a language with fewer is left out.
-    """
-
-    shards: TokenShards
-    examples: NDArray[np.int64]
-    numbers: NDArray[np.int64]
-    pivot: int
-    min_messages: int
-
-    @classmethod
-    def of(cls, shards: TokenShards, pivot: str, min_messages: int | None) -> _Texts:
-        number, examples = language_number(shards, pivot), one_text_per_group(shards)
-        group, language = shards.group[examples], shards.language[examples]
-        in_pivot = group[language == number]
-        if min_messages is None:
-            min_messages = max(1, min(100, len(in_pivot) // 2))
-        shared = np.isin(group, in_pivot) & (language != number)
-        messages = np.bincount(language[shared], minlength=len(shards.languages))
-        if messages.max() < min_messages:
-            raise InputError(
-                f"data.pivot: expected a language with at least {min_messages} messages that are also in "
-                f"{pivot!r} in the {shards.info.split} split; the most that one has is {messages.max()}"
-            )
-        return cls(shards, examples, text_numbers(shards.take(examples)), number, min_messages)
 
 
 def _untrained(model: MultilingualModel, seed: int) -> tuple[MultilingualModel, int | None]:
@@ -190,16 +155,17 @@ def _timed(seconds: dict[str, float], what: str) -> Iterator[None]:
 
 
 def _retrieval_scores(
-    found: Mapping[str, Retrieval], texts: _Texts, layer: int, by_layer: list[float]
+    found: Mapping[str, Retrieval], texts: RetrievalTexts, layer: int, by_layer: list[float]
 ) -> RetrievalScores:
     """The scores of the model and, under their prefixes, of its baselines."""
     names, model = texts.shards.languages, found[""]
     languages: dict[str, LanguageScores] = {}
-    for one, bag, untrained in zip(*(each.languages for each in found.values()), strict=True):
-        directions = {"": one, "to_pivot_": one.to_pivot, "from_pivot_": one.from_pivot}
+    for row in zip(*(each.languages for each in found.values()), strict=True):
+        one = row[0]
+        directions = {"to_pivot_": one.to_pivot, "from_pivot_": one.from_pivot}
         of_one: dict[str, Any] = {
             f"{prefix}{score}": getattr(scores, score)
-            for prefix, scores in (directions | {"bag_": bag, "untrained_": untrained}).items()
+            for prefix, scores in (*zip(found, row, strict=True), *directions.items())
             for score in ("top1", "mrr")
         }
         languages[names[one.language]] = LanguageScores(messages=one.messages, **of_one)
@@ -229,8 +195,6 @@ def _masked_lm_scores(
     """
     names, model = hidden.shards.languages, bits[""]
     present = np.flatnonzero(model.n_bytes).tolist()
-    if not present:
-        raise InputError("evaluation: no token was hidden; the split has too little text for bits per byte")
     scores: dict[str, Any] = {}
     for prefix, each in bits.items():
         by_tag = {names[number]: float(each.by_language[number]) for number in present}

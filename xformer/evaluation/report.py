@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from xformer.errors import InputError
 from xformer.evaluation.bag import BagRecord
+from xformer.evaluation.plan import EvaluationPlan, named
 from xformer.storage.files import atomic_write
 from xformer.storage.structure import structure
 
@@ -23,6 +24,8 @@ FORMAT = 2
 @dataclass(frozen=True)
 class LanguageScores:
     """Retrieval between one language and the pivot: top-1 accuracy and mean reciprocal rank.
+
+    The bag's scores are None where the training split has no translations to train it on.
 
     Scores are means of both directions; those with `to_pivot_` are of the direction from the language to the
     pivot alone, and those with `from_pivot_` of the other direction alone.
@@ -38,10 +41,10 @@ class LanguageScores:
     mrr: float
     to_pivot_mrr: float
     from_pivot_mrr: float
-    bag_top1: float
-    bag_mrr: float
     untrained_top1: float
     untrained_mrr: float
+    bag_top1: float | None = None
+    bag_mrr: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,13 @@ class RetrievalScores:
     layer: int
     dev_top1_by_layer: list[float]
     mean_top1: float
-    bag_mean_top1: float
     untrained_mean_top1: float
     mean_mrr: float
-    bag_mean_mrr: float
     untrained_mean_mrr: float
     languages: dict[str, LanguageScores]
     left_out: dict[str, int]
+    bag_mean_top1: float | None = None
+    bag_mean_mrr: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,13 @@ class EvaluationReport:
         texts: number of examples in the split.
         messages: number of groups in the split.
         seed: of the hidden tokens and of the untrained model.
-        retrieval: how often nearest neighbours across languages are translations.
+        retrieval: how often nearest neighbours across languages are translations; None where the split has
+            no translations.
         mlm: how well hidden tokens are predicted.
-        bag: how the bag of subwords was trained.
+        bag: how the bag of subwords was trained; None where it was not.
         seconds: duration of each part of the evaluation.
+        names: English names of the languages, by tag.
+        left_out: by part of the evaluation, why it is left out or uncertain, and what gives more.
         format: version of this layout.
     """
 
@@ -126,11 +132,29 @@ class EvaluationReport:
     texts: int
     messages: int
     seed: int
-    retrieval: RetrievalScores
+    retrieval: RetrievalScores | None
     mlm: MaskedLMScores
-    bag: BagRecord
+    bag: BagRecord | None
     seconds: dict[str, float]
+    names: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+    @property
+    def question(self) -> str:
+        """What was evaluated, in a few words."""
+        found, of = self.retrieval, f"{self.split} split at step {self.step:,}"
+        if found is None:
+            return of
+        return f"{of}, pivot {named(found.pivot)}, languages with {found.min_messages:,} messages or more"
+
+    def answers(self, plan: EvaluationPlan, step: int) -> bool:
+        """Whether this is the evaluation that a plan asks for, of the model at a step."""
+        info, found, texts = plan.held_out.info, self.retrieval, plan.texts
+        compared = None if found is None else (found.pivot, found.min_messages)
+        asked = None if texts is None else (plan.pivot, texts.min_messages)
+        model = (self.split, self.split_sha256, self.step)
+        return (compared, model) == (asked, (info.split, info.split_sha256, step))
 
     def to_json(self) -> str:
         """One JSON object, indented."""

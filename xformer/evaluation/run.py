@@ -7,15 +7,18 @@ from collections.abc import Callable
 
 import torch
 
+from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.evaluation.bag import TrainedBag, train_bag
 from xformer.evaluation.evaluate import evaluate_model
 from xformer.evaluation.picture import plot_retrieval
+from xformer.evaluation.plan import EvaluationPlan, shared_messages
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.table import markdown_table
 from xformer.pretraining.prepare import open_shards
 from xformer.pretraining.pretrain import load_run
 from xformer.progress import Progress, duration
+from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.model_card import write_model_card
 from xformer.storage.files import atomic_write, try_to_write
@@ -39,6 +42,8 @@ def evaluate_run(
     progress: Progress,
     *,
     split: str = "test",
+    pivot: str | None = None,
+    min_messages: int | None = None,
     force: bool = False,
     bag_seconds: float = 100.0,
     device: torch.device | None = None,
@@ -52,42 +57,43 @@ def evaluate_run(
         path: the run directory.
         progress: shows how far the work is, and what is reused.
         split: `test` or `dev`.
+        pivot: tag of the language to compare the others with; None for that of the run's settings.
+        min_messages: languages with fewer messages are left out of retrieval; None for 100, or half of the
+            split's messages if that is less.
         force: evaluate and train the baseline again, whatever the run has.
         bag_seconds: training time of the baseline. One in the run that was trained for as long is reused.
         device: of the model; None for a GPU if there is one. The baseline is always trained on the CPU.
 
     Raises:
-        InputError: the run is missing, not yet trained, or damaged.
+        InputError: the run is missing, not yet trained, or damaged, or the split does not have the pivot or
+            so many messages. It is raised before the work begins.
         UnsavedError: the evaluation is complete, but the run cannot be written to. Where this can be known,
             a message says it before the work begins.
     """
     run, config, model, state = load_run(path)
     tokenizer = Tokenizer.load(run.tokenizer)
-    held_out = open_shards(run, split, tokenizer)
-    if not force and (report := _last_evaluation(run)) is not None:
-        asked = (split, held_out.info.split_sha256, state.step)
-        if (report.split, report.split_sha256, report.step) == asked:
-            progress.say(f"evaluation: reusing {run.evaluation}")
-            return report
+    held_out, dev = (open_shards(run, name, tokenizer) for name in (split, "dev"))
+    plan = EvaluationPlan.of(held_out, config.data.pivot, dev=dev, pivot=pivot, min_messages=min_messages)
+    for note in plan.notes:
+        progress.say(note)
+    if not force and (report := _last_evaluation(run)) is not None and report.answers(plan, state.step):
+        progress.say(f"evaluation: reusing {run.evaluation}, {report.question}; --force evaluates again")
+        return report
     if problem := _write_problem(lambda: try_to_write(run.evaluation)):
         progress.say(f"{problem}: the evaluation will be shown, but not saved")
+    for part, why in plan.left_out.items():
+        progress.say(f"{part}: {why}")
     train = open_shards(run, "train", tokenizer)
-    bag = TrainedBag.load(run.bag) if run.bag.is_file() and not force else None
-    if bag is not None and bag.record.seconds >= bag_seconds:
-        progress.say(f"bag of subwords: reusing {run.bag}, {duration(bag.record.seconds)} of training")
-    else:
-        bag = trained = train_bag(train, config, seconds=bag_seconds, progress=progress)
-        if problem := _write_problem(lambda: trained.save(run.bag)):
-            progress.say(f"{problem}; the evaluation goes on")
+    bag = None if plan.texts is None else _bag(run, config, train, progress, bag_seconds, force)
+    if plan.texts is not None and bag is None:
+        plan.left_out["bag of subwords"] = "no text of the training split has a translation to train it on"
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     report = evaluate_model(
         model.to(device),
         tokenizer,
         train,
-        held_out,
-        pivot=config.data.pivot,
+        plan,
         bag=bag,
-        dev=open_shards(run, "dev", tokenizer),
         step=state.step,
         seed=config.training.seed,
         device=device,
@@ -99,12 +105,35 @@ def evaluate_run(
     return report
 
 
+def _bag(
+    run: RunDirectory,
+    config: RunConfig,
+    train: TokenShards,
+    progress: Progress,
+    seconds: float,
+    force: bool,
+) -> TrainedBag | None:
+    """The run's bag, or a new one; None where the training split has no translations."""
+    bag = TrainedBag.load(run.bag) if run.bag.is_file() and not force else None
+    if bag is not None and bag.record.seconds >= seconds:
+        progress.say(f"bag of subwords: reusing {run.bag}, {duration(bag.record.seconds)} of training")
+        return bag
+    if not shared_messages(train):
+        return None
+    trained = train_bag(train, config, seconds=seconds, progress=progress)
+    if problem := _write_problem(lambda: trained.save(run.bag)):
+        progress.say(f"{problem}; the evaluation goes on")
+    return trained
+
+
 def _write(run: RunDirectory, report: EvaluationReport, progress: Progress) -> None:
     """Write the files of an evaluation, but not the baseline."""
     report.save(run.evaluation)
     with atomic_write(run.evaluation_table) as file:
         file.write(markdown_table(report))
-    if plot_retrieval(report, run.retrieval_plot) is None:
+    if report.retrieval is None:
+        run.retrieval_plot.unlink(missing_ok=True)  # that of another pivot, say
+    elif plot_retrieval(report, run.retrieval_plot) is None:
         progress.say("no picture of retrieval: matplotlib is not installed (extra `plot`)")
     write_model_card(run)
 

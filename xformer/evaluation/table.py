@@ -6,7 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xformer.evaluation.report import EvaluationReport
+from xformer.evaluation.bag import BagRecord
+from xformer.evaluation.plan import named
+from xformer.evaluation.report import EvaluationReport, MaskedLMScores, RetrievalScores
 from xformer.progress import duration
 
 NOTHING = "–"
@@ -26,6 +28,9 @@ _COLUMNS = (
 Cell = tuple[str, bool]
 """A text, and whether it is bold: the model's score, where it is better than both baselines."""
 
+Scores = tuple[float | None, ...]
+"""The model's score, then those of its baselines; None where one is missing."""
+
 
 def terminal_table(report: EvaluationReport) -> RenderableType:
     """The table and its summary."""
@@ -36,7 +41,16 @@ def terminal_table(report: EvaluationReport) -> RenderableType:
     table = Table(title=_title(report), box=None, header_style="bold", pad_edge=False, show_footer=True)
     for index, ((over, name), footer) in enumerate(zip(_COLUMNS, cells(_mean_row(report)), strict=True)):
         header = f"{over}\n{name}" if index > 1 else name
-        table.add_column(header, footer, justify="right" if index else "left", vertical="bottom")
+        # The names of languages are cut where the terminal has no room for them, and never the scores.
+        table.add_column(
+            header,
+            footer,
+            justify="right" if index else "left",
+            vertical="bottom",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=None if index == 0 else len(max(over, name, key=len)),
+        )
     for row in _rows(report):
         table.add_row(*cells(row))
     return Group(table, Text(), *(Text(line) for line in summary(report)))
@@ -53,26 +67,33 @@ def markdown_table(report: EvaluationReport) -> str:
 
 
 def summary(report: EvaluationReport) -> list[str]:
-    """The means of the model and its baselines, in a few sentences."""
-    found, mlm, bag = report.retrieval, report.mlm, report.bag
-    better = sum(one.top1 > one.bag_top1 for one in found.languages.values())
-    n_languages, ahead = len(found.languages), found.mean_top1 - found.bag_mean_top1
+    """The means of the model and its baselines, in a few sentences, and what was left out."""
+    lines = [] if report.retrieval is None else _of_retrieval(report.retrieval, report.bag)
+    lines.append(_of_bits(report.mlm, report.retrieval))
+    lines += [f"{part[0].upper()}{part[1:]}: {why}." for part, why in report.left_out.items()]
+    return lines
+
+
+def _of_retrieval(found: RetrievalScores, bag: BagRecord | None) -> list[str]:
+    n_languages = len(found.languages)
+    models = {"model": (found.mean_top1, found.mean_mrr)}
+    if found.bag_mean_top1 is not None and found.bag_mean_mrr is not None:
+        models["bag of subwords"] = (found.bag_mean_top1, found.bag_mean_mrr)
+    models["untrained"] = (found.untrained_mean_top1, found.untrained_mean_mrr)
     lines = [
-        f"Retrieval, mean top-1 over {n_languages} languages, both ways with {found.pivot}: model "
-        f"{found.mean_top1:.3f}, bag of subwords {found.bag_mean_top1:.3f}, untrained "
-        f"{found.untrained_mean_top1:.3f}. Mean reciprocal rank: {found.mean_mrr:.3f}, "
-        f"{found.bag_mean_mrr:.3f}, {found.untrained_mean_mrr:.3f}.",
-        f"Top-1 of the model minus that of the bag: {ahead:+.3f}; the model is better in {better} of "
-        f"{n_languages} languages. The bag was trained for {bag.steps:,} steps of {bag.pairs:,.0f} pairs in "
-        f"{duration(bag.seconds)}.",
-        f"Masked LM, mean bits per byte over {n_languages + 1} languages: model "
-        f"{mlm.mean_bits_per_byte:.3f}, one unigram model of all languages "
-        f"{mlm.blind_unigram_mean_bits_per_byte:.3f}, a unigram model of each language "
-        f"{mlm.unigram_mean_bits_per_byte:.3f}, untrained {mlm.untrained_mean_bits_per_byte:.3f}. "
-        f"All bits divided by all bytes: {mlm.overall_bits_per_byte:.3f}, "
-        f"{mlm.blind_unigram_overall_bits_per_byte:.3f}, {mlm.unigram_overall_bits_per_byte:.3f}, "
-        f"{mlm.untrained_overall_bits_per_byte:.3f}.",
+        f"Retrieval, mean top-1 over {n_languages} languages, both ways with {named(found.pivot)}: "
+        + ", ".join(f"{name} {top1:.3f}" for name, (top1, _) in models.items())
+        + ". Mean reciprocal rank: "
+        + ", ".join(f"{mrr:.3f}" for _, mrr in models.values())
+        + "."
     ]
+    if bag is not None and found.bag_mean_top1 is not None:
+        better = sum(one.top1 > (one.bag_top1 or 0.0) for one in found.languages.values())
+        lines.append(
+            f"Top-1 of the model minus that of the bag: {found.mean_top1 - found.bag_mean_top1:+.3f}; the"
+            f" model is better in {better} of {n_languages} languages. The bag was trained for"
+            f" {bag.steps:,} steps of {bag.pairs:,.0f} pairs in {duration(bag.seconds)}."
+        )
     if found.dev_top1_by_layer:
         by_layer = ", ".join(f"{top1:.3f}" for top1 in found.dev_top1_by_layer)
         n_layers = len(found.dev_top1_by_layer) - 1
@@ -81,9 +102,25 @@ def summary(report: EvaluationReport) -> list[str]:
             f"retrieves best: {by_layer} after 0, 1, …"
         )
     if found.left_out:
-        names = ", ".join(f"{tag} ({count})" for tag, count in sorted(found.left_out.items()))
-        lines.append(f"Left out, with fewer than {found.min_messages} messages: {names}.")
+        names = ", ".join(f"{named(tag)} ({count})" for tag, count in sorted(found.left_out.items()))
+        least = max(found.left_out.values())
+        more = f"; --min-messages {least} takes in more" if least else ""
+        lines.append(f"Left out, with fewer than {found.min_messages} messages: {names}{more}.")
     return lines
+
+
+def _of_bits(mlm: MaskedLMScores, found: RetrievalScores | None) -> str:
+    n_languages = len(found.languages) + 1 if found is not None else len(mlm.bits_per_byte)
+    languages = "1 language" if n_languages == 1 else f"{n_languages} languages"
+    return (
+        f"Masked LM, mean bits per byte over {languages}: model "
+        f"{mlm.mean_bits_per_byte:.3f}, one unigram model of all languages "
+        f"{mlm.blind_unigram_mean_bits_per_byte:.3f}, a unigram model of each language "
+        f"{mlm.unigram_mean_bits_per_byte:.3f}, untrained {mlm.untrained_mean_bits_per_byte:.3f}. "
+        f"All bits divided by all bytes: {mlm.overall_bits_per_byte:.3f}, "
+        f"{mlm.blind_unigram_overall_bits_per_byte:.3f}, {mlm.unigram_overall_bits_per_byte:.3f}, "
+        f"{mlm.untrained_overall_bits_per_byte:.3f}."
+    )
 
 
 def _title(report: EvaluationReport) -> str:
@@ -91,26 +128,32 @@ def _title(report: EvaluationReport) -> str:
 
 
 def _rows(report: EvaluationReport) -> list[list[Cell]]:
-    """The languages of retrieval, best first, then the pivot."""
+    """The languages of retrieval, best first, then the pivot; without retrieval, all by bits per byte."""
     found, mlm = report.retrieval, report.mlm
-    best_first = sorted(found.languages.items(), key=lambda item: (-item[1].top1, item[0]))
-    scores = {tag: (one.messages, [one.top1, one.bag_top1, one.untrained_top1]) for tag, one in best_first}
+    scores: dict[str, tuple[int | None, Scores | None]] = {}
+    if found is None:
+        scores = dict.fromkeys(sorted(mlm.bits_per_byte, key=mlm.bits_per_byte.__getitem__), (None, None))
+    else:
+        best_first = sorted(found.languages.items(), key=lambda item: (-item[1].top1, item[0]))
+        for tag, one in best_first:
+            scores[tag] = one.messages, (one.top1, one.bag_top1, one.untrained_top1)
+        scores[found.pivot] = None, None
     tables = (mlm.bits_per_byte, mlm.unigram_bits_per_byte, mlm.untrained_bits_per_byte)
     rows = []
-    for tag, (messages, top1) in {**scores, found.pivot: (None, None)}.items():
-        bits = [table[tag] for table in tables] if tag in mlm.bits_per_byte else None
-        rows.append(_row(tag, messages, top1, bits))
+    for tag, (messages, top1) in scores.items():
+        bits = tuple(table[tag] for table in tables) if tag in mlm.bits_per_byte else None
+        rows.append(_row(named(tag), messages, top1, bits))
     return rows
 
 
 def _mean_row(report: EvaluationReport) -> list[Cell]:
     found, mlm = report.retrieval, report.mlm
-    top1 = [found.mean_top1, found.bag_mean_top1, found.untrained_mean_top1]
-    bits = [mlm.mean_bits_per_byte, mlm.unigram_mean_bits_per_byte, mlm.untrained_mean_bits_per_byte]
-    return _row(f"mean of {len(found.languages)}", None, top1, bits)
+    top1 = None if found is None else (found.mean_top1, found.bag_mean_top1, found.untrained_mean_top1)
+    bits = (mlm.mean_bits_per_byte, mlm.unigram_mean_bits_per_byte, mlm.untrained_mean_bits_per_byte)
+    return _row(f"mean of {len(mlm.bits_per_byte if found is None else found.languages)}", None, top1, bits)
 
 
-def _row(name: str, messages: int | None, top1: list[float] | None, bits: list[float] | None) -> list[Cell]:
+def _row(name: str, messages: int | None, top1: Scores | None, bits: Scores | None) -> list[Cell]:
     """The cells of a row.
 
     Args:
@@ -123,7 +166,9 @@ def _row(name: str, messages: int | None, top1: list[float] | None, bits: list[f
     for scores, sign in ((top1, 1), (bits, -1)):
         if scores is None:
             row += [(NOTHING, False)] * 3
-        else:
-            best = all(sign * scores[0] > sign * other for other in scores[1:])
-            row += [(f"{score:.3f}", best and index == 0) for index, score in enumerate(scores)]
+            continue
+        model = scores[0] or 0.0
+        best = all(sign * model > sign * other for other in scores[1:] if other is not None)
+        texts = [NOTHING if score is None else f"{score:.3f}" for score in scores]
+        row += [(text, best and index == 0) for index, text in enumerate(texts)]
     return row

@@ -90,7 +90,8 @@ def evaluation_charts(report: EvaluationReport | None) -> Charts:
         "unigram of the language": mlm.unigram_bits_per_byte,
         "untrained model": mlm.untrained_bits_per_byte,
     }
-    return [retrieval_chart(report), DotChart("Masked-LM bits per byte", bits, best="low")]
+    found = [] if report.retrieval is None else [retrieval_chart(report.retrieval)]
+    return [*found, DotChart("Masked-LM bits per byte", bits, best="low")]
 
 
 def share_charts(metrics: Metrics) -> Charts:

@@ -224,13 +224,14 @@ def _summary(report: RunReport) -> list[tuple[Cell, Cell]]:
         ]
     if report.bits:
         rows.append(("bits per byte on dev", f"{sum(report.bits.values()) / len(report.bits):.3f}, mean"))
-    if report.evaluation is not None:
-        found = report.evaluation.retrieval
+    evaluation = report.evaluation
+    if evaluation is not None and (scores := evaluation.retrieval) is not None:
+        bag = "" if scores.bag_mean_top1 is None else f"; bag of subwords {scores.bag_mean_top1:.3f}"
         rows.append(
             (
-                f"retrieval on {report.evaluation.split}",
-                f"{found.mean_top1:.3f} top-1, {len(found.languages)} languages; bag of subwords"
-                f" {found.bag_mean_top1:.3f}, at step {report.evaluation.step:,}",
+                f"retrieval on {evaluation.split}",
+                f"{scores.mean_top1:.3f} top-1, {len(scores.languages)} languages{bag}, at step"
+                f" {evaluation.step:,}",
             )
         )
     return [(Cell(name), Cell(value)) for name, value in rows]

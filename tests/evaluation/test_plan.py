@@ -18,7 +18,8 @@ def shards(make_shards: Make) -> Callable[..., TokenShards]:
     """Texts of 30 tokens: a line says how many groups there are, and the languages that each is in."""
 
     def make(*lines: tuple[int, str], languages: tuple[str, ...], split: str = "test") -> TokenShards:
-        group, language = [], []
+        group: list[int] = []
+        language: list[int] = []
         for count, tags in lines:
             for _ in range(count):
                 number = group[-1] + 1 if group else 0

@@ -8,13 +8,10 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
-from functools import reduce
-from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, TextIO, cast
+from typing import Any, TextIO, cast
 
-import tyro
-
+from xformer.cli.arguments import parse
 from xformer.cli.bench.command import Bench
 from xformer.cli.data import Data
 from xformer.cli.demo import Demo
@@ -59,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _renamed(sys.argv[1:] if arguments is None else arguments)
     try:
         with _plain_warnings(), _named_output():
-            status = _parse(given).run_command()
+            status = parse(given, _COMMANDS, _DESCRIPTION).run_command()
     except InputError as error:
         status = _say(str(error), 2)
     except BrokenPipeError:  # the reader has closed the pipe (`| head`)
@@ -78,23 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             # Python flushes at its end again, which would fail again and change the status.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)
-
-
-def _parse(given: Sequence[str]) -> Any:
-    """The command that the arguments name. Help and wrong options raise SystemExit."""
-    # The list of all commands has the first line of each docstring, the help of one command all of it.
-    brief = not _COMMANDS.keys() & set(given)
-    commands: list[Any] = []
-    for name, kind in _COMMANDS.items():
-        description = (kind.__doc__ or "").partition("\n")[0] if brief else None
-        commands.append(Annotated[kind, tyro.conf.subcommand(name, description=description)])
-    return tyro.cli(
-        reduce(or_, commands),
-        prog="xformer",
-        description=_DESCRIPTION,
-        args=given,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
-    )
 
 
 def _renamed(arguments: Sequence[str]) -> list[str]:

@@ -45,3 +45,13 @@ def test_a_line_of_json_is_rounded_and_has_no_nan() -> None:
     found = json.loads(line)
     assert (found["hubness"], found["anisotropy"], found["top1"]) == (None, 0.33333, {"x-0": None})
     assert found["alignment_by_layer"] == [0.1, 0.2]
+
+
+def test_trackers_get_means_and_languages_but_nothing_that_is_not_finite() -> None:
+    odd = replace(result_of(2), hubness=float("nan"))
+    found = odd.tracked()
+    assert found["panel/mean_top1"] == 0.5
+    assert found["panel/mean_bits_per_byte"] == 3.0
+    assert (found["panel_top1/x-1"], found["panel_bits_per_byte/x-1"]) == (0.01, 0.01)
+    assert (found["panel_alignment_by_layer/0"], found["panel_alignment_by_layer/1"]) == (0.1, 0.2)
+    assert not {"panel/hubness", "panel/step", "panel/elapsed", "panel/seconds"} & set(found)

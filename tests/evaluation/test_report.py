@@ -71,3 +71,17 @@ def test_what_is_no_number_is_not_written(report: EvaluationReport) -> None:
     broken = replace(report, mlm=replace(report.mlm, mean_bits_per_byte=float("nan")))
     with pytest.raises(ValueError, match="not JSON compliant"):
         broken.to_json()
+
+
+def test_trackers_get_means_and_languages_under_the_split() -> None:
+    report = example_report(2)
+    found, scores = report.tracked(), retrieval_of(report)
+    assert found["test/top1"] == scores.mean_top1
+    assert found["test/bag_top1"] == scores.bag_mean_top1
+    assert found["test/bits_per_byte"] == 1.51
+    assert found["test/unigram_bits_per_byte"] == 2.51
+    assert found["test_top1/l01"] == scores.languages["l01"].top1
+    assert found["test_bits_per_byte/en"] == 1.5
+    alone = replace(report, retrieval=None, bag=None).tracked()
+    assert not any("top1" in name for name in alone)
+    assert alone["test/bits_per_byte"] == 1.51

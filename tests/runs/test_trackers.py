@@ -60,6 +60,35 @@ def test_tensorboard_has_the_numbers(tmp_path: Path) -> None:
     assert [event.step for event in board.Scalars("loss/alignment")] == [1]
 
 
+@needs_tensorboard
+def test_tensorboard_has_learning_rates_and_scores_of_the_panel_and_of_an_evaluation(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder, said = tmp_path / "events", list[str]()
+    rates = {"matrices": 1e-3, "vectors": 5e-3}
+    trackers = Trackers(("tensorboard",), folder, "first", 0, said.append, rates)
+    with MetricsLog(tmp_path / "metrics.jsonl", 0, trackers) as log:
+        log.write(_line(1, lr_factor={"matrices": 0.5}, data_wait=0.25))
+        log.track({"panel/mean_top1": 0.75, "panel_top1/de": 0.5}, 1)
+        log.write(_line(2))
+    assert "panel" not in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8")
+    time.sleep(1.1)
+    late = Trackers(("tensorboard",), folder, "first", 2, said.append)
+    late.add({"test/top1": 0.625}, 2, late=True)
+    late.close()
+    board = EventAccumulator(str(folder)).Reload()
+    found = {
+        tag: [(event.step, event.value) for event in board.Scalars(tag)] for tag in board.Tags()["scalars"]
+    }
+    assert found["learning_rate/matrices"] == [(1, pytest.approx(5e-4))]
+    assert "learning_rate/vectors" not in found
+    assert found["data_wait"] == [(1, 0.25)]
+    assert (found["panel/mean_top1"], found["panel_top1/de"]) == ([(1, 0.75)], [(1, 0.5)])
+    assert found["test/top1"] == [(2, 0.625)]
+    assert [step for step, _ in found["loss/alignment"]] == [1, 2]
+    assert said == []
+
+
 # Its writer's thread may be about to write just then.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @needs_tensorboard
@@ -164,6 +193,16 @@ def test_trackio_is_told_no_step_twice(fake: FakeRun, tmp_path: Path) -> None:
     with _log(tmp_path, 0, "trackio") as log:  # a run that begins again is another one
         log.write(_line(1))
     assert [step for step, _ in fake.logged] == [1, 2, 3, 4, 1]
+
+
+def test_trackio_is_told_late_numbers_of_a_step_that_it_has(fake: FakeRun, tmp_path: Path) -> None:
+    with _log(tmp_path, 0, "trackio") as log:
+        log.write(_line(1))
+    late = Trackers(("trackio",), tmp_path / "events", "first", 1, print)
+    late.add({"test/top1": 0.5}, 1, late=True)
+    late.add({"loss": 0.5}, 1)
+    late.close()
+    assert fake.logged[1:] == [(1, {"test/top1": 0.5})]
 
 
 @pytest.mark.parametrize("when", ["init", "log", "finish"])

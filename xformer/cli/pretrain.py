@@ -88,7 +88,12 @@ class Pretrain:
             if Launch.of_environment().world > 1:
                 return self._run_together()
             config = self._checked()
-            return self._forecast(config) if self.dry_run else self._train(config)
+            if self.dry_run:
+                return self._forecast(config)
+            status = self._train(config)
+            if not status:
+                self._advise()
+            return status
         except ReportedError:
             return _REFUSED
 
@@ -119,6 +124,20 @@ class Pretrain:
         with Progress() as progress:
             complete = pretrain(self.run, config, progress, make_callback=make_panel)
         return 0 if complete else 130
+
+    def _advise(self) -> None:
+        """Say whether the complete run is below its baselines, and what would help."""
+        from xformer.evaluation.run_advice import closing_advice
+        from xformer.progress import Progress
+
+        with Progress() as progress:
+            try:
+                advice = closing_advice(self.run)
+            except InputError as error:
+                progress.say(f"no comparison with a unigram model: {error}")
+                return
+            for line in advice.lines() if advice is not None else ():
+                progress.say(line)
 
     def _forecast(self, config: RunConfig) -> int:
         """Print the forecast of a run, and return the exit status."""

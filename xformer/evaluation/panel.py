@@ -1,9 +1,10 @@
 """The cross-lingual panel: retrieval and bits per byte of a small dev sample, measured while a run trains.
 
-Every `training.panel_every` seconds the callback measures the model on the sample: retrieval and bits per
-byte by language, alignment by layer, centroid gap, anisotropy and hubness. Beside these stand the shares of
-the training texts that each language was given. The result is shown below the progress bars in a terminal,
-or as one line elsewhere, and is appended to `panel.jsonl`.
+Every `training.panel_every` seconds, and at the end of the run, the callback measures the model on the
+sample: retrieval and bits per byte by language, alignment by layer, centroid gap, anisotropy and hubness.
+Beside these stand the shares of the training texts that each language was given. The result is shown below
+the progress bars in a terminal, or as one line elsewhere, is appended to `panel.jsonl`, and goes to the
+trackers.
 
 The panel does not change the run. It draws no random numbers, its time does not count as training time, and
 its lines are not in `metrics.jsonl`: when an evaluation happens depends on the clock, and `metrics.jsonl`
@@ -17,10 +18,12 @@ import math
 import time
 from contextlib import suppress
 
+from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
 from xformer.evaluation.panel_result import PanelResult
 from xformer.evaluation.parallel_texts import ParallelTexts
+from xformer.evaluation.plan import matching_tag
 from xformer.evaluation.retrieval import mean
 from xformer.evaluation.shares import Shares
 from xformer.evaluation.space import layer_vectors, measure_space
@@ -34,6 +37,7 @@ from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import read_metrics
 from xformer.storage.files import atomic_write
 from xformer.tokenizer import Tokenizer
+from xformer.training.schedule import Span
 
 SAMPLE = 40
 """The largest number of messages in the sample."""
@@ -57,11 +61,11 @@ class Panel:
         self._path = run.panel
         tokenizer = Tokenizer.load(run.tokenizer)
         dev = open_shards(run, "dev", tokenizer)
-        chosen = ParallelTexts.of(dev, config.data.pivot, most=SAMPLE)
-        self._texts = ParallelTexts.of(dev.subset(chosen.examples), config.data.pivot)
+        self._texts = panel_texts(dev, config)
         self._hidden = HiddenTokens(self._texts.shards)
         self._byte_lengths = tokenizer.byte_lengths()
         self._last: float | None = None
+        self._span = Span.of(config.training)
         self._log, self._log_read = run.metrics, 0
         self._shares = Shares()
 
@@ -94,13 +98,17 @@ class Panel:
             seconds=time.monotonic() - began,
         )
 
-    def __call__(self, model: MultilingualModel, state: TrainingState) -> None:
-        """Evaluate the model if it is time to; show the result and append it to `panel.jsonl`."""
-        now = time.monotonic()
+    def __call__(self, model: MultilingualModel, state: TrainingState) -> dict[str, float] | None:
+        """Evaluate the model if it is time to, or the run is complete; show the result and log it.
+
+        Returns:
+            The numbers for trackers; None where nothing was measured.
+        """
+        now, done = time.monotonic(), self._span.progress(state.step, state.elapsed) >= 1.0
         if self._last is None:
             self._drop_lines_from(state.step)
-        elif now - self._last < self._every:
-            return
+        elif now - self._last < self._every and not done:
+            return None
         result = self.evaluate(model, state)
         self._last = time.monotonic()
         self._progress.show(result, f"panel: {', '.join(result.summary())}")
@@ -109,6 +117,7 @@ class Panel:
                 file.write(result.to_json() + "\n")
         except OSError as error:
             self._unwritable(error)
+        return result.tracked()
 
     def _read_log(self) -> None:
         """Add the lines that `metrics.jsonl` has gained since the last call to the shares."""
@@ -131,6 +140,17 @@ class Panel:
 
     def _unwritable(self, error: OSError) -> None:
         self._progress.say(f"{self._path}: cannot be written ({error.strerror}); training goes on")
+
+
+def panel_texts(dev: TokenShards, config: RunConfig) -> ParallelTexts:
+    """The sample of the dev split.
+
+    Raises:
+        InputError: the split has no translations to compare.
+    """
+    pivot = matching_tag(config.data.pivot, dev.languages) or config.data.pivot
+    chosen = ParallelTexts.of(dev, pivot, most=SAMPLE)
+    return ParallelTexts.of(dev.subset(chosen.examples), pivot)
 
 
 def make_panel(run: RunDirectory, config: RunConfig, progress: Progress) -> Panel | None:

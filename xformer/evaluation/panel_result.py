@@ -14,6 +14,8 @@ from rich.text import Text
 _BETWEEN, _KEPT_FREE = 3, 10
 """Columns of space between two languages; rows that the table leaves free for the lines around it."""
 
+_UNTRACKED = ("step", "elapsed", "seconds")
+
 
 @dataclass(frozen=True)
 class PanelResult:
@@ -57,6 +59,16 @@ class PanelResult:
         """One line of JSON. Numbers are rounded to 5 places; NaN and infinity become null."""
         table = {name: _rounded(value) for name, value in vars(self).items()}
         return json.dumps(table, ensure_ascii=False)
+
+    def tracked(self) -> dict[str, float]:
+        """Its finite numbers for trackers: `panel/…`, and by language `panel_top1/…`, for example."""
+        values = {name: value for name, value in vars(self).items() if name not in _UNTRACKED}
+        numbers = {f"panel/{name}": one for name, one in values.items() if isinstance(one, float)}
+        for layer, one in enumerate(self.alignment_by_layer):
+            numbers[f"panel_alignment_by_layer/{layer}"] = one
+        for name in ("top1", "bits_per_byte"):
+            numbers |= {f"panel_{name}/{tag}": one for tag, one in values[name].items()}
+        return {name: one for name, one in numbers.items() if math.isfinite(one)}
 
     def summary(self) -> tuple[str, str, str]:
         """The means over languages, in three lines of text."""

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from xformer.errors import InputError
+from xformer.evaluation.advice import Advice
 from xformer.evaluation.bag import BagRecord
 from xformer.evaluation.plan import EvaluationPlan, named
 from xformer.storage.files import atomic_write
@@ -123,6 +124,7 @@ class EvaluationReport:
         seconds: duration of each part of the evaluation.
         names: English names of the languages, by tag.
         left_out: by part of the evaluation, why it is left out or uncertain, and what gives more.
+        advice: what is below its baselines, and what would help; None for a model without a run.
         format: version of this layout.
     """
 
@@ -138,6 +140,7 @@ class EvaluationReport:
     seconds: dict[str, float]
     names: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    advice: Advice | None = None
     format: int = FORMAT
 
     @property
@@ -155,6 +158,23 @@ class EvaluationReport:
         asked = None if texts is None else (plan.pivot, texts.min_messages)
         model = (self.split, self.split_sha256, self.step)
         return (compared, model) == (asked, (info.split, info.split_sha256, step))
+
+    def tracked(self) -> dict[str, float]:
+        """Its numbers for trackers: `test/top1`, and by language `test_top1/…`, for example."""
+        mlm, found, split = self.mlm, self.retrieval, self.split
+        bits = {
+            "bits_per_byte": mlm.mean_bits_per_byte,
+            "unigram_bits_per_byte": mlm.unigram_mean_bits_per_byte,
+            "untrained_bits_per_byte": mlm.untrained_mean_bits_per_byte,
+        }
+        numbers = {f"{split}/{name}": value for name, value in bits.items()}
+        numbers |= {f"{split}_bits_per_byte/{tag}": value for tag, value in mlm.bits_per_byte.items()}
+        if found is not None:
+            means = {"top1": found.mean_top1, "bag_top1": found.bag_mean_top1, "mrr": found.mean_mrr}
+            means["untrained_top1"] = found.untrained_mean_top1
+            numbers |= {f"{split}/{name}": value for name, value in means.items() if value is not None}
+            numbers |= {f"{split}_top1/{tag}": one.top1 for tag, one in found.languages.items()}
+        return numbers
 
     def to_json(self) -> str:
         """One JSON object, indented."""

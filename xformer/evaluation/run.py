@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -14,6 +15,7 @@ from xformer.evaluation.evaluate import evaluate_model
 from xformer.evaluation.picture import plot_retrieval
 from xformer.evaluation.plan import EvaluationPlan, shared_messages
 from xformer.evaluation.report import EvaluationReport
+from xformer.evaluation.run_advice import advice_on
 from xformer.evaluation.table import markdown_table
 from xformer.pretraining.prepare import open_shards
 from xformer.pretraining.pretrain import load_run
@@ -21,6 +23,7 @@ from xformer.progress import Progress, duration
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.model_card import write_model_card
+from xformer.runs.trackers import Trackers
 from xformer.storage.files import atomic_write, try_to_write
 from xformer.tokenizer import Tokenizer
 
@@ -99,8 +102,14 @@ def evaluate_run(
         device=device,
         progress=progress,
     )
+    report = replace(report, advice=advice_on(run, config, state, train, report))
     if problem := _write_problem(lambda: _write(run, report, progress)):
         raise UnsavedError(f"{problem}: the evaluation is shown, but not saved", report)
+    trackers = Trackers(
+        config.training.trackers, run.events, run.path.resolve().name, state.step, progress.say
+    )
+    trackers.add(report.tracked(), state.step, late=True)
+    trackers.close()
     progress.say(f"evaluation: {duration(sum(report.seconds.values()))}, written to {run.evaluation}")
     return report
 

@@ -67,11 +67,11 @@ def markdown_table(report: EvaluationReport) -> str:
 
 
 def summary(report: EvaluationReport) -> list[str]:
-    """The means of the model and its baselines, in a few sentences, and what was left out."""
+    """The means of the model and its baselines, what was left out, and what would help."""
     lines = [] if report.retrieval is None else _of_retrieval(report.retrieval, report.bag)
     lines.append(_of_bits(report.mlm, report.retrieval))
     lines += [f"{part[0].upper()}{part[1:]}: {why}." for part, why in report.left_out.items()]
-    return lines
+    return lines + (report.advice.lines() if report.advice is not None else [])
 
 
 def _of_retrieval(found: RetrievalScores, bag: BagRecord | None) -> list[str]:

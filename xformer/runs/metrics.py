@@ -105,6 +105,11 @@ class MetricsLog:
         if self._trackers is not None:
             self._trackers.write(line)
 
+    def track(self, numbers: Mapping[str, float], step: int) -> None:
+        """Send numbers that are not of the log to the trackers."""
+        if self._trackers is not None:
+            self._trackers.add(numbers, step)
+
     def flush_to_disk(self) -> None:
         """Return once all lines are on the disk, so that a checkpoint can count them.
 

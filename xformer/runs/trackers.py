@@ -1,4 +1,12 @@
-"""Experiment trackers: TensorBoard and trackio get the numbers of metrics.jsonl (`training.trackers`).
+"""Experiment trackers: TensorBoard and trackio get a run's numbers (`training.trackers`).
+
+| name | what |
+|---|---|
+| `loss/…`, `tokens_per_s`, `data_wait` and so on | fields of metrics.jsonl |
+| `learning_rate/…` | of each group of parameters |
+| `panel/…` | means of the panel: `mean_top1`, `mean_bits_per_byte`, `centroid_gap` and so on |
+| `panel_top1/…`, `panel_bits_per_byte/…` | the panel's scores by language |
+| `test/…`, `test_top1/…`, `test_bits_per_byte/…` | the same of `xformer evaluate`, with its baselines |
 
 If a tracker fails, one message says so, and training goes on without it.
 """
@@ -24,8 +32,14 @@ _EXTRAS: Mapping[TrackerName, str] = {"tensorboard": "plot", "trackio": "trackio
 class Tracker(Protocol):
     """One tracker. Its constructor and its methods may raise any exception."""
 
-    def write(self, numbers: Mapping[str, float], step: int) -> None:
-        """Record the numbers of a step."""
+    def write(self, numbers: Mapping[str, float], step: int, late: bool = False) -> None:
+        """Record the numbers of a step.
+
+        Args:
+            numbers: by name.
+            step: the step.
+            late: whether they are of a step whose other numbers have been recorded before.
+        """
 
     def close(self) -> None:
         """Save all that was recorded."""
@@ -48,7 +62,7 @@ class TensorBoard:
         self._folder = folder
         self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1)
 
-    def write(self, numbers: Mapping[str, float], step: int) -> None:
+    def write(self, numbers: Mapping[str, float], step: int, late: bool = False) -> None:
         """Record the numbers of a step. Errors of the writer's thread are raised by a later call."""
         # The folder may have been removed while the run goes on.
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -84,9 +98,9 @@ class Trackio:
         self._finish: Callable[[], None] = trackio.finish
         self._seen = _last_step(name) if step else 0
 
-    def write(self, numbers: Mapping[str, float], step: int) -> None:
-        """Record the numbers of a step, unless trackio has that step."""
-        if step > self._seen:
+    def write(self, numbers: Mapping[str, float], step: int, late: bool = False) -> None:
+        """Record the numbers of a step, unless trackio has that step and they are not `late`."""
+        if late or step > self._seen:
             self._run.log(dict(numbers), step=step)
 
     def close(self) -> None:
@@ -105,7 +119,15 @@ def _last_step(name: str) -> int:
 class Trackers:
     """All trackers of a run. No method raises an exception of a tracker."""
 
-    def __init__(self, names: Sequence[TrackerName], folder: Path, run: str, step: int, say: Say) -> None:
+    def __init__(
+        self,
+        names: Sequence[TrackerName],
+        folder: Path,
+        run: str,
+        step: int,
+        say: Say,
+        rates: Mapping[str, float] | None = None,
+    ) -> None:
         """Open the trackers.
 
         Args:
@@ -114,8 +136,9 @@ class Trackers:
             run: name of the run.
             step: steps that the run has done.
             say: called with a message for each tracker that is not installed or fails.
+            rates: full learning rate of each group of parameters that `lr_factor` of a line names.
         """
-        self._say = say
+        self._say, self._rates = say, rates or {}
         self._open: dict[TrackerName, Tracker] = {}
         for name in names:
             if importlib.util.find_spec(name) is None:
@@ -127,9 +150,22 @@ class Trackers:
                 self._drop(name, error)
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Record the numbers of a line of metrics.jsonl, and those in its tables (`table/name`)."""
+        """Record a line of metrics.jsonl: its numbers, those of its tables (`table/name`), and its rates."""
         numbers = dict(_numbers(line))
+        for name, factor in line.get("lr_factor", {}).items():
+            if name in self._rates:
+                numbers[f"learning_rate/{name}"] = self._rates[name] * factor
         self._call(lambda tracker: tracker.write(numbers, line["step"]))
+
+    def add(self, numbers: Mapping[str, float], step: int, late: bool = False) -> None:
+        """Record other numbers of a step.
+
+        Args:
+            numbers: by name, all finite.
+            step: the step.
+            late: whether the step's other numbers may have been recorded by an earlier process.
+        """
+        self._call(lambda tracker: tracker.write(numbers, step, late))
 
     def close(self) -> None:
         """Close all trackers."""

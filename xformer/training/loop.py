@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,8 +31,9 @@ from xformer.training.schedule import Span
 from xformer.training.spikes import SpikeDetector
 from xformer.training.trainer import Trainer
 
-Callback = Callable[[Any, TrainingState], None]
-"""Called after each step with the model and the state of the run; it must change neither."""
+Callback = Callable[[Any, TrainingState], Mapping[str, float] | None]
+"""Called after each step with the model and the state of the run; it must change neither. It returns numbers
+for the trackers, by name, or None."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def train(
 
     with (
         progress.delay_broken_pipe() as pipe_closed,
-        open_log(training.run, options.trackers, state, processes.is_first, progress.say) as log,
+        open_log(training.run, options.trackers, state, processes.is_first, progress.say, optimizer) as log,
         HeldFolder(training.run.path) as folder,
         Prefetcher(task.batch) as batches,
         interruptible() as interrupted,
@@ -159,7 +160,9 @@ def train(
                 meter = Meter(task.tally({}), now, state.tokens, batches.waited)
             if training.callback is not None:
                 before = time.monotonic()
-                training.callback(task.model, state)
+                numbers = training.callback(task.model, state)
+                if numbers is not None:
+                    log.track(numbers, state.step)
                 meter.pause(time.monotonic() - before)
             # No checkpoint after a step that is not finite: damaged weights would replace good ones.
             if since_saved >= options.checkpoint_every and not done and finite:

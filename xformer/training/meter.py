@@ -11,6 +11,7 @@ from xformer.runs.config import TrackerName, TrainingConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import MetricsLog
 from xformer.runs.trackers import Trackers
+from xformer.training.optimizer import AdamWithTables
 from xformer.training.schedule import Span
 from xformer.training.tally import Tally
 from xformer.training.task import Stage
@@ -77,14 +78,18 @@ def open_log(
     state: TrainingState,
     is_first: bool,
     say: Callable[[str], None],
+    optimizer: AdamWithTables,
 ) -> MetricsLog:
     """Open the log of a run that resumes from `state`; only process 0 has trackers.
+
+    The trackers get learning rates beside the factors of the log: those are of the optimizer's groups.
 
     Raises:
         InputError: the log cannot be written, or a line is invalid.
     """
     names = trackers if is_first else ()
-    also = Trackers(names, run.events, run.path.resolve().name, state.step, say)
+    rates = {group["name"]: group["base_lr"] for group in optimizer.param_groups}
+    also = Trackers(names, run.events, run.path.resolve().name, state.step, say, rates)
     return MetricsLog(run.metrics, state.step, also, state.lines if is_first else None)
 
 

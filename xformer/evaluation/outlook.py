@@ -1,0 +1,142 @@
+"""What the logs of a run say of a run of twice the length: its bits per byte and its retrieval.
+
+The masked LM's training loss gives the shape of its curve: each line of metrics.jsonl is of texts that are
+drawn anew, so there are many points. The level is the held-out one. Retrieval has the points of panel.jsonl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from xformer.evaluation.extrapolate import LEAST_POINTS, Curve, Gain
+from xformer.runs.metrics import without_remnant
+
+Lines = Sequence[Mapping[str, Any]]
+
+TIMES = 2.0
+_FURTHER = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+_RISEN = 1.01
+"""Held-out bits per byte have risen if they are so many times the lowest."""
+_SMALLEST_ERROR = 1e-3
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A score at the end of a run of `TIMES` the length.
+
+    Attributes:
+        value: most likely.
+        low: lower end of the interval of 80%.
+        high: its upper end.
+        reached_at: the least multiple of the length, among a few up to 16, at which the score is likely to
+            be as good as the baseline; None where none is, or where it is so already.
+    """
+
+    value: float
+    low: float
+    high: float
+    reached_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Forecasts by score (`bits_per_byte`, `top1`), and why one is missing.
+
+    Attributes:
+        times: length of the run that is forecast, as a multiple of the run's own.
+        forecasts: by score.
+        missing: by score, why there is no forecast.
+    """
+
+    times: float = TIMES
+    forecasts: dict[str, Forecast] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def outlook(
+    metrics: Lines,
+    panel: Lines,
+    bits_per_byte: tuple[float, float] | None,
+    top1: tuple[float, float] | None,
+) -> Outlook:
+    """Forecast a run of twice the length.
+
+    Args:
+        metrics: lines of metrics.jsonl.
+        panel: lines of panel.jsonl.
+        bits_per_byte: held-out score at the end, and that of its baseline; None for no forecast.
+        top1: the same of retrieval.
+    """
+    found: dict[str, Forecast] = {}
+    missing: dict[str, str] = {}
+    if bits_per_byte is not None:
+        now, baseline = bits_per_byte
+        x, y, annealed = masked_lm_curve(metrics)
+        if has_risen(panel):
+            missing["bits_per_byte"] = "they have risen on held-out text while the run trained"
+        elif len(x) < LEAST_POINTS:
+            missing["bits_per_byte"] = _too_few(len(x), "metrics.jsonl after the learning rate's warm-up")
+        else:
+            found["bits_per_byte"] = _falling(Curve(x, y, annealed), now, baseline)
+    if top1 is not None:
+        now, baseline = top1
+        x, y = error_curve(panel)
+        if len(x) < LEAST_POINTS:
+            missing["top1"] = _too_few(len(x), "panel.jsonl (training.panel_every sets how often)")
+        else:
+            error = _falling(Curve(x, y), max(1 - now, _SMALLEST_ERROR), 1 - baseline)
+            found["top1"] = Forecast(1 - error.value, 1 - error.high, 1 - error.low, error.reached_at)
+    return Outlook(TIMES, found, missing)
+
+
+def masked_lm_curve(metrics: Lines) -> tuple[list[float], list[float], list[float]]:
+    """The masked LM's loss over the training, from where the learning rate has reached its peak.
+
+    Returns:
+        Tokens so far, each weighted by the learning rate of its step; the loss; and the share by which the
+        learning rate has fallen: three lists of one length.
+    """
+    weighted, tokens = 0.0, 0
+    points = []
+    for line in without_remnant(metrics):
+        if "masked_lm" in line["loss"]:
+            factor = line.get("lr_factor", {}).get("matrices", 1.0)
+            half = factor * (line["tokens"] - tokens) / 2
+            points.append((weighted + half, line["loss"]["masked_lm"], factor))
+            weighted += 2 * half
+        tokens = line["tokens"]
+    peak = max((factor for *_, factor in points), default=0.0)
+    start = next((place for place, (*_, factor) in enumerate(points) if factor == peak), 0)
+    kept = [point for point in points[start:] if point[0] > 0 and point[1] > 0]
+    return [x for x, *_ in kept], [y for _, y, _ in kept], [1 - factor / peak for *_, factor in kept]
+
+
+def error_curve(panel: Lines) -> tuple[list[float], list[float]]:
+    """Seconds of training, and the share of the panel's texts whose nearest text is no translation."""
+    points = [
+        (line["elapsed"], max(1 - line["mean_top1"], _SMALLEST_ERROR))
+        for line in panel
+        if line.get("mean_top1") is not None and line["step"] > 1 and line["elapsed"] > 0
+    ]
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def has_risen(panel: Lines) -> bool:
+    """Whether held-out bits per byte have been lower before, for two evaluations of the panel or more."""
+    bits = [line["mean_bits_per_byte"] for line in panel if line.get("mean_bits_per_byte") is not None]
+    return len(bits) > 2 and min(bits[-2:]) > _RISEN * min(bits)
+
+
+def _falling(curve: Curve, now: float, baseline: float) -> Forecast:
+    gain: Gain = curve.gain(TIMES)
+    reached = None
+    if now > baseline:
+        reached = next((times for times in _FURTHER if now * curve.gain(times).ratio <= baseline), None)
+    return Forecast(now * gain.ratio, now * gain.low, now * gain.high, reached)
+
+
+def _too_few(count: int, log: str) -> str:
+    lines = "line" if count == 1 else "lines"
+    return f"too few points: {count} {lines} of {log}, {LEAST_POINTS} are needed"

@@ -36,6 +36,41 @@ def test_import_makes_a_corpus_with_a_manifest(corpus: Path, moses: dict[str, Pa
     assert texts <= {line for path in moses.values() for line in path.read_text().splitlines()}
 
 
+def test_import_says_what_it_made_of_the_files_and_what_comes_next(
+    xformer: Run, moses: dict[str, Path], tmp_path: Path
+) -> None:
+    """Two pairs share their English: one is left out, and its German stays alone. One line is half empty."""
+    lines = {tag: path.read_text(encoding="utf-8") for tag, path in moses.items()}
+    (tmp_path / "m.deu").write_text(f"{lines['de']}Danke.\nVielen Dank.\nNur hier.\n", encoding="utf-8")
+    (tmp_path / "m.eng").write_text(f"{lines['en']}Thank you.\nThank you.\n\n", encoding="utf-8")
+    files = (tmp_path / "m.deu", tmp_path / "m.eng")
+    out = tmp_path / "corpora" / "m"
+    options = ("--out", out, "--license", "CC0-1.0", "--dev", 5, "--test", 5)
+    status, _, err = xformer("data", "import", "moses", *files, *options)
+    assert status == 0
+    said = err.splitlines()
+    assert said[0].endswith(" texts in 2 languages: German (de), English (en)")
+    for line in (
+        "  dev: 10 texts in 5 groups, 5 with translations",
+        "language tags: deu → de, eng → en",
+        "  duplicate: 1 (en 1), such as m.eng:102: Thank you.",
+        "  no text: 1 (en 1), such as m.eng:103",
+        "without their translations, which were left out: 1 (de 1), such as m.deu:102: Vielen Dank.",
+    ):
+        assert line in said
+    assert said[-2:] == [
+        "few groups with translations to evaluate with: dev has 5, test has 5; an accuracy of 50% is then "
+        "uncertain by 44 points; --dev 9 --test 9 hold out more",
+        f"next: xformer pretrain runs/m --budget 10m --set data.corpus={out}",
+    ]
+    manifest = Manifest.read(out)
+    assert manifest.removed["duplicate"] == {"en": 1}
+    assert manifest.removed["no text"] == {"en": 1}
+    assert manifest.unpaired == {"de": 1}
+    assert manifest.tags == {"deu": "de", "eng": "en"}
+    assert manifest.splits["test"].translated == 5
+
+
 def test_stats_is_a_table_or_json(xformer: Run, corpus: Path) -> None:
     status, table, _ = xformer("data", "stats", corpus)
     assert status == 0

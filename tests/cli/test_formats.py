@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from xformer.cli.formats import Format, records
+from xformer.data.import_notes import ImportNotes
 from xformer.data.readers import Fields, ParallelFields
 from xformer.errors import InputError
 
@@ -31,8 +32,16 @@ def _read(
     languages: tuple[str, ...] = (),
     fields: Fields | ParallelFields | None = None,
     paragraphs: bool = False,
+    delimiter: str | None = None,
 ) -> set[tuple[str, str]]:
-    found = records(kind, paths, languages=languages, fields=fields or Fields(), paragraphs=paragraphs)
+    found = records(
+        kind,
+        paths,
+        languages=languages,
+        fields=fields or Fields(),
+        paragraphs=paragraphs,
+        delimiter=delimiter,
+    )
     return {(record.language, record.text) for record in found}
 
 
@@ -54,6 +63,14 @@ READ: list[tuple[Format, dict[str, str], dict[str, Any], set[tuple[str, str]]]] 
     ("manythings", {"mine.txt": "one\teins\tCC-BY\n"}, {"languages": ("de",)}, BOTH),
     ("iwslt", {"train.tags.de-en.en": "one\n", "train.tags.de-en.de": "eins\n"}, {}, BOTH),
     ("tmx", {"a.tmx": TMX}, {"languages": ("en", "de")}, BOTH),
+    ("csv", {"a.en.csv": "text\none\n", "b.deu.csv": "text\neins\n"}, {}, BOTH),
+    ("csv", {"a.csv": "x;y\none;eins\n"}, {"fields": ParallelFields({"x": "en", "y": "de"})}, BOTH),
+    (
+        "csv",
+        {"a.csv": "x;y#z\n1;one#2\n"},
+        {"fields": Fields("x;y"), "languages": ("en",), "delimiter": "#"},
+        {("en", "1;one")},
+    ),
     ("tsv", {"a.en.tsv": "text\none\n", "b.de.tsv": "text\neins\n"}, {}, BOTH),
     ("tsv", {"a.tsv": "x\ty\none\teins\n"}, {"fields": ParallelFields({"x": "en", "y": "de"})}, BOTH),
     (
@@ -118,6 +135,48 @@ def test_too_few_or_too_many_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=said):
         _read(kind, _write(tmp_path, dict.fromkeys(names, "x\n")), languages=languages)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "said"),
+    [
+        ("tsv", ["x.de.csv"], r"got CSV: 'text;b'; is x\.de\.csv of the format csv, not tsv\?$"),
+        ("jsonl", ["x.de.csv"], r"expected a JSON object: .*; is x\.de\.csv of the format csv, not jsonl\?$"),
+        ("moses", ["x.de.csv"], r"got 1 file\(s\); is x\.de\.csv of the format csv, not moses\?$"),
+        ("tatoeba", ["x.jsonl", "links.csv"], r"is x\.jsonl of the format jsonl, not tatoeba\?$"),
+        ("tatoeba", ["sentences.csv", "links.csv"], r"between tabs, got 'text;b'$"),
+        ("csv", ["x.csv"], r"does not give the language: .* or the option --languages$"),
+    ],
+)
+def test_a_wrong_format_is_named(kind: Format, names: list[str], said: str, tmp_path: Path) -> None:
+    languages = ("de",) if kind in ("tsv", "jsonl") else ()
+    with pytest.raises(InputError, match=said):
+        _read(kind, _write(tmp_path, dict.fromkeys(names, "text;b\n1;2\n")), languages)
+
+
+def test_a_delimiter_is_for_csv(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--delimiter: expected with the format csv only, got tsv"):
+        _read("tsv", _write(tmp_path, {"a.de.tsv": "text\n"}), delimiter=";")
+
+
+@pytest.mark.parametrize("kind", sorted({*get_args(Format)} - {"parquet", "gettext", "text"}))
+def test_every_reader_notes_what_it_leaves_out(kind: Format, tmp_path: Path) -> None:
+    files: dict[str, dict[str, str]] = {
+        "moses": {"a.en": "one\ntwo\n", "a.deu": "eins\n \n"},
+        "iwslt": {"a.en": "one\ntwo\n", "a.deu": "eins\n\n"},
+        "tatoeba": {"s.csv": "1\teng\tone\n2\tdeu\t \n3\t\\N\t?\n", "links.csv": ""},
+        "manythings": {"deu.txt": "one\t \n"},
+        "tmx": {"a.tmx": TMX.replace("eins", " ").replace('"de"', '"deu"')},
+        "csv": {"a.deu.csv": "text,b\neins,1\n ,2\n"},
+        "tsv": {"a.deu.tsv": "text\tb\neins\t1\n \t2\n"},
+        "jsonl": {"a.deu.jsonl": '{"text": "eins"}\n{"text": null}\n'},
+    }
+    notes = ImportNotes()
+    paths = _write(tmp_path, files[kind])
+    assert list(records(kind, paths, languages=(), fields=Fields(), notes=notes))
+    assert notes.left_out["no text"] == {"de": 1}
+    assert notes.renamed["deu"] == "de"
+    assert set(notes.left_out) == ({"no text", "no language"} if kind == "tatoeba" else {"no text"})
 
 
 def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:

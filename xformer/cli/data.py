@@ -13,6 +13,7 @@ from xformer.cli.formats import Format, records
 
 if TYPE_CHECKING:
     from xformer.data.decontaminate import Decontaminator
+    from xformer.data.import_notes import ImportNotes
     from xformer.data.readers import Fields, ParallelFields
 
 CorpusFolder = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="CORPUS")]]
@@ -23,10 +24,14 @@ TokenizerModel = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="TOK
 class DataImport:
     """Import text files into a corpus: find translations, split, and remove duplicates.
 
-    The corpus is a folder with one file each for training, dev and test, and a manifest with sources and
-    hashes. Translations of one another are a group. A group is always in one split.
+    The corpus is a folder with one file each for training, dev and test, and a manifest with sources, hashes,
+    and what was left out for which reason. Translations of one another are a group. A group is always in one
+    split.
 
     Two aligned files: xformer data import moses train.de train.en --out corpora/mine --licence CC-BY-4.0
+
+    A spreadsheet with a column for each language: xformer data import csv phrases.csv --parallel German=de
+    English=en --out corpora/mine --licence CC0-1.0
 
     Rows with fields: xformer data import jsonl texts.de.jsonl texts.en.jsonl --group-field id --out
     corpora/mine --licence CC0-1.0
@@ -42,9 +47,10 @@ class DataImport:
     out: Path
     """The folder to make."""
     licence: Annotated[str, tyro.conf.arg(aliases=["--license"])]
-    """Licence of the text: an SPDX expression or a sentence."""
+    """Licence of the text: an SPDX expression or a sentence; "unknown" if it is not known."""
     languages: tuple[str, ...] = ()
-    """Languages of the files, if the file names do not give them. For tatoeba and tmx: import only these."""
+    """Languages of the files, in their order, if the file names do not give them; two-letter or three-letter
+    codes. For tatoeba and tmx: import only these."""
     dev: float = 0.01
     """Size of the dev split, used for choices during training: a number of groups, or a share below 1."""
     test: float = 0.01
@@ -58,23 +64,29 @@ class DataImport:
     seed: int = 0
     """Selects the groups for dev and test."""
     text_field: str = "text"
-    """For tsv, jsonl and parquet: the name of the field with the text."""
+    """For csv, tsv, jsonl and parquet: the name of the field with the text."""
     language_field: str | None = None
-    """For tsv, jsonl and parquet: the field with the language of the row."""
+    """For csv, tsv, jsonl and parquet: the field with the language of the row."""
     group_field: str | None = None
-    """For tsv, jsonl and parquet: the field with the group. Translations of one another have equal values."""
+    """For csv, tsv, jsonl and parquet: the field with the group. Translations of one another have
+    equal values."""
     id_field: str | None = None
-    """For tsv, jsonl and parquet: the field with the name of the row."""
+    """For csv, tsv, jsonl and parquet: the field with the name of the row."""
     label_field: str | None = None
-    """For tsv, jsonl and parquet: the field with the class label of the row."""
+    """For csv, tsv, jsonl and parquet: the field with the class label of the row."""
     parallel: tuple[str, ...] = ()
     """For rows with several languages, instead of --text-field: FIELD=LANGUAGE for each text."""
+    delimiter: str | None = None
+    """For csv: the character between fields. Left out: comma, semicolon, tab or bar, whichever fits the
+    header."""
     paragraphs: bool = False
     """For the format text: import each paragraph as one text, not each line."""
 
     def run_command(self) -> int:
         """Import the files and return the exit status."""
+        from xformer.cli.import_summary import doubts, summary
         from xformer.data.corpus import import_corpus
+        from xformer.data.import_notes import ImportNotes
         from xformer.data.import_plan import ImportOptions
         from xformer.data.manifest import Source
         from xformer.data.split import SplitSizes
@@ -83,23 +95,37 @@ class DataImport:
         from xformer.storage.outputs import check_output_folder
 
         check_output_folder(self.out, new=True)
+        notes = ImportNotes()
         try:
             sizes = SplitSizes(dev=self.dev, test=self.test, min_languages=self.held_out_languages)
             options = ImportOptions(sizes, self.seed, min_language_records=self.min_language_texts)
-            fields = self._fields()
+            stream = records(
+                self.format,
+                self.files,
+                languages=self.languages,
+                fields=self._fields(notes),
+                paragraphs=self.paragraphs,
+                delimiter=self.delimiter,
+                notes=notes,
+            )
             sources = [Source.of(path, self.licence) for path in self.files]
             decontaminator = self._decontaminator()
         except ValueError as error:
             raise InputError(str(error)) from error
-        stream = records(
-            self.format, self.files, languages=self.languages, fields=fields, paragraphs=self.paragraphs
-        )
         with Progress() as progress:
+            for line in doubts(self.format, self.files):
+                progress.say(line)
             manifest = import_corpus(
-                stream, self.out, options, sources, decontaminator=decontaminator, progress=progress
+                stream,
+                self.out,
+                options,
+                sources,
+                decontaminator=decontaminator,
+                notes=notes,
+                progress=progress,
             )
-            for name, split in manifest.splits.items():
-                progress.say(f"{name}: {split.total.records:,} texts in {split.groups:,} groups")
+            for line in summary(self.out, manifest, notes):
+                progress.say(line)
         return 0
 
     def _decontaminator(self) -> Decontaminator | None:
@@ -113,7 +139,7 @@ class DataImport:
             for corpus in map(open_corpus, self.decontaminate)
         )
 
-    def _fields(self) -> Fields | ParallelFields:
+    def _fields(self, notes: ImportNotes) -> Fields | ParallelFields:
         from xformer.data.readers import Fields, ParallelFields
 
         common = {"group": self.group_field, "id": self.id_field, "label": self.label_field}
@@ -124,7 +150,9 @@ class DataImport:
             field, equals, language = item.partition("=")
             if not equals:
                 raise ValueError(f"--parallel: expected FIELD=LANGUAGE, got {item!r}")
-            texts[field] = language
+            if field in texts:
+                raise ValueError(f"--parallel: expected each field once, got {field!r} twice")
+            texts[field] = notes.normalize(language)
         return ParallelFields(texts, **common)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from xformer.errors import InputError
 
 if TYPE_CHECKING:
+    from xformer.data.import_notes import ImportNotes
     from xformer.data.readers import Fields, ParallelFields
     from xformer.data.record import Record
 
 Format = Literal[
-    "gettext", "moses", "tatoeba", "manythings", "iwslt", "tmx", "tsv", "jsonl", "parquet", "text"
+    "gettext", "moses", "tatoeba", "manythings", "iwslt", "tmx", "csv", "tsv", "jsonl", "parquet", "text"
 ]
 _DESCRIBES = {
     "gettext": "catalogues (.mo, .po) or wheels that hold them",
@@ -22,6 +24,18 @@ _DESCRIBES = {
     "tatoeba": "sentences.csv and links.csv",
     "manythings": "one file of sentence pairs",
     "iwslt": "the same talks in two or more languages",
+}
+_FORMAT_OF = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".tmx": "tmx",
+    ".po": "gettext",
+    ".mo": "gettext",
+    ".whl": "gettext",
 }
 
 
@@ -31,7 +45,9 @@ def records(
     *,
     languages: Sequence[str],
     fields: Fields | ParallelFields,
-    paragraphs: bool,
+    paragraphs: bool = False,
+    delimiter: str | None = None,
+    notes: ImportNotes | None = None,
 ) -> Iterator[Record]:
     """Stream the records of files of one format.
 
@@ -40,12 +56,57 @@ def records(
         paths: the files, in the order that the format needs.
         languages: the languages of the files, if their names do not give them; for `tatoeba` and `tmx`, the
             only ones to import.
-        fields: the meaning of the fields, for `tsv`, `jsonl` and `parquet`.
+        fields: the meaning of the fields, for `csv`, `tsv`, `jsonl` and `parquet`.
         paragraphs: for `text`: each paragraph is a record, not each line.
+        delimiter: for `csv`: the character between fields; None: the reader finds it.
+        notes: collects what is left out and how tags were read.
 
     Raises:
-        InputError: the format needs another number of files, or a file is damaged.
+        InputError: the format needs another number of files, or a file is damaged. If a file's name says that
+            it has another format, so does the message.
     """
+
+    def guarded(stream: Iterator[Record]) -> Iterator[Record]:
+        with _naming_the_format(kind, paths):
+            yield from stream
+
+    with _naming_the_format(kind, paths):
+        return guarded(_records(kind, paths, languages, fields, paragraphs, delimiter, notes))
+
+
+@contextmanager
+def _naming_the_format(kind: Format, paths: Sequence[Path]) -> Iterator[None]:
+    """Add the format that a file's name says to the errors of the block, if it is another one."""
+    try:
+        yield
+    except InputError as error:
+        if (other := other_format(kind, paths)) is None:
+            raise
+        path, named = other
+        raise InputError(f"{error}; is {path.name} of the format {named}, not {kind}?") from error
+
+
+def other_format(kind: Format, paths: Sequence[Path]) -> tuple[Path, str] | None:
+    """The first file whose name says that it has another format than `kind`, and that format."""
+    from xformer.data.readers.lines import uncompressed_name
+
+    for path in paths:
+        named = _FORMAT_OF.get(Path(uncompressed_name(path)).suffix.lower())
+        # The files of Tatoeba are tab-separated and called .csv.
+        if named not in (None, kind) and not (kind == "tatoeba" and named in ("csv", "tsv")):
+            return path, str(named)
+    return None
+
+
+def _records(
+    kind: Format,
+    paths: Sequence[Path],
+    languages: Sequence[str],
+    fields: Fields | ParallelFields,
+    paragraphs: bool,
+    delimiter: str | None,
+    notes: ImportNotes | None,
+) -> Iterator[Record]:
     from xformer.data import readers
 
     zipped = kind == "moses" and len(paths) == 1 and paths[0].suffix == ".zip"
@@ -56,21 +117,27 @@ def records(
         )
     several = list(languages) or None
     one: list[str | None] = [*languages] if languages else [None] * len(paths)
-    if kind in ("manythings", "tsv", "jsonl", "parquet", "text") and len(one) != len(paths):
+    if kind in ("manythings", "csv", "tsv", "jsonl", "parquet", "text") and len(one) != len(paths):
         raise InputError(f"--languages: expected one for each of the {len(paths)} files, got {len(one)}")
     if kind == "gettext" and len(languages) > 1:
         raise InputError(f"--languages: expected one for all catalogues, got {len(languages)}")
+    if delimiter is not None and kind != "csv":
+        raise InputError(f"--delimiter: expected with the format csv only, got {kind}")
     read = getattr(readers, f"read_{kind}")
     match kind:
         case "gettext":
-            return read(paths, language=one[0])
+            return read(paths, language=one[0], notes=notes)
         case "moses" | "iwslt":
-            return read(paths, languages=several)
+            return read(paths, languages=several, notes=notes)
         case "tatoeba":
-            return read(*paths, languages=several)
+            return read(*paths, languages=several, notes=notes)
         case "tmx":
-            return chain.from_iterable(read(path, languages=several) for path in paths)
-    of_format: dict[str, dict[str, Any]] = {"manythings": {}, "text": {"paragraphs": paragraphs}}
-    options = of_format.get(kind, {"fields": fields})
+            return chain.from_iterable(read(path, languages=several, notes=notes) for path in paths)
+    of_format: dict[str, dict[str, Any]] = {
+        "manythings": {},
+        "text": {"paragraphs": paragraphs},
+        "csv": {"fields": fields, "delimiter": delimiter},
+    }
+    options = of_format.get(kind, {"fields": fields}) | {"notes": notes}
     files = zip(paths, one, strict=True)
     return chain.from_iterable(read(path, language=language, **options) for path, language in files)

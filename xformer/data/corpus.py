@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +12,8 @@ import numpy as np
 
 import xformer
 from xformer.data.decontaminate import Decontaminator
+from xformer.data.groups import distinct_rows
+from xformer.data.import_notes import ImportNotes
 from xformer.data.import_plan import REASONS, ImportOptions, ImportPlan, plan_import
 from xformer.data.manifest import Counts, Manifest, Source, SplitEntry
 from xformer.data.record import Record
@@ -75,6 +76,7 @@ def import_corpus(
     sources: Sequence[Source],
     *,
     decontaminator: Decontaminator | None = None,
+    notes: ImportNotes | None = None,
     progress: ProgressCallback | None = None,
 ) -> Manifest:
     """Write records as a corpus: join groups, split, remove duplicates. The folder is complete or absent.
@@ -90,6 +92,7 @@ def import_corpus(
         options: how to split and what to leave out.
         sources: where the text comes from, for the manifest.
         decontaminator: finds records that overlap test sets.
+        notes: those of the readers; what is left out here is added to them.
         progress: called with (stage, records done, records in all or None).
 
     Returns:
@@ -99,14 +102,12 @@ def import_corpus(
         InputError: `out_dir` exists, a text cannot be stored, no record is left, or too few groups can be
             held out.
     """
+    notes = notes or ImportNotes()
     with atomic_folder(out_dir) as folder:
         path = folder / "records.jsonl.gz"
-        removed: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        index = RecordIndex(path, _admit(records, decontaminator, removed, progress))
+        index = RecordIndex(path, _admit(records, decontaminator, notes, progress))
         plan = plan_import(index, options, progress)
-        for row in np.flatnonzero(plan.reason):
-            removed[REASONS[plan.reason[row]]][index.languages[index.language[row]]] += 1
-        splits = _write_splits(folder, index, plan, progress)
+        splits = _write_splits(folder, index, plan, notes, progress)
         path.unlink()
         languages = {tag for entry in splits.values() for tag in entry.languages}
         if not languages:
@@ -118,7 +119,9 @@ def import_corpus(
             sources=tuple(sources),
             languages=tuple(sorted(languages)),
             splits=splits,
-            removed={reason: dict(sorted(counts.items())) for reason, counts in sorted(removed.items())},
+            removed={what: dict(sorted(counts.items())) for what, counts in sorted(notes.left_out.items())},
+            unpaired=dict(sorted(notes.unpaired.items())),
+            tags=notes.renamed,
             joined=plan.joined,
         )
         manifest.write(folder)
@@ -128,39 +131,50 @@ def import_corpus(
 def _admit(
     records: Iterable[Record],
     decontaminator: Decontaminator | None,
-    removed: Mapping[str, Counter[str]],
+    notes: ImportNotes,
     progress: ProgressCallback | None,
 ) -> Iterator[Record]:
-    """Yield the records with text that overlap no test set; count the others by reason and language."""
+    """Yield the records with text that overlap no test set; note the others."""
     for record in reported(records, "read", None, progress):
         if not record.text.strip():
-            removed["no text"][record.language] += 1
+            notes.leave_out("no text", record.language, "", record.source)
         elif decontaminator and (found := decontaminator.overlap(record)):
-            removed[f"{found[1]} overlap with {found[0]}"][record.language] += 1
+            notes.leave_out(
+                f"{found[1]} overlap with {found[0]}", record.language, record.text, record.source
+            )
         else:
             yield record
 
 
 def _write_splits(
-    folder: Path, index: RecordIndex, plan: ImportPlan, progress: ProgressCallback | None
+    folder: Path,
+    index: RecordIndex,
+    plan: ImportPlan,
+    notes: ImportNotes,
+    progress: ProgressCallback | None,
 ) -> dict[str, SplitEntry]:
-    """Write the records that stay, one file per split."""
+    """Write the records that stay, one file per split; note the others."""
     counts: list[dict[str, Counts]] = [{} for _ in SPLITS]
     paths = [folder / f"{split}.jsonl.gz" for split in SPLITS]
     with ExitStack() as stack:
         writers = [stack.enter_context(RecordWriter(path)) for path in paths]
         for row, record in enumerate(reported(index, "write", len(index), progress)):
             if plan.reason[row]:
+                notes.leave_out(REASONS[plan.reason[row]], record.language, record.text, record.source)
                 continue
+            if plan.unpaired[row]:
+                notes.leave_alone(record.language, record.text, record.source)
             split = int(plan.split[row])
-            name = plan.names.get(int(plan.group[row]), record.group)
-            writers[split].write(replace(record, group=name))
+            group = plan.names.get(int(plan.group[row]), record.group)
+            writers[split].write(replace(record, group=group))
             size = Counts(1, len(record.text), len(record.text.encode()))
             counts[split][record.language] = counts[split].get(record.language, Counts()) + size
-    groups = [
-        len(np.unique(plan.group[(plan.reason == 0) & (plan.split == split)])) for split in range(len(SPLITS))
-    ]
-    return {
-        split: SplitEntry(FileEntry.of(path), groups[place], dict(sorted(counts[place].items())))
-        for place, (split, path) in enumerate(zip(SPLITS, paths, strict=True))
-    }
+    entries: dict[str, SplitEntry] = {}
+    for place, (name, path) in enumerate(zip(SPLITS, paths, strict=True)):
+        rows = np.flatnonzero((plan.reason == 0) & (plan.split == place))
+        distinct = rows[distinct_rows(plan.group[rows], index.language[rows])]
+        groups, languages = np.unique(plan.group[distinct], return_counts=True)
+        translated = int(np.count_nonzero(languages > 1))
+        file, sizes = FileEntry.of(path), dict(sorted(counts[place].items()))
+        entries[name] = SplitEntry(file, len(groups), sizes, translated)
+    return entries

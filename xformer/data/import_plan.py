@@ -58,6 +58,8 @@ class ImportPlan:
         split: (R,) uint8, places in `SPLITS`, also for records that are left out.
         reason: (R,) uint8, places in `REASONS`; 0 for a record that stays.
         group: (R,) uint64, `group_hash` of its group after groups are joined.
+        unpaired: (R,) bool, whether it stays without the translations that it came with, because these were
+            left out as duplicates or repeat held-out text.
         names: names of the joined groups, by hash.
         joined: number of `groups`, number of `sets` they were joined to, and groups in the `largest` set.
     """
@@ -65,6 +67,7 @@ class ImportPlan:
     split: NDArray[np.uint8]
     reason: NDArray[np.uint8]
     group: NDArray[np.uint64]
+    unpaired: NDArray[np.bool_]
     names: dict[int, str]
     joined: dict[str, int]
 
@@ -114,7 +117,24 @@ def plan_import(
     names = _remove_leaks(index, split, reason, group, languages_of, options.near_threshold, progress)
     _, sizes = np.unique(group[np.unique(index.group, return_index=True)[1]], return_counts=True)
     joined = {"groups": int(sizes.sum()), "sets": len(sizes), "largest": int(sizes.max(initial=0))}
-    return ImportPlan(split, reason, group, names, joined)
+    unpaired = _unpaired(group, index.language, here, reason == 0)
+    return ImportPlan(split, reason, group, unpaired, names, joined)
+
+
+def _unpaired(
+    group: NDArray[np.uint64],
+    language: NDArray[np.uint16],
+    here: NDArray[np.bool_],
+    stays: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """(R,) whether a record stays, but of its translations, which it had among those `here`, none does."""
+    _, place = np.unique(group, return_inverse=True)
+
+    def translated(rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        first = distinct_rows(place[rows], language[rows])
+        return np.bincount(place[rows][first], minlength=int(place.max(initial=-1)) + 1)[place] > 1
+
+    return stays & translated(here) & ~translated(stays)
 
 
 class _LanguagesOfGroups:

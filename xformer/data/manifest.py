@@ -69,11 +69,13 @@ class SplitEntry:
         file: the file with its records, gzipped JSON lines.
         groups: number of groups.
         languages: counts by language tag, without languages that the split does not have.
+        translated: number of groups with texts in two languages or more; None in corpora made before 0.3.
     """
 
     file: FileEntry
     groups: int
     languages: dict[str, Counts]
+    translated: int | None = None
 
     @property
     def total(self) -> Counts:
@@ -93,6 +95,8 @@ class Manifest:
         languages: every language of the corpus, sorted; its place here is its number in token shards.
         splits: by name: `train`, `dev`, `test`.
         removed: number of records left out, by reason and language.
+        unpaired: number of texts that stay although their translations were left out, by language.
+        tags: language tags that were read as others, with what they were read as: `deu`, `de`.
         joined: number of `groups`, number of `sets` they were joined to, and groups in the `largest` set.
         format: version of this file format.
     """
@@ -104,6 +108,8 @@ class Manifest:
     languages: tuple[str, ...]
     splits: dict[str, SplitEntry]
     removed: dict[str, dict[str, int]] = field(default_factory=dict)
+    unpaired: dict[str, int] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
     joined: dict[str, int] = field(default_factory=dict)
     format: Literal[1] = 1
 

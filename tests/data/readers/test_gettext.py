@@ -152,8 +152,8 @@ def test_po_files_that_polib_writes(entries: list[tuple[str | None, str, str, bo
         path = os.path.join(folder, "x.po")
         catalogue.save(path)
         read = [message for message in parse_po(Path(path).read_bytes(), path) if message.ids[0]]
-    expected = [((source,), (text,)) for _, source, text, fuzzy in entries if not fuzzy]
-    assert [(message.ids, message.texts) for message in read] == expected
+    expected = [((source,), (text,), fuzzy) for _, source, text, fuzzy in entries]
+    assert [(message.ids, message.texts, message.fuzzy) for message in read] == expected
 
 
 def test_the_forms_for_one_and_for_many_are_chosen_by_the_rule(write: Any, brief: Any) -> None:

@@ -4,6 +4,7 @@ A reader takes paths and options, and yields records in the order of the files, 
 damaged file it raises an `InputError` that names the file and the line.
 """
 
+from xformer.data.readers.csv import read_csv
 from xformer.data.readers.gettext import read_gettext
 from xformer.data.readers.iwslt import read_iwslt
 from xformer.data.readers.moses import read_moses
@@ -15,6 +16,7 @@ from xformer.data.readers.tmx import read_tmx
 __all__ = [
     "Fields",
     "ParallelFields",
+    "read_csv",
     "read_gettext",
     "read_iwslt",
     "read_jsonl",

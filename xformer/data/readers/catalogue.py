@@ -33,11 +33,13 @@ class Message:
         ids: the source text, or its singular and plural. The header has an empty first one.
         texts: the translation, one string per plural form of the language.
         line: where it begins in a `.po`; 0 for a `.mo`, which has no lines.
+        fuzzy: whether a `.po` marks the translation as unsure.
     """
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     line: int = 0
+    fuzzy: bool = False
 
 
 def parse_mo(data: bytes, name: str) -> Iterator[Message]:
@@ -85,7 +87,7 @@ def parse_mo(data: bytes, name: str) -> Iterator[Message]:
 
 
 def parse_po(data: bytes, name: str) -> Iterator[Message]:
-    """Stream the messages of a source catalogue, without fuzzy and obsolete ones.
+    """Stream the messages of a source catalogue, without obsolete ones.
 
     Args:
         data: the file's bytes.
@@ -112,8 +114,7 @@ def parse_po(data: bytes, name: str) -> Iterator[Message]:
         if not ids[0] and "msgctxt" in fields:
             return
         # The header is needed even if it is marked fuzzy, as in templates.
-        if not fuzzy or not ids[0]:
-            yield Message(ids, tuple(fields[key] for key in forms), began)
+        yield Message(ids, tuple(fields[key] for key in forms), began, fuzzy and bool(ids[0]))
 
     for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         try:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from xformer.data.groups import DisjointSets
+from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.catalogue import Message, parse_header, parse_mo, parse_po
 from xformer.data.readers.lines import FilePath, input_errors, open_zip
 from xformer.data.record import Record, content_group, normalize_language
@@ -33,6 +34,7 @@ def read_gettext(
     language: str | None = None,
     rename: Mapping[str, str] | None = None,
     skip: Callable[[str], bool] | None = None,
+    notes: ImportNotes | None = None,
 ) -> Iterator[Record]:
     """Stream the translated messages of gettext catalogues.
 
@@ -54,11 +56,13 @@ def read_gettext(
             or the file name (`de.po`) gives it, in that order.
         rename: replacements of language tags, all in normalised form.
         skip: whether to leave out a language, after `rename`.
+        notes: collects what is left out and how tags were read.
 
     Raises:
         InputError: a path is missing, damaged or has no catalogue, or nothing gives a catalogue's language.
     """
     paths = list(paths)
+    notes = notes or ImportNotes()
     source = None if source_language is None else normalize_language(source_language)
     joined = _join_plurals(paths)
     seen: set[str] = set()
@@ -68,18 +72,19 @@ def read_gettext(
         for message in messages:
             header = parse_header(message.texts[0]) if not message.ids[0] else {}
             if not tag:
-                tag = normalize_language(language) if language else _language(name, header)
+                tag = notes.normalize(language) if language else _language(name, header, notes)
                 tag = (rename or {}).get(tag, tag)
                 if skip is not None and skip(tag):
                     break
             if not message.ids[0]:
                 plural = _plural(header, name)
                 continue
+            place = f"{label}:{message.line}" if message.line else label
             translations = _translations(message, plural)
-            if not translations:
+            if message.fuzzy or not translations:
+                notes.leave_out(_reason(message), tag, message.texts[0] or message.ids[0], place)
                 continue
             group = content_group(joined.get(message.ids[0], message.ids[0]))
-            place = f"{label}:{message.line}" if message.line else label
             if source is not None and source != tag:
                 for text in message.ids:
                     if (key := content_group(text)) not in seen and text.strip():
@@ -94,6 +99,8 @@ def _join_plurals(paths: Iterable[FilePath]) -> dict[str, str]:
     sets = DisjointSets[str]()
     for _, _, messages in _catalogues(paths):
         for message in messages:
+            if message.fuzzy:
+                continue
             for plural in message.ids[1:]:
                 sets.union(message.ids[0], plural)
     return sets.smallest_members()
@@ -105,6 +112,13 @@ def _translations(message: Message, plural: tuple[int, int] | None) -> list[str]
     one, many = (0, last) if plural is None else (min(index, last) for index in plural)
     chosen = (message.texts[one], message.texts[many]) if len(message.ids) > 1 else message.texts[:1]
     return list(dict.fromkeys(text for text in chosen if text.strip() and text not in message.ids))
+
+
+def _reason(message: Message) -> str:
+    """Why a message is left out."""
+    if message.fuzzy:
+        return "fuzzy translation"
+    return "same as the original" if any(text.strip() for text in message.texts) else "not translated"
 
 
 def _plural(header: Mapping[str, str], name: str) -> tuple[int, int] | None:
@@ -119,7 +133,7 @@ def _plural(header: Mapping[str, str], name: str) -> tuple[int, int] | None:
         raise InputError(f"{name}: header field Plural-Forms: {error}") from error
 
 
-def _language(name: str, header: Mapping[str, str]) -> str:
+def _language(name: str, header: Mapping[str, str], notes: ImportNotes) -> str:
     path = PurePosixPath(name.replace(os.sep, "/").rpartition(":")[2])  # of wheel:member, the member
     if path.parent.name == "LC_MESSAGES":
         locale = path.parent.parent.name
@@ -133,7 +147,7 @@ def _language(name: str, header: Mapping[str, str]) -> str:
             "Language, or a file name such as de.po"
         )
     try:
-        return normalize_language(_CODESET.sub("", locale))
+        return notes.normalize(_CODESET.sub("", locale))
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.languages import languages_of
 from xformer.data.readers.lines import FilePath, read_lines, uncompressed_name
 from xformer.data.readers.moses import Side, align
@@ -33,7 +34,12 @@ class _Segment:
     text: str
 
 
-def read_iwslt(paths: Sequence[FilePath], *, languages: Sequence[str] | None = None) -> Iterator[Record]:
+def read_iwslt(
+    paths: Sequence[FilePath],
+    *,
+    languages: Sequence[str] | None = None,
+    notes: ImportNotes | None = None,
+) -> Iterator[Record]:
     """Stream the same talks in two or more languages; translations of one another are one group.
 
     Training files (`train.tags.de-en.de`) are aligned by line, without the lines about the talk (url, talk
@@ -44,20 +50,21 @@ def read_iwslt(paths: Sequence[FilePath], *, languages: Sequence[str] | None = N
     Args:
         paths: one file per language, all `.xml` or none; plain, `.gz`, `.bz2` or `.xz`.
         languages: of the files, in their order. None: the ends of their names before `.xml`.
+        notes: collects what is left out and how tags were read.
 
     Raises:
         InputError: a file is missing or damaged, the languages have different numbers of lines or different
             segments, or a segment has no end.
     """
-    tags = languages_of(paths, languages, (".xml",))
+    tags = languages_of(paths, languages, (".xml",), notes)
     xml = {uncompressed_name(path).endswith(".xml") for path in paths}
     if len(xml) > 1:
         raise InputError(f"expected .xml files only or none, got {', '.join(str(path) for path in paths)}")
     if xml == {True}:
-        yield from _align_segments(paths, tags)
+        yield from _align_segments(paths, tags, notes)
     else:
         sides = zip(paths, tags, strict=True)
-        yield from align([Side(path, tag, _tagged_lines(path)) for path, tag in sides])
+        yield from align([Side(path, tag, _tagged_lines(path)) for path, tag in sides], notes)
 
 
 def _tagged_lines(path: FilePath) -> Iterator[tuple[int, str]]:
@@ -68,7 +75,9 @@ def _tagged_lines(path: FilePath) -> Iterator[tuple[int, str]]:
         yield number, (unwrapped[2] if unwrapped else line).strip()
 
 
-def _align_segments(paths: Sequence[FilePath], tags: Sequence[str]) -> Iterator[Record]:
+def _align_segments(
+    paths: Sequence[FilePath], tags: Sequence[str], notes: ImportNotes | None
+) -> Iterator[Record]:
     for row in zip_longest(*map(_segments, paths)):
         if len({segment and segment.key for segment in row}) > 1:
             found = ", ".join(
@@ -79,8 +88,10 @@ def _align_segments(paths: Sequence[FilePath], tags: Sequence[str]) -> Iterator[
             raise InputError(f"expected the same segments in the same order: {found}")
         group = content_group(*(segment.text for segment in row))
         for path, tag, segment in zip(paths, tags, row, strict=True):
-            if segment.text:
-                source = f"{Path(path).name}:{segment.line}"
+            source = f"{Path(path).name}:{segment.line}"
+            if not segment.text and notes:
+                notes.leave_out("no text", tag, "", source)
+            elif segment.text:
                 yield Record(segment.text, tag, group, source, id=segment.key)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -99,6 +100,8 @@ def decode_lines(file: IO[bytes] | io.BufferedIOBase, name: FilePath) -> Iterato
                 raise InputError(f"{name}:{number}: expected text, got a line of more than {size} MiB")
             if number == 1:
                 line = line.removeprefix(_BOM)
+                if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    raise InputError(f"{name}:1: expected UTF-8, this is UTF-16; save the file as UTF-8")
             line = line.removesuffix(b"\n").removesuffix(b"\r")
             try:
                 yield line.decode("utf-8")

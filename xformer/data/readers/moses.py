@@ -10,6 +10,7 @@ from itertools import zip_longest
 from pathlib import Path, PurePath
 from zipfile import ZipFile
 
+from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.languages import language_of, languages_of
 from xformer.data.readers.lines import FilePath, decode_lines, open_zip, read_lines
 from xformer.data.record import Record, content_group
@@ -18,7 +19,12 @@ from xformer.errors import InputError
 _PAIR = re.compile(r"(.*\.([A-Za-z0-9_]+)-([A-Za-z0-9_]+))\.([A-Za-z0-9_]+)")
 
 
-def read_moses(paths: Sequence[FilePath], *, languages: Sequence[str] | None = None) -> Iterator[Record]:
+def read_moses(
+    paths: Sequence[FilePath],
+    *,
+    languages: Sequence[str] | None = None,
+    notes: ImportNotes | None = None,
+) -> Iterator[Record]:
     r"""Stream two or more line-aligned files; each line is one group.
 
     Lines are read as by `decode_lines`. A blank line yields no record.
@@ -28,6 +34,7 @@ def read_moses(paths: Sequence[FilePath], *, languages: Sequence[str] | None = N
             `Corpus.de-en.de` and `Corpus.de-en.en` are read, and other files (README, LICENSE, scores) are
             not.
         languages: of the files, in their order. None: the ends of their names (`train.de.gz`).
+        notes: collects what is left out and how tags were read.
 
     Raises:
         InputError: a file is missing, damaged or not UTF-8; the numbers of lines differ; or a zip contains no
@@ -38,10 +45,10 @@ def read_moses(paths: Sequence[FilePath], *, languages: Sequence[str] | None = N
             raise InputError(f"{paths[0]}: the names of a zip's files give the languages; expected none")
         with open_zip(paths[0]) as archive:
             for pair in _pairs(archive, Path(paths[0])):
-                yield from _read_members(archive, Path(paths[0]), pair)
+                yield from _read_members(archive, Path(paths[0]), pair, notes)
         return
-    sides = zip(paths, languages_of(paths, languages), strict=True)
-    yield from align([Side(path, tag, enumerate(read_lines(path), 1)) for path, tag in sides])
+    sides = zip(paths, languages_of(paths, languages, notes=notes), strict=True)
+    yield from align([Side(path, tag, enumerate(read_lines(path), 1)) for path, tag in sides], notes)
 
 
 def _pairs(archive: ZipFile, path: Path) -> list[tuple[str, str]]:
@@ -62,14 +69,17 @@ def _pairs(archive: ZipFile, path: Path) -> list[tuple[str, str]]:
     return found
 
 
-def _read_members(archive: ZipFile, path: Path, pair: tuple[str, str]) -> Iterator[Record]:
+def _read_members(
+    archive: ZipFile, path: Path, pair: tuple[str, str], notes: ImportNotes | None
+) -> Iterator[Record]:
     with ExitStack() as stack:
         sides = []
         for member in pair:
             file = stack.enter_context(archive.open(member))
             name = f"{path}:{member}"
-            sides.append(Side(name, language_of(member, None), enumerate(decode_lines(file, name), 1)))
-        yield from align(sides)
+            tag = language_of(member, None, notes=notes)
+            sides.append(Side(name, tag, enumerate(decode_lines(file, name), 1)))
+        yield from align(sides, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +97,7 @@ class Side:
     lines: Iterable[tuple[int, str]]
 
 
-def align(sides: Sequence[Side]) -> Iterator[Record]:
+def align(sides: Sequence[Side], notes: ImportNotes | None = None) -> Iterator[Record]:
     """Stream the lines at the same place of every side as one group.
 
     A blank line yields no record, but counts as a line.
@@ -110,5 +120,8 @@ def align(sides: Sequence[Side]) -> Iterator[Record]:
             raise InputError(f"expected files with the same number of lines: {said}")
         group = content_group(*(text for _, text in row))
         for side, (number, text) in zip(sides, row, strict=True):
+            source = f"{PurePath(side.path).name}:{number}"
             if text.strip():
-                yield Record(text, side.language, group, f"{PurePath(side.path).name}:{number}")
+                yield Record(text, side.language, group, source)
+            elif notes:
+                notes.leave_out("no text", side.language, "", source)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.languages import language_of
 from xformer.data.readers.lines import FilePath, input_errors, read_lines
 from xformer.data.record import Record, content_group, normalize_language
@@ -83,6 +84,7 @@ def read_tsv(
     *,
     language: str | None = None,
     columns: Sequence[str] | None = None,
+    notes: ImportNotes | None = None,
 ) -> Iterator[Record]:
     r"""Stream the rows of a plain, `.gz`, `.bz2` or `.xz` file of tab-separated values.
 
@@ -95,12 +97,15 @@ def read_tsv(
         language: of every row, if `fields` names no column for it. None: the end of the file's name, as in
             `train.de.tsv`.
         columns: the names of the columns, for a file without a header. None: the first line is the header.
+        notes: collects what is left out and how tags were read.
 
     Raises:
         InputError: a column is missing or has the name of another, or a row has more or fewer fields than
             there are columns; the message names the line.
     """
-    return _records(tsv_rows(path, fields.names, columns), path, fields, language, (".tsv", ".txt"))
+    return records_of_rows(
+        tsv_rows(path, fields.names, columns), path, fields, language, (".tsv", ".txt"), notes
+    )
 
 
 def tsv_rows(
@@ -113,25 +118,34 @@ def tsv_rows(
 
     `lines` are those of the file where it is not opened by name, as standard input.
     """
-    names = None if columns is None else _checked_columns(list(columns), needed, os.fspath(path))
+    names = None if columns is None else check_columns(list(columns), needed, os.fspath(path))
     for place, number, line in _filled_lines(path, lines):
         values = line.split("\t")
         if names is None:
-            names = _checked_columns(values, needed, place)
+            if "\t" not in line and ("," in line or ";" in line):
+                raise InputError(f"{place}: expected names of columns between tabs, got CSV: {line[:60]!r}")
+            names = check_columns(values, needed, place)
             continue
         if len(values) != len(names):
             raise InputError(f"{place}: expected {len(names)} fields between tabs, got {len(values)}")
         yield place, number, dict(zip(names, values, strict=True))
 
 
-def _checked_columns(names: list[str], needed: Sequence[str], place: str) -> list[str]:
+def check_columns(names: list[str], needed: Sequence[str], place: str) -> list[str]:
+    """The names of a table's columns.
+
+    Raises:
+        InputError: two columns have one name, or one of the `needed` is missing.
+    """
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{place}: expected columns of different names, got {twice[0]!r} twice")
     _require_columns(needed, names, place)
     return names
 
 
-def read_jsonl(path: FilePath, fields: RowFields, *, language: str | None = None) -> Iterator[Record]:
+def read_jsonl(
+    path: FilePath, fields: RowFields, *, language: str | None = None, notes: ImportNotes | None = None
+) -> Iterator[Record]:
     """Stream the objects of a plain, `.gz`, `.bz2` or `.xz` file of JSON lines. Blank lines are skipped.
 
     Args:
@@ -139,17 +153,20 @@ def read_jsonl(path: FilePath, fields: RowFields, *, language: str | None = None
         fields: the meaning of the objects' fields.
         language: of every object, if `fields` names no field for it. None: the end of the file's name, as in
             `train.pt_BR.jsonl.gz`.
+        notes: collects what is left out and how tags were read.
 
     Raises:
         InputError: a line is not a JSON object, or a field is missing or has the wrong type; the message
             names the line and the field.
     """
-    return _records(jsonl_rows(path), path, fields, language, (".jsonl", ".ndjson", ".json"))
+    return records_of_rows(jsonl_rows(path), path, fields, language, (".jsonl", ".ndjson", ".json"), notes)
 
 
 def jsonl_rows(path: FilePath, lines: Iterable[str] | None = None) -> Iterator[Row]:
     """Stream the objects of a file of JSON lines, as `read_jsonl` does; `lines` as for `tsv_rows`."""
     for place, number, line in _filled_lines(path, lines):
+        if line.lstrip().startswith("["):
+            raise InputError(f"{place}: expected a JSON object in each line, got a list: {line[:60]!r}")
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -159,7 +176,9 @@ def jsonl_rows(path: FilePath, lines: Iterable[str] | None = None) -> Iterator[R
         yield place, number, row
 
 
-def read_parquet(path: FilePath, fields: RowFields, *, language: str | None = None) -> Iterator[Record]:
+def read_parquet(
+    path: FilePath, fields: RowFields, *, language: str | None = None, notes: ImportNotes | None = None
+) -> Iterator[Record]:
     """Stream the rows of a Parquet file. Only the named columns are read, with pyarrow (extra `parquet`).
 
     Memory is bounded by the size of the file's row groups.
@@ -169,12 +188,13 @@ def read_parquet(path: FilePath, fields: RowFields, *, language: str | None = No
         fields: the meaning of the columns; a dotted name is a field of a struct (`translation.de`).
         language: of every row, if `fields` names no column for it. None: the end of the file's name, as in
             `train.de.parquet`.
+        notes: collects what is left out and how tags were read.
 
     Raises:
         InputError: pyarrow is not installed, the file is not valid Parquet, or a column is missing or has the
             wrong type; the message names the row, counted from 1.
     """
-    return _records(parquet_rows(path, fields.names), path, fields, language, (".parquet",))
+    return records_of_rows(parquet_rows(path, fields.names), path, fields, language, (".parquet",), notes)
 
 
 def parquet_rows(path: FilePath, needed: Sequence[str]) -> Iterator[Row]:
@@ -210,28 +230,43 @@ def _require_columns(names: Iterable[str], there: Collection[str], place: str) -
         raise InputError(f"{place}: no column {missing[0]!r}; there are {', '.join(map(repr, there))}")
 
 
-def _records(
-    rows: Iterable[Row], path: FilePath, fields: RowFields, language: str | None, endings: Sequence[str]
+def records_of_rows(
+    rows: Iterable[Row],
+    path: FilePath,
+    fields: RowFields,
+    language: str | None,
+    endings: Sequence[str],
+    notes: ImportNotes | None,
 ) -> Iterator[Record]:
     """Stream the records of the rows of a file; `language` and `endings` are as for `language_of`."""
+    notes = notes or ImportNotes()
     if isinstance(fields, Fields) and fields.language is None:
-        language = language_of(path, language, endings)
+        language = language_of(path, language, endings, notes)
     for place, number, row in rows:
-        yield from _row_records(row, fields, language, place, f"{Path(path).name}:{number}")
+        yield from _row_records(row, fields, language, place, f"{Path(path).name}:{number}", notes)
 
 
 def _row_records(
-    row: Mapping[str, Any], fields: RowFields, language: str | None, place: str, source: str
+    row: Mapping[str, Any],
+    fields: RowFields,
+    language: str | None,
+    place: str,
+    source: str,
+    notes: ImportNotes,
 ) -> Iterator[Record]:
     """The records of one row. A text that is null or blank yields no record."""
     if isinstance(fields, Fields):
         if fields.language is not None:
-            language = _language(row, fields.language, place)
+            language = _language(row, fields.language, place, notes)
         assert language is not None
         texts = [(text_field(row, fields.text, place), language)]
     else:
         texts = [(text_field(row, name, place), tag) for name, tag in fields.texts.items()]
     filled = [(text, tag) for text, tag in texts if text.strip()]
+    if len(filled) < len(texts):
+        for text, tag in texts:
+            if not text.strip():
+                notes.leave_out("no text", tag, "", source)
     if not filled:
         return
     group = _name(row, fields.group, place) or content_group(*(text for text, _ in texts))
@@ -276,9 +311,9 @@ def _name(row: Mapping[str, Any], name: str | None, place: str) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def _language(row: Mapping[str, Any], name: str, place: str) -> str:
+def _language(row: Mapping[str, Any], name: str, place: str, notes: ImportNotes) -> str:
     tag = _field(row, name, place, str, "a language tag")
     try:
-        return normalize_language(tag)
+        return notes.normalize(tag)
     except InputError as error:
         raise InputError(f"{place}: field {name!r}: {error}") from error

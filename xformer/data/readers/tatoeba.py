@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.languages import language_of
 from xformer.data.readers.lines import FilePath, decode_lines, input_errors, read_lines
 from xformer.data.record import Record, content_group, normalize_language
@@ -32,6 +33,7 @@ def read_tatoeba(
     links: FilePath,
     *,
     languages: Collection[str] | None = None,
+    notes: ImportNotes | None = None,
 ) -> Iterator[Record]:
     r"""Stream the sentences of Tatoeba, grouped by its links.
 
@@ -44,11 +46,13 @@ def read_tatoeba(
             compressed (`.gz`, `.bz2`, `.xz`, `.tar.bz2`). The file is read twice.
         links: `links.csv` (id, id), plain or compressed.
         languages: keep only these (`de` or `deu`). Links through other languages still count.
+        notes: collects what is left out and how tags were read.
 
     Raises:
         InputError: a file is missing or damaged, a line has too few fields, or an id is not a number or
             occurs twice; the message names the line.
     """
+    notes = notes or ImportNotes()
     wanted = None if languages is None else {normalize_language(language) for language in languages}
     ids = np.fromiter((number for number, *_ in _sentences(sentences)), np.int64)
     ids.sort()
@@ -57,18 +61,27 @@ def read_tatoeba(
     root = _components(ids, links)
     name = Path(sentences).name
     for number, code, text, line in _sentences(sentences):
-        if code in (_NULL, "") or text == _NULL or not text.strip():
+        if code in (_NULL, ""):
+            notes.leave_out("no language", "und", text, f"{name}:{line}")
             continue
         try:
-            language = normalize_language(code)
+            language = notes.normalize(code)
         except InputError as error:
             raise InputError(f"{os.fspath(sentences)}:{line}: {error}") from error
-        if wanted is None or language in wanted:
+        if text == _NULL or not text.strip():
+            notes.leave_out("no text", language, "", f"{name}:{line}")
+        elif wanted is None or language in wanted:
             first = ids[root[np.searchsorted(ids, number)]]
             yield Record(text, language, f"tatoeba:{first}", f"{name}:{line}", id=str(number))
 
 
-def read_manythings(path: FilePath, *, language: str | None = None, pivot: str = "en") -> Iterator[Record]:
+def read_manythings(
+    path: FilePath,
+    *,
+    language: str | None = None,
+    pivot: str = "en",
+    notes: ImportNotes | None = None,
+) -> Iterator[Record]:
     """Stream a ManyThings file: lines of a sentence, its translation and, in newer files, an attribution.
 
     Lines in a row with the same first sentence are one group, and that sentence is yielded once.
@@ -77,12 +90,13 @@ def read_manythings(path: FilePath, *, language: str | None = None, pivot: str =
         path: a file such as `deu.txt`, plain or compressed.
         language: of the translations. None: the file's name, an ISO 639-3 code.
         pivot: the language of the first column.
+        notes: collects what is left out and how tags were read.
 
     Raises:
         InputError: the file is missing or damaged, or a line has fewer than two fields or more than three.
     """
     first_tag = normalize_language(pivot)
-    tag = language_of(path, language, (".txt",))
+    tag = language_of(path, language, (".txt",), notes)
     before = None
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
@@ -99,6 +113,8 @@ def read_manythings(path: FilePath, *, language: str | None = None, pivot: str =
             yield Record(first, first_tag, group, source)
         if text.strip():
             yield Record(text, tag, group, source)
+        elif notes:
+            notes.leave_out("no text", tag, "", source)
         before = first
 
 

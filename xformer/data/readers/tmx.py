@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
+from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.lines import FilePath, input_errors, open_bytes
 from xformer.data.record import Record, content_group, normalize_language
 from xformer.errors import InputError
@@ -21,7 +22,9 @@ _LONGEST_UNIT = 2**24
 _CODE = frozenset({"bpt", "ept", "it", "ph", "ut"})
 
 
-def read_tmx(path: FilePath, *, languages: Collection[str] | None = None) -> Iterator[Record]:
+def read_tmx(
+    path: FilePath, *, languages: Collection[str] | None = None, notes: ImportNotes | None = None
+) -> Iterator[Record]:
     """Stream the translation units of a TMX file, plain, `.gz`, `.bz2` or `.xz`; each unit is one group.
 
     Highlighted text is kept, and formatting code is removed. All versions of TMX, and all encodings that
@@ -31,13 +34,14 @@ def read_tmx(path: FilePath, *, languages: Collection[str] | None = None) -> Ite
     Args:
         path: the file.
         languages: keep only these; `pt` also keeps `pt-BR`. None: all.
+        notes: collects what is left out and how tags were read.
 
     Raises:
         InputError: the file is missing, damaged, not well-formed, not TMX or unsafe, or a variant has no
             language; the message names the line.
     """
     wanted = None if languages is None else {normalize_language(language) for language in languages}
-    parser = _Parser(path)
+    parser = _Parser(path, notes or ImportNotes())
     with input_errors(path), open_bytes(path) as file:
         while True:
             chunk = file.read(_CHUNK)
@@ -65,8 +69,8 @@ class _Unit:
 class _Parser:
     """A parser that takes bytes and returns complete units."""
 
-    def __init__(self, path: FilePath) -> None:
-        self._path = os.fspath(path)
+    def __init__(self, path: FilePath, notes: ImportNotes) -> None:
+        self._path, self._notes = os.fspath(path), notes
         self._expat = expat.ParserCreate()
         self._expat.buffer_text = True
         self._expat.StartElementHandler = self._start
@@ -108,7 +112,7 @@ class _Parser:
             if tag is None:
                 raise InputError(f"{self._place()}: expected <tuv xml:lang=…>, got no language")
             try:
-                self._language, self._line = normalize_language(tag), self._expat.CurrentLineNumber
+                self._language, self._line = self._notes.normalize(tag), self._expat.CurrentLineNumber
             except InputError as error:
                 raise InputError(f"{self._place()}: {error}") from error
         elif name == "seg" and self._language is not None:
@@ -123,6 +127,9 @@ class _Parser:
                 text = "".join(self._text).strip()
                 if text and self._unit is not None and self._language is not None:
                     self._unit.variants.append((self._language, text, self._line))
+                elif self._language is not None:
+                    source = f"{Path(self._path).name}:{self._line}"
+                    self._notes.leave_out("no text", self._language, "", source)
                 self._text = None
         elif name == "tuv":
             self._language = None

@@ -1,0 +1,79 @@
+"""What an import says in the terminal."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from xformer.cli.formats import Format
+from xformer.cli.import_summary import doubts, summary
+from xformer.data.import_notes import ImportNotes
+from xformer.data.manifest import Counts, Manifest, SplitEntry
+from xformer.storage.checksummed import FileEntry
+
+
+def _manifest(languages: tuple[str, ...], translated: dict[str, int]) -> Manifest:
+    file, counts = FileEntry("x", 0, ""), Counts(7, 70, 70)
+    splits = {
+        name: SplitEntry(file, 1000, dict.fromkeys(languages, counts), number)
+        for name, number in translated.items()
+    }
+    return Manifest("xformer", 0, {}, (), languages, splits)
+
+
+def test_what_was_left_out_is_sorted_and_shortened() -> None:
+    notes = ImportNotes()
+    for number, language in enumerate(["de", "en", "en", "fr", "cs", "pl", "it"]):
+        notes.leave_out("duplicate", language, f"a\nlong [text] {'x' * 100}", f"a:{number}")
+    for _ in range(8):
+        notes.leave_out("no text", "de", "", "a:9")
+    enough = _manifest(("de", "en"), {"train": 900, "dev": 200, "test": 200})
+    lines = summary(Path("corpora/my text"), enough, notes)
+    assert lines[4:] == [
+        "left out: 15 texts",
+        "  no text: 8 (de 8), such as a:9",
+        f"  duplicate: 7 (en 2, cs 1, de 1, fr 1 …), such as a:0: a long [text] {'x' * 45}…",
+        "next: xformer pretrain 'runs/my text' --budget 10m --set 'data.corpus=corpora/my text'",
+    ]
+
+
+def test_nothing_left_out_is_said_and_many_languages_are_not_all_named() -> None:
+    tags = ("cs", "de", "en", "fr", "zh-Hant")
+    lines = summary(Path("c"), _manifest(tags, {"train": 900, "dev": 200, "test": 200}), ImportNotes())
+    assert lines[0] == (
+        "c: 105 texts in 5 languages: Czech (cs), German (de), English (en), French (fr) and 1 more"
+    )
+    assert "left out: nothing" in lines
+
+
+@pytest.mark.parametrize(
+    ("translated", "said"),
+    [
+        ({"train": 0, "dev": 0, "test": 0}, "no text has a translation"),
+        ({"train": 900, "dev": 200, "test": 100}, "test has 100; an accuracy of 50% is then uncertain by 10"),
+        ({"train": 9000, "dev": 0, "test": 0}, "uncertain by 50 points; --dev 200 --test 200 hold out more"),
+        ({"train": 90, "dev": 9, "test": 9}, "dev has 9, test has 9; .* 33 points; --dev 10 --test 10 hold"),
+        ({"train": 70, "dev": 19, "test": 19}, "uncertain by 22 points$"),
+    ],
+)
+def test_too_few_held_out_groups_are_said(translated: dict[str, int], said: str) -> None:
+    lines = summary(Path("c"), _manifest(("de", "en"), translated), ImportNotes())
+    (line,) = [line for line in lines if "translation" in line and "texts in" not in line]
+    assert re.search(said, line), line
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "count"),
+    [
+        ("text", ["a.csv"], 1),
+        ("text", ["a.de.txt", "b.jsonl.gz"], 1),
+        ("text", ["a.de"], 0),
+        ("csv", ["a.csv"], 0),
+    ],
+)
+def test_a_table_read_as_plain_text_is_doubted(kind: Format, names: list[str], count: int) -> None:
+    found = doubts(kind, [Path(name) for name in names])
+    assert len(found) == count
+    assert all("each line is read as a text" in line for line in found)

@@ -1,0 +1,121 @@
+"""What `xformer data import` says: what came in, what was left out and why, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xformer.cli.formats import Format, other_format
+
+if TYPE_CHECKING:
+    from xformer.data.import_notes import ImportNotes
+    from xformer.data.manifest import Manifest
+
+_ENOUGH = 200
+"""Held-out groups with translations from which an accuracy is known to within 7 points."""
+
+_SHOWN = 4  # languages, tags
+_EXAMPLE = 60  # characters
+
+
+def doubts(kind: Format, paths: Sequence[Path]) -> list[str]:
+    """Lines about files that are read without an error, but not as their names say."""
+    found = other_format(kind, paths) if kind in ("text", "moses") else None
+    if found is None:
+        return []
+    path, named = found
+    return [f"{path}: each line is read as a text; 'xformer data import {named}' reads its fields"]
+
+
+def summary(folder: Path, manifest: Manifest, notes: ImportNotes) -> list[str]:
+    """The lines for the terminal after an import.
+
+    Args:
+        folder: the corpus.
+        manifest: its manifest.
+        notes: of its import.
+    """
+    return [
+        *_amounts(folder, manifest),
+        *_tags(notes),
+        *_left_out(notes),
+        *_held_out(manifest),
+        f"next: xformer pretrain {shlex.quote(f'runs/{folder.absolute().name}')} --budget 10m --set "
+        f"{shlex.quote(f'data.corpus={folder}')}",
+    ]
+
+
+def _amounts(folder: Path, manifest: Manifest) -> list[str]:
+    from xformer.data.languages import language_name
+
+    texts = sum(entry.total.records for entry in manifest.splits.values())
+    named = [f"{language_name(tag)} ({tag})" for tag in manifest.languages]
+    many = "1 language" if len(named) == 1 else f"{len(named)} languages"
+    lines = [f"{folder}: {texts:,} texts in {many}: {_first(named)}"]
+    for name, entry in manifest.splits.items():
+        translated = f", {entry.translated:,} with translations" if len(manifest.languages) > 1 else ""
+        lines.append(f"  {name}: {entry.total.records:,} texts in {entry.groups:,} groups{translated}")
+    return lines
+
+
+def _tags(notes: ImportNotes) -> list[str]:
+    renamed = [f"{given} → {tag}" for given, tag in notes.renamed.items()]
+    return [f"language tags: {_first(renamed)}"] if renamed else []
+
+
+def _left_out(notes: ImportNotes) -> list[str]:
+    total = sum(counts.total() for counts in notes.left_out.values())
+    lines = [f"left out: {total:,} texts" if total else "left out: nothing"]
+    for reason, counts in sorted(notes.left_out.items(), key=lambda item: -item[1].total()):
+        lines.append(f"  {reason}: {_counted(counts)}{_example(notes, reason)}")
+    if notes.unpaired:
+        lines.append(
+            f"without their translations, which were left out: {_counted(notes.unpaired)}"
+            f"{_example(notes, 'unpaired')}"
+        )
+    return lines
+
+
+def _held_out(manifest: Manifest) -> list[str]:
+    """Whether enough is held out for evaluation, and which options hold out more."""
+    entries = {name: entry for name, entry in manifest.splits.items() if name != "train"}
+    in_all = sum(entry.translated or 0 for entry in manifest.splits.values())
+    if not in_all:
+        return [
+            "no text has a translation: retrieval cannot be measured, and pretraining can only learn masked "
+            "words; --group-field or --parallel says which rows are translations"
+        ]
+    few = {name: entry for name, entry in entries.items() if (entry.translated or 0) < _ENOUGH}
+    if not few:
+        return []
+    said = ", ".join(f"{name} has {entry.translated:,}" for name, entry in few.items())
+    least = min(entry.translated or 0 for entry in few.values())
+    points = 100 * sqrt(0.25 / least) * 1.96 if least else 50
+    more = min(_ENOUGH, max(1, in_all // 10))
+    option = f"; --dev {more} --test {more} hold out more" if more > least else ""
+    return [
+        f"few groups with translations to evaluate with: {said}; an accuracy of 50% is then uncertain by "
+        f"{min(points, 50):.0f} points{option}"
+    ]
+
+
+def _first(items: Sequence[str]) -> str:
+    """`German (de), English (en)`; of many, the first few."""
+    return ", ".join(items[:_SHOWN]) + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    """`120 (de 70, en 50)`, the largest first; of many languages, the first few."""
+    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{tag} {count:,}" for tag, count in largest[:_SHOWN])
+    return f"{sum(counts.values()):,} ({shown}{' …' if len(largest) > _SHOWN else ''})"
+
+
+def _example(notes: ImportNotes, reason: str) -> str:
+    text, source = notes.examples[reason]
+    short = " ".join(text.split())
+    short = short if len(short) <= _EXAMPLE else f"{short[: _EXAMPLE - 1]}…"
+    return f", such as {source}: {short}" if short else f", such as {source}"

@@ -7,6 +7,7 @@ import itertools
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,14 @@ def begin(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
         return RunDirectory(folder)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def trained(begin: Callable[[RunConfig], RunDirectory], config: RunConfig) -> RunDirectory:
+    """A complete run, with sentence vectors as wide as the default ones (192)."""
+    wide = replace(config.model, d_model=256, n_heads=4, dropout=0.0, attention_dropout=0.0)
+    run = begin(replace(config, model=wide))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrain, "plot_losses", lambda metrics, path: path)
+        assert pretrain.pretrain(run.path, run.load_config(), Listening())
+    return run

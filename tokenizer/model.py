@@ -28,7 +28,7 @@ from .options import ModelType, Normalization
 from .pieces import PieceTable
 from .proto import read_spec, with_normalization, without_dummy_prefix
 from .sampling import sample_bpe, sample_unigram
-from .special import BOS_ID, EOS_ID, FIRST_BYTE_ID, SPECIAL_PIECES
+from .special import BOS_ID, EOS_ID, FIRST_BYTE_ID, MASK_ID, SPECIAL_PIECES
 
 Ids = NDArray[np.int32]
 
@@ -168,16 +168,39 @@ class Tokenizer:
         return [_array(row, add_special) for row in rows]
 
     def _cut(self, text: str) -> list[int]:
-        first, *rest = text.split(_SPACE_MARK)
-        if not rest:
-            whole: list[int] = self._processor.encode(text, out_type=int)
-            return whole
+        first, mark, rest = text.partition(_SPACE_MARK)
+        ids: list[int] = self._processor.encode(first, out_type=int)
+        if not mark:
+            return ids
         # SentencePiece puts no space in front of an empty text.
-        ids: list[int] = self._processor.encode(first, out_type=int) or [self._table.learnt[" "]]
+        return (ids or [self._table.learnt[" "]]) + _SPACE_MARK_IDS + self._continue(rest)
+
+    def _continue(self, text: str) -> list[int]:
+        """The ids of a text that goes on after another: without a space in front."""
+        first, *rest = text.split(_SPACE_MARK)
+        ids: list[int] = self._inner.encode(first, out_type=int)
         for part in rest:
             ids += _SPACE_MARK_IDS
             ids += self._inner.encode(part, out_type=int)
         return ids
+
+    def encode_masked(self, text: str) -> Ids:
+        """Ids of a text in which each `<mask>` stands for one piece, `(n,)` int32.
+
+        A mask takes the space in front of it along, because most pieces begin with their space: the mask of
+        "open the <mask> now" stands for "▁file", not for "file". The text on each side of a mask is cut into
+        pieces by itself.
+
+        Raises:
+            TokenizerError: `text` holds a lone surrogate.
+        """
+        first, *rest = text.split(SPECIAL_PIECES[MASK_ID])
+        ids = self._cut(normalize(first.removesuffix(" ") if rest else first, self.normalization))
+        for number, part in enumerate(rest, 1):
+            ids.append(MASK_ID)
+            shown = part.removesuffix(" ") if number < len(rest) else part
+            ids += self._continue(normalize(shown, self.normalization))
+        return _array(ids, False)
 
     def encode_stream(
         self, texts: Iterable[str], batch_size: int = 1024, num_threads: int | None = None

@@ -1,3 +1,43 @@
-"""Understand, measure and train small multilingual Transformers."""
+"""Understand, measure and train small multilingual Transformers.
 
-__version__ = "0.2.0"
+>>> import xformer
+>>> model = xformer.load("runs/demo")
+>>> model.encode(["Open the file", "Datei öffnen"]).shape
+(2, 192)
+
+`import xformer` imports neither torch nor numpy; the names below are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from xformer.version import __version__
+
+if TYPE_CHECKING:
+    from xformer.api import Model, load
+    from xformer.kernels import attention
+    from xformer.tokenizer import Tokenizer
+
+__all__ = ["Model", "Tokenizer", "__version__", "attention", "load"]
+
+_PLACES = {
+    "Model": "xformer.api",
+    "Tokenizer": "xformer.tokenizer",
+    "attention": "xformer.kernels",
+    "load": "xformer.api",
+}
+"""The module of each name that is imported when it is first used (PEP 562)."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    found = getattr(importlib.import_module(_PLACES[name]), name)
+    globals()[name] = found  # the next use finds it without this function
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

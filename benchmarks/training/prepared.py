@@ -12,7 +12,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import xformer
 from xformer.data.download import cache_folder
 from xformer.data.manifest import MANIFEST_NAME, Counts, Manifest, Source, SplitEntry
 from xformer.data.readers import Fields, read_jsonl
@@ -25,6 +24,7 @@ from xformer.progress import Progress
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.storage.checksummed import FileEntry, atomic_folder
+from xformer.version import __version__
 
 _DRAWING = ("alpha", "max_repeats", "pivot", "pivot_share")
 _DOCUMENTS = re.compile(r"(train|dev|test)\.[A-Za-z_]+\.jsonl(\.gz)?")
@@ -119,7 +119,7 @@ def _import_documents(folder: Path, out: Path) -> None:
     with atomic_folder(out) as work:
         entries = {split: _write_split(split, files, work) for split in SPLITS}
         Manifest(
-            tool=f"xformer {xformer.__version__}",
+            tool=f"xformer {__version__}",
             seed=0,
             options={},
             sources=tuple(Source.of(path, "see its own folder") for path in files),

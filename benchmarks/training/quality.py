@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import SentenceEncoder, encode_texts, evaluation_mode
+from xformer.embedding.encode import SentenceEncoder, encode_tokens, evaluation_mode
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, Surprisal, bits_per_byte
 from xformer.evaluation.parallel_texts import language_number, one_text_per_group, text_numbers
@@ -108,7 +108,7 @@ class Questions:
     def top1(self, encoder: SentenceEncoder, n_layers: int | None = None) -> float | None:
         """Retrieval's mean top-1; None if no language has enough messages."""
         sequences = [self.texts[example] for example in range(len(self.texts))]
-        vectors = encode_texts(
+        vectors = encode_tokens(
             encoder, sequences, batch_tokens=_BATCH_TOKENS, n_layers=n_layers, device=self.device
         )
         group, language, numbers = self.texts.group, self.texts.language, text_numbers(sequences)

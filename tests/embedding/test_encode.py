@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xformer.embedding.encode import encode_texts, evaluation_mode, length_batches
+from xformer.embedding.encode import encode_tokens, evaluation_mode, length_batches
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
@@ -42,7 +42,7 @@ def test_vectors_come_in_the_order_given(tiny_model: ModelConfig, batch_tokens: 
     model = MultilingualModel(tiny_model)
     sequences = [rng.integers(5, tiny_model.vocab_size, n).astype(np.int32) for n in (3, 9, 1, 4, 4, 2)]
     seen: list[tuple[str, int, int | None]] = []
-    vectors = encode_texts(
+    vectors = encode_tokens(
         model, sequences, batch_tokens=batch_tokens, progress=lambda *call: seen.append(call), what="here"
     )
     alone = torch.cat([model.sentence_vectors(pack([sequence])) for sequence in sequences])
@@ -55,13 +55,13 @@ def test_vectors_come_in_the_order_given(tiny_model: ModelConfig, batch_tokens: 
 def test_fewer_layers_can_be_asked_for(tiny_model: ModelConfig) -> None:
     model = MultilingualModel(ModelConfig(**{**vars(tiny_model), "zero_init_residual": False}))
     sequences = [np.array([9, 8, 7], dtype=np.int32)]
-    one = encode_texts(model, sequences, n_layers=1)
+    one = encode_tokens(model, sequences, n_layers=1)
     assert torch.equal(one, model.sentence_vectors(pack(sequences), n_layers=1).detach())
-    assert not torch.allclose(one, encode_texts(model, sequences))
+    assert not torch.allclose(one, encode_tokens(model, sequences))
 
 
 def test_no_texts_are_no_vectors(tiny_model: ModelConfig) -> None:
-    assert len(encode_texts(MultilingualModel(tiny_model), [])) == 0
+    assert len(encode_tokens(MultilingualModel(tiny_model), [])) == 0
 
 
 def test_each_module_goes_back_to_what_it_did(tiny_model: ModelConfig) -> None:

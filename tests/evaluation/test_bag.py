@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import encode_texts
+from xformer.embedding.encode import encode_tokens
 from xformer.errors import InputError
 from xformer.evaluation.bag import BagOfSubwords, TrainedBag, train_bag
 from xformer.evaluation.retrieval import retrieval
@@ -40,14 +40,14 @@ def trained(parallel_train: TokenShards, config: RunConfig) -> TrainedBag:
 
 
 def mean_top1(bag: BagOfSubwords, shards: TokenShards) -> float:
-    vectors = encode_texts(bag, shards)
+    vectors = encode_tokens(bag, shards)
     return retrieval(vectors, np.asarray(shards.group), np.asarray(shards.language), pivot=1).mean_top1
 
 
 def test_vectors_are_unit_means() -> None:
     bag = BagOfSubwords(20, 6)
     sequences = [[1, 2, 2], [], [7, 8, 9, 10], [3]]
-    vectors = encode_texts(bag, [np.array(sequence, dtype=np.int32) for sequence in sequences])
+    vectors = encode_tokens(bag, [np.array(sequence, dtype=np.int32) for sequence in sequences])
     for vector, sequence in zip(vectors, sequences, strict=True):
         weights = bag.weight.detach()[sequence]
         expected = F.normalize(weights.mean(dim=0), dim=0) if sequence else torch.zeros(6)

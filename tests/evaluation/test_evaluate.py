@@ -14,7 +14,7 @@ import torch
 
 from tests.evaluation.example_report import retrieval_of
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import encode_texts
+from xformer.embedding.encode import encode_tokens
 from xformer.errors import InputError
 from xformer.evaluation.bag import TrainedBag, train_bag
 from xformer.evaluation.evaluate import evaluate_model
@@ -86,8 +86,8 @@ def test_it_holds_what_the_parts_give(
     report: EvaluationReport, model: MultilingualModel, parallel_test: TokenShards, bag: TrainedBag
 ) -> None:
     group, language = np.asarray(parallel_test.group), np.asarray(parallel_test.language)
-    found = retrieval(encode_texts(model, parallel_test), group, language, pivot=1)
-    by_bag = retrieval(encode_texts(bag.bag, parallel_test), group, language, pivot=1)
+    found = retrieval(encode_tokens(model, parallel_test), group, language, pivot=1)
+    by_bag = retrieval(encode_tokens(bag.bag, parallel_test), group, language, pivot=1)
     scores = retrieval_of(report)
     assert (scores.pivot, scores.candidates, scores.min_messages) == ("en", 150, 100)
     assert set(scores.languages) == {"de", "fr", "pl"}
@@ -116,7 +116,7 @@ def test_the_layer_of_retrieval_is_the_best_on_dev(
     )
     group, language = np.asarray(parallel_test.group), np.asarray(parallel_test.language)
     expected = [
-        retrieval(encode_texts(model, parallel_test, n_layers=layer), group, language, pivot=1).mean_top1
+        retrieval(encode_tokens(model, parallel_test, n_layers=layer), group, language, pivot=1).mean_top1
         for layer in range(model.config.n_layers + 1)
     ]
     assert len(set(expected)) > 1

@@ -18,7 +18,8 @@ from rich.console import Console
 
 from xformer.evaluation.panel import Panel, make_panel
 from xformer.evaluation.shares import Shares
-from xformer.pretraining.pretrain import load_run, pretrain
+from xformer.pretraining.load import load_run
+from xformer.pretraining.pretrain import pretrain
 from xformer.pretraining.synthetic_data import synthetic_config, synthetic_corpus
 from xformer.progress import Progress
 from xformer.runs.checkpoint import newest_checkpoint

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import encode_texts
+from xformer.embedding.encode import encode_tokens
 from xformer.evaluation.parallel_texts import ParallelTexts
 from xformer.evaluation.space import layer_vectors, measure_space
 from xformer.model.config import ModelConfig
@@ -27,7 +27,7 @@ def test_each_layer(parallel_test: TokenShards, tiny_model: ModelConfig) -> None
     layers = layer_vectors(model, texts, batch_tokens=64)
     sequences = [parallel_test[int(example)] for example in texts.examples]
     for depth, vectors in enumerate(layers):
-        torch.testing.assert_close(vectors, encode_texts(model, sequences, n_layers=depth))
+        torch.testing.assert_close(vectors, encode_tokens(model, sequences, n_layers=depth))
     space = measure_space(texts, layers)
     assert space.pivot == "en"
     assert set(space.top1) == set(space.alignment) == set(space.hubness) == {"de", "fr", "pl"}

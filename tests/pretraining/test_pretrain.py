@@ -17,7 +17,8 @@ import pytest
 
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
-from xformer.pretraining.pretrain import load_run, pretrain
+from xformer.pretraining.load import load_run
+from xformer.pretraining.pretrain import pretrain
 from xformer.progress import Progress
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory

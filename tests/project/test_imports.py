@@ -17,7 +17,7 @@ PACKAGE = ROOT / "xformer"
 
 # What each part of the package may import from the rest of it, lowest first. A new part needs a line here:
 # that is the moment to ask where it belongs. The files of `model` have a line each.
-BASE = {"__init__", "errors", "progress", "storage"}
+BASE = {"version", "errors", "progress", "storage"}
 MODEL = {
     "config",
     "packed",
@@ -33,7 +33,7 @@ MODEL = {
 MODEL = {f"model.{name}" for name in MODEL}
 RUNS = {"model.config", "tokenizer", "data", "distributed", "plotting", "runs"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "__init__": set(),
+    "version": set(),
     "kernels": set(),
     "tokenizer": set(),
     "plotting": set(),
@@ -54,20 +54,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.multilingual": MODEL - {"model.multilingual"} | {"kernels"},
     # The padded twin shares the settings and nothing else: what defines "correct" borrows from nobody.
     "model.reference": {"model.config"},
-    "data": {"__init__", "errors", "storage"},
+    "data": {"version", "errors", "storage"},
     "runs": BASE | RUNS - {"runs"},
     # The loop trains any task: of models it knows the embeddings whose gradients it is given by rows.
     "training": BASE | {"model.cpu", "distributed", "runs"},
     "objectives": MODEL | {"data", "runs", "tokenizer", "training"},
     "pretraining": BASE | MODEL | RUNS | {"training", "objectives"},
-    "embedding": MODEL | {"data", "errors", "storage"},
+    "embedding": MODEL | {"data", "errors", "storage", "tokenizer"},
+    "prediction": MODEL | {"errors", "tokenizer", "embedding"},
     "interop": BASE | MODEL,
     "evaluation": BASE | MODEL | RUNS | {"training", "objectives", "pretraining", "embedding"},
+    "api": BASE | MODEL | RUNS | {"embedding", "prediction", "pretraining", "evaluation"},
+    # The names of `import xformer`, for type checkers; at run time they wait until they are used.
+    "__init__": {"version", "api", "kernels", "tokenizer"},
     "report": BASE | RUNS | {"pretraining", "evaluation"},
     "benchmarks": BASE
     | MODEL
     | RUNS
-    | {"kernels", "training", "objectives", "pretraining", "embedding", "evaluation"},
+    | {"__init__", "kernels", "training", "objectives", "pretraining", "embedding", "evaluation"},
 }
 # The command line stands on everything; `python -m xformer` on the command line.
 MAY_IMPORT["cli"] = set(MAY_IMPORT) - {"model.reference"}
@@ -129,8 +133,8 @@ def imports_of(path: Path, module: str) -> tuple[Import, ...]:
                     base = ".".join([*parts[: len(parts) - child.level + 1], *filter(None, [base])])
                 names = [base]
                 inner_names = [alias.name for alias in child.names]
-                if base == "xformer":  # `from xformer import data` names a part, `__version__` doesn't
-                    names = [base if name == "__version__" else f"{base}.{name}" for name in inner_names]
+                if base == "xformer":  # `from xformer import data` names a part
+                    names = [f"{base}.{name}" for name in inner_names]
             line = getattr(child, "lineno", 0)
             for name in names:
                 yield Import(file, line, name, tuple(inner_names), relative, lazy, typing_only)

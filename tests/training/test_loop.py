@@ -26,7 +26,8 @@ from xformer.errors import InputError
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining import task
 from xformer.pretraining.batches import StepBatches
-from xformer.pretraining.pretrain import build_model, load_run, pretrain
+from xformer.pretraining.load import load_run
+from xformer.pretraining.pretrain import build_model, pretrain
 from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL
 from xformer.pretraining.step_losses import StepLosses, total_loss
 from xformer.pretraining.task import PretrainingTask

@@ -17,8 +17,9 @@ from xformer.distributed.one_process import OneProcess
 from xformer.errors import InputError
 from xformer.pretraining import task
 from xformer.pretraining.batches import StepBatches
+from xformer.pretraining.load import load_run
 from xformer.pretraining.prepare import open_shards
-from xformer.pretraining.pretrain import load_run, pretrain
+from xformer.pretraining.pretrain import pretrain
 from xformer.pretraining.stages import FULL
 from xformer.pretraining.step_losses import StepLosses
 from xformer.pretraining.task import PretrainingTask, held_out_batch

@@ -102,8 +102,9 @@ class TinyClassifier(Task[Points]):
 def train_classifier(path: Path, settings: Settings, progress: Progress) -> bool:
     """Train a run; a function of a module, so that `verify_resume` can call it in another process."""
     recipe = Recipe[Settings](
+        "classification",
         task=lambda run, settings, processes, progress: TinyClassifier(
             settings, processes.rank, processes.world
-        )
+        ),
     )
     return train_run(path, settings, recipe, progress)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-import xformer
 from xformer.data.decontaminate import Decontaminator
 from xformer.data.groups import distinct_rows
 from xformer.data.import_notes import ImportNotes
@@ -22,6 +21,7 @@ from xformer.data.reporting import ProgressCallback, reported
 from xformer.data.split import SPLITS
 from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry, atomic_folder, verify_files
+from xformer.version import __version__
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def import_corpus(
         if not languages:
             raise InputError(f"{out_dir}: expected records, but none are left of {len(index):,} with text")
         manifest = Manifest(
-            tool=f"xformer {xformer.__version__}",
+            tool=f"xformer {__version__}",
             seed=options.seed,
             options=asdict(options),
             sources=tuple(sources),

@@ -13,6 +13,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from xformer.data.chunks import cut_points
 from xformer.data.corpus import open_corpus
 from xformer.data.groups import group_hash
 from xformer.data.record import Record
@@ -129,7 +130,7 @@ class Sharding:
                 if int(tokens.min()) < 0 or int(tokens.max()) >= vocab_size:
                     raise ValueError(f"tokenizer: an id outside 0 to {vocab_size - 1} for {record.text!r}")
                 n_bytes = len(record.text.encode())
-                cuts = _cut_points(len(tokens), self.settings.max_length)
+                cuts = cut_points(len(tokens), self.settings.max_length)
                 shares = _share_bytes(n_bytes, byte_lengths[tokens], cuts)
                 of_text = number_of[record.language], group_hash(record.group), place, len(cuts) - 1
                 for (begin, end), share in zip(pairwise(cuts), shares, strict=True):
@@ -208,12 +209,6 @@ def _cut_by_bytes(records: Iterable[Record], bytes_per_shard: int) -> Iterator[I
 
     while (first := next(iterator, None)) is not None:
         yield stretch(first)
-
-
-def _cut_points(n_tokens: int, max_length: int) -> list[int]:
-    """Where the chunks of a text begin and end: as few as possible, equal to within one token."""
-    n_chunks = -(-n_tokens // max_length)
-    return [n_tokens * chunk // n_chunks for chunk in range(n_chunks + 1)]
 
 
 def _share_bytes(n_bytes: int, token_bytes: NDArray[np.integer], cuts: list[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Sentence vectors of many texts: packed batches of similar length, in bounded memory.
+"""Sentence vectors of many sequences of token ids: packed batches of similar length, in bounded memory.
 
 Shapes: E texts, B sequences of one batch, C vector width.
 """
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xformer.data.reporting import ProgressCallback
+from xformer.errors import InputError
+from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import Packed, pack
 
 
@@ -61,7 +63,7 @@ def length_batches(lengths: NDArray[np.integer], batch_tokens: int) -> Iterator[
         start = stop
 
 
-def encode_texts(
+def encode_tokens(
     model: SentenceEncoder,
     sequences: Sequence[NDArray[np.int32]],
     *,
@@ -71,7 +73,9 @@ def encode_texts(
     progress: ProgressCallback | None = None,
     what: str = "encode",
 ) -> Tensor:
-    """Unit sentence vectors, in the order of the texts.
+    """Unit sentence vectors of texts that are token ids already, in their order.
+
+    `xformer.load(RUN).encode(texts)` encodes strings.
 
     Args:
         model: lies on `device`.
@@ -84,7 +88,11 @@ def encode_texts(
 
     Returns:
         (E, C) float32 on the host. An empty text has the vector that the model pools for it.
+
+    Raises:
+        InputError: `sequences` is text.
     """
+    _require_ids(sequences)
     lengths = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences))
     vectors: Tensor | None = None
     done = 0
@@ -99,3 +107,49 @@ def encode_texts(
             if progress:
                 progress(what, done, len(sequences))
     return torch.empty(0, 0) if vectors is None else vectors
+
+
+def encode_tokens_by_layer(
+    model: MultilingualModel,
+    sequences: Sequence[NDArray[np.int32]],
+    *,
+    batch_tokens: int = 16_384,
+    n_layers: int | None = None,
+    device: torch.device | str = "cpu",
+    progress: ProgressCallback | None = None,
+    what: str = "layers",
+) -> list[Tensor]:
+    """Unit sentence vectors after the embedding and after each block, from one pass.
+
+    Arguments are those of `encode_tokens`.
+
+    Returns:
+        One tensor (E, C) float32 on the host for each number of blocks, from 0.
+
+    Raises:
+        InputError: `sequences` is text.
+    """
+    _require_ids(sequences)
+    depth = 1 + (model.config.n_layers if n_layers is None else n_layers)
+    vectors = [torch.empty(len(sequences), model.config.pooled_dim) for _ in range(depth)]
+    lengths, done = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences)), 0
+    with evaluation_mode(model):
+        for rows in length_batches(lengths, batch_tokens):
+            batch = pack([sequences[int(row)] for row in rows], device)
+            for layer, hidden in enumerate(model.encoder.hidden_states(batch, n_layers=n_layers)):
+                unit = batch.unsort(model.pool(hidden, batch))
+                vectors[layer][torch.from_numpy(rows)] = unit.float().cpu()
+            done += len(rows)
+            if progress:
+                progress(what, done, len(sequences))
+    return vectors
+
+
+def _require_ids(sequences: Sequence[object]) -> None:
+    """Refuse a string, and strings: a user who has text wants `Model.encode`."""
+    first = sequences if isinstance(sequences, str | bytes) else next(iter(sequences), None)
+    if isinstance(first, str | bytes):
+        raise InputError(
+            f"sequences: expected sequences of token ids, got text ({first[:40]!r}); to encode text:"
+            " xformer.load(RUN).encode(texts)"
+        )

@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 from xformer.data.languages import language_name
 from xformer.data.reporting import ProgressCallback
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import SentenceEncoder, encode_texts
+from xformer.embedding.encode import SentenceEncoder, encode_tokens
 from xformer.errors import InputError
 from xformer.evaluation.bag import TrainedBag
 from xformer.evaluation.bits_per_byte import BitsPerByte, HiddenTokens, bits_per_byte, model_surprisal
 from xformer.evaluation.plan import EvaluationPlan, RetrievalTexts
 from xformer.evaluation.report import EvaluationReport, LanguageScores, MaskedLMScores, RetrievalScores
-from xformer.evaluation.retrieval import Retrieval, retrieval
+from xformer.evaluation.retrieval import Retrieval
+from xformer.evaluation.sentence_layer import choose_sentence_layer
 from xformer.evaluation.unigram import Unigram
 from xformer.model.multilingual import MultilingualModel
+from xformer.runs.sentence_layer import SentenceLayer
 from xformer.tokenizer import Tokenizer
 
 
@@ -36,6 +38,7 @@ def evaluate_model(
     plan: EvaluationPlan,
     *,
     bag: TrainedBag | None,
+    sentence_layer: SentenceLayer | None = None,
     step: int = 0,
     rate: float = 0.15,
     seed: int = 0,
@@ -49,9 +52,9 @@ def evaluate_model(
         model: lies on `device`.
         tokenizer: of the shards.
         train: the split that the unigram model counts.
-        plan: what to measure on. Its dev texts choose the layer for retrieval: the one where they retrieve
-            best (XTREME also uses a middle layer, Hu et al. 2020); without them it is the last.
+        plan: what to measure on.
         bag: the baseline of retrieval; None where it could not be trained.
+        sentence_layer: the layer for retrieval; None to choose it with the plan's dev texts.
         step: optimizer steps that the model has taken; only reported.
         rate: share of tokens hidden for bits per byte, whatever the model was trained with.
         seed: of the hidden tokens and of the untrained model.
@@ -75,28 +78,23 @@ def evaluate_model(
         device: torch.device | str = device,
         n_layers: int | None = None,
     ) -> Retrieval:
-        vectors = encode_texts(
+        vectors = encode_tokens(
             encoder,
-            texts.shards.take(texts.examples),
+            texts.sequences(),
             batch_tokens=batch_tokens,
             n_layers=n_layers,
             device=device,
             progress=progress,
             what=f"retrieval: {what}",
         )
-        group, language = texts.shards.group[texts.examples], texts.shards.language[texts.examples]
-        return retrieval(
-            vectors, group, language, texts.pivot, text=texts.numbers, min_messages=texts.min_messages
-        )
+        return texts.retrieval(vectors)
 
-    depth = model.config.n_layers
-    by_layer: list[float] = []
-    if plan.dev_texts is not None:
+    if sentence_layer is None:
         with _timed(seconds, "layer"):
-            for number in range(depth + 1):
-                what = f"dev, {number} of {depth} blocks"
-                by_layer.append(retrieve(model, plan.dev_texts, what, device, number).mean_top1)
-    layer = int(np.argmax(by_layer)) if by_layer else depth
+            sentence_layer = choose_sentence_layer(
+                model, plan.dev_texts, step=step, batch_tokens=batch_tokens, device=device, progress=progress
+            )
+    layer, by_layer = sentence_layer.layer, sentence_layer.dev_top1_by_layer
     found: dict[str, Retrieval] = {}
     if texts is not None:
         with _timed(seconds, "retrieval"):

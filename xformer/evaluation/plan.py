@@ -1,6 +1,6 @@
 """What an evaluation compares, settled before any work begins: pivot, texts, and the parts that are possible.
 
-Shapes: E texts.
+Shapes: E texts, C vector width.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from xformer.data.languages import canonical_language, language_name
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens
 from xformer.evaluation.parallel_texts import language_number, one_text_per_group, text_numbers
+from xformer.evaluation.retrieval import Retrieval, retrieval
 
 FEW = 30
 """Of fewer messages a share is uncertain by ten points and more, and the report says so."""
@@ -78,6 +80,17 @@ class RetrievalTexts:
             )
         return cls(shards, examples, text_numbers(shards.take(examples)), number, most, min_messages)
 
+    def sequences(self) -> list[NDArray[np.int32]]:
+        """The E texts as token ids."""
+        return self.shards.take(self.examples)
+
+    def retrieval(self, vectors: Tensor) -> Retrieval:
+        """Compare the vectors (E, C) of the texts."""
+        group, language = self.shards.group[self.examples], self.shards.language[self.examples]
+        return retrieval(
+            vectors, group, language, self.pivot, text=self.numbers, min_messages=self.min_messages
+        )
+
 
 @dataclass(frozen=True)
 class EvaluationPlan:
@@ -137,7 +150,7 @@ class EvaluationPlan:
             why = f"no message of the {split} split is in two languages; text with translations gives more"
             tag = matching_tag(configured, held_out.languages) or configured
             return cls(held_out, tag, None, left_out={"retrieval": why})
-        tag, notes = _pivot(held_out, configured, pivot, shared)
+        tag, notes = settle_pivot(held_out, configured, pivot, shared)
         texts = RetrievalTexts.of(held_out, tag, min_messages)
         left_out = {}
         if texts.messages < FEW:
@@ -176,10 +189,20 @@ def matching_tag(tag: str, tags: Iterable[str]) -> str | None:
     return next((one for one in found if canonical_language(one) == wanted), None)
 
 
-def _pivot(
+def settle_pivot(
     shards: TokenShards, configured: str, asked: str | None, shared: dict[str, int]
 ) -> tuple[str, tuple[str, ...]]:
-    """The pivot's tag in the shards, and what is to be said about it."""
+    """The pivot's tag in the shards, and what is to be said about it.
+
+    Args:
+        shards: the split.
+        configured: tag of the pivot in the run's settings.
+        asked: tag of the pivot that the caller asks for; None for no wish.
+        shared: `shared_messages` of the split, not empty.
+
+    Raises:
+        InputError: the split does not have the pivot that was asked for.
+    """
     split, tag = shards.info.split, asked or configured
     found = matching_tag(tag, shards.languages)
     if asked is not None and (found is None or (shared and found not in shared)):

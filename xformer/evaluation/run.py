@@ -16,9 +16,10 @@ from xformer.evaluation.picture import plot_retrieval
 from xformer.evaluation.plan import EvaluationPlan, shared_messages
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.run_advice import advice_on
+from xformer.evaluation.sentence_layer import sentence_layer_of
 from xformer.evaluation.table import markdown_table
+from xformer.pretraining.load import load_run
 from xformer.pretraining.prepare import open_shards
-from xformer.pretraining.pretrain import load_run
 from xformer.progress import Progress, duration
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
@@ -91,12 +92,16 @@ def evaluate_run(
     if plan.texts is not None and bag is None:
         plan.left_out["bag of subwords"] = "no text of the training split has a translation to train it on"
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    layer = sentence_layer_of(
+        run, model.to(device), state.step, force=force, device=device, progress=progress
+    )
     report = evaluate_model(
-        model.to(device),
+        model,
         tokenizer,
         train,
         plan,
         bag=bag,
+        sentence_layer=layer,
         step=state.step,
         seed=config.training.seed,
         device=device,

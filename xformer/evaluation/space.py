@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from xformer.data.reporting import ProgressCallback
-from xformer.embedding.encode import evaluation_mode, length_batches
+from xformer.embedding.encode import encode_tokens_by_layer
 from xformer.evaluation.geometry import alignment, anisotropy, centroid_gap, hubness
 from xformer.evaluation.parallel_texts import ParallelTexts
 from xformer.evaluation.retrieval import retrieval
 from xformer.model.multilingual import MultilingualModel
-from xformer.model.packed import pack
 
 _NEIGHBOURS = 10
 
@@ -66,19 +65,14 @@ def layer_vectors(
         device: where to compute.
         progress: called with ("layers", texts done, texts in all).
     """
-    depth = 1 + (model.config.n_layers if n_layers is None else n_layers)
-    vectors = [torch.empty(len(texts.examples), model.config.pooled_dim) for _ in range(depth)]
-    lengths, done = np.asarray(texts.shards.n_tokens)[texts.examples], 0
-    with evaluation_mode(model):
-        for rows in length_batches(lengths, batch_tokens):
-            batch = pack(texts.shards.take(texts.examples[rows]), device)
-            for layer, hidden in enumerate(model.encoder.hidden_states(batch, n_layers=n_layers)):
-                unit = batch.unsort(model.pool(hidden, batch))
-                vectors[layer][torch.from_numpy(rows)] = unit.float().cpu()
-            done += len(rows)
-            if progress:
-                progress("layers", done, len(texts.examples))
-    return vectors
+    return encode_tokens_by_layer(
+        model,
+        texts.shards.take(texts.examples),
+        batch_tokens=batch_tokens,
+        n_layers=n_layers,
+        device=device,
+        progress=progress,
+    )
 
 
 def measure_space(texts: ParallelTexts, layers: list[Tensor]) -> Space:

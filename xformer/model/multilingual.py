@@ -59,16 +59,28 @@ class MultilingualModel(nn.Module):
         return [(before.index_select(0, its), after.index_select(0, its)) for its in rows]
 
     def sentence_vectors(
-        self, batch: Packed, *, n_layers: int | None = None, backend: Backend | None = None
+        self,
+        batch: Packed,
+        *,
+        n_layers: int | None = None,
+        backend: Backend | None = None,
+        normalise: bool = True,
     ) -> Tensor:
-        """Unit vectors (B, D), one a sequence, in the packed order; D is `config.pooled_dim`.
+        """Vectors (B, D), one a sequence, in the packed order; D is `config.pooled_dim`.
 
         They are pooled from the first D coordinates of each token's state, before the final norm. The norm
         would remove a token's length in the residual stream, which is its weight in the mean.
+
+        Args:
+            batch: B packed sequences.
+            n_layers: number of blocks to run; None for all.
+            backend: of `xformer.kernels.attention`; None for the device's best.
+            normalise: scale each vector to unit length.
         """
         hidden = self.encoder(batch, n_layers=n_layers, backend=backend, final_norm=False)
-        return self.pool(hidden, batch)
+        return self.pool(hidden, batch, normalise=normalise)
 
-    def pool(self, hidden: Tensor, batch: Packed) -> Tensor:
-        """Sentence vectors (B, D) of a residual stream (T, C)."""
-        return F.normalize(self.pooling(hidden[:, : self.config.pooled_dim], batch), dim=-1)
+    def pool(self, hidden: Tensor, batch: Packed, *, normalise: bool = True) -> Tensor:
+        """Sentence vectors (B, D) of a residual stream (T, C), by default of unit length."""
+        pooled: Tensor = self.pooling(hidden[:, : self.config.pooled_dim], batch)
+        return F.normalize(pooled, dim=-1) if normalise else pooled

@@ -107,15 +107,23 @@ def pack(
     return batch if torch.device(device).type == "cpu" else batch.to(device)
 
 
-def pack_flat(tokens: NDArray[np.integer], lengths: NDArray[np.integer], *, sort: bool = True) -> Packed:
-    """Pack sequences that lie end to end already, on the host.
+def pack_flat(
+    tokens: NDArray[np.integer],
+    lengths: NDArray[np.integer],
+    *,
+    starts: NDArray[np.integer] | None = None,
+    sort: bool = True,
+) -> Packed:
+    """Pack sequences that lie in one array already, on the host.
 
     Args:
-        tokens: (T,) ids.
-        lengths: (B,) of the sequences, which add up to T.
+        tokens: ids.
+        lengths: (B,) of the sequences.
+        starts: (B,) where each sequence begins in `tokens`; None where they lie end to end.
         sort: as in `pack`.
     """
-    starts = np.cumsum(lengths, dtype=np.int64) - lengths
+    if starts is None:
+        starts = np.cumsum(lengths, dtype=np.int64) - lengths
     order = np.argsort(-lengths.astype(np.int64), kind="stable") if sort else np.arange(len(lengths))
     lengths = lengths[order].astype(np.int64)
     cu_seqlens = np.zeros(len(lengths) + 1, dtype=np.int64)

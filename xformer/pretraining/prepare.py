@@ -60,18 +60,6 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokeniz
     return tokenizer
 
 
-def open_tokenizer(run: RunDirectory) -> Tokenizer:
-    """The tokenizer of a run.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    try:
-        return Tokenizer.load(run.tokenizer)
-    except TokenizerError as error:
-        raise InputError(str(error)) from error
-
-
 def open_shards(
     run: RunDirectory, split: str, tokenizer: Tokenizer, rank: int = 0, world: int = 1
 ) -> TokenShards:

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from xformer.data.counts import count_tokens
 from xformer.distributed.one_process import OneProcess
-from xformer.errors import InputError
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatches
 from xformer.pretraining.init_from_counts import init_from_counts
-from xformer.pretraining.prepare import open_shards, open_tokenizer, prepare
+from xformer.pretraining.load import open_tokenizer
+from xformer.pretraining.prepare import open_shards, prepare
 from xformer.pretraining.task import PretrainingTask, held_out_batch
 from xformer.progress import Progress
-from xformer.runs.checkpoint import TrainingState, newest_checkpoint
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
+from xformer.runs.kind import PRETRAINING
 from xformer.runs.loss_plot import plot_losses
 from xformer.runs.metrics import PRETRAINING_FIELDS, read_metrics
 from xformer.runs.model_card import write_model_card
@@ -37,7 +37,7 @@ def pretrain(
 
     Arguments, result and errors are those of `xformer.training.run.train_run`.
     """
-    recipe = Recipe(task=_task, prepare=prepare, finish=_finish, made=_made)
+    recipe = Recipe(PRETRAINING, task=_task, prepare=prepare, finish=_finish, made=_made)
     return train_run(path, config, recipe, progress, device, make_callback)
 
 
@@ -89,21 +89,3 @@ def build_model(config: RunConfig, counts: NDArray[np.int64]) -> MultilingualMod
     rows = config.model.vocab_size - counts.shape[1]  # more than the tokenizer's vocabulary
     init_from_counts(model, np.pad(counts, ((0, 0), (0, rows))))
     return model
-
-
-def load_run(
-    path: str | os.PathLike[str],
-) -> tuple[RunDirectory, RunConfig, MultilingualModel, TrainingState]:
-    """A run's folder, settings, model with its newest weights, in evaluation mode, and state.
-
-    Raises:
-        InputError: there is no run, or it has no complete checkpoint.
-    """
-    run = RunDirectory.open(path)
-    config = run.load_config()
-    checkpoint = newest_checkpoint(run.checkpoints)
-    if checkpoint is None:
-        raise InputError(f"{run.checkpoints}: expected a checkpoint, found none; train the run first")
-    model = MultilingualModel(config.model, config.objectives.pooling)
-    checkpoint.load_model(model)
-    return run, config, model.eval(), checkpoint.state

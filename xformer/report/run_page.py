@@ -20,8 +20,8 @@ from xformer.plotting.charts import Figure
 from xformer.plotting.page import Cell, Column, Section, pictures, table
 from xformer.plotting.page import page as html_page
 from xformer.plotting.svg import figure_html
+from xformer.pretraining.load import load_run
 from xformer.pretraining.prepare import open_shards
-from xformer.pretraining.pretrain import load_run
 from xformer.progress import Progress, duration
 from xformer.report.examples import Example, find_examples
 from xformer.report.run_charts import (

@@ -224,6 +224,15 @@ def best_checkpoint(folder: Path) -> Checkpoint | None:
     return _best(checkpoint_folders(folder))
 
 
+def verified_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in a folder, its files compared with their hashes.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return _open(path, ALONE)
+
+
 def newest_checkpoint(folder: Path, processes: OneProcess = ALONE) -> Checkpoint | None:
     """The newest complete checkpoint; None if there are no checkpoints.
 

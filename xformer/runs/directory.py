@@ -34,6 +34,7 @@ class RunDirectory:
     Attributes:
         path: the folder.
         lock: locked by the process that trains the run.
+        task: the name of the task that made the run.
         config: the settings of the run, resolved.
         corpus: the corpus, if the run imported it.
         manifest: the manifest of the corpus.
@@ -45,6 +46,7 @@ class RunDirectory:
         loss_plot: the loss curves.
         bad_batch: a batch whose loss or gradient was not finite.
         bag: the bag-of-subwords baseline.
+        sentence_layer: the layer after which sentence vectors are taken, by checkpoint.
         evaluation: the last evaluation.
         evaluation_table: the same as a Markdown table.
         retrieval_plot: retrieval by language.
@@ -53,6 +55,7 @@ class RunDirectory:
 
     path: Path
     lock = _Inside("lock")
+    task = _Inside("task.txt")
     config = _Inside("config.toml")
     corpus = _Inside("corpus")
     manifest = _Inside("manifest.json")
@@ -64,6 +67,7 @@ class RunDirectory:
     loss_plot = _Inside("loss.png")
     bad_batch = _Inside("bad-batch.safetensors")
     bag = _Inside("baselines/bag.safetensors")
+    sentence_layer = _Inside("sentence-layer.json")
     evaluation = _Inside("evaluation.json")
     evaluation_table = _Inside("evaluation.md")
     retrieval_plot = _Inside("retrieval.png")
@@ -94,14 +98,15 @@ class RunDirectory:
     def is_new(self) -> bool:
         """Whether the folder is missing, empty, or has only files of a first call that was killed at once."""
         names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
-        return all(name == self.lock.name or name.startswith(f".{self.config.name}.") for name in names)
+        temporary = tuple(f".{path.name}." for path in (self.task, self.config))
+        return all(name in (self.lock.name, self.task.name) or name.startswith(temporary) for name in names)
 
     def clear_leftovers(self) -> None:
         """Remove temporary files of a process that was killed. No other process may be using the run.
 
         Complete files get their names by renaming, so files with temporary names are incomplete.
         """
-        paths = [self.config, self.corpus, self.manifest, self.tokenizer, self.metrics, self.panel]
+        paths = [self.task, self.config, self.corpus, self.manifest, self.tokenizer, self.metrics, self.panel]
         paths += [self.bad_batch, self.loss_plot, *map(self.shards, ("train", "dev", "test"))]
         names = [(path.parent, re.escape(path.name)) for path in paths]
         parts = (self.path, r"bad-batch-\d{5}-of-\d{5}\.safetensors")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from xformer import __version__
 from xformer.data.manifest import Manifest
 from xformer.progress import duration
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import PRETRAINING_FIELDS, read_metrics
 from xformer.storage.files import atomic_write
+from xformer.version import __version__
 
 
 def write_model_card(run: RunDirectory) -> None:

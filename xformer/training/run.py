@@ -20,6 +20,7 @@ from xformer.progress import Progress, duration
 from xformer.runs.checkpoint import Checkpoint, TrainingState, best_checkpoint, newest_checkpoint
 from xformer.runs.config import TrainingConfig
 from xformer.runs.directory import RunDirectory
+from xformer.runs.kind import settle_task
 from xformer.runs.lock import only_one
 from xformer.runs.settings import Settings, settle_settings
 from xformer.training.loop import Callback, Training, train
@@ -38,12 +39,14 @@ class Recipe(Generic[Settings]):
     """The functions that make a task from a run's settings.
 
     Attributes:
+        name: of the task, which its runs record (`xformer.runs.kind`).
         task: makes the task of this process, with its model on the host.
         prepare: makes the data in the run's folder; called in one process, before `task`.
         finish: writes plots, model card and the like; called in one process, at the end.
         made: by table of the settings, whether data was made with it (see `settle_settings`).
     """
 
+    name: str
     task: Callable[[RunDirectory, Settings, OneProcess, Progress], Task[Any]]
     prepare: Callable[[RunDirectory, Settings, Progress], object] = lambda run, settings, progress: None
     finish: Callable[[RunDirectory, Settings, Progress], None] = lambda run, settings, progress: None
@@ -95,6 +98,7 @@ def train_run(
                 run.require_new_or_run()
                 stack.enter_context(only_one(run.lock, str(run.path), progress.say))
                 run.clear_leftovers()
+                settle_task(run, recipe.name)
                 settle_settings(run, settings, recipe.made(run))
                 recipe.prepare(run, settings, progress)
         return _train(run, output, settings, recipe, progress, processes, make_callback)

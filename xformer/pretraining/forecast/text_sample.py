@@ -22,12 +22,12 @@ from xformer.data.shard_index import COLUMNS
 from xformer.data.shard_writer import Sharding
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
+from xformer.pretraining.load import open_tokenizer
 from xformer.pretraining.prepare import (
     find_corpus,
     given_tokenizer,
     made_shards,
     open_shards,
-    open_tokenizer,
     require_same_corpus,
 )
 from xformer.pretraining.synthetic_data import synthetic_shards

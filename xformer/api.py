@@ -1,0 +1,424 @@
+"""The Python front door: `xformer.load` opens a run as a `Model`.
+
+Shapes: E texts, D vector width.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, cast, overload
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from xformer.data.manifest import Manifest
+from xformer.data.reporting import ProgressCallback
+from xformer.embedding.checked import as_texts, check_one
+from xformer.embedding.precision import Prepared, prepare
+from xformer.embedding.similarity import cosines
+from xformer.embedding.texts import EncodedStream, TextEncoder
+from xformer.errors import InputError
+from xformer.prediction.fill_mask import Filling, MaskFiller
+from xformer.pretraining.load import load_model, open_tokenizer
+from xformer.pretraining.stages import FULL
+from xformer.progress import Progress
+from xformer.runs.checkpoint import TrainingState
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.runs.kind import PRETRAINING, task_of
+from xformer.runs.opening import Which, find_run, open_checkpoint
+from xformer.runs.sentence_layer import SentenceLayer, recorded_layer
+from xformer.tokenizer import Tokenizer
+
+Vectors = NDArray[np.float32]
+Texts = Iterable[str]
+ShowProgress = bool | ProgressCallback | None
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    checkpoint: Which = "newest",
+    device: str | torch.device | None = None,
+    dtype: str = "auto",
+    threads: int | None = None,
+) -> Model:
+    """Open a run that `xformer pretrain` made, to use its model.
+
+    >>> import xformer
+    >>> model = xformer.load("runs/demo")
+    >>> vectors = model.encode(["Open the file", "Datei öffnen", "Save the file"])
+    >>> vectors.shape
+    (3, 192)
+
+    Weights are read without pickle, after their hashes were compared. No global state of PyTorch is changed.
+
+    Args:
+        path: the run's folder.
+        checkpoint: `newest`; `best`, the one with the lowest loss on held-out texts; or a step whose
+            checkpoint the run has.
+        device: where to compute, as torch names it; None for a GPU if there is one.
+        dtype: precision of matrix products: `fp32`, `bf16`, or `auto`: bf16 on a GPU that has it, else fp32.
+            Vectors are float32 in any case.
+        threads: of the CPU, while the model computes; PyTorch's own number is back after each call. None
+            leaves it as it is.
+
+    Raises:
+        InputError: there is no run, it has no such checkpoint, a file is damaged, or an option is unknown;
+            the message names what was expected, and the command that helps.
+    """
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise InputError(f"threads: expected a whole number from 1, or None; got {threads!r}")
+    place = _device(device)
+    run = find_run(path)
+    if (task := task_of(run)) != PRETRAINING:
+        raise InputError(f"{path}: expected a run of {PRETRAINING}, it is one of {task}")
+    config, tokenizer = run.load_config(), open_tokenizer(run)
+    found = open_checkpoint(run, checkpoint)
+    prepared = prepare(load_model(config, found), dtype, place)
+    return Model(run, config, tokenizer, found.state, prepared, place, threads)
+
+
+class Model:
+    """The model of a run: sentence vectors and masked tokens. Made by `xformer.load`.
+
+    A text of any length can be encoded. One of more than `max_length` tokens is cut into chunks, as few as
+    possible and equally long; its vector is the mean of the chunks' pooled vectors, weighted by their tokens.
+    The empty text has the zero vector. Vectors do not depend on what is encoded beside them, up to rounding.
+
+    Which layer vectors are taken from is the run's knowledge: the one where dev texts retrieve best. It is
+    measured when a run has been trained; where that has not happened, by the first call that needs it, which
+    takes some seconds more and writes the choice into the run.
+
+    Several threads may use a model at once, except one that `load` was given `threads` for.
+
+    Attributes:
+        path: the run's folder.
+        config: the settings of the run.
+        tokenizer: of the run.
+        step: optimizer steps that the weights have seen.
+        device: where it computes.
+        dtype: precision of matrix products: `fp32` or `bf16`.
+        dim: D, width of a text's vector.
+        max_length: longest sequence that the model reads at once, in tokens.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        config: RunConfig,
+        tokenizer: Tokenizer,
+        state: TrainingState,
+        prepared: Prepared,
+        device: torch.device,
+        threads: int | None,
+    ) -> None:
+        self.path, self.config, self.tokenizer = run.path, config, tokenizer
+        self.step, self.dtype, self.device = state.step, prepared.dtype, device
+        self.dim, self.max_length = config.model.pooled_dim, config.data.max_length
+        self._run, self._stage, self._threads = run, state.stage, threads
+        self._network, self._context = prepared.model, prepared.computing
+        self._layer = recorded_layer(run, state.step)
+
+    def __repr__(self) -> str:
+        blocks = self.config.model.n_layers
+        layer = (
+            "layer not chosen yet" if self._layer is None else f"after {self._layer.layer} of {blocks} blocks"
+        )
+        return (
+            f"Model({str(self.path)!r}, step {self.step:,}: vectors of {self.dim} {layer}, "
+            f"{self.tokenizer.vocab_size:,} pieces, {self.dtype} on {self.device})"
+        )
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Tags of the languages that the run was trained on, sorted.
+
+        >>> model.languages
+        ('de', 'el', 'en')
+
+        Raises:
+            InputError: the run has no manifest.
+        """
+        return tuple(sorted(Manifest.read(self.path).split("train").languages))
+
+    @property
+    def layer(self) -> SentenceLayer:
+        """The layer after which vectors are taken, and the dev scores that chose it.
+
+        Raises:
+            InputError: it was never measured, and the run's dev shards are missing or damaged.
+        """
+        return self._sentence_layer(None)
+
+    @overload
+    def encode(
+        self,
+        texts: str | Texts,
+        *,
+        normalise: bool = ...,
+        batch_tokens: int = ...,
+        progress: ShowProgress = ...,
+        as_tensor: Literal[False] = ...,
+    ) -> Vectors: ...
+    @overload
+    def encode(
+        self,
+        texts: str | Texts,
+        *,
+        normalise: bool = ...,
+        batch_tokens: int = ...,
+        progress: ShowProgress = ...,
+        as_tensor: Literal[True],
+    ) -> Tensor: ...
+
+    def encode(
+        self,
+        texts: str | Texts,
+        *,
+        normalise: bool = True,
+        batch_tokens: int = 16_384,
+        progress: ShowProgress = None,
+        as_tensor: bool = False,
+    ) -> Vectors | Tensor:
+        """Vectors of texts, in the order given.
+
+        >>> model.encode("Open the file").shape
+        (192,)
+        >>> model.encode(line for line in ["Open the file", "Datei öffnen"]).shape
+        (2, 192)
+        >>> model.encode(["Open the file"], as_tensor=True).dtype
+        torch.float32
+
+        Args:
+            texts: a list, an iterator (it is read as the work goes on), an array or a column of strings; or
+                one string.
+            normalise: scale vectors to unit length, so that a product of two is their cosine.
+            batch_tokens: most tokens in a batch; bounds the memory.
+            progress: True shows a bar with rate and time left on standard error; a function is called with
+                (what is done, texts done, texts in all or None).
+            as_tensor: return a torch tensor on the host instead of a NumPy array.
+
+        Returns:
+            (E, D) float32; (D,) for one string. An empty list gives (0, D).
+
+        Raises:
+            InputError: a text is no string, or holds a lone surrogate: its index is named. Items of a list
+                are checked before any is encoded.
+        """
+        one = isinstance(texts, str)
+        if isinstance(texts, str):
+            check_one(texts, "text")
+            texts = [texts]
+        with _shown(progress) as tell:
+            stream = self._stream(texts, normalise, batch_tokens, tell)
+            found = _joined(list(stream), self.dim)
+            if isinstance(tell, Progress) and stream.cut:
+                longer = f"{stream.cut:,} of {stream.texts:,} texts have more than {self.max_length} tokens"
+                tell.say(f"encode: {longer}; the vector of each is the mean of its chunks'")
+        vectors = found[0] if one else found
+        return torch.from_numpy(vectors) if as_tensor else vectors
+
+    def encode_stream(
+        self,
+        texts: Texts,
+        *,
+        normalise: bool = True,
+        batch_tokens: int = 16_384,
+        progress: ProgressCallback | None = None,
+    ) -> EncodedStream:
+        """Vectors of texts, block by block in the order given, for more than memory holds.
+
+        About 16,000 texts, or 4 million characters, are read ahead, and no more.
+
+        >>> stream = model.encode_stream(["Open the file", "Datei öffnen"])
+        >>> [block.shape for block in stream]
+        [(2, 192)]
+        >>> stream.texts, stream.cut
+        (2, 0)
+
+        Args:
+            texts: as in `encode`, but not one string.
+            normalise: as in `encode`.
+            batch_tokens: as in `encode`.
+            progress: a function, as in `encode`.
+
+        Returns:
+            An iterator of arrays (b, D) float32. Its attributes `texts`, `tokens` and `cut` say how many
+            texts and tokens the blocks so far hold, and how many of the texts were cut into chunks.
+
+        Raises:
+            InputError: as `encode`; for an iterator, when the text is reached.
+        """
+        if isinstance(texts, str):
+            raise InputError(
+                "texts: expected a list or an iterator of strings, got one string; put it in a list"
+            )
+        return self._stream(texts, normalise, batch_tokens, progress)
+
+    def similarity(self, a: str | Texts | ArrayLike | Tensor, b: str | Texts | ArrayLike | Tensor) -> Vectors:
+        """Cosines of each text or vector of `a` with each of `b`.
+
+        >>> model.similarity(["Open the file"], ["Datei öffnen", "Save the file"]).shape
+        (1, 2)
+
+        Args:
+            a: texts, one text, or vectors (Ea, D).
+            b: the same.
+
+        Returns:
+            (Ea, Eb) float32; 0 beside an empty text.
+
+        Raises:
+            InputError: as `encode`, or the vectors differ in width.
+        """
+        return cosines(self._vectors(a), self._vectors(b))
+
+    @overload
+    def fill_mask(self, text: str, k: int = ...) -> list[Filling] | list[list[Filling]]: ...
+    @overload
+    def fill_mask(self, text: Texts, k: int = ...) -> list[list[Filling] | list[list[Filling]]]: ...
+
+    def fill_mask(self, text: str | Texts, k: int = 5) -> Any:
+        """The pieces that the model expects where a text has `<mask>`, most probable first.
+
+        >>> for filling in model.fill_mask("Open the <mask>", k=3):
+        ...     print(f"{filling.probability:.0%} {filling.text}")  # doctest: +SKIP
+        21% Open the file
+        14% Open the folder
+        6% Open the window
+
+        A mask takes the space in front of it along, as the pieces of most words begin with a space. Of a text
+        of more than `max_length` tokens, each mask sees the part around it. Probabilities are those of the
+        softmax over all pieces of the tokenizer that can stand in a text.
+
+        Args:
+            text: one text, or several.
+            k: number of pieces for each mask.
+
+        Returns:
+            For a text with one mask, a list of k `Filling(piece, probability, text)`; with several masks, a
+            list of such lists, one a mask, in order. For several texts, a list of these.
+
+        Raises:
+            InputError: a text has no mask, or the run has no masked LM.
+        """
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise InputError(f"k: expected a whole number from 1, got {k!r}")
+        self._require_masked_lm()
+        one = isinstance(text, str)
+        if isinstance(text, str):
+            check_one(text, "text")
+            texts, names = [text], ["text"]
+        else:
+            texts = list(as_texts(text))
+            names = [f"texts[{index}]" for index in range(len(texts))]
+            as_texts(texts)
+        filler = MaskFiller(self._network, self.tokenizer, self.max_length, self.device, self._computing)
+        found = [masks[0] if len(masks) == 1 else masks for masks in filler.fill(texts, k, names)]
+        return found[0] if one else found
+
+    def _stream(
+        self, texts: Texts, normalise: bool, batch_tokens: int, progress: ProgressCallback | None
+    ) -> EncodedStream:
+        if isinstance(batch_tokens, bool) or not isinstance(batch_tokens, int) or batch_tokens < 1:
+            raise InputError(f"batch_tokens: expected a whole number from 1, got {batch_tokens!r}")
+        checked = as_texts(texts)
+        encoder = TextEncoder(
+            self._network,
+            self.tokenizer,
+            self._sentence_layer(progress).layer,
+            self.max_length,
+            self.device,
+            self._computing,
+            self._threads,
+        )
+        return encoder.stream(checked, normalise=normalise, batch_tokens=batch_tokens, progress=progress)
+
+    def _sentence_layer(self, progress: ProgressCallback | None) -> SentenceLayer:
+        if self._layer is None:
+            from xformer.evaluation.sentence_layer import sentence_layer_of
+
+            # In full precision, as `xformer evaluate` measures it.
+            network = load_model(self.config, open_checkpoint(self._run, self.step)).to(self.device)
+            self._layer = sentence_layer_of(
+                self._run, network, self.step, device=self.device, progress=progress
+            )
+        return self._layer
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        before = torch.get_num_threads()
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)
+        try:
+            with self._context():
+                yield
+        finally:
+            if self._threads is not None:
+                torch.set_num_threads(before)
+
+    def _vectors(self, given: str | Texts | ArrayLike | Tensor) -> Vectors:
+        """Vectors as they are, and those of texts."""
+        if isinstance(given, Tensor):
+            return cast(Vectors, given.detach().float().cpu().numpy())
+        if isinstance(given, str):
+            return self.encode([given])
+        if isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
+            return given
+        if isinstance(given, list | tuple) and given and not isinstance(given[0], str | bytes):
+            return np.asarray(given, dtype=np.float32)
+        return self.encode(cast(Texts, given))
+
+    def _require_masked_lm(self) -> None:
+        objectives = self.config.objectives
+        if not objectives.masked_lm_tokens and not objectives.translation_lm_tokens:
+            raise InputError(
+                f"{self.path}: this run has not learnt to fill masks (objectives.masked_lm_tokens is 0);"
+                " `xformer pretrain NEW_RUN --set objectives.masked_lm_tokens=4096` makes one that has"
+            )
+        if self._stage != FULL:
+            raise InputError(
+                f"{self.path}: this run has not learnt to fill masks yet: it has done its embedding warm-up"
+                f" alone; `xformer pretrain {self.path}` goes on with it"
+            )
+
+
+@contextmanager
+def _shown(progress: ShowProgress) -> Iterator[ProgressCallback | None]:
+    if progress is True:
+        with Progress() as shown:
+            yield shown
+    else:
+        yield progress or None
+
+
+def _joined(blocks: list[Vectors], dim: int) -> Vectors:
+    """The blocks as one array. Each is freed once it is copied, so the memory is that of the result."""
+    if len(blocks) == 1:
+        return blocks[0]
+    found, done = np.empty((sum(map(len, blocks)), dim), dtype=np.float32), 0
+    blocks.reverse()
+    while blocks:
+        block = blocks.pop()
+        found[done : done + len(block)] = block
+        done += len(block)
+    return found
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"device: expected cpu, cuda or cuda:NUMBER, got {device!r}") from error
+    if place.type not in ("cpu", "cuda"):
+        raise InputError(f"device: expected cpu, cuda or cuda:NUMBER, got {str(device)!r}")
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device: {device} was asked for, and torch sees no GPU; use cpu, or leave it out")
+    return place

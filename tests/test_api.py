@@ -95,7 +95,7 @@ def reference_fillings(model: xformer.Model, text: str, dtype: torch.dtype) -> d
     head = {name: value.to(dtype) for name, value in network.masked_lm.state_dict().items()}
     hidden = reference_forward(network.config, encoder, ids, torch.ones_like(ids, dtype=torch.bool))
     embedding = encoder["embeddings.tok_embeddings.weight"]
-    found = {}
+    found: dict[tuple[int, int], float] = {}
     for number, place in enumerate((ids[0] == MASK_ID).nonzero()[:, 0].tolist()):
         logits = reference_masked_lm(network.config, head, hidden[0, place], embedding)
         logits[:FIRST_BYTE_ID] = -torch.inf

@@ -39,5 +39,6 @@ def cosines(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floa
 
 def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     vectors = np.asarray(vectors, dtype=np.float32)
-    length: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(length > 0, length, np.float32(1))
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = np.divide(vectors, np.where(length > 0, length, 1), dtype=np.float32)
+    return unit

@@ -1,4 +1,9 @@
-"""The Python door: a run's model encodes texts in order, whatever they are, and fills masks."""
+"""The Python door: a run's model encodes texts in order, whatever they are, and fills masks.
+
+Covers xformer.version, xformer.embedding.texts, xformer.embedding.checked, xformer.embedding.precision,
+xformer.embedding.similarity, xformer.prediction.fill_mask, xformer.pretraining.load, xformer.runs.opening,
+xformer.runs.kind, xformer.runs.sentence_layer, xformer.evaluation.sentence_layer and xformer.data.chunks.
+"""
 
 from __future__ import annotations
 

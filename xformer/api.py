@@ -18,9 +18,9 @@ from torch import Tensor
 from xformer.data.manifest import Manifest
 from xformer.data.reporting import ProgressCallback
 from xformer.embedding.checked import as_texts, check_one
-from xformer.embedding.precision import Prepared, prepare
+from xformer.embedding.precision import Prepared, device_of, prepare
 from xformer.embedding.similarity import cosines
-from xformer.embedding.texts import EncodedStream, TextEncoder
+from xformer.embedding.texts import EncodedStream, TextEncoder, joined
 from xformer.errors import InputError
 from xformer.prediction.fill_mask import Filling, MaskFiller
 from xformer.pretraining.load import load_model, open_tokenizer
@@ -73,7 +73,7 @@ def load(
     """
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise InputError(f"threads: expected a whole number from 1, or None; got {threads!r}")
-    place = _device(device)
+    place = device_of(device)
     run = find_run(path)
     if (task := task_of(run)) != PRETRAINING:
         raise InputError(f"{path}: expected a run of {PRETRAINING}, it is one of {task}")
@@ -216,7 +216,7 @@ class Model:
             texts = [texts]
         with _shown(progress) as tell:
             stream = self._stream(texts, normalise, batch_tokens, tell)
-            found = _joined(list(stream), self.dim)
+            found = joined(list(stream), self.dim)
             if isinstance(tell, Progress) and stream.cut:
                 longer = f"{stream.cut:,} of {stream.texts:,} texts have more than {self.max_length} tokens"
                 tell.say(f"encode: {longer}; the vector of each is the mean of its chunks'")
@@ -397,30 +397,3 @@ def _shown(progress: ShowProgress) -> Iterator[ProgressCallback | None]:
             yield shown
     else:
         yield progress or None
-
-
-def _joined(blocks: list[Vectors], dim: int) -> Vectors:
-    """The blocks as one array. Each is freed once it is copied, so the memory is that of the result."""
-    if len(blocks) == 1:
-        return blocks[0]
-    found, done = np.empty((sum(map(len, blocks)), dim), dtype=np.float32), 0
-    blocks.reverse()
-    while blocks:
-        block = blocks.pop()
-        found[done : done + len(block)] = block
-        done += len(block)
-    return found
-
-
-def _device(device: str | torch.device | None) -> torch.device:
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise InputError(f"device: expected cpu, cuda or cuda:NUMBER, got {device!r}") from error
-    if place.type not in ("cpu", "cuda"):
-        raise InputError(f"device: expected cpu, cuda or cuda:NUMBER, got {str(device)!r}")
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device: {device} was asked for, and torch sees no GPU; use cpu, or leave it out")
-    return place

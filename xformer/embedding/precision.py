@@ -50,3 +50,22 @@ def prepare(model: MultilingualModel, dtype: str, device: torch.device) -> Prepa
     if dtype == "bf16" or (dtype == "auto" and half):
         return Prepared(model.to(device), "bf16", lambda: torch.autocast(device.type, torch.bfloat16))
     return Prepared(model.to(device), "fp32", nullcontext)
+
+
+def device_of(device: str | torch.device | None) -> torch.device:
+    """The device that a name means; None for a GPU if there is one.
+
+    Raises:
+        InputError: the name is unknown, or torch sees no such device.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"device: expected cpu, cuda or cuda:NUMBER, got {device!r}") from error
+    if place.type not in ("cpu", "cuda"):
+        raise InputError(f"device: expected cpu, cuda or cuda:NUMBER, got {str(device)!r}")
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device: {device} was asked for, and torch sees no GPU; use cpu, or leave it out")
+    return place

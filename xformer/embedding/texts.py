@@ -174,3 +174,16 @@ class TextEncoder:
                 done += len(rows)
                 tell(done / len(chunks.text))
         return vectors
+
+
+def joined(blocks: list[Vectors], dim: int) -> Vectors:
+    """Blocks (b, D) as one array (E, D). Each is removed from the list as it is copied, to free its memory."""
+    if len(blocks) == 1:
+        return blocks[0]
+    found, done = np.empty((sum(map(len, blocks)), dim), dtype=np.float32), 0
+    blocks.reverse()
+    while blocks:
+        block = blocks.pop()
+        found[done : done + len(block)] = block
+        done += len(block)
+    return found

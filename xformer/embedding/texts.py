@@ -177,7 +177,7 @@ class TextEncoder:
 
 
 def joined(blocks: list[Vectors], dim: int) -> Vectors:
-    """Blocks (b, D) as one array (E, D). Each is removed from the list as it is copied, to free its memory."""
+    """Blocks (b, D) as one array (E, D). Each leaves the list as it is copied, which frees its memory."""
     if len(blocks) == 1:
         return blocks[0]
     found, done = np.empty((sum(map(len, blocks)), dim), dtype=np.float32), 0

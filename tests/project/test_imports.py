@@ -22,6 +22,7 @@ MODEL = {
     "config",
     "packed",
     "positions",
+    "int8_linear",
     "cpu",
     "bigrams",
     "init",
@@ -45,12 +46,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.config": {"storage"},
     "model.packed": set(),
     "model.positions": set(),
-    "model.cpu": {"model.packed", "kernels"},
+    "model.int8_linear": {"errors"},
+    "model.cpu": {"model.packed", "model.int8_linear", "kernels"},
     "model.bigrams": {"model.packed", "model.cpu"},
     "model.init": {"model.positions", "model.cpu"},
     "model.layers": {"model.config", "model.packed", "model.positions", "model.cpu", "kernels"},
     "model.encoder": MODEL - {"model.encoder", "model.heads", "model.multilingual"} | {"kernels"},
     "model.heads": MODEL - {"model.heads", "model.encoder", "model.multilingual"} | {"kernels"},
+    "model.int8": {"model.cpu", "model.encoder", "model.int8_linear", "model.layers"},
     "model.multilingual": MODEL - {"model.multilingual"} | {"kernels"},
     # The padded twin shares the settings and nothing else: what defines "correct" borrows from nobody.
     "model.reference": {"model.config"},
@@ -60,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": BASE | {"model.cpu", "distributed", "runs"},
     "objectives": MODEL | {"data", "runs", "tokenizer", "training"},
     "pretraining": BASE | MODEL | RUNS | {"training", "objectives"},
-    "embedding": MODEL | {"data", "errors", "storage", "tokenizer"},
+    "embedding": MODEL | {"model.int8", "data", "errors", "storage", "tokenizer"},
     "prediction": MODEL | {"errors", "tokenizer", "embedding"},
     "interop": BASE | MODEL,
     "evaluation": BASE | MODEL | RUNS | {"training", "objectives", "pretraining", "embedding"},
@@ -71,7 +74,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "benchmarks": BASE
     | MODEL
     | RUNS
-    | {"__init__", "kernels", "training", "objectives", "pretraining", "embedding", "evaluation"},
+    | {"__init__", "kernels", "model.int8", "training", "objectives", "pretraining", "embedding"}
+    | {"evaluation", "interop"},
 }
 # The command line stands on everything; `python -m xformer` on the command line.
 MAY_IMPORT["cli"] = set(MAY_IMPORT) - {"model.reference"}

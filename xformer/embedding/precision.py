@@ -10,10 +10,12 @@ from typing import Literal, get_args
 import torch
 
 from xformer.errors import InputError
+from xformer.model.int8 import quantise
+from xformer.model.int8_linear import require_int8
 from xformer.model.multilingual import MultilingualModel
 
-Dtype = Literal["auto", "fp32", "bf16"]
-"""`auto`: bf16 on a GPU that has it, else fp32."""
+Dtype = Literal["auto", "fp32", "bf16", "int8"]
+"""`auto`: bf16 on a GPU that has it, else fp32. `int8` is for CPUs alone, and only by choice."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Prepared:
 
 
 def prepare(model: MultilingualModel, dtype: str, device: torch.device) -> Prepared:
-    """Move a model to its device and set its precision.
+    """Move a model to its device and set its precision, which changes the model itself.
 
     Args:
         model: on the host, in evaluation mode.
@@ -44,6 +46,10 @@ def prepare(model: MultilingualModel, dtype: str, device: torch.device) -> Prepa
     """
     if dtype not in get_args(Dtype):
         raise InputError(f"dtype: expected one of {', '.join(get_args(Dtype))}, got {dtype!r}")
+    if dtype == "int8":
+        require_int8(device)
+        quantise(model.encoder)
+        return Prepared(model, "int8", nullcontext)
     half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     if dtype == "bf16" and device.type == "cuda" and not half:
         raise InputError(f"dtype: bf16 is not supported by {torch.cuda.get_device_name(device)}; use fp32")

@@ -24,6 +24,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from xformer.kernels import rotary
+from xformer.model.int8_linear import Int8Linear
 from xformer.model.packed import Packed
 
 ROW_MULTIPLE = 128
@@ -31,7 +32,7 @@ ROW_MULTIPLE = 128
 
 
 def rotary_qkv(
-    x: Tensor, projection: nn.Linear, n_heads: int, positions: Tensor, cos: Tensor, sin: Tensor
+    x: Tensor, projection: nn.Linear | Int8Linear, n_heads: int, positions: Tensor, cos: Tensor, sin: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Project to queries, keys and values (T, H, D), and rotate queries and keys by their positions.
 
@@ -40,14 +41,17 @@ def rotary_qkv(
 
     Args:
         x: (T, C).
-        projection: to (T, 3·H·D); pairs are `(j, j + D/2)`, as in GPT-NeoX and ModernBERT.
+        projection: to (T, 3·H·D); pairs are `(j, j + D/2)`, as in GPT-NeoX and ModernBERT. That of
+            `int8.quantise` is in the new order already.
         n_heads: H.
         positions: (T,) int64.
         cos: (N, D/2) of `positions.rotary_table`.
         sin: (N, D/2).
     """
     neighbours = x.device.type == "cpu"
-    if neighbours:
+    if isinstance(projection, Int8Linear):
+        qkv = projection(x)
+    elif neighbours:
         bias = None if projection.bias is None else interleave_halves(projection.bias, n_heads)
         qkv = F.linear(x, interleave_halves(projection.weight, n_heads), bias)
     else:

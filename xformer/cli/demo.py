@@ -18,7 +18,8 @@ class Demo:
     run: Path = Path("runs/demo")
     """Run directory. What it already has is reused."""
     budget: str | None = None
-    """Training time, such as 90s, 10m or 1.5h. Left out: the default of `training.budget`."""
+    """Training time in all, that of earlier calls included, such as 90s, 10m or 1.5h. Left out: that of the
+    run, or the default of `training.budget`."""
 
     def run_command(self) -> int:
         """Pretrain, evaluate, and return the exit status."""

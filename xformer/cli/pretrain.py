@@ -42,9 +42,10 @@ class Pretrain:
     """TOML file of settings. A setting that is not in the file has its default, or the run's value if the run
     exists."""
     budget: str | None = None
-    """Training time: 90s, 10m, 1.5h."""
+    """Training time in all, that of earlier calls included: 90s, 10m, 1.5h. A run of 10m that is resumed with
+    30m trains for 20 minutes more."""
     steps: int | None = None
-    """Number of training steps, instead of a time."""
+    """Number of training steps in all, instead of a time; those of earlier calls count."""
     set: tuple[str, ...] = ()
     """Settings as TABLE.KEY=VALUE, with a TOML value: model.d_model=128 training.precision=bf16."""
     dry_run: bool = False
@@ -55,11 +56,16 @@ class Pretrain:
     """With --dry-run: print one JSON object and nothing else on standard output."""
 
     def run_config(self) -> RunConfig:
-        """The settings: `--set` overrides the file or the run, which override the defaults."""
+        """The settings: `--set` overrides the file or the run, which override the defaults.
+
+        Raises:
+            InputError: a setting is unknown, has a value that it cannot have, or would do nothing.
+        """
         from xformer.runs.config import RunConfig, seconds
         from xformer.runs.directory import RunDirectory
+        from xformer.runs.effects import require_effect
         from xformer.runs.renamed_settings import read_settings, renamed
-        from xformer.storage.toml import overridden
+        from xformer.storage.toml import names_in, overridden
 
         if self.budget is not None and self.steps is not None:
             raise InputError("--budget, --steps: expected one of the two, got both")
@@ -74,11 +80,15 @@ class Pretrain:
         source = self.config or (run.config if run.config.is_file() else None)
         table = read_settings(self.config) if self.config else run.read_config() if source else {}
         changes = renamed(self.set)
+        given = dict.fromkeys(names_in(table), str(self.config)) if self.config else {}
+        given |= dict.fromkeys((change.partition("=")[0] for change in changes), "--set")
         if self.budget is not None or self.steps is not None:
             # Quoted, because TOML reads plain seconds as a number.
             changes.append(f"training.budget={json.dumps(self.budget or 'none')}")
             changes.append(f"training.steps={'none' if self.steps is None else self.steps}")
-        return overridden(table, changes, RunConfig, source=str(source or "--set"))
+        config = overridden(table, changes, RunConfig, source=str(source or "--set"))
+        require_effect(config, given, run.load_config() if run.config.is_file() else None)
+        return config
 
     def run_command(self) -> int:
         """Train or forecast, and return the exit status."""

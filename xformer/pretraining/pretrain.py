@@ -19,6 +19,7 @@ from xformer.pretraining.task import PretrainingTask, held_out_batch
 from xformer.progress import Progress
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
+from xformer.runs.effects import evaluation_only
 from xformer.runs.kind import PRETRAINING
 from xformer.runs.loss_plot import plot_losses
 from xformer.runs.metrics import PRETRAINING_FIELDS, read_metrics
@@ -37,7 +38,9 @@ def pretrain(
 
     Arguments, result and errors are those of `xformer.training.run.train_run`.
     """
-    recipe = Recipe(PRETRAINING, task=_task, prepare=prepare, finish=_finish, made=_made)
+    recipe = Recipe(
+        PRETRAINING, task=_task, prepare=prepare, finish=_finish, made=_made, idle=evaluation_only
+    )
     return train_run(path, config, recipe, progress, device, make_callback)
 
 

@@ -304,7 +304,12 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         one = (self.budget is None) != (self.steps is None)
-        require(one, "training.budget, training.steps", (self.budget, self.steps), "exactly one of the two")
+        require(
+            one,
+            "training.budget, training.steps",
+            (self.budget, self.steps),
+            "one of them, none for the other",
+        )
         if self.budget is not None:
             seconds(self.budget, "training.budget")
         rules = [
@@ -324,22 +329,6 @@ class TrainingConfig:
             require(known.holds(name), "training.trackers", name, known.expected)
         once = len(set(self.trackers)) == len(self.trackers)
         require(once, "training.trackers", self.trackers, "each name once")
-
-
-MAY_CHANGE = (
-    "budget",
-    "steps",
-    "sharding",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "log_every",
-    "log_steps",
-    "spike_factor",
-    "non_finite",
-    "panel_every",
-    "trackers",
-)
-"""Fields of `TrainingConfig` that may change when a run resumes."""
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from xformer.errors import InputError
+from xformer.runs.changes import changes_until
 from xformer.runs.checkpoint_folders import checkpoint_folders
-from xformer.runs.config import MAY_CHANGE, TrainingConfig
+from xformer.runs.config import TrainingConfig
 from xformer.runs.directory import RunDirectory
-from xformer.storage.toml import save_toml
+from xformer.storage.toml import save_toml, spelled
 
 
 class RunSettings(Protocol):
@@ -29,27 +30,32 @@ def with_training(settings: Settings, **changes: Any) -> Settings:
     return replace(settings, training=replace(settings.training, **changes))  # type: ignore[type-var]
 
 
-def settle_settings(run: RunDirectory, settings: RunSettings, made: Mapping[str, bool]) -> None:
+def settle_settings(
+    run: RunDirectory,
+    settings: RunSettings,
+    made: Mapping[str, bool],
+    idle: Callable[[Any], Collection[str]] = lambda settings: (),
+) -> None:
     """Write the settings of a new run; compare them with those of a run that exists.
 
     Args:
         run: the run.
         settings: of the present call.
-        made: by table, whether data was made with its settings: from then on they must not change. Settings
-            of tables that are not listed must not change once there is a checkpoint.
+        made: whether the run has its `data`, and its `tokenizer`: settings that these were made with must not
+            change from then on (`xformer.runs.changes`).
+        idle: names those settings that do nothing in training, beside the others of a run. They may change.
 
     Raises:
         InputError: a setting has changed that must not; it is named.
     """
     if run.config.is_file():
-        trained = bool(checkpoint_folders(run.checkpoints))
+        reached = {"always": False, "checkpoint": bool(checkpoint_folders(run.checkpoints)), **made}
         old = run.load_config(type(settings))
-        kept = {name: getattr(old.training, name) for name in MAY_CHANGE}
-        now = with_training(settings, **kept)
+        free = set(idle(old)) & set(idle(settings))
         changed = [
-            difference
-            for difference in _differences(old, now)
-            if made.get(difference.partition(".")[0], trained)
+            f"{name} was {spelled(before)}, not {spelled(now)}"
+            for name, before, now in _differences(old, settings)
+            if name not in free and reached.get(changes_until(name), reached["checkpoint"])
         ]
         if changed:
             raise InputError(
@@ -59,12 +65,11 @@ def settle_settings(run: RunDirectory, settings: RunSettings, made: Mapping[str,
     save_toml(run.config, settings)
 
 
-def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
-    found = []
+def _differences(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Each setting that differs: its full name and both values."""
     for item in fields(old):
         before, now = getattr(old, item.name), getattr(new, item.name)
         if is_dataclass(before):
-            found += _differences(before, now, f"{prefix}{item.name}.")
+            yield from _differences(before, now, f"{prefix}{item.name}.")
         elif before != now:
-            found.append(f"{prefix}{item.name} was {before!r}, not {now!r}")
-    return found
+            yield f"{prefix}{item.name}", before, now

@@ -69,6 +69,13 @@ def describe(kind: type[Any], prefix: str = "") -> Iterator[Described]:
         yield Described(name, words, choices, optional, _default(kind, field), unit, meaning)
 
 
+def value_of(settings: Any, name: str) -> Any:
+    """The value of a setting by its full name."""
+    for part in name.split("."):
+        settings = getattr(settings, part)
+    return settings
+
+
 def documentation(kind: type[Any]) -> dict[str, tuple[str, str]]:
     """Unit and meaning of each attribute in the docstring of a class; no unit is an empty text."""
     from docstring_parser import parse

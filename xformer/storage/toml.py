@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -74,6 +74,15 @@ def overridden(table: dict[str, Any], settings: Sequence[str], config: type[Conf
     return from_table(result, config, source, keys)
 
 
+def names_in(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Full names of the keys in nested tables."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from names_in(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
 def from_table(
     table: dict[str, Any], config: type[Config], source: str, options: Collection[str] = ()
 ) -> Config:
@@ -104,6 +113,15 @@ def save_toml(path: str | os.PathLike[str], config: object) -> None:
     table = _with_none_spelled(asdict(cast(Any, config)))
     with atomic_write(Path(path), "wb") as file:
         tomli_w.dump(table, file)
+
+
+def spelled(value: Any) -> str:
+    """A value as `--set` takes it."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(repr(one) if isinstance(one, str) else spelled(one) for one in value)}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return NONE if value is None else str(value)
 
 
 def _value(text: str) -> Any:

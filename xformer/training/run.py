@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +43,8 @@ class Recipe(Generic[Settings]):
         task: makes the task of this process, with its model on the host.
         prepare: makes the data in the run's folder; called in one process, before `task`.
         finish: writes plots, model card and the like; called in one process, at the end.
-        made: by table of the settings, whether data was made with it (see `settle_settings`).
+        made: whether the run has its data and its tokenizer (see `settle_settings`).
+        idle: names the settings that do nothing in training, beside the others (see `settle_settings`).
     """
 
     name: str
@@ -51,6 +52,7 @@ class Recipe(Generic[Settings]):
     prepare: Callable[[RunDirectory, Settings, Progress], object] = lambda run, settings, progress: None
     finish: Callable[[RunDirectory, Settings, Progress], None] = lambda run, settings, progress: None
     made: Callable[[RunDirectory], dict[str, bool]] = lambda run: {}
+    idle: Callable[[Settings], Collection[str]] = lambda settings: ()
 
 
 def train_run(
@@ -99,7 +101,7 @@ def train_run(
                 stack.enter_context(only_one(run.lock, str(run.path), progress.say))
                 run.clear_leftovers()
                 settle_task(run, recipe.name)
-                settle_settings(run, settings, recipe.made(run))
+                settle_settings(run, settings, recipe.made(run), recipe.idle)
                 recipe.prepare(run, settings, progress)
         return _train(run, output, settings, recipe, progress, processes, make_callback)
 

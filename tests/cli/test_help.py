@@ -19,6 +19,7 @@ COMMANDS = [
     "verify-resume",
     "evaluate",
     "report",
+    "settings",
     "data import",
     "data shard",
     "data stats",
@@ -79,7 +80,7 @@ def test_the_list_of_commands_has_a_line_for_each(helped: Helped) -> None:
     _, out, _ = helped["found"][""]
     shown = out.partition("(required)")[2].replace("│", " ").split("•")[1:]
     assert [one.split()[0] for one in shown] == [
-        "demo", "pretrain", "evaluate", "report", "verify-resume", "data", "tokenizer", "bench",
+        "demo", "pretrain", "evaluate", "report", "settings", "verify-resume", "data", "tokenizer", "bench",
     ]  # fmt: skip
     for one in shown:
         name, *words = one.replace("╰", " ").replace("─", " ").replace("╯", " ").split()

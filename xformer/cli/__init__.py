@@ -18,6 +18,7 @@ from xformer.cli.demo import Demo
 from xformer.cli.evaluate import Evaluate
 from xformer.cli.pretrain import Pretrain
 from xformer.cli.report import Report
+from xformer.cli.settings import Settings
 from xformer.cli.tokenizer import TokenizerCommand
 from xformer.cli.verify_resume import VerifyResume
 from xformer.errors import InputError
@@ -37,6 +38,7 @@ _COMMANDS = {
     "pretrain": Pretrain,
     "evaluate": Evaluate,
     "report": Report,
+    "settings": Settings,
     "verify-resume": VerifyResume,
     "data": Data,
     "tokenizer": TokenizerCommand,

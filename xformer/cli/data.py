@@ -84,7 +84,7 @@ class DataImport:
 
     def run_command(self) -> int:
         """Import the files and return the exit status."""
-        from xformer.cli.import_summary import doubts, summary
+        from xformer.cli.import_summary import checked, doubts, summary
         from xformer.data.corpus import import_corpus
         from xformer.data.import_notes import ImportNotes
         from xformer.data.import_plan import ImportOptions
@@ -115,6 +115,8 @@ class DataImport:
         with Progress() as progress:
             for line in doubts(self.format, self.files):
                 progress.say(line)
+            if self.format not in ("gettext", "tatoeba"):  # whose texts have a language each
+                stream = checked(stream, progress.say)
             manifest = import_corpus(
                 stream,
                 self.out,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from xformer.cli.formats import Format, other_format
 if TYPE_CHECKING:
     from xformer.data.import_notes import ImportNotes
     from xformer.data.manifest import Manifest
+    from xformer.data.record import Record
 
 _ENOUGH = 200
 """Held-out groups with translations from which an accuracy is known to within 7 points."""
@@ -28,6 +29,16 @@ def doubts(kind: Format, paths: Sequence[Path]) -> list[str]:
         return []
     path, named = found
     return [f"{path}: each line is read as a text; 'xformer data import {named}' reads its fields"]
+
+
+def checked(records: Iterable[Record], say: Callable[[str], None]) -> Iterator[Record]:
+    """Yield the records; at their end, say which files or languages look swapped."""
+    from xformer.data.language_check import LanguageCheck
+
+    check = LanguageCheck()
+    yield from check.watch(records)
+    for line in check.hints():
+        say(line)
 
 
 def summary(folder: Path, manifest: Manifest, notes: ImportNotes) -> list[str]:

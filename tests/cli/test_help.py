@@ -25,6 +25,9 @@ COMMANDS = [
     "data stats",
     "tokenizer train",
     "tokenizer report",
+    "encode",
+    "fill-mask",
+    "neighbours",
 ]
 GROUPS = ["", "data", "tokenizer"]
 
@@ -80,7 +83,8 @@ def test_the_list_of_commands_has_a_line_for_each(helped: Helped) -> None:
     _, out, _ = helped["found"][""]
     shown = out.partition("(required)")[2].replace("│", " ").split("•")[1:]
     assert [one.split()[0] for one in shown] == [
-        "demo", "pretrain", "evaluate", "report", "settings", "verify-resume", "data", "tokenizer", "bench",
+        "demo", "pretrain", "evaluate", "report", "encode", "fill-mask", "neighbours",
+        "settings", "verify-resume", "data", "tokenizer", "bench",
     ]  # fmt: skip
     for one in shown:
         name, *words = one.replace("╰", " ").replace("─", " ").replace("╯", " ").split()

@@ -24,6 +24,8 @@ BLOCK = re.compile(
 )
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)[^)]*\)")
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+PAGES = ("README.md", "docs/use-your-model.md")
+"""The documents whose blocks are run."""
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -52,10 +54,11 @@ def blocks_of(text: str) -> list[Block]:
     ]
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
     """A folder that looks like a fresh clone, set up, without any runs in it."""
-    folder = tmp_path_factory.mktemp("checkout")
+    folder = tmp_path / "checkout"
+    folder.mkdir()
     left_out = {".git", "runs", "build", "dist"}
     for path in ROOT.iterdir():
         if path.name not in left_out and not path.name.endswith("_cache"):
@@ -96,9 +99,10 @@ def test_blocks_are_found() -> None:
 
 
 @pytest.mark.slow
-def test_readme_commands_work(checkout: Path) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_work(checkout: Path, page: str) -> None:
     """All of them, one after the other in one folder, as a reader would."""
-    blocks = blocks_of((ROOT / "README.md").read_text(encoding="utf-8"))
+    blocks = blocks_of((ROOT / page).read_text(encoding="utf-8"))
     assert len(blocks) > 5
     env = {
         **os.environ,
@@ -110,7 +114,7 @@ def test_readme_commands_work(checkout: Path) -> None:
         done = subprocess.run(
             block.command, cwd=checkout, env=env, capture_output=True, text=True, timeout=300
         )
-        assert done.returncode == 0, f"README.md:{block.line}\n{block.code}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{page}:{block.line}\n{block.code}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -15,7 +15,10 @@ from xformer.cli.arguments import parse
 from xformer.cli.bench.command import Bench
 from xformer.cli.data import Data
 from xformer.cli.demo import Demo
+from xformer.cli.encode import Encode
 from xformer.cli.evaluate import Evaluate
+from xformer.cli.fill_mask import FillMask
+from xformer.cli.neighbours import Neighbours
 from xformer.cli.pretrain import Pretrain
 from xformer.cli.report import Report
 from xformer.cli.settings import Settings
@@ -38,6 +41,9 @@ _COMMANDS = {
     "pretrain": Pretrain,
     "evaluate": Evaluate,
     "report": Report,
+    "encode": Encode,
+    "fill-mask": FillMask,
+    "neighbours": Neighbours,
     "settings": Settings,
     "verify-resume": VerifyResume,
     "data": Data,

@@ -7,29 +7,36 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from xformer.errors import InputError
 
 if TYPE_CHECKING:
-    from xformer.data.readers.rows import Row
     from xformer.data.reporting import ProgressCallback
 
-T = TypeVar("T")
-
-InputFormat = Literal["lines", "jsonl", "tsv", "parquet"]
+InputFormat = Literal["lines", "jsonl", "tsv", "csv", "parquet"]
 TextFiles = Annotated[tuple[Path, ...], tyro.conf.arg(metavar="[FILE ...]")]
 
 _BY_SUFFIX: dict[str, InputFormat] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".tsv": "tsv",
+    ".csv": "csv",
     ".parquet": "parquet",
 }
-_STDIN = "standard input"
+STANDARD_INPUT = Path("-")
+"""The path that is standard input."""
+
+
+def format_of(path: Path, given: InputFormat | None = None) -> InputFormat:
+    """The format of a file: as given, or by the end of its name; lines where that says nothing."""
+    from xformer.data.readers.lines import uncompressed_name
+
+    return given or _BY_SUFFIX.get(Path(uncompressed_name(path)).suffix, "lines")
 
 
 @dataclass(frozen=True)
@@ -37,17 +44,19 @@ class TextInput:
     r"""Texts in the order of their files; iterate over it to read them.
 
     Lines end at `\n` only, and an empty line is a text. A null field of a row is the empty text. So N lines
-    or rows are N texts. Blank lines between rows are no rows.
+    or rows are N texts. Blank lines between rows are no rows, and rows of CSV without any text neither.
 
     Attributes:
         paths: plain or compressed files; `-`, or no path at all, is standard input.
         field: the field of a row that has the text; a dotted name is nested. None: `text`.
         format: of all files; None: by the end of each name, and lines where it says nothing.
+        must_have: what each text must contain; None: anything will do.
     """
 
     paths: tuple[Path, ...] = ()
     field: str | None = None
     format: InputFormat | None = None
+    must_have: str | None = None
 
     def __post_init__(self) -> None:
         """Check all that can be known before the first line is read.
@@ -58,56 +67,54 @@ class TextInput:
         """
         from xformer.data.readers.lines import input_errors
 
-        for path in self._files:
+        for path in self.files:
+            if not path.exists() and " " in path.name:
+                raise InputError(
+                    f"{path}: no such file; a text itself is given on standard input: echo '…' | xformer …"
+                )
             with input_errors(path):
                 if stat.S_ISDIR(path.stat().st_mode):
                     raise IsADirectoryError
-        standard = len(self._sources) - len(self._files)
+        standard = len(self._sources) - len(self.files)
         if standard > 1:
             raise InputError("-: expected standard input once")
         if standard and sys.stdin is None:
             raise InputError("expected a file, or texts on standard input, which is closed")
         if standard and self.format == "parquet":
             raise InputError("standard input: a Parquet file cannot be read from a pipe; name the file")
-        if self.field is not None and all(self.format_of(path) == "lines" for path in self._sources):
+        if self.field is not None and all(format_of(path, self.format) == "lines" for path in self._sources):
             raise InputError(
                 f"--field {self.field}: lines have no fields; say which rows these are with --input-format"
             )
 
     @property
     def _sources(self) -> tuple[Path, ...]:
-        return self.paths or (Path("-"),)
+        return self.paths or (STANDARD_INPUT,)
 
     @property
-    def _files(self) -> tuple[Path, ...]:
-        return tuple(path for path in self._sources if path != Path("-"))
+    def files(self) -> tuple[Path, ...]:
+        """The paths without standard input."""
+        return tuple(path for path in self._sources if path != STANDARD_INPUT)
 
     @property
     def repeatable(self) -> bool:
         """Whether the texts can be read more than once: all are in files, none in a pipe."""
-        return len(self._files) == len(self._sources) and all(path.is_file() for path in self._files)
-
-    def format_of(self, path: Path) -> InputFormat:
-        """The format of a file: as given, or by its name."""
-        from xformer.data.readers.lines import uncompressed_name
-
-        return self.format or _BY_SUFFIX.get(Path(uncompressed_name(path)).suffix, "lines")
+        return len(self.files) == len(self._sources) and all(path.is_file() for path in self.files)
 
     def __iter__(self) -> Iterator[str]:
         """Yield the texts.
 
         Raises:
-            InputError: a file is damaged or not UTF-8, or a row lacks the field; the message names file and
-                line.
+            InputError: a file is damaged or not UTF-8, a row lacks the field, or a text lacks what it must
+                have; the message names file and line.
         """
         for path in self._sources:
-            if self.format_of(path) == "lines":
-                yield from self._lines(path)
-            else:
-                yield from self._texts_of_rows(path)
-
-    def __str__(self) -> str:
-        return ", ".join(_STDIN if path == Path("-") else str(path) for path in self._sources)
+            lines = format_of(path, self.format) == "lines"
+            for number, (place, text) in enumerate(self._lines(path) if lines else self._rows(path), 1):
+                if self.must_have is not None and self.must_have not in text:
+                    where = f"{place}:{number}" if lines else place
+                    raise InputError(f"{where}: expected a text with {self.must_have}, got {text[:80]!r}")
+                yield text
 
     def count(self, progress: ProgressCallback | None = None) -> int | None:
         """Read everything once; None where it can be read only once.
@@ -123,31 +130,45 @@ class TextInput:
             return None
         return sum(1 for _ in reported(self, "check", None, progress))
 
+    @property
+    def typed(self) -> bool:
+        """Whether the texts come from someone at a terminal."""
+        return len(self.files) < len(self._sources) and sys.stdin.isatty()
+
     def say_what_is_awaited(self) -> None:
         """Tell a user at a terminal, who gave no file, that the command reads what they type."""
-        if len(self._files) < len(self._sources) and sys.stdin.isatty():
+        if self.typed:
             with suppress(OSError):
                 print("xformer: type one text a line; Ctrl-D on an empty line ends", file=sys.stderr)
 
-    def _lines(self, path: Path) -> Iterator[str]:
-        from xformer.data.readers.lines import decode_lines, read_lines
+    def _lines(self, path: Path) -> Iterator[tuple[str, str]]:
+        """The name of a file with each of its lines."""
+        return zip(repeat(_name(path)), _open(path))
 
-        return decode_lines(sys.stdin.buffer, _STDIN) if path == Path("-") else read_lines(path)
-
-    def _texts_of_rows(self, path: Path) -> Iterator[str]:
-        from xformer.data.readers.rows import text_field
-
-        field = self.field or "text"
-        for place, _, row in self._rows(path, field):
-            yield text_field(row, field, place)
-
-    def _rows(self, path: Path, field: str) -> Iterator[Row]:
+    def _rows(self, path: Path) -> Iterator[tuple[str, str]]:
+        """The place of each row, and its text."""
         from xformer.data.readers import rows
+        from xformer.data.readers.csv import csv_rows
 
-        kind = self.format_of(path)
+        kind, field = format_of(path, self.format), self.field or "text"
         if kind == "parquet":
-            return rows.parquet_rows(path, [field])
-        name, lines = (_STDIN if path == Path("-") else path), self._lines(path)
-        if kind == "jsonl":
-            return rows.jsonl_rows(name, lines)
-        return rows.tsv_rows(name, [field], lines=lines)
+            found = rows.parquet_rows(path, [field])
+        elif kind == "jsonl":
+            found = rows.jsonl_rows(_name(path), _open(path))
+        elif kind == "csv":
+            found = csv_rows(_name(path), [field], lines=_open(path))
+        else:
+            found = rows.tsv_rows(_name(path), [field], lines=_open(path))
+        for place, _, row in found:
+            yield place, rows.text_field(row, field, place)
+
+
+def _name(path: Path) -> str:
+    return "standard input" if path == STANDARD_INPUT else str(path)
+
+
+def _open(path: Path) -> Iterator[str]:
+    """The lines of a file or of standard input."""
+    from xformer.data.readers.lines import decode_lines, read_lines
+
+    return decode_lines(sys.stdin.buffer, _name(path)) if path == STANDARD_INPUT else read_lines(path)

@@ -19,6 +19,7 @@ from xformer.errors import InputError
 from xformer.storage.files import atomic_write
 
 FilePath = str | os.PathLike[str]
+Matrix = NDArray[np.floating]
 VectorFormat = Literal["text", "jsonl", "npy", "parquet"]
 WriteVectors = Callable[[Sequence[str], NDArray[np.float32]], None]
 """Writes the next B texts and their vectors (B, D)."""
@@ -55,7 +56,7 @@ def vector_writer(
     return _npy_file(out, dim) if kind == "npy" else _parquet_file(out, dim)
 
 
-def open_vectors(path: FilePath) -> NDArray[np.floating]:
+def open_vectors(path: FilePath) -> Matrix:
     """The vectors of a `.npy` file, (E, D), mapped into memory: rows are read when they are used.
 
     Raises:

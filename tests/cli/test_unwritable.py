@@ -84,6 +84,40 @@ def test_a_run_that_begins_names_what_has_no_room(
     assert not any(found.startswith(".") for found in _names(run))
 
 
+WRITES = {
+    "data import": ("data", "import", "text", "a.de", "--licence", "x", "--out"),
+    "data shard": ("data", "shard", "corpus", "a.model", "--out"),
+    "data shard --worker": ("data", "shard", "corpus", "a.model", "--worker", "0", "--out"),
+    "tokenizer train": ("tokenizer", "train", "corpus"),
+    "tokenizer report": ("tokenizer", "report", "a.model", "corpus", "--picture"),
+    "bench OPERATION": ("bench", "copy", "--cpu", "--quick", "--out"),
+    "bench report": ("bench", "report", "--out"),
+    "bench training": ("bench", "training", "--budget", "1s", "--out"),
+    "verify-resume": ("verify-resume", "--out"),
+    "pretrain": ("pretrain", "--steps", "1"),
+    "demo": ("demo", "--budget", "1s", "--run"),
+}
+
+
+@pytest.mark.parametrize("command", WRITES)
+def test_every_place_to_write_to_is_tried_before_work(
+    xformer: Run, corpus: Path, moses: dict[str, Path], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    folder = moses["de"].parent
+    monkeypatch.chdir(folder)
+    moses["de"].rename("a.de")
+    Path("file").write_text("mine", encoding="utf-8")
+    before = _names(folder)
+    places = ["file/x", "n" * 300, *(["/proc/x", "/sys/x"] if Path("/proc/self").is_dir() else [])]
+    for place in places:
+        status, out, err = xformer(*WRITES[command], place)
+        assert (status, out) == (2, "")
+        assert err.startswith(f"xformer: {place}"), err
+        assert len(err.splitlines()) == 1, err
+        assert _names(folder) == before
+    assert Path("file").read_text(encoding="utf-8") == "mine"
+
+
 @pytest.mark.parametrize("below", ["file", "file/below"])
 def test_a_place_that_is_none_is_named(xformer: Run, moses: dict[str, Path], below: str) -> None:
     (moses["en"].parent / "file").write_text("", encoding="utf-8")

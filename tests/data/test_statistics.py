@@ -46,9 +46,14 @@ def test_statistics_count_what_is_there(tmp_path: Path) -> None:
 
     table = statistics.table("train").splitlines()
     assert table[0] == "train: 5 texts in 2 languages, 3 groups"
-    assert [line.split()[0] for line in table[1:]] == ["language", "en", "ja"]
+    assert [line.split()[:2] for line in table[1:]] == [
+        ["language", "name"],
+        ["en", "English"],
+        ["ja", "Japanese"],
+    ]
     assert table[3].endswith("CJK 33%, Latin 33%, Hiragana 33%")
-    assert json.loads(statistics.to_json())["splits"]["train"]["languages"]["en"]["records"] == 3
+    written = json.loads(statistics.to_json())["splits"]["train"]["languages"]["en"]
+    assert (written["name"], written["records"]) == ("English", 3)
 
 
 def test_quantiles_are_lengths_that_occur(tmp_path: Path) -> None:

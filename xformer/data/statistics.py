@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from xformer.data.corpus import Corpus, open_corpus
 from xformer.data.deduplicate import DedupKeys, text_hash
 from xformer.data.groups import distinct_rows, group_hash
+from xformer.data.languages import language_name
 from xformer.data.reporting import ProgressCallback, reported
 
 QUANTILES = (0.01, 0.5, 0.9, 0.99, 1.0)
@@ -25,6 +26,7 @@ class LanguageStatistics:
     """One language in one split.
 
     Attributes:
+        name: the language's English name.
         records: number of texts.
         groups: number of groups with a text in this language.
         coverage: share of the split's groups that these are.
@@ -35,6 +37,7 @@ class LanguageStatistics:
         duplicates: texts with the deduplication key of an earlier text.
     """
 
+    name: str
     records: int
     groups: int
     coverage: float
@@ -75,17 +78,19 @@ class CorpusStatistics:
     def table(self, split: str = "train") -> str:
         """One split as a plain-text table, the largest language first."""
         part = self.splits[split]
+        wide = max((len(row.name) for row in part.languages.values()), default=4)
         lines = [
             f"{split}: {part.records:,} texts in {len(part.languages)} languages, {part.groups:,} groups",
-            f"{'language':10} {'texts':>9} {'groups':>8} {'cover':>6} {'chars':>12} {'bytes':>12} "
-            f"{'median':>7} {'99%':>6} {'longest':>8} {'dup':>6}  scripts",
+            f"{'language':10} {'name':{wide}} {'texts':>9} {'groups':>8} {'cover':>6} {'chars':>12} "
+            f"{'bytes':>12} {'median':>7} {'99%':>6} {'longest':>8} {'dup':>6}  scripts",
         ]
         for tag, row in sorted(part.languages.items(), key=lambda item: (-item[1].records, item[0])):
             _, median, _, most, longest = row.length_quantiles
             scripts = ", ".join(f"{script} {share:.0%}" for script, share in list(row.scripts.items())[:3])
             lines.append(
-                f"{tag:10} {row.records:9,} {row.groups:8,} {row.coverage:6.1%} {row.chars:12,} "
-                f"{row.bytes:12,} {median:7,} {most:6,} {longest:8,} {row.duplicates:6,}  {scripts}"
+                f"{tag:10} {row.name:{wide}} {row.records:9,} {row.groups:8,} {row.coverage:6.1%} "
+                f"{row.chars:12,} {row.bytes:12,} {median:7,} {most:6,} {longest:8,} {row.duplicates:6,}  "
+                f"{scripts}"
             )
         return "\n".join(lines)
 
@@ -127,6 +132,7 @@ def _split(corpus: Corpus, split: str, progress: ProgressCallback | None) -> Spl
     _, spread = np.unique(in_group[1], return_counts=True)
     found = {
         tag: LanguageStatistics(
+            name=language_name(tag),
             records=counts.records,
             groups=int(n_groups[number]),
             coverage=int(n_groups[number]) / entry.groups,

@@ -174,3 +174,17 @@ def test_ctrl_c_while_preparing_has_the_same_status(
     monkeypatch.setattr("xformer.pretraining.pretrain.prepare", interrupt)
     status, _, err = xformer("pretrain", tmp_path / "run")
     assert (status, err) == (130, "xformer: interrupted\n")
+
+
+def test_a_setting_that_would_do_nothing_is_refused_before_anything_is_made(
+    xformer: Run, tmp_path: Path, settings: str
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f"{settings}[data]\ncorpus = 'mine'\nmin_language_texts = 5\n", encoding="utf-8")
+    status, _, err = xformer(
+        "pretrain", tmp_path / "run", "--config", file, "--set", "optimizer.bigram_lr=0.5"
+    )
+    assert status == 2
+    assert f"{file}: data.min_language_texts=5 would do nothing" in err
+    assert "--set: optimizer.bigram_lr=0.5 would do nothing" in err  # the run has no embedding warm-up
+    assert not (tmp_path / "run").exists()

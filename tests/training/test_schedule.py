@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +57,19 @@ def test_a_run_is_measured_in_steps_or_in_seconds() -> None:
     assert [steps.progress(n, 1e9) for n in (0, 10, 40, 50)] == [0.0, 0.25, 1.0, 1.0]
     seconds = Span.of(TrainingConfig(budget="2m"))
     assert [seconds.progress(10**9, t) for t in (0.0, 30.0, 120.0, 121.0)] == [0.0, 0.25, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "step", "elapsed", "said"),
+    [
+        ({"budget": "30m"}, 120, 600.4, "10 min 0 s of 30 min 0 s are trained, 20 min 0 s to go"),
+        ({"budget": "30m"}, 0, 0.0, "30 min 0 s to go"),
+        ({"budget": "90s"}, 9, 93.0, "1 min 33 s of 1 min 30 s are trained, 0 s to go"),
+        ({"budget": None, "steps": 4000}, 1500, 600.0, "1,500 of 4,000 steps are trained, 2,500 to go"),
+        ({"budget": None, "steps": 4000}, 0, 0.0, "4,000 steps to go"),
+    ],
+)
+def test_what_is_to_go_is_what_the_whole_leaves(
+    options: dict[str, Any], step: int, elapsed: float, said: str
+) -> None:
+    assert Span.of(TrainingConfig(**options)).account(step, elapsed) == said

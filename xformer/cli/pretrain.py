@@ -157,17 +157,19 @@ class Pretrain:
         from xformer.pretraining.forecast.dry_run import forecast
         from xformer.progress import Progress
         from xformer.runs.directory import RunDirectory
+        from xformer.training.schedule import Span
 
         with Progress() as progress:
             found = forecast(RunDirectory(self.run), config, progress, make_panel=make_panel)
         if self.json:
             print(found.to_json())
         else:
-            Console().print(_table(found))
+            left = Span.of(config.training).account(found.trained_steps, found.trained_seconds)
+            Console().print(_table(found, left))
         return 0
 
 
-def _table(found: Forecast) -> RenderableType:
+def _table(found: Forecast, left: str) -> RenderableType:
     from rich.table import Table
 
     from xformer.progress import duration
@@ -204,6 +206,8 @@ def _table(found: Forecast) -> RenderableType:
     table.add_row("tokens/s", f"{found.tokens / found.seconds:,.0f}")
     table.add_row("operations", f"{found.flops:.3g}, {found.flops_per_second / 1e9:,.1f} billion/s")
     table.add_row("time of training", duration(found.seconds))
+    if found.trained_steps:
+        table.add_row("of the run", left)
     beside = f"{found.checkpoints} checkpoints" if found.checkpoints > 1 else "the checkpoint"
     panel = f"{found.panel_evaluations} panel evaluation{'s' if found.panel_evaluations > 1 else ''}"
     if found.panel_seconds is not None:

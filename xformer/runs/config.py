@@ -308,7 +308,7 @@ class TrainingConfig:
             one,
             "training.budget, training.steps",
             (self.budget, self.steps),
-            "one of them, none for the other",
+            "one of them, and none for the other, as --budget and --steps give them",
         )
         if self.budget is not None:
             seconds(self.budget, "training.budget")

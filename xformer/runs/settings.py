@@ -58,9 +58,12 @@ def settle_settings(
             if name not in free and reached.get(changes_until(name), reached["checkpoint"])
         ]
         if changed:
+            hint = ""
+            if any(one.startswith("data.pivot was") for one in changed):
+                hint = ". `xformer evaluate --pivot` compares with any other language"
             raise InputError(
                 f"{run.config}: this run began with other settings: {'; '.join(changed)}. Give the same, or"
-                " another run directory"
+                f" another run directory{hint}"
             )
     save_toml(run.config, settings)
 

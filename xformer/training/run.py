@@ -116,7 +116,7 @@ def _train(
     make_callback: MakeCallback | None,
 ) -> bool:
     """Make the task, load the newest checkpoint, train; whether the run is complete."""
-    options = settings.training
+    options, span = settings.training, Span.of(settings.training)
     sharded = processes.world > 1 and options.sharding == "full"
     keep_freed_memory()
     task = recipe.task(run, settings, processes, progress)
@@ -125,12 +125,17 @@ def _train(
     if checkpoint is not None:
         with processes.all_or_none():
             _require_same_data(checkpoint, task)
-        if Span.of(options).progress(state.step, state.elapsed) >= 1.0:
-            progress.say(f"training: complete at step {state.step:,}, reusing {checkpoint.path}")
+        if span.progress(state.step, state.elapsed) >= 1.0:
+            progress.say(
+                f"training: complete at step {state.step:,}, reusing {checkpoint.path}; --budget and --steps"
+                " count from the run's beginning: longer ones go on"
+            )
             if processes.is_first and not run.model_card.is_file():
                 recipe.finish(run, settings, progress)
             return True
-        progress.say(f"training: resuming from {checkpoint.path}, {duration(state.elapsed)} in")
+        progress.say(f"training: resuming from {checkpoint.path}: {span.account(state.step, state.elapsed)}")
+    else:
+        progress.say(f"training: {span.account(0, 0.0)}")
     precision = state.precision or choose_precision(options.precision, processes.device, task.width)
     # All processes take that of process 0: measurements may differ.
     precision = "bf16" if processes.broadcast(precision == "bf16")[0] else "fp32"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xformer.progress import duration
 from xformer.runs.config import TrainingConfig, seconds
 
 
@@ -28,6 +29,20 @@ class Span:
         """Share of the run that is done after `step` steps and `elapsed` seconds, from 0 to 1."""
         share = step / self.steps if self.steps is not None else elapsed / (self.budget or 1.0)
         return min(share, 1.0)
+
+    def account(self, step: int, elapsed: float) -> str:
+        """What is trained and what is to go: `10 min 0 s of 30 min 0 s are trained, 20 min 0 s to go`.
+
+        Args:
+            step: number of steps taken, in all calls.
+            elapsed: seconds trained, in all calls.
+        """
+        if self.steps is not None:
+            done, whole, rest = f"{step:,}", f"{self.steps:,} steps", f"{max(0, self.steps - step):,}"
+        else:
+            budget = self.budget or 0.0
+            done, whole, rest = map(duration, (elapsed, budget, max(0.0, budget - elapsed)))
+        return f"{done} of {whole} are trained, {rest} to go" if step else f"{whole} to go"
 
 
 def learning_rate_factor(progress: float, warmup: float, decay: float, final: float) -> float:

@@ -32,7 +32,7 @@ from xformer.pretraining.pretrain import build_model
 from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL, depth_of
 from xformer.pretraining.task import PretrainingTask, held_out_batch
 from xformer.progress import Progress
-from xformer.runs.checkpoint import TrainingState
+from xformer.runs.checkpoint import TrainingState, newest_checkpoint
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.training.loop import Training
@@ -98,6 +98,8 @@ class Forecast:
         flops_per_second: while training.
         seconds: of training, which is what a budget counts.
         wall_seconds: with checkpoints and, where it was measured, the panel.
+        trained_steps: of these steps, those that the run has taken already.
+        trained_seconds: of these seconds, those that the run was trained for already.
     """
 
     device: str
@@ -121,6 +123,8 @@ class Forecast:
     flops_per_second: float
     seconds: float
     wall_seconds: float
+    trained_steps: int
+    trained_seconds: float
 
     def to_json(self) -> str:
         """One JSON object, indented."""
@@ -202,6 +206,8 @@ def forecast(
             evaluations = 1 + int(wall_seconds // every)
     thread_seconds = torch.get_num_threads() * sum(one.wall_seconds for one in measured)
     processor_share = sum(one.processor_seconds for one in measured) / thread_seconds
+    checkpoint = newest_checkpoint(run.checkpoints)
+    trained = TrainingState() if checkpoint is None else checkpoint.state
     return Forecast(
         device=device_name(device),
         threads=torch.get_num_threads(),
@@ -224,6 +230,8 @@ def forecast(
         flops_per_second=flops / training_seconds,
         seconds=training_seconds,
         wall_seconds=wall_seconds + evaluations * (panel_seconds or 0.0),
+        trained_steps=trained.step,
+        trained_seconds=trained.elapsed,
     )
 
 

@@ -48,6 +48,21 @@ def test_nothing_left_out_is_said_and_many_languages_are_not_all_named() -> None
     assert "left out: nothing" in lines
 
 
+def test_tags_of_no_language_are_doubted() -> None:
+    manifest = _manifest(("de", "german", "ok"), {"train": 900, "dev": 200, "test": 200})
+    (line,) = [line for line in summary(Path("c"), manifest, ImportNotes()) if line.startswith("not known")]
+    assert line.startswith(
+        "not known as a language: german (German is de), ok; if that is wrong, --languages"
+    )
+
+
+def test_the_next_command_trains_without_translations_where_there_are_none() -> None:
+    manifest = _manifest(("de",), {"train": 0, "dev": 0, "test": 0})
+    assert summary(Path("c"), manifest, ImportNotes())[-1] == (
+        "next: xformer pretrain runs/c --budget 10m --set data.corpus=c objectives.alignment_tokens=0"
+    )
+
+
 @pytest.mark.parametrize(
     ("translated", "said"),
     [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xformer.data.languages import canonical_language, language_name, likely_script
+from xformer.data.languages import canonical_language, language_name, language_named, likely_script
 from xformer.data.record import normalize_language
 
 # ISO 639-1 codes beside those of ISO 639-2 (bibliographic ones last): the Library of Congress's table.
@@ -114,6 +114,11 @@ def test_names(tag: str, name: str) -> None:
 )
 def test_scripts(tag: str, script: str | None) -> None:
     assert likely_script(tag) == script
+
+
+def test_a_language_is_found_by_its_name() -> None:
+    assert [language_named(name) for name in ("german", "German", "CZECH")] == ["de", "de", "cs"]
+    assert language_named("ok") is None
 
 
 def test_tables_are_read_when_asked() -> None:

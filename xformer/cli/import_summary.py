@@ -51,11 +51,10 @@ def summary(folder: Path, manifest: Manifest, notes: ImportNotes) -> list[str]:
     """
     return [
         *_amounts(folder, manifest),
-        *_tags(notes),
+        *_tags(manifest, notes),
         *_left_out(notes),
         *_held_out(manifest),
-        f"next: xformer pretrain {shlex.quote(f'runs/{folder.absolute().name}')} --budget 10m --set "
-        f"{shlex.quote(f'data.corpus={folder}')}",
+        _next(folder, manifest),
     ]
 
 
@@ -72,9 +71,21 @@ def _amounts(folder: Path, manifest: Manifest) -> list[str]:
     return lines
 
 
-def _tags(notes: ImportNotes) -> list[str]:
+def _tags(manifest: Manifest, notes: ImportNotes) -> list[str]:
+    from xformer.data.languages import language_name, language_named
+
     renamed = [f"{given} → {tag}" for given, tag in notes.renamed.items()]
-    return [f"language tags: {_first(renamed)}"] if renamed else []
+    lines = [f"language tags: {_first(renamed)}"] if renamed else []
+    unknown = []
+    for tag in manifest.languages:
+        if language_name(tag) == tag:
+            meant = language_named(tag)
+            unknown.append(f"{tag} ({language_name(meant)} is {meant})" if meant else tag)
+    if unknown:
+        lines.append(
+            f"not known as a language: {_first(unknown)}; if that is wrong, --languages gives others"
+        )
+    return lines
 
 
 def _left_out(notes: ImportNotes) -> list[str]:
@@ -111,6 +122,15 @@ def _held_out(manifest: Manifest) -> list[str]:
         f"few groups with translations to evaluate with: {said}; an accuracy of 50% is then uncertain by "
         f"{min(points, 50):.0f} points{option}"
     ]
+
+
+def _next(folder: Path, manifest: Manifest) -> str:
+    """The command that trains with this corpus."""
+    settings = [f"data.corpus={folder}"]
+    if not manifest.splits["train"].translated:
+        settings.append("objectives.alignment_tokens=0")
+    words = ["pretrain", f"runs/{folder.absolute().name}", "--budget", "10m", "--set", *settings]
+    return f"next: xformer {shlex.join(words)}"
 
 
 def _first(items: Sequence[str]) -> str:

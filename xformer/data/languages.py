@@ -90,3 +90,13 @@ def likely_script(tag: str) -> str | None:
         if key in likely:
             return str(likely[key]).split("_")[1]
     return None
+
+
+@lru_cache(maxsize=256)
+def language_named(name: str) -> str | None:
+    """The tag of a language by its English name, in any case: `german` → `de`; None if there is none."""
+    from babel import Locale
+
+    names = {known.casefold(): tag for tag, known in Locale("en").languages.items()}
+    found = names.get(name.casefold())
+    return None if found is None else found.replace("_", "-")

@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tokenizer": set(),
     "plotting": set(),
     "errors": set(),
+    "threads": set(),
     "progress": {"errors"},
     "storage": {"errors"},
     "distributed": {"errors"},
@@ -60,7 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"version", "errors", "storage"},
     "runs": BASE | RUNS - {"runs"},
     # The loop trains any task: of models it knows the embeddings whose gradients it is given by rows.
-    "training": BASE | {"model.cpu", "distributed", "runs"},
+    "training": BASE | {"threads", "model.cpu", "distributed", "runs"},
     "objectives": MODEL | {"data", "runs", "tokenizer", "training"},
     "pretraining": BASE | MODEL | RUNS | {"training", "objectives"},
     "embedding": MODEL | {"model.int8", "data", "errors", "storage", "tokenizer"},
@@ -72,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"version", "api", "kernels", "tokenizer"},
     "report": BASE | RUNS | {"pretraining", "evaluation"},
     "benchmarks": BASE
+    | {"threads"}
     | MODEL
     | RUNS
     | {"__init__", "kernels", "model.int8", "training", "objectives", "pretraining", "embedding"}

@@ -71,8 +71,8 @@ class TinyClassifier(Task[Points]):
 
     def __init__(self, settings: Settings, rank: int, world: int) -> None:
         torch.manual_seed(settings.training.seed)
-        self.width, self.rank, self.world = settings.width, rank, world
-        layers = nn.Linear(2, self.width), nn.GELU(), nn.Dropout(settings.dropout), nn.Linear(self.width, 2)
+        width, self.rank, self.world = settings.width, rank, world
+        layers = nn.Linear(2, width), nn.GELU(), nn.Dropout(settings.dropout), nn.Linear(width, 2)
         self.model = nn.Sequential(*layers)
         self.losses = ClassificationLoss(self.model)
         self.held_out = self._points(10**6, 0, 1)

@@ -26,6 +26,7 @@ from xformer.cli.tokenizer import TokenizerCommand
 from xformer.cli.verify_resume import VerifyResume
 from xformer.errors import InputError
 from xformer.storage.files import naming
+from xformer.threads import set_wait_policy
 
 _SIGPIPE = 128 + 13
 
@@ -62,6 +63,7 @@ of the program, and keep their traceback."""
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, run the command, and exit with its status."""
     given = _renamed(sys.argv[1:] if arguments is None else arguments)
+    set_wait_policy()
     try:
         with _plain_warnings(), _named_output():
             status = parse(given, _COMMANDS, _DESCRIPTION).run_command()

@@ -66,7 +66,7 @@ class PretrainingTask(Task[StepBatch]):
         self.losses = StepLosses(model, config.objectives, gather_group)
         self.categories = shards.languages
         self._config, self._info = config, shards.info
-        self.width, self.max_grad_norm = config.model.d_model, config.optimizer.max_grad_norm
+        self.max_grad_norm = config.optimizer.max_grad_norm
         for table in model.encoder.embeddings.tables:
             table.sparse = sparse_tables
 

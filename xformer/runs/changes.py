@@ -18,6 +18,7 @@ UNTIL: dict[str, Until] = {
     "training.spike_factor": "always",
     "training.non_finite": "always",
     "training.panel_every": "always",
+    "training.threads": "always",
     "training.trackers": "always",
     "tokenizer": "tokenizer",
     "data": "data",

@@ -54,6 +54,8 @@ class TrainingState:
         stage: name of the last step's stage; empty before the first step.
         stage_began: steps done, and seconds spent training, when that stage began.
         precision: precision of matrix products. `auto` is measured once, and a second measurement may differ.
+        precision_trial: seconds of a step by precision, as `auto` measured them; empty if it did not.
+        threads: number of CPU threads of all steps, in a run that is measured in steps; None in others.
         data_digest: digest of the plans of all steps so far, in order, hexadecimal.
         tally: losses and counts since the last line of the log (`Tally.state`).
         lines: number of lines in the log; None in checkpoints of versions that did not count them.
@@ -71,6 +73,8 @@ class TrainingState:
     stage: str = ""
     stage_began: tuple[int, float] = (0, 0.0)
     precision: Literal["fp32", "bf16"] | None = None
+    precision_trial: dict[str, float] = field(default_factory=dict)
+    threads: int | None = None
     data_digest: str = ""
     tally: dict[str, tuple[float, ...]] = field(default_factory=dict)
     lines: int | None = None

@@ -267,8 +267,13 @@ class TrainingConfig:
             resume counts; preparing data and evaluating do not. None where `steps` is set.
         steps (steps): number of optimizer steps in all, those before a resume among them. None where `budget`
             is set; exactly one of the two is.
-        precision: `fp32`, `bf16` (autocast), or `auto`: the one that multiplies matrices faster on this
-            device.
+        precision: of matrix products: `fp32`, `bf16` (autocast), or `auto`: the one in which a step of the
+            run is faster. A few steps are tried in both before the first, and change nothing. A run keeps
+            what it began with.
+        threads (threads): number of CPU threads that a step runs on, or `auto`: the fastest, measured again
+            and again while the run trains. `auto` is PyTorch's own number where `OMP_NUM_THREADS` is set, in
+            each of many processes, and in a run that is measured in steps, which keeps the number that it
+            began with, because another may change bits.
         sharding: what each process holds under `torchrun`: `none`: the whole model (DDP); `full`: a part of
             each matrix, of its gradient and of its optimizer state (FSDP2). A process alone holds everything.
         checkpoint_every (seconds): time between checkpoints.
@@ -291,6 +296,7 @@ class TrainingConfig:
     budget: str | None = "10m"
     steps: int | None = None
     precision: Precision = "auto"
+    threads: Literal["auto"] | int = "auto"
     sharding: Sharding = "none"
     checkpoint_every: float = 120.0
     keep_checkpoints: int = 2
@@ -319,6 +325,7 @@ class TrainingConfig:
             (COUNT, "keep_checkpoints log_steps"),
             (Rule(lambda x: x is None or x > 1, "none, or a number above 1"), "spike_factor"),
             (one_of(Precision), "precision"),
+            (Rule(lambda x: x == "auto" or x >= 1, "auto, or a whole number from 1"), "threads"),
             (one_of(Sharding), "sharding"),
             (one_of(NonFinite), "non_finite"),
             (FROM_ZERO, "seed"),

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 _NAMES = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
 
@@ -58,14 +58,16 @@ def describe(kind: type[Any], prefix: str = "") -> Iterator[Described]:
         if field.name not in documented:
             raise ValueError(f"{kind.__name__}: expected {field.name} in the docstring's section Attributes")
         unit, meaning = documented[field.name]
-        inner = [option for option in get_args(of) if option is not NoneType]
         optional = NoneType in get_args(of)
-        of = inner[0] if optional else of
+        union = get_origin(of) in (Union, UnionType)
+        inner = [option for option in get_args(of) if option is not NoneType] if union else [of]
+        of = inner[-1]
+        also = [f"`{value}` or " for option in inner[:-1] for value in get_args(option)]
         several = get_origin(of) in (tuple, list)
         of = get_args(of)[0] if several else of
         choices = tuple(map(str, get_args(of))) if get_origin(of) is Literal else ()
         words = "choice" if choices else _NAMES[of.__name__]
-        words = f"list of {words}s" if several else words
+        words = "".join(also) + (f"list of {words}s" if several else words)
         yield Described(name, words, choices, optional, _default(kind, field), unit, meaning)
 
 

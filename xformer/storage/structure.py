@@ -30,8 +30,8 @@ def structure(value: Any, kind: type[T], *, none: str | None = None) -> T:
 
     Args:
         value: nested dicts, lists, strings, numbers, booleans and None.
-        kind: a dataclass. Its fields are dataclasses, `Literal`, `X | None`, `tuple`, `list`, `dict` with
-            text keys, `Any`, or the types above. Fields that the table leaves out have their defaults.
+        kind: a dataclass. Its fields are dataclasses, `Literal`, `X | Y`, `X | None`, `tuple`, `list`, `dict`
+            with text keys, `Any`, or the types above. Fields that the table leaves out have their defaults.
         none: a string that means None.
 
     Raises:
@@ -77,10 +77,10 @@ class _Builder:
         if is_dataclass(kind):
             return self._build_dataclass(value, kind, key)
         if origin in (Union, UnionType):
-            if value is None or (self._none is not None and value == self._none):
+            nothing = value is None or (self._none is not None and value == self._none)
+            if nothing and NoneType in options:
                 return None
-            (inner,) = (option for option in options if option is not NoneType)
-            return self.build(value, inner, key)
+            return self._build_any(value, [option for option in options if option is not NoneType], key)
         if origin is dict and isinstance(value, Mapping):
             return {name: self.build(one, options[1], f"{key}.{name}") for name, one in value.items()}
         if origin in (tuple, list) and isinstance(value, list | tuple):
@@ -103,6 +103,21 @@ class _Builder:
                 return kind(value)
             expected = kind.__name__
         self.problems.append(f"{key}: expected {expected}, got {value!r}")
+        return None
+
+    def _build_any(self, value: Any, kinds: list[Any], key: str) -> Any:
+        """Build the first of several kinds that the value fits."""
+        if len(kinds) == 1:
+            return self.build(value, kinds[0], key)
+        expected = []
+        for kind in kinds:
+            attempt = _Builder(self._none)
+            built = attempt.build(value, kind, "")
+            if not attempt.problems:
+                return built
+            expected += [problem.removeprefix(": expected ") for problem in attempt.problems]
+        wanted = " or ".join(problem.removesuffix(f", got {value!r}") for problem in expected)
+        self.problems.append(f"{key}: expected {wanted}, got {value!r}")
         return None
 
     def _build_dataclass(self, value: Any, kind: Any, key: str) -> Any:

@@ -29,6 +29,7 @@ from xformer.training.prefetch import Prefetcher
 from xformer.training.saver import Saver
 from xformer.training.schedule import Span
 from xformer.training.spikes import SpikeDetector
+from xformer.training.thread_choice import ThreadChooser, Threads, threads_in_use
 from xformer.training.trainer import Trainer
 
 Callback = Callable[[Any, TrainingState], Mapping[str, float] | None]
@@ -46,6 +47,7 @@ class Training:
         trainer: computes gradients, and writes checkpoints.
         optimizer: over the model's parameters.
         callback: called after each step; its time is not counted as training time. None for no call.
+        threads: chooses the number of CPU threads of each step; None for PyTorch's present number.
     """
 
     run: RunDirectory
@@ -53,6 +55,7 @@ class Training:
     trainer: Trainer
     optimizer: AdamWithTables
     callback: Callback | None = None
+    threads: ThreadChooser | None = None
 
 
 def train(
@@ -85,6 +88,7 @@ def train(
     """
     options, trainer, optimizer = training.options, training.trainer, training.optimizer
     task, processes, span = trainer.task, trainer.processes, Span.of(options)
+    threads = training.threads or Threads.fixed().chooser
     task.model.train()
     spikes = SpikeDetector(options.spike_factor, state.recent)
     now = saved = time.monotonic()
@@ -100,6 +104,7 @@ def train(
         HeldFolder(training.run.path) as folder,
         Prefetcher(task.batch) as batches,
         interruptible() as interrupted,
+        threads_in_use() as use_threads,
     ):
         saver = Saver(trainer, optimizer, options.keep_checkpoints, folder, log, on_checkpoint)
         failure: InputError | None = None
@@ -114,6 +119,8 @@ def train(
             # If one process has no batch, all stop before the step.
             if processes.any(failure is not None or interrupted() or pipe_closed()):
                 break
+            number = threads.next(stage.name)
+            use_threads(number)
             set_learning_rates(optimizer, stage.lr_factors)
             optimizer.zero_grad(set_to_none=True)
             batch = trainer.complete(batch)
@@ -137,6 +144,7 @@ def train(
                 optimizer.step()
                 meter.tally.add(sums, batch, norm)
             now = time.monotonic()
+            threads.record(stage.name, number, batch.n_tokens, now - start)
             # All processes must end the run, and write checkpoints, after the same step.
             elapsed, since_saved = processes.broadcast(state.elapsed + now - start, now - saved)
             state = replace(
@@ -153,7 +161,7 @@ def train(
             )
             done = span.progress(state.step, state.elapsed) >= 1.0
             if (done or meter.line_is_due(options, state, now)) and meter.tally.means():
-                line = meter.line(state, stage, now, batches.waited)
+                line = meter.line(state, stage, now, batches.waited, threads.present(stage.name))
                 log.write(line)
                 show(progress, span, line)
                 trim_memory()

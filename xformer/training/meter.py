@@ -47,7 +47,9 @@ class Meter:
             return state.step % options.log_steps == 0
         return now - self._logged >= options.log_every
 
-    def line(self, state: TrainingState, stage: Stage, now: float, waited: float) -> dict[str, Any]:
+    def line(
+        self, state: TrainingState, stage: Stage, now: float, waited: float, threads: int
+    ) -> dict[str, Any]:
         """The line.
 
         Args:
@@ -55,6 +57,7 @@ class Meter:
             stage: stage of the last step.
             now: seconds on the clock.
             waited: seconds that the loop has waited for batches since it began.
+            threads: number of CPU threads of a step.
         """
         seconds = now - self._start
         return {
@@ -62,6 +65,7 @@ class Meter:
             "elapsed": round(state.elapsed, 3),
             "tokens": state.tokens,
             "tokens_per_s": round((state.tokens - self._tokens) / seconds, 1),
+            "threads": threads,
             "data_wait": round((waited - self._waited) / seconds, 5),
             "lr_factor": {name: round(factor, 6) for name, factor in stage.lr_factors.items()},
             "stage": stage.name,
@@ -96,7 +100,8 @@ def open_log(
 def show(progress: Progress, span: Span, line: dict[str, Any]) -> None:
     """Report a line of the log as progress."""
     means = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in line["loss"].items())
-    note = f"step {line['step']:,}, {line['tokens_per_s']:,.0f} tokens/s, {means}"
+    threads = f"{line['threads']} thread{'s' * (line['threads'] != 1)}"
+    note = f"step {line['step']:,}, {line['tokens_per_s']:,.0f} tokens/s on {threads}, {means}"
     if span.steps is not None:
         progress("train", line["step"], span.steps, note)
     else:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
-from contextlib import AbstractContextManager, nullcontext
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -12,44 +15,83 @@ import torch
 MatrixPrecision = Literal["fp32", "bf16"]
 """Precision of matrix products."""
 
-_TURNS = 7
+TURNS = 3
+"""Steps that are timed in each precision, in turns, after one that is not."""
+
+_CLEARLY = 0.9
+_HOPELESS = 3.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A precision, and why.
+
+    Attributes:
+        precision: of matrix products.
+        why: the reason, in words.
+        seconds: of a step in each precision, the fastest of some; empty if nothing was measured.
+    """
+
+    precision: MatrixPrecision
+    why: str
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.precision}, {self.why}"
 
 
 def choose_precision(
-    asked: Literal["auto", "fp32", "bf16"], device: torch.device, width: int
-) -> MatrixPrecision:
-    """The precision that `auto` means: bf16 if matrix products of this width are clearly faster in it.
+    asked: Literal["auto", "fp32", "bf16"],
+    device: torch.device,
+    seconds_of: Callable[[MatrixPrecision], float],
+    any_of: Callable[[bool], bool] = bool,
+) -> Choice:
+    """The precision that `auto` means: on a CPU, bf16 if a step is clearly faster in it.
 
-    On a CPU without bf16 instructions they are several times slower, so both are measured, in about a tenth
-    of a second. The best of several measurements counts, since other work on the machine may disturb some.
+    Both are tried in turns. The fastest of several steps counts, since other work on the machine may disturb
+    some.
 
     Args:
         asked: the setting.
         device: device of training.
-        width: d_model.
+        seconds_of: takes a step in a precision, changes nothing, and returns its seconds.
+        any_of: whether something is true in any of the processes that try together.
     """
     if asked != "auto":
-        return asked
+        return Choice(asked, "as training.precision says")
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+        if torch.cuda.is_bf16_supported():
+            return Choice("bf16", "which this GPU multiplies faster")
+        return Choice("fp32", "as this GPU does not support bf16")
+    if any_of(lacks_bf16(device)):
+        return Choice("fp32", "as this CPU has no instructions for products in bf16")
+    seconds_of("fp32"), seconds_of("bf16")  # the first use new memory, and may compile
     full = half = math.inf
-    for turn in range(_TURNS):
-        full = min(full, _seconds(torch.float32, device, width))
-        half = min(half, _seconds(torch.bfloat16, device, width))
-        if turn and half > 3 * full:  # emulated: each product may take seconds
+    for _ in range(TURNS):
+        full, half = min(full, seconds_of("fp32")), min(half, seconds_of("bf16"))
+        if any_of(half > _HOPELESS * full):
             break
-    # Casting weights and activations takes time, too.
-    return "bf16" if half < 0.6 * full else "fp32"
+    found: MatrixPrecision = "bf16" if half < _CLEARLY * full else "fp32"
+    why = f"as a step of the run takes {1e3 * half:,.0f} ms in bf16 and {1e3 * full:,.0f} ms in fp32"
+    return Choice(found, why, {"fp32": round(full, 5), "bf16": round(half, 5)})
 
 
-def _seconds(dtype: torch.dtype, device: torch.device, width: int) -> float:
-    # Not random numbers: they would change the random state of a resumed run.
-    a = torch.ones(2048, width, device=device, dtype=dtype)
-    b = torch.ones(width, 4 * width, device=device, dtype=dtype)
-    torch.mm(a, b)  # the first may compile, or start threads
-    start = time.perf_counter()
-    torch.mm(a, b)
-    return time.perf_counter() - start
+def lacks_bf16(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether it is clear that a device has no instructions for products in bf16.
+
+    On a CPU without them, such products are computed in another way and several times slower than in fp32.
+
+    Args:
+        device: where products are computed.
+        cpuinfo: where Linux lists the instructions of the CPU. Without it nothing is clear.
+    """
+    if device.type != "cpu":
+        return False
+    with suppress(OSError):
+        text = cpuinfo.read_text(encoding="utf-8")
+        if flags := re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE):
+            return not any("bf16" in flag for flag in flags[1].split())
+    return False
 
 
 def autocast(precision: MatrixPrecision, device: torch.device) -> AbstractContextManager[None]:

@@ -23,11 +23,14 @@ from xformer.runs.directory import RunDirectory
 from xformer.runs.kind import settle_task
 from xformer.runs.lock import only_one
 from xformer.runs.settings import Settings, settle_settings
+from xformer.threads import SPIN_COUNT, set_wait_policy
 from xformer.training.loop import Callback, Training, train
 from xformer.training.memory import keep_freed_memory
-from xformer.training.precision import MatrixPrecision, choose_precision
+from xformer.training.precision import Choice, MatrixPrecision
+from xformer.training.precision_trial import settle_precision
 from xformer.training.schedule import Span
 from xformer.training.task import Task
+from xformer.training.thread_choice import Threads, threads_in_use, threads_of
 from xformer.training.trainer import Trainer
 
 MakeCallback = Callable[[RunDirectory, Any, Progress], Callback | None]
@@ -136,13 +139,17 @@ def _train(
         progress.say(f"training: resuming from {checkpoint.path}: {span.account(state.step, state.elapsed)}")
     else:
         progress.say(f"training: {span.account(0, 0.0)}")
-    precision = state.precision or choose_precision(options.precision, processes.device, task.width)
-    # All processes take that of process 0: measurements may differ.
-    precision = "bf16" if processes.broadcast(precision == "bf16")[0] else "fp32"
+    threads = threads_of(options, processes.device, processes.world, state.threads)
     if not sharded:  # FSDP2 moves each process's part
         task.model.to(processes.device)
-    trainer = make_trainer(task, processes, precision, run, options)
+    trainer = make_trainer(task, processes, state.precision or "fp32", run, options)
     optimizer = task.optimizer()
+    if state.precision is None:
+        with threads_in_use(threads.chooser.numbers[-1]):
+            choice = settle_precision(options.precision, trainer, optimizer, Span.of(options), state)
+        state = replace(state, precision=choice.precision, precision_trial=choice.seconds)
+    else:
+        choice = Choice(state.precision, "as the run began")
     if checkpoint is not None:
         with processes.all_or_none():
             checkpoint.load_model(task.model)
@@ -152,9 +159,12 @@ def _train(
         make_callback = None
     callback = make_callback(run, settings, progress) if make_callback else None
     parameters = sum(p.numel() for p in task.model.parameters())
-    progress.say(f"model: {parameters:,} parameters, {precision} on {processes.device}")
-    state = replace(state, precision=precision, fingerprints=dict(task.fingerprints()))
-    training = Training(output, options, trainer, optimizer, callback)
+    progress.say(f"model: {parameters:,} parameters on {processes.device}")
+    progress.say(f"precision: {choice}")
+    _say_threads(threads, state, processes, options, progress)
+    kept = threads.pinned if options.steps is not None and processes.world == 1 else None
+    state = replace(state, threads=kept, fingerprints=dict(task.fingerprints()))
+    training = Training(output, options, trainer, optimizer, callback, threads.chooser)
     state, interrupted = train(training, state, progress)
     if processes.is_first:
         recipe.finish(run, settings, progress)
@@ -166,6 +176,26 @@ def _train(
     if best is not None and best.state.step != state.step:
         progress.say(f"lowest loss on held-out texts was at step {best.state.step:,}: {best.path} is kept")
     return not interrupted
+
+
+def _say_threads(
+    threads: Threads,
+    state: TrainingState,
+    processes: OneProcess,
+    options: TrainingConfig,
+    progress: Progress,
+) -> None:
+    """Report the numbers of threads, and what may be unexpected about them."""
+    if processes.device.type != "cpu":
+        return
+    progress.say(f"threads: {threads}")
+    if options.steps is not None and state.threads not in (None, threads.pinned):
+        progress.say(f"threads: were {state.threads} so far; this may change bits of the run")
+    if threads.chooser.numbers[-1] > 1 and not set_wait_policy():
+        progress.say(
+            "threads: torch was imported before xformer could set how they wait, so training will be slow"
+            f" beside other busy processes; set GOMP_SPINCOUNT={SPIN_COUNT} before Python starts"
+        )
 
 
 def make_trainer(

@@ -47,7 +47,6 @@ class Task(ABC, Generic[B]):
             FSDP2 wrap this module. It returns at least one loss, and the same names in the same order in
             every process. A metric such as accuracy is a `Loss` that is not part of the total.
         categories: names of the categories that the losses of items are counted under in the log.
-        width: width of the model's matrices; `auto` precision is measured for it.
         max_grad_norm: largest gradient norm of each parameter group; 0 for no clipping.
         held_out: a batch of held-out examples for `held_out_loss`; None for none. It is the same in every
             process, and is computed without communication.
@@ -56,7 +55,6 @@ class Task(ABC, Generic[B]):
     model: nn.Module
     losses: nn.Module
     categories: Sequence[str]
-    width: int
     max_grad_norm: float
     held_out: B | None = None
 

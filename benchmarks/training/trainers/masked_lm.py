@@ -18,7 +18,7 @@ from torch import Tensor
 from xformer.data.counts import count_tokens
 from xformer.data.shards import TokenShards
 from xformer.tokenizer.special import BOS_ID, EOS_ID, FIRST_BYTE_ID
-from xformer.training.precision import autocast, choose_precision
+from xformer.training.precision import autocast, lacks_bf16
 
 from ..clock import Cost, Work, wait_for
 from ..quality import Bert, padded_texts
@@ -142,7 +142,7 @@ def train_masked_lm(given: Assignment, *, blocks: bool, compiled: bool, from_cou
     variant = Variant(usual_precision(device), False)
     note = f"{variant}, {sizes.texts} texts a step"
     if blocks:
-        variant, tried = fastest(trainer, config.model.d_model, compiled, device)
+        variant, tried = fastest(trainer, compiled, device)
         note = f"{variant}, {sizes.blocks} blocks of {BLOCK} a step ({tried})"
     chosen = trainer(variant)
     if variant.compiled:
@@ -160,24 +160,20 @@ def train_masked_lm(given: Assignment, *, blocks: bool, compiled: bool, from_cou
     return given.train(chosen.model, chosen.step, asked, asked.surprisal, variant.precision, note, setup)
 
 
-def fastest(
-    make: Callable[[Variant], _Trainer], width: int, compiled: bool, device: torch.device
-) -> tuple[Variant, str]:
+def fastest(make: Callable[[Variant], _Trainer], compiled: bool, device: torch.device) -> tuple[Variant, str]:
     """The variant with most tokens per second over a few steps, and the rates of all variants.
 
-    bf16 is tried only where its matrix products are faster; without instructions for it, it is many times
-    slower.
+    bf16 is tried only where there are instructions for it; without them it is many times slower.
 
     Args:
         make: makes the trainer of a variant.
-        width: d_model.
         compiled: whether to try compiled variants.
         device: where they train.
     """
-    half = choose_precision("auto", device, width) == "bf16"
+    half = not lacks_bf16(device) and (device.type == "cpu" or torch.cuda.is_bf16_supported())
     precisions: tuple[Precision, ...] = ("fp32", "bf16") if half else ("fp32",)
     rates: dict[Variant, float] = {}
-    said = [] if half else ["bf16 is not faster here"]
+    said = [] if half else ["there are no instructions for products in bf16"]
     for variant in (Variant(p, c) for c in ((False, True) if compiled else (False,)) for p in precisions):
         trainer = make(variant)
         try:

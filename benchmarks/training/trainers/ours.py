@@ -27,7 +27,9 @@ from xformer.runs.metrics import read_metrics
 from xformer.tokenizer import Tokenizer
 from xformer.training.loop import Training, train
 from xformer.training.memory import keep_freed_memory
-from xformer.training.precision import choose_precision
+from xformer.training.precision_trial import settle_precision
+from xformer.training.schedule import Span
+from xformer.training.thread_choice import threads_of
 from xformer.training.trainer import Trainer
 
 from ..clock import Cost, Timed, Work
@@ -67,7 +69,6 @@ def train_ours(
     )
     config = replace(config, training=options)
     run = RunDirectory(scratch)
-    precision = choose_precision(options.precision, device, config.model.d_model)
     keep_freed_memory()
     began = time.perf_counter()
     counts = count_tokens(shards)
@@ -75,8 +76,10 @@ def train_ours(
     setup = time.perf_counter() - began
     batches = StepBatches(shards, config, tokenizer.starts_word(), counts=counts)
     task = PretrainingTask(config, model, batches, shards, sparse_tables=device.type == "cpu")
-    trainer = Trainer(task, OneProcess(device), precision, run)
-    training = Training(run, options, trainer, task.optimizer())
+    trainer, optimizer = Trainer(task, OneProcess(device), "fp32", run), task.optimizer()
+    choice = settle_precision(options.precision, trainer, optimizer, Span.of(options))
+    precision, threads = choice.precision, threads_of(options, device, 1)
+    training = Training(run, options, trainer, optimizer, threads=threads.chooser)
     points = [Point.of(setup, 0, _examine(model, questions, dev, 0))]
     peaks, memory = [0], PeakMemory(device)
 
@@ -100,7 +103,9 @@ def train_ours(
     full = state.stage == FULL
     stages = f"blocks from {state.stage_began[1]:.0f} s on" if full else "no blocks were trained"
     parameters = sum(p.numel() for p in model.parameters())
-    note = f"{precision}, {stages}, {steps:,} steps with them, which waited for data {waited:.1%} of the time"
+    last = threads.chooser.present(state.stage)
+    note = f"{choice}; threads: {threads}, {last} at the end; {stages}, {steps:,} steps with them"
+    note += f", which waited for data {waited:.1%} of the time"
     return Finished(timed, parameters, precision, note, seconds)
 
 

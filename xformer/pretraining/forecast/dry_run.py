@@ -36,8 +36,10 @@ from xformer.runs.checkpoint import TrainingState, newest_checkpoint
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.training.loop import Training
-from xformer.training.precision import choose_precision
+from xformer.training.precision import MatrixPrecision
+from xformer.training.precision_trial import settle_precision
 from xformer.training.schedule import Span
+from xformer.training.thread_choice import threads_of
 from xformer.training.trainer import Trainer
 
 
@@ -76,7 +78,7 @@ class Forecast:
 
     Attributes:
         device: name of the device.
-        threads: of the CPU.
+        threads: of the CPU, on which a step of the last stage runs.
         processor_share: processor time that the process had, divided by the wall-clock time of its threads;
             None on a GPU. It is low on a machine with other work, and the seconds are valid while that lasts.
         precision: of the products.
@@ -169,25 +171,31 @@ def forecast(
     texts = ForecastTexts.of(run, config, progress)
     counts = count_tokens(texts.train)
     model = build_model(config, counts).to(device)
-    precision = choose_precision(config.training.precision, device, config.model.d_model)
     batches = StepBatches(texts.train, config, texts.starts_word, counts=counts)
     held_out = held_out_batch(texts.dev, config, texts.starts_word) if texts.dev else None
     warmup = config.objectives.embedding_warmup_share if batches.aligns else 0.0
     optimizer = make_optimizer(model, config.optimizer)
     peak = PeakMemory(device)
-    measured, stages = [], []
+    threads = threads_of(config.training, device, 1).chooser
+
+    def trainer_of(settings: RunConfig, place: RunDirectory, precision: MatrixPrecision) -> Trainer:
+        sparse = device.type == "cpu"
+        task = PretrainingTask(settings, model, batches, texts.train, held_out, sparse_tables=sparse)
+        return Trainer(task, OneProcess(device), precision, place)
+
+    span, asked = Span.of(config.training), config.training.precision
+    precision = settle_precision(asked, trainer_of(config, run, "fp32"), optimizer, span).precision
+    measured, stages, thread_seconds = [], [], 0.0
     for name, share in ((EMBEDDING_WARMUP, warmup), (FULL, 1.0 - warmup)):
         if not share:
             continue
         progress.say(f"dry run: measuring the {name.replace('_', ' ')} stage on {texts.name}")
         short = short_run(config, name, seconds)
-        task = PretrainingTask(
-            short, model, batches, texts.train, held_out, sparse_tables=device.type == "cpu"
-        )
         with tempfile.TemporaryDirectory() as folder:
             place = RunDirectory(Path(folder))
-            trainer = Trainer(task, OneProcess(device), precision, place)
-            found = measure(Training(place, short.training, trainer, optimizer))
+            trainer = trainer_of(short, place, precision)
+            found = measure(Training(place, short.training, trainer, optimizer, threads=threads))
+        thread_seconds += threads.present(name) * found.wall_seconds
         measured.append(found)
         stages.append(_stage(name, share, found, batches, config, precision))
     last, parameters = measured[-1], parameter_counts(config.model, config.objectives.pooling)
@@ -204,13 +212,12 @@ def forecast(
         if panel or not texts.dev:
             # One after the first step, then one each `every` seconds after the end of the one before.
             evaluations = 1 + int(wall_seconds // every)
-    thread_seconds = torch.get_num_threads() * sum(one.wall_seconds for one in measured)
     processor_share = sum(one.processor_seconds for one in measured) / thread_seconds
     checkpoint = newest_checkpoint(run.checkpoints)
     trained = TrainingState() if checkpoint is None else checkpoint.state
     return Forecast(
         device=device_name(device),
-        threads=torch.get_num_threads(),
+        threads=threads.present(stages[-1].name),
         processor_share=processor_share if device.type == "cpu" else None,
         precision=precision,
         data=texts.name,
@@ -265,7 +272,7 @@ def _stage(
     measured: MeasuredSteps,
     batches: StepBatches,
     config: RunConfig,
-    precision: Literal["fp32", "bf16"],
+    precision: MatrixPrecision,
 ) -> StageForecast:
     """The forecast of a stage that takes `share` of the run's steps or seconds."""
     examples = [batches.make(step, name) for step in range(MIN_STEPS)]

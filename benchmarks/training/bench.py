@@ -20,8 +20,10 @@ from xformer.progress import Progress, duration
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.storage.toml import save_toml
+from xformer.threads import environment_as_given
 from xformer.tokenizer import Tokenizer
 
+from ..companions import companions
 from ..environment import environment, version
 from . import TrainerName
 from .result import Outcome, Trained
@@ -65,7 +67,8 @@ def run_all(
                 continue
             progress.say(f"{name}: {duration(options.budget)} of training")
             job = Job(name, str(run.path.resolve()), str(settings), options)
-            trained[name] = _in_its_own_process(job, Path(folder))
+            with companions(options.company):
+                trained[name] = _in_its_own_process(job, Path(folder))
             on_trained(Outcome(trained, about))
     return Outcome(trained, about)
 
@@ -75,9 +78,11 @@ def _in_its_own_process(job: Job, folder: Path) -> Trained:
     job_file, out = folder / f"{job.trainer}.job.json", folder / f"{job.trainer}.json"
     job_file.write_text(job.to_json(), encoding="utf-8")
     root = str(Path(xformer.__file__).resolve().parents[1])
+    # Threads of peers wait as they do for everybody else who runs them.
+    given = dict(os.environ) if job.trainer == "xformer" else environment_as_given()
     done = subprocess.run(
         [sys.executable, "-P", "-m", "xformer.benchmarks.training.worker", str(job_file), str(out)],
-        env={**os.environ, "PYTHONPATH": root, "TOKENIZERS_PARALLELISM": "false"},
+        env={**given, "PYTHONPATH": root, "TOKENIZERS_PARALLELISM": "false"},
         stdout=subprocess.DEVNULL,
         check=False,
     )
@@ -101,6 +106,7 @@ def _about(run: RunDirectory, config: RunConfig, options: Options) -> dict[str, 
         "asked": asdict(options.size),
         "device": here.device,
         "threads": (options.threads or here.threads) if options.device == "cpu" else None,
+        "company": options.company,
         "torch": here.torch,
         "commit": here.commit,
         "time": here.time,

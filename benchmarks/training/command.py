@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from xformer.errors import InputError
+from xformer.threads import set_wait_policy
 
 from . import TrainerName
 
@@ -48,7 +49,9 @@ class TrainingBench:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device of all trainers; `auto` is a GPU if there is one."""
     threads: int | None = None
-    """CPU threads; by default PyTorch's own choice."""
+    """CPU threads; by default PyTorch's own choice, from which xformer chooses while it trains."""
+    company: int = 0
+    """Number of busy processes beside each trainer: a loop in Python each, niced to 19."""
     out: Path = Path("runs/bench/training")
     """Folder for training.json and training.png."""
     json: bool = False
@@ -110,6 +113,7 @@ class TrainingBench:
             "budget": None if self.budget is None else seconds(self.budget, "--budget"),
             "trainers": self.trainer or None,
             "threads": self.threads,
+            "company": self.company,
         }
         given = {name: value for name, value in changes.items() if value is not None}
         try:
@@ -142,6 +146,7 @@ def main() -> None:
         prog="python -m benchmarks.training",
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
     )
+    set_wait_policy()
     try:
         sys.exit(command.run_command())
     except InputError as error:

@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -48,6 +48,7 @@ class Options:
         trainers: the trainers that run.
         device: where they compute.
         threads: CPU threads; None for PyTorch's own choice.
+        company: number of busy processes beside each trainer.
     """
 
     budget: float = 600.0
@@ -57,6 +58,7 @@ class Options:
     trainers: Sequence[TrainerName] = get_args(TrainerName)
     device: DeviceName = "cpu"
     threads: int | None = None
+    company: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.budget < float("inf"):
@@ -65,6 +67,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name}: expected a whole number from 1, got {value}")
+        if self.company < 0:
+            raise ValueError(f"company: expected a whole number from 0, got {self.company}")
 
     @classmethod
     def quick(cls) -> Options:
@@ -179,8 +183,11 @@ def main(arguments: list[str]) -> int:
     if job.options.threads is not None:
         torch.set_num_threads(job.options.threads)
     try:
+        config = load_toml(job.config, RunConfig)
+        if job.options.threads is not None:
+            config = replace(config, training=replace(config.training, threads=job.options.threads))
         with Progress() as progress:
-            trained = train_one(job, load_toml(job.config, RunConfig), progress)
+            trained = train_one(job, config, progress)
     except ImportError as error:
         trained = Trained(job.trainer, "absent", note=str(error))
     except InputError as error:

@@ -235,6 +235,7 @@ def test_a_run_measured_in_steps_keeps_its_number(
     assert "were 2 so far; this may change bits" in said
 
 
+@pytest.mark.slow
 def test_a_run_measured_in_time_compares_while_it_trains(
     listening: Listening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,7 +247,7 @@ def test_a_run_measured_in_time_compares_while_it_trains(
         real(number)
 
     monkeypatch.setattr(torch, "set_num_threads", noted)
-    options = TrainingConfig(budget="0.5s", log_every=0.1, precision="fp32", trackers=())
+    options = TrainingConfig(budget="3s", log_every=0.5, precision="fp32", trackers=())
     used, said = _train(tmp_path / "run", options, listening(), monkeypatch)
     assert "threads: 1 or 2, chosen by measuring" in said
     assert set(used) <= {1, 2}

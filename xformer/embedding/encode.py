@@ -6,7 +6,7 @@ Shapes: E texts, B sequences of one batch, C vector width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xformer.data.reporting import ProgressCallback
+from xformer.embedding.worker_threads import encoding_threads, map_in_threads, tokens_for_each
 from xformer.errors import InputError
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import Packed, pack
@@ -75,12 +76,12 @@ def encode_tokens(
 ) -> Tensor:
     """Unit sentence vectors of texts that are token ids already, in their order.
 
-    `xformer.load(RUN).encode(texts)` encodes strings.
+    `xformer.load(RUN).encode(texts)` encodes strings. On a CPU, each thread encodes batches of its own.
 
     Args:
         model: lies on `device`.
         sequences: E sequences of token ids.
-        batch_tokens: most tokens in a batch; bounds the memory.
+        batch_tokens: most tokens that are encoded at a time, in all threads together; bounds the memory.
         n_layers: number of the model's blocks to run; None for all.
         device: where to compute.
         progress: called with (`what`, texts done, texts in all).
@@ -94,12 +95,17 @@ def encode_tokens(
     """
     _require_ids(sequences)
     lengths = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences))
+    threads = encoding_threads(device)
+
+    def encode(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Tensor]:
+        batch = pack([sequences[int(row)] for row in rows], device)
+        return rows, batch.unsort(model.sentence_vectors(batch, n_layers=n_layers)).float().cpu()
+
     vectors: Tensor | None = None
     done = 0
-    with evaluation_mode(model):
-        for rows in length_batches(lengths, batch_tokens):
-            batch = pack([sequences[int(row)] for row in rows], device)
-            encoded = batch.unsort(model.sentence_vectors(batch, n_layers=n_layers)).float().cpu()
+    batches = length_batches(lengths, tokens_for_each(batch_tokens, threads))
+    with evaluation_mode(model), closing(map_in_threads(encode, batches, threads)) as all_encoded:
+        for rows, encoded in all_encoded:
             if vectors is None:
                 vectors = torch.empty(len(sequences), encoded.shape[1])
             vectors[torch.from_numpy(rows)] = encoded
@@ -133,12 +139,18 @@ def encode_tokens_by_layer(
     depth = 1 + (model.config.n_layers if n_layers is None else n_layers)
     vectors = [torch.empty(len(sequences), model.config.pooled_dim) for _ in range(depth)]
     lengths, done = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences)), 0
-    with evaluation_mode(model):
-        for rows in length_batches(lengths, batch_tokens):
-            batch = pack([sequences[int(row)] for row in rows], device)
-            for layer, hidden in enumerate(model.encoder.hidden_states(batch, n_layers=n_layers)):
-                unit = batch.unsort(model.pool(hidden, batch))
-                vectors[layer][torch.from_numpy(rows)] = unit.float().cpu()
+    threads = encoding_threads(device)
+
+    def encode(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[Tensor]]:
+        batch = pack([sequences[int(row)] for row in rows], device)
+        states = model.encoder.hidden_states(batch, n_layers=n_layers)
+        return rows, [batch.unsort(model.pool(hidden, batch)).float().cpu() for hidden in states]
+
+    batches = length_batches(lengths, tokens_for_each(batch_tokens, threads))
+    with evaluation_mode(model), closing(map_in_threads(encode, batches, threads)) as all_encoded:
+        for rows, encoded in all_encoded:
+            for layer, unit in enumerate(encoded):
+                vectors[layer][torch.from_numpy(rows)] = unit
             done += len(rows)
             if progress:
                 progress(what, done, len(sequences))

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from xformer.data.reporting import ProgressCallback
 from xformer.data.shards import TokenShards
 from xformer.embedding.encode import evaluation_mode, length_batches
+from xformer.embedding.worker_threads import map_in_threads
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
 from xformer.objectives import MaskedBatch
@@ -117,6 +118,7 @@ def bits_per_byte(
     *,
     progress: ProgressCallback | None = None,
     what: str = "bits per byte",
+    threads: int = 1,
 ) -> BitsPerByte:
     """Measure a model on the hidden tokens.
 
@@ -126,6 +128,8 @@ def bits_per_byte(
         byte_lengths: (V,) bytes that each token stands for, `Tokenizer.byte_lengths()`.
         progress: called with (`what`, texts done, texts in all).
         what: name of the work for `progress`.
+        threads: number of batches that are measured side by side, each on one thread. With more than one, the
+            model must be in evaluation mode.
 
     Raises:
         ValueError: a probability of the model is NaN.
@@ -134,8 +138,11 @@ def bits_per_byte(
     bits = np.zeros(n_languages)
     n_bytes, n_tokens = (np.zeros(n_languages, dtype=np.int64) for _ in range(2))
     done = 0
-    for batch in hidden.batches():
-        found = surprisal(batch)
+
+    def measured(batch: MaskedBatch) -> tuple[MaskedBatch, NDArray[np.float64]]:
+        return batch, surprisal(batch)
+
+    for batch, found in map_in_threads(measured, hidden.batches(), threads):
         if np.isnan(found).any():
             raise ValueError("bits per byte: the model's probabilities are not numbers")
         bits += np.bincount(batch.language, weights=found, minlength=n_languages)

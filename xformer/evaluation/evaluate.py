@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from xformer.data.languages import language_name
 from xformer.data.reporting import ProgressCallback
 from xformer.data.shards import TokenShards
-from xformer.embedding.encode import SentenceEncoder, encode_tokens
+from xformer.embedding.encode import SentenceEncoder, encode_tokens, evaluation_mode
+from xformer.embedding.worker_threads import encoding_threads, tokens_for_each
 from xformer.errors import InputError
 from xformer.evaluation.bag import TrainedBag
 from xformer.evaluation.bits_per_byte import BitsPerByte, HiddenTokens, bits_per_byte, model_surprisal
@@ -104,17 +105,24 @@ def evaluate_model(
                 found["bag_"] = retrieve(bag.bag, texts, "bag of subwords", "cpu")
             encoder = untrained.to(device)
             found["untrained_"] = retrieve(encoder, texts, "untrained model", device, untrained_layers)
-    hidden, byte_lengths = HiddenTokens(held_out, rate, seed, batch_tokens), tokenizer.byte_lengths()
+    threads = encoding_threads(device)
+    hidden = HiddenTokens(held_out, rate, seed, tokens_for_each(batch_tokens, threads))
+    byte_lengths = tokenizer.byte_lengths()
+
+    def bits_of(one: MultilingualModel, n_layers: int | None, what: str) -> BitsPerByte:
+        surprisal, what = model_surprisal(one, n_layers=n_layers, device=device), f"bits per byte: {what}"
+        with evaluation_mode(one):
+            return bits_per_byte(
+                surprisal, hidden, byte_lengths, progress=progress, what=what, threads=threads
+            )
+
     with _timed(seconds, "bits_per_byte"):
-        surprisal, what = model_surprisal(model, device=device), "bits per byte: model"
-        bits = {"": bits_per_byte(surprisal, hidden, byte_lengths, progress=progress, what=what)}
+        bits = {"": bits_of(model, None, "model")}
     with _timed(seconds, "bits_per_byte_baselines"):
         unigram = Unigram.fit(train, progress=progress)
         bits["unigram_"] = bits_per_byte(unigram.surprisal, hidden, byte_lengths)
         bits["blind_unigram_"] = bits_per_byte(unigram.blind().surprisal, hidden, byte_lengths)
-        surprisal = model_surprisal(untrained.to(device), n_layers=untrained_layers, device=device)
-        what = "bits per byte: untrained model"
-        bits["untrained_"] = bits_per_byte(surprisal, hidden, byte_lengths, progress=progress, what=what)
+        bits["untrained_"] = bits_of(untrained.to(device), untrained_layers, "untrained model")
     if texts is None:
         compared = np.arange(len(held_out.languages))
     else:

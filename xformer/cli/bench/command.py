@@ -1,4 +1,4 @@
-"""`xformer bench OP | all | compile | goals | compare | report | training`."""
+"""`xformer bench OP | all | compile | goals | compare | report | training | company`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from xformer.benchmarks.company.command import CompanyBench
 from xformer.benchmarks.training.command import TrainingBench
 from xformer.cli.bench.measure import Measure, OperationName
 from xformer.cli.bench.records import Compare, Goals, Report
@@ -81,6 +82,7 @@ class Bench:
         | Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Report, tyro.conf.subcommand("report")]
         | Annotated[TrainingBench, tyro.conf.subcommand("training")]
+        | Annotated[CompanyBench, tyro.conf.subcommand("company")]
     )
 
     def run_command(self) -> int:

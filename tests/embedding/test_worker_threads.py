@@ -1,0 +1,68 @@
+"""Batches side by side, each on one thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+import torch
+
+from xformer.embedding.worker_threads import encoding_threads, map_in_threads, tokens_for_each
+
+
+@pytest.fixture(autouse=True)
+def _two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    assert torch.get_num_threads() == 2, "the number is what it was before"
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_results_come_in_order_and_without_gradients(threads: int) -> None:
+    weight = torch.ones(1, requires_grad=True)
+
+    def call(item: int) -> tuple[int, bool, int]:
+        return item, (weight * item).requires_grad, torch.get_num_threads()
+
+    found = list(map_in_threads(call, range(20), threads))
+    assert [one[0] for one in found] == list(range(20))
+    assert not any(one[1] for one in found)
+    assert {one[2] for one in found} == {2 if threads == 1 else 1}
+
+
+def test_calls_run_side_by_side() -> None:
+    both = threading.Barrier(2, timeout=30)
+    assert len(list(map_in_threads(lambda item: both.wait(), range(4), 2))) == 4
+
+
+def test_items_are_taken_a_few_ahead_only() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for item in range(100):
+            taken.append(item)
+            yield item
+
+    with closing(map_in_threads(lambda item: item, items(), 2)) as found:
+        assert next(found) == 0
+        assert len(taken) <= 5
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_comes_at_its_place(threads: int) -> None:
+    found = map_in_threads(lambda item: 1 // (3 - item), range(10), threads)
+    assert [next(found) for _ in range(3)] == [0, 0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(found)
+
+
+def test_threads_share_the_tokens_of_a_batch() -> None:
+    assert encoding_threads("cpu") == 2
+    assert encoding_threads("cuda") == 1
+    assert tokens_for_each(16_384, 2) == 8_192
+    assert tokens_for_each(16_384, 64) == 2_048
+    assert tokens_for_each(100, 64) == 100

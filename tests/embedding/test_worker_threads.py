@@ -34,6 +34,13 @@ def test_results_come_in_order_and_without_gradients(threads: int) -> None:
     assert {one[2] for one in found} == {2 if threads == 1 else 1}
 
 
+def test_the_callers_precision_holds_in_each_thread() -> None:
+    layer = torch.nn.Linear(2, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert {one.dtype for one in map_in_threads(layer, [torch.ones(1, 2)] * 4, 2)} == {torch.bfloat16}
+    assert {one.dtype for one in map_in_threads(layer, [torch.ones(1, 2)] * 4, 2)} == {torch.float32}
+
+
 def test_calls_run_side_by_side() -> None:
     both = threading.Barrier(2, timeout=30)
     assert len(list(map_in_threads(lambda item: both.wait(), range(4), 2))) == 4

@@ -25,6 +25,7 @@ from xformer.data.chunks import Chunks
 from xformer.data.reporting import ProgressCallback
 from xformer.embedding.checked import buffers
 from xformer.embedding.encode import evaluation_mode, length_batches
+from xformer.embedding.worker_threads import encoding_threads, map_in_threads, tokens_for_each
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack_flat
 from xformer.tokenizer import Tokenizer
@@ -106,7 +107,7 @@ class TextEncoder:
         Args:
             texts: from `checked.as_texts`.
             normalise: scale each vector to unit length.
-            batch_tokens: most tokens in a batch; bounds the memory.
+            batch_tokens: most tokens that are encoded at a time; bounds the memory.
             progress: called with ("encode", texts done, texts in all or None).
         """
 
@@ -159,14 +160,18 @@ class TextEncoder:
         vectors = torch.zeros(len(buffer.lengths), self.model.config.pooled_dim)
         share = (chunks.lengths / buffer.lengths[chunks.text]).astype(np.float32)
         any_cut, done = len(chunks.text) > np.count_nonzero(buffer.lengths), 0
+
+        def encode(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Tensor]:
+            # `length_batches` sorts as `pack_flat` does, so the vectors are in the order of `rows`.
+            batch = pack_flat(buffer.ids, chunks.lengths[rows], starts=chunks.starts[rows]).to(self.device)
+            pooled = self.model.sentence_vectors(batch, n_layers=self.layer, normalise=False)
+            return rows, pooled.float().cpu()
+
         with evaluation_mode(self.model), self.computing():
-            for rows in length_batches(chunks.lengths, batch_tokens):
-                batch = pack_flat(buffer.ids, chunks.lengths[rows], starts=chunks.starts[rows])
-                pooled = self.model.sentence_vectors(
-                    batch.to(self.device), n_layers=self.layer, normalise=False
-                )
-                found, text = pooled.float().cpu(), torch.from_numpy(chunks.text[rows])
-                # `length_batches` sorts as `pack_flat` does, so the vectors are in the order of `rows`.
+            threads = encoding_threads(self.device)
+            batches = length_batches(chunks.lengths, tokens_for_each(batch_tokens, threads))
+            for rows, found in map_in_threads(encode, batches, threads):
+                text = torch.from_numpy(chunks.text[rows])
                 if any_cut:
                     vectors.index_add_(0, text, found * torch.from_numpy(share[rows])[:, None])
                 else:

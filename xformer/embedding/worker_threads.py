@@ -34,9 +34,9 @@ def tokens_for_each(batch_tokens: int, threads: int) -> int:
 def map_in_threads(function: Callable[[T], R], items: Iterable[T], threads: int) -> Generator[R, None, None]:
     """Apply a function to each item, `threads` at a time; the results are in the order of the items.
 
-    Each call runs on one thread, without gradients. Until the iterator ends or is closed, PyTorch's number of
-    threads is 1. Items are taken, and results kept, a few ahead at most. With `threads=1` everything happens
-    in the calling thread, with PyTorch's number as it is.
+    Each call runs on one thread, without gradients, and with the caller's autocast of the CPU. Until the
+    iterator ends or is closed, PyTorch's number of threads is 1. Items are taken, and results kept, a few
+    ahead at most. With `threads=1` everything happens in the calling thread, with PyTorch's number as it is.
 
     Args:
         function: must be safe to call in several threads at once.
@@ -51,8 +51,11 @@ def map_in_threads(function: Callable[[T], R], items: Iterable[T], threads: int)
             yield from map(function, items)
         return
 
+    # Gradients and autocast are switched on and off for a thread.
+    half, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+
     def call(item: T) -> R:
-        with torch.no_grad():  # the state of gradients is that of a thread
+        with torch.no_grad(), torch.autocast("cpu", dtype, enabled=half):
             return function(item)
 
     before, coming = torch.get_num_threads(), deque[Future[R]]()

@@ -59,6 +59,8 @@ def map_in_threads(function: Callable[[T], R], items: Iterable[T], threads: int)
             return function(item)
 
     before, coming = torch.get_num_threads(), deque[Future[R]]()
+    # If it is 1 by now, another call, which began after `threads` was read, has set it for its own time.
+    before = threads if before == 1 else before
     torch.set_num_threads(1)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
     try:

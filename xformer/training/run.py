@@ -146,7 +146,7 @@ def _train(
     optimizer = task.optimizer()
     if state.precision is None:
         with threads_in_use(threads.chooser.numbers[-1]):
-            choice = settle_precision(options.precision, trainer, optimizer, Span.of(options), state)
+            choice = settle_precision(options.precision, trainer, optimizer, span, state)
         state = replace(state, precision=choice.precision, precision_trial=choice.seconds)
     else:
         choice = Choice(state.precision, "as the run began")

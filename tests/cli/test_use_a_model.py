@@ -202,6 +202,20 @@ def test_few_texts_wait_in_memory(model: Model) -> None:
     assert read < 100_000
 
 
+def test_single_texts_wait_for_no_other(model: Model) -> None:
+    read: list[str] = []
+
+    def texts() -> Iterator[str]:
+        for text in LINES:
+            read.append(text)
+            yield text
+
+    blocks = encoded_blocks(model, texts(), None, Progress(), "encode", single=True)
+    for number, (block, vectors) in enumerate(blocks, 1):
+        assert (read, block, len(vectors)) == (LINES[:number], [LINES[number - 1]], 1)
+    assert len(read) == len(LINES)
+
+
 def test_masks_are_filled_as_in_python(
     xformer: Run, run: Path, model: Model, tmp_path: Path, typed: Callable[[str], None]
 ) -> None:
@@ -255,6 +269,7 @@ def test_neighbours_are_found_in_every_way(
         [tmp_path / "queries", lines],
         ["-", lines],
         [lines],
+        ["-", lines, "--line-buffered"],
         [lines, "--query", *queries],
         [lines, "--query", *queries, "--vectors", tmp_path / "lines.npy"],
     ]
@@ -288,6 +303,7 @@ def test_neighbours_for_people_and_for_tables(xformer: Run, run: Path, lines: Pa
 
 def test_what_has_no_neighbours(xformer: Run, run: Path, model: Model, lines: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "short.npy", np.ones((3, model.dim), dtype=np.float32))
+    np.save(tmp_path / "nan.npy", np.full((7, model.dim), np.nan, dtype=np.float32))
     np.save(tmp_path / "wide.npy", np.ones((7, 5), dtype=np.float32))
     for arguments, said in (
         (["--vectors", tmp_path / "short.npy"], "expected a vector for each of the 7 candidates, got 3"),
@@ -295,6 +311,7 @@ def test_what_has_no_neighbours(xformer: Run, run: Path, model: Model, lines: Pa
             ["--vectors", tmp_path / "wide.npy"],
             f"expected vectors of {model.dim} numbers, as {run} makes, got 5",
         ),
+        (["--vectors", tmp_path / "nan.npy"], f"{tmp_path / 'nan.npy'}: nearest_neighbours: expected finite"),
         (["--vectors", lines], "expected a .npy file of vectors"),
         ([lines], "expected QUERIES and CANDIDATES, or CANDIDATES and --query"),
         (["--json", "--tsv"], "--json, --tsv: expected one of the two"),

@@ -62,6 +62,8 @@ class Encode:
     """Leave the vectors as long as they are. Otherwise their length is 1, so that a product is a cosine."""
     batch_tokens: int = 16_384
     """Most tokens in a batch; bounds the memory."""
+    line_buffered: bool = False
+    """Encode each text as it comes, for a pipe that stays open. Otherwise some 16,000 are read ahead."""
     computing: ModelOptions = dataclasses.field(default_factory=ModelOptions)
 
     def run_command(self) -> int:
@@ -102,8 +104,9 @@ class Encode:
 
         total, done = texts.count(progress), 0
         options = {"normalise": self.normalise, "batch_tokens": self.batch_tokens}
+        single = self.line_buffered or texts.typed
         with vector_writer(sys.stdout if self.out is None else self.out, kind, model.dim) as write:
-            for block, vectors in encoded_blocks(model, texts, total, progress, "encode", **options):
+            for block, vectors in encoded_blocks(model, texts, total, progress, "encode", single, **options):
                 write(block, vectors)
                 done += len(block)
         if self.out is not None:
@@ -111,7 +114,13 @@ class Encode:
 
 
 def encoded_blocks(
-    model: Model, texts: Iterable[str], total: int | None, progress: Progress, what: str, **options: Any
+    model: Model,
+    texts: Iterable[str],
+    total: int | None,
+    progress: Progress,
+    what: str,
+    single: bool = False,
+    **options: Any,
 ) -> Iterator[tuple[list[str], Vectors]]:
     """Encode texts block by block, and say at the end how many were longer than the model reads at once.
 
@@ -121,27 +130,32 @@ def encoded_blocks(
         total: number of texts, if it is known.
         progress: shows how many are done.
         what: the name of the work.
+        single: encode each text before the next one is read.
         options: of `Model.encode_stream`.
 
     Yields:
         Texts and their vectors (b, D), in the order given.
     """
     waiting: deque[str] = deque()
+    done = cut = 0
 
-    def kept() -> Iterator[str]:
-        for text in texts:
+    def kept(part: Iterable[str]) -> Iterator[str]:
+        for text in part:
             waiting.append(text)
             yield text
 
-    def tell(work: str, done: int, of: int | None) -> None:
+    def tell(work: str, more: int, of: int | None) -> None:
         # The first encoding of a run may choose the layer, which is work of another name.
-        progress(*((what, done, total) if work == "encode" else (work, done, of)))
+        progress(*((what, done + more, total) if work == "encode" else (work, more, of)))
 
-    stream = model.encode_stream(kept(), progress=tell, **options)
-    for vectors in stream:
-        yield [waiting.popleft() for _ in vectors], vectors
-    if stream.cut:
+    parts: Iterable[Iterable[str]] = ([text] for text in texts) if single else [texts]
+    for part in parts:
+        stream = model.encode_stream(kept(part), progress=tell, **options)
+        for vectors in stream:
+            yield [waiting.popleft() for _ in vectors], vectors
+        done, cut = done + stream.texts, cut + stream.cut
+    if cut:
         progress.say(
-            f"{what}: {stream.cut:,} of {stream.texts:,} texts have more than {model.max_length} tokens; the"
-            " vector of each is the mean of its chunks'"
+            f"{what}: {cut:,} of {done:,} texts have more than {model.max_length} tokens; the vector of each"
+            " is the mean of its chunks'"
         )

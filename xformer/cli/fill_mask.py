@@ -48,6 +48,8 @@ class FillMask:
     """Pieces for each mask."""
     json: bool = False
     """Print one JSON object a text, and nothing else, on standard output."""
+    line_buffered: bool = False
+    """Fill each text as it comes, for a pipe that stays open. Otherwise some hundred are read ahead."""
     computing: ModelOptions = dataclasses.field(default_factory=ModelOptions)
 
     def run_command(self) -> int:
@@ -68,7 +70,8 @@ class FillMask:
                 self._fill(model, self.texts, len(self.texts), _AT_ONCE, progress)
             else:
                 files.say_what_is_awaited()
-                self._fill(model, files, files.count(progress), 1 if files.typed else _AT_ONCE, progress)
+                at_once = 1 if self.line_buffered or files.typed else _AT_ONCE
+                self._fill(model, files, files.count(progress), at_once, progress)
         return 0
 
     def _fill(

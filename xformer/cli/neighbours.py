@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,8 @@ class Neighbours:
     """Of both files. Left out: by their names, and lines on standard input."""
     batch_tokens: int = 16_384
     """Most tokens in a batch; bounds the memory."""
+    line_buffered: bool = False
+    """Answer each query as it comes, for a pipe that stays open. Otherwise some 16,000 are read ahead."""
     computing: ModelOptions = dataclasses.field(default_factory=ModelOptions)
 
     def run_command(self) -> int:
@@ -124,8 +127,10 @@ class Neighbours:
                     f" {len(given):,}"
                 )
             return given
-        total, options = candidates.count(progress), {"batch_tokens": self.batch_tokens}
-        for texts, vectors in encoded_blocks(model, candidates, total, progress, "candidates", **options):
+        total = candidates.count(progress)
+        for texts, vectors in encoded_blocks(
+            model, candidates, total, progress, "candidates", batch_tokens=self.batch_tokens
+        ):
             store.add(texts, vectors)
         return store.vectors()
 
@@ -143,11 +148,17 @@ class Neighbours:
 
         if self.tsv:
             print("query", "rank", "cosine", "line", "text", sep="\t")
-        options, line = {"batch_tokens": self.batch_tokens}, 0
-        for texts, vectors in encoded_blocks(model, queries, total, progress, "queries", **options):
+        line = 0
+        single = self.line_buffered or (isinstance(queries, TextInput) and queries.typed)
+        for texts, vectors in encoded_blocks(
+            model, queries, total, progress, "queries", single, batch_tokens=self.batch_tokens
+        ):
             for start in range(0, len(texts), _QUERIES_AT_ONCE):
                 some = slice(start, start + _QUERIES_AT_ONCE)
-                found = nearest_neighbours(vectors[some], candidates, self.k)
+                try:
+                    found = nearest_neighbours(vectors[some], candidates, self.k)
+                except ValueError as error:  # a vector that is not finite
+                    raise InputError(f"{self.vectors or self.run}: {error}") from error
                 results = zip(texts[some], found.rows.tolist(), found.cosines.tolist(), strict=True)
                 for query, rows, cosines in results:
                     line += 1
@@ -155,6 +166,7 @@ class Neighbours:
                         (row + 1, cosine, store.text(row)) for row, cosine in zip(rows, cosines, strict=True)
                     ]
                     self._show(line, query, near)
+                sys.stdout.flush()
                 progress("compare", line, total)
 
     def _show(self, line: int, query: str, near: list[tuple[int, float, str]]) -> None:

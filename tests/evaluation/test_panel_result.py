@@ -55,3 +55,14 @@ def test_trackers_get_means_and_languages_but_nothing_that_is_not_finite() -> No
     assert (found["panel_top1/x-1"], found["panel_bits_per_byte/x-1"]) == (0.01, 0.01)
     assert (found["panel_alignment_by_layer/0"], found["panel_alignment_by_layer/1"]) == (0.1, 0.2)
     assert not {"panel/hubness", "panel/step", "panel/elapsed", "panel/seconds"} & set(found)
+
+
+def test_names_stand_beside_tags_where_all_have_room() -> None:
+    values = {"de": 0.5, "fr": 0.25, "zh-Hant": 0.75}
+    few = PanelResult(5, 2.0, 0.5, 0.1, 0.7, (0.1,), 0.5, 3.0, values, values, values, values, 1.0)
+    for width, named in ((80, True), (30, False)):
+        output = StringIO()
+        Console(file=output, width=width, height=24).print(few)
+        assert ("de German" in output.getvalue()) == named
+        assert ("zh-Hant Chinese (Tr…" in output.getvalue()) == named
+        assert max(map(len, output.getvalue().splitlines())) <= width

@@ -8,7 +8,7 @@ import pytest
 
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
-from xformer.evaluation.plan import EvaluationPlan, matching_tag, named, shared_messages
+from xformer.evaluation.plan import EvaluationPlan, matching_tag, shared_messages
 
 Make = Callable[..., TokenShards]
 
@@ -36,8 +36,6 @@ def test_a_tag_is_matched_by_its_language() -> None:
     assert matching_tag("deu", ("de", "en")) == "de"
     assert matching_tag("deu", ("de", "deu")) == "deu"
     assert matching_tag("pt", ("pt-BR",)) is None
-    assert named("deu") == "deu German"
-    assert named("xx-unknown") == "xx-unknown"
 
 
 @pytest.mark.parametrize("asked", [None, "en"])

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from xformer.errors import InputError
 from xformer.evaluation.space import Space
+from xformer.evaluation.space_map import MapText, SpaceMap
 from xformer.plotting.charts import Figure
 from xformer.plotting.svg import figure_html
 from xformer.pretraining.pretrain import pretrain
@@ -135,10 +136,10 @@ def test_everything_that_there_is_has_its_picture() -> None:
         "Alignment by layer",
         "Centroid gap by layer",
         "Anisotropy by layer",
-        "Retrieval with en on dev, top-1",
+        "Retrieval with en English on dev, top-1",
         "Bits per byte on dev",
-        "Alignment with en",
-        "Hubness of en&#x27;s texts",
+        "Alignment with en English",
+        "Hubness of texts in en English",
         "Shares by language, percent",
         "One message in 2 languages, found in 1: Two <b>dogs</b>".replace("<", "&lt;").replace(">", "&gt;"),
         "The most certain mistake in each language",
@@ -171,9 +172,19 @@ def test_a_run_without_a_checkpoint_shows_its_log() -> None:
 def test_shares_are_means_weighted_by_tokens() -> None:
     # Drawn in the first 100 tokens 0.5, in the next 300 0.8.
     text = page(report(metrics=[line(1), line(4)]))
-    assert "en, realised: 72.5" in text
-    assert "de, realised: 27.5" in text
-    assert "en, requested: 75" in text
+    assert "en English, realised: 72.5" in text
+    assert "de German, realised: 27.5" in text
+    assert "en English, requested: 75" in text
+
+
+def test_the_map_shows_its_texts_and_its_numbers() -> None:
+    texts = (MapText("en", 0, "Two <b>dogs</b>", 0.5, 0.0), MapText("de", 0, "Zwei Hunde", -0.5, 0.25))
+    text = page(report(map=SpaceMap("en", texts, 0.4, 0.25, 0.95, 17)))
+    assert "Translations in one space" in titles(text)
+    assert "<title>en English: Two &lt;b&gt;dogs&lt;/b&gt;</title>" in text
+    assert "<title>de German: Zwei Hunde</title>" in text
+    assert "Two dimensions show 40% of the variance" in text
+    assert "translations 0.25, other texts 0.95 (17 pairs)" in text
 
 
 def test_text_stays_text() -> None:
@@ -225,7 +236,8 @@ def test_a_run_as_it_is_on_disk(trained: Path, tmp_path: Path) -> None:
         target = write_run_page(trained, tmp_path / "page.html", progress)
         assert write_run_page(trained, None, progress) == trained / "report.html"
     text = target.read_text(encoding="utf-8")
-    assert {"Alignment by layer", "Bits per byte on dev", "Shares by language, percent"} <= set(titles(text))
+    shown = {"Translations in one space", "Alignment by layer", "Bits per byte on dev"}
+    assert shown | {"Shares by language, percent"} <= set(titles(text))
     assert "no picture" not in said.getvalue()
     assert text == (trained / "report.html").read_text(encoding="utf-8")
 

@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from xformer.evaluation.names import short_names
+
 _BETWEEN, _KEPT_FREE = 3, 10
 """Columns of space between two languages; rows that the table leaves free for the lines around it."""
 
@@ -22,8 +24,9 @@ class PanelResult:
     """The scores of one evaluation. The fields are the keys of a line in `panel.jsonl`.
 
     Printed to a `rich` console it is a table that fits the terminal: as many languages, and as many columns
-    for each, as there is room for. Columns for the shares of the training texts are dropped first, then the
-    languages with the best retrieval, and bits per byte in a terminal too narrow for one language.
+    for each, as there is room for. Names are dropped first, then columns for the shares of the training
+    texts, then the languages with the best retrieval, and bits per byte in a terminal too narrow for one
+    language.
 
     Attributes:
         step: optimizer steps done.
@@ -86,14 +89,18 @@ class PanelResult:
         tags = sorted(self.top1, key=lambda tag: (-self.top1[tag], tag))
         if not tags:
             return
+        names = short_names(tags)
         name = max(4, *map(len, tags))
         height = max(4, (options.height or console.height) - _KEPT_FREE)
         narrow = options.max_width < name + len(" top-1 bits/B")
-        for shares in (False,) if narrow else (True, False):
+        wide, layouts = max(name, *map(len, names.values())), [(name, True), (name, False)]
+        # Names first, if all languages fit with them; then shares; then tags and scores alone.
+        layouts = [(name, False)] if narrow else [(wide, True), (wide, False), *layouts]
+        for name, shares in layouts:
             heading = f"{'':{name}} top-1"
             heading += "" if narrow else " bits/B" + ("  asked   seen" if shares else "")
             columns = max(1, (options.max_width + _BETWEEN) // (len(heading) + _BETWEEN))
-            if len(tags) <= columns * height:
+            if len(tags) <= columns * height and len(heading) <= options.max_width:
                 break
         left_out = max(0, len(tags) - columns * height)
         tags = tags[left_out:]
@@ -102,13 +109,17 @@ class PanelResult:
         between = " " * _BETWEEN
         yield Text(between.join([heading] * columns), style="dim", no_wrap=True)
         for row in range(rows):
-            cells = [self._cell(tag, name, bits=not narrow, shares=shares) for tag in tags[row::rows]]
+            shown = [names[tag] if name == wide else tag for tag in tags[row::rows]]
+            cells = [
+                self._cell(tag, f"{text:{name}}", bits=not narrow, shares=shares)
+                for tag, text in zip(tags[row::rows], shown, strict=True)
+            ]
             yield Text(between, no_wrap=True).join(cells)
         if left_out:
             yield Text(f"and {left_out} more with higher top-1", style="dim", no_wrap=True)
 
-    def _cell(self, tag: str, name: int, *, bits: bool, shares: bool) -> Text:
-        cell = Text(f"{tag:{name}}", style="bold")
+    def _cell(self, tag: str, name: str, *, bits: bool, shares: bool) -> Text:
+        cell = Text(name, style="bold")
         cell.append(f" {self.top1[tag]:5.2f}", style="not bold green")
         if bits:
             found = self.bits_per_byte.get(tag)

@@ -1,21 +1,27 @@
-"""The retrieval scores of an evaluation as a chart: one row per language, one dot per model."""
+"""The pictures of an evaluation: retrieval by language and model, and the map of the space."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from xformer.evaluation.plan import named
+from xformer.evaluation.names import named, short_names
 from xformer.evaluation.report import EvaluationReport, RetrievalScores
+from xformer.evaluation.space_map import SpaceMap
 from xformer.plotting.charts import Axis, DotChart, Figure
 from xformer.plotting.png import png
+from xformer.plotting.scatter import MapChart, Spot
 from xformer.plotting.shapes import Look
 from xformer.storage.files import atomic_write
+
+_LONGEST_NAME = 30
 
 
 def retrieval_chart(found: RetrievalScores) -> DotChart:
     """Top-1 of the model, the bag of subwords and the untrained model for every language, best at the top."""
-    languages = {named(tag): one for tag, one in found.languages.items()}
+    rows = short_names(found.languages)
+    languages = {rows[tag]: one for tag, one in found.languages.items()}
     values = {"model": {name: one.top1 for name, one in languages.items()}}
     means = {"model": found.mean_top1}
     if found.bag_mean_top1 is not None:
@@ -25,6 +31,59 @@ def retrieval_chart(found: RetrievalScores) -> DotChart:
     means["untrained model"] = found.untrained_mean_top1
     title, grey = f"Retrieval with {named(found.pivot)}, top-1", {"untrained model": Look("s8", 0)}
     return DotChart(title, values, Axis(ends=(0.0, 1.0)), means=means, looks=grey)
+
+
+def space_chart(found: SpaceMap) -> MapChart:
+    """The map: a point for each text, joined to its translation in the pivot language, which names it."""
+    series = {
+        named(tag): [
+            Spot(one.x, one.y, f"{named(tag)}: {one.text}") for one in found.texts if one.language == tag
+        ]
+        for tag in found.languages
+    }
+    pivots = {one.group: one for one in found.texts if one.language == found.pivot}
+    joins = [
+        ((pivots[one.group].x, pivots[one.group].y), (one.x, one.y))
+        for one in found.texts
+        if one.language != found.pivot and one.group in pivots
+    ]
+    names = [((one.x, one.y), _short(one.text)) for one in pivots.values()]
+    return MapChart("Translations in one space", series, joins, names)
+
+
+def space_note(found: SpaceMap) -> str:
+    """What the map shows, and its numbers."""
+    messages = len({one.group for one in found.texts})
+    return (
+        f"{messages} held-out messages in {len(found.languages)} languages; a line joins each text with the"
+        f" {found.pivot} one that it translates. Two dimensions show {found.variance:.0%} of the variance."
+        f" Mean cosine distance in all dimensions: translations {found.translations:.2f}, other texts"
+        f" {found.others:.2f} ({found.pairs:,} pairs)."
+    )
+
+
+def plot_space(found: SpaceMap, path: str | os.PathLike[str]) -> Path | None:
+    """Draw the map.
+
+    Args:
+        found: the map.
+        path: the PNG file to write.
+
+    Returns:
+        `path`, or None where matplotlib is not installed.
+    """
+    chart = space_chart(found)
+    picture = png(Figure([replace(chart, title="")], chart.title, space_note(found)))
+    if picture is None:
+        return None
+    with atomic_write(path, "wb") as file:
+        file.write(picture)
+    return Path(path)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1].rstrip()}…"
 
 
 def plot_retrieval(report: EvaluationReport, path: str | os.PathLike[str]) -> Path | None:

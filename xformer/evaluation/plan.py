@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xformer.data.languages import canonical_language, language_name
+from xformer.data.languages import canonical_language
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens
+from xformer.evaluation.names import named
 from xformer.evaluation.parallel_texts import language_number, one_text_per_group, text_numbers
 from xformer.evaluation.retrieval import Retrieval, retrieval
 
@@ -217,9 +218,3 @@ def settle_pivot(
     what = "is not in this corpus" if found is None else f"has no translations in the {split} split"
     note = f"pivot: {tag!r} {what}; {named(other)} is the pivot, with most of them (--pivot takes another)"
     return other, (note,)
-
-
-def named(tag: str) -> str:
-    """A tag with the language's name: `de German`; the tag alone where the name is not known."""
-    name = language_name(tag)
-    return f"{tag} {name}" if name != tag else tag

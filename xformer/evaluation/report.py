@@ -15,7 +15,8 @@ from pathlib import Path
 from xformer.errors import InputError
 from xformer.evaluation.advice import Advice
 from xformer.evaluation.bag import BagRecord
-from xformer.evaluation.plan import EvaluationPlan, named
+from xformer.evaluation.names import named
+from xformer.evaluation.plan import EvaluationPlan
 from xformer.storage.files import atomic_write
 from xformer.storage.structure import structure
 

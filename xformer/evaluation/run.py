@@ -12,11 +12,12 @@ from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.evaluation.bag import TrainedBag, train_bag
 from xformer.evaluation.evaluate import evaluate_model
-from xformer.evaluation.picture import plot_retrieval
+from xformer.evaluation.picture import plot_retrieval, plot_space
 from xformer.evaluation.plan import EvaluationPlan, shared_messages
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.run_advice import advice_on
 from xformer.evaluation.sentence_layer import sentence_layer_of
+from xformer.evaluation.space_map import SpaceMap, measure_map
 from xformer.evaluation.table import markdown_table
 from xformer.pretraining.load import load_run
 from xformer.pretraining.prepare import open_shards
@@ -55,7 +56,7 @@ def evaluate_run(
     """Evaluate the newest checkpoint of a run, or read its last evaluation.
 
     The model runs on a GPU if there is one; the baseline is trained on the CPU. Writes evaluation.json,
-    evaluation.md, retrieval.png, the trained baseline and a new model card into the run.
+    evaluation.md, retrieval.png, space.png, the trained baseline and a new model card into the run.
 
     Args:
         path: the run directory.
@@ -108,7 +109,8 @@ def evaluate_run(
         progress=progress,
     )
     report = replace(report, advice=advice_on(run, config, state, train, report))
-    if problem := _write_problem(lambda: _write(run, report, progress)):
+    shown = measure_map(model, dev, plan.pivot, layer.layer, tokenizer.decode, device=device)
+    if problem := _write_problem(lambda: _write(run, report, shown, progress)):
         raise UnsavedError(f"{problem}: the evaluation is shown, but not saved", report)
     trackers = Trackers(
         config.training.trackers, run.events, run.path.resolve().name, state.step, progress.say
@@ -140,15 +142,18 @@ def _bag(
     return trained
 
 
-def _write(run: RunDirectory, report: EvaluationReport, progress: Progress) -> None:
-    """Write the files of an evaluation, but not the baseline."""
+def _write(run: RunDirectory, report: EvaluationReport, shown: SpaceMap | None, progress: Progress) -> None:
+    """Write the files of an evaluation and the map, but not the baseline."""
     report.save(run.evaluation)
     with atomic_write(run.evaluation_table) as file:
         file.write(markdown_table(report))
-    if report.retrieval is None:
-        run.retrieval_plot.unlink(missing_ok=True)  # that of another pivot, say
-    elif plot_retrieval(report, run.retrieval_plot) is None:
-        progress.say("no picture of retrieval: matplotlib is not installed (extra `plot`)")
+    # No picture of another evaluation stays beside this one.
+    for picture in (run.retrieval_plot, run.space_plot):
+        picture.unlink(missing_ok=True)
+    drawn = [] if report.retrieval is None else [plot_retrieval(report, run.retrieval_plot)]
+    drawn += [] if shown is None else [plot_space(shown, run.space_plot)]
+    if None in drawn:
+        progress.say("no pictures: matplotlib is not installed (extra `plot`)")
     write_model_card(run)
 
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xformer.evaluation.bag import BagRecord
-from xformer.evaluation.plan import named
+from xformer.evaluation.names import named
 from xformer.evaluation.report import EvaluationReport, MaskedLMScores, RetrievalScores
 from xformer.progress import duration
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from xformer.plotting.shapes import SERIES, Dot, Drawing, Key, Look, Path, Point, Shape, Text
 from xformer.plotting.ticks import column_digits, log_ticks, number_text, tick_texts, ticks
@@ -224,6 +224,17 @@ class DotChart:
         return Drawing(_WIDTH, bottom + 22, shapes, keys if len(keys) > 1 else ())
 
 
+class Chart(Protocol):
+    """What a figure shows: `LineChart`, `DotChart`, `xformer.plotting.scatter.MapChart`."""
+
+    @property
+    def title(self) -> str:
+        """Of the chart, with the unit."""
+
+    def drawings(self, titled: bool) -> list[Drawing]:
+        """The chart, laid out; none where there is nothing to draw."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """Charts beside each other under one title, with one legend.
@@ -235,7 +246,7 @@ class Figure:
         legend: whether the series are named.
     """
 
-    charts: Sequence[LineChart | DotChart]
+    charts: Sequence[Chart]
     title: str = ""
     note: str = ""
     legend: bool = True

@@ -14,14 +14,14 @@ _COLUMNS, _GAP, _EDGE = 3, 12, 14
 _SCALE = 1.5
 _POINT = 0.72  # of a CSS pixel: pixels are hundredths of an inch, points seventy-seconds
 
-_WIDTHS = {"grid": 0.8, "mark": 0.9, "mean": 1.0, "span": 2.0, "line": 1.8}
+_WIDTHS = {"grid": 0.8, "mark": 0.9, "mean": 1.0, "span": 2.0, "line": 1.8, "join": 1.0}
 _DASHES: dict[str, Any] = {
     "mark": (0, (2, 3)),
     "mean": (0, (2, 3)),
     "dashed": (0, (4, 2)),
     "dotted": (0, (1, 2)),
 }
-_GREYS = {"grid": "rule", "mark": "soft", "span": "rule", "tick": "soft", "name": "soft"}
+_GREYS = {"grid": "rule", "mark": "soft", "span": "rule", "join": "rule", "tick": "soft", "name": "soft"}
 
 
 def can_write_png() -> bool:
@@ -56,9 +56,9 @@ def _composed(figure: Figure, drawings: Sequence[Drawing]) -> tuple[list[Shape],
     if keys := figure.keys(drawings):
         legend, top = _legend(keys, width, top)
         shapes += legend
-    if figure.note:
-        shapes.append(Text(_EDGE, top + 12, figure.note, "note"))
-        top += 20
+    for line in _wrapped(figure.note, width - 2 * _EDGE):
+        shapes.append(Text(_EDGE, top + 12, line, "note"))
+        top += 16
     return shapes, width, top + _EDGE / 2
 
 
@@ -74,6 +74,17 @@ def _legend(keys: Sequence[Key], width: float, top: float) -> tuple[list[Shape],
         shapes.append(Text(left + 30, top + 10, key.text, "key"))
         left += wide
     return shapes, top + 22
+
+
+def _wrapped(text: str, width: float) -> list[str]:
+    """Text in lines that are not wider, as far as its words allow."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and _text_width(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def _text_width(text: str) -> float:

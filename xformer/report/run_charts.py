@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+from xformer.evaluation.names import named, short_names
 from xformer.evaluation.picture import retrieval_chart
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.shares import Kind, Shares
@@ -16,6 +17,12 @@ from xformer.runs.config import RunConfig
 from xformer.runs.loss_plot import Clock, Metrics, loss_charts
 
 Charts = list[LineChart | DotChart]
+
+
+def by_name(values: Mapping[str, float]) -> dict[str, float]:
+    """Values by language, under the names of a chart's rows."""
+    rows = short_names(values)
+    return {rows[tag]: value for tag, value in values.items()}
 
 
 def training_charts(metrics: Metrics, config: RunConfig) -> Charts:
@@ -53,7 +60,7 @@ def panel_charts(panel: Metrics, metrics: Metrics) -> Charts:
     for name, title in (("top1", "Retrieval, top-1"), ("bits_per_byte", "Bits per byte")):
         scores = [line[name] for line in panel if line.get(name)]
         if len(scores) > 1:
-            values = {"last": scores[-1], "first": scores[0]}
+            values = {"last": by_name(scores[-1]), "first": by_name(scores[0])}
             best: Literal["high", "low"] = "high" if name == "top1" else "low"
             charts.append(DotChart(f"{title}, first and last scores by language", values, best=best))
     return charts
@@ -61,9 +68,11 @@ def panel_charts(panel: Metrics, metrics: Metrics) -> Charts:
 
 def space_charts(space: Space | None, bits: Mapping[str, float]) -> Charts:
     """The shared space by layer and by language, and bits per byte by language."""
-    bits_chart = DotChart("Bits per byte on dev", {"bits per byte": bits}, best="low")
+    bits_chart = DotChart("Bits per byte on dev", {"bits per byte": by_name(bits)}, best="low")
     if space is None:
         return [bits_chart]
+
+    pivot = named(space.pivot)
 
     def by_layer(title: str, values: Iterable[float]) -> LineChart:
         points = [(float(layer), value) for layer, value in enumerate(values)]
@@ -73,10 +82,10 @@ def space_charts(space: Space | None, bits: Mapping[str, float]) -> Charts:
         by_layer("Alignment by layer", space.alignment_by_layer),
         by_layer("Centroid gap by layer", space.centroid_gap_by_layer),
         by_layer("Anisotropy by layer", space.anisotropy_by_layer),
-        DotChart(f"Retrieval with {space.pivot} on dev, top-1", {"top-1": space.top1}),
+        DotChart(f"Retrieval with {pivot} on dev, top-1", {"top-1": by_name(space.top1)}),
         bits_chart,
-        DotChart(f"Alignment with {space.pivot}", {"alignment": space.alignment}),
-        DotChart(f"Hubness of {space.pivot}'s texts", {"skewness": space.hubness}, best="low"),
+        DotChart(f"Alignment with {pivot}", {"alignment": by_name(space.alignment)}),
+        DotChart(f"Hubness of texts in {pivot}", {"skewness": by_name(space.hubness)}, best="low"),
     ]
 
 
@@ -86,9 +95,9 @@ def evaluation_charts(report: EvaluationReport | None) -> Charts:
         return []
     mlm = report.mlm
     bits = {
-        "model": mlm.bits_per_byte,
-        "unigram of the language": mlm.unigram_bits_per_byte,
-        "untrained model": mlm.untrained_bits_per_byte,
+        "model": by_name(mlm.bits_per_byte),
+        "unigram of the language": by_name(mlm.unigram_bits_per_byte),
+        "untrained model": by_name(mlm.untrained_bits_per_byte),
     }
     found = [] if report.retrieval is None else [retrieval_chart(report.retrieval)]
     return [*found, DotChart("Masked-LM bits per byte", bits, best="low")]
@@ -101,7 +110,8 @@ def share_charts(metrics: Metrics) -> Charts:
         shares.add(line)
     kinds: dict[str, Kind] = {"requested": "asked", "realised": "drawn", "of the tokens": "tokens"}
     percent = {
-        name: {tag: 100 * share for tag, share in shares.of(kind).items()} for name, kind in kinds.items()
+        name: by_name({tag: 100 * share for tag, share in shares.of(kind).items()})
+        for name, kind in kinds.items()
     }
     return [DotChart("Shares by language, percent", percent, Axis(log=True))]
 
@@ -113,11 +123,11 @@ def example_tables(message: Sequence[Example], mistakes: Sequence[Example], pivo
         found = sum(one.right for one in message)
         title = f"One message in {len(message)} languages, found in {found}: {message[0].translation}"
         rows = [(one, (one.text, "✓" if one.right else one.nearest)) for one in message]
-        tables.append(_example_table(title, (f"nearest in {pivot}",), rows, pivot))
+        tables.append(_example_table(title, (f"nearest in {named(pivot)}",), rows, pivot))
     if mistakes:
         title = "The most certain mistake in each language"
         full = [(one, (one.text, one.nearest, one.translation)) for one in mistakes]
-        headings = (f"nearest in {pivot}", f"its translation in {pivot}")
+        headings = (f"nearest in {named(pivot)}", f"its translation in {named(pivot)}")
         tables.append(_example_table(title, headings, full, pivot))
     return tables
 
@@ -127,7 +137,7 @@ def _example_table(
 ) -> str:
     cells = [
         [
-            Cell(one.language),
+            Cell(named(one.language)),
             *(Cell(text, language=pivot if n else one.language) for n, text in enumerate(texts)),
         ]
         for one, texts in rows

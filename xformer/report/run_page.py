@@ -14,8 +14,11 @@ from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
 from xformer.evaluation.panel import SAMPLE
 from xformer.evaluation.parallel_texts import ParallelTexts
+from xformer.evaluation.picture import space_chart, space_note
+from xformer.evaluation.plan import matching_tag
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.space import Space, layer_vectors, measure_space
+from xformer.evaluation.space_map import MapChoice, SpaceMap, space_map
 from xformer.plotting.charts import Figure
 from xformer.plotting.page import Cell, Column, Section, pictures, table
 from xformer.plotting.page import page as html_page
@@ -39,6 +42,7 @@ from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.loss_plot import Metrics
 from xformer.runs.metrics import PRETRAINING_FIELDS, read_metrics
+from xformer.runs.sentence_layer import recorded_layer
 from xformer.storage.files import atomic_write, try_to_write
 from xformer.tokenizer import Tokenizer
 
@@ -59,6 +63,7 @@ class RunReport:
         evaluation: what `xformer evaluate` found, if it was asked.
         message: one message of the dev split in many languages, and the nearest text of the pivot to each.
         mistakes: a text in each language whose nearest is not its translation.
+        map: texts of several languages in two dimensions.
     """
 
     name: str
@@ -72,6 +77,7 @@ class RunReport:
     evaluation: EvaluationReport | None
     message: tuple[Example, ...] = ()
     mistakes: tuple[Example, ...] = ()
+    map: SpaceMap | None = None
 
 
 def write_run_page(
@@ -133,11 +139,15 @@ def read_run(
     space = None
     message: tuple[Example, ...] = ()
     mistakes: tuple[Example, ...] = ()
+    shown: SpaceMap | None = None
     try:
-        texts = ParallelTexts.of(dev, config.data.pivot)
+        texts = ParallelTexts.of(dev, matching_tag(config.data.pivot, dev.languages) or config.data.pivot)
         layers = layer_vectors(model, texts, device=device, progress=progress)
         space = measure_space(texts, layers)
         message, mistakes = find_examples(texts, layers[-1], tokenizer.decode)
+        chosen = recorded_layer(run, state.step)
+        vectors = layers[-1] if chosen is None else layers[chosen.layer]
+        shown = space_map(texts, MapChoice.of(texts, tokenizer.decode), vectors, tokenizer.decode)
     except InputError as error:
         progress.say(f"no picture of the shared space: {error}")
     bits = bits_per_byte(
@@ -156,6 +166,7 @@ def read_run(
         evaluation=_evaluated(run),
         message=message,
         mistakes=mistakes,
+        map=shown,
     )
 
 
@@ -168,14 +179,19 @@ def page(report: RunReport) -> str:
     config, metrics = report.config, report.metrics
     tables = example_tables(report.message, report.mistakes, config.data.pivot)
 
-    def section(anchor: str, title: str, text: str, charts: Charts) -> Section:
-        return Section(anchor, title, pictures([figure_html(Figure([chart])) for chart in charts]), text)
+    def figures(charts: Charts) -> list[str]:
+        return [figure_html(Figure([chart])) for chart in charts]
 
+    def section(anchor: str, title: str, text: str, charts: Charts) -> Section:
+        return Section(anchor, title, pictures(figures(charts)), text)
+
+    shown, space = report.map, figures(space_charts(report.space, report.bits))
+    mapped = [figure_html(Figure([space_chart(shown)], note=space_note(shown)))] if shown is not None else []
     sections = [
         Section("summary", "Summary", table([Column(""), Column("")], _summary(report))),
         section("training", "Training", _training_text(report), training_charts(metrics, config)),
         section("panel", "While training", _panel_text(report), panel_charts(report.panel, metrics)),
-        section("space", "One space", _SPACE, space_charts(report.space, report.bits)),
+        Section("space", "One space", pictures([*mapped, *space]), _SPACE),
         section("evaluation", "Evaluation", _evaluation_text(report), evaluation_charts(report.evaluation)),
         section("shares", "Languages requested and realised", _SHARES, share_charts(metrics)),
         Section("examples", "Examples", pictures(tables), _EXAMPLES),
@@ -188,7 +204,8 @@ _SPACE = (
     " texts that are no translations. Anisotropy: the mean cosine of any two texts. Centroid gap: the"
     " distance between the languages' centroids, in units of the distance between two texts of one"
     " language. Hubness: the skewness of how often a text of the pivot is among the ten nearest of a"
-    " query. Layer 0 is the embedding."
+    " query. Layer 0 is the embedding. The map has the same messages whatever the model makes of them; its"
+    " vectors are taken after the block where dev texts retrieve best, once that has been chosen."
 )
 _EXAMPLES = "Texts of the dev split, and the texts nearest to them in the newest checkpoint's space."
 _SHARES = "Each language's requested and realised share of the texts, and its share of all tokens."

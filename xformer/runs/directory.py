@@ -50,6 +50,7 @@ class RunDirectory:
         evaluation: the last evaluation.
         evaluation_table: the same as a Markdown table.
         retrieval_plot: retrieval by language.
+        space_plot: the map of the space.
         model_card: a description of the model for its users.
     """
 
@@ -71,6 +72,7 @@ class RunDirectory:
     evaluation = _Inside("evaluation.json")
     evaluation_table = _Inside("evaluation.md")
     retrieval_plot = _Inside("retrieval.png")
+    space_plot = _Inside("space.png")
     model_card = _Inside("README.md")
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xformer.data.languages import language_name
 from xformer.data.manifest import Manifest
 from xformer.progress import duration
 from xformer.runs.config import RunConfig
@@ -52,6 +53,8 @@ def _results(run: RunDirectory) -> str:
     picture = (
         f"![retrieval by language]({run.retrieval_plot.name})\n\n" if run.retrieval_plot.is_file() else ""
     )
+    if run.space_plot.is_file():
+        picture += f"![texts of several languages in one space]({run.space_plot.name})\n\n"
     return picture + run.evaluation_table.read_text(encoding="utf-8")
 
 
@@ -73,14 +76,14 @@ def _data(manifest: Manifest) -> str:
     train = manifest.split("train")
     sources = "\n".join(f"| {_cell(source.name)} | {_cell(source.licence)} |" for source in manifest.sources)
     rows = "\n".join(
-        f"| {language} | {counts.records:,} | {counts.chars:,} |"
+        f"| {language} | {_cell(language_name(language))} | {counts.records:,} | {counts.chars:,} |"
         for language, counts in sorted(train.languages.items())
     )
     return (
         f"{train.total.records:,} texts, {train.total.chars:,} characters in {train.groups:,} groups of"
         f" translations.\n\n"
         f"| source | licence |\n|---|---|\n{sources}\n\n"
-        f"| language | texts | characters |\n|---|---:|---:|\n{rows}\n"
+        f"| language | name | texts | characters |\n|---|---|---:|---:|\n{rows}\n"
     )
 
 

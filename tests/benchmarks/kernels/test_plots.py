@@ -19,7 +19,7 @@ from xformer.benchmarks.kernels.plots import (
     write_pictures,
 )
 from xformer.benchmarks.kernels.record import Record
-from xformer.plotting.charts import DotChart, LineChart
+from xformer.plotting.charts import Chart, DotChart, LineChart
 from xformer.plotting.shapes import Text
 
 MakeRecord = Callable[..., Record]
@@ -49,7 +49,7 @@ def dense(make_record: MakeRecord) -> list[Record]:
     return found
 
 
-def lines_of(chart: LineChart | DotChart) -> dict[str, list[float]]:
+def lines_of(chart: Chart) -> dict[str, list[float]]:
     """The x and y of all points of each series."""
     assert isinstance(chart, LineChart)
     return {

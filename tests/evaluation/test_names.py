@@ -1,0 +1,20 @@
+"""Names of languages beside their tags."""
+
+from __future__ import annotations
+
+from xformer.evaluation.names import named, short_names
+
+
+def test_a_tag_has_its_name_beside_it() -> None:
+    assert named("de") == "de German"
+    assert named("deu") == "deu German"
+    assert named("xx-unknown") == "xx-unknown"
+
+
+def test_a_row_of_a_chart_has_at_most_twenty_letters_and_its_whole_tag() -> None:
+    tags = ("zh-Hans", "zh-Hant", "en", "qaa-x-a-very-long-tag-of-its-own")
+    found = short_names(tags)
+    assert found["zh-Hans"] == "zh-Hans Chinese (Si…"
+    assert found["en"] == "en English"
+    assert len(set(found.values())) == 4
+    assert all(row.rstrip("…").startswith(tag) for tag, row in found.items())

@@ -1,0 +1,24 @@
+"""Languages as tables and charts show them: the tag with the name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xformer.data.languages import language_name
+
+_LONGEST = 20
+
+
+def named(tag: str) -> str:
+    """A tag with the language's name: `de German`; the tag alone where the name is not known."""
+    name = language_name(tag)
+    return f"{tag} {name}" if name != tag else tag
+
+
+def short_names(tags: Iterable[str]) -> dict[str, str]:
+    """By tag, the tag and name in at most 20 letters, for the rows of a chart; all are different."""
+    full = {tag: named(tag) for tag in tags}
+    return {
+        tag: name if len(name) <= _LONGEST else f"{name[: max(_LONGEST - 1, len(tag))].rstrip()}…"
+        for tag, name in full.items()
+    }

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from xformer.evaluation.outlook import error_curve, has_risen, masked_lm_curve, outlook
+from xformer.evaluation.outlook import error_curves, has_risen, masked_lm_curve, outlook
 
 
 def metrics(count: int = 20, a: float = 3.0, b: float = 0.4) -> list[dict[str, Any]]:
@@ -53,22 +53,52 @@ def test_a_run_of_twice_the_length() -> None:
     lines = metrics(40)
     x, y, _ = masked_lm_curve(lines)
     true = (2 + 3 * (2 * x[-1]) ** -0.4) / y[-1]
-    ahead = outlook(lines, panel(*(0.5 * n**-0.5 for n in range(1, 9))), (2.5, 2.45), (0.8, 0.85))
-    bits, top1 = ahead.forecasts["bits_per_byte"], ahead.forecasts["top1"]
+    ahead = outlook(lines, [], (2.5, 2.45), None)
+    bits = ahead.forecasts["bits_per_byte"]
     assert bits.value == pytest.approx(2.5 * true, abs=0.01)
     assert bits.low <= bits.value <= bits.high
-    # The error falls by the root of two: 0.2 → 0.141, and to 0.15 at 1.78 times the length.
-    assert top1.value == pytest.approx(1 - 0.2 / 2**0.5, abs=0.01)
+    assert ahead.missing == {}
+
+
+def stages(count: int = 8) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Logs whose error is n^-1/2 of the warm-up's tokens, and then half of that for the whole full stage."""
+    lines, seen = [], []
+    for number in range(1, 2 * count + 1):
+        full = number > count
+        lines.append(
+            {
+                "step": 10 * number,
+                "tokens": 100 * number,
+                "lr_factor": {"matrices": 1.0, "embedding": 1.0},
+                "loss": {"masked_lm": 5.0, "alignment": 1.0} if full else {"bag_alignment": 2.0},
+            }
+        )
+        error = 0.5 * count**-0.5 if full else number**-0.5
+        seen.append({"step": 10 * number, "elapsed": float(number), "mean_top1": 1 - error})
+    return lines, seen
+
+
+def test_retrieval_gains_in_both_stages() -> None:
+    lines, seen = stages()
+    warmup, full = error_curves(lines, seen)
+    assert warmup[0] == pytest.approx([100.0 * n for n in range(1, 9)])
+    assert warmup[1] == pytest.approx([n**-0.5 for n in range(1, 9)])
+    assert full[0] == pytest.approx(warmup[0])
+    top1 = outlook(lines, seen, None, (0.8, 0.85)).forecasts["top1"]
+    # The warm-up's error falls by the root of two, the full stage's by nothing: 0.2 → 0.141.
+    assert top1.value == pytest.approx(1 - 0.2 / 2**0.5, abs=0.005)
     assert top1.low <= top1.value <= top1.high
     assert top1.reached_at == 2
-    assert ahead.missing == {}
+    # A run without a warm-up has one curve.
+    alone = error_curves([line | {"loss": {"alignment": 1.0}} for line in lines], seen)
+    assert len(alone) == 1
 
 
 def test_what_is_too_little_is_said() -> None:
     ahead = outlook(metrics(3), panel(0.5, 0.4), (2.5, 2.0), (0.5, 0.6))
     assert ahead.forecasts == {}
     assert ahead.missing["bits_per_byte"].startswith("too few points: 2 lines of metrics.jsonl")
-    assert ahead.missing["top1"].startswith("too few points: 2 lines of panel.jsonl")
+    assert ahead.missing["top1"].startswith("too few points: 0 lines of panel.jsonl")
     assert outlook([], [], None, None).missing == {}
 
 
@@ -79,8 +109,9 @@ def test_a_run_that_gets_worse_has_no_forecast() -> None:
     assert "have risen" in outlook(metrics(), worse, (2.2, 2.0), None).missing["bits_per_byte"]
 
 
-def test_the_first_step_and_what_is_missing_are_left_out() -> None:
-    lines = panel(0.5, 0.0)
-    lines[0]["step"] = 1
-    lines.append({"step": 30, "elapsed": 180.0, "mean_top1": None})
-    assert error_curve(lines) == ([120.0], [1e-3])
+def test_what_was_not_measured_is_left_out() -> None:
+    lines, seen = stages()
+    seen[1]["mean_top1"] = None
+    assert len(error_curves(lines, seen)[0][0]) == 7
+    seen[7]["mean_top1"] = 1.0
+    assert error_curves(lines, seen)[0][1][-1] == 1e-3

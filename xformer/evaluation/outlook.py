@@ -1,19 +1,27 @@
 """What the logs of a run say of a run of twice the length: its bits per byte and its retrieval.
 
 The masked LM's training loss gives the shape of its curve: each line of metrics.jsonl is of texts that are
-drawn anew, so there are many points. The level is the held-out one. Retrieval has the points of panel.jsonl.
+drawn anew, so there are many points. The level is the held-out one. Retrieval has the points of panel.jsonl,
+and a curve in each stage: a run of twice the length has twice as much of both, so their gains multiply.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from xformer.evaluation.extrapolate import LEAST_POINTS, Curve, Gain
+import numpy as np
+
+from xformer.evaluation.extrapolate import LEAST_POINTS, Curve
 from xformer.runs.metrics import without_remnant
 
 Lines = Sequence[Mapping[str, Any]]
+
+Points = tuple[list[float], list[float], list[float]]
+"""Tokens so far, each weighted by the learning rate of its step; a loss or an error; and the share by which
+the learning rate has fallen: three lists of one length."""
 
 TIMES = 2.0
 _FURTHER = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
@@ -79,48 +87,79 @@ def outlook(
         elif len(x) < LEAST_POINTS:
             missing["bits_per_byte"] = _too_few(len(x), "metrics.jsonl after the learning rate's warm-up")
         else:
-            found["bits_per_byte"] = _falling(Curve(x, y, annealed), now, baseline)
+            found["bits_per_byte"] = _falling([Curve(x, y, annealed)], now, baseline)
     if top1 is not None:
         now, baseline = top1
-        x, y = error_curve(panel)
-        if len(x) < LEAST_POINTS:
-            missing["top1"] = _too_few(len(x), "panel.jsonl (training.panel_every sets how often)")
+        stages = error_curves(metrics, panel)
+        # The first stage brings most of retrieval. What the second adds is taken to stay if it is not known.
+        curves = [Curve(*points) for points in stages if len(points[0]) >= LEAST_POINTS]
+        if not stages or len(stages[0][0]) < LEAST_POINTS:
+            where = "panel.jsonl in the run's first stage (training.panel_every sets how often)"
+            missing["top1"] = _too_few(len(stages[0][0]) if stages else 0, where)
         else:
-            error = _falling(Curve(x, y), max(1 - now, _SMALLEST_ERROR), 1 - baseline)
+            error = _falling(curves, max(1 - now, _SMALLEST_ERROR), 1 - baseline)
             found["top1"] = Forecast(1 - error.value, 1 - error.high, 1 - error.low, error.reached_at)
     return Outlook(TIMES, found, missing)
 
 
-def masked_lm_curve(metrics: Lines) -> tuple[list[float], list[float], list[float]]:
-    """The masked LM's loss over the training, from where the learning rate has reached its peak.
-
-    Returns:
-        Tokens so far, each weighted by the learning rate of its step; the loss; and the share by which the
-        learning rate has fallen: three lists of one length.
-    """
+def masked_lm_curve(metrics: Lines) -> Points:
+    """The masked LM's loss over the training, from where the learning rate has reached its peak."""
     weighted, tokens = 0.0, 0
     points = []
     for line in without_remnant(metrics):
         if "masked_lm" in line["loss"]:
-            factor = line.get("lr_factor", {}).get("matrices", 1.0)
+            factor = _factor(line, "matrices")
             half = factor * (line["tokens"] - tokens) / 2
             points.append((weighted + half, line["loss"]["masked_lm"], factor))
             weighted += 2 * half
         tokens = line["tokens"]
+    return _from_peak([point for point in points if point[1] > 0])
+
+
+def error_curves(metrics: Lines, panel: Lines) -> list[Points]:
+    """The share of the panel's texts whose nearest text is no translation, over the training, by stage.
+
+    Returns:
+        Points as of `masked_lm_curve`: of the embedding warm-up, if the run has one, and of the full stage.
+    """
+    began, tokens = 0, 0
+    curves = []
+    warmup = [line for line in metrics if not {"masked_lm", "alignment"} & set(line["loss"])]
+    for lines, group in ((warmup, "embedding"), (metrics[len(warmup) :], "matrices")):
+        if not lines:
+            continue
+        steps, weighted, factors = [began], [0.0], [_factor(lines[0], group)]
+        for line in lines:
+            factors.append(_factor(line, group))
+            weighted.append(weighted[-1] + factors[-1] * (line["tokens"] - tokens))
+            steps.append(line["step"])
+            began, tokens = line["step"], line["tokens"]
+        seen = [
+            (line["step"], max(1 - line["mean_top1"], _SMALLEST_ERROR))
+            for line in panel
+            if line.get("mean_top1") is not None and max(steps[0], 1) < line["step"] <= steps[-1]
+        ]
+        curves.append(
+            _from_peak(
+                [
+                    (float(np.interp(step, steps, weighted)), error, float(np.interp(step, steps, factors)))
+                    for step, error in seen
+                ]
+            )
+        )
+    return curves
+
+
+def _factor(line: Mapping[str, Any], group: str) -> float:
+    return float(line.get("lr_factor", {}).get(group, 1.0))
+
+
+def _from_peak(points: Sequence[tuple[float, float, float]]) -> Points:
+    """Points, given with the factor of the learning rate, from its peak on."""
     peak = max((factor for *_, factor in points), default=0.0)
     start = next((place for place, (*_, factor) in enumerate(points) if factor == peak), 0)
-    kept = [point for point in points[start:] if point[0] > 0 and point[1] > 0]
+    kept = [point for point in points[start:] if point[0] > 0]
     return [x for x, *_ in kept], [y for _, y, _ in kept], [1 - factor / peak for *_, factor in kept]
-
-
-def error_curve(panel: Lines) -> tuple[list[float], list[float]]:
-    """Seconds of training, and the share of the panel's texts whose nearest text is no translation."""
-    points = [
-        (line["elapsed"], max(1 - line["mean_top1"], _SMALLEST_ERROR))
-        for line in panel
-        if line.get("mean_top1") is not None and line["step"] > 1 and line["elapsed"] > 0
-    ]
-    return [x for x, _ in points], [y for _, y in points]
 
 
 def has_risen(panel: Lines) -> bool:
@@ -129,12 +168,21 @@ def has_risen(panel: Lines) -> bool:
     return len(bits) > 2 and min(bits[-2:]) > _RISEN * min(bits)
 
 
-def _falling(curve: Curve, now: float, baseline: float) -> Forecast:
-    gain: Gain = curve.gain(TIMES)
+def _falling(curves: Sequence[Curve], now: float, baseline: float) -> Forecast:
+    """A score that is better the lower, whose gains along the curves multiply."""
+
+    def times_now(times: float) -> tuple[float, float, float]:
+        gains = [curve.gain(times) for curve in curves]
+        return (
+            now * math.prod(gain.ratio for gain in gains),
+            now * math.prod(gain.low for gain in gains),
+            now * math.prod(gain.high for gain in gains),
+        )
+
     reached = None
     if now > baseline:
-        reached = next((times for times in _FURTHER if now * curve.gain(times).ratio <= baseline), None)
-    return Forecast(now * gain.ratio, now * gain.low, now * gain.high, reached)
+        reached = next((times for times in _FURTHER if times_now(times)[0] <= baseline), None)
+    return Forecast(*times_now(TIMES), reached)
 
 
 def _too_few(count: int, log: str) -> str:

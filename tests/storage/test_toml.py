@@ -90,7 +90,10 @@ def test_every_field_is_in_the_file_and_none_is_spelled_out(tmp_path: Path) -> N
 WRONG = [
     ("modle = 1", "modle: unknown key, did you mean model or tokenizer.model?"),
     ("[modle]\nd_model = 1", "modle: unknown key, did you mean model or tokenizer.model?"),
-    ("[model]\nhue = 3\ncolour = 2", "model.colour: unknown key; model.hue: unknown key"),
+    (
+        "[model]\nhue = 3\ncolour = 2",
+        "model.colour: unknown key; model.hue: unknown key. `xformer settings` lists all",
+    ),
     (
         "[optimizer]\nlerning_rate = 0.1",
         "optimizer.lerning_rate: unknown key, did you mean optimizer.lr or optimizer.embedding_lr or",

@@ -33,11 +33,12 @@ class ModelConfig:
 
     Attributes:
         vocab_size (rows): rows of the embedding, special tokens included.
-        d_model (coordinates): width of the residual stream.
-        n_layers (blocks): number of blocks.
+        d_model (coordinates): width of the residual stream, the hidden size.
+        n_layers (blocks): number of blocks, the depth of the model.
         n_heads (heads): attention heads; d_model is a multiple of it.
-        d_ff (coordinates): width inside the feed-forward; the gated activations have two such projections.
-        max_length (tokens): longest sequence; learned positions have this many rows.
+        d_ff (coordinates): width inside the feed-forward, the intermediate size; the gated activations have
+            two such projections.
+        max_length (tokens): longest sequence, the context length; learned positions have this many rows.
         positions: how a token's position enters: rotary (Su et al. 2021), sinusoidal or learned vectors added
             to the embedding, biases of attention by distance (ALiBi, Press et al. 2022; T5, Raffel et al.
             2020), or not at all.

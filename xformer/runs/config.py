@@ -128,16 +128,17 @@ class ObjectivesConfig:
 
     Attributes:
         masking: which tokens the masked LM and the translation LM hide.
-        masked_lm_tokens (tokens per step): tokens of single texts in a step, about.
+        masked_lm_tokens (tokens per step): batch size of the masked LM: tokens of single texts in a step,
+            about.
         sampled_softmax_size (vocabulary entries): number of vocabulary entries drawn in each step, beside its
             own targets, over which the softmax of both masked objectives runs
             (`xformer.objectives.sampled_softmax`); 0 for the whole vocabulary.
         masked_lm_weight (factor): weight of the masked-LM loss (nats per predicted token).
-        translation_lm_tokens (tokens per step): tokens of concatenated translation pairs in a step, about
-            (Lample and Conneau 2019).
+        translation_lm_tokens (tokens per step): batch size of the translation LM: tokens of concatenated
+            translation pairs in a step, about (Lample and Conneau 2019).
         translation_lm_weight (factor): weight of the translation-LM loss.
-        alignment_tokens (tokens per step): tokens of translation pairs in a step, about. The two texts of a
-            pair are encoded apart.
+        alignment_tokens (tokens per step): batch size of the alignment: tokens of translation pairs in a
+            step, about. The two texts of a pair are encoded apart.
         embedding_warmup_tokens (tokens per step): tokens of translation pairs in a step of the embedding
             warm-up, about. That stage runs no blocks, so a step can afford more wrong answers for each right
             one. In the full stage the pairs of `alignment_tokens` are aligned both before and after the
@@ -211,7 +212,8 @@ class OptimizerConfig:
             parameters have none.
         beta1 (share per step): decay of the running mean of gradients.
         beta2 (share per step): decay of the running mean of squared gradients.
-        max_grad_norm (gradient norm): largest gradient norm of each parameter group; 0 for no clipping.
+        max_grad_norm (gradient norm): gradient clipping: largest gradient norm of each parameter group; 0 for
+            no clipping.
         warmup (share of the full stage): share of the full stage in which the learning rate rises.
         decay (share of the full stage): share of the full stage, at its end, in which the learning rate
             falls.

@@ -104,8 +104,10 @@ def from_table(
         for problem in error.problems:
             of_option = problem.partition(": ")[0] in options
             problems.setdefault("--set" if of_option else source, []).append(problem)
-        found = (f"{place}: {'; '.join(lines)}" for place, lines in problems.items())
-        raise InputError("; ".join(found)) from error
+        found = "; ".join(f"{place}: {'; '.join(lines)}" for place, lines in problems.items())
+        # Nothing like it was found, which would have been named.
+        at_a_loss = any(problem.endswith(": unknown key") for problem in error.problems)
+        raise InputError(f"{found}. `xformer settings` lists all" if at_a_loss else found) from error
 
 
 def save_toml(path: str | os.PathLike[str], config: object) -> None:

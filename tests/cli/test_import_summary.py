@@ -39,6 +39,14 @@ def test_what_was_left_out_is_sorted_and_shortened() -> None:
     ]
 
 
+def test_long_names_of_sources_are_shortened() -> None:
+    notes = ImportNotes()
+    notes.leave_out("duplicate", "de", "eins", f"{'x' * 200}.whl:de/LC_MESSAGES/django.mo")
+    lines = summary(Path("c"), _manifest(("de", "en"), {"train": 900, "dev": 200, "test": 200}), notes)
+    assert lines[4] == "left out: 1 text"
+    assert lines[5] == f"  duplicate: 1 (de 1), such as …{'x' * 30}.whl:de/LC_MESSAGES/django.mo: eins"
+
+
 def test_nothing_left_out_is_said_and_many_languages_are_not_all_named() -> None:
     tags = ("cs", "de", "en", "fr", "zh-Hant")
     lines = summary(Path("c"), _manifest(tags, {"train": 900, "dev": 200, "test": 200}), ImportNotes())

@@ -64,10 +64,11 @@ def _amounts(folder: Path, manifest: Manifest) -> list[str]:
     texts = sum(entry.total.records for entry in manifest.splits.values())
     named = [f"{language_name(tag)} ({tag})" for tag in manifest.languages]
     many = "1 language" if len(named) == 1 else f"{len(named)} languages"
-    lines = [f"{folder}: {texts:,} texts in {many}: {_first(named)}"]
+    lines = [f"{folder}: {_texts(texts)} in {many}: {_first(named)}"]
     for name, entry in manifest.splits.items():
         translated = f", {entry.translated:,} with translations" if len(manifest.languages) > 1 else ""
-        lines.append(f"  {name}: {entry.total.records:,} texts in {entry.groups:,} groups{translated}")
+        groups = "1 group" if entry.groups == 1 else f"{entry.groups:,} groups"
+        lines.append(f"  {name}: {_texts(entry.total.records)} in {groups}{translated}")
     return lines
 
 
@@ -90,7 +91,7 @@ def _tags(manifest: Manifest, notes: ImportNotes) -> list[str]:
 
 def _left_out(notes: ImportNotes) -> list[str]:
     total = sum(counts.total() for counts in notes.left_out.values())
-    lines = [f"left out: {total:,} texts" if total else "left out: nothing"]
+    lines = [f"left out: {_texts(total)}" if total else "left out: nothing"]
     for reason, counts in sorted(notes.left_out.items(), key=lambda item: -item[1].total()):
         lines.append(f"  {reason}: {_counted(counts)}{_example(notes, reason)}")
     if notes.unpaired:
@@ -133,6 +134,10 @@ def _next(folder: Path, manifest: Manifest) -> str:
     return f"next: xformer {shlex.join(words)}"
 
 
+def _texts(count: int) -> str:
+    return "1 text" if count == 1 else f"{count:,} texts"
+
+
 def _first(items: Sequence[str]) -> str:
     """`German (de), English (en)`; of many, the first few."""
     return ", ".join(items[:_SHOWN]) + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
@@ -147,6 +152,7 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 def _example(notes: ImportNotes, reason: str) -> str:
     text, source = notes.examples[reason]
+    source = source if len(source) <= _EXAMPLE else f"…{source[1 - _EXAMPLE :]}"
     short = " ".join(text.split())
     short = short if len(short) <= _EXAMPLE else f"{short[: _EXAMPLE - 1]}…"
     return f", such as {source}: {short}" if short else f", such as {source}"

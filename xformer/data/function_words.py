@@ -78,5 +78,5 @@ def languages_by_word() -> dict[str, tuple[str, ...]]:
 
 @cache
 def _table() -> dict[str, frozenset[str]]:
-    rows = (line.partition(": ") for line in _WORDS.strip().splitlines())
+    rows = (line.partition(": ") for line in _WORDS.strip().split("\n"))
     return {language: frozenset(words.split()) for language, _, words in rows}

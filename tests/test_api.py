@@ -1,13 +1,21 @@
 """The Python door: a run's model encodes texts in order, whatever they are, and fills masks.
 
-Covers xformer.version, xformer.embedding.texts, xformer.embedding.checked, xformer.embedding.precision,
-xformer.embedding.similarity, xformer.prediction.fill_mask, xformer.pretraining.load, xformer.runs.opening,
-xformer.runs.kind, xformer.runs.sentence_layer, xformer.evaluation.sentence_layer and xformer.data.chunks.
+Covers xformer.version, xformer.embedding.texts, xformer.embedding.precision, xformer.pretraining.load,
+ xformer.runs.sentence_layer and xformer.evaluation.sentence_layer.
 """
 
 from __future__ import annotations
 
+import doctest
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +25,7 @@ from hypothesis import strategies as st
 
 import xformer
 import xformer.api
+import xformer.embedding.texts as embedding_texts
 from tests.synthetic_runs import (  # noqa: F401 - fixtures
     _one_thread,
     _signals_are_heard,
@@ -27,10 +36,12 @@ from tests.synthetic_runs import (  # noqa: F401 - fixtures
     trained,
 )
 from xformer.data.chunks import cut_points
-from xformer.model.reference import reference_forward, reference_masked_lm, reference_pooling
+from xformer.embedding.encode import encode_tokens
+from xformer.errors import InputError
+from xformer.evaluation.sentence_layer import settle_sentence_layer
+from xformer.model.reference import reference_forward, reference_pooling
 from xformer.runs.directory import RunDirectory
-from xformer.runs.sentence_layer import SentenceLayer
-from xformer.tokenizer.special import FIRST_BYTE_ID, MASK_ID
+from xformer.runs.sentence_layer import SentenceLayer, record_layer, recorded_layer
 
 SENTENCES = ["dog sees house", "Hund sieht Haus", "cat buys apple", "γάτα βλέπει σπίτι", "", "a\u2581b", "x"]
 
@@ -92,52 +103,198 @@ def test_vectors_are_those_of_the_padded_reference_in_the_order_given(
     assert np.abs(vectors - exact).max() <= allowed
 
 
-def reference_fillings(model: xformer.Model, text: str, dtype: torch.dtype) -> dict[tuple[int, int], float]:
-    """Probability of each piece at each mask, by the padded reference."""
-    network = model._network
-    ids = torch.from_numpy(model.tokenizer.encode_masked(text).astype(np.int64))[None]
-    encoder = {name: value.to(dtype) for name, value in network.encoder.state_dict().items()}
-    head = {name: value.to(dtype) for name, value in network.masked_lm.state_dict().items()}
-    hidden = reference_forward(network.config, encoder, ids, torch.ones_like(ids, dtype=torch.bool))
-    embedding = encoder["embeddings.tok_embeddings.weight"]
-    found: dict[tuple[int, int], float] = {}
-    for number, place in enumerate((ids[0] == MASK_ID).nonzero()[:, 0].tolist()):
-        logits = reference_masked_lm(network.config, head, hidden[0, place], embedding)
-        logits[:FIRST_BYTE_ID] = -torch.inf
-        logits[model.tokenizer.vocab_size :] = -torch.inf
-        found |= {(number, piece): share for piece, share in enumerate(logits.softmax(0).tolist())}
-    return found
+def test_vectors_do_not_depend_on_the_batch(model: xformer.Model) -> None:
+    texts = [*SENTENCES, "dog sees house " * 30]
+    whole = model.encode(texts, batch_tokens=100_000)
+    for batch_tokens in (1, 7, 50):
+        np.testing.assert_allclose(model.encode(texts, batch_tokens=batch_tokens), whole, atol=1e-6)
+    for text, vector in zip(texts, whole, strict=True):
+        np.testing.assert_allclose(model.encode(text), vector, atol=1e-6)
 
 
-def test_masks_are_filled_with_the_softmax_of_the_padded_reference(model: xformer.Model) -> None:
-    text = "dog sees <mask> apple <mask>"
-    found = model.fill_mask(text, k=1000)
-    exact, plain = (reference_fillings(model, text, dtype) for dtype in (torch.float64, torch.float32))
-    error = max(abs(plain[key] - exact[key]) for key in exact)
-    assert len(found) == 2
-    for number, fillings in enumerate(found):
-        assert isinstance(fillings, list)
-        shares = [one.probability for one in fillings]
-        assert shares == sorted(shares, reverse=True)
-        # All pieces but the special ones and parts of characters.
-        assert len(fillings) == model.tokenizer.vocab_size - FIRST_BYTE_ID - 128
-        for one in fillings:
-            expected = exact[number, model.tokenizer.id(one.piece)]
-            assert one.probability == pytest.approx(expected, rel=0, abs=2 * error + 1e-9)
+def test_what_comes_out(model: xformer.Model) -> None:
+    assert model.encode([]).shape == (0, model.dim)
+    assert model.encode("dog").shape == (model.dim,)
+    assert not model.encode("").any()
+    assert model.encode(np.array(["dog", "cat"])).shape == (2, model.dim)
+    tensor = model.encode(["dog"], as_tensor=True)
+    assert isinstance(tensor, torch.Tensor)
+    assert tensor.dtype == torch.float32
+    lengths = np.linalg.norm(model.encode(SENTENCES), axis=1)
+    np.testing.assert_allclose(lengths, [float(text != "") for text in SENTENCES], atol=1e-6)
+    raw = model.encode(SENTENCES[:2], normalise=False)
+    assert np.abs(np.linalg.norm(raw, axis=1) - 1).min() > 1e-3
+    np.testing.assert_allclose(
+        raw / np.linalg.norm(raw, axis=1, keepdims=True), model.encode(SENTENCES[:2]), atol=1e-6
+    )
 
 
-def shown(fillings: object) -> dict[str, str]:
-    assert isinstance(fillings, list)
-    return {one.piece: one.text for one in fillings}
+def test_a_stream_reads_no_further_than_it_must_and_tells_what_it_did(
+    model: xformer.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding_texts, "BUFFER_TEXTS", 8)
+    read: list[int] = []
+
+    def lines() -> Iterator[str]:
+        for number in range(20):
+            read.append(number)
+            yield SENTENCES[number % 3] if number else "dog sees house " * 30
+
+    stream = model.encode_stream(lines())
+    assert read == []
+    first = next(stream)
+    assert (len(first), len(read)) == (8, 8)
+    assert (stream.texts, stream.cut) == (8, 1)
+    blocks = [first, *stream]
+    assert [len(block) for block in blocks] == [8, 8, 4]
+    assert (stream.texts, stream.cut) == (20, 1)
+    assert stream.tokens == sum(map(len, model.tokenizer.encode_batch(list(lines()))))
+    np.testing.assert_allclose(np.concatenate(blocks), model.encode(lines()), atol=1e-6)
 
 
-def test_a_mask_takes_the_space_before_it(model: xformer.Model) -> None:
-    middle = shown(model.fill_mask("dog <mask> a house", k=1000))
-    assert (middle["▁"], middle["s"], middle["<0x41>"]) == ("dog  a house", "dogs a house", "dogA a house")
-    first = shown(model.fill_mask("<mask> sees", k=1000))
-    assert (first["▁"], first["s"]) == (" sees", "s sees")
-    one, other = model.fill_mask("<mask> sees <mask>", k=1)
-    assert isinstance(one, list)
-    assert isinstance(other, list)
-    assert one[0].text.endswith(" sees <mask>")
-    assert other[0].text.startswith("<mask> sees")
+def test_bad_texts_are_refused_before_work(model: xformer.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model._network, "sentence_vectors", None)  # nothing is encoded
+    bad: Any = ["a", None]
+    with pytest.raises(InputError, match=r"texts\[1\]: expected a string, got None"):
+        model.encode(bad)
+    with pytest.raises(InputError, match="text: expected Unicode, found the lone surrogate"):
+        model.encode("a\ud800")
+    with pytest.raises(InputError, match="texts: expected a list or an iterator of strings, got one string"):
+        model.encode_stream("abc")
+    with pytest.raises(InputError, match="batch_tokens: expected a whole number from 1, got 0"):
+        model.encode(["a"], batch_tokens=0)
+    with pytest.raises(InputError, match=r"to encode text: xformer\.load"):
+        encode_tokens(model._network, ["hello"])  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"to encode text: xformer\.load"):
+        encode_tokens(model._network, "hello")  # type: ignore[arg-type]
+
+
+def test_progress_is_told_by_function_or_shown(
+    model: xformer.Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    model.encode(SENTENCES, progress=lambda *call: told.append(call), batch_tokens=4)
+    assert told[-1] == ("encode", len(SENTENCES), len(SENTENCES))
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    model.encode(iter(["a"]), progress=lambda *call: told.append(call))
+    assert told[-1] == ("encode", 1, None)
+    capsys.readouterr()
+    model.encode(["dog sees house " * 30, "a"], progress=True)
+    said = capsys.readouterr().err
+    assert "encode: 2 of 2" in said
+    assert "1 of 2 texts have more than 40 tokens; the vector of each is the mean of its chunks'" in said
+    model.encode(["a"], progress=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_similarity_takes_texts_and_vectors(model: xformer.Model) -> None:
+    texts = ["dog sees house", "Hund sieht Haus", ""]
+    vectors = model.encode(texts)
+    expected = vectors @ vectors.T
+    for a in (texts, vectors, torch.from_numpy(vectors), vectors.tolist(), iter(texts)):
+        np.testing.assert_allclose(model.similarity(a, texts), expected, atol=1e-6)
+    assert model.similarity(texts[0], texts).shape == (1, 3)
+
+
+def test_nothing_global_is_changed(trained: RunDirectory) -> None:  # noqa: F811
+    random, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    model = xformer.load(trained.path, threads=2, dtype="bf16")
+    assert model.dtype == "bf16"
+    exact = xformer.load(trained.path).encode(SENTENCES)
+    found = model.encode(SENTENCES)
+    model.fill_mask("dog <mask>")
+    assert np.abs(found - exact).max() < 0.05
+    assert torch.equal(torch.random.get_rng_state(), random)
+    assert torch.get_num_threads() == threads
+    assert torch.is_grad_enabled()
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_options_are_refused(trained: RunDirectory, tmp_path: Path) -> None:  # noqa: F811
+    with pytest.raises(InputError, match="dtype: expected one of auto, fp32, bf16"):
+        xformer.load(trained.path, dtype="fp8")
+    with pytest.raises(InputError, match="device: expected cpu, cuda or cuda:NUMBER, got 'tpu'"):
+        xformer.load(trained.path, device="tpu")
+    with pytest.raises(InputError, match="threads: expected a whole number from 1"):
+        xformer.load(trained.path, threads=0)
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="torch sees no GPU"):
+            xformer.load(trained.path, device="cuda")
+    other = tmp_path / "run"
+    shutil.copytree(trained.path, other)
+    (other / "task.txt").write_text("classification\n", encoding="utf-8")
+    with pytest.raises(InputError, match="expected a run of pretraining, it is one of classification"):
+        xformer.load(other)
+
+
+def test_the_layer_is_chosen_once_and_kept_by_step(trained: RunDirectory, tmp_path: Path) -> None:  # noqa: F811
+    run = RunDirectory(tmp_path / "run")
+    shutil.copytree(trained.path, run.path)
+    run.sentence_layer.unlink(missing_ok=True)
+    model = xformer.load(run.path)
+    assert "layer not chosen yet" in repr(model)
+    chosen = model.layer
+    assert len(chosen.dev_top1_by_layer) == 3
+    assert chosen.layer == int(np.argmax(chosen.dev_top1_by_layer))
+    assert recorded_layer(run, model.step) == chosen
+    assert f"after {chosen.layer} of 2 blocks" in repr(xformer.load(run.path))
+    # Whatever is recorded is used, and another step has none.
+    record_layer(run, SentenceLayer(model.step, 1, [0.0, 1.0, 0.0]))
+    assert xformer.load(run.path).layer.layer == 1
+    assert recorded_layer(run, model.step + 1) is None
+    # A choice whose checkpoint is gone is dropped.
+    record_layer(run, SentenceLayer(model.step + 1, 2, []))
+    record_layer(run, SentenceLayer(model.step, 0, []))
+    assert recorded_layer(run, model.step + 1) is None
+    # A file that cannot be read is measured again.
+    run.sentence_layer.write_text("{", encoding="utf-8")
+    assert settle_sentence_layer(run.path, None) == chosen
+
+
+def test_the_choice_of_an_evaluation_of_an_earlier_version_holds() -> None:
+    run = RunDirectory.open(Path(__file__).parent / "runs" / "run_of_0_1" / "run")
+    report = json.loads(run.evaluation.read_text(encoding="utf-8"))
+    found = recorded_layer(run, report["step"])
+    assert found is not None
+    assert found.layer == report["retrieval"]["layer"]
+    assert recorded_layer(run, report["step"] + 1) is None
+
+
+def test_languages_are_those_of_the_training_split(model: xformer.Model) -> None:
+    assert model.languages == ("de", "el", "en")
+
+
+@pytest.mark.parametrize("module", [xformer, xformer.api])
+def test_examples(
+    trained: RunDirectory,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+) -> None:
+    """The examples of the docstrings, with the run where they look for it."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "demo").symlink_to(trained.path)
+    monkeypatch.chdir(tmp_path)
+    names = {"xformer": xformer, "model": xformer.load("runs/demo")}
+    failed, tried = doctest.testmod(module, extraglobs=names)
+    assert tried
+    assert not failed
+
+
+def test_the_package_is_light_and_knows_its_names() -> None:
+    code = """
+import sys
+before = set(sys.modules)
+import xformer
+heavy = {"torch", "numpy", "sentencepiece", "triton", "safetensors"} & set(sys.modules)
+assert not heavy, heavy
+assert len(set(sys.modules) - before) < 60, sorted(set(sys.modules) - before)
+assert set(xformer.__all__) == set(dir(xformer))
+try:
+    xformer.lod
+except AttributeError as error:
+    assert "it has Model, Tokenizer, __version__, attention, load" in str(error), error
+assert xformer.Tokenizer.__name__ == "Tokenizer" and "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

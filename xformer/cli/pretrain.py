@@ -102,6 +102,7 @@ class Pretrain:
                 return self._forecast(config)
             status = self._train(config)
             if not status:
+                self._choose_layer()
                 self._advise()
             return status
         except ReportedError:
@@ -134,6 +135,25 @@ class Pretrain:
         with Progress() as progress:
             complete = pretrain(self.run, config, progress, make_callback=make_panel)
         return 0 if complete else 130
+
+    def _choose_layer(self) -> None:
+        """Measure after which layer the run's sentence vectors are best, and write it into the run."""
+        from xformer.evaluation.sentence_layer import settle_sentence_layer
+        from xformer.progress import Progress
+
+        with Progress() as progress:
+            try:
+                choice = settle_sentence_layer(self.run, progress)
+            except InputError as error:
+                progress.say(f"no choice of the layer for sentence vectors: {error}")
+                return
+            if scores := choice.dev_top1_by_layer:
+                shown = ", ".join(f"{score:.3f}" for score in scores)
+                progress.say(
+                    f"sentence vectors: taken after {choice.layer} of {len(scores) - 1} blocks, where the dev"
+                    f" split retrieves best: {shown} after 0, 1, … blocks"
+                )
+            progress.say(f"use it in Python: xformer.load({str(self.run)!r}).encode(texts)")
 
     def _advise(self) -> None:
         """Say whether the complete run is below its baselines, and what would help."""

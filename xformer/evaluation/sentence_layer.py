@@ -7,6 +7,7 @@ the run, so that evaluation, the commands and `xformer.load` all take the same v
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 import numpy as np
@@ -16,9 +17,11 @@ from xformer.data.reporting import ProgressCallback
 from xformer.embedding.encode import encode_tokens_by_layer
 from xformer.evaluation.plan import RetrievalTexts, settle_pivot, shared_messages
 from xformer.model.multilingual import MultilingualModel
-from xformer.pretraining.load import open_tokenizer
+from xformer.pretraining.load import load_run, open_tokenizer
 from xformer.pretraining.prepare import open_shards
+from xformer.runs.checkpoint_folders import checkpoint_folders, step_of
 from xformer.runs.directory import RunDirectory
+from xformer.runs.opening import find_run
 from xformer.runs.sentence_layer import SentenceLayer, record_layer, recorded_layer
 
 
@@ -89,6 +92,25 @@ def sentence_layer_of(
     with suppress(OSError):
         record_layer(run, choice)
     return choice
+
+
+def settle_sentence_layer(path: str | os.PathLike[str], progress: ProgressCallback | None) -> SentenceLayer:
+    """Make the choice for a run's newest checkpoint, unless it is recorded: what the end of training does.
+
+    Args:
+        path: the run's folder.
+        progress: as for `choose_sentence_layer`.
+
+    Raises:
+        InputError: as `load_run` and `sentence_layer_of`.
+    """
+    run = find_run(path)
+    newest = checkpoint_folders(run.checkpoints)[:1]
+    if newest and (recorded := recorded_layer(run, step_of(newest[0]))) is not None:
+        return recorded
+    run, _, model, state = load_run(path)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return sentence_layer_of(run, model.to(device), state.step, device=device, progress=progress)
 
 
 def _dev_texts(run: RunDirectory) -> RetrievalTexts | None:

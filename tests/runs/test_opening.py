@@ -1,0 +1,91 @@
+"""A run is found, or what is there instead is named, with the command that helps.
+
+Covers `kind`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xformer.errors import InputError
+from xformer.runs.directory import RunDirectory
+from xformer.runs.kind import PRETRAINING, settle_task, task_of
+from xformer.runs.opening import find_run, open_checkpoint
+
+OLD = Path(__file__).parent / "run_of_0_1" / "run"
+
+
+@pytest.mark.parametrize(
+    ("files", "asked", "message"),
+    [
+        ((), "nowhere", "but there is nothing; `xformer pretrain .*nowhere` makes one, and `xformer demo`"),
+        (("file",), "file", "but it is a file"),
+        (("bert/config.json",), "bert", "but it is a model of Hugging Face; .*from_huggingface"),
+        (("corpus/manifest.json",), "corpus", "but it is a corpus; `xformer pretrain RUN --set data.corpus="),
+        (
+            ("runs/a/config.toml", "runs/b/config.toml"),
+            "runs",
+            "but it is a folder of runs; .*runs/a, .*runs/b",
+        ),
+        (
+            ("run/config.toml", "run/checkpoints/x"),
+            "run/checkpoints",
+            "but it is a part of the run .*run;",
+        ),
+        (("other/file",), "other", "but it has no config.toml"),
+    ],
+)
+def test_what_is_no_run_is_named(tmp_path: Path, files: tuple[str, ...], asked: str, message: str) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=f"expected a run made by `xformer pretrain`, {message}"):
+        find_run(tmp_path / asked)
+
+
+def test_an_empty_folder_and_no_path_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="but it is empty; `xformer pretrain"):
+        find_run(tmp_path)
+    no_path: Any = None
+    with pytest.raises(InputError, match="path: expected the folder of a run, got None"):
+        find_run(no_path)
+
+
+def test_a_checkpoint_is_chosen_by_its_step_or_its_loss(tmp_path: Path) -> None:
+    run = find_run(OLD)
+    assert open_checkpoint(run).state.step == open_checkpoint(run, 22).state.step == 22
+    assert open_checkpoint(run, 6).state.step == 6
+    for wrong, message in (
+        (7, "has none of step 7; it has 22, 6"),
+        ("last", "expected newest, best or a step"),
+    ):
+        which: Any = wrong
+        with pytest.raises(InputError, match=message):
+            open_checkpoint(run, which)
+    with pytest.raises(InputError, match="train the run first: xformer pretrain"):
+        open_checkpoint(RunDirectory(tmp_path))
+
+
+def test_the_best_has_the_lowest_loss_on_held_out_texts() -> None:
+    run = find_run(OLD)
+    losses = {step: open_checkpoint(run, step).state.held_out for step in (6, 22)}
+    if None in losses.values():
+        with pytest.raises(InputError, match="no checkpoint has a loss on held-out texts"):
+            open_checkpoint(run, "best")
+    else:
+        assert open_checkpoint(run, "best").state.step == min(losses, key=lambda step: losses[step] or 0.0)
+
+
+def test_a_run_remembers_its_task(tmp_path: Path) -> None:
+    assert task_of(find_run(OLD)) == PRETRAINING
+    run = RunDirectory(tmp_path)
+    settle_task(run, "classification")
+    assert run.is_new()
+    run.config.touch()
+    assert task_of(run) == "classification"
+    settle_task(run, "classification")
+    with pytest.raises(InputError, match="expected a run of pretraining, it is one of classification"):
+        settle_task(run, PRETRAINING)

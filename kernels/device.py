@@ -92,12 +92,16 @@ def cpu_as(target: Target) -> Iterator[None]:
         _CPU.reset(token)
 
 
-@torch.compiler.assume_constant_result
 def triton_absence(device_type: str) -> str | None:
     """The reason why Triton cannot be used on a kind of device; None if it can."""
     if device_type == "cpu" and _CPU.get() is not INTERPRETER:
         return None
     return _triton_absence(device_type)
+
+
+# What `torch.compiler.assume_constant_result` does. Calling it would import all of torch's compiler, which
+# takes longer than torch itself.
+triton_absence._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @cache

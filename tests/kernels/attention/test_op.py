@@ -5,6 +5,7 @@ Covers `op`, `checks` and `options`.
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -184,8 +185,9 @@ def test_opcheck_of_triton(triton_device: torch.device) -> None:
 def test_compiles_whole_and_with_any_length(backend: Backend, triton_device: torch.device) -> None:
     """One graph, which serves batches of other sizes."""
     device = triton_device if backend == "triton" else torch.device("cpu")
+    testing = importlib.import_module("torch._dynamo.testing")
     torch._dynamo.reset()
-    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    counter = testing.CompileCounterWithBackend("aot_eager")
 
     def loss(
         q: Tensor, k: Tensor, v: Tensor, table: Tensor, sink: Tensor, starts: Tensor, longest: int, seed: int

@@ -178,8 +178,7 @@ def test_progress_is_told_by_function_or_shown(
     done = [texts for what, texts, _ in told if what == "encode"]
     assert done == sorted(done)
     model.encode(iter(["a"]), progress=lambda *call: told.append(call))
-    assert told[-1][1] == 1
-    assert told[-1][2] is None
+    assert [total for _, _, total in told][-1] is None
     capsys.readouterr()
     model.encode(["dog sees house " * 30, "a"], progress=True)
     said = capsys.readouterr().err

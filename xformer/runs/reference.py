@@ -87,7 +87,7 @@ class Setting:
 def all_settings() -> list[Setting]:
     """All settings, in the order of their tables."""
     return [
-        Setting(about, IN_WORDS[changes_until(about.name)], _acts(about.name), _earlier(about.name))
+        Setting(about, _changes(about.name), _acts(about.name), _earlier(about.name))
         for about in describe(RunConfig)
     ]
 
@@ -174,6 +174,12 @@ def _meaning_cell(one: Setting) -> str:
     if one.was:
         parts.append(f"Earlier: {', '.join(f'`{name}`' for name in one.was)}.")
     return " ".join(parts)
+
+
+def _changes(name: str) -> str:
+    """Until when a setting may change."""
+    words = IN_WORDS[changes_until(name)]
+    return f"{words}; at any time where training does not use it" if name in TRAINING_NEEDS else words
 
 
 def _acts(name: str) -> str:

@@ -143,6 +143,10 @@ def _repeated(once: Callable[[], object], tokens: int, seconds: float) -> dict[s
 def main(arguments: list[str]) -> int:
     """Measure and print."""
     work, run, seconds = arguments
+    # The finder of an editable install would add this tree's modules to those of another revision.
+    sys.meta_path[:] = [
+        finder for finder in sys.meta_path if not getattr(finder, "__module__", "").startswith("__editable__")
+    ]
     try:  # as the command line of a revision that has it
         from xformer.threads import set_wait_policy
     except ModuleNotFoundError:

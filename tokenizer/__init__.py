@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .balance import LanguageShare
-    from .errors import TokenizerError
+    from .errors import TokenizerError, VocabularySizeError
     from .fairness import FairnessReport, LanguageFairness, measure_fairness
     from .fairness_plot import plot_fairness
+    from .fit import fit_tokenizer
     from .model import Tokenizer
-    from .options import TokenizerOptions
+    from .options import TokenizerOptions, suitable_vocabulary
     from .train import train_tokenizer
 
 __all__ = [
@@ -25,8 +26,11 @@ __all__ = [
     "Tokenizer",
     "TokenizerError",
     "TokenizerOptions",
+    "VocabularySizeError",
+    "fit_tokenizer",
     "measure_fairness",
     "plot_fairness",
+    "suitable_vocabulary",
     "train_tokenizer",
 ]
 
@@ -37,8 +41,11 @@ _FILES = {
     "Tokenizer": "model",
     "TokenizerError": "errors",
     "TokenizerOptions": "options",
+    "VocabularySizeError": "errors",
+    "fit_tokenizer": "fit",
     "measure_fairness": "fairness",
     "plot_fairness": "fairness_plot",
+    "suitable_vocabulary": "options",
     "train_tokenizer": "train",
 }
 

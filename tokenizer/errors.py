@@ -7,6 +7,19 @@ class TokenizerError(ValueError):
     """Bad text, a bad option or a bad model file; the message names it and what was expected."""
 
 
+class VocabularySizeError(TokenizerError):
+    """A vocabulary that does not fit its text.
+
+    Attributes:
+        most: the largest number of pieces that the text can fill; None if it is not known.
+        least: pieces that the characters of the text need; None if that is not what is wrong.
+    """
+
+    def __init__(self, message: str, *, most: int | None = None, least: int | None = None) -> None:
+        super().__init__(message)
+        self.most, self.least = most, least
+
+
 def utf8_length(text: str) -> int:
     """UTF-8 bytes of `text`.
 

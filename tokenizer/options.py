@@ -8,6 +8,12 @@ from typing import Literal, get_args
 from .errors import TokenizerError
 from .special import SMALLEST_VOCABULARY
 
+LARGEST_SUITABLE = 32_768
+"""The vocabulary size of `suitable_vocabulary` for much text."""
+
+BYTES_PER_PIECE = 128
+"""Bytes of training text for each piece that `suitable_vocabulary` allows."""
+
 ModelType = Literal["unigram", "bpe"]
 Normalization = Literal["identity", "nfc", "nfkc"]
 
@@ -17,7 +23,8 @@ class TokenizerOptions:
     """Options of `train_tokenizer`. Equal options, texts and SentencePiece versions give equal bytes.
 
     Attributes:
-        vocabulary_size (pieces): number of pieces, with the 5 special and 256 byte pieces.
+        vocabulary_size (pieces): number of pieces, with the 5 special and 256 byte pieces. None: 32,768, or
+            fewer for a text that is too small to teach so many (`suitable_vocabulary`).
         model: kind of the tokenizer: `unigram` (Kudo 2018) or `bpe` (Sennrich et al. 2016).
         normalization: Unicode form of the text. `identity` changes nothing. `nfc` makes canonically equal
             spellings equal. `nfkc` also replaces compatibility characters (full-width letters, ligatures,
@@ -36,7 +43,7 @@ class TokenizerOptions:
             of the result, and therefore do not depend on the machine's cores.
     """
 
-    vocabulary_size: int = 32_768
+    vocabulary_size: int | None = None
     model: ModelType = "unigram"
     normalization: Normalization = "identity"
     alpha: float = 0.3
@@ -53,6 +60,8 @@ class TokenizerOptions:
         smallest |= dict.fromkeys(("max_repeats", "sample_bytes", "max_piece_characters", "threads"), 1)
         for name, least in smallest.items():
             value = getattr(self, name)
+            if name == "vocabulary_size" and value is None:
+                continue
             whole = isinstance(value, int) and not isinstance(value, bool)
             self._require(name, whole and value >= least, f"a whole number of at least {least}")
         self._require("threads", self.threads <= 128, "at most 128")
@@ -64,3 +73,16 @@ class TokenizerOptions:
     def _require(self, name: str, condition: bool, expected: str) -> None:
         if not condition:
             raise TokenizerError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
+
+
+def suitable_vocabulary(n_bytes: int) -> int:
+    """The number of pieces for a training text of so many UTF-8 bytes, if none is asked for.
+
+    A piece learns from the places where it occurs. One piece for 128 bytes of text occurs some 30 times on
+    average, and many pieces far less often.
+
+    Returns:
+        One piece for each `BYTES_PER_PIECE` bytes beside the special and byte pieces, at most
+        `LARGEST_SUITABLE`.
+    """
+    return min(LARGEST_SUITABLE, SMALLEST_VOCABULARY + n_bytes // BYTES_PER_PIECE)

@@ -7,15 +7,16 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from sentencepiece import SentencePieceTrainer
 
 from .balance import LabelledTexts, LanguageShare, draw_sample, plan_sample, start
-from .errors import TokenizerError
+from .errors import TokenizerError, VocabularySizeError
 from .model import Tokenizer
 from .normalize import normalize
-from .options import Normalization, TokenizerOptions
+from .options import Normalization, TokenizerOptions, suitable_vocabulary
 from .special import BOS_ID, EOS_ID, MASK_ID, PAD_ID, SPECIAL_PIECES, UNK_ID
 
 Progress = Callable[[str, int, int | None], None]
@@ -51,8 +52,9 @@ def train_tokenizer(
         The tokenizer.
 
     Raises:
-        TokenizerError: no text, text that is not Unicode, or a vocabulary size that is too large for the text
-            or too small for its characters.
+        VocabularySizeError: the vocabulary size is too large for the text or too small for its characters;
+            `fit_tokenizer` finds one that fits.
+        TokenizerError: no text, or text that is not Unicode.
     """
     options = options or TokenizerOptions()
     report = progress or (lambda stage, done, total: None)
@@ -64,6 +66,10 @@ def train_tokenizer(
     )
     if on_plan is not None:
         on_plan(plan)
+    if options.vocabulary_size is None:
+        n_bytes = sum(share.bytes for share in plan.values())
+        options = replace(options, vocabulary_size=suitable_vocabulary(n_bytes))
+    assert options.vocabulary_size is not None
     drawn = _counted(
         draw_sample(texts, plan, options.seed),
         "sampling texts",
@@ -178,16 +184,18 @@ def _explained(error: Exception, options: TokenizerOptions) -> TokenizerError:
     if found := re.search(r"Vocabulary size too high.*?<= (\d+)", message, re.DOTALL):
         return _too_many_pieces(options, int(found[1]))
     if found := re.search(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)", message):
-        return TokenizerError(
+        return VocabularySizeError(
             f"vocabulary_size: {options.vocabulary_size} cannot hold a piece for each frequent character of "
             f"this text; expected at least {found[1]}, or a character_coverage below "
-            f"{options.character_coverage}"
+            f"{options.character_coverage}",
+            least=int(found[1]),
         )
     return TokenizerError(f"texts: SentencePiece could not train on them: {message.strip()}")
 
 
-def _too_many_pieces(options: TokenizerOptions, most: int) -> TokenizerError:
-    return TokenizerError(
+def _too_many_pieces(options: TokenizerOptions, most: int) -> VocabularySizeError:
+    return VocabularySizeError(
         f"vocabulary_size: {options.vocabulary_size} is more than this text can fill; "
-        f"expected at most {most}, or more text"
+        f"expected at most {most}, or more text",
+        most=most,
     )

@@ -77,12 +77,10 @@ def prepared(
         name = str(Path(name).resolve())
     config = replace(config, data=replace(data, corpus=name))
     made_with = {key: value for key, value in asdict(config.data).items() if key not in _DRAWING}
-    place = RunDirectory(
-        cache / f"run-{_key(json.dumps([made_with, asdict(config.tokenizer)], sort_keys=True))}"
-    )
+    settings = [made_with, asdict(config.tokenizer), config.model.vocab_size]
+    place = RunDirectory(cache / f"run-{_key(json.dumps(settings, sort_keys=True))}")
     place.path.mkdir(parents=True, exist_ok=True)
-    prepare(place, config, progress)
-    return place, config
+    return place, prepare(place, config, progress)
 
 
 def _require_prepared(run: Path, config: RunConfig) -> RunDirectory:

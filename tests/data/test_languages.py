@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xformer.data.languages import canonical_language, language_name, language_named, likely_script
+from xformer.data.languages import (
+    canonical_language,
+    find_language,
+    language_name,
+    language_named,
+    likely_script,
+)
 from xformer.data.record import normalize_language
 
 # ISO 639-1 codes beside those of ISO 639-2 (bibliographic ones last): the Library of Congress's table.
@@ -119,6 +125,31 @@ def test_scripts(tag: str, script: str | None) -> None:
 def test_a_language_is_found_by_its_name() -> None:
     assert [language_named(name) for name in ("german", "German", "CZECH")] == ["de", "de", "cs"]
     assert language_named("ok") is None
+
+
+@pytest.mark.parametrize(
+    ("languages", "wanted", "found"),
+    [
+        (("de", "en"), "en", "en"),
+        (("deu", "eng"), "en", "eng"),
+        (("de", "en"), "eng", "en"),
+        (("de", "deu"), "deu", "deu"),  # a corpus that was made before had both
+        (("de", "deu"), "ger", "de"),
+        (("pt", "pt-BR"), "por_BR", "pt-BR"),
+        (("pt-BR",), "pt", None),
+        (("de", "en"), "German", "de"),
+        (("deu", "eng"), "english", "eng"),
+        (("zh-Hans", "zh-Hant"), "Chinese (Traditional)", "zh-Hant"),
+        (("de", "en"), "EN", "en"),
+        (("de", "en"), "fr", None),
+        (("de", "en"), "no such language!", None),
+        ((), "en", None),
+    ],
+)
+def test_a_corpus_is_searched_for_a_language(
+    languages: tuple[str, ...], wanted: str, found: str | None
+) -> None:
+    assert find_language(languages, wanted) == found
 
 
 def test_tables_are_read_when_asked() -> None:

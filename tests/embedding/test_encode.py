@@ -40,7 +40,7 @@ def test_a_batch_of_nothing_is_refused() -> None:
 def test_vectors_come_in_the_order_given(tiny_model: ModelConfig, batch_tokens: int) -> None:
     rng = np.random.default_rng(0)
     model = MultilingualModel(tiny_model)
-    sequences = [rng.integers(5, tiny_model.vocab_size, n).astype(np.int32) for n in (3, 9, 1, 4, 4, 2)]
+    sequences = [rng.integers(5, tiny_model.rows, n).astype(np.int32) for n in (3, 9, 1, 4, 4, 2)]
     seen: list[tuple[str, int, int | None]] = []
     vectors = encode_tokens(
         model, sequences, batch_tokens=batch_tokens, progress=lambda *call: seen.append(call), what="here"

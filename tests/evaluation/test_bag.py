@@ -26,7 +26,7 @@ from xformer.tokenizer import TokenizerOptions
 def config(tiny_model: ModelConfig) -> RunConfig:
     return RunConfig(
         model=tiny_model,
-        tokenizer=TokenizerOptions(vocabulary_size=tiny_model.vocab_size),
+        tokenizer=TokenizerOptions(vocabulary_size=tiny_model.rows),
         data=DataConfig(max_length=32),
         objectives=ObjectivesConfig(
             masked_lm_tokens=64, translation_lm_tokens=64, alignment_tokens=640, embedding_warmup_tokens=640

@@ -51,7 +51,7 @@ def hidden_places(question: HiddenTokens) -> set[tuple[int, int, int, int]]:
 
 def test_it_is_what_a_double_loop_gives(parallel_test: TokenShards, tiny_model: ModelConfig) -> None:
     model = untied_to_chance(tiny_model)
-    byte_lengths = np.arange(tiny_model.vocab_size) % 7 + 1
+    byte_lengths = np.arange(tiny_model.rows) % 7 + 1
     question = HiddenTokens(parallel_test, rate=0.3, seed=5, batch_tokens=500)
     result = bits_per_byte(model_surprisal(model), question, byte_lengths)
 
@@ -81,9 +81,9 @@ def test_an_undecided_model_needs_the_bits_of_the_vocabulary(
     parallel_test: TokenShards, tiny_model: ModelConfig
 ) -> None:
     model = MultilingualModel(replace(tiny_model, init_std=0.0))
-    byte_lengths = np.full(tiny_model.vocab_size, 2)
+    byte_lengths = np.full(tiny_model.rows, 2)
     result = bits_per_byte(model_surprisal(model), HiddenTokens(parallel_test), byte_lengths)
-    np.testing.assert_allclose(result.by_language, math.log2(tiny_model.vocab_size) / 2, rtol=1e-6)
+    np.testing.assert_allclose(result.by_language, math.log2(tiny_model.rows) / 2, rtol=1e-6)
 
 
 def test_what_is_hidden_does_not_depend_on_batches_or_order(
@@ -138,7 +138,7 @@ def test_a_batch_with_nothing_hidden(
     shards = make_shards([[300], [301]], [0, 1], [0, 1])
     question = HiddenTokens(shards, rate=1e-9)
     result = bits_per_byte(
-        model_surprisal(MultilingualModel(tiny_model)), question, np.ones(tiny_model.vocab_size, dtype=int)
+        model_surprisal(MultilingualModel(tiny_model)), question, np.ones(tiny_model.rows, dtype=int)
     )
     assert result.n_tokens.sum() == 0
     assert np.isnan(result.by_language).all()

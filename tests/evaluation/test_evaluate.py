@@ -76,7 +76,7 @@ def model(tiny_model: ModelConfig) -> MultilingualModel:
 def report(
     model: MultilingualModel, parallel_train: TokenShards, parallel_test: TokenShards, bag: TrainedBag
 ) -> EvaluationReport:
-    tokenizer = OneByteATokenizer(model.config.vocab_size)
+    tokenizer = OneByteATokenizer(model.config.rows)
     return evaluated(
         model, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, step=7, min_messages=100
     )
@@ -110,7 +110,7 @@ def test_it_holds_what_the_parts_give(
 def test_the_layer_of_retrieval_is_the_best_on_dev(
     model: MultilingualModel, parallel_train: TokenShards, parallel_test: TokenShards, bag: TrainedBag
 ) -> None:
-    tokenizer = OneByteATokenizer(model.config.vocab_size)
+    tokenizer = OneByteATokenizer(model.config.rows)
     scores = retrieval_of(
         evaluated(model, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, dev=parallel_test)
     )
@@ -143,7 +143,7 @@ def test_the_same_seed_gives_the_same_report(
 ) -> None:
     model.train()
     state = torch.random.get_rng_state()
-    tokenizer = OneByteATokenizer(model.config.vocab_size)
+    tokenizer = OneByteATokenizer(model.config.rows)
     again = evaluated(
         model, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, step=7, min_messages=100
     )
@@ -166,7 +166,7 @@ def test_the_order_of_examples_changes_nothing(
         parallel_test.language[order],
         parallel_test.group[order],
     )
-    tokenizer = OneByteATokenizer(model.config.vocab_size)
+    tokenizer = OneByteATokenizer(model.config.rows)
     other = evaluated(
         model, tokenizer, parallel_train, shuffled, pivot="en", bag=bag, min_messages=100, batch_tokens=700
     )
@@ -192,7 +192,7 @@ def test_untrained_blocks_that_do_something_are_run(
     with torch.random.fork_rng():
         torch.manual_seed(5)
         fresh = MultilingualModel(config)
-    tokenizer = OneByteATokenizer(config.vocab_size)
+    tokenizer = OneByteATokenizer(config.rows)
     report = evaluated(
         fresh, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, seed=5, min_messages=100
     )
@@ -215,7 +215,7 @@ def test_pieces_and_second_forms_are_not_retrieved(
     language.append(0)
     pieces.append(1)
     shards = make_shards(sequences, language, group, pieces=pieces)
-    tokenizer = OneByteATokenizer(model.config.vocab_size)
+    tokenizer = OneByteATokenizer(model.config.rows)
     report = evaluated(
         model, tokenizer, parallel_train, shards, pivot="en", bag=bag, min_messages=1, rate=0.5
     )
@@ -231,7 +231,7 @@ def test_how_many_messages_count(
     make_shards: Callable[..., TokenShards],
 ) -> None:
     """Left out, the fewest messages are 100, or half of a smaller split's."""
-    tokenizer = OneByteATokenizer(model.config.vocab_size)
+    tokenizer = OneByteATokenizer(model.config.rows)
     # Ten English messages; five of them in German, four in French.
     sequences = [[300 + n, 320 - n] for n in range(10)] + [[340 + n, 360] for n in range(9)]
     shards = make_shards(sequences, [1] * 10 + [0] * 5 + [2] * 4, [*range(10), *range(5), *range(4)])
@@ -250,7 +250,7 @@ def test_bad_input_is_named(
     bag: TrainedBag,
     make_shards: Callable[..., TokenShards],
 ) -> None:
-    tokenizer = OneByteATokenizer(model.config.vocab_size)
+    tokenizer = OneByteATokenizer(model.config.rows)
     with pytest.raises(InputError, match=r"--pivot: expected a language .*de German, .*; got 'xx'"):
         evaluated(model, tokenizer, parallel_train, parallel_test, pivot="xx", bag=bag)
     other = make_shards([[300] * 40] * 2, [0, 1], [0, 0], languages=("de", "en"))

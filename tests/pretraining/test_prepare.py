@@ -16,7 +16,7 @@ from xformer.data.shard_parts import join_shards, write_shard_parts
 from xformer.data.shard_writer import Sharding
 from xformer.errors import InputError
 from xformer.pretraining import prepare as module
-from xformer.pretraining.prepare import open_shards, prepare
+from xformer.pretraining.prepare import open_shards, open_tokenizer, prepare
 from xformer.progress import Progress
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
@@ -63,7 +63,7 @@ def test_the_default_corpus_is_fetched_and_imported_once(
     default: RunConfig, fetched: list[str], listening: Listening, tmp_path: Path
 ) -> None:
     run, progress = RunDirectory(tmp_path / "run"), listening()
-    tokenizer = prepare(run, default, progress)
+    assert prepare(run, default, progress) == default
     manifest = Manifest.read(run.path)
     assert manifest == Manifest.read(run.corpus)
     assert [(source.name, source.licence) for source in manifest.sources] == [
@@ -72,7 +72,7 @@ def test_the_default_corpus_is_fetched_and_imported_once(
     assert manifest.options["splits"] == {"dev": 4, "test": 5, "min_languages": 2, "min_chars": 3}
     assert manifest.options["min_language_records"] == 50
     assert manifest.splits["test"].groups == 5
-    assert tokenizer.fingerprint() == Tokenizer.load(run.tokenizer).fingerprint()
+    assert Tokenizer.load(run.tokenizer).vocab_size == 310
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
 
     progress = listening()
@@ -102,8 +102,8 @@ def test_shards_of_another_tokenizer_are_refused(
     default: RunConfig, fetched: list[str], listening: Listening, tmp_path: Path
 ) -> None:
     run = RunDirectory(tmp_path / "run")
-    tokenizer = prepare(run, default, listening())
-    assert len(open_shards(run, "train", tokenizer)) > 0
+    prepare(run, default, listening())
+    assert len(open_shards(run, "train", open_tokenizer(run))) > 0
     run.tokenizer.unlink()
     other = replace(default, tokenizer=replace(default.tokenizer, vocabulary_size=309))
     with pytest.raises(InputError, match=r"shards\.json: encoded by the tokenizer"):
@@ -114,13 +114,13 @@ def test_a_damaged_shard_is_named(
     default: RunConfig, fetched: list[str], listening: Listening, tmp_path: Path
 ) -> None:
     run = RunDirectory(tmp_path / "run")
-    tokenizer = prepare(run, default, listening())
+    prepare(run, default, listening())
     path = run.shards("train") / "tokens-00000.bin"
     content = bytearray(path.read_bytes())
     content[10] ^= 1
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"tokens-00000\.bin: damaged"):
-        open_shards(run, "train", tokenizer)
+        open_shards(run, "train", open_tokenizer(run))
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_shards_by_many_workers_are_used_and_are_those_that_the_run_would_make(
     if not links:
         monkeypatch.setattr("xformer.pretraining.prepare.os.link", no_links)
     run, progress = RunDirectory(tmp_path / "run"), listening()
-    tokenizer = prepare(run, _with(config, made), progress)
+    prepare(run, _with(config, made), progress)
     assert {
         path.relative_to(run.path): path.read_bytes() for path in run.path.rglob("*") if path.is_file()
     } == {path.relative_to(prepared): path.read_bytes() for path in prepared.rglob("*") if path.is_file()}
@@ -169,11 +169,9 @@ def test_shards_by_many_workers_are_used_and_are_those_that_the_run_would_make(
     token_file = run.shards("train") / "tokens-00000.bin"
     assert token_file.samefile(made / "train" / "tokens-00000.bin")
     assert token_file.is_symlink() != links
-    assert len(open_shards(run, "train", tokenizer)) > 0
+    assert len(open_shards(run, "train", open_tokenizer(run))) > 0
     # What is there is there: the folder is not asked again.
-    assert (
-        prepare(run, _with(config, tmp_path / "gone"), listening()).fingerprint() == tokenizer.fingerprint()
-    )
+    prepare(run, _with(config, tmp_path / "gone"), listening())
 
 
 @pytest.mark.parametrize("what", ["corpus", "tokenizer", "max_length", "not joined"])

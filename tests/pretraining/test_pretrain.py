@@ -24,6 +24,7 @@ from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import read_metrics
 from xformer.runs.model_card import write_model_card
+from xformer.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.slow
 
@@ -180,13 +181,48 @@ def test_a_first_call_that_failed_binds_nobody(
     run = tmp_path / "run"
     with pytest.raises(InputError, match="nowhere"):
         pretrain(run, _with(config, "data", corpus=str(tmp_path / "nowhere")), listening())
-    model, tokenizer = replace(config.model, vocab_size=5000), replace(config.tokenizer, vocabulary_size=5000)
-    large = replace(config, model=model, tokenizer=tokenizer)
-    with pytest.raises(InputError, match="5000 is more than this text can fill"):
-        pretrain(run, large, listening())
+    with pytest.raises(
+        InputError, match="vocabulary_size: 262 cannot hold a piece for each frequent character"
+    ):
+        pretrain(run, _with(config, "tokenizer", vocabulary_size=262), listening())
     assert pretrain(run, config, listening())
     with pytest.raises(InputError, match=r"tokenizer\.vocabulary_size was 320, not 5000"):
-        pretrain(run, large, listening())
+        pretrain(run, _with(config, "tokenizer", vocabulary_size=5000), listening())
+
+
+@pytest.mark.usefixtures("_no_picture")
+def test_sizes_that_are_left_open_follow_the_text(
+    config: RunConfig, listening: Listening, tmp_path: Path
+) -> None:
+    run, progress = RunDirectory(tmp_path / "run"), listening()
+    open_sizes = _with(_with(config, "model", vocab_size=None), "tokenizer", vocabulary_size=None)
+    assert pretrain(run.path, open_sizes, progress)
+    pieces = Tokenizer.load(run.tokenizer).vocab_size
+    written = run.load_config()
+    assert (written.model.vocab_size, written.tokenizer.vocabulary_size) == (pieces, pieces)
+    assert written.model == replace(config.model, vocab_size=pieces)
+    _, _, model, _ = load_run(run.path)
+    assert len(model.encoder.token_embedding) == pieces
+    assert f"tokenizer: {pieces:,} pieces" in progress.console.export_text()
+    # Left open or given as resolved, the run is the same; another size is another run.
+    longer = _with(open_sizes, "training", steps=9)
+    assert pretrain(run.path, longer, listening())
+    assert pretrain(run.path, written, listening())
+    with pytest.raises(InputError, match=rf"model\.vocab_size was {pieces}, not 9000"):
+        pretrain(run.path, _with(open_sizes, "model", vocab_size=9000), listening())
+
+
+@pytest.mark.usefixtures("_no_picture")
+def test_a_vocabulary_that_the_text_cannot_fill_is_made_smaller(
+    config: RunConfig, listening: Listening, tmp_path: Path
+) -> None:
+    run, progress = RunDirectory(tmp_path / "run"), listening()
+    many = _with(_with(config, "model", vocab_size=None), "tokenizer", vocabulary_size=5000)
+    assert pretrain(run.path, many, progress)
+    pieces = Tokenizer.load(run.tokenizer).vocab_size
+    assert run.load_config().model.vocab_size == pieces < 5000
+    assert f"tokenizer: {pieces:,} pieces, the text can fill no more" in progress.console.export_text()
+    assert pretrain(run.path, _with(many, "training", steps=9), listening())
 
 
 def test_another_corpus_is_refused(

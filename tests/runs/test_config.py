@@ -22,7 +22,6 @@ from xformer.runs.config import (
     TrainingConfig,
     seconds,
 )
-from xformer.tokenizer import TokenizerOptions
 
 NAN = float("nan")
 
@@ -141,13 +140,6 @@ def test_joined_pairs_fit_learned_positions() -> None:
     RunConfig(model=short, data=data, objectives=replace(joined, translation_lm_tokens=0))
     RunConfig(model=ModelConfig(max_length=129, positions="learned"), data=data, objectives=joined)
     RunConfig(model=ModelConfig(max_length=64), data=data, objectives=joined)  # rotary positions have no end
-
-
-def test_the_vocabulary_fits_the_embedding() -> None:
-    with pytest.raises(
-        ValueError, match=r"tokenizer\.vocabulary_size: expected at most model\.vocab_size=400"
-    ):
-        RunConfig(model=ModelConfig(vocab_size=400), tokenizer=TokenizerOptions(vocabulary_size=401))
 
 
 @given(st.floats(0.001, 1e6), st.sampled_from([("", 1), ("s", 1), ("m", 60), ("h", 3600), ("d", 86400)]))

@@ -185,13 +185,17 @@ class Pretrain:
             print(found.to_json())
         else:
             left = Span.of(config.training).account(found.trained_steps, found.trained_seconds)
-            Console().print(_table(found, left))
+            console = Console()
+            console.print(_table(found, left))
+            for finding in found.checks.findings if found.checks else ():
+                console.print(str(finding), highlight=False, markup=False)
         return 0
 
 
 def _table(found: Forecast, left: str) -> RenderableType:
     from rich.table import Table
 
+    from xformer.pretraining.checks import named
     from xformer.progress import duration
 
     threads = "1 thread" if found.threads == 1 else f"{found.threads} threads"
@@ -199,10 +203,15 @@ def _table(found: Forecast, left: str) -> RenderableType:
     table.add_column()
     table.add_column(justify="right")
     table.add_row("measured on", found.data)
+    if found.checks is not None:
+        table.add_row("pivot", named(found.checks.pivot))
+        for split, messages in found.checks.messages.items():
+            table.add_row(f"messages to compare on {split}", f"{messages:,}")
     if found.processor_share is not None and found.processor_share < _QUIET:
         share = f"this process had {found.processor_share:.0%} of the processor time"
         table.add_row("the machine", f"is busy: {share}; the times are valid while that lasts")
     table.add_section()
+    table.add_row("vocabulary", f"{found.vocabulary:,} pieces")
     table.add_row("parameters", f"{sum(found.parameters.values()):,}")
     for part, count in found.parameters.items():
         table.add_row(f"  {part}", f"{count:,}")

@@ -6,6 +6,7 @@ All of it comes from Unicode's CLDR, as the library Babel has it.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 # Codes of ISO 639-1 that CLDR gives up for another tag (`fil`, `ak`, `sr-Latn`).
@@ -35,6 +36,25 @@ def canonical_language(tag: str) -> str:
     code = language.lower()
     short = _KEPT.get(code) or get_global("language_aliases").get(code, "")
     return f"{short if len(short) == 2 else code}{hyphen}{rest}"
+
+
+def find_language(languages: Sequence[str], wanted: str) -> str | None:
+    """The language of a corpus that a tag or an English name means.
+
+    Args:
+        languages: the tags of the corpus.
+        wanted: what someone calls the language: `en` finds `eng`, `eng` finds `en`, `English` finds either.
+
+    Returns:
+        The first of the tags that is the same, then that has the same canonical form, then that has the name.
+        None if the corpus has no such language; `en` does not find `en-GB`.
+    """
+    if wanted in languages:
+        return wanted
+    shape = canonical_language(wanted.replace("_", "-")).casefold()
+    same = [tag for tag in languages if canonical_language(tag).casefold() == shape]
+    named = [tag for tag in languages if language_name(tag).casefold() == wanted.casefold()]
+    return next(iter(same or named), None)
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from xformer.storage.rules import (
     COUNT,
+    COUNT_OR_NONE,
     FROM_ZERO,
     NOT_NEGATIVE,
     POSITIVE,
@@ -32,7 +33,8 @@ class ModelConfig:
     XLM-R (Conneau et al. 2020) and ModernBERT, base size unless told otherwise.
 
     Attributes:
-        vocab_size (rows): rows of the embedding, special tokens included.
+        vocab_size (rows): rows of the embedding, special tokens included. None: as many as the run's
+            tokenizer has pieces; a model alone needs a number.
         d_model (coordinates): width of the residual stream, the hidden size.
         n_layers (blocks): number of blocks, the depth of the model.
         n_heads (heads): attention heads; d_model is a multiple of it.
@@ -80,7 +82,7 @@ class ModelConfig:
             what differs, above all the language, without which no masked token can be predicted.
     """
 
-    vocab_size: int = 32_768
+    vocab_size: int | None = None
     d_model: int = 256
     n_layers: int = 2
     n_heads: int = 4
@@ -121,7 +123,8 @@ class ModelConfig:
             (one_of(Activation), "activation"),
             (one_of(NormPosition), "norm_position"),
             (one_of(Gelu), "gelu"),
-            (COUNT, "vocab_size d_model n_heads d_ff max_length global_every"),
+            (COUNT_OR_NONE, "vocab_size"),
+            (COUNT, "d_model n_heads d_ff max_length global_every"),
             (FROM_ZERO, "n_layers position_offset n_segments bigrams"),
             (Rule(lambda x: x >= 4 and x % 2 == 0, "an even number from 4"), "t5_buckets"),
             (Rule(lambda x: x is None or x >= 2, "a width of at least 2 tokens, or none"), "window"),
@@ -183,9 +186,20 @@ class ModelConfig:
         return round(self.pooled_dim_fraction * self.d_model)
 
     @property
+    def rows(self) -> int:
+        """Rows of the embedding.
+
+        Raises:
+            ValueError: `vocab_size` is None.
+        """
+        if self.vocab_size is None:
+            raise ValueError("model.vocab_size: expected the number of pieces of the tokenizer, got none")
+        return self.vocab_size
+
+    @property
     def bigram_rows(self) -> int:
         """Rows of the table of bigrams; 0 where there is none."""
-        return self.bigrams * self.vocab_size
+        return self.bigrams * self.rows
 
     @property
     def gated(self) -> bool:

@@ -26,7 +26,7 @@ class Embeddings(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.tok_embeddings = EmbeddingTable(config.vocab_size, config.d_model)
+        self.tok_embeddings = EmbeddingTable(config.rows, config.d_model)
         if config.positions == "learned":
             self.position_embeddings = LearnedPositions(
                 config.max_length, config.d_model, config.position_offset

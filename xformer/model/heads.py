@@ -56,10 +56,10 @@ class MaskedLMHead(nn.Module):
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
         if not config.tie_embeddings:
-            self.weight = nn.Parameter(torch.empty(config.vocab_size, config.d_model))
+            self.weight = nn.Parameter(torch.empty(config.rows, config.d_model))
             nn.init.normal_(self.weight, std=config.init_std)
         if config.decoder_bias:
-            self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+            self.bias = nn.Parameter(torch.zeros(config.rows))
 
     def forward(self, hidden: Tensor, selected: Tensor, embedding: Tensor) -> Tensor:
         """Logits over the vocabulary at some tokens.

@@ -15,17 +15,19 @@ from xformer.data.shard_writer import Sharding, write_shards
 from xformer.data.shards import TokenShards
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
+from xformer.pretraining.checks import StartChecks, check_start
+from xformer.pretraining.resolve import tokenizer_options, with_pivot, with_vocabulary
 from xformer.progress import Progress
 from xformer.runs.config import DataConfig, RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.storage.checksummed import atomic_folder
 from xformer.storage.files import atomic_write
-from xformer.tokenizer import Tokenizer, TokenizerError, train_tokenizer
+from xformer.tokenizer import Tokenizer, TokenizerError, fit_tokenizer
 
 GETTEXT = "gettext"
 
 
-def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokenizer:
+def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> RunConfig:
     """Make the corpus, the tokenizer and the shards, unless they exist.
 
     Args:
@@ -34,19 +36,25 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokeniz
         progress: where to report.
 
     Returns:
-        The tokenizer. The shards are in `run.shards(split)`.
+        The settings, with those that follow from the data (`xformer.pretraining.resolve`). The tokenizer is
+        `run.tokenizer`, the shards are in `run.shards(split)`.
 
     Raises:
         InputError: the corpus is not available, has changed, or does not fit the settings.
     """
     corpus = _corpus(run, config.data, progress)
     require_same_corpus(run, corpus)
+    checks, config = start_checks(run, config, corpus)
+    for line in checks.lines():
+        progress.say(line)
+    checks.save(run.checks)
     with atomic_write(run.manifest, "wb") as file:
         file.write((corpus.folder / MANIFEST_NAME).read_bytes())
     try:
         tokenizer = _tokenizer(run, config, corpus, progress)
     except TokenizerError as error:
         raise InputError(str(error)) from error
+    config = with_vocabulary(config, tokenizer.vocab_size)
     for split in ("train", "dev", "test"):
         if run.shards(split).is_dir():
             _check_shards(run, split, corpus, tokenizer)
@@ -57,7 +65,19 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> Tokeniz
             continue
         sharding = Sharding(corpus.folder, split, tokenizer, max_length=config.data.max_length)
         write_shards(sharding, run.shards(split), progress=progress)
-    return tokenizer
+    return config
+
+
+def start_checks(run: RunDirectory, config: RunConfig, corpus: Corpus) -> tuple[StartChecks, RunConfig]:
+    """What is found before training, and the settings with a pivot that the corpus has.
+
+    A run that has been checked keeps what was found.
+
+    Raises:
+        InputError: as `check_start`.
+    """
+    found = StartChecks.load(run.checks) if run.manifest.is_file() else None
+    return check_start(corpus, config) if found is None else (found, with_pivot(config, found.pivot))
 
 
 def open_shards(
@@ -135,10 +155,11 @@ def given_tokenizer(config: RunConfig) -> Tokenizer | None:
     if config.data.tokenizer is None:
         return None
     given = Tokenizer.load(config.data.tokenizer)
-    if given.vocab_size > config.model.vocab_size:
+    rows = config.model.vocab_size
+    if rows is not None and given.vocab_size > rows:
         raise InputError(
             f"{config.data.tokenizer}: has {given.vocab_size:,} pieces; expected at most"
-            f" model.vocab_size={config.model.vocab_size:,}"
+            f" model.vocab_size={rows:,}"
         )
     return given
 
@@ -157,7 +178,11 @@ def _tokenizer(run: RunDirectory, config: RunConfig, corpus: Corpus, progress: P
     def texts() -> Iterator[tuple[str, str]]:
         return ((record.language, record.text) for record in corpus.records("train"))
 
-    return train_tokenizer(texts, config.tokenizer, run.tokenizer, progress=progress)
+    n_bytes = corpus.manifest.split("train").total.bytes
+    options = tokenizer_options(config, n_bytes)
+    made = fit_tokenizer(texts, options, run.tokenizer, progress=progress, say=progress.say)
+    progress.say(f"tokenizer: {made.vocab_size:,} pieces, from {n_bytes / 1e6:,.1f} MB of text")
+    return made
 
 
 def _check_shards(run: RunDirectory, split: str, corpus: Corpus, tokenizer: Tokenizer) -> None:

@@ -15,6 +15,7 @@ from xformer.pretraining.batches import StepBatches
 from xformer.pretraining.init_from_counts import init_from_counts
 from xformer.pretraining.load import open_tokenizer
 from xformer.pretraining.prepare import open_shards, prepare
+from xformer.pretraining.resolve import resolve_from_run
 from xformer.pretraining.task import PretrainingTask, held_out_batch
 from xformer.progress import Progress
 from xformer.runs.config import RunConfig
@@ -39,7 +40,13 @@ def pretrain(
     Arguments, result and errors are those of `xformer.training.run.train_run`.
     """
     recipe = Recipe(
-        PRETRAINING, task=_task, prepare=prepare, finish=_finish, made=_made, idle=evaluation_only
+        PRETRAINING,
+        task=_task,
+        prepare=prepare,
+        finish=_finish,
+        made=_made,
+        idle=evaluation_only,
+        resolve=resolve_from_run,
     )
     return train_run(path, config, recipe, progress, device, make_callback)
 
@@ -89,6 +96,6 @@ def build_model(config: RunConfig, counts: NDArray[np.int64]) -> MultilingualMod
     """
     torch.manual_seed(config.training.seed)
     model = MultilingualModel(config.model, config.objectives.pooling)
-    rows = config.model.vocab_size - counts.shape[1]  # more than the tokenizer's vocabulary
-    init_from_counts(model, np.pad(counts, ((0, 0), (0, rows))))
+    more = config.model.rows - counts.shape[1]  # rows than the tokenizer has pieces
+    init_from_counts(model, np.pad(counts, ((0, 0), (0, more))))
     return model

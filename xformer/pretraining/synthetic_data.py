@@ -24,6 +24,7 @@ from xformer.data.split import SplitSizes
 from xformer.model.config import ModelConfig
 from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig, TrainingConfig
 from xformer.tokenizer import TokenizerOptions
+from xformer.tokenizer.options import LARGEST_SUITABLE
 from xformer.tokenizer.special import FIRST_BYTE_ID
 
 
@@ -87,7 +88,7 @@ def synthetic_shards(config: RunConfig) -> TokenShards:
     """
     languages, groups = 8, 2_000
     rng = np.random.default_rng(config.training.seed)
-    vocabulary, longest = config.tokenizer.vocabulary_size, config.data.max_length
+    vocabulary, longest = config.tokenizer.vocabulary_size or LARGEST_SUITABLE, config.data.max_length
     drawn = np.rint(rng.lognormal(math.log(7), 0.93, size=languages * groups))
     lengths = drawn.clip(1, longest).astype(np.uint32)
     kind = np.uint16 if vocabulary <= 2**16 else np.uint32

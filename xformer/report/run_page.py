@@ -217,7 +217,7 @@ def _summary(report: RunReport) -> list[tuple[Cell, Cell]]:
         (
             "model",
             f"{model.n_layers} layers, width {model.d_model}, {model.n_heads} heads, feed-forward"
-            f" {model.d_ff}, vocabulary {model.vocab_size:,}",
+            f" {model.d_ff}, vocabulary {model.rows:,}",
         ),
         ("corpus", report.config.data.corpus),
     ]

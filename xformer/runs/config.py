@@ -369,9 +369,6 @@ class RunConfig:
                 f"at most {(limit - 1) // 2} with learned positions, since the translation LM needs {why}"
             )
             require(2 * longest + 1 <= limit, "data.max_length", longest, expected)
-        pieces, rows = self.tokenizer.vocabulary_size, self.model.vocab_size
-        fits = pieces <= rows or self.data.tokenizer is not None
-        require(fits, "tokenizer.vocabulary_size", pieces, f"at most model.vocab_size={rows}")
 
 
 def seconds(duration: str, field: str = "duration") -> float:

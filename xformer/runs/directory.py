@@ -38,6 +38,7 @@ class RunDirectory:
         config: the settings of the run, resolved.
         corpus: the corpus, if the run imported it.
         manifest: the manifest of the corpus.
+        checks: what was found about the corpus before training (`xformer.pretraining.checks`).
         tokenizer: the SentencePiece model.
         checkpoints: one folder for each checkpoint.
         metrics: the training log, one JSON object a line.
@@ -60,6 +61,7 @@ class RunDirectory:
     config = _Inside("config.toml")
     corpus = _Inside("corpus")
     manifest = _Inside("manifest.json")
+    checks = _Inside("checks.json")
     tokenizer = _Inside("tokenizer.model")
     checkpoints = _Inside("checkpoints")
     metrics = _Inside("metrics.jsonl")
@@ -108,7 +110,16 @@ class RunDirectory:
 
         Complete files get their names by renaming, so files with temporary names are incomplete.
         """
-        paths = [self.task, self.config, self.corpus, self.manifest, self.tokenizer, self.metrics, self.panel]
+        paths = [
+            self.task,
+            self.config,
+            self.corpus,
+            self.manifest,
+            self.checks,
+            self.tokenizer,
+            self.metrics,
+            self.panel,
+        ]
         paths += [self.bad_batch, self.loss_plot, *map(self.shards, ("train", "dev", "test"))]
         names = [(path.parent, re.escape(path.name)) for path in paths]
         parts = (self.path, r"bad-batch-\d{5}-of-\d{5}\.safetensors")

@@ -41,7 +41,7 @@ def _summary(config: RunConfig, manifest: Manifest) -> str:
         f" {len(manifest.languages)} languages.\n\n"
         f"- {model.n_layers} layers, width {model.d_model}, {model.n_heads} heads, feed-forward {model.d_ff}"
         f" ({model.activation}), {model.positions} positions, {attention}\n"
-        f"- {model.vocab_size:,} subwords shared by all languages ({config.tokenizer.model},"
+        f"- {model.rows:,} subwords shared by all languages ({config.tokenizer.model},"
         f" {config.tokenizer.normalization} normalisation)\n"
         f"- up to {config.data.max_length} tokens in training\n"
     )

@@ -23,6 +23,7 @@ from xformer.runs.directory import RunDirectory
 from xformer.runs.kind import settle_task
 from xformer.runs.lock import only_one
 from xformer.runs.settings import Settings, settle_settings
+from xformer.storage.toml import save_toml
 from xformer.threads import SPIN_COUNT, set_wait_policy
 from xformer.training.loop import Callback, Training, train
 from xformer.training.memory import keep_freed_memory
@@ -44,18 +45,21 @@ class Recipe(Generic[Settings]):
     Attributes:
         name: of the task, which its runs record (`xformer.runs.kind`).
         task: makes the task of this process, with its model on the host.
-        prepare: makes the data in the run's folder; called in one process, before `task`.
+        prepare: makes the data in the run's folder, and returns the settings with what follows from the data;
+            called in one process, before `task`.
         finish: writes plots, model card and the like; called in one process, at the end.
         made: whether the run has its data and its tokenizer (see `settle_settings`).
         idle: names the settings that do nothing in training, beside the others (see `settle_settings`).
+        resolve: the settings of a call, with what the run at hand has resolved already.
     """
 
     name: str
     task: Callable[[RunDirectory, Settings, OneProcess, Progress], Task[Any]]
-    prepare: Callable[[RunDirectory, Settings, Progress], object] = lambda run, settings, progress: None
+    prepare: Callable[[RunDirectory, Settings, Progress], Settings] = lambda run, settings, progress: settings
     finish: Callable[[RunDirectory, Settings, Progress], None] = lambda run, settings, progress: None
     made: Callable[[RunDirectory], dict[str, bool]] = lambda run: {}
     idle: Callable[[Settings], Collection[str]] = lambda settings: ()
+    resolve: Callable[[RunDirectory, Settings], Settings] = lambda run, settings: settings
 
 
 def train_run(
@@ -104,8 +108,13 @@ def train_run(
                 stack.enter_context(only_one(run.lock, str(run.path), progress.say))
                 run.clear_leftovers()
                 settle_task(run, recipe.name)
+                settings = recipe.resolve(run, settings)
                 settle_settings(run, settings, recipe.made(run), recipe.idle)
-                recipe.prepare(run, settings, progress)
+                settings = recipe.prepare(run, settings, progress)
+                save_toml(run.config, settings)
+        with processes.all_or_none():
+            if not processes.is_first:  # what follows from the data was found by the first process
+                settings = run.load_config(type(settings))
         return _train(run, output, settings, recipe, progress, processes, make_callback)
 
 

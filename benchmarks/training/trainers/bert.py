@@ -63,7 +63,7 @@ def bert_config(model: ModelConfig, parameters: int, length: int, dropout: float
     """
     from transformers import BertConfig
 
-    c, layers, v = model.d_model, model.n_layers, model.vocab_size
+    c, layers, v = model.d_model, model.n_layers, model.rows
     embeddings = (v + length + 2) * c + 2 * c
     attention = 4 * (c * c + c)
     head = c * c + c + 2 * c + v

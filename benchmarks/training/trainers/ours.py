@@ -136,7 +136,7 @@ def _with_blocks(run: RunDirectory, state: TrainingState) -> tuple[int, float, f
 def _work_of_a_step(config: RunConfig, batches: StepBatches, model: MultilingualModel, steps: int) -> Work:
     """The mean work of some steps in the blocks; texts read only as a bag of subwords do not count."""
     head = model.masked_lm.head
-    d_model, vocabulary = config.model.d_model, config.model.vocab_size
+    d_model, vocabulary = config.model.d_model, config.model.rows
 
     def cost(pieces: int | None) -> Cost:
         return Cost.of(model.encoder.layers, head, d_model, vocabulary if pieces is None else pieces)

@@ -46,7 +46,7 @@ def train_static_embedding(given: Assignment) -> Finished:
     precision = usual_precision(device)
     torch.manual_seed(config.training.seed)
     module = theirs("modules", "models").StaticEmbedding(
-        _tokenizer(config.model.vocab_size), embedding_dim=config.model.d_model
+        _tokenizer(config.model.rows), embedding_dim=config.model.d_model
     )
     model: nn.Module = nn.Sequential(module).train().to(device)
     # No parameter is shared between tokens, so there is no weight decay.

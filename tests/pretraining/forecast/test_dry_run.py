@@ -217,11 +217,6 @@ def test_what_the_run_would_refuse_is_refused(
             long, objectives=config.objectives
         ),
         "none.model: ": replace(config, data=replace(config.data, tokenizer=str(tmp_path / "none.model"))),
-        "vocabulary_size: 3000 is more than this text can fill": replace(
-            config,
-            model=replace(config.model, vocab_size=3000),
-            tokenizer=replace(config.tokenizer, vocabulary_size=3000),
-        ),
         "train: missing; expected what `xformer data shard": replace(
             config,
             data=replace(config.data, tokenizer=str(config_run.tokenizer), shards=str(tmp_path / "none")),

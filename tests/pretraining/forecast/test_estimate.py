@@ -71,7 +71,7 @@ def test_parameters_are_exact(config: ModelConfig, pooling: Literal["mean", "wei
     assert counts["attention"] == sum(blocks)
     inner = [p.numel() for name, p in model.named_parameters() if ".mlp.W" in name]
     assert counts["feed-forward"] == sum(inner)
-    c, f, v = config.d_model, config.d_ff, config.vocab_size
+    c, f, v = config.d_model, config.d_ff, config.rows
     assert counts["attention"] == config.n_layers * (4 * c * c + config.bias * 4 * c)
     wide = f * (2 if config.gated else 1)
     assert counts["feed-forward"] == config.n_layers * (c * wide + f * c + config.bias * (wide + c))

@@ -33,8 +33,9 @@ def test_a_small_corpus_is_encoded_as_the_run_does_it(corpus: Path, tmp_path: Pa
     tokenizer = train_tokenizer(
         lambda: ((record.language, record.text) for record in opened.records("train")), OPTIONS
     )
-    found, used = sample_shards(opened, tokenizer, OPTIONS, max_length=5)
+    found, used, pieces = sample_shards(opened, tokenizer, OPTIONS, max_length=5)
     assert used is tokenizer
+    assert pieces == tokenizer.vocab_size
     write_shards(Sharding(corpus, "train", tokenizer, max_length=5), tmp_path / "shards")
     expected = TokenShards.open(tmp_path / "shards")
     for name in COLUMNS:
@@ -65,7 +66,7 @@ def one_after_the_other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_translations_stay_together(one_after_the_other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_sample, "KEPT", 4000)
-    shards, _ = sample_shards(open_corpus(one_after_the_other), None, OPTIONS, max_length=99)
+    shards, *_ = sample_shards(open_corpus(one_after_the_other), None, OPTIONS, max_length=99)
     assert 2000 < shards.n_bytes.sum() < 8000
     assert set(Counter(shards.group.tolist()).values()) == {2}
 
@@ -74,7 +75,7 @@ def test_where_translations_are_further_on_pairs_are_invented(
     one_after_the_other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(text_sample, "READ", 3000)
-    shards, _ = sample_shards(open_corpus(one_after_the_other), None, OPTIONS, max_length=99)
+    shards, *_ = sample_shards(open_corpus(one_after_the_other), None, OPTIONS, max_length=99)
     assert 3000 <= shards.n_bytes.sum() < 3100
     assert len(_pairs(shards).examples()) >= len(shards) - 1
 
@@ -84,5 +85,6 @@ def test_a_sample_that_cannot_fill_the_vocabulary_gets_a_smaller_one(
 ) -> None:
     monkeypatch.setattr(text_sample, "KEPT", 2000)
     many = TokenizerOptions(vocabulary_size=1200, threads=1)
-    _, used = sample_shards(open_corpus(one_after_the_other), None, many, max_length=99)
-    assert used.vocab_size == 300
+    _, used, pieces = sample_shards(open_corpus(one_after_the_other), None, many, max_length=99)
+    assert 262 < used.vocab_size < 1200
+    assert pieces == 1200

@@ -21,14 +21,18 @@ import torch
 
 from xformer.data.counts import count_tokens
 from xformer.distributed.one_process import OneProcess
+from xformer.errors import InputError
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatches
+from xformer.pretraining.checks import StartChecks
 from xformer.pretraining.forecast.estimate import parameter_counts, passes_of, weight_bytes
 from xformer.pretraining.forecast.machine import PeakMemory, device_name
 from xformer.pretraining.forecast.measure_steps import MIN_STEPS, MeasuredSteps, measure, short_run
 from xformer.pretraining.forecast.text_sample import ForecastTexts
 from xformer.pretraining.parameter_groups import make_optimizer
+from xformer.pretraining.prepare import find_corpus, require_same_corpus, start_checks
 from xformer.pretraining.pretrain import build_model
+from xformer.pretraining.resolve import resolve_from_run, with_vocabulary
 from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL, depth_of
 from xformer.pretraining.task import PretrainingTask, held_out_batch
 from xformer.progress import Progress
@@ -83,6 +87,8 @@ class Forecast:
             None on a GPU. It is low on a machine with other work, and the seconds are valid while that lasts.
         precision: of the products.
         data: the texts that were used.
+        checks: what the run says of its corpus before it trains; None where there is no corpus yet.
+        vocabulary: number of pieces of the tokenizer.
         parameters: number of parameters by part.
         weight_bytes: memory of the parameters while they are trained, by use.
         activation_bytes: of the stage that keeps most, computed.
@@ -109,6 +115,8 @@ class Forecast:
     processor_share: float | None
     precision: Literal["fp32", "bf16"]
     data: str
+    checks: StartChecks | None
+    vocabulary: int
     parameters: dict[str, int]
     weight_bytes: dict[str, int]
     activation_bytes: int
@@ -168,7 +176,12 @@ def forecast(
             tokenizer is missing or damaged, or does not fit the settings.
     """
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    config = resolve_from_run(run, config)
+    checks, config = _checks(run, config)
+    for line in checks.lines() if checks else ():
+        progress.say(line)
     texts = ForecastTexts.of(run, config, progress)
+    config = with_vocabulary(config, texts.pieces)
     counts = count_tokens(texts.train)
     model = build_model(config, counts).to(device)
     batches = StepBatches(texts.train, config, texts.starts_word, counts=counts)
@@ -221,6 +234,8 @@ def forecast(
         processor_share=processor_share if device.type == "cpu" else None,
         precision=precision,
         data=texts.name,
+        checks=checks,
+        vocabulary=texts.pieces,
         parameters={str(part): count for part, count in parameters.items()},
         weight_bytes=weight_bytes(sum(parameters.values()), precision, by_row=parameters["bigrams"]),
         activation_bytes=max(stage.activation_bytes for stage in stages),
@@ -240,6 +255,20 @@ def forecast(
         trained_steps=trained.step,
         trained_seconds=trained.elapsed,
     )
+
+
+def _checks(run: RunDirectory, config: RunConfig) -> tuple[StartChecks | None, RunConfig]:
+    """What the run says before it trains, and the settings with its pivot."""
+    try:
+        corpus = find_corpus(run, config.data, verify=False)
+        if corpus is None:
+            return None, config
+        require_same_corpus(run, corpus)
+        return start_checks(run, config, corpus)
+    except InputError:
+        if run.shards("train").is_dir():  # a prepared run needs its corpus no more
+            return StartChecks.load(run.checks), config
+        raise
 
 
 def count_checkpoints(stages: Sequence[StageForecast], every: float) -> int:

@@ -129,7 +129,7 @@ class Pass:
 
     def _outputs(self, config: ModelConfig) -> int:
         """Number of logits per hidden token."""
-        return config.vocab_size if self.sampled is None else self.sampled
+        return config.rows if self.sampled is None else self.sampled
 
 
 def passes_of(batch: StepBatch, n_layers: int | None = None) -> tuple[Pass, ...]:

@@ -3,7 +3,8 @@
 The time of a step depends on the lengths of the texts, on their languages, and on how often tokens repeat. So
 a forecast needs texts of the run's own corpus. It does not need the run's own vocabulary, which takes minutes
 to train: byte-pair encoding of the same size is trained on the sample in seconds and gives texts of about the
-same length (for the default corpus 3.96 bytes per token, where the run's has 3.91).
+same length (for the default corpus 3.96 bytes per token, where the run's has 3.91). Where the sample is the
+whole training split, the run's own vocabulary is trained, which tells how many pieces the text can fill.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +32,12 @@ from xformer.pretraining.prepare import (
     open_shards,
     require_same_corpus,
 )
+from xformer.pretraining.resolve import tokenizer_options
 from xformer.pretraining.synthetic_data import synthetic_shards
 from xformer.progress import Progress
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
-from xformer.tokenizer import Tokenizer, TokenizerError, TokenizerOptions, train_tokenizer
-from xformer.tokenizer.special import SMALLEST_VOCABULARY
+from xformer.tokenizer import Tokenizer, TokenizerError, TokenizerOptions, fit_tokenizer, suitable_vocabulary
 
 READ = 1 << 26
 """Most bytes of a corpus that are read: some seconds."""
@@ -53,12 +55,14 @@ class ForecastTexts:
         train: texts of the training split, or like them.
         dev: the dev split; None if the run has no shards.
         starts_word: (V,) whether a token begins a word.
+        pieces: number of pieces of the run's vocabulary; that of these texts may have fewer.
     """
 
     name: str
     train: TokenShards
     dev: TokenShards | None
     starts_word: NDArray[np.bool_]
+    pieces: int
 
     @classmethod
     def of(cls, run: RunDirectory, config: RunConfig, progress: Progress) -> ForecastTexts:
@@ -70,28 +74,32 @@ class ForecastTexts:
         if run.tokenizer.is_file() and all(run.shards(split).is_dir() for split in ("train", "dev")):
             tokenizer = open_tokenizer(run)
             train, dev = (open_shards(run, split, tokenizer) for split in ("train", "dev"))
-            return cls(f"the shards of {run.path}", train, dev, tokenizer.starts_word())
+            name = f"the shards of {run.path}"
+            return cls(name, train, dev, tokenizer.starts_word(), tokenizer.vocab_size)
         corpus = find_corpus(run, config.data, verify=False)
         if corpus is None:
-            words = np.random.default_rng(0).random(config.model.vocab_size) < 0.5
+            shards = synthetic_shards(config)
+            words = np.random.default_rng(0).random(shards.info.vocab_size) < 0.5
             name = "synthetic texts as long as the default corpus's, which is not downloaded yet"
-            return cls(name, synthetic_shards(config), None, words)
+            return cls(name, shards, None, words, shards.info.vocab_size)
         require_same_corpus(run, corpus)
         try:
             given = open_tokenizer(run) if run.tokenizer.is_file() else given_tokenizer(config)
             if given is not None and (made := made_shards(config.data, "train", corpus, given)):
                 train = TokenShards.open(made, fingerprint=given.fingerprint(), verify=False)
-                return cls(f"the shards of {made}", train, None, given.starts_word())
+                return cls(f"the shards of {made}", train, None, given.starts_word(), given.vocab_size)
             progress.say(f"dry run: encoding a sample of {corpus.folder}")
-            train, used = sample_shards(corpus, given, config.tokenizer, config.data.max_length)
+            options = tokenizer_options(config, corpus.manifest.split("train").total.bytes)
+            train, used, pieces = sample_shards(corpus, given, options, config.data.max_length)
         except TokenizerError as error:
             raise InputError(str(error)) from error
-        return cls(f"a sample of {corpus.folder}, {len(train):,} texts", train, None, used.starts_word())
+        name = f"a sample of {corpus.folder}, {len(train):,} texts"
+        return cls(name, train, None, used.starts_word(), pieces)
 
 
 def sample_shards(
     corpus: Corpus, tokenizer: Tokenizer | None, options: TokenizerOptions, max_length: int
-) -> tuple[TokenShards, Tokenizer]:
+) -> tuple[TokenShards, Tokenizer, int]:
     """Encode some texts of a corpus's training split, in memory.
 
     From a corpus of more than `READ` bytes, they are taken from its beginning.
@@ -103,22 +111,29 @@ def sample_shards(
         max_length: longest example, in tokens.
 
     Returns:
-        The shards, and the tokenizer that encoded them.
+        The shards, the tokenizer that encoded them, and the number of pieces of the run's own.
 
     Raises:
         InputError: the corpus is damaged.
         TokenizerError: the vocabulary cannot be trained on this corpus.
     """
     records, complete = _draw(corpus)
-    if tokenizer is None:
-        tokenizer = _quick_tokenizer(records, options, complete)
+    pieces = None
+    if tokenizer is None and complete:
+        tokenizer = fit_tokenizer(partial(_texts, records), options)
+    elif tokenizer is None:
+        pieces = options.vocabulary_size or suitable_vocabulary(corpus.manifest.split("train").total.bytes)
+        quick = replace(
+            options, vocabulary_size=pieces, model="bpe", sample_bytes=min(options.sample_bytes, KEPT)
+        )
+        tokenizer = fit_tokenizer(partial(_texts, records), quick)
     sharding = Sharding(corpus.folder, "train", tokenizer, max_length=max_length, bytes_per_shard=READ)
     tokens, files = io.BytesIO(), {name: io.BytesIO() for name in COLUMNS}
     found = sharding.encode(records, tokens, files)
     columns = {name: np.frombuffer(files[name].getvalue(), dtype=kind) for name, kind in COLUMNS.items()}
     info = replace(sharding.settings, empty_records=found.empty_records)
     shards = TokenShards.in_memory(np.frombuffer(tokens.getvalue(), dtype=info.dtype), columns, info)
-    return shards, tokenizer
+    return shards, tokenizer, pieces or tokenizer.vocab_size
 
 
 def _draw(corpus: Corpus) -> tuple[list[Record], bool]:
@@ -151,20 +166,5 @@ def _draw(corpus: Corpus) -> tuple[list[Record], bool]:
     return records, read >= in_all and share >= 1
 
 
-def _quick_tokenizer(records: Sequence[Record], options: TokenizerOptions, complete: bool) -> Tokenizer:
-    """A vocabulary of the size in the settings; of half of it or less if the sample is too small."""
-
-    def texts() -> Iterator[tuple[str, str]]:
-        return ((record.language, record.text) for record in records)
-
-    quick = replace(options, model="bpe", sample_bytes=min(options.sample_bytes, KEPT))
-    failure, size = None, options.vocabulary_size
-    while size >= SMALLEST_VOCABULARY:
-        try:
-            return train_tokenizer(texts, replace(quick, vocabulary_size=size))
-        except TokenizerError as error:
-            if complete:  # a small corpus: train, or fail, as the run does
-                return train_tokenizer(texts, options)
-            failure = failure or error
-            size //= 2
-    raise failure or TokenizerError(f"vocabulary_size: expected at least {SMALLEST_VOCABULARY}, got {size}")
+def _texts(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    return ((record.language, record.text) for record in records)

@@ -16,7 +16,8 @@ from xformer.data.shard_parts import join_shards, write_shard_parts
 from xformer.data.shard_writer import Sharding
 from xformer.errors import InputError
 from xformer.pretraining import prepare as module
-from xformer.pretraining.prepare import open_shards, open_tokenizer, prepare
+from xformer.pretraining.load import open_tokenizer
+from xformer.pretraining.prepare import open_shards, prepare
 from xformer.progress import Progress
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory

@@ -61,6 +61,7 @@ OFF = {
     "model.zero_init_residual": ("false", "model.n_layers=0"),
     "model.skip_first_norm": ("false", "model.norm_position=post"),
     "model.window": ("none", "model.n_layers=1"),
+    "tokenizer.vocabulary_size": ("32768", "data.tokenizer=mine.model"),
     "objectives.sampled_softmax_size": ("0", "objectives.masked_lm_tokens=0"),
     "objectives.embedding_warmup_share": ("0.0", "objectives.alignment_tokens=0"),
     "objectives.alignment_weight": ("0.0", "objectives.alignment_tokens=0"),
@@ -77,7 +78,7 @@ def another(name: str) -> str:
     one = SETTINGS[name]
     if one.choices:
         return next(choice for choice in one.choices if choice != one.default)
-    return str(one.default * 0.96 if isinstance(one.default, float) else one.default + 1)
+    return str(one.default * 0.96 if isinstance(one.default, float) else (one.default or 1000) + 1)
 
 
 def test_all_settings_that_need_another_are_there_and_are_settings() -> None:

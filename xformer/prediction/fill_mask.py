@@ -153,7 +153,7 @@ class MaskFiller:
         allowed, shown = self._pieces()
         k = min(k, int(shown.sum()))
         probabilities, ids = [], []
-        rows = max(1, _LOGITS_AT_ONCE // self.model.config.vocab_size)
+        rows = max(1, _LOGITS_AT_ONCE // self.model.config.rows)
         with evaluation_mode(self.model), self.computing():
             hidden = self.model.encoder(batch)
             embedding = self.model.encoder.token_embedding
@@ -167,7 +167,7 @@ class MaskFiller:
 
     def _pieces(self) -> tuple[Tensor, Tensor]:
         """Rows of the model (V,) that text can have, and those of them that can be shown alone."""
-        ids = torch.arange(self.model.config.vocab_size, device=self.device)
+        ids = torch.arange(self.model.config.rows, device=self.device)
         allowed = (ids >= FIRST_BYTE_ID) & (ids < self.tokenizer.vocab_size)
         part_of_character = (ids >= FIRST_BYTE_ID + _ASCII) & (ids < FIRST_BYTE_ID + BYTE_COUNT)
         return allowed, allowed & ~part_of_character

@@ -9,6 +9,7 @@ from pathlib import Path
 from xformer.data.corpus import Corpus, import_corpus, open_corpus
 from xformer.data.gettext_corpus import fetch_gettext_corpus, gettext_wheels, read_gettext_corpus
 from xformer.data.import_plan import ImportOptions
+from xformer.data.languages import find_language
 from xformer.data.manifest import MANIFEST_NAME, Source
 from xformer.data.shard_index import ShardsInfo
 from xformer.data.shard_writer import Sharding, write_shards
@@ -71,13 +72,17 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> RunConf
 def start_checks(run: RunDirectory, config: RunConfig, corpus: Corpus) -> tuple[StartChecks, RunConfig]:
     """What is found before training, and the settings with a pivot that the corpus has.
 
-    A run that has been checked keeps what was found.
+    A run that has been checked with this pivot keeps what was found.
 
     Raises:
         InputError: as `check_start`.
     """
     found = StartChecks.load(run.checks) if run.manifest.is_file() else None
-    return check_start(corpus, config) if found is None else (found, with_pivot(config, found.pivot))
+    if found is not None:
+        pivot = find_language(corpus.manifest.languages, config.data.pivot) or found.pivot
+        if pivot == found.pivot:
+            return found, with_pivot(config, pivot)
+    return check_start(corpus, config)
 
 
 def open_shards(

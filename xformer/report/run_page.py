@@ -213,11 +213,12 @@ _SHARES = "Each language's requested and realised share of the texts, and its sh
 
 def _summary(report: RunReport) -> list[tuple[Cell, Cell]]:
     model, last = report.config.model, report.metrics[-1] if report.metrics else None
+    pieces = report.config.model.vocab_size
     rows = [
         (
             "model",
             f"{model.n_layers} layers, width {model.d_model}, {model.n_heads} heads, feed-forward"
-            f" {model.d_ff}, vocabulary {model.rows:,}",
+            f" {model.d_ff}, vocabulary {f'{pieces:,}' if pieces else 'not yet known'}",
         ),
         ("corpus", report.config.data.corpus),
     ]

@@ -8,7 +8,7 @@ or without it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from xformer.errors import InputError
@@ -16,6 +16,7 @@ from xformer.runs.config import RunConfig
 from xformer.storage.describe import value_of
 from xformer.storage.toml import spelled
 from xformer.tokenizer import TokenizerOptions
+from xformer.tokenizer.options import LARGEST_SUITABLE
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ NEEDS: dict[str, Need] = {
         "with local attention (model.window) in a model of two blocks and more",
     ),
     **{f"tokenizer.{name}": _TOKENIZER for name in (field.name for field in fields(TokenizerOptions))},
+    # The settings of runs of earlier versions have this number in any case.
+    "tokenizer.vocabulary_size": replace(_TOKENIZER, off=LARGEST_SUITABLE),
     "data.dev_groups": _CORPUS,
     "data.test_groups": _CORPUS,
     "data.held_out_languages": _CORPUS,

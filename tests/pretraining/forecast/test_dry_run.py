@@ -213,7 +213,7 @@ def test_what_the_run_would_refuse_is_refused(
         "none: expected the folder of a corpus": replace(
             config, data=replace(config.data, corpus=str(tmp_path / "none"))
         ),
-        "expected groups with texts in two languages, found none": replace(
+        "objectives.translation_lm_tokens=96, found none in the training split": replace(
             long, objectives=config.objectives
         ),
         "none.model: ": replace(config, data=replace(config.data, tokenizer=str(tmp_path / "none.model"))),

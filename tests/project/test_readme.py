@@ -112,7 +112,7 @@ def test_commands_work(checkout: Path, page: str) -> None:
     }
     for block in blocks:
         done = subprocess.run(
-            block.command, cwd=checkout, env=env, capture_output=True, text=True, timeout=300
+            block.command, cwd=checkout, env=env, capture_output=True, text=True, timeout=900
         )
         assert done.returncode == 0, f"{page}:{block.line}\n{block.code}\n{done.stdout}\n{done.stderr}"
 

@@ -284,7 +284,7 @@ def test_examples(
 
 def test_the_package_is_light_and_knows_its_names() -> None:
     code = """
-import sys
+import os, sys
 before = set(sys.modules)
 import xformer
 heavy = {"torch", "numpy", "sentencepiece", "triton", "safetensors"} & set(sys.modules)
@@ -297,6 +297,7 @@ except AttributeError as error:
     assert "it has Model, Tokenizer, __version__, attention, load" in str(error), error
 assert xformer.Tokenizer.__name__ == "Tokenizer" and "torch" not in sys.modules
 assert callable(xformer.load)
+assert "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ
 compilers = {"torch._dynamo", "torch._inductor", "sympy", "triton", "matplotlib", "tyro"} & set(sys.modules)
 assert not compilers, compilers
 """

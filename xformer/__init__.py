@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from xformer.threads import set_wait_policy
 from xformer.version import __version__
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _PLACES = {
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    if name != "Tokenizer":  # all others import torch, whose threads read this when they start
+        set_wait_policy()
     found = getattr(importlib.import_module(_PLACES[name]), name)
     globals()[name] = found  # the next use finds it without this function
     return found

@@ -70,7 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": BASE | MODEL | RUNS | {"training", "objectives", "pretraining", "embedding"},
     "api": BASE | MODEL | RUNS | {"embedding", "prediction", "pretraining", "evaluation"},
     # The names of `import xformer`, for type checkers; at run time they wait until they are used.
-    "__init__": {"version", "api", "kernels", "tokenizer"},
+    "__init__": {"version", "threads", "api", "kernels", "tokenizer"},
     "report": BASE | RUNS | {"pretraining", "evaluation"},
     "benchmarks": BASE
     | {"threads"}

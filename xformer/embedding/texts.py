@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -170,14 +170,15 @@ class TextEncoder:
         with evaluation_mode(self.model), self.computing():
             threads = encoding_threads(self.device)
             batches = length_batches(chunks.lengths, tokens_for_each(batch_tokens, threads))
-            for rows, found in map_in_threads(encode, batches, threads):
-                text = torch.from_numpy(chunks.text[rows])
-                if any_cut:
-                    vectors.index_add_(0, text, found * torch.from_numpy(share[rows])[:, None])
-                else:
-                    vectors[text] = found
-                done += len(rows)
-                tell(done / len(chunks.text))
+            with closing(map_in_threads(encode, batches, threads)) as encoded:
+                for rows, found in encoded:
+                    text = torch.from_numpy(chunks.text[rows])
+                    if any_cut:
+                        vectors.index_add_(0, text, found * torch.from_numpy(share[rows])[:, None])
+                    else:
+                        vectors[text] = found
+                    done += len(rows)
+                    tell(done / len(chunks.text))
         return vectors
 
 

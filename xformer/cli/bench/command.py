@@ -1,4 +1,4 @@
-"""`xformer bench OP | all | compile | goals | compare | report | training | company`."""
+"""`xformer bench OP | all | compile | goals | compare | report | training | company | encode`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from xformer.benchmarks.company.command import CompanyBench
+from xformer.benchmarks.encode.command import EncodeBench
 from xformer.benchmarks.training.command import TrainingBench
 from xformer.cli.bench.measure import Measure, OperationName
 from xformer.cli.bench.records import Compare, Goals, Report
@@ -83,6 +84,7 @@ class Bench:
         | Annotated[Report, tyro.conf.subcommand("report")]
         | Annotated[TrainingBench, tyro.conf.subcommand("training")]
         | Annotated[CompanyBench, tyro.conf.subcommand("company")]
+        | Annotated[EncodeBench, tyro.conf.subcommand("encode")]
     )
 
     def run_command(self) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from xformer.evaluation.names import named, short_names
+from xformer.evaluation.names import long_names, named, short_names
 
 
 def test_a_tag_has_its_name_beside_it() -> None:
     assert named("de") == "de German"
     assert named("deu") == "deu German"
     assert named("xx-unknown") == "xx-unknown"
+    assert long_names(["de", "fr"]) == {"de": "de German", "fr": "fr French"}
 
 
 def test_a_row_of_a_chart_has_at_most_twenty_letters_and_its_whole_tag() -> None:

@@ -45,6 +45,21 @@ def test_the_table_is_readable_in_eighty_columns(report: EvaluationReport) -> No
     ]  # fmt: skip
 
 
+def test_long_names_are_cut_in_eighty_columns_and_scores_never(report: EvaluationReport) -> None:
+    found = retrieval_of(report)
+    renamed = {"zh-Hant": found.languages["l05"], "de": found.languages["l06"]}
+    bits = dict.fromkeys((*renamed, "en"), 1.5)
+    mlm = replace(report.mlm, bits_per_byte=bits, unigram_bits_per_byte=bits, untrained_bits_per_byte=bits)
+    lines = rendered(replace(report, retrieval=replace(found, languages=renamed, left_out={}), mlm=mlm))
+    assert max(map(len, lines)) <= 80
+    for name, scores in (("zh-Hant Chinese (Tr…", renamed["zh-Hant"]), ("de German", renamed["de"])):
+        row = next(line for line in lines if line.startswith(name))
+        wanted = [f"{value:.3f}" for value in (scores.top1, scores.bag_top1, scores.untrained_top1)]
+        assert row.split()[-6:] == [*wanted, "1.500", "1.500", "1.500"]
+    names = next(line for line in lines if "messages" in line and "bag" in line)
+    assert names.split()[-3:] == ["model", "unigram", "untrained"]
+
+
 def test_the_summary_says_who_won(report: EvaluationReport) -> None:
     text = " ".join(" ".join(rendered(report)).split())
     assert (

@@ -15,9 +15,14 @@ def named(tag: str) -> str:
     return f"{tag} {name}" if name != tag else tag
 
 
+def long_names(tags: Iterable[str]) -> dict[str, str]:
+    """By tag, the tag and its name."""
+    return {tag: named(tag) for tag in tags}
+
+
 def short_names(tags: Iterable[str]) -> dict[str, str]:
-    """By tag, the tag and name in at most 20 letters, for the rows of a chart; all are different."""
-    full = {tag: named(tag) for tag in tags}
+    """By tag, the tag and name in at most 20 letters, for rows of charts and tables; all are different."""
+    full = long_names(tags)
     return {
         tag: name if len(name) <= _LONGEST else f"{name[: max(_LONGEST - 1, len(tag))].rstrip()}…"
         for tag, name in full.items()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from xformer.evaluation.bag import BagRecord
-from xformer.evaluation.names import named
+from xformer.evaluation.names import long_names, named, short_names
 from xformer.evaluation.report import EvaluationReport, MaskedLMScores, RetrievalScores
 from xformer.progress import duration
 
 NOTHING = "–"
+
+_SCORE = len("0.123")
 
 _COLUMNS = (
     ("", ""),
@@ -38,10 +42,17 @@ def terminal_table(report: EvaluationReport) -> RenderableType:
     def cells(row: list[Cell]) -> list[Text]:
         return [Text(text, style="bold" if bold else "") for text, bold in row]
 
-    table = Table(title=_title(report), box=None, header_style="bold", pad_edge=False, show_footer=True)
+    table = Table(
+        title=_title(report),
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+        collapse_padding=True,
+        show_footer=True,
+    )
     for index, ((over, name), footer) in enumerate(zip(_COLUMNS, cells(_mean_row(report)), strict=True)):
         header = f"{over}\n{name}" if index > 1 else name
-        # The names of languages are cut where the terminal has no room for them, and never the scores.
+        # With names in 20 letters it has 80 columns. In a narrower terminal names are cut, not scores.
         table.add_column(
             header,
             footer,
@@ -49,9 +60,9 @@ def terminal_table(report: EvaluationReport) -> RenderableType:
             vertical="bottom",
             no_wrap=True,
             overflow="ellipsis",
-            min_width=None if index == 0 else len(max(over, name, key=len)),
+            min_width=max(_SCORE, len(over), len(name)) if index else None,
         )
-    for row in _rows(report):
+    for row in _rows(report, short_names):
         table.add_row(*cells(row))
     return Group(table, Text(), *(Text(line) for line in summary(report)))
 
@@ -60,7 +71,7 @@ def markdown_table(report: EvaluationReport) -> str:
     """The summary, then the table."""
     headers = ["language", *(": ".join(filter(None, column)) for column in _COLUMNS[1:])]
     lines = [f"| {' | '.join(headers)} |", f"|---|{'---:|' * (len(headers) - 1)}"]
-    for row in [_mean_row(report), *_rows(report)]:
+    for row in [_mean_row(report), *_rows(report, long_names)]:
         lines.append(f"| {' | '.join(f'**{text}**' if bold else text for text, bold in row)} |")
     found = "".join(f"- {line}\n" for line in summary(report))
     return f"{_title(report)}.\n\n{found}\n" + "\n".join(lines) + "\n"
@@ -127,7 +138,7 @@ def _title(report: EvaluationReport) -> str:
     return f"{report.messages:,} messages of the {report.split} split, model at step {report.step:,}"
 
 
-def _rows(report: EvaluationReport) -> list[list[Cell]]:
+def _rows(report: EvaluationReport, names: Callable[[Iterable[str]], dict[str, str]]) -> list[list[Cell]]:
     """The languages of retrieval, best first, then the pivot; without retrieval, all by bits per byte."""
     found, mlm = report.retrieval, report.mlm
     scores: dict[str, tuple[int | None, Scores | None]] = {}
@@ -139,10 +150,11 @@ def _rows(report: EvaluationReport) -> list[list[Cell]]:
             scores[tag] = one.messages, (one.top1, one.bag_top1, one.untrained_top1)
         scores[found.pivot] = None, None
     tables = (mlm.bits_per_byte, mlm.unigram_bits_per_byte, mlm.untrained_bits_per_byte)
+    shown = names(scores)
     rows = []
     for tag, (messages, top1) in scores.items():
         bits = tuple(table[tag] for table in tables) if tag in mlm.bits_per_byte else None
-        rows.append(_row(named(tag), messages, top1, bits))
+        rows.append(_row(shown[tag], messages, top1, bits))
     return rows
 
 

@@ -44,8 +44,8 @@ class TrainingBench:
     """Single settings, as for `xformer pretrain`."""
     budget: str | None = None
     """Training time of each trainer, such as 90s or 10m; by default 10m, or 30s with --quick."""
-    trainer: tyro.conf.UseAppendAction[tuple[TrainerName, ...]] = ()
-    """Only this trainer; may be repeated."""
+    trainer: tuple[TrainerName, ...] = ()
+    """Only these trainers."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device of all trainers; `auto` is a GPU if there is one."""
     threads: int | None = None

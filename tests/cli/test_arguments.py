@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import pytest
+import tyro
+
+from xformer.cli.arguments import parse
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -40,3 +46,44 @@ def test_a_command_is_missing(xformer: Run) -> None:
         status, out, err = xformer(*given)
         assert (status, out) == (2, "")
         assert one in err
+
+
+@dataclass(frozen=True)
+class Paint:
+    """Paint a wall.
+
+    More of it.
+    """
+
+    wall: tyro.conf.Positional[str]
+    colours: tuple[str, ...] = ()
+    coat_ml: tuple[int, ...] = (1,)
+    brush: str = "wide"
+
+
+@dataclass(frozen=True)
+class House:
+    """Do things with a house."""
+
+    command: Annotated[Paint, tyro.conf.subcommand("paint")] | Annotated[Path, tyro.conf.subcommand("sell")]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "north --colours red green blue --coat-ml 1 2",
+        "north --colours red --colours green blue --coat-ml 1 2",
+        "north --colours=red --coat-ml 1 --colours=green --colours=blue --coat-ml 2",
+        "--colours=red --colours=green --coat-ml=1 --colours=blue --coat-ml=2 north",
+        "--colours red --coat-ml 1 --colours green --coat-ml 2 --colours blue -- north",
+        "--colours red --colours --brush wide --coat-ml 1 --colours green blue --coat-ml 2 -- north",
+    ],
+)
+def test_an_option_takes_its_values_in_one_place_or_in_several(given: str) -> None:
+    expected = Paint("north", ("red", "green", "blue"), (1, 2))
+    assert parse(["paint", *given.split()], {"paint": Paint}, "") == expected
+    assert parse(["house", "paint", *given.split()], {"house": House}, "").command == expected
+
+
+def test_of_an_option_with_one_value_the_last_counts() -> None:
+    assert parse(["paint", "north", "--brush", "a", "--brush", "b"], {"paint": Paint}, "").brush == "b"

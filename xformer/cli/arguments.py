@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -17,6 +17,9 @@ _CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.con
 
 def parse(given: Sequence[str], commands: Mapping[str, Any], description: str) -> Any:
     """The command that the arguments name, made from them.
+
+    An option with several values takes them in one place or in several: `--set a=1 b=2` and
+    `--set a=1 --set b=2` are the same.
 
     Args:
         given: the arguments.
@@ -38,16 +41,53 @@ def parse(given: Sequence[str], commands: Mapping[str, Any], description: str) -
     name, *rest = given
     _require_known(name, list(commands), "xformer")
     kind = commands[name]
+    named = kind
     if rest and not rest[0].startswith("-") and (below := _subcommands(kind)):
-        _require_known(rest[0], below, f"xformer {name}")
+        _require_known(rest[0], list(below), f"xformer {name}")
+        named = below[rest[0]]
     # One command alone, so that of a wrong option tyro suggests no option of another command.
+    rest = _joined(rest, _options_with_several_values(named))
     return tyro.cli(kind, prog=f"xformer {name}", args=rest, config=_CONFIG)
 
 
-def _subcommands(kind: type[Any]) -> list[str]:
-    """The names of a command's subcommands; none if it has none."""
+def _subcommands(kind: type[Any]) -> dict[str, type[Any]]:
+    """The classes of a command's subcommands by their names; none if it has none."""
     annotations = get_type_hints(kind, include_extras=True)
-    return [one.__metadata__[0].name for one in get_args(annotations.get("command"))]
+    found = map(get_args, get_args(annotations.get("command")))
+    return {subcommand.name: of for of, subcommand in found}
+
+
+def _options_with_several_values(kind: type[Any]) -> list[str]:
+    """The options of a command that take any number of values, as they are written."""
+    hints = get_type_hints(kind, include_extras=True)
+    # Positional arguments are annotated, and have another origin.
+    return [f"--{name.replace('_', '-')}" for name, hint in hints.items() if get_origin(hint) is tuple]
+
+
+def _joined(given: Sequence[str], several: Sequence[str]) -> list[str]:
+    """The arguments, with the values of an option that stands in several places in one, at the end.
+
+    Args:
+        given: the arguments of a command.
+        several: options that take any number of values. argparse keeps the last place's values alone.
+    """
+    options = list(given[: given.index("--")] if "--" in given else given)
+    literal = list(given[len(options) :])
+    for option in several:
+        places = [index for index, word in enumerate(options) if word.partition("=")[0] == option]
+        if len(places) < 2:
+            continue
+        values: list[str] = []
+        for place in reversed(places):
+            end = place + 1
+            if "=" not in options[place]:
+                while end < len(options) and not options[end].startswith("-"):
+                    end += 1
+            here = [options[place].partition("=")[2]] if "=" in options[place] else options[place + 1 : end]
+            values = here + values
+            del options[place:end]
+        options += [option, *values]
+    return options + literal
 
 
 def _require_known(name: str, known: Sequence[str], of: str) -> None:

@@ -47,7 +47,8 @@ class Pretrain:
     steps: int | None = None
     """Number of training steps in all, instead of a time; those of earlier calls count."""
     set: tuple[str, ...] = ()
-    """Settings as TABLE.KEY=VALUE, with a TOML value: model.d_model=128 training.precision=bf16."""
+    """Settings as TABLE.KEY=VALUE, with a TOML value: model.d_model=128 training.precision=bf16. One --set
+    for all, or one for each."""
     dry_run: bool = False
     """Do not train. Print the parameters, memory, operations, tokens and time that training in one process
     takes. A few steps of each stage are measured: on the run's shards; if it has none, on a sample of its

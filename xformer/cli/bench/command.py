@@ -24,8 +24,8 @@ class Compile:
     xformer bench compile --target sm_90 --kernel attention --json
     """
 
-    target: tyro.conf.UseAppendAction[tuple[Literal["sm_80", "sm_90", "sm_100", "gfx942"], ...]] = ()
-    """Only for this target; may be repeated."""
+    target: tuple[Literal["sm_80", "sm_90", "sm_100", "gfx942"], ...] = ()
+    """Only for these targets."""
     kernel: str = ""
     """Only kernels with this in their name."""
     json: bool = False

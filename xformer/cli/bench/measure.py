@@ -43,8 +43,8 @@ class Measure:
     """A few small cases, in seconds."""
     only: str = ""
     """Only cases whose name contains this."""
-    implementation: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Only this implementation, such as "xformer triton"; may be repeated."""
+    implementation: tuple[str, ...] = ()
+    """Only these implementations, such as "xformer triton"."""
     dtype: Literal["bfloat16", "float16", "float32"] | None = None
     """Type of the inputs; by default bfloat16 on a GPU and float32 on a CPU."""
     budget: float | None = None

@@ -6,10 +6,11 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -45,10 +46,10 @@ WORDS = {
 }
 
 
-def records() -> list[Record]:
-    """80 sentences in three languages."""
+def records(languages: Sequence[str] = tuple(WORDS)) -> list[Record]:
+    """80 sentences in each language."""
     found = []
-    for language, parts in WORDS.items():
+    for language, parts in ((language, WORDS[language]) for language in languages):
         for number, words in enumerate(itertools.product(*(part.split() for part in parts))):
             found.append(Record(" ".join(words).replace("_", " "), language, str(number), "synthetic"))
     return found
@@ -57,16 +58,21 @@ def records() -> list[Record]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three steps; its model has more rows than the vocabulary has pieces."""
-    folder = tmp_path_factory.mktemp("evaluated")
+    objectives = ObjectivesConfig(
+        masked_lm_tokens=128, translation_lm_tokens=128, alignment_tokens=256, embedding_warmup_tokens=256
+    )
+    return trained(tmp_path_factory.mktemp("evaluated"), records(), objectives)
+
+
+def trained(folder: Path, texts: list[Record], objectives: ObjectivesConfig) -> Path:
+    """Import the texts, and train for three steps."""
     options = ImportOptions(SplitSizes(dev=10, test=20), near_threshold=1.0)
-    import_corpus(records(), folder / "corpus", options, [Source("by hand", "CC0-1.0")])
+    import_corpus(texts, folder / "corpus", options, [Source("by hand", "CC0-1.0")])
     config = RunConfig(
         model=ModelConfig(vocab_size=340, d_model=16, n_layers=1, n_heads=2, d_ff=16, max_length=64),
-        tokenizer=TokenizerOptions(vocabulary_size=320),
+        tokenizer=TokenizerOptions(vocabulary_size=290),
         data=DataConfig(corpus=str(folder / "corpus"), max_length=64),
-        objectives=ObjectivesConfig(
-            masked_lm_tokens=128, translation_lm_tokens=128, alignment_tokens=256, embedding_warmup_tokens=256
-        ),
+        objectives=objectives,
         training=TrainingConfig(budget=None, steps=3, precision="fp32"),
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -77,12 +83,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluated(
-    run: Path, *, force: bool = False, split: str = "test", bag_seconds: float = 0.3
+    run: Path, *, split: str = "test", bag_seconds: float = 0.3, **options: Any
 ) -> tuple[EvaluationReport, str]:
     """The report, and what was said."""
     output = StringIO()
     with Progress(Console(file=output)) as progress:
-        report = evaluate_run(run, progress, split=split, force=force, bag_seconds=bag_seconds)
+        report = evaluate_run(run, progress, split=split, bag_seconds=bag_seconds, **options)
     return report, output.getvalue()
 
 
@@ -130,6 +136,57 @@ def test_it_leaves_everything_in_the_run_and_reuses_it(run: Path) -> None:
     assert "reusing" not in said
     assert anew.mlm == first.mlm
     assert anew.bag != first.bag
+
+
+@pytest.mark.slow
+def test_another_pivot_is_another_evaluation(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("evaluation.*"))
+    english, _ = evaluated(copy)
+    # What cannot be is refused before the baseline would be trained again, and changes nothing.
+    for options, message in (
+        ({"pivot": "pl"}, r"--pivot: expected .*de German, .*; got 'pl'"),
+        ({"min_messages": 21}, "--min-messages: expected at most 20"),
+    ):
+        with pytest.raises(InputError, match=message):
+            evaluated(copy, bag_seconds=1e6, **options)
+    german, said = evaluated(copy, pivot="deu")
+    assert "evaluation: reusing" not in said
+    assert "bag of subwords: reusing" in said
+    assert "pivot: 'deu' is 'de' in this corpus" in said
+    assert set(retrieval_of(german).languages) == {"en", "fr"}
+    again, said = evaluated(copy, pivot="de")
+    assert again == german
+    assert "test split at step 3, pivot de German, languages with 10 messages or more; --force" in said
+    more, said = evaluated(copy, pivot="de", min_messages=20)
+    assert "evaluation: reusing" not in said
+    assert retrieval_of(more).min_messages == 20
+    # All take their vectors from one layer, which belongs to the checkpoint.
+    assert retrieval_of(german).layer == retrieval_of(english).layer
+    # The run's own settings are as they were: it goes on.
+    assert (copy / "config.toml").read_bytes() == (run / "config.toml").read_bytes()
+    assert (copy / "space.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_a_run_in_one_language_is_evaluated_as_far_as_that_goes(tmp_path: Path) -> None:
+    objectives = ObjectivesConfig(
+        masked_lm_tokens=128, translation_lm_tokens=0, alignment_tokens=0, embedding_warmup_share=0.0
+    )
+    run = trained(tmp_path, records(["de"]), objectives)
+    report, said = evaluated(run)
+    assert (report.retrieval, report.bag) == (None, None)
+    assert "retrieval: no message of the test split is in two languages" in said
+    assert set(report.mlm.bits_per_byte) == {"de"}
+    assert report.names == {"de": "German"}
+    table = (run / "evaluation.md").read_text(encoding="utf-8")
+    assert "mean bits per byte over 1 language:" in table
+    assert "Retrieval: no message of the test split is in two languages" in table
+    assert "| de German | – | – | – | – |" in table
+    assert not (run / "retrieval.png").exists()
+    again, said = evaluated(run)
+    assert again == report
+    assert "evaluation: reusing" in said
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def as_rows(field: str = "text") -> list[dict[str, Any]]:
         ("a", LINES),
         ("a.txt", LINES.removesuffix(b"\n")),
         ("a.de", b"\xef\xbb\xbf" + LINES.replace(b"\n", b"\r\n")),
-        ("a.gz", gzip.compress(LINES)),
+        ("a.gz", gzip.compress(LINES, mtime=0)),
         ("a.bz2", bz2.compress(LINES)),
         ("a.txt.xz", lzma.compress(LINES)),
         ("a.jsonl", "\n".join(map(json.dumps, as_rows())).encode()),
@@ -55,7 +55,7 @@ def as_rows(field: str = "text") -> list[dict[str, Any]]:
             "a.csv",
             "n,text\n" + "".join(f'{n},"{text.replace(QUOTE, 2 * QUOTE)}"\n' for n, text in enumerate(TEXTS)),
         ),
-        ("a.jsonl.gz", gzip.compress("\n\n".join(map(json.dumps, as_rows())).encode())),
+        ("a.jsonl.gz", gzip.compress("\n\n".join(map(json.dumps, as_rows())).encode(), mtime=0)),
         (
             "a.tsv",
             "".join(f"{row['n']}\t{row['text']}\n" for row in [{"n": "n", "text": "text"}, *as_rows()]),

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ def _opened(run: Path) -> tuple[Any, Any, Any]:
     place = _moved("RunDirectory", "xformer.runs.directory", "xformer.training.run_directory")(run)
     open_shards = _moved("open_shards", "xformer.pretraining.prepare", "xformer.training.prepare")
     tokenizer = _moved("Tokenizer", "xformer.tokenizer").load(place.tokenizer)
-    return model(config.model).eval(), tokenizer, open_shards(place, "test", tokenizer)
+    sized = replace(config.model, vocab_size=tokenizer.vocab_size)
+    return model(sized).eval(), tokenizer, open_shards(place, "test", tokenizer)
 
 
 def _encoder() -> Any:

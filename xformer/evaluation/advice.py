@@ -16,8 +16,6 @@ _OFTEN_READ = 8.0
 _FEW_STEPS = 3_000
 """So many steps take a shallow model further than a deep one."""
 _SHALLOW = 2
-_TOKENS_A_PIECE, _SMALLEST_VOCABULARY = 200, 1_000
-"""A piece with fewer tokens in the text is hardly learned."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,6 @@ class RunFacts:
         warmup_steps: steps of the embedding warm-up.
         bag_steps: steps of the bag of subwords, if there is one.
         layers: of the model.
-        pieces: of the vocabulary.
         text_tokens: tokens of the training split.
         read: how often the full stage has read it.
         masked_lm: whether the masked LM was trained.
@@ -70,7 +67,6 @@ class RunFacts:
     warmup_steps: int
     bag_steps: int | None
     layers: int
-    pieces: int
     text_tokens: int
     read: float
     masked_lm: bool
@@ -133,14 +129,6 @@ def advise(standings: Sequence[Standing], facts: RunFacts, ahead: Outlook) -> Ad
             f"a longer embedding warm-up: it had {facts.warmup_steps:,} steps, and the bag of subwords"
             f" {facts.bag_steps:,} (objectives.embedding_warmup_share, or a longer run)."
         )
-    if "bits_per_byte" in scores and facts.text_tokens < _TOKENS_A_PIECE * facts.pieces:
-        size = max(_SMALLEST_VOCABULARY, round(facts.text_tokens / _TOKENS_A_PIECE, -2))
-        if size < facts.pieces:
-            helps.append(
-                f"a smaller vocabulary, in a new run: each of {facts.pieces:,} pieces has"
-                f" {facts.text_tokens / facts.pieces:,.0f} tokens of text on average (--set"
-                f" tokenizer.vocabulary_size={size})."
-            )
     return Advice([_sentence(one) for one in worse], helps, ahead)
 
 

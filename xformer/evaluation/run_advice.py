@@ -115,7 +115,6 @@ def _advice(
         warmup_steps=began,
         bag_steps=bag_steps,
         layers=config.model.n_layers,
-        pieces=train.info.vocab_size,
         text_tokens=text_tokens,
         read=(state.tokens - (tokens[-1] if tokens else 0)) / max(1, text_tokens),
         masked_lm=bool(config.objectives.masked_lm_tokens or config.objectives.translation_lm_tokens),

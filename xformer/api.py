@@ -288,11 +288,9 @@ class Model:
     def fill_mask(self, text: str | Texts, k: int = 5) -> Any:
         """The pieces that the model expects where a text has `<mask>`, most probable first.
 
-        >>> for filling in model.fill_mask("Open the <mask>", k=3):
+        >>> for filling in model.fill_mask("Please enter a valid <mask> address.", k=1):
         ...     print(f"{filling.probability:.0%} {filling.text}")  # doctest: +SKIP
-        21% Open the file
-        14% Open the folder
-        6% Open the window
+        7% Please enter a valid email address.
 
         A mask takes the space in front of it along, as the pieces of most words begin with a space. Of a text
         of more than `max_length` tokens, each mask sees the part around it. Probabilities are those of the

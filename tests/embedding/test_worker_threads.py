@@ -73,3 +73,4 @@ def test_threads_share_the_tokens_of_a_batch() -> None:
     assert tokens_for_each(16_384, 2) == 8_192
     assert tokens_for_each(16_384, 64) == 2_048
     assert tokens_for_each(100, 64) == 100
+    assert tokens_for_each(None, 2) == tokens_for_each(None, 1) < tokens_for_each(None, 1, "cuda")

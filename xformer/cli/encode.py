@@ -60,8 +60,8 @@ class Encode:
     """Left out: by the names of the files, and lines on standard input."""
     normalise: bool = True
     """Leave the vectors as long as they are. Otherwise their length is 1, so that a product is a cosine."""
-    batch_tokens: int = 16_384
-    """Most tokens in a batch; bounds the memory."""
+    batch_tokens: int | None = None
+    """Most tokens that are encoded at a time; bounds the memory. Left out: what is fast on the device."""
     line_buffered: bool = False
     """Encode each text as it comes, for a pipe that stays open. Otherwise some 16,000 are read ahead."""
     computing: ModelOptions = dataclasses.field(default_factory=ModelOptions)

@@ -61,8 +61,8 @@ class Neighbours:
     """For rows: the field with the text. Left out: `text`."""
     input_format: InputFormat | None = None
     """Of both files. Left out: by their names, and lines on standard input."""
-    batch_tokens: int = 16_384
-    """Most tokens in a batch; bounds the memory."""
+    batch_tokens: int | None = None
+    """Most tokens that are encoded at a time; bounds the memory. Left out: what is fast on the device."""
     line_buffered: bool = False
     """Answer each query as it comes, for a pipe that stays open. Otherwise some 16,000 are read ahead."""
     computing: ModelOptions = dataclasses.field(default_factory=ModelOptions)

@@ -68,7 +68,7 @@ def encode_tokens(
     model: SentenceEncoder,
     sequences: Sequence[NDArray[np.int32]],
     *,
-    batch_tokens: int = 16_384,
+    batch_tokens: int | None = None,
     n_layers: int | None = None,
     device: torch.device | str = "cpu",
     progress: ProgressCallback | None = None,
@@ -82,6 +82,7 @@ def encode_tokens(
         model: lies on `device`.
         sequences: E sequences of token ids.
         batch_tokens: most tokens that are encoded at a time, in all threads together; bounds the memory.
+            None for what is fast on the device.
         n_layers: number of the model's blocks to run; None for all.
         device: where to compute.
         progress: called with (`what`, texts done, texts in all).
@@ -103,7 +104,7 @@ def encode_tokens(
 
     vectors: Tensor | None = None
     done = 0
-    batches = length_batches(lengths, tokens_for_each(batch_tokens, threads))
+    batches = length_batches(lengths, tokens_for_each(batch_tokens, threads, device))
     with evaluation_mode(model), closing(map_in_threads(encode, batches, threads)) as all_encoded:
         for rows, encoded in all_encoded:
             if vectors is None:
@@ -119,7 +120,7 @@ def encode_tokens_by_layer(
     model: MultilingualModel,
     sequences: Sequence[NDArray[np.int32]],
     *,
-    batch_tokens: int = 16_384,
+    batch_tokens: int | None = None,
     n_layers: int | None = None,
     device: torch.device | str = "cpu",
     progress: ProgressCallback | None = None,
@@ -146,7 +147,7 @@ def encode_tokens_by_layer(
         states = model.encoder.hidden_states(batch, n_layers=n_layers)
         return rows, [batch.unsort(model.pool(hidden, batch)).float().cpu() for hidden in states]
 
-    batches = length_batches(lengths, tokens_for_each(batch_tokens, threads))
+    batches = length_batches(lengths, tokens_for_each(batch_tokens, threads, device))
     with evaluation_mode(model), closing(map_in_threads(encode, batches, threads)) as all_encoded:
         for rows, encoded in all_encoded:
             for layer, unit in enumerate(encoded):

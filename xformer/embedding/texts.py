@@ -99,7 +99,7 @@ class TextEncoder:
         texts: Iterable[str],
         *,
         normalise: bool = True,
-        batch_tokens: int = 16_384,
+        batch_tokens: int | None = None,
         progress: ProgressCallback | None = None,
     ) -> EncodedStream:
         """Vectors of texts, block by block.
@@ -107,7 +107,8 @@ class TextEncoder:
         Args:
             texts: from `checked.as_texts`.
             normalise: scale each vector to unit length.
-            batch_tokens: most tokens that are encoded at a time; bounds the memory.
+            batch_tokens: most tokens that are encoded at a time; bounds the memory. None for what is
+                fast on the device.
             progress: called with ("encode", texts done, texts in all or None).
         """
 
@@ -154,7 +155,7 @@ class TextEncoder:
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         return _Buffer(np.concatenate(rows), lengths, Chunks.of(lengths, self.max_length))
 
-    def _encode(self, buffer: _Buffer, batch_tokens: int, tell: Callable[[float], None]) -> Tensor:
+    def _encode(self, buffer: _Buffer, batch_tokens: int | None, tell: Callable[[float], None]) -> Tensor:
         """(E, D) float32 on the host; zero for a text without tokens."""
         chunks = buffer.chunks
         vectors = torch.zeros(len(buffer.lengths), self.model.config.pooled_dim)
@@ -169,7 +170,7 @@ class TextEncoder:
 
         with evaluation_mode(self.model), self.computing():
             threads = encoding_threads(self.device)
-            batches = length_batches(chunks.lengths, tokens_for_each(batch_tokens, threads))
+            batches = length_batches(chunks.lengths, tokens_for_each(batch_tokens, threads, self.device))
             with closing(map_in_threads(encode, batches, threads)) as encoded:
                 for rows, found in encoded:
                     text = torch.from_numpy(chunks.text[rows])

@@ -19,6 +19,8 @@ R = TypeVar("R")
 
 _AHEAD = 2  # batches a thread that are given out before their results are taken
 _SMALLEST = 2_048  # tokens of a batch that is worth a thread
+_ON_A_CPU = 4_096  # tokens of a batch of one thread, whose tensors the caches and the allocator keep
+_ON_A_GPU = 16_384
 
 
 def encoding_threads(device: torch.device | str) -> int:
@@ -26,8 +28,14 @@ def encoding_threads(device: torch.device | str) -> int:
     return torch.get_num_threads() if torch.device(device).type == "cpu" else 1
 
 
-def tokens_for_each(batch_tokens: int, threads: int) -> int:
-    """Tokens of a batch such that those that are encoded side by side have `batch_tokens`, if not tiny."""
+def tokens_for_each(batch_tokens: int | None, threads: int, device: torch.device | str = "cpu") -> int:
+    """Tokens of a batch such that those that are encoded side by side have `batch_tokens`, if not tiny.
+
+    None for what is fast: 4,096 for each thread of a CPU. Larger tensors lie outside the caches, and glibc
+    returns their memory to the system, so that the next ones cause page faults (docs/log/encoding.md).
+    """
+    if batch_tokens is None:
+        return _ON_A_CPU if torch.device(device).type == "cpu" else _ON_A_GPU
     return max(batch_tokens // threads, min(batch_tokens, _SMALLEST))
 
 

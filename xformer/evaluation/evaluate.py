@@ -43,7 +43,7 @@ def evaluate_model(
     step: int = 0,
     rate: float = 0.15,
     seed: int = 0,
-    batch_tokens: int = 16_384,
+    batch_tokens: int | None = None,
     device: torch.device | str = "cpu",
     progress: ProgressCallback | None = None,
 ) -> EvaluationReport:
@@ -59,7 +59,7 @@ def evaluate_model(
         step: optimizer steps that the model has taken; only reported.
         rate: share of tokens hidden for bits per byte, whatever the model was trained with.
         seed: of the hidden tokens and of the untrained model.
-        batch_tokens: most tokens in a batch.
+        batch_tokens: most tokens in a batch; None for what is fast on the device.
         device: where to compute.
         progress: called with (what, texts done, texts in all).
 
@@ -106,7 +106,7 @@ def evaluate_model(
             encoder = untrained.to(device)
             found["untrained_"] = retrieve(encoder, texts, "untrained model", device, untrained_layers)
     threads = encoding_threads(device)
-    hidden = HiddenTokens(held_out, rate, seed, tokens_for_each(batch_tokens, threads))
+    hidden = HiddenTokens(held_out, rate, seed, tokens_for_each(batch_tokens, threads, device))
     byte_lengths = tokenizer.byte_lengths()
 
     def bits_of(one: MultilingualModel, n_layers: int | None, what: str) -> BitsPerByte:

@@ -30,7 +30,7 @@ def choose_sentence_layer(
     texts: RetrievalTexts | None,
     *,
     step: int = 0,
-    batch_tokens: int = 16_384,
+    batch_tokens: int | None = None,
     device: torch.device | str = "cpu",
     progress: ProgressCallback | None = None,
 ) -> SentenceLayer:
@@ -40,7 +40,7 @@ def choose_sentence_layer(
         model: lies on `device`.
         texts: of the dev split; None where it has nothing to compare.
         step: optimizer steps that the model has taken; only recorded.
-        batch_tokens: most tokens in a batch.
+        batch_tokens: most tokens in a batch; None for what is fast on the device.
         device: where to compute.
         progress: called with ("choose the layer on dev", texts done, texts in all).
 

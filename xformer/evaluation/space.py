@@ -51,7 +51,7 @@ def layer_vectors(
     texts: ParallelTexts,
     *,
     n_layers: int | None = None,
-    batch_tokens: int = 16_384,
+    batch_tokens: int | None = None,
     device: torch.device | str = "cpu",
     progress: ProgressCallback | None = None,
 ) -> list[Tensor]:
@@ -61,7 +61,7 @@ def layer_vectors(
         model: lies on `device`.
         texts: the texts to encode.
         n_layers: D, the number of blocks to run; None for all.
-        batch_tokens: most tokens in a batch.
+        batch_tokens: most tokens in a batch; None for what is fast on the device.
         device: where to compute.
         progress: called with ("layers", texts done, texts in all).
     """

@@ -67,6 +67,7 @@ def folder(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return found
 
 
+@pytest.mark.slow
 def test_vectors_of_fp32_and_int8_pass_the_gate_and_others_do_not(folder: Path, lines: list[str]) -> None:
     reference = Ours(folder, "fp64", 1).vectors(lines).astype(np.float64)
     assert bench._cosine(Ours(folder, "fp32", 1).vectors(lines), reference)[1] > bench.FP32_LIMIT
@@ -125,6 +126,7 @@ def test_records_and_table() -> None:
     assert table([one, Result("tiny", 1, BASE, "absent", "why")]).row_count == 2
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_says_its_last_words(tmp_path: Path) -> None:
     side = Side.start(
         "none", sys.executable, "xformer.benchmarks.encode.no_such_side", {}, 1, tmp_path / "log"

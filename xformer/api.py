@@ -19,7 +19,7 @@ from xformer.data.manifest import Manifest
 from xformer.data.reporting import ProgressCallback
 from xformer.embedding.checked import as_texts, check_one
 from xformer.embedding.precision import Prepared, device_of, prepare
-from xformer.embedding.similarity import cosines
+from xformer.embedding.similarity import cosines, rows_of_numbers
 from xformer.embedding.texts import EncodedStream, TextEncoder, joined
 from xformer.errors import InputError
 from xformer.prediction.fill_mask import Filling, MaskFiller
@@ -267,7 +267,7 @@ class Model:
         (1, 2)
 
         Args:
-            a: texts, one text, or vectors (Ea, D).
+            a: texts, one text, vectors (Ea, D), or one vector (D,).
             b: the same.
 
         Returns:
@@ -366,13 +366,13 @@ class Model:
     def _vectors(self, given: str | Texts | ArrayLike | Tensor) -> Vectors:
         """Vectors as they are, and those of texts."""
         if isinstance(given, Tensor):
-            return cast(Vectors, given.detach().float().cpu().numpy())
+            return np.atleast_2d(cast(Vectors, given.detach().float().cpu().numpy()))
         if isinstance(given, str):
             return self.encode([given])
         if isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
-            return given
+            return np.atleast_2d(given)
         if isinstance(given, list | tuple) and given and not isinstance(given[0], str | bytes):
-            return np.asarray(given, dtype=np.float32)
+            return rows_of_numbers(given)
         return self.encode(cast(Texts, given))
 
     def _require_masked_lm(self) -> None:

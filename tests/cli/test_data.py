@@ -49,7 +49,7 @@ def test_import_says_what_it_made_of_the_files_and_what_comes_next(
     status, _, err = xformer("data", "import", "moses", *files, *options)
     assert status == 0
     said = err.splitlines()
-    assert said[0].endswith(" texts in 2 languages: German (de), English (en)")
+    assert said[0].endswith(" texts in 2 languages: de (German), en (English)")
     for line in (
         "  dev: 10 texts in 5 groups, 5 with translations",
         "language tags: deu → de, eng → en",

@@ -51,7 +51,7 @@ def test_nothing_left_out_is_said_and_many_languages_are_not_all_named() -> None
     tags = ("cs", "de", "en", "fr", "zh-Hant")
     lines = summary(Path("c"), _manifest(tags, {"train": 900, "dev": 200, "test": 200}), ImportNotes())
     assert lines[0] == (
-        "c: 105 texts in 5 languages: Czech (cs), German (de), English (en), French (fr) and 1 more"
+        "c: 105 texts in 5 languages: cs (Czech), de (German), en (English), fr (French) and 1 more"
     )
     assert "left out: nothing" in lines
 

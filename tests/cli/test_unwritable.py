@@ -70,7 +70,7 @@ def test_a_tokenizer_and_shards_name_what_has_no_room(
     assert _names(tmp_path) == before
 
 
-@pytest.mark.parametrize(("room", "name"), [(0, "config.toml"), (4096, "tokenizer.model")])
+@pytest.mark.parametrize(("room", "name"), [(0, "task.txt"), (4096, "tokenizer.model")])
 def test_a_run_that_begins_names_what_has_no_room(
     xformer: Run, corpus: Path, tmp_path: Path, full_disk: FullDisk, room: int, name: str, settings: str
 ) -> None:

@@ -15,6 +15,7 @@ from xformer.data.languages import (
     language_name,
     language_named,
     likely_script,
+    named,
 )
 from xformer.data.record import normalize_language
 
@@ -157,3 +158,7 @@ def test_tables_are_read_when_asked() -> None:
     code = "import sys, xformer.data.languages, xformer.data.record; print('babel' in sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]
+
+
+def test_a_sentence_names_the_tag_and_the_language() -> None:
+    assert (named("de"), named("deu"), named("xx-unknown")) == ("de (German)", "deu (German)", "xx-unknown")

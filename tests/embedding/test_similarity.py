@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xformer.embedding import similarity
-from xformer.embedding.similarity import cosines
+from xformer.embedding.similarity import cosines, rows_of_numbers
 from xformer.errors import InputError
 
 
@@ -38,3 +38,13 @@ def test_nothing_is_like_nothing() -> None:
 def test_what_is_no_matrix_is_refused(a: np.ndarray, b: np.ndarray, message: str) -> None:
     with pytest.raises(InputError, match=message):
         cosines(a, b)
+
+
+def test_a_list_of_numbers_is_one_vector_and_ragged_rows_are_refused() -> None:
+    assert rows_of_numbers([1.0, 2.0]).shape == (1, 2)
+    assert rows_of_numbers([[1, 2], [3, 4], [5, 6]]).shape == (3, 2)
+    for wrong in ([[1, 2], [3]], [None], [object()]):
+        with pytest.raises(
+            InputError, match="expected texts, or vectors of one width, got a list that begins"
+        ):
+            rows_of_numbers(wrong)

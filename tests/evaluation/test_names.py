@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from xformer.evaluation.names import long_names, named, short_names
+from xformer.evaluation.names import label, long_names, short_names
 
 
 def test_a_tag_has_its_name_beside_it() -> None:
-    assert named("de") == "de German"
-    assert named("deu") == "deu German"
-    assert named("xx-unknown") == "xx-unknown"
+    assert label("de") == "de German"
+    assert label("deu") == "deu German"
+    assert label("xx-unknown") == "xx-unknown"
     assert long_names(["de", "fr"]) == {"de": "de German", "fr": "fr French"}
 
 

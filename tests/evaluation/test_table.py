@@ -65,7 +65,7 @@ def test_the_summary_says_who_won(report: EvaluationReport) -> None:
     assert (
         "Top-1 of the model minus that of the bag: +0.040; the model is better in 45 of 60 languages." in text
     )
-    left_out = "eo Esperanto (99), tlh Klingon (3); --min-messages 99 takes in more."
+    left_out = "eo (Esperanto): 99, tlh (Klingon): 3; --min-messages 99 takes in more."
     assert f"Left out, with fewer than 100 messages: {left_out}" in text
     worse = replace(report, retrieval=replace(retrieval_of(report), mean_top1=0.1, left_out={}))
     text = " ".join(" ".join(rendered(worse)).split())

@@ -11,11 +11,12 @@ import pytest
 
 from xformer.data.corpus import Corpus, import_corpus, open_corpus
 from xformer.data.import_plan import ImportOptions
+from xformer.data.languages import named
 from xformer.data.manifest import Source
 from xformer.data.record import Record
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
-from xformer.pretraining.checks import StartChecks, check_start, named
+from xformer.pretraining.checks import StartChecks, check_start
 from xformer.runs.config import RunConfig
 
 Make = Callable[..., Corpus]

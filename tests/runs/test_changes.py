@@ -11,7 +11,7 @@ from xformer.runs.changes import IN_WORDS, UNTIL, changes_until
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.effects import TRAINING_NEEDS, evaluation_only
-from xformer.runs.settings import settle_settings
+from xformer.runs.settings import require_same_settings, settle_settings
 from xformer.storage.describe import describe
 from xformer.storage.toml import overridden
 
@@ -66,6 +66,9 @@ def test_a_setting_may_change_until_then(tmp_path: Path, name: str, until: str) 
     assert run.load_config() == changed(name)
     settle_settings(run, RunConfig(), {"data": until != "data", "tokenizer": until != "tokenizer"})
     settle_settings(run, changed(name), {"data": until != "data", "tokenizer": until != "tokenizer"})
+    before = run.config.read_bytes()
+    require_same_settings(run, changed(name), {"data": True, "tokenizer": True})
+    assert run.config.read_bytes() == before
     if until == "checkpoint":
         (run.checkpoints / "step-00000001").mkdir(parents=True)
     if until == "always":

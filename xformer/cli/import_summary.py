@@ -59,12 +59,12 @@ def summary(folder: Path, manifest: Manifest, notes: ImportNotes) -> list[str]:
 
 
 def _amounts(folder: Path, manifest: Manifest) -> list[str]:
-    from xformer.data.languages import language_name
+    from xformer.data.languages import named
 
     texts = sum(entry.total.records for entry in manifest.splits.values())
-    named = [f"{language_name(tag)} ({tag})" for tag in manifest.languages]
-    many = "1 language" if len(named) == 1 else f"{len(named)} languages"
-    lines = [f"{folder}: {_texts(texts)} in {many}: {_first(named)}"]
+    languages = [named(tag) for tag in manifest.languages]
+    many = "1 language" if len(languages) == 1 else f"{len(languages)} languages"
+    lines = [f"{folder}: {_texts(texts)} in {many}: {_first(languages)}"]
     for name, entry in manifest.splits.items():
         translated = f", {entry.translated:,} with translations" if len(manifest.languages) > 1 else ""
         groups = "1 group" if entry.groups == 1 else f"{entry.groups:,} groups"
@@ -139,7 +139,7 @@ def _texts(count: int) -> str:
 
 
 def _first(items: Sequence[str]) -> str:
-    """`German (de), English (en)`; of many, the first few."""
+    """`de (German), en (English)`; of many, the first few."""
     return ", ".join(items[:_SHOWN]) + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
 
 

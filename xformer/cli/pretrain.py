@@ -196,7 +196,7 @@ class Pretrain:
 def _table(found: Forecast, left: str) -> RenderableType:
     from rich.table import Table
 
-    from xformer.pretraining.checks import named
+    from xformer.data.languages import named
     from xformer.progress import duration
 
     threads = "1 thread" if found.threads == 1 else f"{found.threads} threads"

@@ -82,6 +82,12 @@ def language_name(tag: str) -> str:
     return f"{name} ({', '.join(details)})" if details else name
 
 
+def named(tag: str) -> str:
+    """A tag with the language's name, for sentences: `de (German)`; the tag alone if it is not known."""
+    name = language_name(tag)
+    return tag if name == tag else f"{tag} ({name})"
+
+
 @lru_cache(maxsize=4096)
 def likely_script(tag: str) -> str | None:
     """The script that a language is mostly written in: `de` → `Latn`, `zh-TW` → `Hant`, `sr-Latn` → `Latn`.

@@ -5,6 +5,8 @@ Shapes: A and B vectors, D vector width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +37,24 @@ def cosines(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floa
         for row in range(0, len(a), _AT_ONCE):
             found[row : row + _AT_ONCE, first : first + _AT_ONCE] = _unit(a[row : row + _AT_ONCE]) @ columns
     return found
+
+
+def rows_of_numbers(given: Sequence[object]) -> NDArray[np.float32]:
+    """Lists or arrays of numbers as vectors (E, D); a list of numbers is one vector, (1, D).
+
+    Raises:
+        InputError: they are not numbers, or differ in length.
+    """
+    refused = InputError(
+        f"expected texts, or vectors of one width, got a list that begins with {repr(given[0])[:40]}"
+    )
+    try:
+        found = np.asarray(given)
+    except (TypeError, ValueError):
+        raise refused from None
+    if found.dtype.kind not in "fiu":
+        raise refused
+    return np.atleast_2d(found.astype(np.float32))
 
 
 def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:

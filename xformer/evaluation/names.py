@@ -1,4 +1,4 @@
-"""Languages as tables and charts show them: the tag with the name."""
+"""Languages as rows of tables and charts show them: the tag with the name."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from xformer.data.languages import language_name
 _LONGEST = 20
 
 
-def named(tag: str) -> str:
-    """A tag with the language's name: `de German`; the tag alone where the name is not known."""
+def label(tag: str) -> str:
+    """A tag and the language's name: `de German`; the tag alone where the name is not known."""
     name = language_name(tag)
     return f"{tag} {name}" if name != tag else tag
 
 
 def long_names(tags: Iterable[str]) -> dict[str, str]:
     """By tag, the tag and its name."""
-    return {tag: named(tag) for tag in tags}
+    return {tag: label(tag) for tag in tags}
 
 
 def short_names(tags: Iterable[str]) -> dict[str, str]:

@@ -18,12 +18,12 @@ import math
 import time
 from contextlib import suppress
 
+from xformer.data.languages import find_language
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
 from xformer.evaluation.panel_result import PanelResult
 from xformer.evaluation.parallel_texts import ParallelTexts
-from xformer.evaluation.plan import matching_tag
 from xformer.evaluation.retrieval import mean
 from xformer.evaluation.shares import Shares
 from xformer.evaluation.space import layer_vectors, measure_space
@@ -148,7 +148,7 @@ def panel_texts(dev: TokenShards, config: RunConfig) -> ParallelTexts:
     Raises:
         InputError: the split has no translations to compare.
     """
-    pivot = matching_tag(config.data.pivot, dev.languages) or config.data.pivot
+    pivot = find_language(dev.languages, config.data.pivot) or config.data.pivot
     chosen = ParallelTexts.of(dev, pivot, most=SAMPLE)
     return ParallelTexts.of(dev.subset(chosen.examples), pivot)
 

@@ -6,7 +6,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from xformer.evaluation.names import named, short_names
+from xformer.data.languages import named
+from xformer.evaluation.names import label, short_names
 from xformer.evaluation.report import EvaluationReport, RetrievalScores
 from xformer.evaluation.space_map import SpaceMap
 from xformer.plotting.charts import Axis, DotChart, Figure
@@ -36,8 +37,8 @@ def retrieval_chart(found: RetrievalScores) -> DotChart:
 def space_chart(found: SpaceMap) -> MapChart:
     """The map: a point for each text, joined to its translation in the pivot language, which names it."""
     series = {
-        named(tag): [
-            Spot(one.x, one.y, f"{named(tag)}: {one.text}") for one in found.texts if one.language == tag
+        label(tag): [
+            Spot(one.x, one.y, f"{label(tag)}: {one.text}") for one in found.texts if one.language == tag
         ]
         for tag in found.languages
     }

@@ -5,18 +5,16 @@ Shapes: E texts, C vector width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xformer.data.languages import canonical_language
+from xformer.data.languages import find_language, named
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens
-from xformer.evaluation.names import named
 from xformer.evaluation.parallel_texts import language_number, one_text_per_group, text_numbers
 from xformer.evaluation.retrieval import Retrieval, retrieval
 
@@ -149,7 +147,7 @@ class EvaluationPlan:
         shared = shared_messages(held_out)
         if pivot is None and not shared:
             why = f"no message of the {split} split is in two languages; text with translations gives more"
-            tag = matching_tag(configured, held_out.languages) or configured
+            tag = find_language(held_out.languages, configured) or configured
             return cls(held_out, tag, None, left_out={"retrieval": why})
         tag, notes = settle_pivot(held_out, configured, pivot, shared)
         texts = RetrievalTexts.of(held_out, tag, min_messages)
@@ -181,15 +179,6 @@ def shared_messages(shards: TokenShards) -> dict[str, int]:
     return {shards.languages[number]: int(messages[number]) for number in order if messages[number]}
 
 
-def matching_tag(tag: str, tags: Iterable[str]) -> str | None:
-    """The tag among `tags` that names the same language: `deu` for `de`; None if there is none."""
-    found = list(tags)
-    if tag in found:
-        return tag
-    wanted = canonical_language(tag)
-    return next((one for one in found if canonical_language(one) == wanted), None)
-
-
 def settle_pivot(
     shards: TokenShards, configured: str, asked: str | None, shared: dict[str, int]
 ) -> tuple[str, tuple[str, ...]]:
@@ -205,13 +194,11 @@ def settle_pivot(
         InputError: the split does not have the pivot that was asked for.
     """
     split, tag = shards.info.split, asked or configured
-    found = matching_tag(tag, shards.languages)
+    found = find_language(shards.languages, tag)
     if asked is not None and (found is None or (shared and found not in shared)):
         known = ", ".join(map(named, shared or shards.languages))
-        has = "messages in another language, too" if shared else "texts"
-        raise InputError(
-            f"--pivot: expected a language with {has} in the {split} split ({known}); got {asked!r}"
-        )
+        has = " that has translations" if shared else ""
+        raise InputError(f"--pivot: expected a language of the {split} split{has} ({known}); got {asked!r}")
     if found is not None and (asked is not None or found in shared):
         return found, () if found == tag else (f"pivot: {tag!r} is {found!r} in this corpus",)
     other = next(iter(shared))

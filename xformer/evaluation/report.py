@@ -12,10 +12,10 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from xformer.data.languages import named
 from xformer.errors import InputError
 from xformer.evaluation.advice import Advice
 from xformer.evaluation.bag import BagRecord
-from xformer.evaluation.names import named
 from xformer.evaluation.plan import EvaluationPlan
 from xformer.storage.files import atomic_write
 from xformer.storage.structure import structure

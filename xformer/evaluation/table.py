@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from xformer.data.languages import named
 from xformer.evaluation.bag import BagRecord
-from xformer.evaluation.names import long_names, named, short_names
+from xformer.evaluation.names import long_names, short_names
 from xformer.evaluation.report import EvaluationReport, MaskedLMScores, RetrievalScores
 from xformer.progress import duration
 
@@ -113,7 +114,7 @@ def _of_retrieval(found: RetrievalScores, bag: BagRecord | None) -> list[str]:
             f"retrieves best: {by_layer} after 0, 1, …"
         )
     if found.left_out:
-        names = ", ".join(f"{named(tag)} ({count})" for tag, count in sorted(found.left_out.items()))
+        names = ", ".join(f"{named(tag)}: {count}" for tag, count in sorted(found.left_out.items()))
         least = max(found.left_out.values())
         more = f"; --min-messages {least} takes in more" if least else ""
         lines.append(f"Left out, with fewer than {found.min_messages} messages: {names}{more}.")

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from xformer.data.corpus import Corpus
-from xformer.data.languages import find_language, language_name
+from xformer.data.languages import find_language, named
 from xformer.data.shared_groups import SharedGroups, has_translations
 from xformer.errors import InputError
 from xformer.pretraining.resolve import with_pivot
@@ -124,12 +124,6 @@ def check_start(corpus: Corpus, config: RunConfig) -> tuple[StartChecks, RunConf
     train = corpus.manifest.split("train")
     checks = StartChecks(pivot, train.total.records, len(train.languages), messages, compared, tuple(found))
     return checks, with_pivot(config, pivot)
-
-
-def named(tag: str) -> str:
-    """A tag with the language's name: `de (German)`; the tag alone where the name is not known."""
-    name = language_name(tag)
-    return tag if name == tag else f"{tag} ({name})"
 
 
 def _require_texts(corpus: Corpus) -> None:

@@ -44,14 +44,15 @@ def pretrain(
         task=_task,
         prepare=prepare,
         finish=_finish,
-        made=_made,
+        made=made_by,
         idle=evaluation_only,
         resolve=resolve_from_run,
     )
     return train_run(path, config, recipe, progress, device, make_callback)
 
 
-def _made(run: RunDirectory) -> dict[str, bool]:
+def made_by(run: RunDirectory) -> dict[str, bool]:
+    """Whether a run has its data and its tokenizer, after which some settings are settled."""
     return {"data": run.manifest.is_file() or run.corpus.is_dir(), "tokenizer": run.tokenizer.is_file()}
 
 

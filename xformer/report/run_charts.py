@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from xformer.evaluation.names import named, short_names
+from xformer.data.languages import named
+from xformer.evaluation.names import label, short_names
 from xformer.evaluation.picture import retrieval_chart
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.shares import Kind, Shares
@@ -137,7 +138,7 @@ def _example_table(
 ) -> str:
     cells = [
         [
-            Cell(named(one.language)),
+            Cell(label(one.language)),
             *(Cell(text, language=pivot if n else one.language) for n, text in enumerate(texts)),
         ]
         for one, texts in rows

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import torch
 
+from xformer.data.languages import find_language
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
 from xformer.evaluation.panel import SAMPLE
 from xformer.evaluation.parallel_texts import ParallelTexts
 from xformer.evaluation.picture import space_chart, space_note
-from xformer.evaluation.plan import matching_tag
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.space import Space, layer_vectors, measure_space
 from xformer.evaluation.space_map import MapChoice, SpaceMap, space_map
@@ -141,7 +141,7 @@ def read_run(
     mistakes: tuple[Example, ...] = ()
     shown: SpaceMap | None = None
     try:
-        texts = ParallelTexts.of(dev, matching_tag(config.data.pivot, dev.languages) or config.data.pivot)
+        texts = ParallelTexts.of(dev, find_language(dev.languages, config.data.pivot) or config.data.pivot)
         layers = layer_vectors(model, texts, device=device, progress=progress)
         space = measure_space(texts, layers)
         message, mistakes = find_examples(texts, layers[-1], tokenizer.decode)

@@ -38,6 +38,20 @@ def settle_settings(
 ) -> None:
     """Write the settings of a new run; compare them with those of a run that exists.
 
+    Arguments and errors are those of `require_same_settings`.
+    """
+    require_same_settings(run, settings, made, idle)
+    save_toml(run.config, settings)
+
+
+def require_same_settings(
+    run: RunDirectory,
+    settings: RunSettings,
+    made: Mapping[str, bool],
+    idle: Callable[[Any], Collection[str]] = lambda settings: (),
+) -> None:
+    """Check that settings are those which a run began with, if it has begun.
+
     Args:
         run: the run.
         settings: of the present call.
@@ -65,7 +79,6 @@ def settle_settings(
                 f"{run.config}: this run began with other settings: {'; '.join(changed)}. Give the same, or"
                 f" another run directory{hint}"
             )
-    save_toml(run.config, settings)
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:

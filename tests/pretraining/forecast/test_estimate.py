@@ -123,7 +123,7 @@ def test_pairs_that_attend_to_each_other(length: int, window: int | None) -> Non
 
 
 def test_local_layers_and_those_left_out_cost_less() -> None:
-    config = ModelConfig(d_model=8, n_layers=4, n_heads=2, d_ff=4, window=4, global_every=3)
+    config = ModelConfig(vocab_size=50, d_model=8, n_layers=4, n_heads=2, d_ff=4, window=4, global_every=3)
     tokens, c, f = 30, 8, 4
     block = (8 * c * c + 6 * c * f) * tokens
     far, near = 30 * 30, 30 * 5 - 2 * 3
@@ -135,7 +135,7 @@ def test_local_layers_and_those_left_out_cost_less() -> None:
 
 
 def test_operations_of_the_alignment() -> None:
-    config = ModelConfig(d_model=12, n_layers=0, n_heads=2)
+    config = ModelConfig(vocab_size=50, d_model=12, n_layers=0, n_heads=2)
     left, right = torch.randn(2, 7, config.pooled_dim, requires_grad=True).unbind(0)
     with FlopCounterMode(display=False) as forward:
         loss = contrastive_loss(left, right, torch.arange(7), scale=20.0, margin=0.3).sum()

@@ -31,7 +31,7 @@ from xformer.pretraining.forecast.measure_steps import MIN_STEPS, MeasuredSteps,
 from xformer.pretraining.forecast.text_sample import ForecastTexts
 from xformer.pretraining.parameter_groups import make_optimizer
 from xformer.pretraining.prepare import find_corpus, require_same_corpus, start_checks
-from xformer.pretraining.pretrain import build_model
+from xformer.pretraining.pretrain import build_model, made_by
 from xformer.pretraining.resolve import resolve_from_run, with_vocabulary
 from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL, depth_of
 from xformer.pretraining.task import PretrainingTask, held_out_batch
@@ -39,6 +39,8 @@ from xformer.progress import Progress
 from xformer.runs.checkpoint import TrainingState, newest_checkpoint
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
+from xformer.runs.effects import evaluation_only
+from xformer.runs.settings import require_same_settings
 from xformer.training.loop import Training
 from xformer.training.precision import MatrixPrecision
 from xformer.training.precision_trial import settle_precision
@@ -172,11 +174,12 @@ def forecast(
         device: where to measure; None for a GPU if there is one.
 
     Raises:
-        InputError: the run's shards are damaged, or a loss is not finite. Without shards: the corpus or the
-            tokenizer is missing or damaged, or does not fit the settings.
+        InputError: the run began with other settings, its shards are damaged, or a loss is not finite.
+            Without shards: the corpus or the tokenizer is missing or damaged, or does not fit the settings.
     """
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = resolve_from_run(run, config)
+    require_same_settings(run, config, made_by(run), evaluation_only)
     checks, config = _checks(run, config)
     for line in checks.lines() if checks else ():
         progress.say(line)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from xformer.errors import InputError
-from xformer.model.int8_linear import CHUNK, Int8Linear, activation_limit, require_int8
+from xformer.model.int8_linear import CHUNK, Int8Linear, activation_limit, padded_rows, require_int8
 
 pytestmark = pytest.mark.skipif(
     not torch.cpu.get_capabilities().get("avx2", False), reason="this CPU has no AVX2, which int8 needs"
@@ -66,3 +66,11 @@ def test_other_devices_are_refused_by_name() -> None:
     with pytest.raises(InputError, match="int8 is computed on a CPU, got the device cuda:1"):
         require_int8(torch.device("cuda:1"))
     require_int8(torch.device("cpu"))
+
+
+def test_few_shapes_are_multiplied() -> None:
+    shapes = {padded_rows(n) for n in range(1, CHUNK + 1)}
+    assert len(shapes) <= 16
+    assert all(0 <= padded_rows(n) - n < 128 for n in range(1, CHUNK + 1))
+    assert padded_rows(1) == 32
+    assert padded_rows(CHUNK) == CHUNK

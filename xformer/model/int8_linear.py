@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from xformer.errors import InputError
 
-CHUNK = 256
-"""Rows that are quantised and multiplied at a time: they stay in the cache, and shapes come back."""
+CHUNK = 1024
+"""Rows that are quantised and multiplied at a time, so that shapes come back. Smaller ones are slower, as
+each call of a product has a cost of its own (docs/log/encoding.md)."""
 
 ROW_MULTIPLE = 32
-"""A part of a chunk is filled up to a multiple of this: oneDNN compiles each product for its shape."""
+"""A part of a chunk is filled up to a multiple of this, or of four times it from 257 rows on:
+oneDNN compiles each product for its shape."""
 
 _WEIGHT_LIMIT = 127
 _SMALLEST = 1e-30
@@ -31,6 +33,12 @@ def activation_limit() -> int:
     2·255·127. CPUs with VNNI add in 32 bits.
     """
     return 127 if torch.cpu._is_vnni_supported() else 63
+
+
+def padded_rows(n_rows: int) -> int:
+    """The number of rows that `n_rows` of a chunk are filled up to."""
+    multiple = ROW_MULTIPLE if n_rows <= 8 * ROW_MULTIPLE else 4 * ROW_MULTIPLE
+    return -(-n_rows // multiple) * multiple
 
 
 def require_int8(device: torch.device) -> None:
@@ -86,7 +94,7 @@ class Int8Linear(nn.Module):
         """(T, C) float32 to (T, F) float32."""
         out = x.new_empty(len(x), self.out_features)
         # Memory of a chunk is used again by the next: new memory would cost page faults.
-        longest = min(CHUNK, -(-len(x) // ROW_MULTIPLE) * ROW_MULTIPLE)
+        longest = min(CHUNK, padded_rows(len(x)))
         buffer, quantised = (
             x.new_empty(longest, x.shape[1]),
             x.new_zeros(longest, x.shape[1], dtype=torch.int8),
@@ -94,14 +102,16 @@ class Int8Linear(nn.Module):
         for start in range(0, len(x), CHUNK):
             rows = x[start : start + CHUNK]
             size = self._quantise(rows, buffer, quantised)
-            padded = quantised[: -(-len(rows) // ROW_MULTIPLE) * ROW_MULTIPLE]
+            padded = quantised[: padded_rows(len(rows))]
             product = torch.ops.onednn.qlinear_pointwise(
                 padded.view(torch.uint8), 1.0, self._middle, self.weight, self.scale, self.zero,
                 None, 1.0, 0, torch.float32, "none", [], "",
             )  # fmt: skip
-            part = torch.mul(product[: len(rows)], size, out=out[start : start + CHUNK])
-            if self.bias is not None:
-                part += self.bias
+            part, product = out[start : start + CHUNK], product[: len(rows)]
+            if self.bias is None:
+                torch.mul(product, size, out=part)
+            else:
+                torch.addcmul(self.bias, product, size, out=part)
         return out
 
     def _quantise(self, rows: Tensor, buffer: Tensor, quantised: Tensor) -> Tensor:

@@ -58,10 +58,10 @@ def test_nothing_left_out_is_said_and_many_languages_are_not_all_named() -> None
 
 def test_tags_of_no_language_are_doubted() -> None:
     manifest = _manifest(("de", "german", "ok"), {"train": 900, "dev": 200, "test": 200})
-    (line,) = [line for line in summary(Path("c"), manifest, ImportNotes()) if line.startswith("not known")]
-    assert line.startswith(
-        "not known as a language: german (German is de), ok; if that is wrong, --languages"
-    )
+    (line,) = [
+        line for line in summary(Path("c"), manifest, ImportNotes()) if line.startswith("no name is known")
+    ]
+    assert line.startswith("no name is known for: german (German is de), ok; if a tag is wrong, --languages")
 
 
 def test_the_next_command_trains_without_translations_where_there_are_none() -> None:

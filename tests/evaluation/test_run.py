@@ -145,7 +145,7 @@ def test_another_pivot_is_another_evaluation(run: Path, tmp_path: Path) -> None:
     english, _ = evaluated(copy)
     # What cannot be is refused before the baseline would be trained again, and changes nothing.
     for options, message in (
-        ({"pivot": "pl"}, r"--pivot: expected .*de German, .*; got 'pl'"),
+        ({"pivot": "pl"}, r"--pivot: expected .*de \(German\), .*; got 'pl'"),
         ({"min_messages": 21}, "--min-messages: expected at most 20"),
     ):
         with pytest.raises(InputError, match=message):

@@ -83,9 +83,7 @@ def _tags(manifest: Manifest, notes: ImportNotes) -> list[str]:
             meant = language_named(tag)
             unknown.append(f"{tag} ({language_name(meant)} is {meant})" if meant else tag)
     if unknown:
-        lines.append(
-            f"not known as a language: {_first(unknown)}; if that is wrong, --languages gives others"
-        )
+        lines.append(f"no name is known for: {_first(unknown)}; if a tag is wrong, --languages gives others")
     return lines
 
 

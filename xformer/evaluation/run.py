@@ -29,6 +29,9 @@ from xformer.runs.trackers import Trackers
 from xformer.storage.files import atomic_write, try_to_write
 from xformer.tokenizer import Tokenizer
 
+_BAG_SECONDS = 10.0, 100.0
+"""Least and most training time of the baseline."""
+
 
 class UnsavedError(InputError):
     """The evaluation is complete, but could not be written into the run.
@@ -50,7 +53,7 @@ def evaluate_run(
     pivot: str | None = None,
     min_messages: int | None = None,
     force: bool = False,
-    bag_seconds: float = 100.0,
+    bag_seconds: float | None = None,
     device: torch.device | None = None,
 ) -> EvaluationReport:
     """Evaluate the newest checkpoint of a run, or read its last evaluation.
@@ -67,6 +70,7 @@ def evaluate_run(
             split's messages if that is less.
         force: evaluate and train the baseline again, whatever the run has.
         bag_seconds: training time of the baseline. One in the run that was trained for as long is reused.
+            None: as long as the run was trained, from 10 to 100 seconds.
         device: of the model; None for a GPU if there is one. The baseline is always trained on the CPU.
 
     Raises:
@@ -89,6 +93,8 @@ def evaluate_run(
     for part, why in plan.left_out.items():
         progress.say(f"{part}: {why}")
     train = open_shards(run, "train", tokenizer)
+    if bag_seconds is None:
+        bag_seconds = min(max(state.elapsed, _BAG_SECONDS[0]), _BAG_SECONDS[1])
     bag = None if plan.texts is None else _bag(run, config, train, progress, bag_seconds, force)
     if plan.texts is not None and bag is None:
         plan.left_out["bag of subwords"] = "no text of the training split has a translation to train it on"

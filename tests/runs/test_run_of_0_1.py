@@ -164,7 +164,7 @@ def test_the_report_draws_it(run: RunDirectory) -> None:
     with Progress() as progress:
         page = write_run_page(run.path, None, progress).read_text(encoding="utf-8")
     assert f"step {STEPS_WITH_CHECKPOINTS[-1]}" in page
-    for language in ("en", "es", "uk", "ja"):
+    for language in ("en English", "es Spanish", "uk Ukrainian", "ja Japanese"):
         assert f">{language}<" in page
 
 

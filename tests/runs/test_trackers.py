@@ -20,6 +20,8 @@ from xformer.runs.metrics import MetricsLog, read_metrics
 from xformer.runs.trackers import Trackers
 from xformer.storage.toml import load_toml, save_toml
 
+# The thread of a writer whose folder has vanished may fail in a later test.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 needs_tensorboard = pytest.mark.skipif(
     importlib.util.find_spec("tensorboard") is None, reason="tensorboard is not installed"
 )
@@ -89,8 +91,6 @@ def test_tensorboard_has_learning_rates_and_scores_of_the_panel_and_of_an_evalua
     assert said == []
 
 
-# Its writer's thread may be about to write just then.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @needs_tensorboard
 def test_tensorboard_s_folder_may_vanish(tmp_path: Path) -> None:
     events, said = tmp_path / "events", list[str]()

@@ -44,7 +44,7 @@ def _cut(run: RunDirectory) -> str:
 
 CASES: dict[str, Callable[[RunDirectory], str]] = {
     "optimizer.lr=0.3": lambda run: f"{run.config}: this run began with other settings",
-    "optimizer.nonsense=1": lambda run: f"{run.config}: optimizer.nonsense: unknown key",
+    "optimizer.nonsense=1": lambda run: "--set: optimizer.nonsense: unknown key",
     "--dry-run": lambda run: "--dry-run: forecasts training in one process",
     # Each finds out by itself: what is too little for many, and in the second step what is not finite.
     "objectives.masked_lm_tokens=1": lambda run: "objectives.masked_lm_tokens: 1 texts in a step",

@@ -29,7 +29,7 @@ from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import MetricsLog, read_metrics
 from xformer.tokenizer import Tokenizer
-from xformer.training import precision, trainer
+from xformer.training import precision, precision_trial, trainer
 
 pytestmark = pytest.mark.usefixtures("_no_picture")
 
@@ -186,11 +186,12 @@ def test_what_auto_precision_came_to_stays(
     begin: Begin, config: RunConfig, listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     auto = _training(config, precision="auto")
-    fast = {torch.float32: 1.0, torch.bfloat16: 0.1}
-    monkeypatch.setattr(precision, "_seconds", lambda dtype, device, width: fast[dtype])
+    fast = {"fp32": 1.0, "bf16": 0.1}
+    monkeypatch.setattr(precision, "lacks_bf16", lambda device: False)
+    monkeypatch.setattr(precision_trial, "_seconds", lambda *others: fast[others[-1]])
     run = begin(auto)
     assert not pretrain(run.path, auto, _interrupting(listening, 4))
-    fast[torch.bfloat16] = 10.0  # another day, another measurement
+    fast["bf16"] = 10.0  # another day, another measurement
     progress = listening()
     assert pretrain(run.path, auto, progress)
     assert "bf16 on cpu" in progress.console.export_text()

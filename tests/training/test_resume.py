@@ -194,7 +194,7 @@ def test_what_auto_precision_came_to_stays(
     fast["bf16"] = 10.0  # another day, another measurement
     progress = listening()
     assert pretrain(run.path, auto, progress)
-    assert "bf16 on cpu" in progress.console.export_text()
+    assert "precision: bf16, as the run began" in progress.console.export_text()
 
 
 def test_what_was_not_logged_yet_is_logged_when_the_run_goes_on(

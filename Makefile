@@ -9,7 +9,8 @@ DEMO_EXTRAS := plot
 TEST_EXTRAS := dev,hf,parquet,plot
 # Python compiles what it imports; compiling all that is installed takes longer than the rest of the set-up.
 INSTALL := install -q --disable-pip-version-check --no-compile -c constraints.txt
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+# Where bytecode is not kept, each process that a test starts compiles torch again.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 RUN   ?= runs/demo
 OP    ?= all
 

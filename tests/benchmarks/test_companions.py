@@ -53,7 +53,7 @@ def test_they_end_with_their_parent(how: signal.Signals) -> None:
     with parent.stdout:
         companion = int(parent.stdout.readline())
     parent.send_signal(how)
-    parent.wait(timeout=60)
+    parent.wait(timeout=240)
     deadline = time.monotonic() + 60
     while _runs(companion) and time.monotonic() < deadline:
         time.sleep(0.05)

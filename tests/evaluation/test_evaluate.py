@@ -239,7 +239,7 @@ def test_how_many_messages_count(
     assert retrieval_of(small).min_messages == 5
     assert list(retrieval_of(small).languages) == ["de"]
     assert retrieval_of(small).left_out == {"fr": 4}
-    with pytest.raises(InputError, match=r"--min-messages: expected at most 150, .* en English; got 200"):
+    with pytest.raises(InputError, match=r"--min-messages: expected at most 150, .* en \(English\); got 200"):
         evaluated(model, tokenizer, parallel_train, parallel_test, pivot="en", bag=bag, min_messages=200)
 
 
@@ -251,7 +251,7 @@ def test_bad_input_is_named(
     make_shards: Callable[..., TokenShards],
 ) -> None:
     tokenizer = OneByteATokenizer(model.config.rows)
-    with pytest.raises(InputError, match=r"--pivot: expected a language .*de German, .*; got 'xx'"):
+    with pytest.raises(InputError, match=r"--pivot: expected a language .*de \(German\), .*; got 'xx'"):
         evaluated(model, tokenizer, parallel_train, parallel_test, pivot="xx", bag=bag)
     other = make_shards([[300] * 40] * 2, [0, 1], [0, 0], languages=("de", "en"))
     with pytest.raises(InputError, match="their languages differ"):

@@ -157,7 +157,7 @@ def test_another_pivot_is_another_evaluation(run: Path, tmp_path: Path) -> None:
     assert set(retrieval_of(german).languages) == {"en", "fr"}
     again, said = evaluated(copy, pivot="de")
     assert again == german
-    assert "test split at step 3, pivot de German, languages with 10 messages or more; --force" in said
+    assert "test split at step 3, pivot de (German), languages with 10 messages or more; --force" in said
     more, said = evaluated(copy, pivot="de", min_messages=20)
     assert "evaluation: reusing" not in said
     assert retrieval_of(more).min_messages == 20

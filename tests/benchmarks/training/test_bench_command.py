@@ -43,7 +43,7 @@ def test_where_nothing_can_be_written_nobody_trains(
     save_toml(run.config, config)
     monkeypatch.setattr(bench, "run_all", lambda *given: pytest.fail("trained"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(InputError, match="file"):
         TrainingBench(run=run.path, out=tmp_path / "file" / "out").run_command()
 
 
@@ -68,7 +68,11 @@ def test_what_was_measured_is_kept_when_it_is_broken_off(
 
 def test_the_settings_for_a_gpu(repository: Path) -> None:
     table = read_toml(repository / "benchmarks" / "training" / "100m.toml")
-    config = from_table(table | {"model": table["model"] | {"bigrams": 0}}, RunConfig, source="100m.toml")
+    config = from_table(
+        table | {"model": table["model"] | {"bigrams": 0, "vocab_size": 32_768}},
+        RunConfig,
+        source="100m.toml",
+    )
     parameters = sum(parameter_counts(config.model, config.objectives.pooling).values())
     assert parameters == pytest.approx(100e6, rel=0.05)
 

@@ -39,7 +39,9 @@ def test_they_run_inside_the_block_only() -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="this system lists no processes in /proc")
 def test_they_end_with_their_parent(how: signal.Signals) -> None:
     code = (
-        "import time\nfrom xformer.benchmarks.companions import companions\n"
+        # A program that was begun in the background of a shell ignores SIGINT, and so do its children.
+        "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from xformer.benchmarks.companions import companions\n"
         "with companions(1) as one:\n    print(*one, flush=True)\n    time.sleep(600)\n"
     )
     parent = subprocess.Popen(
@@ -53,7 +55,10 @@ def test_they_end_with_their_parent(how: signal.Signals) -> None:
     with parent.stdout:
         companion = int(parent.stdout.readline())
     parent.send_signal(how)
-    parent.wait(timeout=240)
+    try:
+        parent.wait(timeout=60)
+    finally:
+        parent.kill()
     deadline = time.monotonic() + 60
     while _runs(companion) and time.monotonic() < deadline:
         time.sleep(0.05)

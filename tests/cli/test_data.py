@@ -60,7 +60,7 @@ def test_import_says_what_it_made_of_the_files_and_what_comes_next(
         assert line in said
     assert said[-2:] == [
         "few groups with translations to evaluate with: dev has 5, test has 5; an accuracy of 50% is then "
-        "uncertain by 44 points; --dev 9 --test 9 hold out more",
+        "uncertain by 44 points; --dev 5 --test 9 hold out more",
         f"next: xformer pretrain runs/m --budget 10m --set data.corpus={out}",
     ]
     manifest = Manifest.read(out)

@@ -33,11 +33,11 @@ def shards(make_shards: Make) -> Callable[..., TokenShards]:
 
 @pytest.mark.parametrize("asked", [None, "en"])
 def test_the_pivot_of_another_spelling_is_found_and_said(shards: Make, asked: str | None) -> None:
-    held_out = shards((40, "deu eng"), languages=("deu", "eng"))
+    held_out = shards((120, "deu eng"), languages=("deu", "eng"))
     plan = EvaluationPlan.of(held_out, "en", pivot=asked)
     assert (plan.pivot, plan.notes) == ("eng", ("pivot: 'en' is 'eng' in this corpus",))
     assert plan.texts is not None
-    assert (plan.texts.messages, plan.texts.min_messages) == (40, 20)
+    assert (plan.texts.messages, plan.texts.min_messages) == (120, 60)
     assert plan.left_out == {}
 
 
@@ -81,7 +81,7 @@ def test_how_many_messages_are_enough(shards: Make) -> None:
 
 
 def test_a_dev_split_without_translations_chooses_no_layer(shards: Make) -> None:
-    held_out = shards((40, "de en"), languages=("de", "en"))
+    held_out = shards((120, "de en"), languages=("de", "en"))
     dev = shards((40, "de"), languages=("de", "en"), split="dev")
     plan = EvaluationPlan.of(held_out, "en", dev=dev)
     assert plan.dev_texts is None

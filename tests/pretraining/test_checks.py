@@ -108,10 +108,10 @@ def test_few_messages_name_the_option_that_gives_more(make: Make) -> None:
     corpus = make([("de", "en")] * 3000, dev=4, test=8)
     checks, _ = check_start(corpus, _config(data={"corpus": str(corpus.folder)}))
     assert [str(one) for one in checks.findings] == [
-        "retrieval on test: on 8 messages, each a step of 12%. More: xformer data import … --test 300 --dev"
-        " 120 --held-out-languages 2",
+        "retrieval on test: on 8 messages, each a step of 12%. More: xformer data import … --dev 120"
+        " --test 300 --held-out-languages 2",
         "retrieval on dev: 4 messages in en and another language choose the layer; the panel, which needs 10,"
-        " is left out. More: xformer data import … --test 300 --dev 120 --held-out-languages 2",
+        " is left out. More: xformer data import … --dev 120 --test 300 --held-out-languages 2",
     ]
     default, _ = check_start(corpus, _config())
     assert "--set data.test_groups=500 data.dev_groups=200" in str(default.findings[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,6 @@ if TYPE_CHECKING:
     from xformer.data.import_notes import ImportNotes
     from xformer.data.manifest import Manifest
     from xformer.data.record import Record
-
-_ENOUGH = 200
-"""Held-out groups with translations from which an accuracy is known to within 7 points."""
 
 _SHOWN = 4  # languages, tags
 _EXAMPLE = 60  # characters
@@ -102,6 +98,8 @@ def _left_out(notes: ImportNotes) -> list[str]:
 
 def _held_out(manifest: Manifest) -> list[str]:
     """Whether enough is held out for evaluation, and which options hold out more."""
+    from xformer.data.held_out import ENOUGH, options_for_more, uncertainty
+
     entries = {name: entry for name, entry in manifest.splits.items() if name != "train"}
     in_all = sum(entry.translated or 0 for entry in manifest.splits.values())
     if not in_all:
@@ -109,17 +107,16 @@ def _held_out(manifest: Manifest) -> list[str]:
             "no text has a translation: retrieval cannot be measured, and pretraining can only learn masked "
             "words; --group-field or --parallel says which rows are translations"
         ]
-    few = {name: entry for name, entry in entries.items() if (entry.translated or 0) < _ENOUGH}
+    few = {name: entry for name, entry in entries.items() if (entry.translated or 0) < ENOUGH}
     if not few:
         return []
     said = ", ".join(f"{name} has {entry.translated:,}" for name, entry in few.items())
     least = min(entry.translated or 0 for entry in few.values())
-    points = 100 * sqrt(0.25 / least) * 1.96 if least else 50
-    more = min(_ENOUGH, max(1, in_all // 10))
-    option = f"; --dev {more} --test {more} hold out more" if more > least else ""
+    more = options_for_more({name: entry.translated or 0 for name, entry in manifest.splits.items()})
+    option = f"; {more} hold out more" if more else ""
     return [
         f"few groups with translations to evaluate with: {said}; an accuracy of 50% is then uncertain by "
-        f"{min(points, 50):.0f} points{option}"
+        f"{uncertainty(least)} points{option}"
     ]
 
 

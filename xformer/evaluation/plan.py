@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xformer.data.held_out import ENOUGH
 from xformer.data.languages import find_language, named
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens
 from xformer.evaluation.parallel_texts import language_number, one_text_per_group, text_numbers
 from xformer.evaluation.retrieval import Retrieval, retrieval
-
-FEW = 30
-"""Of fewer messages a share is uncertain by ten points and more, and the report says so."""
 
 _USUAL_LEAST = 100
 _MORE_HELD_OUT = "`xformer data import --{0} N` holds out more (data.{0}_groups for the default corpus)"
@@ -152,7 +150,7 @@ class EvaluationPlan:
         tag, notes = settle_pivot(held_out, configured, pivot, shared)
         texts = RetrievalTexts.of(held_out, tag, min_messages)
         left_out = {}
-        if texts.messages < FEW:
+        if texts.messages < ENOUGH:
             left_out["certainty of retrieval"] = (
                 f"only {texts.messages} messages of the {split} split are in {named(tag)} and another"
                 f" language; {_MORE_HELD_OUT.format(split)}"

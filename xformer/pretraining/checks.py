@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from xformer.data.corpus import Corpus
+from xformer.data.held_out import ENOUGH, options_for_more
 from xformer.data.languages import find_language, named
 from xformer.data.shared_groups import SharedGroups, has_translations
 from xformer.errors import InputError
@@ -20,9 +21,6 @@ from xformer.pretraining.resolve import with_pivot
 from xformer.runs.config import RunConfig
 from xformer.storage.files import atomic_write
 from xformer.storage.structure import structure
-
-ENOUGH = 100
-"""Messages that make retrieval steady: fewer are said."""
 
 PANEL_LEAST = 10
 """The panel compares languages with at least this many messages."""
@@ -207,17 +205,15 @@ def _more_held_out(corpus: Corpus, config: RunConfig) -> str:
     """The option that holds out more; empty where the corpus is too small for more."""
     if config.data.corpus == "gettext":
         return "More: --set data.test_groups=500 data.dev_groups=200"
-    groups = {split: corpus.manifest.split(split).groups for split in ("train", "dev", "test")}
-    total = sum(groups.values())
-    test, dev = (min(most, total // part // 10 * 10) for most, part in ((500, 10), (200, 25)))
-    if (test <= groups["test"] and dev <= groups["dev"]) or not dev:
+    more = options_for_more({name: entry.groups for name, entry in corpus.manifest.splits.items()})
+    if not more:
         return ""
     least = (
         ""
         if _least_languages(corpus) >= 2 or len(corpus.manifest.languages) < 2
         else " --held-out-languages 2"
     )
-    return f"More: xformer data import … --test {test} --dev {dev}{least}"
+    return f"More: xformer data import … {more}{least}"
 
 
 def _least_languages(corpus: Corpus) -> int:

@@ -69,6 +69,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interop": BASE | MODEL,
     "evaluation": BASE | MODEL | RUNS | {"training", "objectives", "pretraining", "embedding"},
     "api": BASE | MODEL | RUNS | {"embedding", "prediction", "pretraining", "evaluation"},
+    "inspect": set(),
+    "inspect.page": {"errors", "plotting"},
     # The names of `import xformer`, for type checkers; at run time they wait until they are used.
     "__init__": {"version", "threads", "api", "kernels", "tokenizer"},
     "report": BASE | RUNS | {"pretraining", "evaluation"},

@@ -64,13 +64,24 @@ class Column:
     hidden: bool = False
 
 
-def page(title: str, sections: Sequence[Section], text: str = "") -> str:
+def page(
+    title: str,
+    sections: Sequence[Section] = (),
+    text: str = "",
+    *,
+    body: str = "",
+    styles: str = "",
+    scripts: str = "",
+) -> str:
     """A page that opens anywhere.
 
     Args:
         title: of the page.
         sections: in their order; those without content are left out.
         text: a paragraph before all of them.
+        body: HTML after the sections.
+        styles: CSS after that of every page.
+        scripts: `<script>` elements after that of every page.
     """
     sections = [one for one in sections if one.content]
     parts = {
@@ -85,6 +96,9 @@ def page(title: str, sections: Sequence[Section], text: str = "") -> str:
             f"{one.content}</section>"
             for one in sections
         ),
+        "body": body,
+        "styles": styles,
+        "scripts": scripts,
     }
     template = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
     # In one pass: text that looks like a placeholder stays text.

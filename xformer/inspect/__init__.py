@@ -1,0 +1,1 @@
+"""See inside: trace what a model computes, change it, and draw it."""

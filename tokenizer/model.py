@@ -230,17 +230,48 @@ class Tokenizer:
             TokenizerError: `text` holds a lone surrogate.
         """
         ids = self.encode(text)
+        return ids, self._offsets(ids, text, hidden=1)
+
+    def encode_masked_with_offsets(self, text: str) -> tuple[Ids, NDArray[np.int64]]:
+        """As `encode_masked`, with the characters that each id came from; those of a mask are `<mask>`.
+
+        Returns:
+            `ids (n,)` and `offsets (n, 2)`, as `encode_with_offsets`.
+
+        Raises:
+            TokenizerError: `text` holds a lone surrogate.
+        """
+        mask = SPECIAL_PIECES[MASK_ID]
+        ids, offsets = self.encode_masked(text), []
+        parts, done, place = text.split(mask), 0, 0
+        for number, part in enumerate(parts):
+            n_tokens = np.append(np.flatnonzero(ids == MASK_ID), len(ids))[number] - done
+            shown = part.removesuffix(" ") if number < len(parts) - 1 else part
+            offsets.append(place + self._offsets(ids[done : done + n_tokens], shown, hidden=number == 0))
+            place += len(part)
+            offsets.append(np.array([[place, place + len(mask)]]))
+            done, place = done + n_tokens + 1, place + len(mask)
+        return ids, np.concatenate(offsets[:-1])
+
+    def _offsets(self, ids: Ids, text: str, hidden: int) -> NDArray[np.int64]:
+        """Begin and end of each id in the characters of the text that gave them.
+
+        Args:
+            ids: (n,).
+            text: before normalisation.
+            hidden: 1 where the first piece begins with a space that is not in the text.
+        """
         normalized, begins, ends = normalize_with_alignment(text, self.normalization)
         # The character of each UTF-8 byte of the normalised text.
         owner = np.repeat(np.arange(len(normalized)), [len(c.encode()) for c in normalized])
         lengths = self._table.byte_lengths[ids]
-        stop = np.cumsum(lengths) - 1
+        stop = np.cumsum(lengths) - hidden
         start = np.maximum(stop - lengths, 0)
         offsets = np.zeros((len(ids), 2), dtype=np.int64)
         filled = stop > start
         offsets[filled, 0] = begins[owner[start[filled]]]
         offsets[filled, 1] = ends[owner[stop[filled] - 1]]
-        return ids, offsets
+        return offsets
 
     def decode(self, ids: Iterable[int] | Ids) -> str:
         """The text of ids, without special ids: the inverse of `encode` on normalised text.

@@ -192,3 +192,17 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+ShowProgress = bool | Callable[[str, int, int | None], None] | None
+"""What a function of the front door takes as `progress`: True for a display, a function, or nothing."""
+
+
+@contextmanager
+def shown(progress: ShowProgress) -> Iterator[Callable[[str, int, int | None], None] | None]:
+    """What to call with progress: a display that ends with the block, the function given, or None."""
+    if progress is True:
+        with Progress() as display:
+            yield display
+    else:
+        yield progress or None

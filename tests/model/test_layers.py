@@ -37,7 +37,8 @@ def test_queries_keys_and_the_log_sum_exp_give_the_weights(positions: Positions,
     context = self_attention_contexts(config, batch, x.dtype, causal=causal)[True]
     q, k, v = attention.qkv(x, context)
     assert q.shape == k.shape == v.shape == (batch.n_tokens, 3, 8)
-    out, lse = attention.mix(q, k, v, context, return_lse=True)
+    heads, lse = attention.attend(q, k, v, context)
+    out = attention.project(heads)
     assert torch.equal(out, attention(x, context))
     starts = batch.cu_seqlens.tolist()
     for first, last in pairwise(starts):
@@ -61,7 +62,7 @@ def test_what_is_changed_in_between_reaches_the_output() -> None:
     q, k, v = attention.qkv(x, context)
     without = v.clone()
     without[:, 1] = 0  # a head is taken out
-    part = attention.mix(q, k, without, context)
+    part = attention.project(attention.attend(q, k, without, context)[0])
     assert not torch.equal(part, attention(x, context))
     with torch.no_grad():
         attention.Wo.weight[:, 8:16] = 0

@@ -48,16 +48,36 @@ def rotary_qkv(
         cos: (N, D/2) of `positions.rotary_table`.
         sin: (N, D/2).
     """
-    neighbours = x.device.type == "cpu"
+    paired = rotates_neighbours(x, (cos, sin))
     if isinstance(projection, Int8Linear):
         qkv = projection(x)
-    elif neighbours:
+    elif paired:
         bias = None if projection.bias is None else interleave_halves(projection.bias, n_heads)
         qkv = F.linear(x, interleave_halves(projection.weight, n_heads), bias)
     else:
         qkv = projection(x)
     q, k, v = qkv.view(len(x), 3, n_heads, 2 * cos.shape[1]).unbind(1)
-    return *rotary(q, k, positions, cos, sin, interleaved=neighbours), v
+    return *rotary(q, k, positions, cos, sin, interleaved=paired), v
+
+
+def rotates_neighbours(x: Tensor, rotary: tuple[Tensor, Tensor] | None) -> bool:
+    """Whether `rotary_qkv` reorders the columns of queries and keys where x lies.
+
+    Args:
+        x: any tensor of the pass.
+        rotary: cosines and sines; None where positions are not rotary.
+    """
+    return rotary is not None and x.device.type == "cpu"
+
+
+def halves(x: Tensor) -> Tensor:
+    """Queries or keys (T, H, D) with neighbouring pairs to the checkpoint's order, pairs `(j, j + D/2)`."""
+    return x.unflatten(-1, (-1, 2)).transpose(-1, -2).flatten(-2)
+
+
+def neighbours(x: Tensor) -> Tensor:
+    """The inverse of `halves`."""
+    return x.unflatten(-1, (2, -1)).transpose(-1, -2).flatten(-2)
 
 
 def interleave_halves(qkv: Tensor, n_heads: int) -> Tensor:

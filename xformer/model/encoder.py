@@ -15,9 +15,11 @@ from xformer.model.bigrams import BigramEmbeddings
 from xformer.model.config import ModelConfig
 from xformer.model.cpu import EmbeddingTable
 from xformer.model.init import draw_weights, scale_residual_outputs
-from xformer.model.layers import AttentionContext, Block, LayerNorm, norm, self_attention_contexts
+from xformer.model.layers import AttentionContext, Block, self_attention_contexts
+from xformer.model.norms import LayerNorm, norm
 from xformer.model.packed import Packed
 from xformer.model.positions import LearnedPositions, T5Bias, sinusoidal
+from xformer.model.probe import Part, Probe
 
 
 class Embeddings(nn.Module):
@@ -79,7 +81,10 @@ class Encoder(nn.Module):
         embeddings: the embedding layer.
         layers: the blocks.
         final_norm: applied to the last state; the identity where the config has none.
+        probe: sees activations, and may change them; None for nobody. See `probe.with_probe`.
     """
+
+    probe: Probe | None = None
 
     def __init__(self, config: ModelConfig) -> None:
         """Build and initialise: normal weights, zero biases, residual outputs zero or scaled by depth."""
@@ -122,13 +127,17 @@ class Encoder(nn.Module):
         n_layers = self._depth(n_layers)
         x = self.embed(batch)
         contexts = self._contexts(batch, x.dtype) if n_layers else {}
-        for layer, block in enumerate(self.layers[:n_layers]):
-            x = block(x, contexts[self.config.is_global(layer)], backend)
-        return self.final_norm(x) if final_norm else x
+        for layer in range(n_layers):
+            x = self._block(layer, x, contexts, backend)
+        if not final_norm:
+            return x
+        x = self.final_norm(x)
+        return x if self.probe is None else self.probe.see("final", x)
 
     def embed(self, batch: Packed) -> Tensor:
         """The residual stream before the first block, (T, C)."""
-        return self.embeddings(batch)
+        x = self.embeddings(batch)
+        return x if self.probe is None else self.probe.see("embeddings", x)
 
     def hidden_states(
         self, batch: Packed, *, n_layers: int | None = None, backend: Backend | None = None
@@ -141,9 +150,16 @@ class Encoder(nn.Module):
         n_layers = self._depth(n_layers)
         states = [self.embed(batch)]
         contexts = self._contexts(batch, states[0].dtype)
-        for layer, block in enumerate(self.layers[:n_layers]):
-            states.append(block(states[-1], contexts[self.config.is_global(layer)], backend))
+        for layer in range(n_layers):
+            states.append(self._block(layer, states[-1], contexts, backend))
         return states
+
+    def _block(
+        self, layer: int, x: Tensor, contexts: dict[bool, AttentionContext], backend: Backend | None
+    ) -> Tensor:
+        probe = None if self.probe is None else Part(self.probe, f"layers.{layer}")
+        out: Tensor = self.layers[layer](x, contexts[self.config.is_global(layer)], backend, probe=probe)
+        return out
 
     def _depth(self, n_layers: int | None) -> int:
         if n_layers is None:

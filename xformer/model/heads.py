@@ -15,7 +15,7 @@ from xformer.kernels import linear_cross_entropy
 from xformer.model.config import ModelConfig
 from xformer.model.cpu import EmbeddingTable, rows_to_add, segment_sum, weighted_mean
 from xformer.model.init import draw_weights
-from xformer.model.layers import norm
+from xformer.model.norms import norm
 from xformer.model.packed import Packed
 
 PoolingKind = Literal["mean", "first", "weighted"]

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xformer.kernels import attention, glu, layer_norm, rms_norm, squared_relu
+from xformer.kernels import attention, glu, squared_relu
 from xformer.kernels.backend import Backend
 from xformer.model.config import ModelConfig
 from xformer.model.cpu import rotary_qkv
+from xformer.model.norms import norm
 from xformer.model.packed import Packed
 from xformer.model.positions import alibi_slopes, rotary_table
+from xformer.model.probe import Part
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,20 @@ class AttentionContext:
             return
         if not torch.equal(self.batch.order, self.memory.order):
             raise ValueError("memory: expected its sequences in the batch's order; see pack(sort=False)")
+
+    def options(self) -> dict[str, Any]:
+        """What `xformer.kernels.attention` and its row statistics take by keyword, dropout apart."""
+        memory = self.memory or self.batch
+        return {
+            "cu_seqlens_k": memory.cu_seqlens,
+            "max_length_q": self.batch.max_length,
+            "max_length_k": memory.max_length,
+            "causal": self.causal,
+            "window": self.window,
+            "alibi_slopes": self.alibi_slopes,
+            "bias_table": self.bias_table,
+            "bias_max_distance": self.bias_max_distance,
+        }
 
 
 def self_attention_contexts(
@@ -117,20 +133,26 @@ class Attention(nn.Module):
         context: AttentionContext,
         memory: Tensor | None = None,
         backend: Backend | None = None,
+        probe: Part | None = None,
     ) -> Tensor:
-        """Mix tokens of the same sequence: `mix(*qkv(x))`.
+        """Mix tokens of the same sequence: `project(attend(*qkv(x)))`.
 
         Args:
             x: (T, C).
             context: layout of the batch, masks and positions.
             memory: (S, C) to attend to; None in self-attention.
             backend: of `xformer.kernels.attention`; None for the device's best.
+            probe: sees queries, keys, values and the outputs of heads; None for nobody.
 
         Returns:
             (T, C).
         """
-        out: Tensor = self.mix(*self.qkv(x, context, memory), context, backend=backend)
-        return out
+        q, k, v = self.qkv(x, context, memory)
+        if probe is None:
+            heads, _ = self.attend(q, k, v, context, backend=backend)
+        else:
+            heads = probe.attend(self, q, k, v, context, backend)
+        return self.project(heads)
 
     def qkv(
         self, x: Tensor, context: AttentionContext, memory: Tensor | None = None
@@ -151,7 +173,7 @@ class Attention(nn.Module):
         q, k, v = self.Wqkv(x).view(len(x), 3, *heads).unbind(1)
         return q, k, v
 
-    def mix(
+    def attend(
         self,
         q: Tensor,
         k: Tensor,
@@ -159,31 +181,24 @@ class Attention(nn.Module):
         context: AttentionContext,
         *,
         backend: Backend | None = None,
-        return_lse: bool = False,
-    ) -> Any:
-        """Attend and project: (T, C); with `return_lse` also each row's log-sum-exp of scores, (T, H)."""
-        batch, memory = context.batch, context.memory or context.batch
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs of the heads (T, H, D), and each row's log-sum-exp of scores (T, H)."""
         dropout = self.dropout if self.training else 0.0
-        out, lse = attention(
+        return attention(
             q,
             k,
             v,
-            batch.cu_seqlens,
-            memory.cu_seqlens,
-            max_length_q=batch.max_length,
-            max_length_k=memory.max_length,
-            causal=context.causal,
-            window=context.window,
-            alibi_slopes=context.alibi_slopes,
-            bias_table=context.bias_table,
-            bias_max_distance=context.bias_max_distance,
+            context.batch.cu_seqlens,
             dropout=dropout,
             seed=int(torch.randint(2**62, ())) if dropout > 0 else None,
             backend=backend,
             return_lse=True,
+            **context.options(),
         )
-        out = self.Wo(out.flatten(1))
-        return (out, lse) if return_lse else out
+
+    def project(self, heads: Tensor) -> Tensor:
+        """Outputs of the heads (T, H, D) to the residual stream, (T, C)."""
+        return self.Wo(heads.flatten(1))
 
 
 class FeedForward(nn.Module):
@@ -196,8 +211,8 @@ class FeedForward(nn.Module):
         self.Wi = nn.Linear(config.d_model, config.d_ff * (2 if config.gated else 1), bias=config.bias)
         self.Wo = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(T, C) to (T, C)."""
+    def forward(self, x: Tensor, probe: Part | None = None) -> Tensor:
+        """(T, C) to (T, C); a probe sees the activations (T, F)."""
         hidden = self.Wi(x)
         match self.activation:
             case "geglu":
@@ -208,32 +223,9 @@ class FeedForward(nn.Module):
                 hidden = F.gelu(hidden, approximate=self.gelu)
             case "relu2":
                 hidden = squared_relu(hidden)
+        if probe is not None:
+            hidden = probe.see("act", hidden)
         return self.Wo(hidden)
-
-
-class LayerNorm(nn.LayerNorm):
-    """LayerNorm, computed in one pass with the residual sum before it."""
-
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Any:
-        """(T, C) to (T, C); with a residual (T, C), the norm of the sum, and the sum."""
-        return layer_norm(x, self.weight, self.bias, eps=self.eps, residual=residual)
-
-
-class RMSNorm(nn.RMSNorm):
-    """RMSNorm, computed in one pass with the residual sum before it."""
-
-    eps: float
-
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Any:
-        """(T, C) to (T, C); with a residual (T, C), the norm of the sum, and the sum."""
-        return rms_norm(x, self.weight, eps=self.eps, residual=residual)
-
-
-def norm(config: ModelConfig) -> nn.Module:
-    """The configured norm over C; RMSNorm has no bias."""
-    if config.norm == "rmsnorm":
-        return RMSNorm(config.d_model, eps=config.norm_eps)
-    return LayerNorm(config.d_model, eps=config.norm_eps, bias=config.bias)
 
 
 class Block(nn.Module):
@@ -260,6 +252,7 @@ class Block(nn.Module):
         context: AttentionContext,
         backend: Backend | None = None,
         memory: tuple[Tensor, AttentionContext] | None = None,
+        probe: Part | None = None,
     ) -> Tensor:
         """(T, C) to (T, C).
 
@@ -268,20 +261,68 @@ class Block(nn.Module):
             context: that of self-attention.
             backend: of `xformer.kernels.attention`; None for the device's best.
             memory: (S, C) and the context of attending to it, for a block with cross-attention.
+            probe: sees the residual stream, and what each part reads and adds; None for nobody.
         """
         if (memory is None) != (self.cross_attn is None):
             raise ValueError("memory: expected for a block with cross-attention, and for no other")
+        if probe is not None:
+            x = probe.see("resid_pre", x)
+        read = self.attn_norm(x) if self.pre_norm else x
+        added = self._attend("attn", read, context, None, backend, probe)
+        if memory is not None:
+            read, x = self._add(added, x, (self.attn_norm, self.cross_norm), "resid_mid", probe)
+            added = self._attend("cross_attn", read, memory[1], memory[0], backend, probe)
+            read, x = self._add(added, x, (self.cross_norm, self.mlp_norm), "resid_cross", probe)
+        else:
+            read, x = self._add(added, x, (self.attn_norm, self.mlp_norm), "resid_mid", probe)
+        added = self._feed_forward(read, probe)
+        x = x + added if self.pre_norm else self.mlp_norm(added, x)[0]
+        return x if probe is None else probe.see("resid_post", x)
+
+    def _attend(
+        self,
+        name: str,
+        read: Tensor,
+        context: AttentionContext,
+        memory: Tensor | None,
+        backend: Backend | None,
+        probe: Part | None,
+    ) -> Tensor:
+        """What the attention of this name adds to the residual stream."""
+        attend: Attention = getattr(self, name)
+        if probe is None:
+            return self._drop(attend(read, context, memory, backend))
+        part = probe.within(name)
+        out = attend(part.see("in", read), context, memory, backend, part)
+        return self._drop(part.see("out", out))
+
+    def _feed_forward(self, read: Tensor, probe: Part | None) -> Tensor:
+        if probe is None:
+            return self._drop(self.mlp(read))
+        part = probe.within("mlp")
+        return self._drop(part.see("out", self.mlp(part.see("in", read), part)))
+
+    def _add(
+        self, added: Tensor, x: Tensor, norms: tuple[nn.Module, nn.Module], name: str, probe: Part | None
+    ) -> tuple[Tensor, Tensor]:
+        """What the next part reads, and the residual stream with what the last part added.
+
+        Args:
+            added: (T, C).
+            x: (T, C), the stream.
+            norms: that of the part which added, and that of the next one.
+            name: of the stream's new state.
+            probe: sees it.
+        """
+        its_norm, next_norm = norms
         if self.pre_norm:
-            added = self._drop(self.attn(self.attn_norm(x), context, backend=backend))
-            if self.cross_attn and memory:
-                y, x = self.cross_norm(added, x)  # the norm of x + added, and x + added
-                added = self._drop(self.cross_attn(y, memory[1], memory[0], backend))
-            y, x = self.mlp_norm(added, x)
-            return x + self._drop(self.mlp(y))
-        x, _ = self.attn_norm(self._drop(self.attn(x, context, backend=backend)), x)
-        if self.cross_attn and memory:
-            x, _ = self.cross_norm(self._drop(self.cross_attn(x, memory[1], memory[0], backend)), x)
-        return self.mlp_norm(self._drop(self.mlp(x)), x)[0]
+            read, x = next_norm(added, x)  # the norm of x + added, and x + added
+        else:
+            x, _ = its_norm(added, x)
+            read = x
+        if probe is None or (seen := probe.see(name, x)) is x:
+            return read, x
+        return (next_norm(seen) if self.pre_norm else seen), seen
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training) if self.dropout else x

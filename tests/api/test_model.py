@@ -1,7 +1,8 @@
 """The Python door: a run's model encodes texts in order, whatever they are, and fills masks.
 
-Covers xformer.version, xformer.embedding.texts, xformer.embedding.precision, xformer.pretraining.load,
- xformer.runs.sentence_layer and xformer.evaluation.sentence_layer.
+Covers xformer.api.opening, xformer.version, xformer.embedding.texts, xformer.embedding.precision,
+xformer.pretraining.load, xformer.pretraining.abilities, xformer.runs.sentence_layer and
+xformer.evaluation.sentence_layer.
 """
 
 from __future__ import annotations

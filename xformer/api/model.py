@@ -1,13 +1,13 @@
-"""The Python front door: `xformer.load` opens a run as a `Model`.
+"""The model of a run, as `xformer.load` gives it: vectors, similarities, masked tokens, traces.
 
 Shapes: E texts, D vector width.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, Literal, cast, overload
 
 import numpy as np
@@ -18,69 +18,29 @@ from torch import Tensor
 from xformer.data.manifest import Manifest
 from xformer.data.reporting import ProgressCallback
 from xformer.embedding.checked import as_texts, check_one
-from xformer.embedding.precision import Prepared, device_of, prepare
+from xformer.embedding.precision import Prepared
 from xformer.embedding.similarity import cosines, rows_of_numbers
 from xformer.embedding.texts import EncodedStream, TextEncoder, joined
 from xformer.errors import InputError
+from xformer.inspect.interventions import Intervention
+from xformer.inspect.names import DEFAULT_KEEP
+from xformer.inspect.subject import Subject
+from xformer.inspect.tokenised import tokens_of_run
+from xformer.inspect.trace import LIMIT_BYTES, Trace
+from xformer.inspect.trace import Texts as TracedTexts
 from xformer.prediction.fill_mask import Filling, MaskFiller
-from xformer.pretraining.load import load_model, open_tokenizer
-from xformer.pretraining.stages import FULL
-from xformer.progress import Progress
+from xformer.pretraining.abilities import masked_lm_gap
+from xformer.pretraining.load import load_model
+from xformer.progress import Progress, ShowProgress, shown
 from xformer.runs.checkpoint import TrainingState
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
-from xformer.runs.kind import PRETRAINING, task_of
-from xformer.runs.opening import Which, find_run, open_checkpoint
+from xformer.runs.opening import open_checkpoint
 from xformer.runs.sentence_layer import SentenceLayer, recorded_layer
 from xformer.tokenizer import Tokenizer
 
 Vectors = NDArray[np.float32]
 Texts = Iterable[str]
-ShowProgress = bool | ProgressCallback | None
-
-
-def load(
-    path: str | os.PathLike[str],
-    *,
-    checkpoint: Which = "newest",
-    device: str | torch.device | None = None,
-    dtype: str = "auto",
-    threads: int | None = None,
-) -> Model:
-    """Open a run that `xformer pretrain` made, to use its model.
-
-    >>> import xformer
-    >>> model = xformer.load("runs/demo")
-    >>> vectors = model.encode(["Open the file", "Datei öffnen", "Save the file"])
-    >>> vectors.shape
-    (3, 192)
-
-    Weights are read without pickle, after their hashes were compared. No global state of PyTorch is changed.
-
-    Args:
-        path: the run's folder.
-        checkpoint: `newest`; `best`, the one with the lowest loss on held-out texts; or a step whose
-            checkpoint the run has.
-        device: where to compute, as torch names it; None for a GPU if there is one.
-        dtype: precision of matrix products: `fp32`, `bf16`, or `auto`: bf16 on a GPU that has it, else fp32.
-            `int8` is faster on a CPU with AVX2 and changes vectors a little. Vectors are always float32.
-        threads: of the CPU, while the model computes; PyTorch's own number is back after each call. None
-            leaves it as it is.
-
-    Raises:
-        InputError: there is no run, it has no such checkpoint, a file is damaged, or an option is unknown;
-            the message names what was expected, and the command that helps.
-    """
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise InputError(f"threads: expected a whole number from 1, or None; got {threads!r}")
-    place = device_of(device)
-    run = find_run(path)
-    if (task := task_of(run)) != PRETRAINING:
-        raise InputError(f"{path}: expected a run of {PRETRAINING}, it is one of {task}")
-    config, tokenizer = run.load_config(), open_tokenizer(run)
-    found = open_checkpoint(run, checkpoint)
-    prepared = prepare(load_model(config, found), dtype, place)
-    return Model(run, config, tokenizer, found.state, prepared, place, threads)
 
 
 class Model:
@@ -123,6 +83,7 @@ class Model:
         self._run, self._stage, self._threads = run, state.stage, threads
         self._network, self._context = prepared.model, prepared.computing
         self._layer = recorded_layer(run, state.step)
+        self._interventions: tuple[Intervention, ...] = ()
 
     def __repr__(self) -> str:
         blocks = self.config.model.n_layers
@@ -214,7 +175,7 @@ class Model:
         if isinstance(texts, str):
             check_one(texts, "text")
             texts = [texts]
-        with _shown(progress) as tell:
+        with shown(progress) as tell:
             stream = self._stream(texts, normalise, batch_tokens, tell)
             found = joined(list(stream), self.dim)
             if isinstance(tell, Progress) and stream.cut:
@@ -322,6 +283,57 @@ class Model:
         found = [masks[0] if len(masks) == 1 else masks for masks in filler.fill(texts, k, names)]
         return found[0] if one else found
 
+    @property
+    def subject(self) -> Subject:
+        """The model as `xformer.inspect` studies it."""
+        return Subject(
+            name=self.path.resolve().name,
+            network=self._network,
+            tokens=tokens_of_run(self.tokenizer),
+            device=self.device,
+            computing=self._computing,
+            max_length=self.max_length,
+            languages=self.languages,
+            layer=None if self._layer is None else self._layer.layer,
+            has_masked_lm=masked_lm_gap(self.path, self.config, self._stage) is None,
+            interventions=self._interventions,
+        )
+
+    def trace(
+        self,
+        texts: TracedTexts,
+        *,
+        keep: str | Sequence[str] = DEFAULT_KEEP,
+        interventions: Sequence[Intervention | Sequence[Intervention]] = (),
+        gradients: bool = False,
+        limit_bytes: int = LIMIT_BYTES,
+    ) -> Trace:
+        """Record what the model computes on texts, by name; see `xformer.inspect.Subject.trace`.
+
+        >>> with model.trace(["Open the file", "Datei öffnen"]) as t:
+        ...     t["layers.0.attn.weights"][0].sum(-1).allclose(torch.ones(()))
+        True
+        """
+        return self.subject.trace(
+            texts, keep=keep, interventions=interventions, gradients=gradients, limit_bytes=limit_bytes
+        )
+
+    @contextmanager
+    def intervene(self, *interventions: Intervention | Sequence[Intervention]) -> Iterator[Model]:
+        """The same model, whose every pass is changed; see `xformer.inspect.Subject.intervene`.
+
+        >>> from xformer.inspect import ablate
+        >>> with model.intervene(ablate("layers.0.attn.heads", heads=0)) as changed:
+        ...     changed.encode("Open the file").shape
+        (192,)
+        """
+        layer = self._sentence_layer(None)  # that of the model as it is
+        with self.subject.intervene(*interventions) as subject:
+            changed = copy(self)
+            changed._network, changed._interventions = subject.network, subject.interventions
+            changed._layer = layer
+            yield changed
+
     def _stream(
         self, texts: Texts, normalise: bool, batch_tokens: int | None, progress: ProgressCallback | None
     ) -> EncodedStream:
@@ -376,23 +388,5 @@ class Model:
         return self.encode(cast(Texts, given))
 
     def _require_masked_lm(self) -> None:
-        objectives = self.config.objectives
-        if not objectives.masked_lm_tokens and not objectives.translation_lm_tokens:
-            raise InputError(
-                f"{self.path}: this run has not learnt to fill masks (objectives.masked_lm_tokens is 0);"
-                " `xformer pretrain NEW_RUN --set objectives.masked_lm_tokens=4096` makes one that has"
-            )
-        if self._stage != FULL:
-            raise InputError(
-                f"{self.path}: this run has not learnt to fill masks yet: it has done its embedding warm-up"
-                f" alone; `xformer pretrain {self.path}` goes on with it"
-            )
-
-
-@contextmanager
-def _shown(progress: ShowProgress) -> Iterator[ProgressCallback | None]:
-    if progress is True:
-        with Progress() as shown:
-            yield shown
-    else:
-        yield progress or None
+        if (gap := masked_lm_gap(self.path, self.config, self._stage)) is not None:
+            raise InputError(gap)

@@ -1,0 +1,58 @@
+"""`xformer.load`: a run as a model that can be used."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from xformer.api.model import Model
+from xformer.embedding.precision import device_of, prepare
+from xformer.errors import InputError
+from xformer.pretraining.load import load_model, open_tokenizer
+from xformer.runs.kind import PRETRAINING, task_of
+from xformer.runs.opening import Which, find_run, open_checkpoint
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    checkpoint: Which = "newest",
+    device: str | torch.device | None = None,
+    dtype: str = "auto",
+    threads: int | None = None,
+) -> Model:
+    """Open a run that `xformer pretrain` made, to use its model.
+
+    >>> import xformer
+    >>> model = xformer.load("runs/demo")
+    >>> vectors = model.encode(["Open the file", "Datei öffnen", "Save the file"])
+    >>> vectors.shape
+    (3, 192)
+
+    Weights are read without pickle, after their hashes were compared. No global state of PyTorch is changed.
+
+    Args:
+        path: the run's folder.
+        checkpoint: `newest`; `best`, the one with the lowest loss on held-out texts; or a step whose
+            checkpoint the run has.
+        device: where to compute, as torch names it; None for a GPU if there is one.
+        dtype: precision of matrix products: `fp32`, `bf16`, or `auto`: bf16 on a GPU that has it, else fp32.
+            `int8` is faster on a CPU with AVX2 and changes vectors a little. Vectors are always float32.
+        threads: of the CPU, while the model computes; PyTorch's own number is back after each call. None
+            leaves it as it is.
+
+    Raises:
+        InputError: there is no run, it has no such checkpoint, a file is damaged, or an option is unknown;
+            the message names what was expected, and the command that helps.
+    """
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise InputError(f"threads: expected a whole number from 1, or None; got {threads!r}")
+    place = device_of(device)
+    run = find_run(path)
+    if (task := task_of(run)) != PRETRAINING:
+        raise InputError(f"{path}: expected a run of {PRETRAINING}, it is one of {task}")
+    config, tokenizer = run.load_config(), open_tokenizer(run)
+    found = open_checkpoint(run, checkpoint)
+    prepared = prepare(load_model(config, found), dtype, place)
+    return Model(run, config, tokenizer, found.state, prepared, place, threads)

@@ -1,0 +1,1 @@
+"""Analyses of activations and attention: pure functions on tensors and traces."""

@@ -30,11 +30,13 @@ class Tree:
     Attributes:
         name: of the revision.
         root: its files.
+        run: a prepared run with the default settings, which its code can read; it is not changed.
         python: the interpreter, in whose environment its packages are.
     """
 
     name: str
     root: Path
+    run: Path
     python: str = sys.executable
 
 
@@ -89,7 +91,6 @@ class Compared:
 
 def measure_all(
     trees: dict[Side, Tree],
-    run: Path,
     company: Sequence[int],
     works: Sequence[Work] = get_args(Work),
     *,
@@ -102,7 +103,6 @@ def measure_all(
 
     Args:
         trees: the two sides.
-        run: a prepared run with the default settings; it is not changed.
         company: numbers of busy processes.
         works: what to measure.
         rounds: measurements of each.
@@ -119,7 +119,7 @@ def measure_all(
                     progress(f"{work}, {number} beside it, {trees[side].name}", done, total)
                     done += 1
                     with companions(number):
-                        found = _measure(trees[side], work, run, seconds, limit)
+                        found = _measure(trees[side], work, seconds, limit)
                     yield Measured(work, number, side, found.get("per_s"), _note(found))
 
 
@@ -148,13 +148,13 @@ def _note(found: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in found.items() if name != "per_s" and value)
 
 
-def _measure(tree: Tree, work: Work, run: Path, seconds: float, limit: float) -> dict[str, Any]:
+def _measure(tree: Tree, work: Work, seconds: float, limit: float) -> dict[str, Any]:
     """Run the worker on one tree; its result, or the end of its error output."""
     # A number of threads that is set for other work would hide the choice that is measured.
     given = {name: value for name, value in environment_as_given().items() if name != "OMP_NUM_THREADS"}
     path = os.pathsep.join([str(tree.root), *filter(None, [os.environ.get("PYTHONPATH")])])
     process = subprocess.Popen(
-        [tree.python, "-P", str(_WORKER), work, str(run.resolve()), f"{seconds:g}"],
+        [tree.python, "-P", str(_WORKER), work, str(tree.run.resolve()), f"{seconds:g}"],
         cwd=tree.root,
         env={**given, "PYTHONPATH": path},
         stdout=subprocess.PIPE,

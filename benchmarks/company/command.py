@@ -25,13 +25,15 @@ class CompanyBench:
 
     xformer bench company runs/demo --base d83179d
 
-    xformer bench company runs/demo --base ../old --base-python ../old/.venv/bin/python --company 0 1
+    xformer bench company runs/demo --base ../old --base-run ../old/runs/demo --company 0 1
     """
 
     run: tyro.conf.Positional[Path]
     """A prepared run with the default settings, whose text is used. It is not changed."""
     base: str = "d83179d"
     """A revision of this checkout, or the folder of another one."""
+    base_run: Path | None = None
+    """A run that the base itself prepared, if it cannot read `run`: d83179d refuses newer manifests."""
     base_python: Path | None = None
     """The Python of the base, if it needs other packages."""
     company: tuple[int, ...] = (0, 1, 2)
@@ -61,8 +63,9 @@ class CompanyBench:
         from ..kernels.base import repository_of, worktree
         from .bench import Tree, compare, measure_all
 
-        if not (self.run / "shards").is_dir():
-            raise InputError(f"{self.run}: expected a prepared run; `xformer pretrain` makes one")
+        for run in filter(None, (self.run, self.base_run)):
+            if not (run / "shards").is_dir():
+                raise InputError(f"{run}: expected a prepared run; `xformer pretrain` makes one")
         for name, least in (("rounds", 1), ("seconds", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name}: expected at least {least}, got {getattr(self, name)}")
@@ -77,13 +80,12 @@ class CompanyBench:
             # Not resolved: the Python of a virtual environment is a link.
             python = str(self.base_python.absolute()) if self.base_python else sys.executable
             trees: dict[Side, Tree] = {
-                "base": Tree(self.base, folder.resolve(), python),
-                "here": Tree("here", here),
+                "base": Tree(self.base, folder.resolve(), self.base_run or self.run, python),
+                "here": Tree("here", here, self.run),
             }
             measured = []
             for one in measure_all(
                 trees,
-                self.run,
                 self.company,
                 self.work,
                 rounds=self.rounds,

@@ -65,6 +65,14 @@ def train(run: Path, seconds: float) -> dict[str, Any]:
     return {"per_s": rate, "steps": lines[-1]["step"], "threads": lines[-1].get("threads")}
 
 
+def _exists(module: str) -> bool:
+    """Whether a revision has a module. One whose package is missing, too, it does not have."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def _opened(run: Path) -> tuple[Any, Any, Any]:
     """A new model, whose speed is that of a trained one; the run's tokenizer; and its test split."""
     config = _moved("RunConfig", "xformer.runs.config", "xformer.run_config")()
@@ -78,7 +86,7 @@ def _opened(run: Path) -> tuple[Any, Any, Any]:
 
 def _encoder() -> Any:
     """The function that encodes sequences of token ids."""
-    if importlib.util.find_spec("xformer.embedding") is None:
+    if not _exists("xformer.embedding"):
         return _moved("encode_texts", "xformer.evaluation.encode")
     return _moved("encode_tokens", "xformer.embedding.encode")
 
@@ -120,7 +128,7 @@ def evaluate(run: Path, seconds: float) -> dict[str, Any]:
     few = few[np.cumsum(shards.n_tokens[few].astype(np.int64)) <= ENCODED_TOKENS // 2]
     texts, lengths = shards.take(few), tokenizer.byte_lengths()
     depth = model.config.n_layers
-    here = importlib.util.find_spec("xformer.embedding.worker_threads") is not None
+    here = _exists("xformer.embedding.worker_threads")
     more = {"threads": _moved("encoding_threads", "xformer.embedding.worker_threads")("cpu")} if here else {}
 
     def once() -> None:

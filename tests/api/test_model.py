@@ -25,7 +25,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import xformer
-import xformer.api
+import xformer.api.model
+import xformer.api.opening
 import xformer.embedding.texts as embedding_texts
 from tests.synthetic_runs import (  # noqa: F401 - fixtures
     _one_thread,
@@ -254,7 +255,7 @@ def test_the_layer_is_chosen_once_and_kept_by_step(trained: RunDirectory, tmp_pa
 
 
 def test_the_choice_of_an_evaluation_of_an_earlier_version_holds() -> None:
-    run = RunDirectory.open(Path(__file__).parent / "runs" / "run_of_0_1" / "run")
+    run = RunDirectory.open(Path(__file__).parents[1] / "runs" / "run_of_0_1" / "run")
     report = json.loads(run.evaluation.read_text(encoding="utf-8"))
     found = recorded_layer(run, report["step"])
     assert found is not None
@@ -266,7 +267,7 @@ def test_languages_are_those_of_the_training_split(model: xformer.Model) -> None
     assert model.languages == ("de", "el", "en")
 
 
-@pytest.mark.parametrize("module", [xformer, xformer.api])
+@pytest.mark.parametrize("module", [xformer, xformer.api.model, xformer.api.opening])
 def test_examples(
     trained: RunDirectory,  # noqa: F811
     tmp_path: Path,

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from xformer.model.config import ModelConfig
+from xformer.model.context import AttentionContext
 from xformer.model.encoder import Encoder
 from xformer.model.heads import Classifier, MaskedLMHead
 from xformer.model.init import init_attention_as_mean, init_output_from_unigram, scale_residual_outputs
-from xformer.model.layers import AttentionContext, Block
+from xformer.model.layers import Block
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
 

@@ -1,4 +1,7 @@
-"""Attention and blocks: their parts by themselves, cross-attention, and what is refused."""
+"""Attention and blocks: their parts by themselves, cross-attention, and what is refused.
+
+Covers `context` and `norms`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from xformer.model.config import ModelConfig, NormPosition, Positions
-from xformer.model.layers import Attention, AttentionContext, Block, self_attention_contexts
+from xformer.model.context import AttentionContext, self_attention_contexts
+from xformer.model.layers import Attention, Block
 from xformer.model.packed import Packed, pack
 
 SMALL = ModelConfig(vocab_size=31, d_model=24, n_heads=3, d_ff=16, n_layers=1, window=None)

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from xformer.model.bigrams import BigramEmbeddings
 from xformer.model.config import ModelConfig
+from xformer.model.context import AttentionContext, self_attention_contexts
 from xformer.model.encoder import Encoder
 from xformer.model.heads import MaskedLMHead, Pooling
-from xformer.model.layers import AttentionContext, Block, self_attention_contexts
+from xformer.model.layers import Block
 from xformer.model.packed import Packed, pack
 from xformer.model.positions import T5Bias
 from xformer.model.reference import (

@@ -27,6 +27,7 @@ MODEL = {
     "bigrams",
     "init",
     "norms",
+    "context",
     "probe",
     "layers",
     "encoder",
@@ -54,8 +55,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.bigrams": {"model.packed", "model.cpu"},
     "model.init": {"model.positions", "model.cpu"},
     "model.norms": {"model.config", "kernels"},
-    # The annotations name layers; nothing is imported while a program runs.
-    "model.probe": {"model.layers", "kernels"},
+    "model.context": {"model.config", "model.packed", "model.positions"},
+    "model.probe": {"model.context", "kernels"},
     "model.layers": MODEL - {"model.layers", "model.encoder", "model.heads", "model.multilingual"}
     | {"kernels"},
     "model.encoder": MODEL - {"model.encoder", "model.heads", "model.multilingual"} | {"kernels"},
@@ -321,3 +322,17 @@ def test_help_comes_up_without_torch() -> None:
     assert done.stderr.split()[-1:] == ["False"], done.stderr
     assert "pretrain" in done.stdout
     assert "evaluate" in done.stdout
+
+
+def test_the_kernels_are_not_registered_under_a_second_name() -> None:
+    """Where Python looks into the checkout, transformers imports `kernels/` as the package of that name."""
+    code = (
+        "import sys, torch, xformer.kernels as k\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "import kernels\n"
+        "print(hasattr(kernels, 'attention'))\n"
+        "x, starts = torch.ones(2, 1, 4), torch.tensor([0, 2])\n"
+        "print(k.attention_rows(x, x, torch.zeros(2, 1), torch.arange(2), starts).shape)\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False", "torch.Size([2, 1, 2])"]

@@ -19,8 +19,9 @@ from xformer.inspect.layout import Layout, indices
 from xformer.inspect.names import READ_ONLY, all_names, axes_of, matching, part_of, shape_of
 from xformer.kernels.backend import Backend
 from xformer.model.config import ModelConfig
+from xformer.model.context import AttentionContext
 from xformer.model.cpu import halves, neighbours, rotates_neighbours
-from xformer.model.layers import Attention, AttentionContext
+from xformer.model.probe import Attends
 
 
 def flat(interventions: Sequence[Intervention | Sequence[Intervention]]) -> tuple[Intervention, ...]:
@@ -123,7 +124,7 @@ class Changing:
     def attend(
         self,
         name: str,
-        attention: Attention,
+        attention: Attends,
         q: Tensor,
         k: Tensor,
         v: Tensor,

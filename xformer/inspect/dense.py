@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xformer.kernels.attention.options import AttentionOptions
 from xformer.kernels.attention.reference import reference_attention
-from xformer.model.layers import AttentionContext
+from xformer.model.context import AttentionContext
 
 
 def attention_weights(q: Tensor, k: Tensor, context: AttentionContext) -> Tensor:

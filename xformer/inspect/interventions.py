@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -27,10 +27,17 @@ from xformer.errors import InputError
 from xformer.inspect.activation import chosen
 from xformer.inspect.names import part_of
 
-if TYPE_CHECKING:
-    from xformer.inspect.trace import Trace
-
 How = Literal["zero", "mean", "resample"]
+
+
+class Source(Protocol):
+    """What interventions ask of the `Trace` that they take values from."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """An activation that it kept."""
+
+    def weights_of(self, name: str, text: int) -> Tensor:
+        """Attention weights (H, n, n) of a text."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class Intervention:
     dims: Any = None
     what: str = "intervention"
     only_in_trace: str | None = None
-    source: Trace | None = None
+    source: Source | None = None
 
     @property
     def bound(self) -> str | None:
@@ -107,7 +114,7 @@ def ablate(
     tokens: Any = None,
     heads: Any = None,
     dims: Any = None,
-    reference: Trace | None = None,
+    reference: Source | None = None,
     seed: int = 0,
 ) -> Intervention:
     """Take away what an activation says.
@@ -152,7 +159,7 @@ def ablate(
 
 def patch(
     name: str,
-    source: Trace,
+    source: Source,
     *,
     texts: Any = None,
     tokens: Any = None,
@@ -280,7 +287,7 @@ def steer(
 
 
 def freeze_attention(
-    layers: int | list[int] | None, source: Trace, *, texts: Any = None, heads: Any = None
+    layers: int | list[int] | None, source: Source, *, texts: Any = None, heads: Any = None
 ) -> list[Intervention]:
     """Attend as another trace did: its attention weights, on this pass's values.
 

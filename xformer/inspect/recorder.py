@@ -13,7 +13,7 @@ from xformer.inspect.changing import Changing
 from xformer.inspect.interventions import Intervention
 from xformer.inspect.layout import Layout
 from xformer.model.config import ModelConfig
-from xformer.model.layers import AttentionContext
+from xformer.model.context import AttentionContext
 
 
 class Recorder(Changing):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xformer.errors import InputError
 from xformer.tokenizer import Tokenizer
@@ -43,7 +43,7 @@ class TokenisedText:
     def __len__(self) -> int:
         return len(self.pieces)
 
-    def with_ids(self, ids: NDArray[np.integer], pieces: tuple[str, ...] | None = None) -> TokenisedText:
+    def with_ids(self, ids: ArrayLike, pieces: tuple[str, ...] | None = None) -> TokenisedText:
         """The same text with other tokens in the same places, for example some of them hidden.
 
         Args:

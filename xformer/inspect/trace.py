@@ -5,9 +5,10 @@ Shapes: T tokens of all texts, n tokens of one text, H heads, D head size, C d_m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -24,11 +25,10 @@ from xformer.inspect.tokenised import TokenisedText
 from xformer.inspect.weights import AttentionWeights, Ingredients, WeightGradients
 from xformer.model.config import ModelConfig
 from xformer.model.cpu import halves, rotates_neighbours
+from xformer.model.heads import MaskedLMHead
+from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
 from xformer.model.probe import with_probe
-
-if TYPE_CHECKING:
-    from xformer.inspect.subject import Subject
 
 Texts = str | TokenisedText | Iterable[str | TokenisedText]
 
@@ -36,6 +36,29 @@ LIMIT_BYTES = 4 << 30
 """Most bytes that a trace keeps, and that attention weights asked for at a time take, unless told."""
 
 _WEIGHTS_NEED = ("attn.q", "attn.k", "attn.v", "attn.lse", "attn.heads")
+
+
+class Studied(Protocol):
+    """What a trace asks of its `Subject`; the attributes are described there."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def config(self) -> ModelConfig: ...  # noqa: D102
+    @property
+    def network(self) -> MultilingualModel: ...  # noqa: D102
+    @property
+    def masked_lm(self) -> MaskedLMHead | None: ...  # noqa: D102
+    @property
+    def device(self) -> torch.device: ...  # noqa: D102
+    @property
+    def computing(self) -> Callable[[], AbstractContextManager[object]]: ...  # noqa: D102
+    @property
+    def max_length(self) -> int: ...  # noqa: D102
+    @property
+    def sentence_from(self) -> str: ...  # noqa: D102
+    @property
+    def interventions(self) -> Sequence[Intervention]: ...  # noqa: D102
 
 
 class Trace:
@@ -54,7 +77,7 @@ class Trace:
 
     def __init__(
         self,
-        subject: Subject,
+        subject: Studied,
         texts: Sequence[TokenisedText],
         *,
         keep: str | Iterable[str] = DEFAULT_KEEP,
@@ -170,8 +193,8 @@ class Trace:
             for (name, value), slope in zip(leaves.items(), found, strict=True)
         }
 
-    def gradient(self, name: str) -> Activation | WeightGradients:
-        """The gradient of the number that `backward` was given, with respect to an activation.
+    def gradient(self, name: str) -> Any:
+        """The gradient of the number that `backward` was given: an `Activation`, or `WeightGradients`.
 
         Args:
             name: of an activation that was kept; for `attn.weights` see `WeightGradients`.
@@ -267,7 +290,7 @@ class Trace:
         return pooled.index_select(0, torch.argsort(batch.order))
 
 
-def trace_bytes(subject: Subject, names: Sequence[str], n_tokens: int) -> int:
+def trace_bytes(subject: Studied, names: Sequence[str], n_tokens: int) -> int:
     """About how many bytes the activations of some tokens take, in fp32 or the model's own larger precision.
 
     Attention weights are not kept, but what they follow from. The stream between two blocks is kept once.
@@ -293,7 +316,7 @@ def _needed(names: Sequence[str], sentence_from: str = "") -> frozenset[str]:
     return frozenset(needed | ({sentence_from} if "sentence" in names and sentence_from else set()))
 
 
-def _notes(subject: Subject, texts: Sequence[TokenisedText]) -> tuple[str, ...]:
+def _notes(subject: Studied, texts: Sequence[TokenisedText]) -> tuple[str, ...]:
     config: ModelConfig = subject.config
     longest = max(map(len, texts), default=0)
     if config.positions == "learned" and longest > config.max_length:

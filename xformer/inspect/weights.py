@@ -20,7 +20,7 @@ from xformer.errors import InputError
 from xformer.inspect.activation import chosen
 from xformer.inspect.layout import Layout, indices
 from xformer.kernels import AttentionStatistics, attention_rows, attention_statistics
-from xformer.model.layers import AttentionContext
+from xformer.model.context import AttentionContext
 
 _ROWS_AT_ONCE = 1 << 24
 """Weights that are computed at a time while they are compared with what was computed fused."""
@@ -133,15 +133,16 @@ class AttentionWeights:
                 f"{self.name}: these weights were changed by interventions; take statistics of [text]"
             )
         of = self._of
-        found = attention_statistics(
-            of.q,
-            of.k,
-            of.lse,
-            of.context.batch.cu_seqlens,
-            marked=marked,
-            received=True,
-            **of.context.options(),
-        )
+        with torch.autocast(of.q.device.type, enabled=False):
+            found = attention_statistics(
+                of.q,
+                of.k,
+                of.lse,
+                of.context.batch.cu_seqlens,
+                marked=marked,
+                received=True,
+                **of.context.options(),
+            )
         return [_of_rows(found, self._layout.rows(text)) for text in range(len(self))]
 
     def compare(self) -> float:
@@ -164,7 +165,8 @@ class AttentionWeights:
         starts = torch.tensor([0, n], dtype=torch.int32, device=of.q.device)
         options |= {"cu_seqlens_k": starts, "max_length_q": n, "max_length_k": n}
         q, k, lse = (x[its].index_select(1, heads).detach() for x in (of.q, of.k, of.lse))
-        return attention_rows(q, k, lse, rows.to(of.q.device), starts, **options)
+        with torch.autocast(of.q.device.type, enabled=False):
+            return attention_rows(q, k, lse, rows.to(of.q.device), starts, **options)
 
     def _compare(self, weights: Tensor, its: slice, heads: list[int], rows: list[int]) -> None:
         if not weights.numel():

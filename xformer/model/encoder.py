@@ -13,9 +13,10 @@ from xformer.kernels import embedding_norm
 from xformer.kernels.backend import Backend
 from xformer.model.bigrams import BigramEmbeddings
 from xformer.model.config import ModelConfig
+from xformer.model.context import AttentionContext, self_attention_contexts
 from xformer.model.cpu import EmbeddingTable
 from xformer.model.init import draw_weights, scale_residual_outputs
-from xformer.model.layers import AttentionContext, Block, self_attention_contexts
+from xformer.model.layers import Block
 from xformer.model.norms import LayerNorm, norm
 from xformer.model.packed import Packed
 from xformer.model.positions import LearnedPositions, T5Bias, sinusoidal

@@ -10,15 +10,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from xformer.kernels.backend import Backend
-    from xformer.model.layers import Attention, AttentionContext
+from xformer.kernels.backend import Backend
+from xformer.model.context import AttentionContext
 
 Module = TypeVar("Module", bound=nn.Module)
+
+
+class Attends(Protocol):
+    """What a probe asks of `layers.Attention`."""
+
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext, *, backend: Backend | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs of the heads (T, H, D), and each row's log-sum-exp of scores (T, H)."""
 
 
 class Probe(Protocol):
@@ -34,7 +42,7 @@ class Probe(Protocol):
     def attend(
         self,
         name: str,
-        attention: Attention,
+        attention: Attends,
         q: Tensor,
         k: Tensor,
         v: Tensor,

@@ -37,12 +37,15 @@ def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Side, Tree]:
     monkeypatch.setattr(bench, "_WORKER", worker)
     for name in ("base", "here", "run/shards"):
         (tmp_path / name / "xformer").mkdir(parents=True)
-    return {"base": Tree("old", tmp_path / "base"), "here": Tree("here", tmp_path / "here")}
+    return {
+        "base": Tree("old", tmp_path / "base", tmp_path),
+        "here": Tree("here", tmp_path / "here", tmp_path),
+    }
 
 
 def test_sides_take_turns_and_a_failure_is_kept(trees: dict[Side, Tree], tmp_path: Path) -> None:
     os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
-    found = list(measure_all(trees, tmp_path, [0, 1], ["train", "evaluate"], rounds=2))
+    found = list(measure_all(trees, [0, 1], ["train", "evaluate"], rounds=2))
     train = [one for one in found if one.work == "train" and one.company == 1]
     assert [one.side for one in train] == ["base", "here", "here", "base"]
     assert [one.per_s for one in train] == [1000.0, 4000.0, 4000.0, 1000.0]
@@ -54,7 +57,7 @@ def test_sides_take_turns_and_a_failure_is_kept(trees: dict[Side, Tree], tmp_pat
 
 def test_a_worker_that_takes_too_long_is_ended(trees: dict[Side, Tree], tmp_path: Path) -> None:
     bench._WORKER.write_text("import time\ntime.sleep(600)\n", encoding="utf-8")
-    (one, _) = measure_all(trees, tmp_path, [0], ["train"], rounds=1, limit=0.5)
+    (one, _) = measure_all(trees, [0], ["train"], rounds=1, limit=0.5)
     assert one.note == "error not done after 0.5 s"
 
 

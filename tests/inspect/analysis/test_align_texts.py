@@ -11,6 +11,7 @@ from xformer.errors import InputError
 from xformer.inspect.analysis.align_texts import (
     align_by_attention,
     align_by_states,
+    align_tokens,
     join,
     links_of_states,
     state_names,
@@ -54,6 +55,16 @@ def test_a_layer_too_many(subject: Subject) -> None:
     with pytest.raises(InputError, match="layers: expected 0 to 3, got 4"):
         align_by_states(subject, PAIRS, layers=[4])
     assert state_names(2) == ["layers.0.resid_pre", "layers.0.resid_post", "layers.1.resid_post"]
+
+
+def test_tokens_are_aligned_by_their_places(subject: Subject) -> None:
+    left, right = tokenise("ab c"), tokenise("c xa")
+    # Before the first layer equal letters have equal states; what is left over, b and x, are two more.
+    assert align_tokens(subject, left, right, layer=0)[-1] == (2, 0)
+    assert set(align_tokens(subject, left, right, layer=0)) >= {(0, 2), (2, 0)}
+    assert align_tokens(subject, left, right) == align_tokens(subject, left, right, layer=3)
+    with pytest.raises(InputError, match="layer: expected 0 to 3, got 4"):
+        align_tokens(subject, left, right, layer=4)
 
 
 def test_methods_differ_as_they_say() -> None:

@@ -101,6 +101,41 @@ def align_by_states(
     return found
 
 
+def align_tokens(
+    subject: Subject,
+    left: TokenisedText,
+    right: TokenisedText,
+    *,
+    layer: int | None = None,
+    method: Method = "argmax",
+) -> list[tuple[int, int]]:
+    """Align the tokens of two texts by their states, as links for patching.
+
+    Args:
+        subject: the model.
+        left: the first text.
+        right: the second one.
+        layer: number of layers that have been run; None for the layer of sentence vectors, or the last.
+        method: see `links_of_states`.
+
+    Returns:
+        Places of tokens, left and right, in order. Tokens such as `[CLS]` have none.
+
+    Raises:
+        InputError: there is no such layer.
+    """
+    layers = subject.config.n_layers
+    chosen = (subject.layer if subject.layer is not None else layers) if layer is None else layer
+    if not 0 <= chosen <= layers:
+        raise InputError(f"layer: expected 0 to {layers}, got {chosen}")
+    name = state_names(layers)[chosen]
+    ours, theirs = _Words.of(left).tokens, _Words.of(right).tokens
+    with subject.trace([left, right], keep=name) as trace:
+        states = trace[name]
+        links = links_of_states(states[0][ours].float(), states[1][theirs].float(), method)
+    return sorted((ours[i], theirs[j]) for i, j in links)
+
+
 def align_by_attention(
     subject: Subject, pairs: Sequence[Pair], how: Symmetrisation = "intersection"
 ) -> list[list[list[Links]]]:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xformer.plotting.shapes import COLOURS, SERIES
+from xformer.plotting.shapes import COLOURS, SERIES, SHADES
 from xformer.plotting.svg import escape
+
+_SCALES = (*(f"s{n}" for n in range(SERIES)), *(f"q{n}" for n in range(SHADES)))
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def page(
         "title": escape(title),
         "colours": _colours(0),
         "dark": _colours(1),
-        "series": " ".join(f".s{n} {{ color: var(--s{n}); }}" for n in range(SERIES)),
+        "series": " ".join(f".{name} {{ color: var(--{name}); }}" for name in _SCALES),
         "nav": "".join(f'<a href="#{one.anchor}">{escape(one.title)}</a>' for one in sections),
         "text": _paragraph(text),
         "sections": "\n".join(

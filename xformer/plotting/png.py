@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import Any
 
 from xformer.plotting.charts import Figure
-from xformer.plotting.shapes import COLOURS, RADIUS, Dot, Drawing, Key, Path, Shape, Text, moved
+from xformer.plotting.shapes import COLOURS, RADIUS, Area, Dot, Drawing, Key, Path, Shape, Text, moved
 
 _COLUMNS, _GAP, _EDGE = 3, 12, 14
 _SCALE = 1.5
@@ -22,6 +22,8 @@ _DASHES: dict[str, Any] = {
     "dotted": (0, (1, 2)),
 }
 _GREYS = {"grid": "rule", "mark": "soft", "span": "rule", "join": "rule", "tick": "soft", "name": "soft"}
+
+_LETTERS = {"value": "ink", "on": "paper"}
 
 
 def can_write_png() -> bool:
@@ -117,14 +119,15 @@ def _paint(axes: Any, shape: Shape, order: int) -> None:
     grey = next((_GREYS[name] for name in classes if name in _GREYS), "ink")
     colour = COLOURS[next((name for name in classes if name in COLOURS), grey)][0]
     if isinstance(shape, Text):
+        letters = next((_LETTERS[name] for name in classes if name in _LETTERS), None)
         axes.text(
             shape.x,
             shape.y,
             shape.text,
-            color=COLOURS["ink"][0] if "value" in classes else colour,
-            fontsize={"title": 13, "head": 12}.get(classes[0], 11) * _POINT,
+            color=colour if letters is None else COLOURS[letters][0],
+            fontsize={"title": 13, "head": 12, "cell": 10}.get(classes[0], 11) * _POINT,
             fontweight="bold" if classes[0] in ("title", "head") else "normal",
-            ha={"tick": "center", "name": "right"}.get(classes[0], "left"),
+            ha={"tick": "center", "cell": "center", "name": "right"}.get(classes[0], "left"),
             va="baseline",
             parse_math=False,
             zorder=order,
@@ -134,6 +137,9 @@ def _paint(axes: Any, shape: Shape, order: int) -> None:
         patch = Polygon(outline) if outline else Circle((shape.x, shape.y), RADIUS)
         patch.set(color=colour, linewidth=0, zorder=order)
         axes.add_patch(patch)
+    elif isinstance(shape, Area):
+        # Without a line, or neighbours would overlap by its width.
+        axes.add_patch(Polygon(shape.points, color=colour, linewidth=0, antialiased=False, zorder=order))
     elif isinstance(shape, Path):
         axes.plot(
             *zip(*shape.points, strict=True),

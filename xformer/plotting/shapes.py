@@ -1,7 +1,8 @@
 """The shapes of a laid-out chart: paths, dots and texts, in CSS pixels from the upper left corner.
 
-Colours and strokes are classes: `s0` to `s8` for series, `thick`, `dashed`, `dotted`, `grid` and so on. Pages
-define them in `page.html`, PNG files in `png.py`; both take the colours from `COLOURS`.
+Colours and strokes are classes: `s0` to `s8` for series, `q0` to `q9` for amounts, `thick`, `dashed`,
+`dotted`, `grid` and so on. Pages define them in `page.html`, PNG files in `png.py`; both take the colours
+from `COLOURS`.
 """
 
 from __future__ import annotations
@@ -30,11 +31,24 @@ COLOURS = {
     "s6": ("#1f87a6", "#5fbfda"),
     "s7": ("#857f17", "#c9c04a"),
     "s8": ("#777777", "#a5a5a5"),
+    "q0": ("#eff6fd", "#162136"),
+    "q1": ("#c4e2fe", "#1b335a"),
+    "q2": ("#9cccfd", "#1d467d"),
+    "q3": ("#78b6f7", "#1e5b9f"),
+    "q4": ("#5a9fec", "#2372bc"),
+    "q5": ("#4387db", "#328ad4"),
+    "q6": ("#3371c5", "#4ba2e7"),
+    "q7": ("#2a5ba8", "#6dbaf5"),
+    "q8": ("#244887", "#93d2fe"),
+    "q9": ("#203663", "#bee8ff"),
 }
-"""Each colour on a light and on a dark page."""
+"""Each colour on a light and on a dark page. `q0` to `q9` go from little to much, told by lightness."""
 
 SERIES = 9
 """How many series have a colour of their own."""
+
+SHADES = 10
+"""How many colours there are from little to much."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +77,23 @@ class Dot:
 
 
 @dataclass(frozen=True)
+class Area:
+    """A filled polygon; `label` is shown where the pointer rests."""
+
+    points: Sequence[Point]
+    style: str
+    label: str = ""
+
+    @classmethod
+    def box(cls, x: float, y: float, width: float, height: float, style: str, label: str = "") -> Area:
+        """A rectangle by its upper left corner."""
+        corners = ((x, y), (x + width, y), (x + width, y + height), (x, y + height))
+        return cls(corners, style, label)
+
+
+@dataclass(frozen=True)
 class Text:
-    """A line of text, anchored at its start, or as the class `tick` (middle) or `name` (end) says."""
+    """A line of text, anchored at its start, or as the class `tick`, `cell` (middle) or `name` (end) says."""
 
     x: float
     y: float
@@ -72,7 +101,7 @@ class Text:
     style: str
 
 
-Shape = Path | Dot | Text
+Shape = Path | Dot | Area | Text
 
 
 @dataclass(frozen=True)
@@ -124,7 +153,7 @@ class Drawing:
 
 def moved(shape: Shape, dx: float, dy: float) -> Shape:
     """A shape elsewhere."""
-    if isinstance(shape, Path):
+    if isinstance(shape, Path | Area):
         return replace(shape, points=[(x + dx, y + dy) for x, y in shape.points])
     return replace(shape, x=shape.x + dx, y=shape.y + dy)
 

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable
 
 from xformer.plotting.charts import Figure
-from xformer.plotting.shapes import RADIUS, Drawing, Path, Point, Shape, Text
+from xformer.plotting.shapes import RADIUS, Area, Drawing, Path, Point, Shape, Text
 
 
 def figure_html(figure: Figure) -> str:
@@ -31,9 +31,14 @@ def escape(text: str) -> str:
     return html.escape(text, quote=True)
 
 
+def elements(shapes: Iterable[Shape]) -> str:
+    """Shapes as elements of SVG, whose classes a style sheet has to know."""
+    return "".join(map(_element, shapes))
+
+
 def _svg(drawing: Drawing, attributes: str) -> str:
-    shapes = "".join(map(_element, drawing.shapes))
-    return f'<svg viewBox="0 0 {drawing.width:g} {drawing.height:g}"{attributes}>{shapes}</svg>'
+    inner = elements(drawing.shapes)
+    return f'<svg viewBox="0 0 {drawing.width:g} {drawing.height:g}"{attributes}>{inner}</svg>'
 
 
 def _element(shape: Shape) -> str:
@@ -41,6 +46,8 @@ def _element(shape: Shape) -> str:
         return f'<text class="{shape.style}" x="{shape.x:.1f}" y="{shape.y:.1f}">{escape(shape.text)}</text>'
     if isinstance(shape, Path):
         kind, geometry = "path", f'd="M{_points(shape.points)}"'
+    elif isinstance(shape, Area):
+        kind, geometry = "path", f'd="M{_points(shape.points)}Z"'
     elif shape.outline:
         kind, geometry = "path", f'd="M{_points(shape.outline)}Z"'
     else:

@@ -28,8 +28,10 @@ COMMANDS = [
     "encode",
     "fill-mask",
     "neighbours",
+    "inspect heads",
+    "inspect languages",
 ]
-GROUPS = ["", "data", "tokenizer"]
+GROUPS = ["", "data", "tokenizer", "inspect"]
 
 Helped = dict[str, Any]
 
@@ -83,7 +85,7 @@ def test_the_list_of_commands_has_a_line_for_each(helped: Helped) -> None:
     _, out, _ = helped["found"][""]
     shown = out.partition("(required)")[2].replace("│", " ").split("•")[1:]
     assert [one.split()[0] for one in shown] == [
-        "demo", "pretrain", "evaluate", "report", "encode", "fill-mask", "neighbours",
+        "demo", "pretrain", "evaluate", "report", "encode", "fill-mask", "neighbours", "inspect",
         "settings", "verify-resume", "data", "tokenizer", "bench",
     ]  # fmt: skip
     for one in shown:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 import torch
 
-from xformer.embedding.worker_threads import encoding_threads, map_in_threads, tokens_for_each
+from xformer.embedding.worker_threads import (
+    encoding_threads,
+    map_in_threads,
+    tokens_for_each,
+    using_threads,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +24,16 @@ def _two_threads() -> Iterator[None]:
     yield
     assert torch.get_num_threads() == 2, "the number is what it was before"
     torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("count", "within"), [(1, 1), (3, 3), (None, 2)])
+def test_a_block_has_its_number_of_threads_also_if_it_fails(count: int | None, within: int) -> None:
+    found = []
+    with suppress(KeyError), using_threads(count):
+        found.append(torch.get_num_threads())
+        raise KeyError
+    assert found == [within]
+    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

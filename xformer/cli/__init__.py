@@ -18,6 +18,7 @@ from xformer.cli.demo import Demo
 from xformer.cli.encode import Encode
 from xformer.cli.evaluate import Evaluate
 from xformer.cli.fill_mask import FillMask
+from xformer.cli.inspect.command import Inspect
 from xformer.cli.neighbours import Neighbours
 from xformer.cli.pretrain import Pretrain
 from xformer.cli.report import Report
@@ -45,6 +46,7 @@ _COMMANDS = {
     "encode": Encode,
     "fill-mask": FillMask,
     "neighbours": Neighbours,
+    "inspect": Inspect,
     "settings": Settings,
     "verify-resume": VerifyResume,
     "data": Data,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -61,7 +62,9 @@ def _options_with_several_values(kind: type[Any]) -> list[str]:
     """The options of a command that take any number of values, as they are written."""
     hints = get_type_hints(kind, include_extras=True)
     # Positional arguments are annotated, and have another origin.
-    return [f"--{name.replace('_', '-')}" for name, hint in hints.items() if get_origin(hint) is tuple]
+    own = [f"--{name.replace('_', '-')}" for name, hint in hints.items() if get_origin(hint) is tuple]
+    parts = [hint for hint in hints.values() if isinstance(hint, type) and is_dataclass(hint)]
+    return [*own, *(option for part in parts for option in _options_with_several_values(part))]
 
 
 def _joined(given: Sequence[str], several: Sequence[str]) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from xformer.api import Model
+    from xformer.inspect import Subject
 
 
 @dataclass(frozen=True)
@@ -30,3 +32,26 @@ class ModelOptions:
         from xformer.api import load
 
         return load(run, device=self.device, dtype=self.dtype, threads=self.threads)
+
+    def open(self, model: Path) -> Subject:
+        """Open a run or a folder of Hugging Face, to look into it.
+
+        Raises:
+            InputError: as `xformer.inspect.open`.
+        """
+        from xformer import inspect
+
+        return inspect.open(model, device=self.device, dtype=self.dtype)
+
+    def using_threads(self) -> AbstractContextManager[None]:
+        """A block in which PyTorch has this number of threads.
+
+        Raises:
+            InputError: the number is none.
+        """
+        from xformer.embedding.worker_threads import using_threads
+        from xformer.errors import InputError
+
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"--threads: expected a number from 1, got {self.threads}")
+        return using_threads(self.threads)

@@ -8,8 +8,9 @@ time and no more; and on two idle cores it was 1.2 times as fast as well (docs/l
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -21,6 +22,19 @@ _AHEAD = 2  # batches a thread that are given out before their results are taken
 _SMALLEST = 2_048  # tokens of a batch that is worth a thread
 _ON_A_CPU = 4_096  # tokens of a batch of one thread, whose tensors the caches and the allocator keep
 _ON_A_GPU = 16_384
+
+
+@contextmanager
+def using_threads(count: int | None) -> Iterator[None]:
+    """Give PyTorch so many threads until the block ends; None leaves their number as it is."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if count is not None:
+            torch.set_num_threads(before)
 
 
 def encoding_threads(device: torch.device | str) -> int:

@@ -1,0 +1,1 @@
+"""`xformer inspect`: see inside a model."""

@@ -1,0 +1,28 @@
+"""`xformer inspect heads | languages`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from xformer.cli.inspect.heads import Heads
+from xformer.cli.inspect.languages import Languages
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """See inside a model: what its heads look at, and where its languages meet.
+
+    The model is a run, or a folder of Hugging Face (BERT, XLM-R, ModernBERT, MiniLM).
+    """
+
+    command: (
+        Annotated[Heads, tyro.conf.subcommand("heads")]
+        | Annotated[Languages, tyro.conf.subcommand("languages")]
+    )
+
+    def run_command(self) -> int:
+        """Run the subcommand; the exit status."""
+        return self.command.run_command()

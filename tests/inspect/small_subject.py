@@ -26,7 +26,7 @@ def tokenise(text: str) -> TokenisedText:
                 pieces.append(part)
                 spans.append((start, start + len(part)))
         begin += len(word) + 1
-    ids = [0, *(1 + sum(piece.encode()) % (VOCABULARY - 1) for piece in pieces[1:])]
+    ids = [0, *(1 + sum(piece.encode()) % (VOCABULARY - 2) for piece in pieces[1:])]
     special = tuple(piece == "<s>" for piece in pieces)
     words = tuple(range(-1, len(pieces) - 1))
     return TokenisedText(text, np.array(ids), tuple(pieces), tuple(spans), special, words)
@@ -48,5 +48,5 @@ def small_subject(seed: int = 0, **settings: Any) -> Subject:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = MultilingualModel(config, "mean").eval().requires_grad_(False)
-    tokens = TextTokens(tokenise, str, VOCABULARY, frozenset({0}), None)
+    tokens = TextTokens(tokenise, str, VOCABULARY, frozenset({0, VOCABULARY - 1}), VOCABULARY - 1)
     return Subject("small", network, tokens, torch.device("cpu"), nullcontext, config.max_length)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import torch
 from tests.inspect.small_subject import small_subject
 from xformer.errors import InputError
 from xformer.inspect.analysis.patterns import SCORES
-from xformer.inspect.battery import SHARES, HeadTable, blocks, measure_heads
+from xformer.inspect.battery import SHARES, HeadTable, blocks, measure_heads, measure_importance
 from xformer.inspect.head_report import HeadReport
 from xformer.inspect.texts import TextSample
 
@@ -96,18 +97,15 @@ def test_texts_that_cannot_be_read_are_said() -> None:
 
 
 def test_the_table_as_text_and_as_json(table: HeadTable) -> None:
-    importance = torch.arange(6.0).reshape(2, 3)
-    report = HeadReport(table, {"importance": importance})
+    report = HeadReport(table)
     head, *rows = report.lines()
     assert head.split()[:11] == ["layer", "head", *SCORES]
     assert len(rows) == 7
     assert rows[5].split()[:2] == ["1", "2"]
-    assert rows[5].split()[11] == "5.00"
     assert rows[-1].split()[0] == "uniform"
     objects = [json.loads(line) for line in report.objects()]
     assert [(one["layer"], one["head"]) for one in objects] == [(x, y) for x in range(2) for y in range(3)]
     last = objects[-1]
-    assert last["importance"] == 5
     assert last["distance"] == pytest.approx(float(table.mean[1, 2, 1]), abs=1e-5)
     assert last["languages"]["en"]["entropy"] == pytest.approx(float(table.scores[1, 1, 2, 0]), abs=1e-5)
     for name in SHARES:
@@ -117,10 +115,27 @@ def test_the_table_as_text_and_as_json(table: HeadTable) -> None:
     assert "left out" in report.note()
 
 
+@pytest.mark.parametrize(("masked_lm", "measure"), [(True, "masked-token loss"), (False, "sentence vector")])
+def test_importance_has_columns_of_its_own(table: HeadTable, masked_lm: bool, measure: str) -> None:
+    found = measure_importance(replace(small_subject(), has_masked_lm=masked_lm), SAMPLE)
+    assert measure in found.measure
+    report = HeadReport(table, found)
+    head, *rows = report.lines()
+    assert "gradient" in head
+    assert "mean ablation" in head
+    last = json.loads(list(report.objects())[-1])["importance"]
+    assert last["gradient"] == pytest.approx(found.by_gradient().value[1, 2], abs=1e-6)
+    german = last["languages"]["de"]["mean ablation"]
+    assert german["value"] == pytest.approx(found.by_ablation("mean", "de").value[1, 2], abs=1e-6)
+    assert german["low"] <= german["value"] <= german["high"]
+    assert len(report.figure().charts) == len(SCORES) + 2
+    assert rows[-1].split()[0] == "uniform"
+
+
 def test_one_language_has_no_spread(tmp_path: Path) -> None:
     found = measure_heads(small_subject(), TextSample("lines", {"": {"0": "one", "1": "two three"}}))
     assert found.spread is None
-    report = HeadReport(found, {})
+    report = HeadReport(found)
     assert "spread" not in next(report.lines())
     assert "spread" not in json.loads(next(report.objects()))
     assert "languages" not in json.loads(next(report.objects()))
@@ -129,7 +144,7 @@ def test_one_language_has_no_spread(tmp_path: Path) -> None:
 
 def test_the_files_of_a_report(table: HeadTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xformer.inspect.report_files.png", lambda figure: figure.caption.encode())
-    written = HeadReport(table, {}).write(tmp_path / "new" / "folder")
+    written = HeadReport(table).write(tmp_path / "new" / "folder")
     files = {path.name: path.read_bytes() for path in written}
     assert set(files) == {"heads.html", "heads.svg", "heads.jsonl", "heads.png"}
     assert files["heads.png"] == b"What the heads of small look at"

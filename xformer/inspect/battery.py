@@ -14,6 +14,7 @@ from torch import Tensor
 
 from xformer.data.reporting import ProgressCallback
 from xformer.errors import InputError
+from xformer.inspect.analysis.importance import HeadImportance, masked_importance, sentence_importance
 from xformer.inspect.analysis.language_spread import LanguageSpread, language_means, language_spread
 from xformer.inspect.analysis.patterns import SCORES, UNITS, delimiters, head_scores, rarest, uniform_scores
 from xformer.inspect.subject import Subject
@@ -128,6 +129,29 @@ def measure_heads(
         spread=_spread(per_text, uniform, language, n_languages, seed),
         disagreement=disagreement,
     )
+
+
+def measure_importance(
+    subject: Subject, sample: TextSample, *, seed: int = 0, progress: ProgressCallback | None = None
+) -> HeadImportance:
+    """How much the model needs each head, by language: for hidden tokens, or for its sentence vectors.
+
+    It takes a pass over all texts for each head; heads are replaced by their mean output.
+
+    Args:
+        subject: the model; of one without a masked LM, sentence vectors are looked at.
+        sample: the texts.
+        seed: of the hidden tokens.
+        progress: called with ("head importance", passes over a batch done, passes in all).
+
+    Raises:
+        InputError: no text is left that the model can read.
+    """
+    texts, labels, _ = _tokenised(subject, sample)
+    hides = subject.masked_lm is not None and subject.mask_id is not None
+    measure = masked_importance if hides else sentence_importance
+    tags = [sample.languages[label] for label in labels]
+    return measure(subject, texts, tags, how=("mean",), seed=seed, progress=progress)
 
 
 def blocks(

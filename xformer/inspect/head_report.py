@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
+from xformer.inspect.analysis.importance import HeadImportance
 from xformer.inspect.analysis.patterns import SCORES, UNITS
+from xformer.inspect.analysis.statistics import Numbers
 from xformer.inspect.battery import SHARES, HeadTable
 from xformer.inspect.report_files import write_report
 from xformer.plotting.charts import Figure
 from xformer.plotting.heat import HeatChart
 from xformer.plotting.page import Cell, Column, Section, page, pictures, table
 from xformer.plotting.svg import figure_html
+from xformer.plotting.ticks import column_digits
+
+Grid = list[list[float]]
+"""A number for each layer and head."""
 
 _NOT = (
     "Scores say where a head's weight lies. They do not say what the head is for, nor what a prediction rests"
@@ -28,25 +32,35 @@ _NOT = (
 
 @dataclass(frozen=True)
 class HeadReport:
-    """A table of heads, and further columns for it.
+    """A table of heads, and how important they are, for people.
 
     Attributes:
         table: what was measured.
-        columns: further numbers (L, H) by name, such as importance.
+        importance: of the same heads; None if it was not measured.
     """
 
     table: HeadTable
-    columns: Mapping[str, Tensor]
+    importance: HeadImportance | None = None
+
+    @property
+    def columns(self) -> dict[str, Numbers]:
+        """Further numbers (L, H) by name: importance by gradient, and by each kind of ablation."""
+        found = self.importance
+        if found is None:
+            return {}
+        changes = {f"{how} ablation": found.by_ablation(how).value for how in found.change}
+        return {"gradient": found.by_gradient().value, **changes}
 
     def lines(self) -> Iterator[str]:
         """The table as lines of text; below it a head that attends to all tokens alike."""
         found = self.table
-        names = ["layer", "head", *SCORES, *self.columns]
+        columns = self._columns()
+        names = ["layer", "head", *columns]
         rows = [
             [
                 str(layer),
                 str(head),
-                *map(_number, self._values(layer, head).values()),
+                *(texts[layer][head] for texts in columns.values()),
                 self._spread(layer, head),
             ]
             for layer, head in self._heads()
@@ -68,6 +82,11 @@ class HeadReport:
         if found.left_out:
             parts.append(f"{found.left_out:,} texts without tokens, or too long for the model, are left out.")
         parts.append("Entropy in nats, distance in tokens, all else shares of the weight.")
+        if (cost := self.importance) is not None:
+            parts.append(
+                f"Gradient and ablation: {cost.measure} of {len(cost.language):,} texts; with a head"
+                " replaced, how much it grows."
+            )
         if found.spread is not None:
             parts.append(
                 "Spread: the share in which languages differ most, less what their texts' lengths give;"
@@ -95,6 +114,8 @@ class HeadReport:
                     }
                     for place, name in enumerate(SHARES)
                 }
+            if self.importance is not None:
+                one["importance"] = _importance(self.importance, layer, head)
             if found.languages != ("",):
                 one["languages"] = {
                     tag: _known(dict(zip(SCORES, values, strict=True)))
@@ -105,15 +126,14 @@ class HeadReport:
     def figure(self) -> Figure:
         """A heat map of layers and heads for each score."""
         layers, heads = self.table.scores.shape[1:3]
-        mean = self.table.mean
-        maps = {name: mean[..., place] for place, name in enumerate(SCORES)} | dict(self.columns)
+        maps = self._numbers()
         charts = [
             HeatChart(
                 f"{name}, {UNITS[name]}" if name in UNITS else name,
                 [str(layer) for layer in range(layers)],
                 [str(head) for head in range(heads)],
-                values.tolist(),
-                (0.0, max(1e-9, float(values.nan_to_num(0.0).max()))),
+                values,
+                _ends(values),
                 "layer",
                 "head",
             )
@@ -123,15 +143,16 @@ class HeadReport:
 
     def page(self) -> str:
         """One HTML page: heat maps, and the table, which can be sorted."""
-        columns = [Column(name, number=True) for name in ("layer", "head", *SCORES, *self.columns)]
+        texts, maps = self._columns(), self._numbers()
+        columns = [Column(name, number=True) for name in ("layer", "head", *texts)]
         spread = self.table.spread is not None
         rows = [
             [
                 Cell(str(layer)),
                 Cell(str(head)),
                 *(
-                    Cell(_number(value), "" if math.isnan(value) else repr(value))
-                    for value in self._values(layer, head).values()
+                    Cell(texts[name][layer][head], _value(values[layer][head]))
+                    for name, values in maps.items()
                 ),
                 *[Cell(self._spread(layer, head))] * spread,
             ]
@@ -162,10 +183,24 @@ class HeadReport:
         layers, heads = self.table.scores.shape[1:3]
         return ((layer, head) for layer in range(layers) for head in range(heads))
 
+    def _numbers(self) -> dict[str, Grid]:
+        """All numbers of the heads by name."""
+        mean = self.table.mean
+        own = {name: mean[..., place].tolist() for place, name in enumerate(SCORES)}
+        return own | {name: values.tolist() for name, values in self.columns.items()}
+
+    def _columns(self) -> dict[str, list[list[str]]]:
+        """The same as texts. Importance has as many digits as its largest number needs."""
+        found = {}
+        for name, rows in self._numbers().items():
+            finite = [value for row in rows for value in row if math.isfinite(value)]
+            digits = 2 if name in SCORES else column_digits(finite)
+            found[name] = [[_number(value, digits) for value in row] for row in rows]
+        return found
+
     def _values(self, layer: int, head: int) -> dict[str, float]:
-        """All numbers of a head by name."""
-        own = dict(zip(SCORES, self.table.mean[layer, head].tolist(), strict=True))
-        return own | {name: float(values[layer, head]) for name, values in self.columns.items()}
+        """The scores of a head by name."""
+        return dict(zip(SCORES, self.table.mean[layer, head].tolist(), strict=True))
 
     def _spread(self, layer: int, head: int) -> str:
         """The score in which languages differ most: `0.31* delimiter, de above ja`."""
@@ -181,8 +216,35 @@ class HeadReport:
         return f"{value:.2f}{star} {SHARES[place]}, {high} above {low}"
 
 
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"
+def _importance(found: HeadImportance, layer: int, head: int) -> dict[str, Any]:
+    """How important a head is, in all and by language."""
+
+    def of(language: str | None) -> dict[str, Any]:
+        numbers: dict[str, Any] = {"gradient": _finite(float(found.by_gradient(language).value[layer, head]))}
+        for how in found.change:
+            mean = found.by_ablation(how, language)
+            ends = {"value": mean.value, "low": mean.low, "high": mean.high}
+            numbers[f"{how} ablation"] = {
+                name: _finite(float(value[layer, head])) for name, value in ends.items()
+            }
+        return numbers
+
+    tags = [tag for tag in found.languages if tag]
+    return {"measure": found.measure, **of(None), "languages": {tag: of(tag) for tag in tags}}
+
+
+def _ends(values: Grid) -> tuple[float, float]:
+    """Between what the shades lie: from zero, or from the smallest number if that is below."""
+    finite = [value for row in values for value in row if math.isfinite(value)]
+    return min([0.0, *finite]), max([1e-9, *finite])
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _value(value: float) -> str:
+    return "" if math.isnan(value) else repr(value)
 
 
 def _finite(value: float) -> float | None:

@@ -18,6 +18,8 @@ class Heads:
 
     A run: xformer inspect heads runs/demo
 
+    And how much the model needs them: xformer inspect heads runs/demo --importance --texts 10
+
     As pictures and a page: xformer inspect heads runs/demo --out heads
 
     A model of Hugging Face: xformer inspect heads models/minilm --corpus runs/demo/corpus --languages en de
@@ -35,13 +37,16 @@ class Heads:
     """A folder for `heads.html`, `heads.svg`, `heads.png` and `heads.jsonl`."""
     json: bool = False
     """Print one JSON object a head, with its scores by language, and nothing else on standard output."""
+    importance: bool = False
+    """Measure also how much the model needs each head, by gradient and by ablation, for each language. It
+    takes a pass over the texts for each head."""
     texts: TextChoice = dataclasses.field(default_factory=TextChoice)
     computing: ModelOptions = dataclasses.field(default_factory=ModelOptions)
 
     def run_command(self) -> int:
         """Measure the heads, print the table, and return the exit status."""
         from xformer.cli.results import progress_beside_results
-        from xformer.inspect.battery import measure_heads
+        from xformer.inspect.battery import measure_heads, measure_importance
         from xformer.inspect.head_report import HeadReport
         from xformer.storage.outputs import check_output_folder
 
@@ -51,7 +56,12 @@ class Heads:
         with progress_beside_results() as progress, self.computing.using_threads():
             subject = self.computing.open(self.model)
             sample = self.texts.sample(self.model)
-            report = HeadReport(measure_heads(subject, sample, seed=self.texts.seed, progress=progress), {})
+            seed = self.texts.seed
+            table = measure_heads(subject, sample, seed=seed, progress=progress)
+            cost = None
+            if self.importance:
+                cost = measure_importance(subject, sample, seed=seed, progress=progress)
+            report = HeadReport(table, cost)
             for line in report.objects() if self.json else report.lines():
                 print(line)
             progress.say(report.note())

@@ -28,6 +28,7 @@ COMMANDS = [
     "encode",
     "fill-mask",
     "neighbours",
+    "inspect align",
     "inspect heads",
     "inspect languages",
 ]

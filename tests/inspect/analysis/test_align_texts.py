@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any, get_args
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ import torch
 from tests.inspect.analysis.two_languages import small_subject, tokenise
 from xformer.errors import InputError
 from xformer.inspect.analysis.align_texts import (
+    Method,
     align_by_attention,
     align_by_states,
     align_tokens,
@@ -30,10 +34,55 @@ def subject() -> Subject:
 
 
 def test_the_same_words_are_found_before_the_first_layer(subject: Subject) -> None:
-    """There states are embeddings alone, so equal letters have equal states; their words have the links."""
-    layers = align_by_states(subject, [("bcd fgh; lm", "fgh lm! bcd")])
-    assert len(layers) == 4
-    assert to_pharaoh(layers[0][0]) == "0-3 1-0 3-1"
+    """There states are embeddings alone, so equal letters and words of equal letters have equal states."""
+    pairs = [("bcd fgh; lm", "hgf lm! bcd")]
+    words, tokens = align_by_states(subject, pairs), align_by_states(subject, pairs, unit="token")
+    assert len(words) == len(tokens) == 4
+    assert words[0][0] - {(2, 2)} == tokens[0][0] - {(2, 2)} == {(0, 3), (1, 0), (3, 1)}
+    assert words[3] != words[0]
+
+
+def test_words_are_compared_by_their_means_in_shared_coordinates(subject: Subject) -> None:
+    """12 of the 16 coordinates are those of sentence vectors; each text has words of 3 letters and 1."""
+    left, right = "abc d", "dba c"
+    with subject.trace([left, right], keep="layers.1.resid_post") as trace:
+        ours, theirs = (trace["layers.1.resid_post"][k][:, :12] for k in (0, 1))
+    our_means, their_means = (torch.stack([x[:3].mean(0), x[3]]) for x in (ours, theirs))
+    for method in get_args(Method):
+        links = links_of_states(our_means, their_means, method)
+        assert align_by_states(subject, [(left, right)], method, layers=[2]) == [[links]]
+    with pytest.raises(InputError, match="unit: expected word or token, got 'letter'"):
+        align_by_states(subject, [(left, right)], unit="letter")  # type: ignore[arg-type]
+
+
+def test_the_coordinates_that_languages_do_not_share_count_for_nothing(subject: Subject) -> None:
+    before = (
+        align_by_states(subject, PAIRS[:3], layers=[0]),
+        align_by_states(subject, PAIRS[:3], unit="token"),
+    )
+    norm: Any = subject.network.encoder.embeddings.norm
+    table = norm.weight
+    kept = table.detach().clone()
+    with torch.no_grad():
+        table[12:] *= 100
+    after = align_by_states(subject, PAIRS[:3], layers=[0]), align_by_states(subject, PAIRS[:3], unit="token")
+    with torch.no_grad():
+        table.copy_(kept)
+    assert after[0] == before[0]
+    assert after[1][0] == before[1][0]
+    assert after[1][1:] != before[1][1:]  # what the layers make of them counts
+
+
+def test_a_word_without_tokens_has_no_link(subject: Subject) -> None:
+    """As of control characters, which BERT's tokenizer drops."""
+    text = tokenise("ab c")
+    fewer = TokenisedText(text.text, text.ids[:2], text.pieces[:2], text.spans[:2], text.special[:2], (0, 0))
+    other = replace(
+        subject, tokens=replace(subject.tokens, tokenise=lambda t: fewer if t == "ab c" else tokenise(t))
+    )
+    for method in get_args(Method):
+        found = align_by_states(other, [("ab c", "ab d")], method)
+        assert all(links <= {(0, 0), (0, 1)} for (links,) in found)
 
 
 def test_pairs_do_not_depend_on_one_another(subject: Subject) -> None:

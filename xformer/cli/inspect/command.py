@@ -1,4 +1,4 @@
-"""`xformer inspect heads | languages`."""
+"""`xformer inspect align | heads | languages`."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from typing import Annotated
 
 import tyro
 
+from xformer.cli.inspect.align import Align
 from xformer.cli.inspect.heads import Heads
 from xformer.cli.inspect.languages import Languages
 
 
 @dataclass(frozen=True)
 class Inspect:
-    """See inside a model: what its heads look at, and where its languages meet.
+    """See inside a model: what its heads look at, which words it aligns, and where its languages meet.
 
     The model is a run, or a folder of Hugging Face (BERT, XLM-R, ModernBERT, MiniLM).
     """
 
     command: (
-        Annotated[Heads, tyro.conf.subcommand("heads")]
+        Annotated[Align, tyro.conf.subcommand("align")]
+        | Annotated[Heads, tyro.conf.subcommand("heads")]
         | Annotated[Languages, tyro.conf.subcommand("languages")]
     )
 

@@ -1,15 +1,20 @@
 """Words of a sentence and of its translation, aligned by each layer's states and by each head's attention.
 
-Shapes: L layers, H heads, n and m tokens of the left and the right text, N and M words.
+States are compared in the coordinates that sentence vectors are pooled from. Others, where a model has some
+(`pooled_dim_fraction`), hold what differs between languages.
+
+Shapes: L layers, H heads, n and m tokens of the left and the right text, N words of a text, C d_model, W the
+coordinates that are compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from xformer.errors import InputError
@@ -32,6 +37,7 @@ from xformer.inspect.tokenised import TokenisedText
 from xformer.tokenizer.special import EOS_ID, SPECIAL_PIECES
 
 Method = Literal["argmax", "itermax", "softmax"]
+Unit = Literal["word", "token"]
 Pair = tuple[str, str]
 
 _PAIRS_AT_ONCE = 32
@@ -46,14 +52,16 @@ def links_of_states(left: Tensor, right: Tensor, method: Method = "argmax") -> L
     """Token links of the states of two texts.
 
     Args:
-        left: (n, C).
-        right: (m, C).
+        left: (n, W).
+        right: (m, W).
         method: `argmax` and `itermax` of cosines (Jalili Sabet et al. 2020), `softmax` of inner products (Dou
             and Neubig 2021).
 
     Raises:
         InputError: `method` is none of these.
     """
+    wide = torch.promote_types(left.dtype, torch.float32)
+    left, right = left.to(wide), right.to(wide)
     if method == "argmax":
         return mutual_argmax(cosines(left, right))
     if method == "itermax":
@@ -64,25 +72,32 @@ def links_of_states(left: Tensor, right: Tensor, method: Method = "argmax") -> L
 
 
 def align_by_states(
-    subject: Subject, pairs: Sequence[Pair], method: Method = "argmax", layers: Sequence[int] | None = None
+    subject: Subject,
+    pairs: Sequence[Pair],
+    method: Method = "argmax",
+    *,
+    unit: Unit = "word",
+    layers: Sequence[int] | None = None,
 ) -> list[list[Links]]:
     """Align the words of each pair by the states after each layer.
-
-    Tokens are aligned, and words are linked where any of their tokens are.
 
     Args:
         subject: the model.
         pairs: sentences and their translations.
         method: see `links_of_states`.
+        unit: `word`: a word's state is the mean of its tokens'. `token`: tokens are aligned, and words linked
+            where any of their tokens are. Both from Jalili Sabet et al. (2020, section 3.1).
         layers: numbers of layers that have been run, from 0 to L; None for all of these.
 
     Returns:
         For each of `layers` the links of each pair.
 
     Raises:
-        InputError: there is no such layer.
+        InputError: there is no such layer, method or unit.
     """
-    every = state_names(subject.config.n_layers)
+    if unit not in get_args(Unit):
+        raise InputError(f"unit: expected word or token, got {unit!r}")
+    every, width = state_names(subject.config.n_layers), subject.config.pooled_dim
     if wrong := [layer for layer in layers or () if not 0 <= layer < len(every)]:
         raise InputError(f"layers: expected 0 to {len(every) - 1}, got {wrong[0]}")
     names = every if layers is None else [every[layer] for layer in layers]
@@ -94,10 +109,15 @@ def align_by_states(
                 states = trace[name]
                 for k in range(0, len(texts), 2):
                     left, right = texts[k], texts[k + 1]
-                    links = links_of_states(
-                        states[k][left.tokens].float(), states[k + 1][right.tokens].float(), method
-                    )
-                    found[layer].append(links_of_words(links, left.words, right.words))
+                    ours, theirs = states[k][:, :width], states[k + 1][:, :width]
+                    if unit == "word":
+                        links = links_of_states(left.means(ours), right.means(theirs), method)
+                        found[layer].append(
+                            frozenset((i, j) for i, j in links if i in left.words and j in right.words)
+                        )
+                    else:
+                        links = links_of_states(ours[left.tokens], theirs[right.tokens], method)
+                        found[layer].append(links_of_words(links, left.words, right.words))
     return found
 
 
@@ -131,8 +151,8 @@ def align_tokens(
     name = state_names(layers)[chosen]
     ours, theirs = _Words.of(left).tokens, _Words.of(right).tokens
     with subject.trace([left, right], keep=name) as trace:
-        states = trace[name]
-        links = links_of_states(states[0][ours].float(), states[1][theirs].float(), method)
+        left_states, right_states = (trace[name][text][:, : subject.config.pooled_dim] for text in (0, 1))
+        links = links_of_states(left_states[ours], right_states[theirs], method)
     return sorted((ours[i], theirs[j]) for i, j in links)
 
 
@@ -236,17 +256,32 @@ def join(left: TokenisedText, right: TokenisedText) -> JoinedPair:
 
 @dataclass(frozen=True)
 class _Words:
-    """The tokens that a text's characters gave, and the word of each by `split_words`."""
+    """The tokens that a text's characters gave, the word of each by `split_words`, the number of words."""
 
     text: TokenisedText
     tokens: list[int]
     words: tuple[int, ...]
+    count: int
 
     @classmethod
     def of(cls, text: TokenisedText) -> _Words:
         tokens = [k for k in range(len(text)) if not _is_added(text, k)]
         spans = [text.spans[k] for k in tokens]
-        return cls(text, tokens, words_of_spans(spans, split_words(text.text)))
+        words = split_words(text.text)
+        return cls(text, tokens, words_of_spans(spans, words), len(words))
+
+    def means(self, states: Tensor) -> Tensor:
+        """(N, W) in at least fp32: the mean of each word's tokens; zeros for a word that has none.
+
+        Args:
+            states: (n, W) of all tokens of the text.
+        """
+        states = states[self.tokens].to(torch.promote_types(states.dtype, torch.float32))
+        shares = torch.zeros(self.count, len(self.tokens), dtype=states.dtype, device=states.device)
+        for token, word in enumerate(self.words):
+            if word >= 0:
+                shares[word, token] = 1
+        return (shares / shares.sum(dim=1, keepdim=True).clamp(min=1)) @ states
 
 
 def _is_added(text: TokenisedText, token: int) -> bool:

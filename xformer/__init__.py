@@ -17,19 +17,21 @@ from xformer.threads import set_wait_policy
 from xformer.version import __version__
 
 if TYPE_CHECKING:
+    from xformer import inspect
     from xformer.api import Model, load
     from xformer.kernels import attention
     from xformer.tokenizer import Tokenizer
 
-__all__ = ["Model", "Tokenizer", "__version__", "attention", "load"]
+__all__ = ["Model", "Tokenizer", "__version__", "attention", "inspect", "load"]
 
 _PLACES = {
     "Model": "xformer.api",
     "Tokenizer": "xformer.tokenizer",
     "attention": "xformer.kernels",
+    "inspect": "xformer.inspect",
     "load": "xformer.api",
 }
-"""The module of each name that is imported when it is first used (PEP 562)."""
+"""The module of each name that is imported when it is first used (PEP 562); `inspect` is one itself."""
 
 
 def __getattr__(name: str) -> Any:
@@ -37,7 +39,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
     if name != "Tokenizer":  # all others import torch, whose threads read this when they start
         set_wait_policy()
-    found = getattr(importlib.import_module(_PLACES[name]), name)
+    module = importlib.import_module(_PLACES[name])
+    found = module if _PLACES[name] == f"{__name__}.{name}" else getattr(module, name)
     globals()[name] = found  # the next use finds it without this function
     return found
 

@@ -79,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": BASE | MODEL | RUNS | {"embedding", "prediction", "pretraining", "evaluation", "inspect"},
     "inspect.page": BASE | MODEL | RUNS | {"inspect", "plotting"},
     # The names of `import xformer`, for type checkers; at run time they wait until they are used.
-    "__init__": {"version", "threads", "api", "kernels", "tokenizer"},
+    "__init__": {"version", "threads", "api", "inspect", "kernels", "tokenizer"},
     "report": BASE | RUNS | {"pretraining", "evaluation"},
     "benchmarks": BASE
     | {"threads"}

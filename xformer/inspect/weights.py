@@ -74,7 +74,8 @@ class AttentionWeights:
     disagreement: float | None
 
     def __repr__(self) -> str:
-        return f"AttentionWeights({self.name!r}, {self._of.q.shape[1]} heads, {len(self)} texts)"
+        apart = "" if self.disagreement is None else f", {self.disagreement:.1e} from the fused outputs"
+        return f"AttentionWeights({self.name!r}, {self._of.q.shape[1]} heads, {len(self)} texts{apart})"
 
     def __len__(self) -> int:
         return len(self._layout.lengths)

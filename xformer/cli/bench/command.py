@@ -1,4 +1,4 @@
-"""`xformer bench OP | all | compile | goals | compare | report | training | company | encode`."""
+"""`xformer bench OP | all | compile | goals | compare | report | training | company | bursts | encode`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from xformer.benchmarks.bursts.command import BurstsBench
 from xformer.benchmarks.company.command import CompanyBench
 from xformer.benchmarks.encode.command import EncodeBench
 from xformer.benchmarks.training.command import TrainingBench
@@ -84,6 +85,7 @@ class Bench:
         | Annotated[Report, tyro.conf.subcommand("report")]
         | Annotated[TrainingBench, tyro.conf.subcommand("training")]
         | Annotated[CompanyBench, tyro.conf.subcommand("company")]
+        | Annotated[BurstsBench, tyro.conf.subcommand("bursts")]
         | Annotated[EncodeBench, tyro.conf.subcommand("encode")]
     )
 

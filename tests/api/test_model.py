@@ -296,7 +296,7 @@ assert set(xformer.__all__) == set(dir(xformer))
 try:
     xformer.lod
 except AttributeError as error:
-    assert "it has Model, Tokenizer, __version__, attention, load" in str(error), error
+    assert "it has Model, Tokenizer, __version__, attention, inspect, load" in str(error), error
 assert xformer.Tokenizer.__name__ == "Tokenizer" and "torch" not in sys.modules
 assert callable(xformer.load)
 assert "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ

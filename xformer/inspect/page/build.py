@@ -22,6 +22,13 @@ SCRIPTS = (
     "pen.js",
     "export.js",
     "views.js",
+    "toolbar.js",
+    "overview.js",
+    "heat.js",
+    "arcs.js",
+    "headlist.js",
+    "attention.js",
+    "keys.js",
     "main.js",
 )
 """The modules in their order. They are joined into one script, so each sees the names of all; the order only

@@ -10,5 +10,8 @@ const limits = {
 };
 const state = createState({...first, ...fromHash(location.hash, first, limits)});
 followAddress(state, first, limits);
+const help = helpLine();
+document.querySelector("main").append(help);
+followKeys(page, state, help);
 showViews(document.getElementById("views"), page, state);
 document.getElementById("loading").remove();

@@ -75,11 +75,12 @@ function svgPen(svg) {
       const anchor = style.anchor ?? "start";
       svg.append(s("text", {
         transform: `translate(${x} ${y})${style.turn ? ` rotate(${style.turn})` : ""}`,
-        "font-family": FONT, "font-size": style.size ?? 12, "font-weight": style.weight, fill: style.fill,
         direction: style.direction,
+        // As a style, since that of the page would otherwise win over attributes.
+        style: `font: ${style.weight ?? 400} ${style.size ?? 12}px ${FONT}; fill: ${style.fill}`,
         // Start and end are those of the text's direction; here they are left and right.
         "text-anchor": rtl ? {start: "end", end: "start"}[anchor] ?? anchor : anchor,
-        "dominant-baseline": "central", opacity: style.opacity, style: "fill: " + style.fill,
+        "dominant-baseline": "central", opacity: style.opacity,
       }, words));
     },
     bitmap(x, y, width, height, canvas) {

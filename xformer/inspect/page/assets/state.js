@@ -13,6 +13,8 @@ const DEFAULTS = {
   shape: "map",         // "map" or "arcs": how one head is drawn
   units: "tokens",      // "tokens" or "words"
   specials: "shown",    // "shown", "hidden" or "renormalised"
+  scale: "head",        // "head", "root" or "one": up to what colours go
+  flow: "from",         // "from" or "to": which way a token shades the text
   sort: "layer",        // by what the heads' table is ordered
   down: false,          // the largest first
   filter: "",           // which heads are listed
@@ -21,7 +23,7 @@ const DEFAULTS = {
   token: null,          // number of the token under the pointer, as a query
   key: null,            // and as a key
 };
-const URL_KEYS = ["view", "run", "text", "layer", "head", "shape", "units", "specials", "sort", "down", "filter",
+const URL_KEYS = ["view", "run", "text", "layer", "head", "shape", "units", "specials", "scale", "flow", "sort", "down", "filter",
   "locked", "lockedKey"];
 
 function createState(defaults) {

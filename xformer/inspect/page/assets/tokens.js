@@ -1,7 +1,12 @@
 // A text as its tokens, in its own direction. Tokens of one grapheme share a mark; specials are set apart.
 //
-//   const strip = renderTokens(text, {units, onhover(unit | null), onclick(unit)});
-//   root.append(strip.element); strip.shade(values, css); strip.mark(unit | null, "locked");
+//   const strip = renderTokens(text, {units, onhover(unit | null), onclick(unit), label});
+//   root.append(strip.element);
+//   strip.shade(values, css)        colour each unit, values from 0 to 1, css(x) a colour; null: none
+//   strip.mark(unit | null, name)   give one unit a class, and take it from the one before
+//
+// Shading is drawn on a canvas behind the text, at places measured once. Five hundred elements that each got
+// a new style in each frame would not keep up with the pointer.
 
 function renderTokens(text, {units = unitsOf(text, false, true), onhover, onclick, label = "Tokens"} = {}) {
   const marks = units.map((unit, number) => h("button", {
@@ -9,23 +14,31 @@ function renderTokens(text, {units = unitsOf(text, false, true), onhover, onclic
     tabindex: number ? "-1" : "0", dir: "auto",
     title: unit.tokens.map(token => `${token}: ${text.pieces[token]}`).join("\n"),
   }, unit.label));
-  const element = h("div", {
-    class: "tokens", dir: text.direction, lang: text.language || null, role: "toolbar", "aria-label": label,
+  const canvas = h("canvas", {"aria-hidden": "true"});
+  const words = h("div", {
+    class: "words", dir: text.direction, lang: text.language || null, role: "toolbar", "aria-label": label,
   }, ...marks);
+  const element = h("div", {class: "tokens"}, canvas, words);
+  const shading = shadeBehind(element, canvas, marks);
+  const marked = {};
+
   const unitAt = event => {
     const mark = event.target.closest?.(".token");
     return mark ? Number(mark.dataset.unit) : null;
   };
   if (onhover) {
-    element.addEventListener("pointerover", event => onhover(unitAt(event)));
-    element.addEventListener("pointerleave", () => onhover(null));
-    element.addEventListener("focusin", event => onhover(unitAt(event)));
+    words.addEventListener("pointerover", event => onhover(unitAt(event)));
+    words.addEventListener("pointerleave", () => onhover(null));
+    words.addEventListener("focusin", event => onhover(unitAt(event)));
+    words.addEventListener("focusout", () => onhover(null));
   }
-  if (onclick) element.addEventListener("click", event => { if (unitAt(event) !== null) onclick(unitAt(event)); });
+  if (onclick) {
+    words.addEventListener("click", event => { if (unitAt(event) !== null) onclick(unitAt(event)); });
+  }
   // One stop for the tab key; arrows go on from there, the way the text runs.
-  element.addEventListener("keydown", event => {
+  words.addEventListener("keydown", event => {
     const step = {ArrowRight: 1, ArrowLeft: -1}[event.key] * (text.direction === "rtl" ? -1 : 1);
-    const next = marks[Number(event.target.dataset.unit) + step];
+    const next = marks[Number(event.target.dataset?.unit) + step];
     if (!next) return;
     event.preventDefault();
     event.stopPropagation();
@@ -33,22 +46,56 @@ function renderTokens(text, {units = unitsOf(text, false, true), onhover, onclic
     next.tabIndex = 0;
     next.focus();
   });
-  const marked = {};
   return {
     element,
     units,
-    /** Colour each unit: values from 0 to 1, css(x) a colour. */
-    shade(values, css) {
-      marks.forEach((mark, number) => {
-        mark.style.backgroundColor = values ? css(values[number]) : "";
-        mark.style.color = values && values[number] > 0.5 ? "var(--paper)" : "";
-      });
-    },
-    /** Give one unit a class, and take it from the one before. */
+    shade: shading.shade,
     mark(unit, name) {
+      const next = unit === null ? null : marks[unit];
+      if (marked[name] === next) return;
       marked[name]?.classList.remove(name);
-      marked[name] = unit === null ? null : marks[unit];
-      marked[name]?.classList.add(name);
+      marked[name] = next;
+      next?.classList.add(name);
     },
+    end: shading.end,
+  };
+}
+
+/** Colours behind elements: {shade(values, css), end()}. */
+function shadeBehind(element, canvas, marks) {
+  const context = canvas.getContext("2d");
+  let places = [];
+  let shown = null;
+  const draw = () => {
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    if (!shown) return;
+    places.forEach(([x, y, width, height], number) => {
+      const value = shown.values[number];
+      if (value < 0.02) return;
+      context.fillStyle = shown.css(value);
+      context.fillRect(x, y, width, height);
+    });
+  };
+  const measure = () => {
+    const frame = element.getBoundingClientRect();
+    const sharp = devicePixelRatio;
+    canvas.width = Math.max(1, Math.round(frame.width * sharp));
+    canvas.height = Math.max(1, Math.round(frame.height * sharp));
+    canvas.style.width = `${frame.width}px`;
+    canvas.style.height = `${frame.height}px`;
+    places = marks.map(mark => {
+      const box = mark.getBoundingClientRect();
+      return [box.left - frame.left, box.top - frame.top, box.width, box.height].map(side => Math.round(sharp * side));
+    });
+    draw();
+  };
+  const observer = new ResizeObserver(measure);
+  observer.observe(element);
+  return {
+    shade(values, css) {
+      shown = values ? {values, css} : null;
+      draw();
+    },
+    end: () => observer.disconnect(),
   };
 }

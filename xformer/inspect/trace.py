@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
@@ -139,6 +140,14 @@ class Trace:
         tokens = sum(map(len, self.texts))
         kept = f"{len(self.names)} activations"
         return f"Trace({self.subject.name!r}, {len(self.texts)} texts, {tokens:,} tokens, {kept})"
+
+    def _repr_html_(self) -> str | None:
+        """The attention page in a notebook; None where there is none to show."""
+        if self._state == "new":
+            return None
+        # By its name, since the page stands on traces: no file below it may import it.
+        shown: str | None = import_module("xformer.inspect.page.notebook").notebook(self)
+        return shown
 
     def __getitem__(self, name: str) -> Any:
         """An `Activation`, or the `AttentionWeights` of a layer.

@@ -17,6 +17,9 @@ class FakeTokens:
 
     text: str
 
+    def __len__(self) -> int:
+        return len(self.text) + 2
+
     @property
     def pieces(self) -> tuple[str, ...]:
         return ("<s>", *self.text, "</s>")

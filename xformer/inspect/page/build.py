@@ -61,6 +61,8 @@ def page_of(
     title: str = "",
     names: Sequence[str] = (),
     languages: Sequence[str] = (),
+    layer: int = 0,
+    head: int = 0,
     extras: Sequence[Extra] = (),
     command: str = "",
     budget: int = BUDGET,
@@ -72,6 +74,8 @@ def page_of(
         title: left out, the runs' names.
         names: of the runs; left out, those of the traces' subjects.
         languages: tags of the texts.
+        layer: which is open at first.
+        head: which is open at first.
         extras: parts for other views, asked of each trace.
         command: that makes this page, if one does.
         budget: the most bytes of all weights, before base64, which adds a third.
@@ -90,7 +94,7 @@ def page_of(
     if not runs or not all(run.texts for run in runs):
         raise InputError("the page needs a text: trace one, as in model.trace('Open the file')")
     title = title or f"Attention: {' and '.join(dict.fromkeys(run.name for run in runs))}"
-    return build(Payload(title, runs, command), blobs)
+    return build(Payload(title, runs, command, layer=layer, head=head), blobs)
 
 
 def framed(whole: str, height: int = 900) -> str:

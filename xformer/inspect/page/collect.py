@@ -85,7 +85,7 @@ def run_of(
         InputError: the trace holds no attention weights.
     """
     layers = _layers(trace)
-    heads = len(_weights(trace, layers[0], 0)) if trace.texts else 0
+    heads = len(_weights(trace, layers[0], 0)[0]) if trace.texts else 0
     squares = [len(one.ids) ** 2 for one in trace.texts]
     texts = [
         _text(trace, number, layers, blobs, tag, budget * squares[number] // max(sum(squares), 1))
@@ -110,10 +110,11 @@ def _layers(trace: Traced) -> list[int]:
     return found
 
 
-def _weights(trace: Traced, layer: int, text: int) -> NDArray[np.float32]:
-    """(H, n, n)."""
-    found: NDArray[np.float32] = trace[WEIGHTS.format(layer)][text].detach().float().cpu().numpy()
-    return found
+def _weights(trace: Traced, layer: int, text: int) -> tuple[NDArray[np.float32], float | None]:
+    """(H, n, n), and how far they are from what the kernel computed."""
+    recorded = trace[WEIGHTS.format(layer)]
+    found: NDArray[np.float32] = recorded[text].detach().float().cpu().numpy()
+    return found, getattr(recorded, "disagreement", None)
 
 
 def _facts(trace: Traced) -> list[tuple[str, str]]:
@@ -130,8 +131,10 @@ def _text(
     shown, kept, maps, statistics = [], [], [], []
     left, error = budget, 0.0
     heads_left = 0
+    apart: list[float] = []
     for layer in layers:
-        weights = _weights(trace, layer, number)
+        weights, disagreement = _weights(trace, layer, number)
+        apart += [] if disagreement is None else [disagreement]
         heads_left = heads_left or len(layers) * len(weights)
         statistics.append(head_statistics(weights, ids, tokens.special))
         maps.append(np.stack([small_map(one, SIDE) for one in weights]))
@@ -165,6 +168,7 @@ def _text(
             overview=blobs.add(small),
             side=small.shape[-1],
             largest=by_layer([round(largest, 6) for _, largest in kept]),
+            disagreement=max(apart, default=None),
         ),
         statistics=Statistics(list(LABELS), list(LABELS.values()), blobs.add(numbers)),
         notes=list(trace.notes),

@@ -28,6 +28,8 @@ class Weights:
             255 is the largest of the head.
         side: of a small map, in cells.
         largest: (L, H) the largest weight of each head.
+        disagreement: the largest difference between weights times values and the fused kernel's output; None
+            where it is not known.
     """
 
     blobs: Sequence[Sequence[int]]
@@ -36,6 +38,7 @@ class Weights:
     overview: int
     side: int
     largest: Sequence[Sequence[float]]
+    disagreement: float | None = None
 
 
 @dataclass(frozen=True)
@@ -115,12 +118,16 @@ class Payload:
         runs: at least one.
         command: that made the page; empty if it was not a command.
         view: which view is open at first.
+        layer: which is open at first.
+        head: which is open at first.
     """
 
     title: str
     runs: Sequence[Run]
     command: str = ""
     view: str = "attention"
+    layer: int = 0
+    head: int = 0
 
     def to_json(self) -> str:
         """JSON that may stand in a `<script>` element: it has no `<`."""

@@ -56,11 +56,11 @@ function attentionView(root, page, state) {
     const layer = Math.min(now.layer, run.layers - 1);
     const head = Math.min(now.head, run.heads - 1);
     if (changed.has("run") || changed.has("text") || changed.has("view")) await showText(now, run, text);
-    if (!text.weights) return;
+    if (!text.weights || number !== asked) return;
     const units = unitsOf(text, now.units === "words", now.specials === "shown");
-    makeStrip(now, text, units);
     const whole = await page.weights(now.run, now.text, layer, head);
     if (number !== asked) return;  // another head was chosen meanwhile
+    makeStrip(now, text, units);
     const weights = mergeWeights(whole, text.pieces.length, units, now.specials === "renormalised");
     const unitOf = new Int32Array(text.pieces.length).fill(-1);
     units.forEach((unit, place) => unit.tokens.forEach(token => { unitOf[token] = place; }));
@@ -237,6 +237,10 @@ function notesOf(text) {
     ? `Weights are shown in 256 steps; none is off by more than ${figure(weights.error)}. Statistics are computed before that.`
     : `The text is long: to keep the file small, heads are shown in ${least === most ? least : `${least} to ${most}`} steps. `
       + `The largest difference from what was computed is ${figure(weights.error)}. Statistics are exact.`);
+  if (weights.disagreement !== null) {
+    notes.push("Weights are computed again from queries, keys and the log-sum-exp of each row. Times the values they differ "
+      + `from what the fused kernel gave by at most ${figure(weights.disagreement)}.`);
+  }
   return notes;
 }
 

@@ -96,7 +96,7 @@ function heatMap({onpoint, onclick}) {
   const column = h("div", {class: "band", "aria-hidden": "true"});
   const element = h("div", {class: "heat"}, canvas, row, column);
   let layout = null;
-  let frame = null;  // where the canvas lies, until something moves
+  let bitmap = null;
   let at = [0, 0];
 
   const cellAt = event => {
@@ -129,7 +129,7 @@ function heatMap({onpoint, onclick}) {
     get layout() { return layout; },
     show({units, weights, largest, scale, rtl, label}, room) {
       layout = heatLayout(units, room, rtl);
-      frame = heatBitmap(weights, layout.m, largest, scale, rtl);
+      bitmap = heatBitmap(weights, layout.m, largest, scale, rtl);
       const sharp = devicePixelRatio;
       canvas.width = Math.ceil(layout.width * sharp);
       canvas.height = Math.ceil(layout.height * sharp);
@@ -137,13 +137,13 @@ function heatMap({onpoint, onclick}) {
       canvas.style.height = `${layout.height}px`;
       const context = canvas.getContext("2d");
       context.scale(sharp, sharp);
-      drawHeat(canvasPen(context), layout, frame);
+      drawHeat(canvasPen(context), layout, bitmap);
       canvas.setAttribute("aria-label", label);
       const thick = Math.max(layout.cell, 2);
       Object.assign(row.style, {width: `${layout.side}px`, height: `${thick}px`});
       Object.assign(column.style, {width: `${thick}px`, height: `${layout.side}px`});
     },
-    draw(pen) { drawHeat(pen, layout, frame); },
+    draw(pen) { drawHeat(pen, layout, bitmap); },
     /** Lay the bands over row i and column j; null takes one away. */
     point(i, j, locked) {
       if (!layout) return;

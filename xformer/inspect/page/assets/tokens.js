@@ -9,15 +9,15 @@
 // a new style in each frame would not keep up with the pointer.
 
 function renderTokens(text, {units = unitsOf(text, false, true), onhover, onclick, label = "Tokens"} = {}) {
-  const marks = units.map((unit, number) => h("button", {
-    type: "button", class: unit.special ? "token special" : "token", "data-unit": number,
-    tabindex: number ? "-1" : "0", dir: "auto",
-    title: unit.tokens.map(token => `${token}: ${text.pieces[token]}`).join("\n"),
-  }, unit.label));
+  // Plain spans in running text, so that the browser orders scripts that run against one another.
+  const marks = units.map((unit, number) => h("span", {
+    class: unit.special ? "token special" : "token", role: "button", "data-unit": number,
+    tabindex: number ? "-1" : "0", title: unit.tokens.map(token => `${token}: ${text.pieces[token]}`).join("\n"),
+  }, unit.inText));
   const canvas = h("canvas", {"aria-hidden": "true"});
   const words = h("div", {
     class: "words", dir: text.direction, lang: text.language || null, role: "toolbar", "aria-label": label,
-  }, ...marks);
+  }, ...marks.flatMap((mark, number) => units[number].spaced || units[number].special ? [" ", mark] : [mark]));
   const element = h("div", {class: "tokens"}, canvas, words);
   const shading = shadeBehind(element, canvas, marks);
   const marked = {};
@@ -37,6 +37,11 @@ function renderTokens(text, {units = unitsOf(text, false, true), onhover, onclic
   }
   // One stop for the tab key; arrows go on from there, the way the text runs.
   words.addEventListener("keydown", event => {
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      event.target.click();
+      return;
+    }
     const step = {ArrowRight: 1, ArrowLeft: -1}[event.key] * (text.direction === "rtl" ? -1 : 1);
     const next = marks[Number(event.target.dataset?.unit) + step];
     if (!next) return;
@@ -69,11 +74,11 @@ function shadeBehind(element, canvas, marks) {
   const draw = () => {
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!shown) return;
-    places.forEach(([x, y, width, height], number) => {
+    places.forEach((boxes, number) => {
       const value = shown.values[number];
-      if (value < 0.02) return;
+      if (!(value >= 0.02)) return;
       context.fillStyle = shown.css(value);
-      context.fillRect(x, y, width, height);
+      for (const box of boxes) context.fillRect(...box);
     });
   };
   const measure = () => {
@@ -83,10 +88,9 @@ function shadeBehind(element, canvas, marks) {
     canvas.height = Math.max(1, Math.round(frame.height * sharp));
     canvas.style.width = `${frame.width}px`;
     canvas.style.height = `${frame.height}px`;
-    places = marks.map(mark => {
-      const box = mark.getBoundingClientRect();
-      return [box.left - frame.left, box.top - frame.top, box.width, box.height].map(side => Math.round(sharp * side));
-    });
+    // A unit that goes on in the next line has two boxes.
+    places = marks.map(mark => [...mark.getClientRects()].map(box =>
+      [box.left - frame.left, box.top - frame.top, box.width, box.height].map(side => Math.round(sharp * side))));
     draw();
   };
   const observer = new ResizeObserver(measure);

@@ -1,6 +1,7 @@
 // Units: what the axes show. A unit is a token or a word, and is never a part of a grapheme alone.
 //
-// A unit is {tokens: [numbers], label, special}. Weights between units are the sum over the keys and the mean
+// A unit is {tokens: [numbers], label, inText, special, start, end, spaced}; it is spaced where white space
+// stands before it. Weights between units are the sum over the keys and the mean
 // over the queries, so that each row still sums to 1.
 
 const UNSPACED = /[\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
@@ -78,7 +79,11 @@ function unitsOf(text, merged, specials) {
     before = merged && !special ? words[number] : -1;
   });
   for (const unit of units) {
-    unit.label = unit.tokens.length === 1 ? partLabel(labels[unit.tokens[0]]) : text.text.slice(unit.start, unit.end).trim();
+    const single = unit.tokens.length === 1 ? labels[unit.tokens[0]] : null;
+    unit.label = single ? partLabel(single) : text.text.slice(unit.start, unit.end).trim();
+    // In the running text the parts of a grapheme follow one another, so it is written once.
+    unit.inText = single && single.part > 1 ? `${single.part}/${single.of}` : unit.label;
+    unit.spaced = unit.start > 0 && /\s/.test(text.text[unit.start - 1]);
   }
   return units;
 }

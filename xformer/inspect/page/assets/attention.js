@@ -140,7 +140,9 @@ function attentionView(root, page, state) {
 
   function sentence(i, j) {
     const {units, weights, m} = shown;
-    const name = unit => `“${units[unit].label}” (${units[unit].tokens.join("+")})`;
+    // Each label keeps its own direction within the sentence (U+2068 … U+2069).
+    const word = unit => `“\u2068${units[unit].label}\u2069”`;
+    const name = unit => `${word(unit)} (${units[unit].tokens.join("+")})`;
     if (i !== null && j !== null) {
       const weight = weights[i * m + j];
       return `${name(i)} → ${name(j)}: ${figure(weight)}`;
@@ -148,7 +150,7 @@ function attentionView(root, page, state) {
     const unit = i ?? j;
     if (unit === null) return "Point at a token or a weight; a click keeps it.";
     const pairs = Array.from({length: m}, (_, other) => [other, i === null ? weights[other * m + j] : weights[i * m + other]]);
-    const top = pairs.sort((a, b) => b[1] - a[1]).slice(0, 4).map(([other, weight]) => `“${units[other].label}” ${figure(weight)}`);
+    const top = pairs.sort((a, b) => b[1] - a[1]).slice(0, 4).map(([other, weight]) => `${word(other)} ${figure(weight)}`);
     return `${name(unit)} ${i === null ? "is looked at by" : "looks at"} ${top.join(", ")}`;
   }
 

@@ -87,7 +87,7 @@ function overviewMap({onchoose}) {
     show(data, room) {
       shown = data;
       const {layers, heads} = data;
-      const cell = Math.max(12, Math.min(64, Math.floor((room - 26) / heads) - GAP));
+      const cell = Math.max(12, Math.min(110, Math.floor((room - 26) / heads) - GAP));
       const step = cell + GAP;
       grid = {layers, heads, cell, step, left: 24, top: 18, width: 26 + heads * step, height: 18 + layers * step};
       canvas.width = Math.ceil(grid.width * devicePixelRatio);

@@ -31,6 +31,7 @@ COMMANDS = [
     "inspect align",
     "inspect heads",
     "inspect languages",
+    "inspect page",
 ]
 GROUPS = ["", "data", "tokenizer", "inspect"]
 

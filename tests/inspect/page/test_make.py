@@ -27,6 +27,8 @@ def subject(name: str, n_layers: int = 2) -> Subject:
     def tokenise(text: str) -> TokenisedText:
         of = FakeTokens(text)
         ids = np.array([0, *(2 + ord(letter) % 30 for letter in text), 1])
+        if not text:
+            return TokenisedText(text, ids[:0], (), (), (), ())
         return TokenisedText(text, ids, of.pieces, of.spans, of.special, of.words)
 
     config = ModelConfig(vocab_size=32, d_model=8, n_layers=n_layers, n_heads=2, d_ff=8)
@@ -61,6 +63,7 @@ def test_a_page_of_two_models_and_two_texts() -> None:
         ({"head": 2}, "head 2: a has heads 0 to 1"),
         ({"languages": ["de", "en"]}, "languages: expected one for each of 1 texts, got 2"),
         ({"texts": []}, "needs a model and a text"),
+        ({"texts": ["a", ""]}, r"texts\[1\]: '' has no tokens"),
         ({"texts": ["x" * LONGEST]}, r"texts\[0\]: 1,026 tokens of a; a page shows at most 1,024"),
     ],
 )
@@ -84,3 +87,5 @@ def test_a_trace_that_is_no_page_shows_its_text() -> None:
     model = subject("a")
     with model.trace("open", keep="embeddings") as without, model.trace("x" * LONGEST) as long:
         assert notebook(without) is notebook(long) is None
+    with model.trace(["", "open"]) as empty:
+        assert notebook(empty) is None

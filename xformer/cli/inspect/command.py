@@ -1,4 +1,4 @@
-"""`xformer inspect align | heads | languages`."""
+"""`xformer inspect align | heads | languages | page`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tyro
 from xformer.cli.inspect.align import Align
 from xformer.cli.inspect.heads import Heads
 from xformer.cli.inspect.languages import Languages
+from xformer.cli.inspect.page import Page
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Inspect:
         Annotated[Align, tyro.conf.subcommand("align")]
         | Annotated[Heads, tyro.conf.subcommand("heads")]
         | Annotated[Languages, tyro.conf.subcommand("languages")]
+        | Annotated[Page, tyro.conf.subcommand("page")]
     )
 
     def run_command(self) -> int:

@@ -62,7 +62,7 @@ class Page:
         if self.pair is not None and len(self.texts) > 1:
             raise InputError(f"--pair: expected one text and its translation, got {len(self.texts)} texts")
         check_output_file(self.out)
-        with Progress() as progress:
+        with Progress() as progress, self.computing.using_threads():
             subjects = [self.computing.open(path) for path in (self.model, *self.beside)]
             html = make_page(
                 subjects,

@@ -82,10 +82,12 @@ def run_of(
         budget: the most bytes that the weights may take, before base64.
 
     Raises:
-        InputError: the trace holds no attention weights.
+        InputError: the trace holds no attention weights, or a text without tokens.
     """
     layers = _layers(trace)
     heads = len(_weights(trace, layers[0], 0)[0]) if trace.texts else 0
+    if not all(len(one.ids) for one in trace.texts):
+        raise InputError("the page needs texts of at least one token")
     squares = [len(one.ids) ** 2 for one in trace.texts]
     texts = [
         _text(trace, number, layers, blobs, tag, budget * squares[number] // max(sum(squares), 1))

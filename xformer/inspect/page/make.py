@@ -47,8 +47,8 @@ def make_page(
         say: is told what happens.
 
     Raises:
-        InputError: there is no text, a text is too long for a page, there is no such layer or head, or there
-            are more or fewer languages than texts.
+        InputError: there is no text, a text is empty or too long for a page, there is no such layer or head,
+            or there are more or fewer languages than texts.
     """
     check(subjects, texts, languages, layer, head)
     with ExitStack() as stack:
@@ -96,6 +96,10 @@ def check(
     every = [subject.tokenised(list(texts)) for subject in subjects]
     for subject, tokenised in zip(subjects, every, strict=True):
         for number, one in enumerate(tokenised):
+            if not len(one):
+                raise InputError(
+                    f"texts[{number}]: {one.text!r} has no tokens; expected a text of at least one"
+                )
             if len(one) > LONGEST:
                 raise InputError(
                     f"texts[{number}]: {len(one):,} tokens of {subject.name}; a page shows at most"

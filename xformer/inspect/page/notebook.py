@@ -10,7 +10,7 @@ from xformer.inspect.page.make import LONGEST
 
 
 def notebook(trace: Traced) -> str | None:
-    """HTML for `_repr_html_`; None where the trace has no attention weights or a text is too long for a page.
+    """HTML for `_repr_html_`; None for a trace without attention weights, or with an empty or too long text.
 
     Notebooks keep what they show, so the weights here take a third of what a page may.
 
@@ -18,6 +18,6 @@ def notebook(trace: Traced) -> str | None:
         trace: any.
     """
     texts: Any = trace.texts
-    if WEIGHTS.format(0) not in trace.names or not 0 < max(map(len, texts), default=0) <= LONGEST:
+    if WEIGHTS.format(0) not in trace.names or not texts or not all(0 < len(one) <= LONGEST for one in texts):
         return None
     return framed(page_of(trace, budget=1_000_000))

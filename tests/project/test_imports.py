@@ -77,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inspect": BASE | MODEL | RUNS | {"kernels", "objectives", "pretraining", "embedding", "interop"},
     "evaluation": BASE | MODEL | RUNS | {"training", "objectives", "pretraining", "embedding"},
     "api": BASE | MODEL | RUNS | {"embedding", "prediction", "pretraining", "evaluation", "inspect"},
-    "inspect.page": BASE | MODEL | RUNS | {"inspect", "plotting"},
+    "inspect.page": BASE | MODEL | RUNS | {"inspect", "kernels", "plotting"},
     # The names of `import xformer`, for type checkers; at run time they wait until they are used.
     "__init__": {"version", "threads", "api", "inspect", "kernels", "tokenizer"},
     "report": BASE | RUNS | {"pretraining", "evaluation"},

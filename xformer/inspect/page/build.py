@@ -29,12 +29,20 @@ SCRIPTS = (
     "headlist.js",
     "attention.js",
     "keys.js",
+    "grid.js",
+    "lines.js",
+    "arithmetic.js",
+    "lens.js",
+    "ablation.js",
+    "pair.js",
+    "compare.js",
+    "film.js",
     "main.js",
 )
 """The modules in their order. They are joined into one script, so each sees the names of all; the order only
 decides when their top lines run, so `main.js` is last."""
 
-STYLES = ("attention.css",)
+STYLES = ("attention.css", "deeper.css")
 
 _BODY = """<div id="views"><p id="loading">Reading the page’s data …</p></div>
 <noscript><p>The page draws with JavaScript, which is part of this file; nothing is loaded.</p></noscript>

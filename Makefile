@@ -1,5 +1,5 @@
-# make demo | check | test | lint | bench | gpu | clean | help. Everything is set up on the way, in .venv; only `gpu` makes
-# no environment: machines with a GPU come with a torch of their own.
+# make demo | check | test | lint | bench | gpu | notebooks | pictures | clean | help. Everything is set up on the way, in
+# .venv; only `gpu` makes no environment: machines with a GPU come with a torch of their own.
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -15,7 +15,7 @@ RUN   ?= runs/demo
 OP    ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: demo check test lint bench gpu mutants clean help
+.PHONY: demo check test lint bench gpu mutants notebooks pictures clean help
 
 demo: $(VENV)/.ready-demo  ## train a small multilingual encoder on real text and show how its languages align
 	$(BIN)/xformer demo --run $(RUN)
@@ -36,6 +36,13 @@ bench: $(VENV)/.ready-demo  ## kernels beside their peers on this machine; OP=at
 
 gpu:  ## on a machine with a GPU: test and measure all kernels there, in under ten minutes; ARGS=--dry-run for the plan
 	PYTHONPATH=. $(or $(wildcard $(BIN)/python),$(PYTHON)) -P -m xformer.benchmarks.gpu $(ARGS)
+
+notebooks: $(VENV)/.ready-test  ## run the three notebooks on RUN=runs/demo; what they show goes to build/notebooks
+	mkdir -p build/notebooks
+	for one in notebooks/*.ipynb; do XFORMER_RUN=$(RUN) $(BIN)/jupyter execute $$one --output=$(CURDIR)/build/$$one || exit 1; done
+
+pictures: $(VENV)/.ready-test  ## pictures of the attention page of RUN=runs/demo for the docs: light, dark, narrow
+	$(BIN)/python -P -m xformer.benchmarks.page.pictures $(RUN) $(ARGS)
 
 mutants: $(VENV)/.ready-test  ## break each kernel in small ways; the tests must notice; ARGS='--kernel glu' for one
 	PYTHONPATH=. $(BIN)/python -P -m tests.mutation.run $(ARGS)
@@ -62,4 +69,5 @@ $(VENV)/.ready-demo: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.ready-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip $(INSTALL) -e '.[$(TEST_EXTRAS)]'
+	@tests/install_chromium.sh
 	@touch $@ $(VENV)/.ready-demo

@@ -1,4 +1,4 @@
-"""Records that nobody measured."""
+"""Records that nobody measured, and a browser."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.browsing import browser, opened  # noqa: F401 - fixtures
 from xformer.benchmarks.environment import Environment
 from xformer.benchmarks.kernels.record import Record
 

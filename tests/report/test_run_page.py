@@ -13,11 +13,12 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from rich.console import Console
 
+from tests.browsing import Open
 from xformer.errors import InputError
 from xformer.evaluation.space import Space
 from xformer.evaluation.space_map import MapText, SpaceMap
@@ -216,6 +217,50 @@ def test_the_blocks_are_marked_where_they_join() -> None:
     assert len(marks) == text.count("dotted: the full stage begins") == 7
     assert list(map(float, marks)) == [pytest.approx(56 + 390 * 2 / 3, abs=0.1)] * 7
     assert "mark" not in "".join(re.findall(r"<path[^>]*>", page(report())))
+
+
+@pytest.mark.slow
+def test_in_a_browser(tmp_path: Path, opened: Open) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(page(report()), encoding="utf-8")
+    shown = opened(file, size=(1280, 800)).page
+    # Each section that is linked is there and has a height.
+    for link in shown.get_by_role("navigation").get_by_role("link").all():
+        link.click()
+        anchor = shown.evaluate("location.hash")
+        assert shown.locator(anchor).is_visible()
+    hebrew = shown.get_by_role("cell", name="שני כלבים").first
+    assert hebrew.evaluate("cell => getComputedStyle(cell).direction") == "rtl"
+    english = shown.get_by_role("cell", name="A cat").first
+    assert english.evaluate("cell => getComputedStyle(cell).direction") == "ltr"
+    # What is drawn lies within its picture.
+    outside = shown.evaluate(
+        """[...document.querySelectorAll(".panels svg")].flatMap(svg => {
+          const frame = svg.getBoundingClientRect();
+          return [...svg.querySelectorAll("text, path, circle")].filter(one => {
+            const box = one.getBoundingClientRect();
+            return box.width && (box.left < frame.left - 1 || box.right > frame.right + 1);
+          }).map(one => one.outerHTML);
+        })"""
+    )
+    assert outside == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_light_and_dark(theme: Literal["light", "dark"], tmp_path: Path, opened: Open) -> None:
+    """As the system asks, until the button is pressed."""
+    file = tmp_path / "page.html"
+    file.write_text(page(report()), encoding="utf-8")
+    shown = opened(file, theme=theme).page
+
+    def brightness() -> float:
+        colour = shown.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(int, re.findall(r"\d+", colour)[:3])) / (3 * 255)
+
+    assert (brightness() > 0.5) == (theme == "light")
+    shown.get_by_role("button", name="Dark or light").click()
+    assert (brightness() > 0.5) == (theme == "dark")
 
 
 @pytest.fixture(scope="module")

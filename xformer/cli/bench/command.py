@@ -1,4 +1,4 @@
-"""`xformer bench OP | all | compile | goals | compare | report | training | company | bursts | encode`."""
+"""`xformer bench`: operations, compile, goals, compare, report, training, company, bursts, encode, page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tyro
 from xformer.benchmarks.bursts.command import BurstsBench
 from xformer.benchmarks.company.command import CompanyBench
 from xformer.benchmarks.encode.command import EncodeBench
+from xformer.benchmarks.page.command import PageBench
 from xformer.benchmarks.training.command import TrainingBench
 from xformer.cli.bench.measure import Measure, OperationName
 from xformer.cli.bench.records import Compare, Goals, Report
@@ -87,6 +88,7 @@ class Bench:
         | Annotated[CompanyBench, tyro.conf.subcommand("company")]
         | Annotated[BurstsBench, tyro.conf.subcommand("bursts")]
         | Annotated[EncodeBench, tyro.conf.subcommand("encode")]
+        | Annotated[PageBench, tyro.conf.subcommand("page")]
     )
 
     def run_command(self) -> int:

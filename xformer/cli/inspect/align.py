@@ -114,7 +114,8 @@ class Align:
         heads = align_by_attention(subject, pairs)
         print(f"{subject.name}: {len(pairs)} pairs, {sum(len(pair.sure) for pair in gold):,} sure links")
         print(f"\n{'':22} precision  recall      F1     AER   links")
-        print(_row("the diagonal", score(diagonals(pairs), gold)))
+        diagonal = diagonals(pairs)
+        print(_row("the diagonal", score(diagonal, gold)))
         for layer, links in zip(layers, states, strict=True):
             print(_row(f"states, layer {layer}", score(links, gold)))
         print(f"\nAER of attention: a row for each layer from 0, a column for each of {len(heads[0])} heads")
@@ -123,6 +124,7 @@ class Align:
         if len(gold) > 1:
             flat = [links for row in heads for links in row]
             print("\nChosen on every other pair, scored on those that had no part in it:")
+            print(_chosen("the diagonal", choose([diagonal], gold)))
             best = choose(states, gold)
             print(_chosen(f"states, layer {list(layers)[best.index]}", best))
             best = choose(flat, gold)

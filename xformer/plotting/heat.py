@@ -44,7 +44,7 @@ class HeatChart:
         if not finite:
             return []
         low, high = self.ends or (min(finite), max(finite))
-        digits = column_digits(finite)
+        digits = max(0, column_digits(finite) - 1)  # a cell is narrower than a column of a table
         left = _LEFT + max(0.0, _LETTER * max(map(len, self.rows)) - 18)
         wide = min(_WIDEST, (_WIDTH - left - _RIGHT) / len(self.columns))
         top = _TOP + _TITLE * titled
@@ -71,7 +71,7 @@ class HeatChart:
                 shapes.append(Text(left + wide * (place + 0.5), bottom + 14, column, "tick"))
         shapes.append(Text(left + wide * len(self.columns) / 2, bottom + 30, self.column_name, "tick"))
         if self.row_name:
-            shapes.append(Text(10, bottom + 14, f"{self.row_name} ↑", "note"))
+            shapes.append(Text(left - 6, bottom + 14, self.row_name, "name"))
         shapes += _scale(left, bottom + 40, number_text(low), number_text(high))
         return [Drawing(_WIDTH, bottom + _BELOW, shapes)]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xformer.data.corpus import Corpus, import_corpus, open_corpus
 from xformer.data.import_plan import ImportOptions
@@ -10,7 +12,7 @@ from xformer.data.manifest import Source
 from xformer.data.record import Record
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
-from xformer.inspect.texts import TextSample, sample_corpus, sample_of
+from xformer.inspect.texts import _Groups, sample_corpus, sample_of, sample_parallel
 
 # Message n is in German if it is even, in Greek if it is a multiple of 6; all in English.
 EVERY = {"en": 1, "de": 2, "el": 6}
@@ -58,24 +60,42 @@ def test_languages_are_asked_for_by_tag_or_name(corpus: Corpus) -> None:
 
 
 def test_parallel_messages_leave_out_the_language_that_shares_too_few(corpus: Corpus) -> None:
-    sample = sample_corpus(corpus, "train", most=45)
-    texts, left_out = sample.parallel(30)
+    sample, left_out = sample_parallel(corpus, "train", most=45, least=30)
     assert left_out == ("el",)
-    assert list(texts) == ["de", "en"]
-    assert len(texts["de"]) == len(texts["en"]) >= 30
-    assert [text[3:] for text in texts["de"]] == [text[3:] for text in texts["en"]]
-    texts, left_out = sample.parallel(10)
-    assert list(texts) == ["de", "el", "en"]
-    assert left_out == ()
+    assert sample.languages == ("de", "en")
+    assert list(sample.texts["de"]) == list(sample.texts["en"])
+    assert 40 < len(sample.texts["de"]) <= 45
+    assert all(text[3:] == sample.texts["en"][group][3:] for group, text in sample.texts["de"].items())
+    sample, left_out = sample_parallel(corpus, "train", most=12, least=10)
+    assert (sample.languages, left_out) == (("de", "el", "en"), ())
+    assert {len(texts) for texts in sample.texts.values()} == {12}
 
 
-def test_what_is_not_parallel_is_said() -> None:
-    alone = sample_of(["one", " ", "two"], "lines")
-    assert alone.texts == {"": {"0": "one", "1": "two"}}
-    with pytest.raises(InputError, match="lines: expected two languages with 20 messages"):
-        alone.parallel()
-    apart = TextSample("here", {"a": {"1": "x"}, "b": {"2": "y"}})
-    with pytest.raises(InputError, match="here: expected two languages with 1 messages"):
-        apart.parallel(1)
+def test_languages_that_are_named_all_stay(corpus: Corpus) -> None:
+    sample, left_out = sample_parallel(corpus, "train", ["el", "en"], least=10)
+    assert (sample.languages, left_out) == (("el", "en"), ())
+    with pytest.raises(InputError, match="expected 30 messages or more in all of el, en, found 1"):
+        sample_parallel(corpus, "train", ["el", "en"], least=30)
+    with pytest.raises(InputError, match="in all of de, found"):
+        sample_parallel(corpus, "train", ["de"], least=2)
+
+
+@given(
+    having=st.lists(st.integers(1, 31), min_size=1, max_size=40),
+    least=st.integers(1, 12),
+)
+def test_languages_are_left_out_until_enough_is_shared(having: list[int], least: int) -> None:
+    groups = _Groups(tuple("abcde"), {str(number): one for number, one in enumerate(having)})
+    kept = groups.shared(least)
+    mask = sum(1 << place for place, keep in enumerate(kept) if keep)
+    shared = sum(one & mask == mask for one in having)
+    assert sum(kept) >= 1
+    assert shared >= least or sum(kept) == 1
+    if sum(one == 31 for one in having) >= least:
+        assert all(kept)
+
+
+def test_lines_are_texts_of_no_language() -> None:
+    assert sample_of(["one", " ", "two"], "lines").texts == {"": {"0": "one", "1": "two"}}
     with pytest.raises(InputError, match="lines: expected texts, found none"):
         sample_of(["", "  "], "lines")

@@ -79,7 +79,7 @@ def measure_languages(
     subject: Subject,
     sample: TextSample,
     *,
-    least: int = 20,
+    left_out: tuple[str, ...] = (),
     alpha: float = 0.05,
     shuffles: int = 200,
     block_bytes: int = _BLOCK_BYTES,
@@ -93,8 +93,8 @@ def measure_languages(
 
     Args:
         subject: the model.
-        sample: the texts.
-        least: messages that must be shared; languages that share fewer are left out.
+        sample: the same messages in each language (`sample_parallel`).
+        left_out: languages that share too few messages; only reported.
         alpha: chance that any unit is wrongly called selective.
         shuffles: of the labels.
         block_bytes: about what a block's activations may take.
@@ -102,13 +102,13 @@ def measure_languages(
         progress: called with (what, done, in all).
 
     Raises:
-        InputError: no two languages share enough messages that the model can read, or it is in int8.
+        InputError: there are no two languages with the same messages, four or more that the model can read,
+            or it is in int8.
     """
     if any(isinstance(part, Int8Linear) for part in subject.network.modules()):
         raise InputError("languages: an int8 model has no plain weights of its heads; use dtype fp32")
-    parallel, left_out = sample.parallel(least)
-    texts, messages = _readable(subject, sample.source, parallel, least)
-    languages = tuple(parallel)
+    texts, messages = _readable(subject, sample)
+    languages = sample.languages
     scripts = tuple(likely_script(tag) or "?" for tag in languages)
     states, neurons, heads = _traced(subject, texts, block_bytes, seed, progress)
     vectors = [
@@ -153,19 +153,20 @@ def measure_languages(
     )
 
 
-def _readable(
-    subject: Subject, source: str, parallel: dict[str, list[str]], least: int
-) -> tuple[list[TokenisedText], int]:
+def _readable(subject: Subject, sample: TextSample) -> tuple[list[TokenisedText], int]:
     """The messages that the model can read in all languages: language by language; and their number."""
-    tokenised = [[subject.tokenise(text) for text in texts] for texts in parallel.values()]
+    groups = [list(texts) for texts in sample.texts.values()]
+    if len(groups) < 2 or any(one != groups[0] for one in groups):
+        raise InputError(f"{sample.source}: expected two languages or more, with the same messages in each")
+    tokenised = [[subject.tokenise(text) for text in texts.values()] for texts in sample.texts.values()]
     kept = [
         all(0 < len(text) <= subject.max_length and not all(text.special) for text in texts)
         for texts in zip(*tokenised, strict=True)
     ]
-    if sum(kept) < max(4, least // 2):
+    if sum(kept) < 4:
         raise InputError(
-            f"{source}: expected {least} messages of at most {subject.max_length} tokens in all of"
-            f" {', '.join(parallel)}, found {sum(kept)}"
+            f"{sample.source}: expected four messages or more of at most {subject.max_length} tokens in all"
+            f" of {', '.join(sample.languages)}, found {sum(kept)}"
         )
     found = [text for texts in tokenised for text, keep in zip(texts, kept, strict=True) if keep]
     return found, sum(kept)

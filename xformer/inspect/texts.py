@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from xformer.data.corpus import Corpus
 from xformer.data.languages import find_language
@@ -36,34 +39,6 @@ class TextSample:
 
     def __len__(self) -> int:
         return sum(map(len, self.texts.values()))
-
-    def parallel(self, least: int = 20) -> tuple[dict[str, list[str]], tuple[str, ...]]:
-        """Messages that all languages have; of languages that share too few with the others, none.
-
-        Returns:
-            By language, the texts of the messages that are left, in one order; and the languages left out so
-            that there are `least` messages: one after the other the one without which most are shared.
-
-        Raises:
-            InputError: no two languages share so many messages.
-        """
-        left = {tag: set(groups) for tag, groups in self.texts.items()}
-        while len(left) > 1 and len(set.intersection(*left.values())) < least:
-            worst = max(left, key=lambda tag: len(set.intersection(*(left[t] for t in left if t != tag))))
-            del left[worst]
-        if len(left) < 2:
-            raise InputError(
-                f"{self.source}: expected two languages with {least} messages in common, found none; take a"
-                " corpus of translations, or more texts of each language"
-            )
-        shared = set.intersection(*left.values())
-        found = {tag: [self.texts[tag][group] for group in self._order(shared)] for tag in left}
-        return found, tuple(tag for tag in self.texts if tag not in left)
-
-    def _order(self, groups: set[str]) -> list[str]:
-        return [
-            group for group in dict.fromkeys(g for one in self.texts.values() for g in one) if group in groups
-        ]
 
 
 def corpus_of(run: str | Path) -> Corpus:
@@ -98,26 +73,56 @@ def sample_corpus(
     Raises:
         InputError: there is no such split or language, or the corpus is damaged.
     """
-    if most < 1:
-        raise InputError(f"texts: expected a number from 1, got {most}")
-    present = tuple(corpus.manifest.split(split).languages)
-    tags = _tags(present, languages, f"{corpus.folder} has no {{}} in its {split} split")
-    place = {tag: number for number, tag in enumerate(tags)}
-    having: dict[str, int] = {}
-    for record in corpus.records(split):
-        if record.language in place:
-            having[record.group] = having.get(record.group, 0) | 1 << place[record.language]
-    order = sorted(having, key=lambda group: (-having[group].bit_count(), _draw(group, seed)))
-    wanted: dict[str, dict[str, str]] = {
-        tag: dict.fromkeys(islice((g for g in order if having[g] >> number & 1), most), "")
-        for tag, number in place.items()
+    found = _Groups.of(corpus, split, languages, most)
+    order = sorted(found.having, key=lambda group: (-found.having[group].bit_count(), _draw(group, seed)))
+    wanted = {
+        tag: list(islice((group for group in order if found.having[group] >> place & 1), most))
+        for place, tag in enumerate(found.tags)
     }
-    for record in corpus.records(split):
-        chosen = wanted.get(record.language, {})
-        # The first text of a group: of several (plural forms), mostly the singular in every language.
-        if chosen.get(record.group) == "":
-            chosen[record.group] = record.text
-    return TextSample(f"{corpus.folder}, {split}", wanted)
+    return _read(corpus, split, wanted)
+
+
+def sample_parallel(
+    corpus: Corpus,
+    split: str = "dev",
+    languages: Sequence[str] = (),
+    most: int = 100,
+    least: int = 20,
+    seed: int = 0,
+) -> tuple[TextSample, tuple[str, ...]]:
+    """The same messages in each language.
+
+    Args:
+        corpus: as in `sample_corpus`.
+        split: as there.
+        languages: as there. None: as many of the split's languages as share `least` messages. One language
+            after the other is left out: the one without which most messages are shared by all, and of several
+            the one with the fewest.
+        most: messages.
+        least: messages.
+        seed: of the choice among more than `most`.
+
+    Returns:
+        The texts, and the tags of the languages that were left out.
+
+    Raises:
+        InputError: as `sample_corpus`, or the languages share too few messages.
+    """
+    found = _Groups.of(corpus, split, languages, most)
+    kept = [True] * len(found.tags) if languages else found.shared(least)
+    mask = sum(1 << place for place, keep in enumerate(kept) if keep)
+    groups = sorted(
+        (group for group, having in found.having.items() if having & mask == mask),
+        key=lambda group: _draw(group, seed),
+    )
+    tags = [tag for tag, keep in zip(found.tags, kept, strict=True) if keep]
+    if len(tags) < 2 or len(groups) < least:
+        raise InputError(
+            f"{corpus.folder}, {split}: expected {least} messages or more in all of {', '.join(tags)}, found"
+            f" {len(groups)}; name other languages, or take another split"
+        )
+    sample = _read(corpus, split, {tag: groups[:most] for tag in tags})
+    return sample, tuple(tag for tag in found.tags if tag not in tags)
 
 
 def sample_of(texts: Iterable[str], source: str, most: int | None = None) -> TextSample:
@@ -130,6 +135,59 @@ def sample_of(texts: Iterable[str], source: str, most: int | None = None) -> Tex
     if not found:
         raise InputError(f"{source}: expected texts, found none")
     return TextSample(source, {"": found})
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Which languages each group of a split has.
+
+    Attributes:
+        tags: the languages that were asked for.
+        having: by group, a number with a bit for each language.
+    """
+
+    tags: tuple[str, ...]
+    having: dict[str, int]
+
+    @classmethod
+    def of(cls, corpus: Corpus, split: str, languages: Sequence[str], most: int) -> _Groups:
+        if most < 1:
+            raise InputError(f"texts: expected a number from 1, got {most}")
+        present = tuple(corpus.manifest.split(split).languages)
+        tags = _tags(present, languages, f"{corpus.folder} has no {{}} in its {split} split")
+        place = {tag: number for number, tag in enumerate(tags)}
+        having: dict[str, int] = {}
+        for record in corpus.records(split):
+            if record.language in place:
+                having[record.group] = having.get(record.group, 0) | 1 << place[record.language]
+        return cls(tags, having)
+
+    def shared(self, least: int) -> list[bool]:
+        """Which languages to keep, so that all of them share so many groups."""
+        counts = Counter(self.having.values())
+        number = np.array(list(counts.values()))
+        missing = np.array([[not having >> k & 1 for k in range(len(self.tags))] for having in counts])
+        kept = np.ones(len(self.tags), dtype=bool)
+        own = number @ ~missing
+        while kept.sum() > 1:
+            lacking = (missing & kept).sum(axis=1)
+            if number[lacking == 0].sum() >= least:
+                break
+            # What would be shared in addition without each language.
+            gains = number[lacking == 1] @ missing[lacking == 1]
+            kept[min(np.flatnonzero(kept), key=lambda k: (-gains[k], own[k]))] = False
+        return [bool(one) for one in kept]
+
+
+def _read(corpus: Corpus, split: str, wanted: dict[str, list[str]]) -> TextSample:
+    """The texts of some groups of each language, in the order of the groups."""
+    texts = {tag: dict.fromkeys(groups, "") for tag, groups in wanted.items()}
+    for record in corpus.records(split):
+        chosen = texts.get(record.language, {})
+        # The first text of a group: of several (plural forms), mostly the singular in every language.
+        if chosen.get(record.group) == "":
+            chosen[record.group] = record.text
+    return TextSample(f"{corpus.folder}, {split}", texts)
 
 
 def _tags(present: Sequence[str], wanted: Sequence[str], missing: str) -> tuple[str, ...]:

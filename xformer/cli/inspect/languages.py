@@ -20,8 +20,9 @@ class Languages:
 
     Some, with pictures: xformer inspect languages runs/demo --languages en de ru ja --out languages
 
-    Languages are compared on messages that all of them have. Each number stands beside what chance gives:
-    messages in another order, labels shuffled. Exit status 2: a model or texts that cannot be used.
+    Languages are compared on messages that all of them have. Unless they are named, those that share too few
+    are left out. Each number stands beside what chance gives: messages in another order, labels shuffled.
+    Exit status 2: a model or texts that cannot be used.
     """
 
     model: tyro.conf.Positional[Path]
@@ -45,10 +46,11 @@ class Languages:
             check_output_folder(self.out)
         with progress_beside_results() as progress, self.computing.using_threads():
             subject = self.computing.open(self.model)
-            sample = self.texts.sample(self.model)
-            report = LanguageReport(
-                measure_languages(subject, sample, seed=self.texts.seed, progress=progress)
+            sample, left_out = self.texts.parallel(self.model)
+            found = measure_languages(
+                subject, sample, left_out=left_out, seed=self.texts.seed, progress=progress
             )
+            report = LanguageReport(found)
             for line in [report.object()] if self.json else report.lines():
                 print(line)
             progress.say(report.note())

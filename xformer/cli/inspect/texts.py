@@ -10,7 +10,11 @@ from xformer.cli.text_input import TextInput
 from xformer.errors import InputError
 
 if TYPE_CHECKING:
+    from xformer.data.corpus import Corpus
     from xformer.inspect.texts import TextSample
+
+_LEAST = 50
+"""Messages that languages must share to be compared."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,30 @@ class TextChoice:
         Raises:
             InputError: as `check`, or a file or a corpus is missing or damaged, or there are no texts.
         """
-        from xformer.data.corpus import open_corpus
-        from xformer.inspect.texts import corpus_of, sample_corpus, sample_of
+        from xformer.inspect.texts import sample_corpus, sample_of
 
         self.check(model)
         if self.text:
             return sample_of(TextInput(self.text), ", ".join(map(str, self.text)))
-        corpus = corpus_of(model) if self.corpus is None else open_corpus(self.corpus)
-        return sample_corpus(corpus, self.split, self.languages, self.texts, self.seed)
+        return sample_corpus(self._corpus(model), self.split, self.languages, self.texts, self.seed)
+
+    def parallel(self, model: Path) -> tuple[TextSample, tuple[str, ...]]:
+        """Read the same messages in each language; and the tags of languages that have too few.
+
+        Raises:
+            InputError: as `sample`, or the languages share too few messages.
+        """
+        from xformer.inspect.texts import sample_parallel
+
+        self.check(model)
+        if self.text:
+            raise InputError("--text: languages are compared on the messages of a corpus; give --corpus")
+        least = min(_LEAST, self.texts)
+        corpus = self._corpus(model)
+        return sample_parallel(corpus, self.split, self.languages, self.texts, least, self.seed)
+
+    def _corpus(self, model: Path) -> Corpus:
+        from xformer.data.corpus import open_corpus
+        from xformer.inspect.texts import corpus_of
+
+        return corpus_of(model) if self.corpus is None else open_corpus(self.corpus)

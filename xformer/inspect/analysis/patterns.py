@@ -22,6 +22,7 @@ weight on a token is no measure of its influence (Jain and Wallace 2019).
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -178,7 +179,10 @@ def head_scores(blocks: Iterable[Tensor], ids: Tensor, delimiter: Tensor, rare: 
 
 
 def uniform_scores(ids: Tensor, delimiter: Tensor, rare: Tensor) -> Tensor:
-    """The scores of a head that attends to all n tokens alike: (S,). A head is held beside them."""
-    n = len(delimiter)
-    even = torch.full((1, 1, n), 1 / n, dtype=torch.float64)
-    return head_scores((even for _ in range(n)), ids, delimiter, rare)[:, 0]
+    """The scores of a head that attends to all n tokens alike: (S,) fp64. A head is held beside them."""
+    n, none = len(ids), float("nan")
+    pairs = torch.unique(ids, return_counts=True)[1].square().sum() - n
+    near = 1 / n if n > 1 else none
+    on_one = 1 / n if bool(rare.any()) else none
+    shares = [near, near, 1 / n, float(pairs) / n**2, float(delimiter.sum()) / n, on_one]
+    return torch.tensor([math.log(n), (n * n - 1) / (3 * n), 0.0, *shares], dtype=torch.float64)

@@ -84,7 +84,7 @@ def test_a_neuron_that_only_one_language_uses_is_found(activation: str) -> None:
     read[7, 0] = 3.0
     found = measure_languages(subject, SAMPLE, shuffles=60, block_bytes=4000)
     neurons = found.neurons["language"]
-    assert bool(neurons.selective[7])
+    assert bool(neurons.own[7])
     assert found.languages[int(neurons.label[7])] == "ru"
     assert float(neurons.shares[2, 7]) > 0.9
     assert found.labels("script")[int(found.neurons["script"].label[7])] == "Cyrl"
@@ -110,8 +110,8 @@ def test_the_table_as_text_and_as_json(table: LanguageTable) -> None:
     assert found["scripts"] == {"en": "Latn", "es": "Latn", "ru": "Cyrl"}
     for what in ("neurons", "heads"):
         for kind in ("language", "script"):
-            count = int(getattr(table, what)[kind].selective.sum())
-            assert len(found[what][kind]["selective"]) == count
+            count = int(getattr(table, what)[kind].own.sum())
+            assert len(found[what][kind]["own"]) == count
     assert "few" in report.note()
 
 

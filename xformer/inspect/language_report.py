@@ -54,9 +54,10 @@ class LanguageReport:
         for what in _COUNTED:
             one = getattr(found, what)["language"]
             parts.append(
-                f"{what.capitalize()} that few languages use: {int(one.selective.sum()):,} of"
-                f" {len(one.entropy):,} beyond chance (uncorrected {one.uncorrected:,}, where chance gives"
-                f" {one.by_chance:,.0f})."
+                f"{what.capitalize()}: {int(one.selective.sum()):,} of {len(one.entropy):,} are used"
+                f" differently, beyond chance (uncorrected {one.uncorrected:,}, where chance gives"
+                f" {one.by_chance:,.0f}); {int(one.own.sum()):,} of these one language uses three times as much as"
+                " any other."
             )
         parts.append("That a language alone uses a unit does not say that it needs it: ablate it to see.")
         return " ".join(parts)
@@ -86,7 +87,7 @@ class LanguageReport:
         return json.dumps(whole, ensure_ascii=False)
 
     def figures(self) -> list[Figure]:
-        """By layer; languages beside one another where they are most alike; selective units by language."""
+        """By layer; languages beside one another where they are most alike; units of one language."""
         found = self.table
         labels = tuple((float(place), name) for place, name in enumerate(self._names()))
         axis = Axis("layer", places=labels)
@@ -112,7 +113,7 @@ class LanguageReport:
             )
             for what in _COUNTED
         }
-        units = DotChart("Units of one language, number beyond chance", counts)
+        units = DotChart("Units of one language, number", counts)
         return [
             Figure(by_layer, f"Where the languages of {found.name} meet", self.note()),
             Figure([beside]),
@@ -160,7 +161,7 @@ class LanguageReport:
             here, chance = found.similarity[place].means(), found.chance[place].means()
             numbers = [here["cka"], chance["cka"], here["cosine"], chance["cosine"], here["distance"]]
             counts = [
-                str(int(one.selective.reshape(found.layers, -1)[place - 1].sum())) if place else ""
+                str(int(one.own.reshape(found.layers, -1)[place - 1].sum())) if place else ""
                 for what in _COUNTED
                 for one in getattr(found, what).values()
             ]
@@ -184,16 +185,17 @@ class LanguageReport:
         return rows
 
     def _units(self, one: Selectivity, kind: str) -> dict[str, Any]:
-        """The selective units, the most selective first."""
+        """The units of one label, the most selective first."""
         names, per_layer = self.table.labels(kind), len(one.entropy) // self.table.layers
         shares = one.shares
-        chosen = [int(unit) for unit in one.score.argsort(descending=True) if bool(one.selective[unit])]
+        chosen = [int(unit) for unit in one.score.argsort(descending=True) if bool(one.own[unit])]
         return {
             "units": len(one.entropy),
             "threshold": _known(one.threshold),
+            "used_differently": int(one.selective.sum()),
             "uncorrected": one.uncorrected,
             "uncorrected_by_chance": one.by_chance,
-            "selective": [
+            "own": [
                 {
                     "layer": unit // per_layer,
                     "number": unit % per_layer,
@@ -208,8 +210,8 @@ class LanguageReport:
 
 
 def _count(one: Selectivity, n_labels: int) -> list[int]:
-    """How many selective units each label has."""
-    found: list[int] = torch.bincount(one.label[one.selective], minlength=n_labels).tolist()
+    """How many units each label has for itself."""
+    found: list[int] = torch.bincount(one.label[one.own], minlength=n_labels).tolist()
     return found
 
 

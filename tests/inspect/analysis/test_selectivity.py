@@ -58,10 +58,16 @@ def test_planted_neurons_are_found_and_no_other() -> None:
     common = [0.3] * 40
     rates = [[0.5, *common], [0.0, *common], [0.0, *common], [0.0, *common]]
     found = selectivity(*texts(rates), LANGUAGES)
-    assert found.selective.tolist() == [True] + 40 * [False]
+    assert found.selective.tolist() == found.own.tolist() == [True] + 40 * [False]
     assert int(found.label[0]) == 0
     assert float(found.shares[0, 0]) == 1.0
     assert found.by_chance == pytest.approx(0.05 * 41)
+
+
+def test_a_unit_that_two_share_is_no_ones_own() -> None:
+    found = selectivity(*texts([[0.6, 0.6], [0.6, 0.1], [0.0, 0.1], [0.0, 0.1]]), LANGUAGES)
+    assert found.selective.tolist() == [True, True]
+    assert found.own.tolist() == [False, True]
 
 
 def test_where_labels_mean_nothing_nothing_is_selective_mostly() -> None:

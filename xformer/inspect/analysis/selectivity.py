@@ -64,7 +64,8 @@ class Selectivity:
         entropy: (U,) LAPE in nats; NaN for a unit that nothing uses.
         score: (U,) how many deviations the entropy lies below its mean over shuffles.
         threshold: the score that a unit must exceed.
-        selective: (U,) bool.
+        selective: (U,) bool: labels differ in their use, beyond chance. With many texts most units do.
+        own: (U,) bool: selective, and its label uses the unit some times as much as any other does.
         uncorrected: how many units have a lower entropy than all but a share `alpha` of their own shuffles.
         by_chance: how many would, if labels meant nothing: that share of the units that were looked at.
     """
@@ -74,6 +75,7 @@ class Selectivity:
     score: Tensor
     threshold: float
     selective: Tensor
+    own: Tensor
     uncorrected: int
     by_chance: float
 
@@ -136,9 +138,11 @@ def selectivity(
     alpha: float = 0.05,
     shuffles: int = 200,
     least_use: float = 0.0,
+    times: float = 3.0,
     seed: int = 0,
 ) -> Selectivity:
-    """Find the units that few labels use, by entropy, corrected for the number of units.
+    """Find the units that few labels use, by entropy, corrected for the number of units; and those of one
+    alone.
 
     Args:
         use: of each text.
@@ -148,6 +152,7 @@ def selectivity(
         shuffles: of the labels; at least 1 / alpha.
         least_use: a unit is left out if no label's mean use is larger; so Tang et al. leave out neurons that
             are hardly ever active.
+        times: how much more than any other label must use a unit that it has for itself.
         seed: of the shuffles.
 
     Raises:
@@ -171,6 +176,7 @@ def selectivity(
     # Of a unit whose entropy no order changes nothing can be said.
     counted = (mean_use.max(dim=0).values > least_use) & (deviation > 1e-9)
     scores = torch.where(counted, (mean - every) / deviation, -torch.inf)
+    highest = mean_use.topk(2, dim=0).values
     largest = scores[1:].max(dim=1).values.sort(descending=True).values
     threshold = float(largest[int(alpha * (shuffles + 1)) - 1])
     rank = (every <= entropy).double().mean(dim=0)
@@ -180,6 +186,7 @@ def selectivity(
         score=scores[0],
         threshold=threshold,
         selective=scores[0] > threshold,
+        own=(scores[0] > threshold) & (highest[0] >= times * highest[1]),
         uncorrected=int(((rank <= alpha) & counted).sum()),
         by_chance=alpha * int(counted.sum()),
     )

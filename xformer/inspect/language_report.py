@@ -56,8 +56,8 @@ class LanguageReport:
             parts.append(
                 f"{what.capitalize()}: {int(one.selective.sum()):,} of {len(one.entropy):,} are used"
                 f" differently, beyond chance (uncorrected {one.uncorrected:,}, where chance gives"
-                f" {one.by_chance:,.0f}); {int(one.own.sum()):,} of these one language uses three times as much as"
-                " any other."
+                f" {one.by_chance:,.0f}); {int(one.own.sum()):,} of these one language uses three times as"
+                " much as any other."
             )
         parts.append("That a language alone uses a unit does not say that it needs it: ablate it to see.")
         return " ".join(parts)

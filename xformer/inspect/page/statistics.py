@@ -33,28 +33,25 @@ def head_statistics(
         ids: (n) of the tokens.
         special: (n) which tokens are special.
     """
-    weights = weights.astype(np.float64)
     place = np.arange(len(ids))
     apart = np.abs(place[:, None] - place[None, :])
     is_special = np.asarray(special, dtype=bool)
     rows = ~is_special if not is_special.all() else np.ones_like(is_special)
-    same = (ids[:, None] == ids[None, :]) & (apart > 0)
+    weights = weights[:, rows].astype(np.float64)
     logarithm = np.log2(weights, out=np.zeros_like(weights), where=weights > 0)
 
-    def mean(of: NDArray[np.float64]) -> NDArray[np.float64]:
-        result: NDArray[np.float64] = of[:, rows].mean(axis=1)
+    def total(factor: NDArray[np.generic]) -> NDArray[np.float64]:
+        """The mean over queries of weights times a factor of each query and key (n, n)."""
+        result: NDArray[np.float64] = np.tensordot(weights, factor[rows].astype(np.float64), 2) / rows.sum()
         return result
 
-    def on(keys: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return mean((weights * keys).sum(axis=2))
-
     return {
-        "entropy": mean(-(weights * logarithm).sum(axis=2)),
-        "distance": mean((weights * apart).sum(axis=2)),
-        "largest": mean(weights.max(axis=2)),
-        "previous": on(place[None, :] == place[:, None] - 1),
-        "next": on(place[None, :] == place[:, None] + 1),
-        "itself": on(apart == 0),
-        "same": on(same),
-        "special": on(np.broadcast_to(is_special, same.shape)),
+        "entropy": -np.einsum("hij,hij->h", weights, logarithm) / rows.sum(),
+        "distance": total(apart),
+        "largest": weights.max(axis=2).mean(axis=1),
+        "previous": total(place[None, :] == place[:, None] - 1),
+        "next": total(place[None, :] == place[:, None] + 1),
+        "itself": total(apart == 0),
+        "same": total((ids[:, None] == ids[None, :]) & (apart > 0)),
+        "special": total(np.broadcast_to(is_special, apart.shape)),
     }

@@ -37,6 +37,7 @@ function choice(label, options, onchange) {
 function figure(value) {
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
+  if (Math.abs(value) < 1e-9) return "≈ 0";
   return Math.abs(value) < 0.001 ? value.toExponential(1) : Number(value.toPrecision(3)).toString();
 }
 

@@ -11,7 +11,7 @@
 function renderTokens(text, {units = unitsOf(text, false, true), onhover, onclick, label = "Tokens"} = {}) {
   // Plain spans in running text, so that the browser orders scripts that run against one another.
   const marks = units.map((unit, number) => h("span", {
-    class: unit.special ? "token special" : "token", role: "button", "data-unit": number,
+    class: `token${unit.special ? " special" : ""}${unit.inText === unit.label ? "" : " part"}`, role: "button", "data-unit": number,
     tabindex: number ? "-1" : "0", title: unit.tokens.map(token => `${token}: ${text.pieces[token]}`).join("\n"),
   }, unit.inText));
   const canvas = h("canvas", {"aria-hidden": "true"});
@@ -61,6 +61,7 @@ function renderTokens(text, {units = unitsOf(text, false, true), onhover, onclic
       marked[name]?.classList.remove(name);
       marked[name] = next;
       next?.classList.add(name);
+      if (name === "locked") next?.scrollIntoView({block: "nearest", inline: "nearest"});
     },
     end: shading.end,
   };

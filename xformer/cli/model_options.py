@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from xformer.api import Model
     from xformer.inspect import Subject
+    from xformer.inspect.page.film import Frame
+    from xformer.runs.opening import Which
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,25 @@ class ModelOptions:
 
         return load(run, device=self.device, dtype=self.dtype, threads=self.threads)
 
-    def open(self, model: Path) -> Subject:
-        """Open a run or a folder of Hugging Face, to look into it.
+    def open(self, model: Path, checkpoint: Which = "newest") -> Subject:
+        """Open a run, at its newest checkpoint or another, or a folder of Hugging Face, to look into it.
 
         Raises:
             InputError: as `xformer.inspect.open`.
         """
         from xformer import inspect
 
-        return inspect.open(model, device=self.device, dtype=self.dtype)
+        return inspect.open(model, checkpoint=checkpoint, device=self.device, dtype=self.dtype)
+
+    def frames(self, run: Path) -> list[Frame]:
+        """The checkpoints of a run, each to be opened when its turn comes.
+
+        Raises:
+            InputError: there is no run.
+        """
+        from xformer.inspect.page.film import frames_of_run
+
+        return frames_of_run(run, device=self.device, dtype=self.dtype)
 
     def using_threads(self) -> AbstractContextManager[None]:
         """A block in which PyTorch has this number of threads.

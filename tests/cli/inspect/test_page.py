@@ -11,6 +11,8 @@ import pytest
 
 import xformer.inspect as lab
 from tests.inspect.analysis.two_languages import small_subject
+from xformer.cli.model_options import ModelOptions
+from xformer.inspect.page.film import Frame
 from xformer.inspect.subject import Subject
 
 Run = Callable[..., tuple[int, str, str]]
@@ -61,3 +63,27 @@ def test_a_run_without_weights_names_the_command_that_trains_it(xformer: Run, tm
     status, _, err = xformer("inspect", "page", tmp_path / "run", "cat", "-o", tmp_path / "page.html")
     assert status == 2
     assert f"`xformer pretrain {tmp_path / 'run'}` makes one" in err
+
+
+def test_models_and_checkpoints_are_compared_and_heads_ablated(
+    xformer: Run, subject: Subject, tmp_path: Path
+) -> None:
+    out = tmp_path / "page.html"
+    asked = ["--compare", "other", "--checkpoints", "7", "--ablation", "-o", out]
+    assert xformer("inspect", "page", "run", "cat dog", *asked)[0] == 0
+    found = re.search(r'id="payload">([^<]*)<', out.read_text(encoding="utf-8"))
+    assert found
+    runs = json.loads(found[1])["runs"]
+    assert [run["name"] for run in runs] == [subject.name, subject.name, f"{subject.name}, step 7"]
+    assert ["compare" in run for run in runs] == [False, True, True]
+    assert len(runs[0]["ablation"][0]["effects"]) == subject.config.n_layers
+
+
+def test_a_film_of_one_checkpoint_is_refused(
+    xformer: Run, subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ModelOptions, "frames", lambda *_: [Frame(7, None, lambda: subject)])
+    out = tmp_path / "page.html"
+    status, _, err = xformer("inspect", "page", "run", "cat", "--film", "-o", out)
+    assert (status, out.exists()) == (2, False)
+    assert "the run has one, of step 7; training.keep_checkpoints says how many a run keeps" in err

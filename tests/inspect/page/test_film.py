@@ -6,11 +6,15 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from tests.inspect.page.small import array, small_subject
 from xformer.errors import InputError
 from xformer.inspect.page.blobs import Blobs
-from xformer.inspect.page.film import STATISTICS, Frame, chosen, film, measures, smaller
+from xformer.inspect.page.film import STATISTICS, Frame, chosen, film, frames_of_run, measures, smaller
+from xformer.runs.checkpoint_folders import checkpoint_folders, step_of
+from xformer.runs.directory import RunDirectory
 
 
 def frame(step: int) -> Frame:
@@ -66,3 +70,13 @@ def test_a_film_of_two_models() -> None:
     moved = array(blobs, parts[1]["frames"][1]["statistics"])[3, 1, 0]
     assert moved == pytest.approx(np.abs(weights[0] - before[0]).sum(1).mean() / 2, rel=1e-4)
     assert not array(blobs, parts[1]["frames"][0]["statistics"])[3].any()
+
+
+def test_frames_of_a_run_are_its_checkpoints(trained: RunDirectory) -> None:
+    frames = frames_of_run(trained.path)
+    folders = checkpoint_folders(trained.checkpoints)
+    assert [one.step for one in frames] == [step_of(folder) for folder in folders]
+    subject = frames[-1].open()
+    oldest = load_file(folders[-1] / "model.safetensors")
+    name = "encoder.layers.0.attn.Wqkv.weight"
+    assert torch.equal(subject.network.get_parameter(name), oldest[name])

@@ -54,7 +54,7 @@ def ablation(
         return {"why": "the text has no token to hide: all are special"}
     mask = subject.mask_id if subject.masked_lm is not None else None
     with_loss = mask is not None
-    copies = [text] if mask is None else _masked(text, places, mask)
+    copies = [text] if mask is None else masked_copies(text, places, mask)
     rows = places if with_loss else None
     base = _measure(subject, copies, rows, text, ())
     reference = None if with_loss else base
@@ -83,7 +83,8 @@ def hidden_places(text: TokenisedText, most: int) -> list[int]:
     return [places[number * len(places) // most] for number in range(most)]
 
 
-def _masked(text: TokenisedText, places: Sequence[int], mask: int) -> list[TokenisedText]:
+def masked_copies(text: TokenisedText, places: Sequence[int], mask: int) -> list[TokenisedText]:
+    """A copy of the text for each place, with the token there hidden."""
     copies = []
     for place in places:
         ids = text.ids.copy()

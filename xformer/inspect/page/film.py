@@ -33,7 +33,7 @@ class Frame:
 
     Attributes:
         step: steps that were done.
-        loss: on held-out texts, in nats; None where it was not measured.
+        loss: on held-out texts, of all objectives together; None where it was not measured.
         open: opens its model.
     """
 

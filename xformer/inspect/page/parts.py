@@ -92,6 +92,7 @@ def film_part(frames: Sequence[Frame], progress: Progress | None = None) -> Extr
 
 def extras(
     *,
+    runs: int = 1,
     ablations: bool = False,
     pair: bool = False,
     frames: Sequence[Frame] = (),
@@ -100,12 +101,13 @@ def extras(
     """All parts that a page can have, for one call of `make_page` with `keep=KEEP`.
 
     Args:
+        runs: how many models the page has; they share the bytes for queries and keys.
         ablations: whether each head is ablated, which takes passes of its own.
         pair: whether the first two texts are translations.
         frames: checkpoints of the first run, of `film.chosen`; none for no film.
         progress: shows what takes long.
     """
-    parts = [arithmetic_part(), lens_part(), compare_part()]
+    parts = [arithmetic_part(BUDGET // runs), lens_part(), compare_part()]
     if ablations:
         parts.append(ablation_part(progress))
     if pair:

@@ -51,10 +51,11 @@ function createAblation(root, page, state) {
     update(now, changed) {
       if (!shown || changed.has("run") || changed.has("text")) fill(now);
       if (!shown) return;
-      grid.mark(now.layer, now.head);
-      const effect = shown.part.effects[now.layer]?.[now.head];
+      const [layer, head] = headOf(page, now);
+      grid.mark(layer, head);
+      const effect = shown.part.effects[layer][head];
       const rank = shown.part.effects.flat().filter(other => other > effect).length + 1;
-      chosen.textContent = `Layer ${now.layer}, head ${now.head}: ${figure(effect)}, number ${rank} of ${shown.part.effects.flat().length}.`;
+      chosen.textContent = `Layer ${layer}, head ${head}: ${figure(effect)}, number ${rank} of ${shown.part.effects.flat().length}.`;
     },
   };
 }

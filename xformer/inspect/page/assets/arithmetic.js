@@ -145,13 +145,14 @@ function createArithmetic(root, page, state) {
     absent.replaceChildren();
     if (part.why) { showAbsent(absent, part.why); return; }
     const [i, j] = [now.locked ?? now.token ?? 0, now.lockedKey ?? now.key ?? now.locked ?? now.token ?? 0];
-    const layer = await loadArithmetic(page, part, now.layer);
-    const stored = page.text(now.run, now.text).weights ? await page.weights(now.run, now.text, now.layer, now.head) : null;
+    const [number, head] = headOf(page, now);
+    const layer = await loadArithmetic(page, part, number);
+    const stored = page.text(now.run, now.text).weights ? await page.weights(now.run, now.text, number, head) : null;
     if (!turn.is(mine) || i >= layer.n || j >= layer.n) return;
-    const told = weightArithmetic(layer, part, now.head, i, j);
+    const told = weightArithmetic(layer, part, head, i, j);
     const labels = tokenLabels(page.text(now.run, now.text)).map(partLabel);
     const name = token => h("bdi", {class: "piece"}, labels[token]);
-    sentence.replaceChildren("Layer ", String(now.layer), ", head ", String(now.head), ": how much ", name(i),
+    sentence.replaceChildren(`Layer ${number}, head ${head}: how much `, name(i),
       ` (token ${i}) takes from `, name(j), ` (token ${j})`);
     lines.replaceChildren(...arithmeticLines(told, part, i, j).map(([step, formula, value]) =>
       h("tr", {}, h("th", {scope: "row"}, step), h("td", {}, formula), h("td", {class: "number"}, value))));
@@ -160,12 +161,12 @@ function createArithmetic(root, page, state) {
       "aria-label": `What each of the ${told.parts.length} coordinates adds to q · k`});
     picture.draw(svgPen(svg));
     bars.replaceChildren(svg, saves);
-    showRow(keys, rowArithmetic(layer, part, now.head, i), i, j, labels, state);
+    showRow(keys, rowArithmetic(layer, part, head, i), i, j, labels, state);
     const rounding = `Queries and keys are kept as ${part.kind}: a score is off by at most ${figure(part.error.score)}, a weight by at most ${figure(part.error.weight)}.`;
     const shown = stored ? ` The map shows ${stored[i * layer.n + j].toFixed(4)}, off by at most ${figure(page.text(now.run, now.text).weights.error)}.` : "";
     note.textContent = rounding + shown;
   };
-  onTheme(() => update(state.get()));
+  onTheme(() => { if (!body.hidden && root.isConnected) update(state.get()); });
   return {update};
 }
 

@@ -20,13 +20,18 @@ function attentionView(root, page, state) {
   const notes = h("ul", {class: "soft notes"});
   const stripPlace = h("div", {class: "strip"});
   const drawing = h("div", {class: "drawing"});
+  const sumsPlace = h("section", {class: "sums-place", "aria-label": "Arithmetic of the kept weight", hidden: true});
+  const sums = createArithmetic(sumsPlace, page, state);
+  const effectsPlace = h("section", {"aria-label": "Effects of ablated heads", hidden: !page.meta.runs.some(run => run.ablation)},
+    h("h2", {}, "What the text loses with each head"));
+  const effects = createAblation(effectsPlace, page, state);
   const detail = h("section", {class: "detail", "aria-label": "One head"},
-    h("div", {class: "bar"}, title, exportButtons(() => shown && exported())), legend.element, readout, spoken, drawing);
+    h("div", {class: "bar"}, title, exportButtons(() => shown && exported())), legend.element, readout, spoken, drawing, sumsPlace);
   root.append(facts, bar.element, stripPlace,
     h("div", {class: "split"},
       h("section", {class: "all-heads", "aria-label": "All heads"},
         h("div", {class: "bar"}, h("h2", {}, "Heads"), exportButtons(exportedOverview)),
-        overview.element, h("p", {class: "soft note"}, "Layers down, heads across; each up to its own largest weight.")),
+        overview.element, h("p", {class: "soft note"}, "Layers down, heads across; each up to its own largest weight."), effectsPlace),
       detail),
     h("section", {"aria-label": "Statistics of the heads"},
       h("div", {class: "bar"}, h("h2", {}, "Statistics"), exportButtons(exportedList)), list.element),
@@ -47,6 +52,7 @@ function attentionView(root, page, state) {
     state.set(now.locked === locked && now.lockedKey === lockedKey ? UNLOCKED : {locked, lockedKey});
   }
 
+  const SUMS = ["run", "text", "layer", "head", "locked", "lockedKey", "view"];
   const WHAT = ["run", "text", "layer", "head", "units", "specials", "scale", "shape", "view"];
 
   async function load(now, changed) {
@@ -210,6 +216,10 @@ function attentionView(root, page, state) {
     update(now, changed) {
       bar.update(now);
       list.update(now, changed);
+      // A weight that is kept shows how it came about; one under the pointer would make the page jump.
+      sumsPlace.hidden = now.locked === null || now.lockedKey === null || !page.run(now.run).arithmetic;
+      if (!sumsPlace.hidden && SUMS.some(name => changed.has(name))) sums.update(now).catch(console.error);
+      if (!effectsPlace.hidden) effects.update(now, changed);
       if (WHAT.some(name => changed.has(name))) load(now, changed).catch(console.error);
       else point(now);
     },

@@ -22,9 +22,9 @@ function segmentMap(name, values, labels, kind, most) {
   const named = size >= 11;
   const [left, top] = named ? [90, 90] : [6, 6];
   const share = value => kind === "diverging" ? 0.5 + value / most / 2 : value / most;
-  const heads = [...labels, "special"];
+  const heads = [...labels, "(others)"];
   return {
-    name, width: left + columns * size + 4, height: top + rows * size + 4,
+    name, width: left + columns * size + (named ? 50 : 6), height: top + rows * size + 4,
     draw(pen) {
       const {pixels} = ramp(kind);
       const canvas = h("canvas", {width: columns, height: rows});
@@ -99,9 +99,9 @@ function createCompare(root, page, state, others) {
   const under = h("p", {class: "note", "aria-live": "polite"}, "\u00a0");
   const maps = h("div", {class: "maps"});
   root.append(h("form", {class: "choices", onsubmit: event => event.preventDefault()}, texts, run.element, how.element, otherLayer.element, otherHead.element),
-    h("div", {class: "beside"}, h("section", {}, h("h3", {}, `Heads of ${page.run(0).name}`), box, rampLegend(["0", "1"])), h("section", {}, sentence, maps, under)),
+    h("div", {class: "beside"}, h("section", {}, h("h3", {}, `Heads of ${page.run(0).name}`), box), h("section", {}, sentence, maps, under)),
     h("p", {class: "note"}, "The difference of two heads is the share of attention that lies elsewhere: half the sum of |A − B| over a row, mean over the rows (total variation). ",
-      "Both are brought to the pieces of text that tokens of both fill, and what goes to special tokens is one column. Heads of runs that were trained apart have no common numbers: look for the closest."));
+      "Both are brought to the pieces of text that tokens of both fill; what goes to tokens of no letters, such as special ones and spaces, is one column. Heads of runs that were trained apart have no common numbers: look for the closest."));
 
   const at = (layer, head, l, m) => distance[((layer * shape[1] + head) * shape[2] + l) * shape[3] + m];
   const comparable = () => shape[0] === shape[2] && shape[1] === shape[3];
@@ -131,11 +131,13 @@ function createCompare(root, page, state, others) {
       inGrid = key;
       grid = headGrid({layers: shape[0], heads: shape[1], label: "How far each head differs", onpick: (a, b) => { theirs = null; state.set({layer: a, head: b}); }});
       const {css} = ramp();
+      let most = 1e-12;
+      for (let a = 0; a < shape[0]; a++) for (let b = 0; b < shape[1]; b++) most = Math.max(most, at(a, b, ...partner(a, b)));
       grid.paint((a, b) => {
         const value = at(a, b, ...partner(a, b));
-        return {share: value, words: `${percent(value)} elsewhere than layer ${partner(a, b)[0]}, head ${partner(a, b)[1]}`};
+        return {share: value / most, words: `${percent(value)} elsewhere than layer ${partner(a, b)[0]}, head ${partner(a, b)[1]}`};
       }, css);
-      box.replaceChildren(grid.element);
+      box.replaceChildren(grid.element, rampLegend(["0", `${percent(most)} elsewhere`]));
     }
     grid.mark(layer, head);
     const [nearL, nearM] = closest(layer, head);

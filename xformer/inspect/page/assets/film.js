@@ -119,7 +119,7 @@ function createFilm(root, page, state, part) {
     h("form", {class: "choices", onsubmit: event => event.preventDefault()}, ...subject.elements, play, h("label", {class: "wide"}, "Checkpoint", slider), speed.element, heads.element, name.element),
     sentence, h("div", {class: "scroll"}, canvas), exportButtons(() => picture && {...picture, rows: filmRows}), chart, exportButtons(() => line),
     h("p", {class: "note"}, "Each map is one head, queries down and keys across; the darker or brighter, the larger the weight, by its square root, alike in all frames. ",
-      `A map has at most ${side} cells a side: the largest weight that falls into each.`));
+      page.text(state.get().run, state.get().text).pieces.length > side ? `A map has ${side} cells a side: the largest weight that falls into each.` : "A cell is a token."));
 
   const filmRows = () => [["step", "layer", "head", ...statistics], ...frames.flatMap((frame, number) =>
     Array.from({length: size.layers * size.heads}, (_, place) => [frame.step, Math.floor(place / size.heads), place % size.heads,
@@ -131,7 +131,8 @@ function createFilm(root, page, state, part) {
     const {data} = await page.blob(frames[at].maps);
     if (!turn.is(mine)) return;
     const now = state.get();
-    picture = filmPicture(data, side, size, [now.layer, now.head]);
+    const [layer, head] = headOf(page, now);
+    picture = filmPicture(data, side, size, [layer, head]);
     const sharp = window.devicePixelRatio || 1;
     canvas.width = Math.ceil(picture.width * sharp);
     canvas.height = Math.ceil(picture.height * sharp);
@@ -140,12 +141,12 @@ function createFilm(root, page, state, part) {
     context.scale(sharp, sharp);
     picture.draw(canvasPen(context));
     canvas.setAttribute("aria-label", `All heads at step ${steps[at]}. Arrow keys choose a head, comma and full stop the frame.`);
-    const place = (statistics.indexOf(name.value) * size.layers + now.layer) * size.heads + now.head;
-    line = stepsPicture(steps, numbers.map(one => one[place]), at, `layer ${now.layer}, head ${now.head}, ${FILM_LABELS[name.value] ?? name.value}`);
+    const place = (statistics.indexOf(name.value) * size.layers + layer) * size.heads + head;
+    line = stepsPicture(steps, numbers.map(one => one[place]), at, `layer ${layer}, head ${head}, ${FILM_LABELS[name.value] ?? name.value}`);
     const svg = s("svg", {viewBox: `0 0 ${line.width} ${line.height}`, role: "img", "aria-label": `${FILM_LABELS[name.value] ?? name.value} over the steps`});
     line.draw(svgPen(svg));
     chart.replaceChildren(svg);
-    const loss = frames[at].loss === null ? "" : `, loss on held-out texts ${figure(frames[at].loss)}`;
+    const loss = frames[at].loss === null ? "" : `, total held-out loss ${figure(frames[at].loss)}`;
     sentence.textContent = `Step ${steps[at]} (frame ${at + 1} of ${frames.length})${loss}`;
     slider.value = at;
     slider.setAttribute("aria-valuetext", sentence.textContent);
@@ -174,7 +175,7 @@ function createFilm(root, page, state, part) {
     if (found) state.set({layer: found[0], head: found[1]});
   });
   canvas.addEventListener("keydown", event => {
-    const {layer, head} = state.get();
+    const [layer, head] = headOf(page, state.get());
     const [down, right] = {ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1]}[event.key] ?? [0, 0];
     const frame = {",": -1, ".": 1}[event.key];
     if (!down && !right && !frame) return;

@@ -80,15 +80,21 @@ function partOf(page, state, name, why) {
 
 /** Choices of run and text, where there are several; both follow the state. */
 function subjectChoices(page, state) {
-  const runs = choice("Run", page.meta.runs.map((run, number) => [number, run.name]), value => state.set({run: Number(value)}));
+  const runs = choice("Run", page.meta.runs.map((run, number) => [number, run.name]), value => state.set({run: Number(value), ...UNLOCKED}));
   const texts = choice("Text", page.run(0).texts.map((text, number) => [number, abbreviated(text.text, 40)]),
-    value => state.set({text: Number(value)}));
+    value => state.set({text: Number(value), ...UNLOCKED}));
   runs.element.hidden = page.meta.runs.length < 2;
   texts.element.hidden = page.run(0).texts.length < 2;
   return {
     elements: [runs.element, texts.element],
     update(now) { runs.value = now.run; texts.value = now.text; },
   };
+}
+
+/** The layer and head that are looked at; the last ones of a run that has fewer. */
+function headOf(page, {run, layer, head}) {
+  const {layers, heads} = page.run(run);
+  return [Math.min(layer, layers - 1), Math.min(head, heads - 1)];
 }
 
 /** Choices of layer and head that follow the state and the run. */
@@ -109,8 +115,7 @@ function headChoices(page, state) {
         ];
         box.replaceChildren(...pair.map(one => one.element));
       }
-      pair[0].value = now.layer;
-      pair[1].value = now.head;
+      headOf(page, now).forEach((value, axis) => { pair[axis].value = value; });
     },
   };
 }

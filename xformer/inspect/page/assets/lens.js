@@ -3,8 +3,9 @@
 const LENS_ABSENT = "The page has no predictions of layers for this text. A page that xformer inspect page makes has them.";
 
 /** Decoded: at(state, token) is {own, rank, best: [{piece, probability}]}. */
-async function loadLens(page, part) {
-  const [ids, probabilities, own, rank] = await Promise.all(["ids", "probabilities", "own", "rank"].map(name => page.blob(part[name])));
+async function loadLens(page, part, how) {
+  const names = ["ids", "probabilities", "own", "rank"];
+  const [ids, probabilities, own, rank] = await Promise.all(names.map(name => page.blob(part[how][name])));
   const [states, n, k] = ids.shape;
   return {
     states, n,
@@ -23,7 +24,7 @@ async function loadLens(page, part) {
 
 /** A piece as people read it: a word's beginning has no ▁, a continuation keeps its mark. */
 function readable(piece) {
-  return piece.replace(/^▁(?=.)/u, "") || "␣";
+  return piece === "▁" ? "␣" : piece.replace(/^▁/u, "");
 }
 
 function lensDetail(lens, layer, token, text) {
@@ -51,12 +52,13 @@ registerView({
     const box = h("div", {class: "scroll lens"});
     const detail = h("div", {class: "lens-detail", "aria-live": "polite"});
     const shade = choice("Colour", [["best", "probability of the best piece"], ["own", "probability of the piece that stands there"]], () => paint());
+    const how = choice("Tokens", [["hidden", "each hidden in turn"], ["shown", "as they stand"]], () => fill(state.get()));
     let table = null, cells = [], lens = null, chosen = [0, 0], text = null;
     const saves = exportButtons(() => table);
-    const form = h("form", {class: "choices", onsubmit: event => event.preventDefault()}, ...subject.elements, shade.element, saves);
+    const form = h("form", {class: "choices", onsubmit: event => event.preventDefault()}, ...subject.elements, how.element, shade.element, saves);
     const hint = h("p", {class: "note"}, "Rows are tokens, columns are states of the residual stream: 0 before the first layer, then one after each. ",
       "The head was trained on the last alone, so an early state that predicts nothing may know more than it can say. ",
-      "Tokens stand in the text, they are not hidden. A frame marks a best piece that is the one that stands there.");
+      "A frame marks a best piece that is the one that stands there.");
     root.append(form, absent, h("div", {class: "beside"}, box, detail), hint);
 
     const paint = () => {
@@ -95,12 +97,13 @@ registerView({
     const fill = async now => {
       const part = partOf(page, state, "lens", LENS_ABSENT);
       const here = !part.why;
-      for (const one of [box, detail, hint, shade.element, saves]) one.hidden = !here;
+      for (const one of [box, detail, hint, how.element, shade.element, saves]) one.hidden = !here;
       absent.replaceChildren();
       lens = null;
       if (!here) { showAbsent(absent, part.why); return; }
       const mine = turn.next();
-      const found = await loadLens(page, part);
+      how.element.hidden = !part.hidden;
+      const found = await loadLens(page, part, part.hidden ? how.value : "shown");
       if (!turn.is(mine)) return;
       lens = found;
       text = page.text(now.run, now.text);

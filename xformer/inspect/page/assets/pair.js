@@ -84,7 +84,9 @@ function createPair(root, page, state, part) {
   const redraw = () => draw(state.get());
   const way = choice("Direction", ways, redraw);
   const layerOfStates = choice("States", Array.from({length: states}, (_, one) => [one, one ? `after layer ${one - 1}` : "before layer 0"]), redraw);
-  const mode = choice("Lines", [["mutual", "each the other’s best"], ["best", "the best of each token of A"], ["all", "all"]], redraw);
+  const modes = [["mutual", "each the other’s best"], ["best", "the best of each token of A"], ["all", "all"]];
+  const [mode, modeRight] = [choice("Lines", modes, redraw), choice("Lines", modes, redraw)];
+  mode.value = "best";
   const least = h("input", {type: "range", min: 0, max: 0.95, step: 0.05, value: 0.1, "aria-label": "Least share of the largest value that has a line", oninput: redraw});
   const measure = choice("Colour", [["crossing", "attention that goes across"], ["agreement", "agreement with the states’ pairs"]], redraw);
   layerOfStates.value = states - 1;
@@ -97,11 +99,11 @@ function createPair(root, page, state, part) {
   const fit = text => h("p", {dir: text.direction, lang: text.language || null}, text.text);
   root.append(
     h("form", {class: "choices", onsubmit: event => event.preventDefault()}, subject.elements[0], heads.element, way.element,
-      layerOfStates.element, mode.element, h("label", {}, "Lines from", least)),
+      layerOfStates.element, h("label", {}, "Lines from", least)),
     h("div", {class: "both-texts"}, h("div", {}, h("b", {}, "A"), fit(a)), h("div", {}, h("b", {}, "B"), fit(b))),
     h("div", {class: "beside"},
-      h("section", {}, titleLeft, left.element, exportButtons(() => left.picture("attention-pair"))),
-      h("section", {}, titleRight, right.element, exportButtons(() => right.picture("likeness-pair"))),
+      h("section", {}, titleLeft, mode.element, left.element, exportButtons(() => left.picture("attention-pair"))),
+      h("section", {}, titleRight, modeRight.element, right.element, exportButtons(() => right.picture("likeness-pair"))),
       h("section", {}, h("h3", {}, "All heads"), measure.element, grid.element, rampLegend(["0", "1"]), gridWords)),
     h("p", {class: "note"}, PAIR_KINDS[part.kind] ?? part.kind, ` A weight is off by at most ${figure(part.error)}. `, (part.notes ?? []).join(" ")),
   );
@@ -115,7 +117,7 @@ function createPair(root, page, state, part) {
   };
   const draw = async now => {
     const mine = turn.next();
-    const [layer, head] = [Math.min(now.layer, layers - 1), Math.min(now.head, count - 1)];
+    const [layer, head] = headOf(page, now);
     const [attention, alike] = await Promise.all([
       attentionMatrix(page, part, way.value, layer, head, as, bs),
       likenessMatrix(page, part, Number(layerOfStates.value), as, bs),
@@ -123,7 +125,7 @@ function createPair(root, page, state, part) {
     if (!turn.is(mine)) return;
     const share = Number(least.value);
     left.show(alignmentLines(attention, mode.value, share * strongest(attention)));
-    right.show(alignmentLines(alike, mode.value, share * strongest(alike)));
+    right.show(alignmentLines(alike, modeRight.value, share * strongest(alike)));
     titleLeft.textContent = `Attention, layer ${layer}, head ${head}: ${PAIR_WAYS[way.value]}`;
     titleRight.textContent = `Likeness of states ${Number(layerOfStates.value) ? `after layer ${layerOfStates.value - 1}` : "before layer 0"} (cosine)`;
     grid.mark(layer, head);

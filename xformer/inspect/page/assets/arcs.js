@@ -60,28 +60,31 @@ function drawArcLabels(pen, layout) {
 
 /** Arcs on the screen: {element, show(head), point(i, j, locked), draw(pen)}. */
 function arcMap({onpoint, onclick}) {
-  const faint = s("g", {class: "faint"});
-  const bold = s("g");
-  const names = s("g");
+  // Three drawings above one another: while the pointer moves only the middle one is drawn again.
+  const faint = s("svg", {class: "faint", role: "img"});
+  const over = s("svg", {"aria-hidden": "true"});
+  const names = s("svg", {"aria-hidden": "true"});
   const bands = [s("rect", {class: "arc-band"}), s("rect", {class: "arc-band"})];
-  const svg = s("svg", {role: "img", class: "arcs-drawing"}, ...bands, faint, bold, names);
-  const element = h("div", {class: "arcs"}, svg);
+  const bold = s("g");
+  over.append(...bands, bold);
+  const sheet = h("div", {class: "sheet"}, faint, over, names);
+  const element = h("div", {class: "arcs"}, sheet);
   let layout = null;
   let head = null;
   let lines = [];
 
   const rowAt = event => {
     if (!layout) return [null, null];
-    const box = svg.getBoundingClientRect();
+    const box = sheet.getBoundingClientRect();
     const x = event.clientX - box.left;
     const number = Math.floor((event.clientY - box.top - layout.top) / layout.step);
     if (number < 0 || number >= layout.m) return [null, null];
     const onKeys = layout.rtl ? x < layout.to : x > layout.to;
     return onKeys ? [null, number] : [number, null];
   };
-  svg.addEventListener("pointermove", event => onpoint(...rowAt(event)));
-  svg.addEventListener("pointerleave", () => onpoint(null, null));
-  svg.addEventListener("click", event => {
+  sheet.addEventListener("pointermove", event => onpoint(...rowAt(event)));
+  sheet.addEventListener("pointerleave", () => onpoint(null, null));
+  sheet.addEventListener("click", event => {
     const [i, j] = rowAt(event);
     if (i !== null || j !== null) onclick(i, j);
   });
@@ -104,10 +107,12 @@ function arcMap({onpoint, onclick}) {
       layout = arcsLayout(head.units, room, head.rtl);
       lines = strongest(head.weights, layout.m, MOST_ARCS, head.largest || 1);
       for (const group of [faint, bold, names]) group.replaceChildren();
-      for (const [name, value] of Object.entries({
-        viewBox: `0 0 ${layout.width} ${layout.height}`, width: layout.width, height: layout.height,
-        "aria-label": head.label,
-      })) svg.setAttribute(name, value);
+      Object.assign(sheet.style, {width: `${layout.width}px`, height: `${layout.height}px`});
+      for (const svg of [faint, over, names]) {
+        svg.setAttribute("width", layout.width);
+        svg.setAttribute("height", layout.height);
+      }
+      faint.setAttribute("aria-label", head.label);
       const pen = svgPen(faint);
       for (const line of lines) drawArc(pen, layout, line, head.largest || 1, "var(--s0)");
       drawArcLabels(svgPen(names), layout);

@@ -235,8 +235,10 @@ function receivedBy(weights, m) {
 /** A colour behind text: never so strong that the text on it is hard to read. */
 function shadeCss() {
   const light = isDark() ? "86 162 203" : "47 116 191";
-  return value => `rgb(${light} / ${(0.6 * value).toFixed(3)})`;
+  return value => (SHADES[light] ??= Array.from({length: 65}, (_, step) => `rgb(${light} / ${0.6 * step / 64})`))[
+    Math.round(64 * value)];
 }
+const SHADES = {};  // made once: colours as text take longer than what is drawn with them
 
 /** What a reader must know about the numbers. */
 function notesOf(text) {

@@ -43,5 +43,5 @@ def opened(browser: Browser) -> Iterator[Open]:
         for one in visits:
             one.page.evaluate("1")
     for one in visits:
-        assert one.errors == [], "the console is to stay empty"
-        assert one.requests == [], "the page is one file"
+        assert not one.errors, f"the console is to stay empty: {one.errors}"
+        assert not one.requests, f"the page is one file: {one.requests}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -83,6 +84,19 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def wait_until(page: Page, expression: str) -> None:
+    """Wait until a JavaScript expression is true. Playwright's own way is `eval`, which our pages forbid.
+
+    Raises:
+        TimeoutError: it never was.
+    """
+    until = time.monotonic() + PATIENCE_S
+    while not page.evaluate(expression):
+        if time.monotonic() > until:
+            raise TimeoutError(f"expected in {PATIENCE_S} s: {expression}")
+        page.wait_for_timeout(20)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def take(browser: Browser, page: Path, out: Path, pictures: Sequence[Picture] = 
             size=one.size,
             device_scale_factor=one.sharp,
         ) as opened:
-            opened.page.wait_for_function("!document.getElementById('loading')")
+            opened.page.wait_for_selector("#loading", state="detached")
             opened.page.wait_for_timeout(500)
             file = out / f"{one.name}.png"
             opened.page.screenshot(path=file)

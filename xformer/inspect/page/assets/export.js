@@ -16,7 +16,8 @@ function exportButtons(what) {
 
 const EXPORTS = {
   svg({width, height, draw}) {
-    const svg = s("svg", {viewBox: `0 0 ${width} ${height}`, width, height});
+    const svg = document.implementation.createDocument(SVG, "svg").documentElement;
+    build(svg, {viewBox: `0 0 ${width} ${height}`, width, height}, []);
     svg.append(s("rect", {width, height, fill: colour("paper")}));
     draw(svgPen(svg));
     return new Blob([new XMLSerializer().serializeToString(svg)], {type: "image/svg+xml"});

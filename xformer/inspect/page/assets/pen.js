@@ -84,10 +84,11 @@ function svgPen(svg) {
       }, words));
     },
     bitmap(x, y, width, height, canvas) {
-      svg.append(s("image", {
+      // Made in the drawing's own document: in the page's, the image would be loaded, which its policy forbids.
+      svg.append(build(svg.ownerDocument.createElementNS(SVG, "image"), {
         x, y, width, height, href: canvas.toDataURL(), preserveAspectRatio: "none",
         style: "image-rendering: pixelated",
-      }));
+      }, []));
     },
   };
 }

@@ -13,7 +13,7 @@ from xformer.inspect.tokenised import TextTokens, TokenisedText
 from xformer.model.config import ModelConfig
 from xformer.model.multilingual import MultilingualModel
 
-PIECES = ("[CLS]", "[SEP]", "[MASK]", *"abcdefgh ")
+PIECES = ("[CLS]", "[SEP]", "[MASK]", *'abcdefgh <>=&"אבג')
 
 
 def letters(text: str) -> TokenisedText:

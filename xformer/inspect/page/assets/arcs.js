@@ -67,7 +67,7 @@ function arcMap({onpoint, onclick}) {
   const bands = [s("rect", {class: "arc-band"}), s("rect", {class: "arc-band"})];
   const bold = s("g");
   over.append(...bands, bold);
-  const sheet = h("div", {class: "sheet"}, faint, over, names);
+  const sheet = h("div", {class: "arcs-drawing"}, faint, over, names);
   const element = h("div", {class: "arcs"}, sheet);
   let layout = null;
   let head = null;

@@ -29,18 +29,19 @@ function attentionView(root, page, state) {
     h("div", {class: "bar"}, title, exportButtons(() => shown && exported())), legend.element, readout, spoken, drawing, sumsPlace);
   root.append(facts, bar.element, stripPlace,
     h("div", {class: "split"},
-      h("section", {class: "all-heads", "aria-label": "All heads"},
+      h("section", {class: "heads-part", "aria-label": "All heads"},
         h("div", {class: "bar"}, h("h2", {}, "Heads"), exportButtons(exportedOverview)),
         overview.element, h("p", {class: "soft note"}, "Layers down, heads across; each up to its own largest weight."), effectsPlace),
-      detail),
-    h("section", {"aria-label": "Statistics of the heads"},
-      h("div", {class: "bar"}, h("h2", {}, "Statistics"), exportButtons(exportedList)), list.element),
+      detail,
+      h("section", {class: "statistics-part", "aria-label": "Statistics of the heads"},
+        h("div", {class: "bar"}, h("h2", {}, "Statistics"), exportButtons(exportedList)), list.element)),
     notes);
 
   let shown = null;  // the head on the screen: {text, units, unitOf, weights, m, largest, ...}
   let strip = null;
   let stripKey = "";
   let asked = 0;
+  let drawnWidth = 0;
 
   function pointUnits(i, j) {
     if (!shown) return;
@@ -88,6 +89,7 @@ function attentionView(root, page, state) {
     notes.replaceChildren(...notesOf(text).map(note => h("li", {}, note)));
     if (!text.weights) return;
     const {data} = await page.blob(text.weights.overview);
+    drawnWidth = root.clientWidth;
     overview.show({
       bytes: data, side: text.weights.side, layers: run.layers, heads: run.heads, rtl: text.direction === "rtl",
     }, overview.element.parentElement.clientWidth);
@@ -202,12 +204,10 @@ function attentionView(root, page, state) {
     };
   }
 
-  let width = 0;
   new ResizeObserver(([entry]) => {
-    if (Math.abs(entry.contentRect.width - width) < 4) return;
-    const first = width === 0;
-    width = entry.contentRect.width;
-    if (!first && width) redraw();
+    const now = entry.contentRect.width;
+    // Not here: what an observer changes in size would be told to it again in the same frame.
+    if (now && drawnWidth && Math.abs(now - drawnWidth) >= 4) requestAnimationFrame(redraw);
   }).observe(root);
   const redraw = () => load(state.get(), new Set(["run"])).catch(console.error);
   onTheme(redraw);

@@ -17,7 +17,7 @@ function renderTokens(text, {units = unitsOf(text, false, true), onhover, onclic
   const canvas = h("canvas", {"aria-hidden": "true"});
   const words = h("div", {
     class: "words", dir: text.direction, lang: text.language || null, role: "toolbar", "aria-label": label,
-  }, ...marks.flatMap((mark, number) => units[number].spaced || units[number].special ? [" ", mark] : [mark]));
+  }, ...marks.flatMap((mark, number) => apart(units[number - 1], units[number]) ? [" ", mark] : [mark]));
   const element = h("div", {class: "tokens"}, canvas, words);
   const shading = shadeBehind(element, canvas, marks);
   const marked = {};
@@ -67,6 +67,11 @@ function renderTokens(text, {units = unitsOf(text, false, true), onhover, onclic
   };
 }
 
+/** Whether there is a space between two units of the running text. */
+function apart(before, unit) {
+  return unit.spaced || unit.special || Boolean(before?.special);
+}
+
 /** Colours behind elements: {shade(values, css), end()}. */
 function shadeBehind(element, canvas, marks) {
   const context = canvas.getContext("2d");
@@ -94,7 +99,8 @@ function shadeBehind(element, canvas, marks) {
       [box.left - frame.left, box.top - frame.top, box.width, box.height].map(side => Math.round(sharp * side))));
     draw();
   };
-  const observer = new ResizeObserver(measure);
+  // In the next frame: what an observer changes in size would be told to it again in this one.
+  const observer = new ResizeObserver(() => requestAnimationFrame(measure));
   observer.observe(element);
   return {
     shade(values, css) {

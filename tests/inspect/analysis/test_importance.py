@@ -66,11 +66,20 @@ def loss_by_reference(subject: Subject, one: HiddenText, change: Change | None =
 def test_masked_importance_is_that_of_the_reference(architecture: str) -> None:
     subject = tiny_subject(architecture)
     hidden = hide([tokenise(text) for text in TEXTS], LANGUAGES, mask_id=MASK, rate=0.4)
-    found = masked_importance(subject, TEXTS, LANGUAGES, rate=0.4, batch_tokens=15)
+    how = ("zero", "mean", "language")
+    found = masked_importance(subject, TEXTS, LANGUAGES, rate=0.4, how=how, batch_tokens=15)
     assert found.language == tuple(one.language for one in hidden)
     assert found.left_out == len(TEXTS) - len(hidden)
     with subject.trace([one.text for one in hidden]) as trace:
-        means = [trace[f"layers.{layer}.attn.heads"].packed.mean(0) for layer in range(3)]
+        outputs = [trace[f"layers.{layer}.attn.heads"] for layer in range(3)]
+    means = [its.packed.mean(0) for its in outputs]
+    own = [
+        {
+            tag: torch.cat([its[n] for n, one in enumerate(hidden) if one.language == tag]).mean(0)
+            for tag in "xy"
+        }
+        for its in outputs
+    ]
     for number, one in enumerate(hidden):
         untouched = loss_by_reference(subject, one)
         assert found.untouched[number] == pytest.approx(untouched, rel=1e-9)
@@ -86,6 +95,9 @@ def test_masked_importance_is_that_of_the_reference(architecture: str) -> None:
                 assert zero == pytest.approx(loss(0.0) - untouched, abs=1e-9)
                 mean = found.change["mean"][number, layer, head]
                 assert mean == pytest.approx(loss(0.0, means[layer][head]) - untouched, abs=1e-9)
+                language = found.change["language"][number, layer, head]
+                kept = own[layer][one.language][head]
+                assert language == pytest.approx(loss(0.0, kept) - untouched, abs=1e-9)
 
 
 def test_what_is_reported_of_the_values_by_text() -> None:
@@ -148,7 +160,7 @@ def test_wrong_questions() -> None:
     subject = tiny_subject()
     with pytest.raises(InputError, match="sentence_importance"):
         masked_importance(tiny_subject(has_masked_lm=False), TEXTS)
-    with pytest.raises(InputError, match="zero or mean"):
+    with pytest.raises(InputError, match="zero, mean, language"):
         masked_importance(subject, TEXTS, rate=0.9, how=["half"])  # type: ignore[list-item]
     with pytest.raises(InputError, match="one for each of 4"):
         sentence_importance(subject, TEXTS, ["x"])

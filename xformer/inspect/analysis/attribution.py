@@ -15,6 +15,10 @@ The baseline is the text with the mask in the place of each token that is not sp
 for, too; but a norm makes nearly the same of any fraction of a vector, so all of F changes close to zero,
 where few points of the path lie.
 
+Where the embedding layer adds embeddings of pairs of neighbours (`bigrams`), its output at a token tells of
+the tokens beside it. So the hidden token itself can have a large score: there what its neighbours say of it
+comes in.
+
 How far the three agree is part of the result.
 
 Shapes: n tokens of a text, C d_model, m points of a path, W width of a sentence's vector.

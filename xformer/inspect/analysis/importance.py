@@ -15,8 +15,9 @@ Two measures of a text.
     second order is `½ |J − (J·v̂) v̂|² / |v|²`, what 1 − cos would be at ξ = 0 if v moved along a line. It is
     estimated by random signs r (Hutchinson 1989): `½ E (∂(r·v̂)/∂ξ)²`.
 
-A replaced head gives zeros, or its mean output over all tokens of all texts (`mean`): then only what differs
-from token to token is lost.
+A replaced head gives zeros; its mean output over all tokens of all texts (`mean`), so that only what differs
+from token to token is lost; or its mean over the tokens of the text's language (`language`), so that what it
+says of the language stays, and only what differs within a language is lost.
 
 Gradient and ablation need not agree: a gradient is the slope where all is well, and other heads may take over
 what a missing head did. How far they agree is part of the result.
@@ -139,10 +140,8 @@ def masked_importance(
         trace.backward(mean * float(n_hidden.sum()))
         return (gate_gradients(trace) / n_hidden[:, None, None]).abs()
 
-    found = measure_heads(
-        subject, [one.text for one in hidden], "final", losses, slopes, how, batch_tokens, progress
-    )
-    tags = tuple(one.language for one in hidden)
+    tags, shown = tuple(one.language for one in hidden), [one.text for one in hidden]
+    found = measure_heads(subject, shown, tags, "final", losses, slopes, how, batch_tokens, progress)
     return HeadImportance("masked-token loss (nats)", tags, *found, left_out=len(texts) - len(hidden))
 
 
@@ -200,8 +199,8 @@ def sentence_importance(
             total = total + gate_gradients(trace).square() / (2 * probes)
         return total
 
-    found = measure_heads(subject, several, "sentence", away, slopes, how, batch_tokens, progress)
     tags = ("",) * len(several) if languages is None else tuple(languages)
+    found = measure_heads(subject, several, tags, "sentence", away, slopes, how, batch_tokens, progress)
     return HeadImportance("1 - cosine of the sentence vector", tags, *found)
 
 

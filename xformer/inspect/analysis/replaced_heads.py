@@ -1,6 +1,7 @@
 """A measure of texts with each head in turn replaced, and its gradient by each head.
 
-Shapes: N texts, B of them in a batch, n tokens of one, L layers, H heads, D head size.
+Shapes: N texts, B of them in a batch, n tokens of one, R tokens of a batch, K languages, L layers, H heads,
+D head size.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from xformer.inspect.subject import Subject
 from xformer.inspect.tokenised import TokenisedText
 from xformer.inspect.trace import Trace
 
-Replacement = Literal["zero", "mean"]
-"""What stands in for a head's output: zeros, or its mean over all tokens of all texts."""
+Replacement = Literal["zero", "mean", "language"]
+"""What stands in for a head's output: zeros; its mean over all tokens of all texts, or over those of the
+text's language."""
 
 Measure = Callable[[Trace, Sequence[int]], Tensor]
 """From a trace and the numbers of its texts, values of each text."""
@@ -57,6 +59,7 @@ def gate_gradients(trace: Trace) -> Tensor:
 def measure_heads(
     subject: Subject,
     texts: Sequence[TokenisedText],
+    languages: Sequence[str],
     keep: str,
     value: Measure,
     slopes: Measure,
@@ -69,6 +72,7 @@ def measure_heads(
     Args:
         subject: the model.
         texts: N texts.
+        languages: a tag for each.
         keep: the activation that `value` asks a trace for.
         value: (B,) the measure of a trace's texts.
         slopes: (B, L, H) the importance by gradient, of a trace with gradients that kept the heads' outputs.
@@ -84,7 +88,7 @@ def measure_heads(
     """
     for one in how:
         if one not in get_args(Replacement):
-            raise InputError(f"how: expected {' or '.join(get_args(Replacement))}, got {one!r}")
+            raise InputError(f"how: expected {', '.join(get_args(Replacement))}; got {one!r}")
     if empty := [number for number, text in enumerate(texts) if not len(text)]:
         raise InputError(f"texts[{empty[0]}]: expected a text, it has no tokens")
     n_layers, n_heads = subject.config.n_layers, subject.config.n_heads
@@ -93,7 +97,8 @@ def measure_heads(
     untouched = np.zeros(len(texts))
     gradient = np.zeros((len(texts), n_layers, n_heads))
     change: dict[str, Numbers] = {one: np.zeros_like(gradient) for one in how}
-    means = torch.zeros(n_layers, n_heads, subject.config.d_head, dtype=torch.float64)
+    tags, language = np.unique(np.array(languages, dtype=object), return_inverse=True)
+    sums = torch.zeros(len(tags), n_layers, n_heads, subject.config.d_head, dtype=torch.float64)
     done, in_all = 0, len(batches) * (1 + n_layers * n_heads * len(how))
 
     def told() -> None:
@@ -107,11 +112,14 @@ def measure_heads(
             gradient[numbers] = slopes(trace, numbers.tolist())
             untouched[numbers] = value(trace, numbers.tolist())
             for layer in range(n_layers):
-                outputs = trace[layer_name(layer, "attn.heads")].packed.detach()
-                means[layer] += outputs.double().sum(0).cpu() / int(lengths.sum())
+                outputs = trace[layer_name(layer, "attn.heads")]
+                for text, its in enumerate(language[numbers]):
+                    sums[its, layer] += outputs[text].detach().double().sum(0).cpu()
         told()
+    n_tokens = torch.from_numpy(np.bincount(language, weights=lengths))
     for numbers in batches:
-        for change_of, layer, head, intervention in _replacements(how, means):
+        its = torch.from_numpy(np.repeat(language[numbers], lengths[numbers]))
+        for change_of, layer, head, intervention in _replacements(how, sums, n_tokens, its):
             with subject.trace([texts[n] for n in numbers], keep=keep, interventions=[intervention]) as trace:
                 found = value(trace, numbers.tolist()).numpy()
             change[change_of][numbers, layer, head] = found - untouched[numbers]
@@ -119,11 +127,24 @@ def measure_heads(
     return untouched, gradient, change
 
 
-def _replacements(how: Sequence[Replacement], means: Tensor) -> Iterator[tuple[str, int, int, Intervention]]:
-    """How, layer, head and the intervention, for each head; `means` (L, H, D) of the heads' outputs."""
+def _replacements(
+    how: Sequence[Replacement], sums: Tensor, n_tokens: Tensor, language: Tensor
+) -> Iterator[tuple[str, int, int, Intervention]]:
+    """How, layer, head and the intervention, for each head.
+
+    Args:
+        how: the ways of replacing.
+        sums: (K, L, H, D) of the heads' outputs over the tokens of each language.
+        n_tokens: (K,) float64.
+        language: (R,) number of the language of each token of the batch, one text after the other.
+    """
+    overall, own = sums.sum(0) / n_tokens.sum(), sums / n_tokens[:, None, None, None]
     for one in how:
-        for layer, heads in enumerate(means):
+        for layer in range(sums.shape[1]):
             name = layer_name(layer, "attn.heads")
-            for head, mean in enumerate(heads):
-                whole = ablate(name, heads=head) if one == "zero" else replace(name, mean, heads=head)
-                yield one, layer, head, whole
+            for head in range(sums.shape[2]):
+                if one == "zero":
+                    yield one, layer, head, ablate(name, heads=head)
+                else:
+                    value = overall[layer, head] if one == "mean" else own[language, layer, head][:, None]
+                    yield one, layer, head, replace(name, value, heads=head)

@@ -143,7 +143,7 @@ class HeadReport:
 
     def page(self) -> str:
         """One HTML page: heat maps, and the table, which can be sorted."""
-        texts, maps = self._columns(), self._numbers()
+        texts, numbers = self._columns(), self._numbers()
         columns = [Column(name, number=True) for name in ("layer", "head", *texts)]
         spread = self.table.spread is not None
         rows = [
@@ -152,15 +152,16 @@ class HeadReport:
                 Cell(str(head)),
                 *(
                     Cell(texts[name][layer][head], _value(values[layer][head]))
-                    for name, values in maps.items()
+                    for name, values in numbers.items()
                 ),
                 *[Cell(self._spread(layer, head))] * spread,
             ]
             for layer, head in self._heads()
         ]
         inner = table([*columns, *[Column("largest spread")] * spread], rows, filters=["layer"])
+        maps = [figure_html(Figure([chart])) for chart in self.figure().charts]
         sections = [
-            Section("maps", "Layers and heads", pictures([figure_html(self.figure())])),
+            Section("maps", "Layers and heads", pictures(maps), self.note()),
             Section("table", "Table", inner, "A head that attends to all tokens alike would have "
                     + ", ".join(f"{name} {_number(value)}" for name, value in zip(
                         SCORES, self.table.uniform_mean.tolist(), strict=True)) + "."),

@@ -56,8 +56,8 @@ class LanguageReport:
             parts.append(
                 f"{what.capitalize()}: {int(one.selective.sum()):,} of {len(one.entropy):,} are used"
                 f" differently, beyond chance (uncorrected {one.uncorrected:,}, where chance gives"
-                f" {one.by_chance:,.0f}); {int(one.own.sum()):,} of these one language uses three times as"
-                " much as any other."
+                f" {one.by_chance:,.0f}); {int(one.own.sum()):,} of these one language uses twice as much"
+                " as any other."
             )
         parts.append("That a language alone uses a unit does not say that it needs it: ablate it to see.")
         return " ".join(parts)
@@ -113,12 +113,13 @@ class LanguageReport:
             )
             for what in _COUNTED
         }
-        units = DotChart("Units of one language, number", counts)
-        return [
+        figures = [
             Figure(by_layer, f"Where the languages of {found.name} meet", self.note()),
             Figure([beside]),
-            Figure([units]),
         ]
+        if any(sum(one.values()) for one in counts.values()):
+            figures.append(Figure([DotChart("Units of one language, number", counts)]))
+        return figures
 
     def page(self) -> str:
         """One HTML page."""

@@ -138,7 +138,7 @@ def selectivity(
     alpha: float = 0.05,
     shuffles: int = 200,
     least_use: float = 0.0,
-    times: float = 3.0,
+    times: float = 2.0,
     seed: int = 0,
 ) -> Selectivity:
     """Find the units that few labels use, by entropy, corrected for the number of units; and those of one

@@ -61,42 +61,45 @@ def test_int8_is_traced_and_has_no_gradients(trained: RunDirectory) -> None:
         subject.trace("dog sees house", gradients=True)
 
 
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as sentence-transformers writes it, of random weights."""
+@pytest.fixture(scope="module", params=["bert", "xlm-roberta", "modernbert"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of each architecture, of random weights, with a WordPiece tokenizer."""
     transformers = pytest.importorskip("transformers", reason="the package transformers is not installed")
     tokenizers = pytest.importorskip("tokenizers", reason="the package tokenizers is not installed")
-    path = tmp_path_factory.mktemp("bert")
-    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sleep", "##s"]
-    fast = tokenizers.Tokenizer(
-        tokenizers.models.WordPiece(dict(zip(names, range(9), strict=True)), unk_token="[UNK]")
-    )
+    path = tmp_path_factory.mktemp(request.param)
+    names = {
+        name: i
+        for i, name in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sleep", "##s"])
+    }
+    fast = tokenizers.Tokenizer(tokenizers.models.WordPiece(names, unk_token="[UNK]"))
     fast.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
     fast.post_processor = tokenizers.processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     fast.save(str(path / "tokenizer.json"))
-    config = transformers.BertConfig(
-        vocab_size=9, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
-        max_position_embeddings=12, attn_implementation="eager",
+    config = transformers.AutoConfig.for_model(
+        request.param, vocab_size=9, hidden_size=16, num_hidden_layers=3, num_attention_heads=2,
+        intermediate_size=24, max_position_embeddings=14, local_attention=4, pad_token_id=0, bos_token_id=2,
+        eos_token_id=3, cls_token_id=2, sep_token_id=3,
     )  # fmt: skip
     torch.manual_seed(0)
-    transformers.BertModel(config).save_pretrained(path)
+    transformers.AutoModel.from_config(config).save_pretrained(path)
     return path
 
 
-def test_a_folder_of_hugging_face_gives_what_transformers_gives(bert: Path) -> None:
+def test_a_folder_of_hugging_face_gives_what_transformers_gives(folder: Path) -> None:
     from transformers import AutoModel
 
-    theirs = AutoModel.from_pretrained(bert, attn_implementation="eager").eval()
-    subject = lab.open(bert)
+    theirs = AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
+    subject = lab.open(folder)
     assert subject.masked_lm is None
-    with subject.trace("the cat sleeps", keep=["*attn.weights", "*resid_post", "sentence"]) as t:
+    with subject.trace("the cat sleeps the cat", keep=["*attn.weights", "*resid_post", "sentence"]) as t:
         with torch.no_grad():
             ids = torch.from_numpy(t.texts[0].ids)[None]
             out = theirs(ids, output_attentions=True, output_hidden_states=True)
-        for layer in range(2):
+        for layer in range(3):
             torch.testing.assert_close(t[f"layers.{layer}.attn.weights"][0], out.attentions[layer][0])
+        for layer in range(2):  # after the last one, ModernBERT's is normalised
             torch.testing.assert_close(t[f"layers.{layer}.resid_post"][0], out.hidden_states[layer + 1][0])
         torch.testing.assert_close(t["sentence"][0], out.last_hidden_state[0].mean(0))
         with pytest.raises(InputError, match="has no masked LM"):
@@ -105,9 +108,9 @@ def test_a_folder_of_hugging_face_gives_what_transformers_gives(bert: Path) -> N
         subject.trace("the cat", keep="logits")
 
 
-def test_pooling_is_that_of_the_folder(bert: Path, tmp_path: Path) -> None:
+def test_pooling_is_that_of_the_folder(folder: Path, tmp_path: Path) -> None:
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
-        (tmp_path / name).write_bytes((bert / name).read_bytes())
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
     pooling = tmp_path / "1_Pooling" / "config.json"
     pooling.parent.mkdir()
     pooling.write_text(json.dumps({"pooling_mode_cls_token": True}))
@@ -122,7 +125,7 @@ def test_pooling_is_that_of_the_folder(bert: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_opened_is_named(
-    bert: Path, tmp_path: Path, begin: Callable[[RunConfig], RunDirectory], config: RunConfig
+    folder: Path, tmp_path: Path, begin: Callable[[RunConfig], RunDirectory], config: RunConfig
 ) -> None:
     with pytest.raises(InputError, match="expected a run"):
         lab.open(tmp_path)
@@ -132,6 +135,6 @@ def test_what_cannot_be_opened_is_named(
     with pytest.raises(InputError, match=f"xformer pretrain {untrained.path}"):
         lab.open(untrained.path)
     for name in ("config.json", "model.safetensors"):
-        (tmp_path / name).write_bytes((bert / name).read_bytes())
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(InputError, match=r"expected tokenizer\.json"):
         lab.open(tmp_path)

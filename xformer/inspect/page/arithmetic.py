@@ -116,8 +116,11 @@ def arithmetic(trace: Traced, text: int, blobs: Blobs, budget: int = BUDGET) -> 
     values = 2 * config.n_layers * n * config.d_model
     kind = next((kind for kind, width in _WIDTHS if values * width <= budget), None)
     if kind is None:
-        much = f"{values / 1e6:.1f} MB in the smallest form, {budget / 1e6:.1f} MB are allowed"
-        return {"why": f"the queries and keys of these {n} tokens take {much}: take a shorter text"}
+        most = budget // (2 * config.n_layers * config.d_model)
+        much = f"{values / 1e6:.1f} MB, more than the {budget / 1e6:.1f} MB that are left for them"
+        return {
+            "why": f"Queries and keys of {n} tokens take {much}. A page of at most {most} tokens has them."
+        }
     bias = bias_by_distance(config, _table(trace), n)
     told: list[JSON] = []
     worst_score = worst_weight = 0.0

@@ -49,6 +49,7 @@ function createAblation(root, page, state) {
   };
   return {
     update(now, changed) {
+      if (!["run", "text", "layer", "head", "view"].some(name => changed.has(name))) return;  // the pointer moved
       if (!shown || changed.has("run") || changed.has("text")) fill(now);
       if (!shown) return;
       const [layer, head] = headOf(page, now);

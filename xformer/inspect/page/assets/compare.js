@@ -18,7 +18,7 @@ function toSegments(weights, of, count) {
 /** A map of segments that draws itself: {name, width, height, draw(pen), rows()}. */
 function segmentMap(name, values, labels, kind, most) {
   const rows = labels.length, columns = labels.length + 1;
-  const size = Math.max(2, Math.min(26, Math.floor(420 / columns)));
+  const size = Math.max(2, Math.min(26, Math.floor(330 / columns)));
   const named = size >= 11;
   const [left, top] = named ? [90, 90] : [6, 6];
   const share = value => kind === "diverging" ? 0.5 + value / most / 2 : value / most;

@@ -120,6 +120,12 @@ function headChoices(page, state) {
   };
 }
 
+/** Black or white, whichever is read better on a colour "rgb(r g b)" (WCAG's relative luminance). */
+function inkOn(css) {
+  const [r, g, b] = css.match(/\d+/g).map(value => (value / 255) ** 2.2);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#000" : "#fff";
+}
+
 /** The first graphemes of a text, with … where there are more. */
 function abbreviated(text, most) {
   const parts = [...new Intl.Segmenter(undefined, {granularity: "grapheme"}).segment(text)];

@@ -53,12 +53,13 @@ registerView({
     const detail = h("div", {class: "lens-detail", "aria-live": "polite"});
     const shade = choice("Colour", [["best", "probability of the best piece"], ["own", "probability of the piece that stands there"]], () => paint());
     const how = choice("Tokens", [["hidden", "each hidden in turn"], ["shown", "as they stand"]], () => fill(state.get()));
+    const asShown = h("span", {}, "Tokens are predicted as they stand: a shorter text, of a model with a mask, also has each of them hidden in turn.");
     let table = null, cells = [], lens = null, chosen = [0, 0], text = null;
     const saves = exportButtons(() => table);
     const form = h("form", {class: "choices", onsubmit: event => event.preventDefault()}, ...subject.elements, how.element, shade.element, saves);
     const hint = h("p", {class: "note"}, "Rows are tokens, columns are states of the residual stream: 0 before the first layer, then one after each. ",
       "The head was trained on the last alone, so an early state that predicts nothing may know more than it can say. ",
-      "A frame marks a best piece that is the one that stands there.");
+      "A frame marks a best piece that is the one that stands there. ", asShown);
     root.append(form, absent, h("div", {class: "beside"}, box, detail), hint);
 
     const paint = () => {
@@ -69,7 +70,7 @@ registerView({
         const {own, best} = lens.at(layer, token);
         const share = shade.value === "own" ? own : best[0].probability;
         cell.style.backgroundColor = css(share);
-        cell.style.color = share > 0.5 ? "var(--paper)" : "var(--ink)";
+        cell.style.color = inkOn(css(share));
       });
     };
     const choose = (token, layer) => {
@@ -103,6 +104,7 @@ registerView({
       if (!here) { showAbsent(absent, part.why); return; }
       const mine = turn.next();
       how.element.hidden = !part.hidden;
+      asShown.hidden = Boolean(part.hidden);
       const found = await loadLens(page, part, part.hidden ? how.value : "shown");
       if (!turn.is(mine)) return;
       lens = found;
@@ -153,9 +155,10 @@ function lensPicture(lens, labels) {
         pen.text(left - 6, y + row / 2, cut(label), {fill: colour("ink"), anchor: "end"});
         for (let layer = 0; layer < lens.states; layer++) {
           const {best} = lens.at(layer, token);
-          pen.rect(left + layer * column, y, column - 1, row - 1, {fill: css(best[0].probability)});
+          const fill = css(best[0].probability);
+          pen.rect(left + layer * column, y, column - 1, row - 1, {fill});
           pen.text(left + (layer + 0.5) * column, y + row / 2, cut(readable(best[0].piece)),
-            {fill: colour(best[0].probability > 0.5 ? "paper" : "ink"), anchor: "middle"});
+            {fill: inkOn(fill), anchor: "middle"});
         }
       });
     },

@@ -103,6 +103,7 @@ class PageBench:
             f"while hovering {record['frames_per_s']['median']:.1f} frames a second, 95% within "
             f"{1000 * record['frame_p95_s']['median']:.0f} ms, the slowest "
             f"{1000 * record['slowest_frame_s']['median']:.0f} ms",
+            f"               {1000 * record['busy_s']['median']:.1f} ms of the main thread a frame",
         ]
         missed = [name for name, met in record["met"].items() if not met]
         lines.append(f"missed: {', '.join(missed)}" if missed else "all that is wanted is met")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -49,6 +51,7 @@ class Opened:
         frames_per_s: frames a second while the pointer moved over the page's largest canvas.
         slowest_frame_s: the longest time between two of these frames.
         frame_p95_s: 95% of the frames came sooner after the one before.
+        busy_s: the main thread's CPU time for each of these frames, however busy the machine is.
         moves: places that the pointer went to.
     """
 
@@ -57,6 +60,7 @@ class Opened:
     frames_per_s: float
     slowest_frame_s: float
     frame_p95_s: float
+    busy_s: float
     moves: int
 
 
@@ -84,7 +88,8 @@ def measure_opening(
             raise InputError(
                 f"{file}: expected a page that draws; {'; '.join(opened.errors) or 'drew nothing'}"
             )
-        moves = _hover(opened, seconds)
+        with _busy(opened) as spent:
+            moves = _hover(opened, seconds)
         frames = opened.page.evaluate("measured.frames.filter(now => now >= measured.from)")
     gaps = [(after - before) / 1000 for before, after in pairwise(frames)]
     if len(gaps) < 2:
@@ -95,6 +100,7 @@ def measure_opening(
         frames_per_s=len(gaps) / sum(gaps),
         slowest_frame_s=max(gaps),
         frame_p95_s=statistics.quantiles(gaps, n=20)[-1],
+        busy_s=spent[0] / len(gaps),
         moves=moves,
     )
 
@@ -106,7 +112,7 @@ def summary(file: Path, openings: list[Opened]) -> dict[str, Any]:
         file: the page.
         openings: at least one.
     """
-    names = ("first_paint_s", "drawn_s", "frames_per_s", "slowest_frame_s", "frame_p95_s")
+    names = ("first_paint_s", "drawn_s", "frames_per_s", "slowest_frame_s", "frame_p95_s", "busy_s")
     values = {name: [getattr(one, name) for one in openings] for name in names}
     middle = {name: statistics.median(found) for name, found in values.items()}
     size = file.stat().st_size
@@ -131,6 +137,22 @@ def _settle(opened: Visit, patience: float, quiet: float = 0.5) -> float:
             return float(drawn)
         opened.page.wait_for_timeout(50)
     return float(opened.page.evaluate("measured.drawn"))
+
+
+@contextmanager
+def _busy(opened: Visit) -> Iterator[list[float]]:
+    """Yields a list that in the end holds the CPU seconds of the page's main thread in the block."""
+    session = opened.page.context.new_cdp_session(opened.page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def now() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
+
+    before, spent = now(), list[float]()
+    yield spent
+    spent.append(now() - before)
+    session.detach()
 
 
 def _hover(opened: Visit, seconds: float) -> int:

@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 
 from xformer.errors import InputError
-from xformer.inspect.page.build import page_of
+from xformer.inspect.page.make import make_page
+from xformer.inspect.page.parts import KEEP, extras
 from xformer.inspect.subject import Subject
-from xformer.inspect.tokenised import TokenisedText, tokens_of_run
+from xformer.inspect.tokenised import tokens_of_run
 from xformer.model.config import ModelConfig
 from xformer.model.layers import Block
 from xformer.model.multilingual import MultilingualModel
@@ -43,21 +44,22 @@ def write_sample(file: Path, run: Path, *, tokens: int, layers: int, heads: int)
     texts, tokenizer = texts_of_run(run, 20 * tokens)
     subject = _subject(tokenizer, tokens, layers, heads)
     text = _text(subject, texts, tokens)
-    with subject.trace(text, keep="layers.*.attn.weights") as trace:
-        page = page_of(trace, title=f"{tokens} tokens, {layers} × {heads} heads")
+    page = make_page(
+        [subject], [text], title=f"{tokens} tokens, {layers} × {heads} heads", extras=extras(), keep=KEEP
+    )
     with atomic_write(file) as made:
         made.write(page)
 
 
-def _text(subject: Subject, texts: list[str], tokens: int) -> TokenisedText:
+def _text(subject: Subject, texts: list[str], tokens: int) -> str:
     """Texts, one after another, up to the end of the last token that is wanted."""
     joined = ""
     for one in texts:
         joined = f"{joined} {one}" if joined else one
         found = subject.tokenise(joined)
         if len(found) >= tokens:
-            cut = subject.tokenise(joined[: found.spans[tokens - 1][1]])
-            if len(cut) == tokens:
+            cut = joined[: found.spans[tokens - 1][1]]
+            if len(subject.tokenise(cut)) == tokens:
                 return cut
     raise InputError(f"expected a run with held-out texts of {tokens} tokens in all, which can be cut there")
 

@@ -118,8 +118,12 @@ def test_everything_has_a_name(show: Show) -> None:
 
 
 def test_a_narrow_window_needs_no_scrolling_sideways(show: Show) -> None:
-    page = show(random_trace(TEXT, layers=4, heads=4), size=(390, 800))
+    page = show(random_trace(10 * TEXT, TEXT, layers=4, heads=4), size=(390, 800))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    rights = page.locator("select:visible").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect().right)"
+    )
+    assert max(rights) <= 390 - 16, "no choice is cut off"
 
 
 def test_512_tokens(show: Show) -> None:

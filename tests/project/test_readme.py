@@ -1,72 +1,17 @@
-"""What the documents say can be done is done here; where they point, something is.
-
-A block of shell or Python is run as it stands. One that would take long has its short form in an HTML comment
-just above it, which readers of the page don't see:
-
-    <!-- test: make -n demo -->
-"""
+"""What README says can be done is done here; where a document points, something is."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(
-    r"(?:<!-- test:(?P<short>.*?)-->\n+)?^```(?P<language>sh|python)\n(?P<code>.*?)^```$",
-    re.DOTALL | re.MULTILINE,
-)
+from tests.project.pages import ROOT, Block, blocks_of, run_page, steps_of
+
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)[^)]*\)")
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
-PAGES = ("README.md", "docs/use-your-model.md")
-"""The documents whose blocks are run."""
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-
-
-@dataclass(frozen=True)
-class Block:
-    """A block of a document, as it is to be run."""
-
-    line: int
-    language: str
-    code: str
-
-    @property
-    def command(self) -> list[str]:
-        return [sys.executable, "-c", self.code] if self.language == "python" else ["bash", "-euc", self.code]
-
-
-def blocks_of(text: str) -> list[Block]:
-    """The blocks of a document that are run, in order."""
-    return [
-        Block(
-            line=text.count("\n", 0, match.start("code")),
-            language="sh" if match["short"] else match["language"],
-            code=(match["short"] or match["code"]).strip(),
-        )
-        for match in BLOCK.finditer(text)
-    ]
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A folder that looks like a fresh clone, set up, without any runs in it."""
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    left_out = {".git", "runs", "build", "dist"}
-    for path in ROOT.iterdir():
-        if path.name not in left_out and not path.name.endswith("_cache"):
-            (folder / path.name).symlink_to(path)
-    # What the benchmark writes goes here, and not into the checkout that is tested.
-    (folder / "benchmarks").unlink()
-    (folder / "benchmarks").mkdir()
-    return folder
 
 
 def test_blocks_are_found() -> None:
@@ -98,23 +43,19 @@ def test_blocks_are_found() -> None:
     ]
 
 
+def test_a_line_that_needs_no_shell_is_a_step() -> None:
+    piped = "printf 'a b' > lines\nxformer encode run lines | head -1\nxformer encode \\\n  run lines"
+    assert list(steps_of(f"{piped}\nxformer encode run lines  # a > b\nxformer report 'a run'\nls")) == [
+        piped,
+        "xformer encode run lines  # a > b",
+        "xformer report 'a run'",
+        "ls",
+    ]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
-def test_commands_work(checkout: Path, page: str) -> None:
-    """All of them, one after the other in one folder, as a reader would."""
-    blocks = blocks_of((ROOT / page).read_text(encoding="utf-8"))
-    assert len(blocks) > 5
-    env = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONSAFEPATH": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    for block in blocks:
-        done = subprocess.run(
-            block.command, cwd=checkout, env=env, capture_output=True, text=True, timeout=900
-        )
-        assert done.returncode == 0, f"{page}:{block.line}\n{block.code}\n{done.stdout}\n{done.stderr}"
+def test_its_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_page("README.md", tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

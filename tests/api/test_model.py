@@ -284,7 +284,8 @@ def test_examples(
     assert not failed
 
 
-def test_the_package_is_light_and_knows_its_names() -> None:
+def test_the_package_is_light_and_knows_its_names(trained: RunDirectory) -> None:  # noqa: F811
+    """Also in use: opening a run and encoding texts need neither torch's compiler nor what it imports."""
     code = """
 import os, sys
 before = set(sys.modules)
@@ -298,10 +299,13 @@ try:
 except AttributeError as error:
     assert "it has Model, Tokenizer, __version__, attention, inspect, load" in str(error), error
 assert xformer.Tokenizer.__name__ == "Tokenizer" and "torch" not in sys.modules
-assert callable(xformer.load)
+model = xformer.load(sys.argv[1])
+assert len(model.encode(["dog sees house", "x"])) == 2
 assert "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ
 compilers = {"torch._dynamo", "torch._inductor", "sympy", "triton", "matplotlib", "tyro"} & set(sys.modules)
 assert not compilers, compilers
 """
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, trained.path], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr

@@ -5,15 +5,19 @@ Covers `kind`.
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from xformer.errors import InputError
+from xformer.runs.checkpoint import newest_checkpoint
 from xformer.runs.directory import RunDirectory
 from xformer.runs.kind import PRETRAINING, settle_task, task_of
-from xformer.runs.opening import find_run, open_checkpoint
+from xformer.runs.opening import Which, find_run, open_checkpoint
 
 OLD = Path(__file__).parent / "run_of_0_1" / "run"
 
@@ -77,6 +81,31 @@ def test_the_best_has_the_lowest_loss_on_held_out_texts() -> None:
             open_checkpoint(run, "best")
     else:
         assert open_checkpoint(run, "best").state.step == min(losses, key=lambda step: losses[step] or 0.0)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"")], ids=["gone", "empty"])
+@pytest.mark.parametrize("which", ["newest", 22])
+def test_the_weights_are_enough_to_use_a_model(
+    tmp_path: Path, damage: Callable[[Path], object], which: Which
+) -> None:
+    """What only training reads may be damaged or gone; the weights may not."""
+    shutil.copytree(OLD, tmp_path / "run")
+    run = find_run(tmp_path / "run")
+    whole = open_checkpoint(find_run(OLD)).whole("model")
+    optimizer, weights = (
+        run.checkpoints / "step-00000022" / f"{kind}.safetensors" for kind in ("optimizer", "model")
+    )
+    damage(optimizer)
+    found = open_checkpoint(run, which)
+    assert found.state.step == 22
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in found.whole("model").items())
+    with pytest.warns(UserWarning, match=r"optimizer.safetensors: .*going back to the checkpoint before it"):
+        before = newest_checkpoint(run.checkpoints)
+    assert before is not None
+    assert before.state.step == 6
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match=r"model\.safetensors: damaged"):
+        open_checkpoint(run, 22)
 
 
 def test_a_run_remembers_its_task(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def closing_advice(path: str | os.PathLike[str]) -> Advice | None:
         InputError: the run is damaged.
     """
     run = RunDirectory.open(path)
-    config, checkpoint = run.load_config(), newest_checkpoint(run.checkpoints)
+    config, checkpoint = run.load_config(), newest_checkpoint(run.checkpoints, kinds=["model"])
     panel = read_metrics(run.panel, ("step", "elapsed"))
     if checkpoint is None or not panel or panel[-1]["step"] != checkpoint.state.step:
         return None

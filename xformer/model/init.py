@@ -18,17 +18,33 @@ from xformer.model.positions import LearnedPositions, T5Bias
 def draw_weights(module: nn.Module, std: float) -> None:
     """Draw the weights of linear layers and embeddings from a normal distribution, in the module's order.
 
-    Biases become zero. Norms and tables with a blank row (bigrams) stay as they are made: one, and zero.
+    Biases become zero. Norms and tables with a blank row (bigrams) stay as they are made: one, and zero. On
+    the device `meta`, which holds no values, nothing is drawn: torch would import its compiler for that.
     """
     for part in module.modules():
         blank = isinstance(part, EmbeddingTable) and part.blank is not None
         if (
             isinstance(part, nn.Linear | nn.Embedding | LearnedPositions | T5Bias | EmbeddingTable)
             and not blank
+            and not part.weight.is_meta
         ):
             part.weight.normal_(std=std)
         if isinstance(part, nn.Linear) and part.bias is not None:
             part.bias.zero_()
+
+
+def take_memory(module: nn.Module) -> None:
+    """Give a module that was built on the device `meta` memory on the CPU; its values are undefined.
+
+    `Module.to_empty` does the same, and imports much of torch's compiler. Tensors that parts share are not
+    shared afterwards.
+    """
+    for part in module.modules():
+        for name, weight in list(part.named_parameters(recurse=False)):
+            empty = torch.empty(weight.shape, dtype=weight.dtype)
+            part.register_parameter(name, nn.Parameter(empty, weight.requires_grad))
+        for name, buffer in list(part.named_buffers(recurse=False)):
+            setattr(part, name, torch.empty(buffer.shape, dtype=buffer.dtype))
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import os
 import torch
 
 from xformer.errors import InputError
+from xformer.model.init import take_memory
 from xformer.model.multilingual import MultilingualModel
 from xformer.runs.checkpoint import Checkpoint, TrainingState
 from xformer.runs.config import RunConfig
@@ -37,7 +38,7 @@ def load_model(config: RunConfig, checkpoint: Checkpoint) -> MultilingualModel:
     """
     with torch.device("meta"):
         model = MultilingualModel(config.model, config.objectives.pooling)
-    model.to_empty(device="cpu")
+    take_memory(model)
     checkpoint.load_model(model)
     return model.eval()
 

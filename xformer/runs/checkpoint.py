@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import os
 import warnings
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ from torch import Tensor, nn
 from xformer.distributed.one_process import ALONE, OneProcess
 from xformer.errors import InputError
 from xformer.runs import checkpoint_files as files
-from xformer.runs.checkpoint_files import Kind
+from xformer.runs.checkpoint_files import KINDS, Kind
 from xformer.runs.checkpoint_folders import STATE, checkpoint_folders, clear, remove_all_but, step_of
 from xformer.storage.checksummed import (
     FileEntry,
@@ -97,7 +98,7 @@ class _Contents:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk whose files match their checksums.
+    """A checkpoint on disk whose files match their checksums; those files that whoever opened it will read.
 
     Attributes:
         path: its folder.
@@ -128,7 +129,7 @@ class Checkpoint:
             raise InputError(
                 f"{self.path}: expected weights of this run's model; {', '.join(wrong[:3])}{more}"
             )
-        files.read_into(self.path, into)
+        files.read_into(self.path, "model", into)
 
     def load_optimizer(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Load the optimizer's moments, or this process's part of them, and the random state.
@@ -228,16 +229,22 @@ def best_checkpoint(folder: Path) -> Checkpoint | None:
     return _best(checkpoint_folders(folder))
 
 
-def verified_checkpoint(path: Path) -> Checkpoint:
+def verified_checkpoint(path: Path, kinds: Sequence[Kind] = KINDS) -> Checkpoint:
     """The checkpoint in a folder, its files compared with their hashes.
+
+    Args:
+        path: the checkpoint's folder.
+        kinds: what will be read; files of another kind may be damaged or missing.
 
     Raises:
         InputError: it is damaged.
     """
-    return _open(path, ALONE)
+    return _open(path, ALONE, kinds)
 
 
-def newest_checkpoint(folder: Path, processes: OneProcess = ALONE) -> Checkpoint | None:
+def newest_checkpoint(
+    folder: Path, processes: OneProcess = ALONE, kinds: Sequence[Kind] = KINDS
+) -> Checkpoint | None:
     """The newest complete checkpoint; None if there are no checkpoints.
 
     A damaged one is skipped with a warning.
@@ -245,6 +252,7 @@ def newest_checkpoint(folder: Path, processes: OneProcess = ALONE) -> Checkpoint
     Args:
         folder: the run's checkpoints.
         processes: all processes that call this; each checks a part of the files.
+        kinds: what will be read; files of another kind may be damaged or missing.
 
     Raises:
         InputError: there are checkpoints, and every one is damaged.
@@ -253,7 +261,7 @@ def newest_checkpoint(folder: Path, processes: OneProcess = ALONE) -> Checkpoint
     for name in names:
         found = None
         try:
-            found = _open(folder / name, processes)
+            found = _open(folder / name, processes, kinds)
         except InputError as error:
             last = name == names[-1]
             then = "there is none before it" if last else "going back to the checkpoint before it"
@@ -332,8 +340,9 @@ def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
     return content | {"state": kept | {"stage_began": began}}
 
 
-def _open(path: Path, processes: OneProcess) -> Checkpoint:
-    """Open a checkpoint, and compare this process's share of the files with their checksums."""
+def _open(path: Path, processes: OneProcess, kinds: Sequence[Kind] = KINDS) -> Checkpoint:
+    """Open a checkpoint, and compare this process's share of the files of some kinds with their checksums."""
     contents = _contents_of(path)
-    verify_files(path, contents.files, processes.rank, processes.world)
+    wanted = [file for file in contents.files if file.name.startswith(tuple(kinds))]
+    verify_files(path, wanted, processes.rank, processes.world)
     return Checkpoint(path, contents.state)

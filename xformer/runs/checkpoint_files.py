@@ -11,9 +11,10 @@ Processes that hold a part of the model each (FSDP2) write two files each, throu
     model-00002-of-00008.safetensors        slices of tensors; the header holds their offsets
     optimizer-00002-of-00008.safetensors
 
-Both have one format, and one reader reads both into whole tensors or into other slices, so a process needs
-memory for its own part only. PyTorch's usual format describes itself in a pickle; this one, made for Hugging
-Face, does so in safetensors' JSON headers.
+Both have one format, and PyTorch's reader reads both into whole tensors or into other slices, so a process
+needs memory for its own part only. PyTorch's usual format describes itself in a pickle; this one, made for
+Hugging Face, does so in safetensors' JSON headers. Where one file becomes whole tensors, safetensors alone
+reads it: PyTorch's reader would look into the files of the other kind too, and imports a third of PyTorch.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -40,6 +42,17 @@ Kind = Literal["model", "optimizer"]
 KINDS: tuple[Kind, Kind] = ("model", "optimizer")
 RNG, CUDA_RNG = "rng", "rng.cuda"
 _DIGEST = 32  # bytes of a SHA-256
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+"""The data types of models, optimizers and random states, by their names in safetensors."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,7 @@ def restore_moments(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         index, like = places[parameter]
         found[name] = _empty_like(like.detach(), saved)
         state.setdefault(index, {})[kind] = found[name]
-    read_into(path, found)
+    read_into(path, "optimizer", found)
     optimizer.load_state_dict(packed | {"state": state})
 
 
@@ -121,12 +134,19 @@ def restore_random_state(path: Path) -> None:
     saved = {
         name: _empty(saved) for name, saved in names_of(path, "optimizer").items() if name in (RNG, CUDA_RNG)
     }
-    read_into(path, saved)
+    read_into(path, "optimizer", saved)
     set_random_state(saved)
 
 
 def names_of(path: Path, kind: Kind) -> dict[str, Saved]:
     """The tensors in a checkpoint's files of one kind; only headers are read."""
+    if (file := _whole(path, kind)).is_file():
+        with safe_open(file, "pt") as opened:
+            slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
+            return {
+                name: Saved(torch.Size(one.get_shape()), _DTYPES[one.get_dtype()])
+                for name, one in slices.items()
+            }
     from torch.distributed.checkpoint import HuggingFaceStorageReader
     from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
@@ -140,17 +160,23 @@ def names_of(path: Path, kind: Kind) -> dict[str, Saved]:
     }
 
 
-def read_into(path: Path, tensors: dict[str, Tensor]) -> None:
+def read_into(path: Path, kind: Kind, tensors: dict[str, Tensor]) -> None:
     """Read tensors, or this process's slices of them, from a checkpoint that has all of them.
 
     Args:
         path: the checkpoint's folder.
+        kind: of the tensors.
         tensors: the tensors to fill, by name, in the shapes of the checkpoint.
     """
-    from torch.distributed.checkpoint import HuggingFaceStorageReader, load
-
     if not tensors:
         return
+    if (file := _whole(path, kind)).is_file() and all(type(tensor) is Tensor for tensor in tensors.values()):
+        with safe_open(file, "pt") as opened:
+            for name, tensor in tensors.items():
+                tensor.copy_(opened.get_tensor(name))
+        return
+    from torch.distributed.checkpoint import HuggingFaceStorageReader, load
+
     with warnings.catch_warnings():
         # Each process reads its part without the others.
         warnings.filterwarnings("ignore", message="torch.distributed is disabled", category=UserWarning)
@@ -160,7 +186,7 @@ def read_into(path: Path, tensors: dict[str, Tensor]) -> None:
 def read_whole(path: Path, kind: Kind) -> dict[str, Tensor]:
     """All tensors of one kind, unsharded, on the host, in alphabetical order of their names."""
     tensors = {name: _empty(saved) for name, saved in sorted(names_of(path, kind).items())}
-    read_into(path, tensors)
+    read_into(path, kind, tensors)
     return tensors
 
 
@@ -185,8 +211,8 @@ def write(
         return write_parts(folder, tensors, cast("Processes", processes))
     for kind in KINDS:
         whole = {name: tensor.contiguous() for name, tensor in tensors[kind].items()}
-        save_file(whole, folder / f"{kind}.safetensors")
-    return tuple(FileEntry.of(folder / f"{kind}.safetensors") for kind in KINDS)
+        save_file(whole, _whole(folder, kind))
+    return tuple(FileEntry.of(_whole(folder, kind)) for kind in KINDS)
 
 
 def write_parts(
@@ -223,6 +249,11 @@ def write_parts(
         for kind, (size, *digest) in zip(KINDS, rows, strict=True)
         if size  # a process may have no tensors of a kind
     )
+
+
+def _whole(folder: Path, kind: Kind) -> Path:
+    """Where one process that holds the whole model has written a kind."""
+    return folder / f"{kind}.safetensors"
 
 
 def _name(kind: Kind, rank: int, world: int) -> str:

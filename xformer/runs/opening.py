@@ -31,7 +31,9 @@ def find_run(path: str | os.PathLike[str]) -> RunDirectory:
 
 
 def open_checkpoint(run: RunDirectory, which: Which = "newest") -> Checkpoint:
-    """A complete checkpoint of a run, its files compared with their hashes.
+    """A checkpoint of a run whose weights are complete: they are compared with their hashes.
+
+    What only training reads, the optimizer's file, is neither read nor needed.
 
     Raises:
         InputError: the run has no such checkpoint, or it is damaged.
@@ -44,7 +46,7 @@ def open_checkpoint(run: RunDirectory, which: Which = "newest") -> Checkpoint:
         )
     steps = ", ".join(str(step_of(folder)) for folder in folders)
     if which == "newest":
-        newest = newest_checkpoint(run.checkpoints)
+        newest = newest_checkpoint(run.checkpoints, kinds=["model"])
         assert newest is not None  # there are folders, and where all are damaged it raises
         return newest
     if which == "best":
@@ -54,12 +56,12 @@ def open_checkpoint(run: RunDirectory, which: Which = "newest") -> Checkpoint:
                 f"{run.path}: no checkpoint has a loss on held-out texts, by which the best is known; use"
                 f" checkpoint='newest', or one of its steps: {steps}"
             )
-        return verified_checkpoint(best.path)
+        return verified_checkpoint(best.path, ["model"])
     if isinstance(which, bool) or not isinstance(which, int):
         raise InputError(f"checkpoint: expected newest, best or a step ({steps}), got {which!r}")
     for folder in folders:
         if step_of(folder) == which:
-            return verified_checkpoint(folder)
+            return verified_checkpoint(folder, ["model"])
     raise InputError(f"checkpoint: {run.path} has none of step {which}; it has {steps}")
 
 

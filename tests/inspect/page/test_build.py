@@ -72,8 +72,8 @@ def test_the_page_holds_the_trace() -> None:
                 shown = scale[:, None] * table[codes]
                 assert np.abs(shown - weights).max() <= one["weights"]["error"] * 1.001
                 assert one["weights"]["largest"][layer][head] == pytest.approx(weights.max(), abs=1e-6)
-        numbers = np.frombuffer(blob(text, one["statistics"]["blob"]), "<f4").reshape(8, 3, 2)
-        diagonal = trace["layers.2.attn.weights"][number][1].diagonal()[1:-1].mean().item()
+        numbers = np.frombuffer(blob(text, one["statistics"]["blob"]), "<f4").reshape(9, 3, 2)
+        diagonal = trace["layers.2.attn.weights"][number][1].diagonal().mean().item()
         assert numbers[one["statistics"]["names"].index("itself"), 2, 1] == pytest.approx(diagonal, rel=1e-6)
 
 

@@ -54,7 +54,7 @@ function headList(state, onvisible) {
       }
     }
     const most = {};
-    for (const name of stats.names) most[name] = Math.max(...rows.map(row => row.values[name]), 1e-9);
+    for (const name of stats.names) most[name] = Math.max(...rows.map(row => row.values[name]).filter(Number.isFinite), 1e-9);
     for (const row of rows) {
       row.element = h("tr", {onclick: () => state.set({layer: row.layer, head: row.head})},
         ...columns.map(name => {
@@ -64,7 +64,7 @@ function headList(state, onvisible) {
               type: "button", class: "plain", "aria-label": `Layer ${row.layer}, head ${row.head}`,
             }, row.head));
           }
-          const part = 100 * row.values[name] / most[name];
+          const part = 100 * (row.values[name] || 0) / most[name];  // NaN: there is no such number
           return h("td", {class: "number bar-cell", style: `--part: ${part.toFixed(1)}%`}, figure(row.values[name]));
         }));
     }
@@ -75,8 +75,9 @@ function headList(state, onvisible) {
   const order = now => {
     const name = columns.includes(now.sort) ? now.sort : "layer";
     const way = now.down ? -1 : 1;
+    const value = row => Number.isNaN(row.values[name]) ? -Infinity : row.values[name];
     const sorted = [...rows].sort((a, b) =>
-      way * (a.values[name] - b.values[name]) || a.layer - b.layer || a.head - b.head);
+      way * Math.sign(value(a) - value(b) || 0) || a.layer - b.layer || a.head - b.head);
     body.replaceChildren(...sorted.map(row => row.element));
     for (const cell of head.cells) {
       const chosen = cell.firstChild.dataset.column === name;

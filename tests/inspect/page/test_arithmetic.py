@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from tests.inspect.page.small import array, small_subject
-from xformer.inspect.page.arithmetic import arithmetic, bias_by_distance, whole_numbers
+from xformer.inspect.interventions import replace
+from xformer.inspect.page.arithmetic import arithmetic, arithmetic_part, bias_by_distance, whole_numbers
 from xformer.inspect.page.blobs import Blobs
 from xformer.inspect.page.parts import KEEP
 from xformer.model.config import ModelConfig
@@ -102,3 +103,16 @@ def test_too_long_a_text_says_why() -> None:
         part = arithmetic(trace, 0, Blobs(), budget=4 * 2 * 2 * 16)
     assert list(part) == ["why"]
     assert "A page of at most 4 tokens has them" in part["why"]
+
+
+def test_changed_weights_follow_from_no_scores() -> None:
+    subject = small_subject()
+    changed = replace("layers.1.attn.weights", torch.eye(5, dtype=torch.float64), heads=0)
+    with subject.trace("abc", keep=KEEP, interventions=[changed]) as trace:
+        part = arithmetic(trace, 0, Blobs())
+    assert part == {"why": "An intervention changed the weights of layer 1: they follow from no scores."}
+
+
+def test_a_trace_without_queries_has_no_such_part() -> None:
+    with small_subject().trace("abc", keep=["layers.*.attn.weights"]) as trace:
+        assert arithmetic_part()(trace, Blobs()) == {}

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xformer.inspect.page.blobs import Blobs
-from xformer.inspect.page.collect import Traced
+from xformer.inspect.page.collect import WEIGHTS, Extra, Traced
 from xformer.inspect.page.payload import JSON
 from xformer.kernels.attention.relative_position import relative_buckets
 from xformer.model.config import ModelConfig
@@ -28,6 +28,10 @@ from xformer.model.positions import alibi_slopes
 BUDGET = 1_100_000
 """Bytes that queries and keys may take in a page, before base64, which adds a third."""
 
+NEEDS = ("q", "k", "lse")
+"""What a trace keeps of each layer's attention for the arithmetic."""
+
+_CHANGED = 0.01
 _WIDTHS = (("int16", 2), ("int8", 1))
 
 
@@ -99,7 +103,7 @@ def arithmetic(trace: Traced, text: int, blobs: Blobs, budget: int = BUDGET) -> 
     """The part `arithmetic` of a run, for one text.
 
     Args:
-        trace: holds `attn.q`, `attn.k` and `attn.lse` of all layers.
+        trace: holds `attn.q`, `attn.k`, `attn.lse` and `attn.weights` of all layers.
         text: its number in the trace.
         blobs: takes the arrays.
         budget: bytes that queries and keys may take.
@@ -109,7 +113,7 @@ def arithmetic(trace: Traced, text: int, blobs: Blobs, budget: int = BUDGET) -> 
         layer or None; `windows`, tokens to either side in each layer or None; `kind` of the numbers; `error`,
         the largest differences of a score and of a weight that their rounding makes; and for each layer the
         blobs `q` and `k` (n, H, D), `q_scale` and `k_scale` (n, H) and `lse` (n, H). Where they would take
-        more than the budget, only `why`.
+        more than the budget, or where an intervention changed the weights, only `why`.
     """
     config = trace.subject.config
     n, layers = len(trace.texts[text].ids), range(config.n_layers)
@@ -122,7 +126,7 @@ def arithmetic(trace: Traced, text: int, blobs: Blobs, budget: int = BUDGET) -> 
             "why": f"Queries and keys of {n} tokens take {much}. A page of at most {most} tokens has them."
         }
     bias = bias_by_distance(config, _table(trace), n)
-    told: list[JSON] = []
+    kept: list[dict[str, NDArray[np.generic]]] = []
     worst_score = worst_weight = 0.0
     for layer in layers:
         q, k, lse = (_array(trace, f"layers.{layer}.attn.{name}", text) for name in ("q", "k", "lse"))
@@ -132,11 +136,16 @@ def arithmetic(trace: Traced, text: int, blobs: Blobs, budget: int = BUDGET) -> 
         shown = scores(short[0].decode(), short[1].decode(), bias, half)
         seen = np.isfinite(true)
         rows = lse.T[:, :, None].astype(np.float64)
+        from_scores = np.where(seen, np.exp(true - rows), 0)
+        if _largest(from_scores - _array(trace, WEIGHTS.format(layer), text)) > _CHANGED:
+            return {
+                "why": f"An intervention changed the weights of layer {layer}: they follow from no scores."
+            }
         worst_score = max(worst_score, _largest((shown - np.where(seen, true, 0))[seen]))
         worst_weight = max(worst_weight, _largest((np.exp(shown - rows) - np.exp(true - rows))[seen]))
         names = ("q", short[0].values), ("k", short[1].values), ("lse", lse.astype(np.float32))
         scales = ("q_scale", short[0].scale), ("k_scale", short[1].scale)
-        told.append({name: blobs.add(array) for name, array in (*names, *scales)})
+        kept.append(dict((*names, *scales)))
     return {
         "scale": config.d_head**-0.5,
         "positions": config.positions,
@@ -145,8 +154,25 @@ def arithmetic(trace: Traced, text: int, blobs: Blobs, budget: int = BUDGET) -> 
         "windows": [_half_window(config, layer) for layer in layers],
         "kind": kind,
         "error": {"score": worst_score, "weight": worst_weight},
-        "layers": told,
+        "layers": [{name: blobs.add(array) for name, array in arrays.items()} for arrays in kept],
     }
+
+
+def arithmetic_part(budget: int = BUDGET) -> Extra:
+    """The arithmetic of each weight; `budget` is the bytes that queries and keys of all texts may take.
+
+    A trace that kept no queries, keys or log-sum-exps gets no such part.
+    """
+
+    def part(trace: Traced, blobs: Blobs) -> dict[str, JSON]:
+        layers = range(trace.subject.config.n_layers)
+        if any(f"layers.{layer}.attn.{name}" not in trace.names for layer in layers for name in NEEDS):
+            return {}
+        tokens = [len(text.ids) for text in trace.texts]
+        shares = [budget * one // max(sum(tokens), 1) for one in tokens]
+        return {"arithmetic": [arithmetic(trace, text, blobs, share) for text, share in enumerate(shares)]}
+
+    return part
 
 
 def _bases(config: ModelConfig, layers: Sequence[int]) -> list[float]:

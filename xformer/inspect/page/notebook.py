@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from xformer.inspect.page.arithmetic import BUDGET, arithmetic_part
 from xformer.inspect.page.build import framed, page_of
 from xformer.inspect.page.collect import WEIGHTS, Traced
 from xformer.inspect.page.make import LONGEST
@@ -20,4 +21,4 @@ def notebook(trace: Traced) -> str | None:
     texts: Any = trace.texts
     if WEIGHTS.format(0) not in trace.names or not texts or not all(0 < len(one) <= LONGEST for one in texts):
         return None
-    return framed(page_of(trace, budget=1_000_000))
+    return framed(page_of(trace, extras=[arithmetic_part(BUDGET // 3)], budget=1_000_000))

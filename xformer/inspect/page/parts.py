@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xformer.inspect.page.ablation import ablation
-from xformer.inspect.page.arithmetic import BUDGET, arithmetic
+from xformer.inspect.page.arithmetic import BUDGET, arithmetic_part
 from xformer.inspect.page.blobs import Blobs
 from xformer.inspect.page.collect import Extra, Traced
 from xformer.inspect.page.compare import compare
@@ -24,17 +24,6 @@ KEEP = (
     "layers.*.resid_post",
 )
 """What a trace keeps for all parts."""
-
-
-def arithmetic_part(budget: int = BUDGET) -> Extra:
-    """The arithmetic of each weight; `budget` is the bytes that queries and keys of all texts may take."""
-
-    def part(trace: Traced, blobs: Blobs) -> dict[str, JSON]:
-        tokens = [len(text.ids) for text in trace.texts]
-        shares = [budget * one // max(sum(tokens), 1) for one in tokens]
-        return {"arithmetic": [arithmetic(trace, text, blobs, share) for text, share in enumerate(shares)]}
-
-    return part
 
 
 def lens_part(k: int = 5) -> Extra:

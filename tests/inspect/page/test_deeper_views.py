@@ -226,3 +226,25 @@ def test_without_its_part_a_view_says_why(opened: Open, tmp_path: Path, theme: s
         page.locator(f"#tab-{name}").click()
         assert "xformer inspect page" in page.locator(f"#view-{name} .absent-view").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(
+    ("fragment", "name", "words"),
+    [
+        ("view=film&frame=0", "film", "Step 10 (frame 1 of 3)"),
+        ("view=film&frame=77", "film", "Step 30 (frame 3 of 3)"),
+        ("view=pair&way=b_to_a&states=0", "pair", "B looks at A"),
+        ("view=pair&states=0", "pair", "before layer 0 (cosine)"),
+        ("view=compare&other=1", "compare", "beside two"),
+        ("view=lens&lens=shown", "lens", "Token 0"),
+    ],
+)
+def test_a_link_opens_what_was_seen(opened: Open, made: Made, fragment: str, name: str, words: str) -> None:  # noqa: F811
+    panel = view(opened(made.file, fragment=fragment).page, name)
+    panel.locator("h3, p", has_text=words).first.wait_for()
+
+
+def test_a_choice_is_in_the_address(opened: Open, made: Made) -> None:  # noqa: F811
+    page = opened(made.file, fragment="view=film").page
+    view(page, "film").locator("input[type=range]").fill("1")
+    page.wait_for_url(re.compile("frame=1"))

@@ -81,13 +81,12 @@ registerView({
 });
 
 function createCompare(root, page, state, others) {
-  let other = others.at(-1), theirs = null, distance = null, shape = null, grid = null, inGrid = "";
+  let theirs = null, distance = null, shape = null, grid = null, inGrid = "";
   const numbers = count => Array.from({length: count}, (_, one) => [one, String(one)]);
   const texts = subjectChoices(page, state).elements[1];
   const run = choice("Compared with", others.map(number => [number, page.run(number).name]), value => {
-    other = Number(value);
     theirs = null;
-    refresh();
+    state.set({other: value});
   });
   const layers = Math.max(...others.map(number => page.run(number).layers));
   const heads = Math.max(...others.map(number => page.run(number).heads));
@@ -112,10 +111,12 @@ function createCompare(root, page, state, others) {
   };
   const partner = (layer, head) => how.value === "same" && comparable() ? [layer, head] : closest(layer, head);
   const turn = latest();
+  const chosen = now => others.includes(numberOf(now.other, Infinity, -1)) ? Number(now.other) : others.at(-1);
 
   const refresh = async () => {
     const mine = turn.next();
     const now = state.get();
+    const other = chosen(now);
     const part = page.run(other).compare[now.text];
     const found = await page.blob(part.distance);
     if (!turn.is(mine)) return;
@@ -147,9 +148,9 @@ function createCompare(root, page, state, others) {
     const count = part.segments.length;
     const [first, second] = await Promise.all([page.weights(0, now.text, layer, head), page.weights(other, now.text, l, m)]);
     if (!turn.is(mine)) return;
-    showMaps(toSegments(first, part.first, count), toSegments(second, part.other, count), part, now, [layer, head, l, m]);
+    showMaps(other, toSegments(first, part.first, count), toSegments(second, part.other, count), part, now, [layer, head, l, m]);
   };
-  const showMaps = (first, second, part, now, [layer, head, l, m]) => {
+  const showMaps = (other, first, second, part, now, [layer, head, l, m]) => {
     const text = page.text(0, now.text);
     const labels = part.segments.map(([start, end]) => text.text.slice(start, end));
     const most = Math.max(...first, ...second, 1e-12);
@@ -169,7 +170,7 @@ function createCompare(root, page, state, others) {
   return {
     update(now, changed) {
       if (changed.has("layer") || changed.has("head")) theirs = null;
-      if (["layer", "head", "text", "view"].some(name => changed.has(name))) refresh();
+      if (["layer", "head", "text", "view", "other"].some(name => changed.has(name))) refresh();
     },
   };
 }

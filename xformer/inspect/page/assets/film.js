@@ -153,10 +153,10 @@ function createFilm(root, page, state, part) {
   };
   const go = frame => {
     at = Math.min(Math.max(frame, 0), frames.length - 1);
-    paint();
+    state.set({frame: String(at)});
   };
   const start = () => {
-    if (at === frames.length - 1) at = -1;
+    if (at === frames.length - 1) go(0);
     playing = setInterval(() => {
       go(at + 1);
       if (at === frames.length - 1) stop();
@@ -192,7 +192,8 @@ function createFilm(root, page, state, part) {
     update(now, changed) {
       subject.update(now);
       heads.update(now);
-      if (["layer", "head", "run", "text", "view"].some(one => changed.has(one))) paint();
+      if (!playing) at = numberOf(now.frame, frames.length, frames.length - 1);
+      if (["layer", "head", "run", "text", "view", "frame"].some(one => changed.has(one))) paint();
     },
   };
 }

@@ -91,6 +91,11 @@ function subjectChoices(page, state) {
   };
 }
 
+/** A number of the state that is kept as a text, or another where it names none of `count`. */
+function numberOf(text, count, otherwise) {
+  return /^\d+$/.test(text) && Number(text) < count ? Number(text) : otherwise;
+}
+
 /** The layer and head that are looked at; the last ones of a run that has fewer. */
 function headOf(page, {run, layer, head}) {
   const {layers, heads} = page.run(run);

@@ -52,7 +52,7 @@ registerView({
     const box = h("div", {class: "scroll lens"});
     const detail = h("div", {class: "lens-detail", "aria-live": "polite"});
     const shade = choice("Colour", [["best", "probability of the best piece"], ["own", "probability of the piece that stands there"]], () => paint());
-    const how = choice("Tokens", [["hidden", "each hidden in turn"], ["shown", "as they stand"]], () => fill(state.get()));
+    const how = choice("Tokens", [["hidden", "each hidden in turn"], ["shown", "as they stand"]], value => state.set({lens: value}));
     const asShown = h("span", {}, "Tokens are predicted as they stand: a shorter text, of a model with a mask, also has each of them hidden in turn.");
     let table = null, cells = [], lens = null, chosen = [0, 0], text = null;
     const saves = exportButtons(() => table);
@@ -133,7 +133,8 @@ registerView({
     return {
       update(now, changed) {
         subject.update(now);
-        if (["run", "text", "view"].some(name => changed.has(name)) && (!lens || changed.has("run") || changed.has("text"))) fill(now);
+        how.value = now.lens === "shown" ? "shown" : "hidden";
+        if (["run", "text", "lens"].some(name => changed.has(name))) fill(now);
       },
     };
   },

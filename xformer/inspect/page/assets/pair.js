@@ -82,14 +82,14 @@ function createPair(root, page, state, part) {
   const subject = subjectChoices(page, state);
   const heads = headChoices(page, state);
   const redraw = () => draw(state.get());
-  const way = choice("Direction", ways, redraw);
-  const layerOfStates = choice("States", Array.from({length: states}, (_, one) => [one, one ? `after layer ${one - 1}` : "before layer 0"]), redraw);
+  const way = choice("Direction", ways, value => state.set({way: value}));
+  const layerOfStates = choice("States", Array.from({length: states}, (_, one) => [one, one ? `after layer ${one - 1}` : "before layer 0"]),
+    value => state.set({states: value}));
   const modes = [["mutual", "each the other’s best"], ["best", "the best of each token of A"], ["all", "all"]];
   const [mode, modeRight] = [choice("Lines", modes, redraw), choice("Lines", modes, redraw)];
   mode.value = "best";
   const least = h("input", {type: "range", min: 0, max: 0.95, step: 0.05, value: 0.1, "aria-label": "Least share of the largest value that has a line", oninput: redraw});
   const measure = choice("Colour", [["crossing", "attention that goes across"], ["agreement", "agreement with the states’ pairs"]], redraw);
-  layerOfStates.value = states - 1;
 
   const left = tokenLines({left: a, right: b, leftNumbers: as, rightNumbers: bs, label: "Attention between the two texts"});
   const right = tokenLines({left: a, right: b, leftNumbers: as, rightNumbers: bs, label: "Likeness of hidden states"});
@@ -157,7 +157,9 @@ function createPair(root, page, state, part) {
     update(now, changed) {
       subject.update(now);
       heads.update(now);
-      if (["run", "layer", "head", "view"].some(name => changed.has(name))) draw(now);
+      way.value = ways.some(([name]) => name === now.way) ? now.way : ways[0][0];
+      layerOfStates.value = numberOf(now.states, states, states - 1);
+      if (["run", "layer", "head", "view", "way", "states"].some(name => changed.has(name))) draw(now);
     },
   };
 }

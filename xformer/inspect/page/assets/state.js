@@ -20,11 +20,16 @@ const DEFAULTS = {
   filter: "",           // which heads are listed
   locked: null,         // number of the token that is kept under the pointer, as a query
   lockedKey: null,      // and as a key, where a single weight is kept
+  way: "a_to_b",        // pair: which text looks at the other
+  states: "",           // pair: the layer of the states that are likened; the last if it is left out
+  lens: "hidden",       // lens: "hidden" or "shown", whether a token is hidden while it is predicted
+  other: "",            // compare: number of the other run; the last if it is left out
+  frame: "",            // film: which checkpoint; the last if it is left out
   token: null,          // number of the token under the pointer, as a query
   key: null,            // and as a key
 };
 const URL_KEYS = ["view", "run", "text", "layer", "head", "shape", "units", "specials", "scale", "flow", "sort", "down", "filter",
-  "locked", "lockedKey"];
+  "locked", "lockedKey", "way", "states", "lens", "other", "frame"];
 
 function createState(defaults) {
   let now = {...defaults};

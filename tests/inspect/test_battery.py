@@ -123,12 +123,13 @@ def test_importance_has_columns_of_its_own(table: HeadTable, masked_lm: bool, me
     head, *rows = report.lines()
     assert "gradient" in head
     assert "mean ablation" in head
+    assert "language ablation" in head
     last = json.loads(list(report.objects())[-1])["importance"]
     assert last["gradient"] == pytest.approx(found.by_gradient().value[1, 2], abs=1e-6)
     german = last["languages"]["de"]["mean ablation"]
     assert german["value"] == pytest.approx(found.by_ablation("mean", "de").value[1, 2], abs=1e-6)
     assert german["low"] <= german["value"] <= german["high"]
-    assert len(report.figure().charts) == len(SCORES) + 2
+    assert len(report.figure().charts) == len(SCORES) + 3
     assert rows[-1].split()[0] == "uniform"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xformer.data.corpus import Corpus, import_corpus, open_corpus
@@ -80,6 +80,7 @@ def test_languages_that_are_named_all_stay(corpus: Corpus) -> None:
         sample_parallel(corpus, "train", ["de"], least=2)
 
 
+@settings(max_examples=40)
 @given(
     having=st.lists(st.integers(1, 31), min_size=1, max_size=40),
     least=st.integers(1, 12),

@@ -17,6 +17,7 @@ from xformer.errors import InputError
 from xformer.inspect.analysis.importance import HeadImportance, masked_importance, sentence_importance
 from xformer.inspect.analysis.language_spread import LanguageSpread, language_means, language_spread
 from xformer.inspect.analysis.patterns import SCORES, UNITS, delimiters, head_scores, rarest, uniform_scores
+from xformer.inspect.analysis.replaced_heads import Replacement
 from xformer.inspect.subject import Subject
 from xformer.inspect.texts import TextSample
 from xformer.inspect.tokenised import TokenisedText
@@ -136,7 +137,9 @@ def measure_importance(
 ) -> HeadImportance:
     """How much the model needs each head, by language: for hidden tokens, or for its sentence vectors.
 
-    It takes a pass over all texts for each head; heads are replaced by their mean output.
+    It takes one or two passes over all texts for each head. Heads are replaced by their mean output; where
+    there are several languages, also by that over the text's own language, so that they keep what they say of
+    the language.
 
     Args:
         subject: the model; of one without a masked LM, sentence vectors are looked at.
@@ -151,7 +154,8 @@ def measure_importance(
     hides = subject.masked_lm is not None and subject.mask_id is not None
     measure = masked_importance if hides else sentence_importance
     tags = [sample.languages[label] for label in labels]
-    return measure(subject, texts, tags, how=("mean",), seed=seed, progress=progress)
+    how: list[Replacement] = ["mean", "language"] if len(set(tags)) > 1 else ["mean"]
+    return measure(subject, texts, tags, how=how, seed=seed, progress=progress)
 
 
 def blocks(

@@ -85,7 +85,7 @@ class HeadReport:
         if (cost := self.importance) is not None:
             parts.append(
                 f"Gradient and ablation: {cost.measure} of {len(cost.language):,} texts; with a head"
-                " replaced, how much it grows."
+                " replaced by its mean output (of all texts, or of the language's), how much it grows."
             )
         if found.spread is not None:
             parts.append(

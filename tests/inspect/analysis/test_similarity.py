@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -37,6 +37,7 @@ def test_cka_by_hand() -> None:
     assert linear_cka(x, y, debiased=False) == pytest.approx(1 / 4)
 
 
+@settings(max_examples=20)
 @given(n=st.integers(4, 9), seed=st.integers(0, 99))
 def test_cka_by_the_matrices_of_its_definition(n: int, seed: int) -> None:
     """HSIC with centring matrices (Kornblith), and the unbiased one with its three terms (Song, eq. 5)."""
@@ -132,6 +133,7 @@ def test_languages_beside_one_another_and_beside_chance() -> None:
     torch.testing.assert_close(chance.distance, found.distance, equal_nan=True)
 
 
+@settings(max_examples=20)
 @given(n=st.integers(4, 12), languages=st.integers(2, 4), seed=st.integers(0, 99))
 def test_all_pairs_at_once_are_the_pairs_one_by_one(n: int, languages: int, seed: int) -> None:
     shared = noise(n, 5, seed=seed)

@@ -39,7 +39,7 @@ class Heads:
     """Print one JSON object a head, with its scores by language, and nothing else on standard output."""
     importance: bool = False
     """Measure also how much the model needs each head, by gradient and by ablation, for each language. It
-    takes a pass over the texts for each head."""
+    takes one or two passes over the texts for each head."""
     texts: TextChoice = dataclasses.field(default_factory=TextChoice)
     computing: ModelOptions = dataclasses.field(default_factory=ModelOptions)
 

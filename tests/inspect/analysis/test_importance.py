@@ -18,6 +18,7 @@ from tests.inspect.analysis.tiny_subject import LETTERS, MASK, parameters, tiny_
 from xformer.errors import InputError
 from xformer.inspect.analysis.hidden import HiddenText, hide
 from xformer.inspect.analysis.importance import masked_importance, sentence_importance
+from xformer.inspect.analysis.replaced_heads import Replacement
 from xformer.inspect.analysis.statistics import rank_correlation
 from xformer.inspect.subject import Subject
 from xformer.model.reference import reference_forward, reference_masked_lm, reference_pooling
@@ -66,7 +67,7 @@ def loss_by_reference(subject: Subject, one: HiddenText, change: Change | None =
 def test_masked_importance_is_that_of_the_reference(architecture: str) -> None:
     subject = tiny_subject(architecture)
     hidden = hide([tokenise(text) for text in TEXTS], LANGUAGES, mask_id=MASK, rate=0.4)
-    how = ("zero", "mean", "language")
+    how: tuple[Replacement, ...] = ("zero", "mean", "language")
     found = masked_importance(subject, TEXTS, LANGUAGES, rate=0.4, how=how, batch_tokens=15)
     assert found.language == tuple(one.language for one in hidden)
     assert found.left_out == len(TEXTS) - len(hidden)

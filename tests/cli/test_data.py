@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,31 @@ def test_import_says_what_it_made_of_the_files_and_what_comes_next(
     assert manifest.unpaired == {"de": 1}
     assert manifest.tags == {"deu": "de", "eng": "en"}
     assert manifest.splits["test"].translated == 5
+
+
+def test_import_reads_a_folder_of_catalogues(xformer: Run, tmp_path: Path) -> None:
+    words = [letter * 9 for letter in "abcdefghijklmnopqrst"]
+    entries = "".join(f'msgid "Open {word}"\nmsgstr "{word} öffnen"\n\n' for word in words)
+    locale = tmp_path / "locale"
+    files = {"de/LC_MESSAGES/a.po": entries, "x-test/LC_MESSAGES/a.po": entries, "notes.txt": "no catalogue"}
+    for name, content in files.items():
+        (locale / name).parent.mkdir(parents=True, exist_ok=True)
+        (locale / name).write_text(content, encoding="utf-8")
+    out = tmp_path / "corpora" / "system"
+    options = ("--out", out, "--licence", "unknown", "--dev", 2, "--test", 2)
+    status, _, err = xformer("data", "import", "gettext", locale, *options)
+    assert status == 0
+    assert "not read: 1 file\n  locale/x-test/LC_MESSAGES/a.po: language tag: expected" in err
+    manifest = Manifest.read(out)
+    assert manifest.languages == ("de", "en")
+    assert list(manifest.not_read) == ["locale/x-test/LC_MESSAGES/a.po"]
+    (source,) = manifest.sources
+    digest = hashlib.sha256(entries.encode()).hexdigest()
+    lines = f"{digest}  de/LC_MESSAGES/a.po\n{digest}  x-test/LC_MESSAGES/a.po\n"
+    assert (source.name, source.size) == ("locale", 2 * len(entries.encode()))
+    assert source.sha256 == hashlib.sha256(lines.encode()).hexdigest()
+    status, _, err = xformer("data", "import", "text", locale, *options[:1], tmp_path / "t", *options[2:])
+    assert (status, "expected a file, this is a folder" in err) == (2, True)
 
 
 def test_stats_is_a_table_or_json(xformer: Run, corpus: Path) -> None:

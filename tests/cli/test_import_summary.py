@@ -56,6 +56,17 @@ def test_nothing_left_out_is_said_and_many_languages_are_not_all_named() -> None
     assert "left out: nothing" in lines
 
 
+def test_files_that_were_not_read_are_named() -> None:
+    notes = ImportNotes(not_read={f"locale/{number:02}.mo": "truncated" for number in range(12)})
+    lines = summary(Path("c"), _manifest(("de",), {"train": 900, "dev": 200, "test": 200}), notes)
+    first = lines.index("not read: 12 files")
+    assert lines[first + 1] == "  locale/00.mo: truncated"
+    assert lines[first + 10 : first + 12] == [
+        "  locale/09.mo: truncated",
+        "  and 2 more, which manifest.json names",
+    ]
+
+
 def test_tags_of_no_language_are_doubted() -> None:
     manifest = _manifest(("de", "german", "ok"), {"train": 900, "dev": 200, "test": 200})
     (line,) = [

@@ -16,6 +16,7 @@ from xformer.data.languages import (
     language_named,
     likely_script,
     named,
+    script_named,
 )
 from xformer.data.record import normalize_language
 
@@ -126,6 +127,11 @@ def test_scripts(tag: str, script: str | None) -> None:
 def test_a_language_is_found_by_its_name() -> None:
     assert [language_named(name) for name in ("german", "German", "CZECH")] == ["de", "de", "cs"]
     assert language_named("ok") is None
+
+
+def test_a_script_is_found_by_its_name() -> None:
+    assert [script_named(name) for name in ("devanagari", "Latin", "HEBREW")] == ["Deva", "Latn", "Hebr"]
+    assert script_named("valencia") is None
 
 
 @pytest.mark.parametrize(

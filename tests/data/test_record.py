@@ -36,6 +36,15 @@ PARTS = _letters(2, 8) | st.sampled_from(["latin", "419", "1996"])
         ("es_419", "es-419"),
         ("nan", "nan"),
         ("de-1996", "de-1996"),
+        ("sr@ijekavian", "sr-ijekavsk"),
+        ("sr_RS@ijekavianlatin", "sr-Latn-RS-ijekavsk"),
+        ("sr@ije", "sr-ijekavsk"),
+        ("sd@devanagari", "sd-Deva"),
+        ("mni@bengali", "mni-Beng"),
+        ("en@hebrew", "en-Hebr"),
+        ("tt_RU@iqtelif", "tt-Latn-RU"),
+        ("de_DE@euro", "de-DE"),
+        ("be@tarask", "be-tarask"),
     ],
 )
 def test_tags_get_their_standard_shape(tag: str, expected: str) -> None:
@@ -52,7 +61,8 @@ def test_one_language_has_one_spelling(language: str, parts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "tag", ["", "x", "d", "de-", "-de", "de--DE", "de DE", "deutsch!", "français", "de_DE.UTF-8"]
+    "tag",
+    ["", "x", "d", "de-", "-de", "de--DE", "de DE", "deutsch!", "français", "de_DE.UTF-8", "de@nosuchscript"],
 )
 def test_what_is_no_tag_is_refused(tag: str) -> None:
     with pytest.raises(InputError, match="language tag: expected something like 'de' or 'pt-BR'"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from xformer.cli.formats import Format, records
+from xformer.cli.formats import Format, records, source_of
 
 if TYPE_CHECKING:
     from xformer.data.decontaminate import Decontaminator
@@ -38,6 +38,9 @@ class DataImport:
 
     Translations of programs: xformer data import gettext django.whl --out corpora/django --licence
     BSD-3-Clause
+
+    Those of the programs on this machine: xformer data import gettext /usr/share/locale --out corpora/system
+    --licence "each program's own"
     """
 
     format: tyro.conf.Positional[Format]
@@ -88,7 +91,6 @@ class DataImport:
         from xformer.data.corpus import import_corpus
         from xformer.data.import_notes import ImportNotes
         from xformer.data.import_plan import ImportOptions
-        from xformer.data.manifest import Source
         from xformer.data.split import SplitSizes
         from xformer.errors import InputError
         from xformer.progress import Progress
@@ -108,7 +110,7 @@ class DataImport:
                 delimiter=self.delimiter,
                 notes=notes,
             )
-            sources = [Source.of(path, self.licence) for path in self.files]
+            sources = [source_of(self.format, path, self.licence) for path in self.files]
             decontaminator = self._decontaminator()
         except ValueError as error:
             raise InputError(str(error)) from error

@@ -12,6 +12,7 @@ from xformer.errors import InputError
 
 if TYPE_CHECKING:
     from xformer.data.import_notes import ImportNotes
+    from xformer.data.manifest import Source
     from xformer.data.readers import Fields, ParallelFields
     from xformer.data.record import Record
 
@@ -19,7 +20,7 @@ Format = Literal[
     "gettext", "moses", "tatoeba", "manythings", "iwslt", "tmx", "csv", "tsv", "jsonl", "parquet", "text"
 ]
 _DESCRIBES = {
-    "gettext": "catalogues (.mo, .po) or wheels that hold them",
+    "gettext": "catalogues (.mo, .po), or folders or wheels that hold them",
     "moses": "line-aligned files, one per language, or a .zip of pairs",
     "tatoeba": "sentences.csv and links.csv",
     "manythings": "one file of sentence pairs",
@@ -96,6 +97,20 @@ def other_format(kind: Format, paths: Sequence[Path]) -> tuple[Path, str] | None
         if named not in (None, kind) and not (kind == "tatoeba" and named in ("csv", "tsv")):
             return path, str(named)
     return None
+
+
+def source_of(kind: Format, path: Path, licence: str) -> Source:
+    """Describe a file for the manifest; for gettext also a folder, by the catalogues in it.
+
+    Raises:
+        InputError: there is no such file, or a folder where the format has files.
+    """
+    from xformer.data.manifest import Source
+    from xformer.data.readers.catalogue_files import catalogue_files
+
+    if kind == "gettext" and path.is_dir():
+        return Source.of_folder(path, catalogue_files(path), licence)
+    return Source.of(path, licence)
 
 
 def _records(

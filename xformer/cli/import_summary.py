@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 4  # languages, tags
 _EXAMPLE = 60  # characters
+_FILES = 10
 
 
 def doubts(kind: Format, paths: Sequence[Path]) -> list[str]:
@@ -49,6 +50,7 @@ def summary(folder: Path, manifest: Manifest, notes: ImportNotes) -> list[str]:
         *_amounts(folder, manifest),
         *_tags(manifest, notes),
         *_left_out(notes),
+        *_not_read(notes),
         *_held_out(manifest),
         _next(folder, manifest),
     ]
@@ -93,6 +95,17 @@ def _left_out(notes: ImportNotes) -> list[str]:
             f"without their translations, which were left out: {_counted(notes.unpaired)}"
             f"{_example(notes, 'unpaired')}"
         )
+    return lines
+
+
+def _not_read(notes: ImportNotes) -> list[str]:
+    if not notes.not_read:
+        return []
+    files = sorted(notes.not_read.items())
+    lines = [f"not read: {'1 file' if len(files) == 1 else f'{len(files):,} files'}"]
+    lines += [f"  {name}: {reason}" for name, reason in files[:_FILES]]
+    if len(files) > _FILES:
+        lines.append(f"  and {len(files) - _FILES:,} more, which manifest.json names")
     return lines
 
 

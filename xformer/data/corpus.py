@@ -122,6 +122,7 @@ def import_corpus(
             removed={what: dict(sorted(counts.items())) for what, counts in sorted(notes.left_out.items())},
             unpaired=dict(sorted(notes.unpaired.items())),
             tags=notes.renamed,
+            not_read=dict(sorted(notes.not_read.items())),
             joined=plan.joined,
         )
         manifest.write(folder)

@@ -17,12 +17,14 @@ class ImportNotes:
         unpaired: texts that stay but whose translations were left out, by language.
         examples: by reason, the first text left out and where it stands; by "unpaired", the first of those.
         tags: language tags as they were given, each with the tag it was read as.
+        not_read: files of a folder or an archive that were left out as a whole, each with the reason.
     """
 
     left_out: dict[str, Counter[str]] = field(default_factory=dict)
     unpaired: Counter[str] = field(default_factory=Counter)
     examples: dict[str, tuple[str, str]] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    not_read: dict[str, str] = field(default_factory=dict)
 
     def leave_out(self, reason: str, language: str, text: str, source: str) -> None:
         """Count one text that is left out.

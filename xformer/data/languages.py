@@ -126,3 +126,12 @@ def language_named(name: str) -> str | None:
     names = {known.casefold(): tag for tag, known in Locale("en").languages.items()}
     found = names.get(name.casefold())
     return None if found is None else found.replace("_", "-")
+
+
+@lru_cache(maxsize=256)
+def script_named(name: str) -> str | None:
+    """The ISO 15924 code of a script by its English name, in any case: `devanagari` → `Deva`."""
+    from babel import Locale
+
+    names = {known.casefold(): code for code, known in Locale("en").scripts.items()}
+    return names.get(name.casefold())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry, read_checksummed, write_checksummed
+from xformer.storage.files import sha256_of
 
 MANIFEST_NAME = "manifest.json"
 
@@ -20,8 +23,9 @@ class Source:
     Attributes:
         name: for people: a file name, a wheel, an address.
         licence: an SPDX expression or a sentence; may be "unknown", but not empty.
-        sha256: hash of the file; None if the source is not a file.
-        size: bytes of the file; None if the source is not a file.
+        sha256: hash of the file; of a folder, of the lines "hash, two spaces, name" of its files, as
+            `sha256sum` writes them, sorted by name. None if the source is neither.
+        size: bytes of the file or files; None if the source is neither.
     """
 
     name: str
@@ -43,10 +47,31 @@ class Source:
         Raises:
             InputError: there is no such file.
         """
+        if Path(path).is_dir():
+            raise InputError(f"{path}: expected a file, this is a folder")
         if not Path(path).is_file():
             raise InputError(f"{path}: missing; expected a source file")
         entry = FileEntry.of(Path(path))
         return cls(entry.name, licence, entry.sha256, entry.size)
+
+    @classmethod
+    def of_folder(
+        cls, folder: str | os.PathLike[str], files: Iterable[str | os.PathLike[str]], licence: str
+    ) -> Source:
+        """Describe some files of a folder together, by its name, their names and hashes, and their size.
+
+        Files that may not be read count by their names alone.
+        """
+        names = {Path(file).relative_to(folder).as_posix(): Path(file) for file in files}
+        total, digest = 0, hashlib.sha256()
+        for name, file in sorted(names.items()):
+            try:
+                line, size = f"{sha256_of(file)}  {name}\n", file.stat().st_size
+            except OSError:
+                line, size = f"{name}\n", 0
+            digest.update(line.encode("utf-8", "surrogateescape"))
+            total += size
+        return cls(Path(folder).absolute().name or str(folder), licence, digest.hexdigest(), total)
 
 
 @dataclass(frozen=True)
@@ -97,6 +122,7 @@ class Manifest:
         removed: number of records left out, by reason and language.
         unpaired: number of texts that stay although their translations were left out, by language.
         tags: language tags that were read as others, with what they were read as: `deu`, `de`.
+        not_read: files of a folder or an archive that were left out as a whole, each with the reason.
         joined: number of `groups`, number of `sets` they were joined to, and groups in the `largest` set.
         format: version of this file format.
     """
@@ -110,6 +136,7 @@ class Manifest:
     removed: dict[str, dict[str, int]] = field(default_factory=dict)
     unpaired: dict[str, int] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    not_read: dict[str, str] = field(default_factory=dict)
     joined: dict[str, int] = field(default_factory=dict)
     format: Literal[1] = 1
 

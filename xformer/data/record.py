@@ -6,13 +6,24 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from xformer.data.languages import canonical_language
+from xformer.data.languages import canonical_language, script_named
 from xformer.errors import InputError
 
-# Script names of POSIX locales, in ISO 15924.
-_SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "arabic": "Arab", "devanagari": "Deva"}
+# What the modifiers of POSIX locales are in a tag, beside names of scripts: other names of variants, a script
+# and a variant at once (KDE has both alphabets of Serbian's two forms), and a currency, which is no language.
+_MODIFIERS = {
+    "ije": ["ijekavsk"],
+    "ijekavian": ["ijekavsk"],
+    "ijekavianlatin": ["Latn", "ijekavsk"],
+    "ekavian": ["ekavsk"],
+    "ekavianlatin": ["Latn", "ekavsk"],
+    "iqtelif": ["Latn"],
+    "bengali": ["Beng"],  # CLDR calls it Bangla
+    "euro": [],
+}
 
 _TAG = re.compile(r"[A-Za-z]{2,8}([-_@][A-Za-z0-9]{1,8})*")
+_LONG_TAG = re.compile(r"[A-Za-z]{2,8}([-_@][A-Za-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +52,35 @@ def normalize_language(tag: str) -> str:
     """Convert a language tag to BCP-47: `pt_BR` → `pt-BR`, `sr@latin` → `sr-Latn`, `ZH_hans` → `zh-Hans`.
 
     Three-letter codes become two-letter ones where these exist (`deu` → `de`), see `canonical_language`.
+    Modifiers of locales become scripts or variants: `sd@devanagari` → `sd-Deva`, `sr@ijekavian` →
+    `sr-ijekavsk`.
 
     Raises:
         InputError: `tag` is not a language tag.
     """
-    if not _TAG.fullmatch(tag):
-        raise InputError(f"language tag: expected something like 'de' or 'pt-BR', got {tag!r}")
+    if not _LONG_TAG.fullmatch(tag):
+        raise _not_a_tag(tag)
     language, *rest = re.split(r"[-_@]", tag)
     scripts: list[str] = []
     others: list[str] = []
-    for part in rest:
-        if part.lower() in _SCRIPTS:
-            scripts.append(_SCRIPTS[part.lower()])
-        elif len(part) == 4 and part.isalpha():
+    for part in (known for given in rest for known in _MODIFIERS.get(given.lower(), [given])):
+        if len(part) == 4 and part.isalpha():
             scripts.append(part.title())
+        elif len(part) > 4 and part.isalpha() and (script := script_named(part)):
+            scripts.append(script)
         elif len(part) == 2 or part.isdigit():
             others.append(part.upper())
         else:
             others.append(part.lower())
     # A locale has the script last (sr_RS@latin); a tag has it before the region.
-    return canonical_language("-".join([language, *scripts, *others]))
+    joined = "-".join([language, *scripts, *others])
+    if not _TAG.fullmatch(joined):
+        raise _not_a_tag(tag)
+    return canonical_language(joined)
+
+
+def _not_a_tag(tag: str) -> InputError:
+    return InputError(f"language tag: expected something like 'de' or 'pt-BR', got {tag!r}")
 
 
 def content_group(*texts: str) -> str:

@@ -6,25 +6,22 @@ catalogues, packages and contexts.
 
 from __future__ import annotations
 
-import gettext
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from xformer.data.groups import DisjointSets
 from xformer.data.import_notes import ImportNotes
-from xformer.data.readers.catalogue import Message, parse_header, parse_mo, parse_po
-from xformer.data.readers.lines import FilePath, input_errors, open_zip
+from xformer.data.readers.catalogue import Message
+from xformer.data.readers.catalogue_files import find_catalogues
+from xformer.data.readers.lines import FilePath
 from xformer.data.record import Record, content_group, normalize_language
 from xformer.errors import InputError
 
-# A file's name (`django.mo`, `de.po`) is a language only if it looks like one.
-_STEM = re.compile(r"[a-z]{2,3}([-_@][A-Za-z0-9]+)*")
-_CODESET = re.compile(r"\.[^@]*")  # zh_CN.GB2312
-# The numbers of the two English forms: "1 file", "100 files". 100 takes the general plural in every language
-# we know of; 0, 2 and 5 have special forms in Latvian, Arabic and Irish.
-_ONE, _MANY = 1, 100
+# What GNOME and KDE ask translators to translate by their own names and addresses.
+_TRANSLATORS = re.compile(
+    r"translators?[-_]credits?|your (names|e-?mails)|(.*\b)?(name|e-?mail|role|task)s? of translators\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def read_gettext(
@@ -41,8 +38,13 @@ def read_gettext(
     Each source message is yielded once, as a record of the source language, before its first translation.
 
     Fuzzy, obsolete and empty messages, the header, and messages whose translation equals the source are left
-    out. A message with a plural yields its singular and its general plural, in one group. If a `.po` has its
-    `.mo` beside it, only the `.mo` is read: it has the same text and is much faster to parse.
+    out. So are names and addresses of translators (the translations of "Your names", "translator-credits"),
+    and the English that gettext makes of the source with other quotation marks (`en@quot`). A message with a
+    plural yields its singular and its general plural, in one group. If a `.po` has its `.mo` beside it, only
+    the `.mo` is read: it has the same text and is much faster to parse.
+
+    A catalogue of a folder or an archive that is damaged, or has no known language, is left out as a whole,
+    and noted in `notes.not_read`. One that is named in `paths` must be readable.
 
     The catalogues are read twice. The first pass finds plurals, because "entries" may be the plural of
     "entry" in one catalogue and a message of its own in another; both are then one group. Memory holds one
@@ -59,30 +61,32 @@ def read_gettext(
         notes: collects what is left out and how tags were read.
 
     Raises:
-        InputError: a path is missing, damaged or has no catalogue, or nothing gives a catalogue's language.
+        InputError: a path is missing, damaged or has no catalogue, nothing gives the language of a catalogue
+            in `paths`, or no catalogue can be read.
     """
     paths = list(paths)
     notes = notes or ImportNotes()
     source = None if source_language is None else normalize_language(source_language)
-    joined = _join_plurals(paths)
+    joined, readable = _survey(paths, language, notes)
     seen: set[str] = set()
-    for name, label, messages in _catalogues(paths):
-        tag = ""
-        plural: tuple[int, int] | None = None
+    for catalogue in find_catalogues(paths):
+        if catalogue.name not in readable:
+            continue
+        if not (messages := catalogue.messages()):
+            continue
+        tag = notes.normalize(language) if language else catalogue.language(messages, notes)
+        tag = (rename or {}).get(tag, tag)
+        if skip is not None and skip(tag):
+            continue
+        plural = catalogue.plural(messages)
+        of_file = "English in other quotation marks" if catalogue.is_quoted_english(messages) else None
         for message in messages:
-            header = parse_header(message.texts[0]) if not message.ids[0] else {}
-            if not tag:
-                tag = notes.normalize(language) if language else _language(name, header, notes)
-                tag = (rename or {}).get(tag, tag)
-                if skip is not None and skip(tag):
-                    break
             if not message.ids[0]:
-                plural = _plural(header, name)
                 continue
-            place = f"{label}:{message.line}" if message.line else label
+            place = f"{catalogue.label}:{message.line}" if message.line else catalogue.label
             translations = _translations(message, plural)
-            if message.fuzzy or not translations:
-                notes.leave_out(_reason(message), tag, message.texts[0] or message.ids[0], place)
+            if reason := of_file or _reason(message, translations):
+                notes.leave_out(reason, tag, message.texts[0] or message.ids[0], place)
                 continue
             group = content_group(joined.get(message.ids[0], message.ids[0]))
             if source is not None and source != tag:
@@ -94,16 +98,35 @@ def read_gettext(
                 yield Record(text, tag, group, place)
 
 
-def _join_plurals(paths: Iterable[FilePath]) -> dict[str, str]:
-    """For each source text that has a plural or is one: the smallest of the texts it is joined with."""
-    sets = DisjointSets[str]()
-    for _, _, messages in _catalogues(paths):
+def _survey(
+    paths: Sequence[FilePath], language: str | None, notes: ImportNotes
+) -> tuple[dict[str, str], set[str]]:
+    """Read all catalogues once.
+
+    Returns:
+        For each source text that has a plural or is one, the smallest of the texts it is joined with. The
+        names of the catalogues that can be read.
+    """
+    sets, readable = DisjointSets[str](), set[str]()
+    for catalogue in find_catalogues(paths):
+        try:
+            messages = catalogue.messages()
+            if language is None and messages:
+                catalogue.language(messages, notes)
+            catalogue.plural(messages)
+        except InputError as error:
+            if catalogue.is_given:
+                raise
+            notes.not_read[catalogue.label] = str(error).removeprefix(catalogue.name).lstrip(": ")
+            continue
+        readable.add(catalogue.name)
         for message in messages:
-            if message.fuzzy:
-                continue
-            for plural in message.ids[1:]:
+            for plural in () if message.fuzzy else message.ids[1:]:
                 sets.union(message.ids[0], plural)
-    return sets.smallest_members()
+    if notes.not_read and not readable:
+        label, reason = next(iter(notes.not_read.items()))
+        raise InputError(f"none of {len(notes.not_read)} catalogues can be read, such as {label}: {reason}")
+    return sets.smallest_members(), readable
 
 
 def _translations(message: Message, plural: tuple[int, int] | None) -> list[str]:
@@ -114,83 +137,12 @@ def _translations(message: Message, plural: tuple[int, int] | None) -> list[str]
     return list(dict.fromkeys(text for text in chosen if text.strip() and text not in message.ids))
 
 
-def _reason(message: Message) -> str:
-    """Why a message is left out."""
+def _reason(message: Message, translations: Sequence[str]) -> str | None:
+    """Why a message is left out; None if it stays."""
     if message.fuzzy:
         return "fuzzy translation"
-    return "same as the original" if any(text.strip() for text in message.texts) else "not translated"
-
-
-def _plural(header: Mapping[str, str], name: str) -> tuple[int, int] | None:
-    """The plural forms of a language for one and for many; None if the header has no rule."""
-    rule = re.search(r"plural\s*=\s*([^;]+)", header.get("plural-forms", "").partition(";")[2])
-    if rule is None or rule[1].strip() == "EXPRESSION":
+    if _TRANSLATORS.fullmatch(message.ids[0].strip()) or _TRANSLATORS.fullmatch(message.context or ""):
+        return "names of translators"
+    if translations:
         return None
-    try:
-        form = gettext.c2py(rule[1])
-        return max(form(_ONE), 0), max(form(_MANY), 0)
-    except (ValueError, ArithmeticError) as error:
-        raise InputError(f"{name}: header field Plural-Forms: {error}") from error
-
-
-def _language(name: str, header: Mapping[str, str], notes: ImportNotes) -> str:
-    path = PurePosixPath(name.replace(os.sep, "/").rpartition(":")[2])  # of wheel:member, the member
-    if path.parent.name == "LC_MESSAGES":
-        locale = path.parent.parent.name
-    elif header.get("language"):
-        locale = header["language"]
-    elif _STEM.fullmatch(path.stem):
-        locale = path.stem
-    else:
-        raise InputError(
-            f"{name}: nothing gives the language: expected a folder LANGUAGE/LC_MESSAGES, a header field "
-            "Language, or a file name such as de.po"
-        )
-    try:
-        return notes.normalize(_CODESET.sub("", locale))
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
-
-
-def _catalogues(paths: Iterable[FilePath]) -> Iterator[tuple[str, str, Iterator[Message]]]:
-    """Stream the catalogues, in the order of `paths`, and sorted by name within each.
-
-    Yields:
-        A name for error messages; a name for records, which does not depend on parent folders; the messages.
-    """
-    for path in map(Path, paths):
-        if path.is_dir():
-            files = _best_forms(
-                str(file) for ending in ("mo", "po") for file in path.rglob(f"*.{ending}") if file.is_file()
-            )
-            if not files:
-                raise InputError(f"{path}: expected gettext catalogues (.mo, .po) in this folder, found none")
-            for file in files:
-                yield file, Path(file).relative_to(path.parent).as_posix(), _parse(_read(file), file)
-        elif path.suffix in (".mo", ".po"):
-            yield str(path), "/".join(path.parts[-3:]), _parse(_read(path), str(path))
-        else:
-            with open_zip(path) as archive:
-                members = _best_forms(archive.namelist())
-                if not members:
-                    raise InputError(f"{path}: expected gettext catalogues (.mo, .po) inside, found none")
-                for member in members:
-                    name = f"{path}:{member}"
-                    with input_errors(name):
-                        data = archive.read(member)
-                    yield name, f"{path.name}:{member}", _parse(data, name)
-
-
-def _read(path: FilePath) -> bytes:
-    with input_errors(path):
-        return Path(path).read_bytes()
-
-
-def _parse(data: bytes, name: str) -> Iterator[Message]:
-    return parse_mo(data, name) if name.endswith(".mo") else parse_po(data, name)
-
-
-def _best_forms(names: Iterable[str]) -> list[str]:
-    """The catalogues among `names`, sorted, without a `.po` that has its `.mo` beside it."""
-    catalogues = {name for name in names if name.endswith((".mo", ".po"))}
-    return sorted(name for name in catalogues if name.endswith(".mo") or f"{name[:-3]}.mo" not in catalogues)
+    return "same as the original" if any(text.strip() for text in message.texts) else "not translated"

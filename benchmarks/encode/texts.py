@@ -11,7 +11,7 @@ from xformer.data.readers.lines import read_lines
 from xformer.errors import InputError
 from xformer.pretraining.load import open_tokenizer
 from xformer.pretraining.prepare import open_shards
-from xformer.runs.opening import find_run
+from xformer.runs.find import find_run
 from xformer.tokenizer import Tokenizer, TokenizerError, TokenizerOptions, train_tokenizer
 from xformer.tokenizer.special import SMALLEST_VOCABULARY
 

@@ -123,20 +123,30 @@ class TrainingBench:
 
     def _settings(self) -> RunConfig:
         from xformer.runs.config import RunConfig
+        from xformer.runs.effects import require_effect
+        from xformer.runs.find import find_run
         from xformer.runs.renamed_settings import read_settings, renamed
-        from xformer.storage.toml import overridden
+        from xformer.storage.toml import names_in, overridden
 
         table = read_settings(self.config) if self.config else {}
+        changes = renamed(self.set)
+        given = dict.fromkeys(names_in(table), str(self.config))
+        given |= dict.fromkeys((change.partition("=")[0] for change in changes), "--set")
+        of_run = None
         if self.run is not None:
             from .prepared import tables_of
 
+            of_run = find_run(self.run).load_config()
             theirs = tables_of(self.run)
             model = theirs.pop("model") | table.get("model", {})
             table = table | theirs | {"model": model}
         # All models have the same number of parameters. Those of a bigram table are only looked up; the peers
         # would have to multiply with as many.
         table = table | {"model": {"bigrams": 0} | table.get("model", {})}
-        return overridden(table, renamed(self.set), RunConfig, source=str(self.config or "--set"))
+        config = overridden(table, changes, RunConfig, source=str(self.config or "--set"))
+        corpus = config.data.corpus if self.corpus is None else self.corpus
+        require_effect(replace(config, data=replace(config.data, corpus=corpus)), given, of_run)
+        return config
 
 
 def main() -> None:

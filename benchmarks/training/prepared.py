@@ -23,6 +23,7 @@ from xformer.pretraining.prepare import GETTEXT, prepare
 from xformer.progress import Progress
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
+from xformer.runs.find import find_run
 from xformer.storage.checksummed import FileEntry, atomic_folder
 from xformer.version import __version__
 
@@ -36,7 +37,7 @@ def tables_of(run: Path) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: it is no run.
     """
-    place = RunDirectory.open(run)
+    place = find_run(run)
     table, theirs = place.read_config(), place.load_config()
     taken = {name: table[name] for name in ("data", "tokenizer") if name in table}
     return taken | {"model": {"vocab_size": theirs.model.vocab_size}}
@@ -85,7 +86,7 @@ def prepared(
 
 def _require_prepared(run: Path, config: RunConfig) -> RunDirectory:
     """Check that a run has a tokenizer and shards made with these settings."""
-    place = RunDirectory.open(run)
+    place = find_run(run)
     for needed in (place.tokenizer, *map(place.shards, SPLITS)):
         if not needed.exists():
             raise InputError(f"{needed}: expected a prepared run; `xformer pretrain` makes one")

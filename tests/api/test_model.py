@@ -43,6 +43,7 @@ from xformer.errors import InputError
 from xformer.evaluation.sentence_layer import settle_sentence_layer
 from xformer.model.reference import reference_forward, reference_pooling
 from xformer.runs.directory import RunDirectory
+from xformer.runs.find import find_run
 from xformer.runs.sentence_layer import SentenceLayer, record_layer, recorded_layer
 
 SENTENCES = ["dog sees house", "Hund sieht Haus", "cat buys apple", "γάτα βλέπει σπίτι", "", "a\u2581b", "x"]
@@ -255,7 +256,7 @@ def test_the_layer_is_chosen_once_and_kept_by_step(trained: RunDirectory, tmp_pa
 
 
 def test_the_choice_of_an_evaluation_of_an_earlier_version_holds() -> None:
-    run = RunDirectory.open(Path(__file__).parents[1] / "runs" / "run_of_0_1" / "run")
+    run = find_run(Path(__file__).parents[1] / "runs" / "run_of_0_1" / "run")
     report = json.loads(run.evaluation.read_text(encoding="utf-8"))
     found = recorded_layer(run, report["step"])
     assert found is not None

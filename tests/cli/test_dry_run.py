@@ -31,6 +31,22 @@ def test_what_is_printed(
     assert not (tmp_path / "run").exists()
 
 
+def test_what_the_run_would_say_is_said_once(
+    xformer: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, moses: dict[str, Path]
+) -> None:
+    monkeypatch.setattr(dry_run, "forecast", partial(dry_run.forecast, seconds=0.1))
+    given = ("--licence", "CC0-1.0", "--dev", 20, "--test", 20)
+    assert xformer("data", "import", "moses", *moses.values(), "--out", tmp_path / "c", *given)[0] == 0
+    (tmp_path / "mine.toml").write_text(f'{settings}[data]\ncorpus = "{tmp_path / "c"}"\npivot = "fr"\n')
+    options = ("--config", tmp_path / "mine.toml", "--steps", 10, "--dry-run", "--json")
+    status, out, err = xformer("pretrain", tmp_path / "run", *options)
+    findings = [finding["text"] for finding in json.loads(out)["checks"]["findings"]]
+    assert (status, bool(findings)) == (0, True)
+    status, out, err = xformer("pretrain", tmp_path / "run", *options[:-1])
+    for finding in findings:
+        assert (" ".join(out.split()) + err).count(finding) == 1
+
+
 def test_json_is_for_the_dry_run(xformer: Run, tmp_path: Path) -> None:
     status, out, err = xformer("pretrain", tmp_path / "run", "--json")
     assert (status, out) == (2, "")

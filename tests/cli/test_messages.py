@@ -41,6 +41,23 @@ def test_our_warnings_are_said_like_our_errors(
     assert warnings.formatwarning is usual
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("report",), ("evaluate",), ("encode",), ("fill-mask",), ("settings", "--run"), ("inspect", "heads")],
+    ids=" ".join,
+)
+def test_a_run_that_is_missing_is_told_in_the_same_words(
+    xformer: Run, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    status, out, err = xformer(*command, tmp_path / "nowhere")
+    assert (status, out) == (2, "")
+    made = f"`xformer pretrain {tmp_path / 'nowhere'}` makes one, and `xformer demo` a first one"
+    assert err == (
+        f"xformer: {tmp_path / 'nowhere'}: expected a run made by `xformer pretrain`, but there is nothing;"
+        f" {made}\n"
+    )
+
+
 def test_the_old_name_of_an_option_is_accepted(xformer: Run, tmp_path: Path) -> None:
     status, _, err = xformer("evaluate", tmp_path, "--again")
     first, second = err.splitlines()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from xformer.data.languages import (
     canonical_language,
+    counted,
     find_language,
     language_name,
     language_named,
@@ -164,6 +165,10 @@ def test_tables_are_read_when_asked() -> None:
     code = "import sys, xformer.data.languages, xformer.data.record; print('babel' in sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]
+
+
+def test_languages_are_counted_in_words() -> None:
+    assert [counted(count) for count in (0, 1, 2)] == ["0 languages", "1 language", "2 languages"]
 
 
 def test_a_sentence_names_the_tag_and_the_language() -> None:

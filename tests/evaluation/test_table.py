@@ -73,6 +73,14 @@ def test_the_summary_says_who_won(report: EvaluationReport) -> None:
     assert "Left out" not in text
 
 
+def test_one_language_is_one() -> None:
+    report = example_report(1)
+    summary = " ".join(" ".join(rendered(report)).split())
+    assert "mean top-1 over 1 language, both ways" in summary
+    assert "better in 0 of 1 language." in summary
+    assert "1 languages" not in summary
+
+
 def test_markdown_is_one_table(report: EvaluationReport) -> None:
     lines = markdown_table(report).split("\n")
     table = [line for line in lines if line.startswith("|")]

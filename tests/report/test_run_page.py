@@ -288,7 +288,8 @@ def test_a_run_as_it_is_on_disk(trained: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with Progress(Console(file=StringIO())) as progress, pytest.raises(InputError, match=r"config\.toml"):
+    said = "but it is empty; `xformer pretrain"
+    with Progress(Console(file=StringIO())) as progress, pytest.raises(InputError, match=said):
         write_run_page(tmp_path, None, progress)
 
 

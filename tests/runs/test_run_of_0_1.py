@@ -27,6 +27,7 @@ from xformer.report.run_page import write_run_page
 from xformer.runs.checkpoint import newest_checkpoint
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
+from xformer.runs.find import find_run
 from xformer.runs.metrics import read_metrics
 from xformer.runs.renamed_settings import RENAMED, read_settings
 from xformer.storage.toml import from_table
@@ -61,7 +62,7 @@ def same_bits(made: dict[str, Any]) -> bool:
 def run(tmp_path: Path) -> RunDirectory:
     """A copy of the run, stopped at step 22."""
     shutil.copytree(OLD / "run", tmp_path / "run")
-    return RunDirectory.open(tmp_path / "run")
+    return find_run(tmp_path / "run")
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from xformer.api.keywords import refuse
 from xformer.data.manifest import Manifest
 from xformer.data.reporting import ProgressCallback
 from xformer.embedding.checked import as_texts, check_one
@@ -145,6 +146,7 @@ class Model:
         batch_tokens: int | None = None,
         progress: ShowProgress = None,
         as_tensor: bool = False,
+        **others: object,
     ) -> Vectors | Tensor:
         """Vectors of texts, in the order given.
 
@@ -163,14 +165,16 @@ class Model:
             progress: True shows a bar with rate and time left on standard error; a function is called with
                 (what is done, texts done, texts in all or None).
             as_tensor: return a torch tensor on the host instead of a NumPy array.
+            others: names of other libraries, such as `batch_size`, are refused with the name that is meant.
 
         Returns:
             (E, D) float32; (D,) for one string. An empty list gives (0, D).
 
         Raises:
             InputError: a text is no string, or holds a lone surrogate: its index is named. Items of a list
-                are checked before any is encoded.
+                are checked before any is encoded. Or an argument is unknown.
         """
+        refuse(others, ("normalise", "batch_tokens", "progress", "as_tensor"))
         one = isinstance(texts, str)
         if isinstance(texts, str):
             check_one(texts, "text")

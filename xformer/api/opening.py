@@ -10,8 +10,9 @@ from xformer.api.model import Model
 from xformer.embedding.precision import device_of, prepare
 from xformer.errors import InputError
 from xformer.pretraining.load import load_model, open_tokenizer
+from xformer.runs.find import find_run
 from xformer.runs.kind import PRETRAINING, task_of
-from xformer.runs.opening import Which, find_run, open_checkpoint
+from xformer.runs.opening import Which, open_checkpoint
 
 
 def load(

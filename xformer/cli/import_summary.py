@@ -57,12 +57,11 @@ def summary(folder: Path, manifest: Manifest, notes: ImportNotes) -> list[str]:
 
 
 def _amounts(folder: Path, manifest: Manifest) -> list[str]:
-    from xformer.data.languages import named
+    from xformer.data.languages import counted, named
 
     texts = sum(entry.total.records for entry in manifest.splits.values())
     languages = [named(tag) for tag in manifest.languages]
-    many = "1 language" if len(languages) == 1 else f"{len(languages)} languages"
-    lines = [f"{folder}: {_texts(texts)} in {many}: {_first(languages)}"]
+    lines = [f"{folder}: {_texts(texts)} in {counted(len(languages))}: {_first(languages)}"]
     for name, entry in manifest.splits.items():
         translated = f", {entry.translated:,} with translations" if len(manifest.languages) > 1 else ""
         groups = "1 group" if entry.groups == 1 else f"{entry.groups:,} groups"

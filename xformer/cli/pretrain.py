@@ -186,10 +186,7 @@ class Pretrain:
             print(found.to_json())
         else:
             left = Span.of(config.training).account(found.trained_steps, found.trained_seconds)
-            console = Console()
-            console.print(_table(found, left))
-            for finding in found.checks.findings if found.checks else ():
-                console.print(str(finding), highlight=False, markup=False)
+            Console().print(_table(found, left))
         return 0
 
 

@@ -46,7 +46,7 @@ class Settings:
 
     def run_command(self) -> int:
         """Print the settings, and return the exit status."""
-        from xformer.runs.directory import RunDirectory
+        from xformer.runs.find import find_run
         from xformer.runs.reference import all_settings, find, markdown, search
         from xformer.storage.describe import value_of
 
@@ -62,7 +62,7 @@ class Settings:
         found = search(self.search, found) if self.search else found
         values: dict[str, Any] | None = None
         if self.run is not None:
-            config = RunDirectory.open(self.run).load_config()
+            config = find_run(self.run).load_config()
             values = {one.name: value_of(config, one.name) for one in found}
             if self.changed:
                 found = [one for one in found if values[one.name] != one.about.default]

@@ -50,9 +50,10 @@ class VerifyResume:
         from xformer.pretraining.synthetic_data import synthetic_config, synthetic_corpus
         from xformer.progress import Progress
         from xformer.runs.config import RunConfig
+        from xformer.runs.effects import require_effect
         from xformer.runs.renamed_settings import read_settings
         from xformer.storage.outputs import check_output_folder
-        from xformer.storage.toml import from_table
+        from xformer.storage.toml import from_table, names_in
         from xformer.training.verify_resume.fault_plan import plan_faults
         from xformer.training.verify_resume.verify import verify_resume
 
@@ -60,7 +61,9 @@ class VerifyResume:
             raise InputError("--kills, --steps: expected whole numbers from 1")
         mine = None
         if self.config is not None:
-            mine = from_table(read_settings(self.config), RunConfig, source=str(self.config))
+            table = read_settings(self.config)
+            mine = from_table(table, RunConfig, source=str(self.config))
+            require_effect(mine, dict.fromkeys(names_in(table), str(self.config)))
         if self.out is not None:
             check_output_folder(self.out)
             if self.out.is_dir() and any(self.out.iterdir()):

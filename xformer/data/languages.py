@@ -82,6 +82,11 @@ def language_name(tag: str) -> str:
     return f"{name} ({', '.join(details)})" if details else name
 
 
+def counted(languages: int) -> str:
+    """A number of languages in words: `1 language`, `53 languages`."""
+    return "1 language" if languages == 1 else f"{languages} languages"
+
+
 def named(tag: str) -> str:
     """A tag with the language's name, for sentences: `de (German)`; the tag alone if it is not known."""
     name = language_name(tag)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xformer.data.corpus import Corpus, open_corpus
 from xformer.data.deduplicate import DedupKeys, text_hash
 from xformer.data.groups import distinct_rows, group_hash
-from xformer.data.languages import language_name
+from xformer.data.languages import counted, language_name
 from xformer.data.reporting import ProgressCallback, reported
 
 QUANTILES = (0.01, 0.5, 0.9, 0.99, 1.0)
@@ -80,7 +80,7 @@ class CorpusStatistics:
         part = self.splits[split]
         wide = max((len(row.name) for row in part.languages.values()), default=4)
         lines = [
-            f"{split}: {part.records:,} texts in {len(part.languages)} languages, {part.groups:,} groups",
+            f"{split}: {part.records:,} texts in {counted(len(part.languages))}, {part.groups:,} groups",
             f"{'language':10} {'name':{wide}} {'texts':>9} {'groups':>8} {'cover':>6} {'chars':>12} "
             f"{'bytes':>12} {'median':>7} {'99%':>6} {'longest':>8} {'dup':>6}  scripts",
         ]

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from xformer.data.languages import named
+from xformer.data.languages import counted, named
 from xformer.evaluation.names import label, short_names
 from xformer.evaluation.report import EvaluationReport, RetrievalScores
 from xformer.evaluation.space_map import SpaceMap
@@ -56,7 +56,7 @@ def space_note(found: SpaceMap) -> str:
     """What the map shows, and its numbers."""
     messages = len({one.group for one in found.texts})
     return (
-        f"{messages} held-out messages in {len(found.languages)} languages; a line joins each text with the"
+        f"{messages} held-out messages in {counted(len(found.languages))}; a line joins each text with the"
         f" {found.pivot} one that it translates. Two dimensions show {found.variance:.0%} of the variance."
         f" Mean cosine distance in all dimensions: translations {found.translations:.2f}, other texts"
         f" {found.others:.2f} ({found.pairs:,} pairs)."

@@ -20,6 +20,7 @@ from xformer.pretraining.stages import FULL
 from xformer.runs.checkpoint import TrainingState, newest_checkpoint
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
+from xformer.runs.find import find_run
 from xformer.runs.metrics import PRETRAINING_FIELDS, read_metrics
 from xformer.tokenizer import Tokenizer
 from xformer.training.schedule import Span
@@ -69,7 +70,7 @@ def closing_advice(path: str | os.PathLike[str]) -> Advice | None:
     Raises:
         InputError: the run is damaged.
     """
-    run = RunDirectory.open(path)
+    run = find_run(path)
     config, checkpoint = run.load_config(), newest_checkpoint(run.checkpoints, kinds=["model"])
     panel = read_metrics(run.panel, ("step", "elapsed"))
     if checkpoint is None or not panel or panel[-1]["step"] != checkpoint.state.step:

@@ -21,7 +21,7 @@ from xformer.pretraining.load import load_run, open_tokenizer
 from xformer.pretraining.prepare import open_shards
 from xformer.runs.checkpoint_folders import checkpoint_folders, step_of
 from xformer.runs.directory import RunDirectory
-from xformer.runs.opening import find_run
+from xformer.runs.find import find_run
 from xformer.runs.sentence_layer import SentenceLayer, record_layer, recorded_layer
 
 

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xformer.data.languages import named
+from xformer.data.languages import counted, named
 from xformer.evaluation.bag import BagRecord
 from xformer.evaluation.names import long_names, short_names
 from xformer.evaluation.report import EvaluationReport, MaskedLMScores, RetrievalScores
@@ -93,7 +93,7 @@ def _of_retrieval(found: RetrievalScores, bag: BagRecord | None) -> list[str]:
         models["bag of subwords"] = (found.bag_mean_top1, found.bag_mean_mrr)
     models["untrained"] = (found.untrained_mean_top1, found.untrained_mean_mrr)
     lines = [
-        f"Retrieval, mean top-1 over {n_languages} languages, both ways with {named(found.pivot)}: "
+        f"Retrieval, mean top-1 over {counted(n_languages)}, both ways with {named(found.pivot)}: "
         + ", ".join(f"{name} {top1:.3f}" for name, (top1, _) in models.items())
         + ". Mean reciprocal rank: "
         + ", ".join(f"{mrr:.3f}" for _, mrr in models.values())
@@ -103,7 +103,7 @@ def _of_retrieval(found: RetrievalScores, bag: BagRecord | None) -> list[str]:
         better = sum(one.top1 > (one.bag_top1 or 0.0) for one in found.languages.values())
         lines.append(
             f"Top-1 of the model minus that of the bag: {found.mean_top1 - found.bag_mean_top1:+.3f}; the"
-            f" model is better in {better} of {n_languages} languages. The bag was trained for"
+            f" model is better in {better} of {counted(n_languages)}. The bag was trained for"
             f" {bag.steps:,} steps of {bag.pairs:,.0f} pairs in {duration(bag.seconds)}."
         )
     if found.dev_top1_by_layer:
@@ -123,9 +123,8 @@ def _of_retrieval(found: RetrievalScores, bag: BagRecord | None) -> list[str]:
 
 def _of_bits(mlm: MaskedLMScores, found: RetrievalScores | None) -> str:
     n_languages = len(found.languages) + 1 if found is not None else len(mlm.bits_per_byte)
-    languages = "1 language" if n_languages == 1 else f"{n_languages} languages"
     return (
-        f"Masked LM, mean bits per byte over {languages}: model "
+        f"Masked LM, mean bits per byte over {counted(n_languages)}: model "
         f"{mlm.mean_bits_per_byte:.3f}, one unigram model of all languages "
         f"{mlm.blind_unigram_mean_bits_per_byte:.3f}, a unigram model of each language "
         f"{mlm.unigram_mean_bits_per_byte:.3f}, untrained {mlm.untrained_mean_bits_per_byte:.3f}. "

@@ -19,7 +19,8 @@ from xformer.model.heads import PoolingKind
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.abilities import masked_lm_gap
 from xformer.pretraining.load import load_model, open_tokenizer
-from xformer.runs.opening import Which, find_run, open_checkpoint
+from xformer.runs.find import find_run
+from xformer.runs.opening import Which, open_checkpoint
 from xformer.runs.sentence_layer import recorded_layer
 
 

@@ -16,7 +16,7 @@ from xformer.data.languages import find_language
 from xformer.errors import InputError
 from xformer.pretraining.prepare import find_corpus
 from xformer.runs.directory import RunDirectory
-from xformer.runs.opening import find_run
+from xformer.runs.find import find_run
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from xformer.data.corpus import Corpus
 from xformer.data.held_out import ENOUGH, options_for_more
-from xformer.data.languages import find_language, named
+from xformer.data.languages import counted, find_language, named
 from xformer.data.shared_groups import SharedGroups, has_translations
 from xformer.errors import InputError
 from xformer.pretraining.resolve import with_pivot
@@ -69,10 +69,10 @@ class StartChecks:
 
     def lines(self) -> list[str]:
         """The same in plain lines."""
-        of = "1 language" if self.languages == 1 else f"{self.languages} languages"
-        lines = [f"corpus: {self.texts:,} training texts in {of}; the pivot is {named(self.pivot)}"]
+        texts = f"{self.texts:,} training texts in {counted(self.languages)}"
+        lines = [f"corpus: {texts}; the pivot is {named(self.pivot)}"]
         compared = [
-            f"{split}: {_languages(self.compared[split])} by up to {self.messages[split]:,} messages"
+            f"{split}: {counted(self.compared[split])} by up to {self.messages[split]:,} messages"
             for split in self.messages
             if self.messages[split]
         ]
@@ -221,10 +221,6 @@ def _least_languages(corpus: Corpus) -> int:
     splits = corpus.manifest.options.get("splits")
     least = splits.get("min_languages", 1) if isinstance(splits, dict) else 1
     return least if isinstance(least, int) else 1
-
-
-def _languages(count: int) -> str:
-    return "1 language" if count == 1 else f"{count} languages"
 
 
 def _some(tags: list[str], most: int = 12) -> str:

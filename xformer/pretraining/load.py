@@ -12,7 +12,8 @@ from xformer.model.multilingual import MultilingualModel
 from xformer.runs.checkpoint import Checkpoint, TrainingState
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
-from xformer.runs.opening import find_run, open_checkpoint
+from xformer.runs.find import find_run
+from xformer.runs.opening import open_checkpoint
 from xformer.tokenizer import Tokenizer, TokenizerError
 
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from xformer.data.counts import count_tokens
+from xformer.data.languages import counted
 from xformer.distributed.one_process import OneProcess
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.batches import StepBatches
@@ -65,7 +66,7 @@ def _task(run: RunDirectory, config: RunConfig, processes: OneProcess, progress:
         starts_word = tokenizer.starts_word()
     progress.say(
         f"data: {len(shards):,} texts, {int(np.sum(shards.n_tokens)):,} tokens,"
-        f" {len(shards.languages)} languages"
+        f" {counted(len(shards.languages))}"
     )
     counts = processes.sum(torch.from_numpy(count_tokens(shards, rank=rank, world=world))).numpy()
     model = build_model(config, counts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from xformer.data.languages import named
+from xformer.data.languages import counted, named
 from xformer.evaluation.names import label, short_names
 from xformer.evaluation.picture import retrieval_chart
 from xformer.evaluation.report import EvaluationReport
@@ -122,7 +122,7 @@ def example_tables(message: Sequence[Example], mistakes: Sequence[Example], pivo
     tables = []
     if message:
         found = sum(one.right for one in message)
-        title = f"One message in {len(message)} languages, found in {found}: {message[0].translation}"
+        title = f"One message in {counted(len(message))}, found in {found}: {message[0].translation}"
         rows = [(one, (one.text, "✓" if one.right else one.nearest)) for one in message]
         tables.append(_example_table(title, (f"nearest in {named(pivot)}",), rows, pivot))
     if mistakes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from xformer.data.languages import find_language
+from xformer.data.languages import counted, find_language
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
 from xformer.evaluation.panel import SAMPLE
@@ -40,6 +40,7 @@ from xformer.runs.checkpoint import TrainingState
 from xformer.runs.checkpoint_folders import checkpoint_folders
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
+from xformer.runs.find import find_run
 from xformer.runs.loss_plot import Metrics
 from xformer.runs.metrics import PRETRAINING_FIELDS, read_metrics
 from xformer.runs.sentence_layer import recorded_layer
@@ -100,7 +101,7 @@ def write_run_page(
     Raises:
         InputError: there is no run, nothing in it to show, or no page can be written there.
     """
-    RunDirectory.open(path)
+    find_run(path)
     target = out or Path(path) / "report.html"
     try:
         try_to_write(target)
@@ -122,7 +123,7 @@ def read_run(
     Raises:
         InputError: there is no run, or nothing in it to show.
     """
-    run = RunDirectory.open(path)
+    run = find_run(path)
     metrics = read_metrics(run.metrics, PRETRAINING_FIELDS)
     panel = read_metrics(run.panel, ("step", "elapsed"))
     if not checkpoint_folders(run.checkpoints):
@@ -234,7 +235,7 @@ def _summary(report: RunReport) -> list[tuple[Cell, Cell]]:
     if report.space is not None:
         space, top1 = report.space, report.space.top1
         rows += [
-            ("retrieval on dev", f"{sum(top1.values()) / len(top1):.3f} top-1, {len(top1)} languages"),
+            ("retrieval on dev", f"{sum(top1.values()) / len(top1):.3f} top-1, {counted(len(top1))}"),
             ("alignment", f"{space.alignment_by_layer[-1]:.3f}"),
             ("centroid gap", f"{space.centroid_gap_by_layer[-1]:.3f}"),
             ("anisotropy", f"{space.anisotropy_by_layer[-1]:.3f}"),
@@ -248,7 +249,7 @@ def _summary(report: RunReport) -> list[tuple[Cell, Cell]]:
         rows.append(
             (
                 f"retrieval on {evaluation.split}",
-                f"{scores.mean_top1:.3f} top-1, {len(scores.languages)} languages{bag}, at step"
+                f"{scores.mean_top1:.3f} top-1, {counted(len(scores.languages))}{bag}, at step"
                 f" {evaluation.step:,}",
             )
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from dataclasses import dataclass, fields
@@ -76,20 +75,6 @@ class RunDirectory:
     retrieval_plot = _Inside("retrieval.png")
     space_plot = _Inside("space.png")
     model_card = _Inside("README.md")
-
-    @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> RunDirectory:
-        """The run at `path`.
-
-        Raises:
-            InputError: there is no run.
-        """
-        run = cls(Path(path))
-        if not run.config.is_file():
-            raise InputError(
-                f"{path}: expected a run made by `xformer pretrain`, but it has no {run.config.name}"
-            )
-        return run
 
     def shards(self, split: str) -> Path:
         """Token shards of `train`, `dev` or `test`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xformer.data.languages import language_name
+from xformer.data.languages import counted, language_name
 from xformer.data.manifest import Manifest
 from xformer.progress import duration
 from xformer.runs.config import RunConfig
@@ -38,7 +38,7 @@ def _summary(config: RunConfig, manifest: Manifest) -> str:
     attention = "global attention" if model.window is None else f"local attention over {model.window} tokens"
     return (
         f"A multilingual encoder pretrained with xformer {__version__} on"
-        f" {len(manifest.languages)} languages.\n\n"
+        f" {counted(len(manifest.languages))}.\n\n"
         f"- {model.n_layers} layers, width {model.d_model}, {model.n_heads} heads, feed-forward {model.d_ff}"
         f" ({model.activation}), {model.positions} positions, {attention}\n"
         f"- {model.rows:,} subwords shared by all languages ({config.tokenizer.model},"

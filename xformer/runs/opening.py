@@ -1,12 +1,9 @@
-"""Open a run to use its model: find the folder and the checkpoint, or say what was found instead."""
+"""Open a checkpoint of a run to use its model, or say what was found instead."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Literal
 
-from xformer.data.manifest import MANIFEST_NAME
 from xformer.errors import InputError
 from xformer.runs.checkpoint import Checkpoint, best_checkpoint, newest_checkpoint, verified_checkpoint
 from xformer.runs.checkpoint_folders import checkpoint_folders, step_of
@@ -14,20 +11,6 @@ from xformer.runs.directory import RunDirectory
 
 Which = Literal["newest", "best"] | int
 """A checkpoint: the newest; the one with the lowest loss on held-out texts; or that of a step."""
-
-
-def find_run(path: str | os.PathLike[str]) -> RunDirectory:
-    """The run at `path`.
-
-    Raises:
-        InputError: there is none; the message says what is there, and which command makes a run.
-    """
-    if not isinstance(path, str | os.PathLike):
-        raise InputError(f"path: expected the folder of a run, got {path!r}")
-    run = RunDirectory(Path(path))
-    if run.config.is_file():
-        return run
-    raise InputError(f"{path}: expected a run made by `xformer pretrain`, {_instead(run)}")
 
 
 def open_checkpoint(run: RunDirectory, which: Which = "newest") -> Checkpoint:
@@ -63,32 +46,3 @@ def open_checkpoint(run: RunDirectory, which: Which = "newest") -> Checkpoint:
         if step_of(folder) == which:
             return verified_checkpoint(folder, ["model"])
     raise InputError(f"checkpoint: {run.path} has none of step {which}; it has {steps}")
-
-
-def _instead(run: RunDirectory) -> str:
-    """What a folder without settings is, and what helps."""
-    path = run.path
-    make = f"`xformer pretrain {path}` makes one"
-    if not path.exists():
-        return f"but there is nothing; {make}, and `xformer demo` a first one"
-    if not path.is_dir():
-        return "but it is a file"
-    for folder in (path, *path.parents):
-        if (folder / run.config.name).is_file():
-            return f"but it is a part of the run {folder}; give that folder"
-    names = {found.name for found in path.iterdir()}
-    if "config.json" in names:
-        return (
-            "but it is a model of Hugging Face; `xformer.interop.huggingface.folder.from_huggingface` reads"
-            " its encoder, without its tokenizer"
-        )
-    if MANIFEST_NAME in names:
-        return f"but it is a corpus; `xformer pretrain RUN --set data.corpus={path}` makes a run of it"
-    runs = sorted(found for found in names if (path / found / run.config.name).is_file())
-    if runs:
-        some = ", ".join(str(path / one) for one in runs[:5])
-        more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""
-        return f"but it is a folder of runs; give one of them: {some}{more}"
-    if not names:
-        return f"but it is empty; {make}"
-    return f"but it has no {run.config.name}"

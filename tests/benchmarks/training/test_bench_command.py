@@ -6,6 +6,7 @@ Covers bench, clock, command, memory and worker of xformer.benchmarks.training.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -107,6 +108,26 @@ def test_the_text_of_a_run(ready: tuple[RunDirectory, RunConfig], tmp_path: Path
         prepared(replace(today, data=replace(today.data, max_length=12)), None, run.path, quiet())
     with pytest.raises(InputError, match="expected a run made by"):
         prepared(today, None, tmp_path, quiet())
+
+
+def test_settings_that_would_do_nothing_are_refused(
+    ready: tuple[RunDirectory, RunConfig], tmp_path: Path
+) -> None:
+    """As `xformer pretrain` refuses them; what a run began with is not."""
+    (tmp_path / "mine.toml").write_text("[objectives.masking]\nspan_max = 4\n", encoding="utf-8")
+    for wrong, message in (
+        (TrainingBench(set=("model.t5_buckets=16",)), "--set: model.t5_buckets=16 would do nothing"),
+        (TrainingBench(config=tmp_path / "mine.toml"), "mine.toml: objectives.masking.span_max=4 would"),
+        (TrainingBench(set=("data.dev_groups=9",), corpus="mine"), "--set: data.dev_groups=9 would do"),
+    ):
+        with pytest.raises(InputError, match=re.escape(message)):
+            wrong._settings()
+    assert TrainingBench(set=("data.dev_groups=9",))._settings().data.dev_groups == 9
+    run, config = ready
+    save_toml(run.config, replace(config, data=replace(config.data, dev_groups=9)))
+    same = TrainingBench(set=("data.dev_groups=9",), run=run.path)._settings()
+    assert same.data.dev_groups == 9
+    save_toml(run.config, config)
 
 
 @pytest.mark.slow

@@ -344,6 +344,9 @@ def test_the_command_refuses_what_makes_no_sense(tmp_path: Path) -> None:
     for wrong in (VerifyResume(kills=0), VerifyResume(steps=0)):
         with pytest.raises(InputError, match="expected whole numbers from 1"):
             wrong.run_command()
+    (tmp_path / "mine.toml").write_text("[model]\nt5_buckets = 16\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"mine\.toml: model\.t5_buckets=16 would do nothing"):
+        VerifyResume(config=tmp_path / "mine.toml").run_command()
     (tmp_path / "mine").write_text("mine", encoding="utf-8")
     with pytest.raises(InputError, match="expected a new or an empty folder"):
         VerifyResume(out=tmp_path).run_command()

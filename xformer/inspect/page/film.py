@@ -20,7 +20,8 @@ from xformer.inspect.page.payload import JSON
 from xformer.inspect.subject import Subject
 from xformer.progress import Progress
 from xformer.runs.checkpoint_folders import checkpoint_folders, step_of
-from xformer.runs.opening import find_run, open_checkpoint
+from xformer.runs.find import find_run
+from xformer.runs.opening import open_checkpoint
 
 MOST_FRAMES = 60
 SIDE = 32

@@ -159,6 +159,12 @@ def test_the_pair(opened: Open, made: Made, tmp_path: Path) -> None:  # noqa: F8
     with made.subjects[0].trace(both, keep=KEEP) as trace:
         block = trace["layers.1.attn.weights"][0][1].numpy()[np.ix_(at_a[1:-1], at_b[1:-1])]
     assert [float(line[2]) for line in lines[1:]] == pytest.approx(block.ravel().tolist(), abs=3e-3)
+    panel.locator(".beside select").nth(1).select_option("soft")
+    x, y = (made.traces[0]["layers.1.resid_post"][text][1:-1] for text in (0, 1))
+    weights = (torch.nn.functional.cosine_similarity(x[:, None], y[None], dim=-1) / 0.1).exp()
+    soft = weights**2 / weights.sum(0) / weights.sum(1, keepdim=True)
+    lines = saved(page, panel.locator("[data-export=csv]").nth(1), tmp_path)
+    assert [float(line[2]) for line in lines[1:]] == pytest.approx(soft.ravel().tolist(), rel=0.15)
     panel.locator("[data-side=left]").first.focus()
     page.keyboard.press("ArrowDown")
     assert "b – " in panel.locator(".token-lines .note").first.inner_text()

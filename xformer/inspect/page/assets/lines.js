@@ -128,3 +128,11 @@ function alignmentLines({at, rows, columns}, mode, least) {
   }
   return found;
 }
+
+/** A soft alignment: the softmax over B times the softmax over A, of likeness by a temperature. */
+function softAlignment({at, rows, columns}, temperature = 0.1) {
+  const weight = (i, j) => Math.exp(at(i, j) / temperature);
+  const overRow = Array.from({length: rows}, (_, i) => total(Array.from({length: columns}, (_, j) => weight(i, j))));
+  const overColumn = Array.from({length: columns}, (_, j) => total(Array.from({length: rows}, (_, i) => weight(i, j))));
+  return {rows, columns, at: (i, j) => weight(i, j) ** 2 / overRow[i] / overColumn[j]};
+}

@@ -86,7 +86,8 @@ function createPair(root, page, state, part) {
   const layerOfStates = choice("States", Array.from({length: states}, (_, one) => [one, one ? `after layer ${one - 1}` : "before layer 0"]),
     value => state.set({states: value}));
   const modes = [["mutual", "each the other’s best"], ["best", "the best of each token of A"], ["all", "all"]];
-  const [mode, modeRight] = [choice("Lines", modes, redraw), choice("Lines", modes, redraw)];
+  const soft = ["soft", "soft: softmax over B times softmax over A"];
+  const [mode, modeRight] = [choice("Lines", modes, redraw), choice("Lines", [...modes, soft], redraw)];
   mode.value = "best";
   const least = h("input", {type: "range", min: 0, max: 0.95, step: 0.05, value: 0.1, "aria-label": "Least share of the largest value that has a line", oninput: redraw});
   const measure = choice("Colour", [["crossing", "attention that goes across"], ["agreement", "agreement with the states’ pairs"]], redraw);
@@ -125,7 +126,8 @@ function createPair(root, page, state, part) {
     if (!turn.is(mine)) return;
     const share = Number(least.value);
     left.show(alignmentLines(attention, mode.value, share * strongest(attention)));
-    right.show(alignmentLines(alike, modeRight.value, share * strongest(alike)));
+    const [links, how] = modeRight.value === "soft" ? [softAlignment(alike), "all"] : [alike, modeRight.value];
+    right.show(alignmentLines(links, how, share * strongest(links)));
     titleLeft.textContent = `Attention, layer ${layer}, head ${head}: ${PAIR_WAYS[way.value]}`;
     titleRight.textContent = `Likeness of states ${Number(layerOfStates.value) ? `after layer ${layerOfStates.value - 1}` : "before layer 0"} (cosine)`;
     grid.mark(layer, head);

@@ -20,7 +20,8 @@ function segmentMap(name, values, labels, kind, most) {
   const rows = labels.length, columns = labels.length + 1;
   const size = Math.max(2, Math.min(26, Math.floor(330 / columns)));
   const named = size >= 11;
-  const [left, top] = named ? [90, 90] : [6, 6];
+  const longest = Math.max(8, ...labels.map(label => abbreviated(label, 11).length));
+  const [left, top] = named ? [12 + 7 * longest, 12 + 6 * longest] : [6, 6];
   const share = value => kind === "diverging" ? 0.5 + value / most / 2 : value / most;
   const heads = [...labels, "(others)"];
   return {

@@ -56,6 +56,47 @@ def test_encodings(write: Any, brief: Any, encoding: str) -> None:
     assert brief(read_tmx(write("a.tmx", (head + unit + TAIL).encode(encoding)))) == [("de", "Größe")]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "tag", "text"),
+    [
+        ("gb2312", "zh", "你好，世界"),
+        ("GBK", "zh", "镕"),
+        ("big5", "zh-Hant", "你好"),
+        ("Shift_JIS", "ja", "表示する"),
+        ("EUC-KR", "ko", "안녕"),
+        ("windows-1251", "ru", "привет"),
+        ("KOI8-R", "ru", "привет"),
+        ("ISO-8859-2", "pl", "łódź"),
+        ("UTF8", "pl", "łódź"),
+    ],
+)
+def test_encodings_that_python_reads(write: Any, brief: Any, encoding: str, tag: str, text: str) -> None:
+    head = HEAD.replace("?>", f" encoding='{encoding}' standalone='yes'?>", 1)
+    units = f'<tu><tuv xml:lang="{tag}"><seg>{text}</seg></tuv></tu>\n' * 40
+    path = write("a.tmx", (head + units + TAIL).encode(encoding))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tmx, "_CHUNK", 7)  # cuts characters in two
+        assert brief(read_tmx(path)) == [(tag, text)] * 40
+
+
+def test_utf_32(write: Any, brief: Any) -> None:
+    unit = '<tu><tuv xml:lang="de"><seg>Größe</seg></tuv></tu>'
+    assert brief(read_tmx(write("a.tmx", (HEAD + unit + TAIL).encode("utf-32")))) == [("de", "Größe")]
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "hex", "rot13", ""])
+def test_encodings_that_nobody_knows(write: Any, refused: Any, encoding: str) -> None:
+    path = write("a.tmx", HEAD.replace("?>", f' encoding="{encoding}"?>', 1) + TAIL)
+    with refused(path, ":1:", "unknown encoding", repr(encoding)):
+        list(read_tmx(path))
+
+
+def test_bytes_that_are_not_of_the_declared_encoding(write: Any, refused: Any) -> None:
+    path = write("a.tmx", HEAD.replace("?>", ' encoding="gb2312"?>', 1).encode() + b"\xff\xff")
+    with refused(path, "not in the encoding", "gb2312"):
+        list(read_tmx(path))
+
+
 XML_TEXT = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), min_size=1
 )
@@ -117,6 +158,21 @@ FILE = '<!DOCTYPE tmx [<!ENTITY x SYSTEM "file:///etc/passwd">]><tmx><body>&x;</
         (BOMB, (":1:", "declares an entity", "&e0;")),
         (FILE, (":1:", "declares an entity", "&x;")),
         (HEAD + GERMAN.format("&mine;") + TAIL, (":5:", "unknown entity &mine;")),
+        (
+            HEAD + '<tu><tuv xml:lang="en">Good night</tuv></tu>' + TAIL,
+            (":5:", "in <seg> only", "Good night"),
+        ),
+        (HEAD + "<tu>Good night</tu>" + TAIL, (":5:", "in <seg> only", "Good night")),
+        (HEAD + '<tu><tuv lang="en"><p>Good night</p></tuv></tu>' + TAIL, (":5:", "in <seg> only")),
+        (HEAD + '<tuv lang="en"><seg>x</seg></tuv>' + TAIL, (":5:", "got <tuv> in no <tu>")),
+        (HEAD + "<seg>x</seg>" + TAIL, (":5:", "got <seg> in no <tu>")),
+        (HEAD + "<tu><seg>x</seg></tu>" + TAIL, (":5:", "got <seg> in <tu> without <tuv>")),
+        (HEAD + GERMAN.format("x").replace("seg>", "SEG>") + TAIL, (":5:", "expected <seg>, got <SEG>")),
+        (HEAD + GERMAN.format("x").replace("tu>", "Tu>") + TAIL, (":5:", "expected <tu>, got <Tu>")),
+        ("<TMX></TMX>", (":1:", "expected a <tmx> file, got <TMX>")),
+        (HEAD + f"<tu>{GERMAN.format('x')}</tu>" + TAIL, (":5:", "got <tu> in <tu>")),
+        (HEAD + GERMAN.format("<seg>x</seg>") + TAIL, (":5:", "got <seg> in <seg>")),
+        (HEAD + "<tu><note><tuv/></note></tu>" + TAIL, (":5:", "got <tuv> in <note>")),
     ],
 )
 def test_broken_and_hostile_files(

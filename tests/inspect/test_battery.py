@@ -9,6 +9,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -80,6 +81,24 @@ def test_a_head_without_preferences_has_the_scores_of_the_yardstick() -> None:
     torch.testing.assert_close(found.scores, expected, atol=1e-5, rtol=1e-5, equal_nan=True)
     assert found.spread is not None
     assert float(found.spread.spread.nan_to_num(0.0).max()) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"window": 4, "global_every": 2},
+        {"positions": "alibi"},
+        {"positions": "learned", "norm_position": "post", "final_norm": False, "bias": True},
+    ],
+    ids=lambda settings: str(next(iter(settings.values()))),
+)
+def test_other_architectures(settings: dict[str, Any]) -> None:
+    found = measure_heads(small_subject(**settings), SAMPLE)
+    assert 0 < found.disagreement < 1e-4
+    shares = found.mean[..., 2:]
+    assert bool(((shares >= 0) & (shares <= 1)).all())
+    if "window" in settings:  # the second layer sees two tokens to either side
+        assert bool((found.mean[1, :, 1] <= 2).all())
 
 
 def test_long_texts_are_looked_at_some_rows_at_a_time(

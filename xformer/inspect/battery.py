@@ -82,8 +82,8 @@ def measure_heads(
 ) -> HeadTable:
     """Score every head on every text.
 
-    Texts go through the model in blocks, and weights are computed some rows at a time, so memory does not
-    grow with the corpus, nor with the square of a text's length. Rare tokens are those that are rare among
+    Texts go through the model in blocks, and weights are computed some rows at a time: kept of each text are
+    its scores, and the square of its length is never in memory. Rare tokens are those that are rare among
     these texts.
 
     Args:

@@ -116,6 +116,10 @@ def test_what_is_reported_of_the_values_by_text() -> None:
     between = found.between_languages("zero")
     np.testing.assert_allclose(np.diag(between), 1)
     np.testing.assert_allclose(between, between.T)
+    with pytest.raises(InputError, match="'z'; there are x, y"):
+        found.by_gradient("z")
+    with pytest.raises(InputError, match="expected one of zero, got 'mean'"):
+        found.by_ablation("mean")
 
 
 def vector_by_reference(subject: Subject, text: str, change: Change | None, layer: int) -> Tensor:

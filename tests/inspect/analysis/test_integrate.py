@@ -76,6 +76,20 @@ def test_errors_that_cancel_in_the_sum_are_seen() -> None:
     torch.testing.assert_close(found.scores, expected, rtol=0.01, atol=0)
 
 
+def test_an_input_that_is_its_own_baseline_converges() -> None:
+    """Also where rounding gives F another value each time."""
+    values = iter([1.0, 1.0 + 5e-7])
+
+    def f(x: Tensor) -> tuple[Tensor, Tensor]:
+        given = torch.tensor([next(values), next(values)]) if len(x) == 2 else torch.ones(len(x))
+        return given, torch.ones_like(x)
+
+    found = integrate(f, torch.ones(1, 1), torch.ones(1, 1))
+    assert found.converged
+    assert found.steps == 16
+    assert found.scores.tolist() == [0]
+
+
 def test_points_come_in_parts() -> None:
     sizes = []
     f = slopes(lambda x: x.sum((1, 2)) ** 3)

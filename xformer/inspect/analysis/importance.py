@@ -33,7 +33,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from xformer.data.counter_rng import random_bits
@@ -41,7 +40,7 @@ from xformer.data.reporting import ProgressCallback
 from xformer.errors import InputError
 from xformer.inspect.analysis.hidden import HiddenText, hide
 from xformer.inspect.analysis.replaced_heads import Replacement, gate_gradients, measure_heads
-from xformer.inspect.analysis.statistics import Mean, Numbers, mean_over_texts, rank_correlation
+from xformer.inspect.analysis.statistics import Mean, Numbers, mean_over_texts, rank_correlation, texts_of
 from xformer.inspect.subject import Subject
 from xformer.inspect.tokenised import TokenisedText
 from xformer.inspect.trace import Trace
@@ -73,16 +72,24 @@ class HeadImportance:
         return tuple(sorted(set(self.language)))
 
     def by_gradient(self, language: str | None = None) -> Mean:
-        """Mean (L, H) over the texts of a language; None for all texts."""
-        return mean_over_texts(self.gradient[self._texts(language)])
+        """Mean (L, H) over the texts of a language; None for all texts.
+
+        Raises:
+            InputError: there is no text in this language.
+        """
+        return mean_over_texts(self.gradient[texts_of(language, self.language)])
 
     def by_ablation(self, how: str, language: str | None = None) -> Mean:
-        """Mean change (L, H) over the texts of a language; None for all texts."""
-        return mean_over_texts(self.change[how][self._texts(language)])
+        """Mean change (L, H) over the texts of a language; None for all texts.
+
+        Raises:
+            InputError: there is no text in this language, or heads were not replaced in this way.
+        """
+        return mean_over_texts(self._change(how, language))
 
     def size_by_ablation(self, how: str, language: str | None = None) -> Mean:
         """Mean size (L, H) of the change, of each text taken without its sign, as by gradient."""
-        return mean_over_texts(np.abs(self.change[how][self._texts(language)]))
+        return mean_over_texts(np.abs(self._change(how, language)))
 
     def agreement(self, how: str, language: str | None = None) -> float:
         """Rank correlation over all heads between gradient and size of the change."""
@@ -93,8 +100,10 @@ class HeadImportance:
         means = [self.by_ablation(how, tag).value for tag in self.languages]
         return np.array([[rank_correlation(a, b) for b in means] for a in means])
 
-    def _texts(self, language: str | None) -> NDArray[np.bool_]:
-        return np.array([language is None or tag == language for tag in self.language], dtype=bool)
+    def _change(self, how: str, language: str | None) -> Numbers:
+        if how not in self.change:
+            raise InputError(f"how: expected one of {', '.join(self.change) or 'none'}, got {how!r}")
+        return self.change[how][texts_of(language, self.language)]
 
 
 def masked_importance(

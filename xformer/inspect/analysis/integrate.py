@@ -25,6 +25,9 @@ Slopes = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 _FIRST_STEPS = 8
 
+_ROUNDING = 1e-6
+"""Of values in float32: what is this close is equal, so that an input that is its own baseline converges."""
+
 
 @dataclass(frozen=True)
 class Integrated:
@@ -72,7 +75,7 @@ def integrate(
         function: F with its gradient.
         x: (n, C).
         baseline: (n, C), the input that says nothing.
-        tolerance: share of the sum of the sizes of all scores.
+        tolerance: share of the sum of the sizes of all scores; at least the rounding of F.
         max_steps: most points, from 16; with these the result is given as it is, `converged` or not.
         at_once: most points that `function` is given together.
 
@@ -96,7 +99,8 @@ def integrate(
         before, scores = scores, _path_sum(function, x, baseline, steps, at_once)
         error = abs(float(scores.sum()) - (value - baseline_value))
         change = float((scores - before).abs().max()) if len(scores) else 0.0
-        bound = tolerance * float(scores.abs().sum())
+        rounding = _ROUNDING * max(abs(value), abs(baseline_value))
+        bound = max(tolerance * float(scores.abs().sum()), rounding)
         converged = error <= bound and change <= bound
         if converged or 2 * steps > max_steps:
             return Integrated(scores, gradient, value, baseline_value, steps, error, bound, change, converged)

@@ -30,7 +30,7 @@ from xformer.data.reporting import ProgressCallback
 from xformer.embedding.encode import length_batches
 from xformer.errors import InputError
 from xformer.inspect.analysis.hidden import hide
-from xformer.inspect.analysis.statistics import Mean, Numbers, mean_over_texts
+from xformer.inspect.analysis.statistics import Mean, Numbers, mean_over_texts, texts_of
 from xformer.inspect.layout import indices
 from xformer.inspect.names import layer_name
 from xformer.inspect.subject import Subject
@@ -198,10 +198,13 @@ class LanguageLens:
     def mean(
         self, what: Literal["bits", "probability", "top1", "log_rank"], language: str | None = None
     ) -> Mean:
-        """Mean (L+1) over the texts of a language; None for all texts."""
-        its = np.array([language is None or tag == language for tag in self.language], dtype=bool)
+        """Mean (L+1) over the texts of a language; None for all texts.
+
+        Raises:
+            InputError: there is no text in this language.
+        """
         values: Numbers = getattr(self, what)
-        return mean_over_texts(values[its])
+        return mean_over_texts(values[texts_of(language, self.language)])
 
 
 def lens_by_language(

@@ -109,8 +109,8 @@ def measure_heads(
 
     for numbers in batches:
         with subject.trace([texts[n] for n in numbers], keep=[_HEADS, keep], gradients=True) as trace:
-            gradient[numbers] = slopes(trace, numbers.tolist())
-            untouched[numbers] = value(trace, numbers.tolist())
+            gradient[numbers] = slopes(trace, numbers.tolist()).numpy()
+            untouched[numbers] = value(trace, numbers.tolist()).cpu().numpy()
             for layer in range(n_layers):
                 outputs = trace[layer_name(layer, "attn.heads")]
                 for text, its in enumerate(language[numbers]):
@@ -121,7 +121,7 @@ def measure_heads(
         its = torch.from_numpy(np.repeat(language[numbers], lengths[numbers]))
         for change_of, layer, head, intervention in _replacements(how, sums, n_tokens, its):
             with subject.trace([texts[n] for n in numbers], keep=keep, interventions=[intervention]) as trace:
-                found = value(trace, numbers.tolist()).numpy()
+                found = value(trace, numbers.tolist()).cpu().numpy()
             change[change_of][numbers, layer, head] = found - untouched[numbers]
             told()
     return untouched, gradient, change

@@ -6,10 +6,13 @@ Shapes: N texts, or values to be ranked.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from xformer.errors import InputError
 
 Numbers = NDArray[np.float64]
 
@@ -48,6 +51,23 @@ def mean_over_texts(values: ArrayLike) -> Mean:
         return Mean(value, np.full_like(value, math.nan), np.full_like(value, math.nan), 1)
     half = _NORMAL_95 * numbers.std(axis=0, ddof=1) / math.sqrt(n)
     return Mean(value, value - half, value + half, n)
+
+
+def texts_of(language: str | None, tags: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of N texts are in a language, (N,); None for all.
+
+    Args:
+        language: a tag.
+        tags: of each text.
+
+    Raises:
+        InputError: no text is; the message names the languages that there are.
+    """
+    its = np.array([language is None or tag == language for tag in tags], dtype=bool)
+    if language is not None and not its.any():
+        present = ", ".join(sorted(set(tags) - {""})) or "texts without a language"
+        raise InputError(f"language: there is no text in {language!r}; there are {present}")
+    return its
 
 
 def ranks(values: ArrayLike) -> Numbers:

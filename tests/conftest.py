@@ -18,6 +18,13 @@ import numpy as np
 import pytest
 import torch
 
+# Fixtures of runs and of corpora for all tests, so that a process makes each once. The tests for a GPU run
+# without the packages that these need, too.
+_OF_RUNS = ("rich", "safetensors", "sentencepiece", "tomli_w")
+pytest_plugins = (
+    ("tests.synthetic_runs", "tests.synthetic_shards") if all(map(importlib.util.find_spec, _OF_RUNS)) else ()
+)
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Before anything imports triton, whose own functions are interpreted or not from then on. Where there is no

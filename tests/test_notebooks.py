@@ -9,15 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.synthetic_runs import (  # noqa: F401 - fixtures
-    _one_thread,
-    _signals_are_heard,
-    begin,
-    config,
-    corpus,
-    prepared,
-    trained,
-)
 from xformer.runs.directory import RunDirectory
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
@@ -58,7 +49,7 @@ def test_text_claims_nothing_that_was_measured(path: Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(
     path: Path,
-    trained: RunDirectory,  # noqa: F811
+    trained: RunDirectory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")

@@ -28,15 +28,6 @@ import xformer
 import xformer.api.model
 import xformer.api.opening
 import xformer.embedding.texts as embedding_texts
-from tests.synthetic_runs import (  # noqa: F401 - fixtures
-    _one_thread,
-    _signals_are_heard,
-    begin,
-    config,
-    corpus,
-    prepared,
-    trained,
-)
 from xformer.data.chunks import cut_points
 from xformer.embedding.encode import encode_tokens
 from xformer.errors import InputError
@@ -50,7 +41,7 @@ SENTENCES = ["dog sees house", "Hund sieht Haus", "cat buys apple", "γάτα β
 
 
 @pytest.fixture(scope="module")
-def model(trained: RunDirectory) -> xformer.Model:  # noqa: F811
+def model(trained: RunDirectory) -> xformer.Model:
     return xformer.load(trained.path)
 
 
@@ -200,7 +191,7 @@ def test_similarity_takes_texts_and_vectors(model: xformer.Model) -> None:
     assert model.similarity(texts[0], texts).shape == (1, 3)
 
 
-def test_nothing_global_is_changed(trained: RunDirectory) -> None:  # noqa: F811
+def test_nothing_global_is_changed(trained: RunDirectory) -> None:
     random, threads = torch.random.get_rng_state(), torch.get_num_threads()
     model = xformer.load(trained.path, threads=2, dtype="bf16")
     assert model.dtype == "bf16"
@@ -214,7 +205,7 @@ def test_nothing_global_is_changed(trained: RunDirectory) -> None:  # noqa: F811
     assert not torch.is_autocast_enabled("cpu")
 
 
-def test_options_are_refused(trained: RunDirectory, tmp_path: Path) -> None:  # noqa: F811
+def test_options_are_refused(trained: RunDirectory, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="dtype: expected one of auto, fp32, bf16"):
         xformer.load(trained.path, dtype="fp8")
     with pytest.raises(InputError, match="device: expected cpu, cuda or cuda:NUMBER, got 'tpu'"):
@@ -231,7 +222,7 @@ def test_options_are_refused(trained: RunDirectory, tmp_path: Path) -> None:  # 
         xformer.load(other)
 
 
-def test_the_layer_is_chosen_once_and_kept_by_step(trained: RunDirectory, tmp_path: Path) -> None:  # noqa: F811
+def test_the_layer_is_chosen_once_and_kept_by_step(trained: RunDirectory, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     shutil.copytree(trained.path, run.path)
     run.sentence_layer.unlink(missing_ok=True)
@@ -270,7 +261,7 @@ def test_languages_are_those_of_the_training_split(model: xformer.Model) -> None
 
 @pytest.mark.parametrize("module", [xformer, xformer.api.model, xformer.api.opening])
 def test_examples(
-    trained: RunDirectory,  # noqa: F811
+    trained: RunDirectory,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     module: ModuleType,
@@ -285,7 +276,7 @@ def test_examples(
     assert not failed
 
 
-def test_the_package_is_light_and_knows_its_names(trained: RunDirectory) -> None:  # noqa: F811
+def test_the_package_is_light_and_knows_its_names(trained: RunDirectory) -> None:
     """Also in use: opening a run and encoding texts need neither torch's compiler nor what it imports."""
     code = """
 import os, sys

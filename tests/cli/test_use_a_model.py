@@ -16,15 +16,6 @@ import numpy as np
 import pytest
 
 import xformer as package
-from tests.synthetic_runs import (  # noqa: F401 - fixtures
-    _one_thread,
-    _signals_are_heard,
-    begin,
-    config,
-    corpus,
-    prepared,
-    trained,
-)
 from xformer.api import Model
 from xformer.cli.encode import encoded_blocks
 from xformer.progress import Progress
@@ -47,7 +38,7 @@ LONG = "dog sees house " * 50
 
 
 @pytest.fixture(scope="module")
-def run(trained: RunDirectory) -> Path:  # noqa: F811
+def run(trained: RunDirectory) -> Path:
     return trained.path
 
 

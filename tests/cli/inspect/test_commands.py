@@ -11,15 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.synthetic_runs import (  # noqa: F401 - fixtures
-    _one_thread,
-    _signals_are_heard,
-    begin,
-    config,
-    corpus,
-    prepared,
-    trained,
-)
 from xformer.inspect.analysis.patterns import SCORES
 from xformer.runs.directory import RunDirectory
 
@@ -27,7 +18,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def run(trained: RunDirectory) -> Path:  # noqa: F811
+def run(trained: RunDirectory) -> Path:
     return trained.path
 
 

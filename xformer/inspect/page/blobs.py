@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_LEVELS = (255, 127, 63, 31, 15, 7, 3, 1)
+LEVELS = (255, 127, 63, 47, 31, 23, 15, 11, 7, 5, 3, 1)
+"""To how many steps above zero a head can be quantised."""
+_POWER = 0.75
 _TYPES = {"uint8": "u1", "int8": "i1", "uint16": "<u2", "int16": "<i2", "int32": "<i4", "float32": "<f4"}
 
 
@@ -56,23 +58,27 @@ class Quantised:
         return _deflate(head + packed.tobytes())
 
 
-def _sizes(weights: NDArray[np.float32]) -> Iterator[float]:
-    """About how many bytes a head takes at each of `_LEVELS`, by the entropy of its codes."""
-    fine = quantise(weights, _LEVELS[0])
+def likely_sizes(weights: NDArray[np.float32]) -> list[float]:
+    """About how many bytes a head (n, n) takes at each of `LEVELS`, by the entropy of its codes."""
+    found = []
+    fine = quantise(weights, LEVELS[0])
     counts = np.bincount(fine.codes.ravel(), minlength=fine.levels + 1)
-    for levels in _LEVELS:
+    for levels in LEVELS:
         coarse = np.rint(levels * np.arange(fine.levels + 1) / fine.levels).astype(np.int64)
         shares = np.bincount(coarse, weights=counts) / weights.size
         shares = shares[shares > 0]
         bits = -(shares * np.log2(shares)).sum() * weights.size
-        yield float(bits) / 8 + 4 * (len(weights) + levels + 1)
+        found.append(float(bits) / 8 + 4 * (len(weights) + levels + 1))
+    return found
 
 
 def quantise(weights: NDArray[np.float32], levels: int = 255) -> Quantised:
     """Give each weight one of a few codes, finer for small weights than for large ones.
 
-    The code is round(levels · √(w / largest of the row)). Eight bits on a straight scale would make all
-    weights below 1/510 zero, which in a row of 512 tokens may be every one.
+    The code is round(levels · (w / largest of the row)^¾). Eight bits on a straight scale would make all
+    weights below 1/510 zero, which in a row of 512 tokens may be every one. On a scale of roots the same
+    bytes carry larger errors, of the largest weight and of all together: measured on MiniLM, 494 tokens,
+    0.22 against 0.27 a row at 39 and 35 kB a head.
 
     Args:
         weights: (n, n), not negative.
@@ -80,10 +86,10 @@ def quantise(weights: NDArray[np.float32], levels: int = 255) -> Quantised:
     """
     scale = weights.max(axis=1, initial=0).astype(np.float32)
     relative = np.divide(weights, scale[:, None], out=np.zeros_like(weights), where=scale[:, None] > 0)
-    codes = np.rint(levels * np.sqrt(relative)).astype(np.uint8)
+    codes = np.rint(levels * relative**_POWER).astype(np.uint8)
     counts = np.bincount(codes.ravel(), minlength=levels + 1)
     sums = np.bincount(codes.ravel(), weights=relative.ravel(), minlength=levels + 1)
-    middle = (np.arange(levels + 1) / levels) ** 2
+    middle = (np.arange(levels + 1) / levels) ** (1 / _POWER)
     table = np.where(counts > 0, sums / np.maximum(counts, 1), middle).astype(np.float32)
     return Quantised(levels, scale, table, codes)
 
@@ -123,9 +129,9 @@ class Blobs:
         """
         # Deflating takes long, so only what may fit is tried: it does up to half better than entropy alone.
         possible = [
-            levels for levels, size in zip(_LEVELS, _sizes(weights), strict=True) if size <= 2 * budget
+            levels for levels, size in zip(LEVELS, likely_sizes(weights), strict=True) if size <= 2 * budget
         ]
-        for levels in possible or _LEVELS[-1:]:
+        for levels in possible or LEVELS[-1:]:
             made = quantise(weights, levels)
             data = made.to_bytes()
             if len(data) <= budget:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xformer.errors import InputError
-from xformer.inspect.page.blobs import Blobs, small_map
+from xformer.inspect.page.blobs import LEVELS, Blobs, likely_sizes, small_map
 from xformer.inspect.page.payload import JSON, Run, Statistics, Text, Weights
+from xformer.inspect.page.shares import shares
 from xformer.inspect.page.statistics import LABELS, head_statistics
 from xformer.inspect.page.text import direction, utf16_offsets
 
@@ -130,23 +131,27 @@ def _text(
 ) -> Text:
     tokens: Tokens = trace.texts[number]
     ids = np.asarray(tokens.ids, dtype=np.int64)
-    shown, kept, maps, statistics = [], [], [], []
-    left, error = budget, 0.0
-    heads_left = 0
+    maps, statistics, sizes, largest = [], [], [], []
     apart: list[float] = []
     for layer in layers:
         weights, disagreement = _weights(trace, layer, number)
         apart += [] if disagreement is None else [disagreement]
-        heads_left = heads_left or len(layers) * len(weights)
         statistics.append(head_statistics(weights, ids, tokens.special))
         maps.append(np.stack([small_map(one, SIDE) for one in weights]))
-        for one in weights:
+        sizes += [likely_sizes(one) for one in weights]
+        largest += [float(one.max()) for one in weights]
+    part = shares(np.array(sizes), np.array(largest), np.array(LEVELS, dtype=float), budget)
+    shown, levels, error = [], [], 0.0
+    # A second time, since all heads of a long text together may not fit into memory.
+    for layer in layers:
+        for one in _weights(trace, layer, number)[0]:
             # What a head leaves of its share goes to those after it.
-            blob, quantised = blobs.add_weights(one, left // heads_left)
-            left, heads_left = left - blobs.size(blob), heads_left - 1
+            left = part[len(shown) :]
+            blob, quantised = blobs.add_weights(one, int(budget * left[0] / left.sum()))
+            budget -= blobs.size(blob)
             error = max(error, float(np.abs(quantised.decode() - one).max()))
             shown.append(blob)
-            kept.append((quantised.levels, float(one.max())))
+            levels.append(quantised.levels)
     rows = len(shown) // len(layers)
 
     def by_layer(flat: Sequence[Any]) -> list[list[Any]]:
@@ -165,11 +170,11 @@ def _text(
         words=[int(one) for one in tokens.words],
         weights=Weights(
             blobs=by_layer(shown),
-            levels=by_layer([levels for levels, _ in kept]),
+            levels=by_layer(levels),
             error=error,
             overview=blobs.add(small),
             side=small.shape[-1],
-            largest=by_layer([round(largest, 6) for _, largest in kept]),
+            largest=by_layer([round(one, 6) for one in largest]),
             disagreement=max(apart, default=None),
         ),
         statistics=Statistics(list(LABELS), list(LABELS.values()), blobs.add(numbers)),

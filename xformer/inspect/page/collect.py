@@ -141,7 +141,9 @@ def _text(
         sizes += [likely_sizes(one) for one in weights]
         largest += [float(one.max()) for one in weights]
     part = shares(np.array(sizes), np.array(largest), np.array(LEVELS, dtype=float), budget)
-    shown, levels, error = [], [], 0.0
+    shown: list[int] = []
+    levels: list[int] = []
+    error = 0.0
     # A second time, since all heads of a long text together may not fit into memory.
     for layer in layers:
         for one in _weights(trace, layer, number)[0]:

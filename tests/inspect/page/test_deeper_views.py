@@ -118,8 +118,14 @@ def test_the_lens(opened: Open, made: Made, tmp_path: Path) -> None:  # noqa: F8
     best = trace.logits(0).argmax(-1).tolist()
     rows = panel.locator("tbody tr")
     rows.nth(len(best) - 1).wait_for()
-    pieces = [row.locator("button").last.inner_text() for row in rows.all()]
-    assert [piece.strip() for piece in pieces] == [subject.piece(one).strip() for one in best]
+    expected = [subject.piece(one).strip() for one in best]
+    # The table is drawn again a frame after the choice.
+    for _ in range(50):
+        pieces = [row.locator("button").last.inner_text().strip() for row in rows.all()]
+        if pieces == expected:
+            break
+        page.wait_for_timeout(100)
+    assert pieces == expected
     rows.nth(0).locator("button").last.click()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowLeft")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xformer.data.deduplicate import DedupKeys, HeldOut, KeyedText
 from xformer.data.groups import distinct_rows, join_groups
+from xformer.data.lost_pairs import find_lost_pairs, rejoin
 from xformer.data.record_file import RecordIndex
 from xformer.data.reporting import ProgressCallback, reported
 from xformer.data.split import DEV, TEST, TRAIN, SplitSizes, assign_splits
@@ -86,6 +87,8 @@ def plan_import(
     5. Records that repeat held-out text, exactly or nearly, and groups that say the same are left out
        (`HeldOut`): from train where they repeat dev or test, from dev where they repeat test. So training
        text never changes the test split.
+    6. Groups of train that lost their translations as duplicates are joined with those that have them
+       (`lost_pairs`).
 
     Memory holds the arrays of the index, about 60 bytes per record while groups are joined, and the texts of
     dev and test. The records are read twice.
@@ -114,7 +117,11 @@ def plan_import(
     repeats[rows[distinct_rows(split[rows], same[rows])]] = False
     reason[repeats] = REASONS.index("duplicate")
 
-    names = _remove_leaks(index, split, reason, group, languages_of, options.near_threshold, progress)
+    train = split == TRAIN
+    lost = find_lost_pairs(group, index.language, index.exact, train & (reason == 0), train & repeats)
+    threshold, may_join = options.near_threshold, lost.groups(group)
+    names = _remove_leaks(index, split, reason, group, may_join, languages_of, threshold, progress)
+    group = rejoin(lost, group, index.exact, reason == 0)
     _, sizes = np.unique(group[np.unique(index.group, return_index=True)[1]], return_counts=True)
     joined = {"groups": int(sizes.sum()), "sets": len(sizes), "largest": int(sizes.max(initial=0))}
     unpaired = _unpaired(group, index.language, here, reason == 0)
@@ -165,13 +172,17 @@ def _remove_leaks(
     split: NDArray[np.uint8],
     reason: NDArray[np.uint8],
     group: NDArray[np.uint64],
+    may_join: set[int],
     languages_of: Callable[[int], list[str]],
     threshold: float,
     progress: ProgressCallback | None,
 ) -> dict[int, str]:
-    """Set `reason` where held-out text is repeated. Returns the names of joined groups, by hash."""
+    """Set `reason` where held-out text is repeated.
+
+    Returns the names, by hash, of the groups that are joined and of those that `may_join` others.
+    """
     dedup_key = DedupKeys()
-    joined = set(group[group != index.group].tolist())
+    joined = may_join | set(group[group != index.group].tolist())
     names: dict[int, str] = {}
     texts: dict[int, list[tuple[int, KeyedText]]] = {TEST: [], DEV: []}
     records = reported(index, "collect held-out text", len(index), progress)

@@ -81,7 +81,9 @@ function attentionView(root, page, state) {
     title.textContent = `Layer ${layer} · head ${head}`;
     draw();
     const stats = await page.stats(now.run, now.text);
-    overview.choose(layer, head, stats.names.map(name => `${name} ${figure(stats.at(name, layer, head))}`).join(", "));
+    const numbers = stats.names.map(name => `${name} ${figure(stats.at(name, layer, head))}`).join(", ");
+    overview.choose(layer, head, numbers);
+    if (changed.has("layer") || changed.has("head")) spoken.textContent = `Layer ${layer}, head ${head}: ${numbers}`;
   }
 
   async function showText(now, run, text) {

@@ -53,7 +53,7 @@ class DataImport:
     """Licence of the text: an SPDX expression or a sentence; "unknown" if it is not known."""
     languages: tuple[str, ...] = ()
     """Languages of the files, in their order, if the file names do not give them; two-letter or three-letter
-    codes. For tatoeba and tmx: import only these."""
+    codes. For a zip of moses: of the codes in the names inside. For tatoeba and tmx: import only these."""
     dev: float = 0.01
     """Size of the dev split, used for choices during training: a number of groups, or a share below 1."""
     test: float = 0.01

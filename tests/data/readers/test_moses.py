@@ -88,6 +88,40 @@ def test_a_zip_as_opus_has_them(tmp_path: Path, brief: Any) -> None:
     assert records[0].source == "de-pt_BR.txt.zip:Books.de-pt_BR.de:1"
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "tags"),
+    [
+        ("en", "sr@latin", ("en", "sr-Latn")),
+        ("en", "zh-TW", ("en", "zh-TW")),
+        ("zh-CN", "zh-TW", ("zh-CN", "zh-TW")),
+        ("zh", "zh-TW", ("zh", "zh-TW")),
+        ("no_nb", "zh_zh", ("no-NB", "zh-ZH")),
+        ("bn", "en_GB", ("bn", "en-GB")),
+    ],
+)
+def test_codes_in_the_names_of_a_zip_are_read_as_those_of_files(
+    tmp_path: Path, write: Any, brief: Any, first: str, second: str, tags: tuple[str, str]
+) -> None:
+    names = [f"v1/GNOME.{first}-{second}.{code}" for code in (first, second)]
+    path = zipped(tmp_path / "x.zip", **{names[0]: "a\n", names[1]: "b\n", "v1/README": "x"})
+    assert brief(read_moses([path])) == [(tags[0], "a"), (tags[1], "b")]
+    assert brief(read_moses([write(names[0], "a\n"), write(names[1], "b\n")])) == brief(read_moses([path]))
+
+
+def test_languages_say_what_a_name_in_a_zip_does_not(tmp_path: Path, brief: Any, refused: Any) -> None:
+    toki = {"T.en-toki.en": "good\n", "T.en-toki.toki": "pona\n"}
+    path = zipped(tmp_path / "toki.zip", **toki)
+    with refused("T.en-toki.toki", "does not give the language", "--languages"):
+        list(read_moses([path]))
+    assert brief(read_moses([path], languages=["en", "tok"])) == [("en", "good"), ("tok", "pona")]
+    path = zipped(tmp_path / "both.zip", **{"T.de-en.de": "gut\n", "T.de-en.en": "good\n"}, **toki)
+    with refused("T.en-toki.toki", "does not give the language"):  # and is not skipped beside another pair
+        list(read_moses([path]))
+    assert brief(read_moses([path], languages=["de", "en", "tok"]))[2:] == [("en", "good"), ("tok", "pona")]
+    with refused("one language for each of de, en, toki", "got 2"):
+        list(read_moses([path], languages=["de", "en"]))
+
+
 def test_broken_zips(tmp_path: Path, write: Any, refused: Any) -> None:
     half = zipped(tmp_path / "half.zip", **{"a.de-en.de": "Eins\n"})
     with refused(half, "has a.de-en.de without a.de-en.en"):
@@ -106,8 +140,6 @@ def test_broken_zips(tmp_path: Path, write: Any, refused: Any) -> None:
         list(read_moses([bad]))
     with refused("what.zip"):
         list(read_moses([write("what.zip", "PK")]))
-    with refused("a zip's files give the languages"):
-        list(read_moses([half], languages=["de"]))
 
 
 def test_broken_pairs(write: Any, refused: Any, tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -15,8 +14,6 @@ from xformer.data.readers.languages import language_of, languages_of
 from xformer.data.readers.lines import FilePath, decode_lines, open_zip, read_lines
 from xformer.data.record import Record, content_group
 from xformer.errors import InputError
-
-_PAIR = re.compile(r"(.*\.([A-Za-z0-9_]+)-([A-Za-z0-9_]+))\.([A-Za-z0-9_]+)")
 
 
 def read_moses(
@@ -33,51 +30,81 @@ def read_moses(
         paths: plain, `.gz`, `.bz2` or `.xz` files; or one `.zip` from OPUS. Of a zip, every
             `Corpus.de-en.de` and `Corpus.de-en.en` are read, and other files (README, LICENSE, scores) are
             not.
-        languages: of the files, in their order. None: the ends of their names (`train.de.gz`).
+        languages: of the files, in their order; of a zip, of the codes in the names of its files, in the
+            order in which they come (`en`, `toki`). None: the ends of the names (`train.de.gz`).
         notes: collects what is left out and how tags were read.
 
     Raises:
-        InputError: a file is missing, damaged or not UTF-8; the numbers of lines differ; or a zip contains no
-            pair of files, or half of one.
+        InputError: a file is missing, damaged or not UTF-8; the numbers of lines differ; a name does not give
+            the language; or a zip contains no pair of files, or half of one.
     """
     if len(paths) == 1 and str(paths[0]).endswith(".zip"):
-        if languages is not None:
-            raise InputError(f"{paths[0]}: the names of a zip's files give the languages; expected none")
         with open_zip(paths[0]) as archive:
-            for pair in _pairs(archive, Path(paths[0])):
-                yield from _read_members(archive, Path(paths[0]), pair, notes)
+            pairs = _pairs(archive, Path(paths[0]))
+            tags = _tags_of_codes(pairs, Path(paths[0]), languages)
+            for pair in pairs:
+                yield from _read_members(archive, Path(paths[0]), pair, tags, notes)
         return
     sides = zip(paths, languages_of(paths, languages, notes=notes), strict=True)
     yield from align([Side(path, tag, enumerate(read_lines(path), 1)) for path, tag in sides], notes)
 
 
-def _pairs(archive: ZipFile, path: Path) -> list[tuple[str, str]]:
-    """The names of the two files of each pair."""
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two files of a zip: `Corpus.de-en.de` and `Corpus.de-en.en`.
+
+    Attributes:
+        stem: what both names begin with: `Corpus.de-en`.
+        codes: the ends of the names.
+    """
+
+    stem: str
+    codes: tuple[str, str]
+
+
+def _pairs(archive: ZipFile, path: Path) -> list[_Pair]:
     members = set(archive.namelist())
     found = []
     for member in sorted(members):
-        match = _PAIR.fullmatch(member)
-        if match is None or match[4] not in (match[2], match[3]):
+        stem, _, code = member.rpartition(".")
+        both = stem.rpartition(".")[2].rpartition("/")[2]
+        # A code may have a hyphen: both parts of en-zh-TW are known by the other one.
+        if not stem.endswith(f".{both}") or not code:
             continue
-        pair = (f"{match[1]}.{match[2]}", f"{match[1]}.{match[3]}")
-        if missing := set(pair) - members:
-            raise InputError(f"{path}: has {member} without {missing.pop()}")
-        if member == pair[0]:
-            found.append(pair)
+        for first, second in ((code, both.removeprefix(f"{code}-")), (both.removesuffix(f"-{code}"), code)):
+            if f"{first}-{second}" != both or first == second or not (first and second):
+                continue
+            for missing in {f"{stem}.{first}", f"{stem}.{second}"} - members:
+                raise InputError(f"{path}: has {member} without {missing}")
+            if code == first:
+                found.append(_Pair(stem, (first, second)))
     if not found:
         raise InputError(f"{path}: expected files such as Corpus.de-en.de and Corpus.de-en.en inside")
     return found
 
 
+def _tags_of_codes(pairs: Sequence[_Pair], path: Path, languages: Sequence[str] | None) -> dict[str, str]:
+    """The language given for each code in the names of a zip's files; empty if none is given."""
+    if languages is None:
+        return {}
+    codes = list(dict.fromkeys(code for pair in pairs for code in pair.codes))
+    if len(languages) != len(codes):
+        raise InputError(
+            f"{path}: expected one language for each of {', '.join(codes)}, as the files inside are named, "
+            f"got {len(languages)}"
+        )
+    return dict(zip(codes, languages, strict=True))
+
+
 def _read_members(
-    archive: ZipFile, path: Path, pair: tuple[str, str], notes: ImportNotes | None
+    archive: ZipFile, path: Path, pair: _Pair, tags: Mapping[str, str], notes: ImportNotes | None
 ) -> Iterator[Record]:
     with ExitStack() as stack:
         sides = []
-        for member in pair:
-            file = stack.enter_context(archive.open(member))
-            name = f"{path}:{member}"
-            tag = language_of(member, None, notes=notes)
+        for code in pair.codes:
+            name = f"{path}:{pair.stem}.{code}"
+            tag = language_of(name, tags.get(code), notes=notes)
+            file = stack.enter_context(archive.open(f"{pair.stem}.{code}"))
             sides.append(Side(name, tag, enumerate(decode_lines(file, name), 1)))
         yield from align(sides, notes)
 

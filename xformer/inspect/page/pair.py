@@ -19,8 +19,8 @@ from xformer.inspect.page.payload import JSON
 from xformer.inspect.subject import Subject
 from xformer.inspect.tokenised import TokenisedText
 
-BUDGET = 1_500_000
-"""Bytes that attention between the two texts may take in a page, over all heads."""
+BUDGET = 1_000_000
+"""Bytes that attention between the two texts may take in a page, before base64, which adds a third."""
 
 
 def joined(a: TokenisedText, b: TokenisedText) -> tuple[TokenisedText, NDArray[np.int64], NDArray[np.int64]]:

@@ -11,6 +11,7 @@ from xformer.inspect.page.collect import Extra, Traced
 from xformer.inspect.page.compare import compare
 from xformer.inspect.page.film import Frame, film
 from xformer.inspect.page.lens import lens
+from xformer.inspect.page.pair import BUDGET as PAIR_BUDGET
 from xformer.inspect.page.pair import pair
 from xformer.inspect.page.payload import JSON
 from xformer.progress import Progress
@@ -44,11 +45,11 @@ def ablation_part(progress: Progress | None = None) -> Extra:
     return part
 
 
-def pair_part(texts: tuple[int, int] = (0, 1)) -> Extra:
-    """A text beside its translation. It takes a pass of its own."""
+def pair_part(texts: tuple[int, int] = (0, 1), budget: int = PAIR_BUDGET) -> Extra:
+    """A text beside its translation. It takes a pass of its own. `budget` is the bytes that it may take."""
 
     def part(trace: Traced, blobs: Blobs) -> dict[str, JSON]:
-        return {"pair": pair(trace.subject, trace, blobs, texts=texts)}
+        return {"pair": pair(trace.subject, trace, blobs, texts=texts, budget=budget)}
 
     return part
 
@@ -90,7 +91,7 @@ def extras(
     """All parts that a page can have, for one call of `make_page` with `keep=KEEP`.
 
     Args:
-        runs: how many models the page has; they share the bytes for queries and keys.
+        runs: how many models the page has; they share the bytes of each part.
         ablations: whether each head is ablated, which takes passes of its own.
         pair: whether the first two texts are translations.
         frames: checkpoints of the first run, of `film.chosen`; none for no film.
@@ -100,7 +101,7 @@ def extras(
     if ablations:
         parts.append(ablation_part(progress))
     if pair:
-        parts.append(pair_part())
+        parts.append(pair_part(budget=PAIR_BUDGET // runs))
     if frames:
         parts.append(film_part(frames, progress))
     return parts

@@ -16,8 +16,9 @@ function toSegments(weights, of, count) {
 }
 
 /** A map of segments that draws itself: {name, width, height, draw(pen), rows()}. */
-function segmentMap(name, values, labels, kind, most) {
+function segmentMap(name, values, labels, kind, most, rtl) {
   const rows = labels.length, columns = labels.length + 1;
+  const across = j => rtl ? columns - 1 - j : j;  // keys run as the text does
   const size = Math.max(2, Math.min(26, Math.floor(330 / columns)));
   const named = size >= 11;
   const longest = Math.max(8, ...labels.map(label => abbreviated(label, 11).length));
@@ -32,17 +33,19 @@ function segmentMap(name, values, labels, kind, most) {
       const context = canvas.getContext("2d");
       const image = context.createImageData(columns, rows);
       const cells = new Uint32Array(image.data.buffer);
-      for (let place = 0; place < cells.length; place++) cells[place] = pixels[Math.round(255 * Math.min(1, Math.max(0, share(values[place]))))];
+      for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) {
+        cells[i * columns + across(j)] = pixels[Math.round(255 * Math.min(1, Math.max(0, share(values[i * columns + j]))))];
+      }
       context.putImageData(image, 0, 0);
       pen.bitmap(left, top, columns * size, rows * size, canvas);
       if (!named) return;
       labels.forEach((label, i) => pen.text(left - 5, top + (i + 0.5) * size, abbreviated(label, 11), {fill: colour("ink"), anchor: "end", size: 11}));
-      heads.forEach((label, j) => pen.text(left + (j + 0.5) * size, top - 5, abbreviated(label, 11),
+      heads.forEach((label, j) => pen.text(left + (across(j) + 0.5) * size, top - 5, abbreviated(label, 11),
         {fill: colour(j < rows ? "ink" : "soft"), size: 11, turn: -60}));
     },
     rows: () => [["query", ...heads], ...labels.map((label, i) => [label, ...values.slice(i * columns, (i + 1) * columns)])],
     at: (x, y) => {
-      const [j, i] = [Math.floor((x - left) / size), Math.floor((y - top) / size)];
+      const [j, i] = [across(Math.floor((x - left) / size)), Math.floor((y - top) / size)];
       return i >= 0 && i < rows && j >= 0 && j < columns ? {i, j, value: values[i * columns + j], words: `${labels[i]} → ${heads[j]}`} : null;
     },
   };
@@ -154,13 +157,15 @@ function createCompare(root, page, state, others) {
   const showMaps = (other, first, second, part, now, [layer, head, l, m]) => {
     const text = page.text(0, now.text);
     const labels = part.segments.map(([start, end]) => text.text.slice(start, end));
-    const most = Math.max(...first, ...second, 1e-12);
+    const rtl = text.direction === "rtl";
+    const largest = values => values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-12);
+    const most = Math.max(largest(first), largest(second));
     const difference = second.map((value, place) => value - first[place]);
-    const farthest = Math.max(...difference.map(Math.abs), 1e-12);
+    const farthest = largest(difference);
     const pictures = [
-      [`${page.run(0).name} ${layer}.${head}`, segmentMap("first", first, labels, "sequential", most)],
-      [`${page.run(other).name} ${l}.${m}`, segmentMap("other", second, labels, "sequential", most)],
-      ["the second − the first", segmentMap("difference", difference, labels, "diverging", farthest)],
+      [`${page.run(0).name} ${layer}.${head}`, segmentMap("first", first, labels, "sequential", most, rtl)],
+      [`${page.run(other).name} ${l}.${m}`, segmentMap("other", second, labels, "sequential", most, rtl)],
+      ["the second − the first", segmentMap("difference", difference, labels, "diverging", farthest, rtl)],
     ];
     maps.replaceChildren(...pictures.map(([name, picture]) => h("div", {class: "map", dir: "ltr"}, h("h4", {}, name),
       showPicture(picture, `Attention of ${name} between ${labels.length} pieces of the text`, cell => {

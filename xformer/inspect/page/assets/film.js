@@ -9,7 +9,7 @@ const FILM_LABELS = {
 };
 
 /** All heads of one frame: a bitmap of S × S cells each, weights as √w so that small ones are seen. */
-function filmPicture(maps, side, {layers, heads}, chosen) {
+function filmPicture(maps, side, {layers, heads}, chosen, rtl) {
   const [left, top, gap] = [34, 22, 6];
   const size = Math.max(side, Math.min(96, Math.floor(900 / heads) - gap));
   const place = (layer, head) => [left + head * (size + gap), top + layer * (size + gap)];
@@ -27,7 +27,9 @@ function filmPicture(maps, side, {layers, heads}, chosen) {
           const image = context.createImageData(side, side);
           const cells = new Uint32Array(image.data.buffer);
           const first = (layer * heads + head) * side * side;
-          for (let cell = 0; cell < cells.length; cell++) cells[cell] = pixels[maps[first + cell]];
+          for (let cell = 0; cell < cells.length; cell++) {
+            cells[rtl ? cell - 2 * (cell % side) + side - 1 : cell] = pixels[maps[first + cell]];  // keys run as the text does
+          }
           context.putImageData(image, 0, 0);
           pen.bitmap(x, y, size, size, canvas);
           const here = layer === chosen[0] && head === chosen[1];
@@ -54,8 +56,9 @@ function stepsPicture(steps, values, at, label) {
     draw(pen) {
       const soft = {fill: colour("soft"), size: 11};
       pen.text(left, 10, label, soft);
-      pen.text(left - 6, y(most), figure(most), {...soft, anchor: "end"});
-      if (most > least) pen.text(left - 6, y(least), figure(least), {...soft, anchor: "end"});
+      const words = value => figure(least) === figure(most) ? String(Number(value.toPrecision(6))) : figure(value);
+      pen.text(left - 6, y(most), words(most), {...soft, anchor: "end"});
+      if (most > least) pen.text(left - 6, y(least), words(least), {...soft, anchor: "end"});
       pen.text(left, height - 8, `step ${steps[0]}`, soft);
       pen.text(width - 12, height - 8, String(steps.at(-1)), {...soft, anchor: "end"});
       pen.path(values.map((value, number) => `${number ? "L" : "M"}${x(steps[number])} ${y(value)}`).join(""), {stroke: colour("s0"), width: 2});
@@ -132,7 +135,7 @@ function createFilm(root, page, state, part) {
     if (!turn.is(mine)) return;
     const now = state.get();
     const [layer, head] = headOf(page, now);
-    picture = filmPicture(data, side, size, [layer, head]);
+    picture = filmPicture(data, side, size, [layer, head], page.text(now.run, now.text).direction === "rtl");
     const sharp = window.devicePixelRatio || 1;
     canvas.width = Math.ceil(picture.width * sharp);
     canvas.height = Math.ceil(picture.height * sharp);

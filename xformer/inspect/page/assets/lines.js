@@ -4,13 +4,14 @@
 //   lines.show([{i, j, share}], words); lines.picture() is for export.
 
 const LINE_ROW = 30, LINE_GAP = 140;
+const MOST_LINES = 3000;  // drawn at a time, the strongest: more are neither seen nor drawn in a frame
 
 function tokenLines({left, right, leftNumbers, rightNumbers, label}) {
   const rows = Math.max(leftNumbers.length, rightNumbers.length);
   const height = rows * LINE_ROW;
   const svg = s("svg", {viewBox: `0 0 ${LINE_GAP} ${height}`, width: LINE_GAP, height, "aria-hidden": "true"});
   const note = h("p", {class: "note", "aria-live": "polite"});
-  let shown = [], kept = null;
+  let shown = [], kept = null, leftOut = 0;
   const middle = place => (place + 0.5) * LINE_ROW;
 
   const column = (text, numbers, side) => {
@@ -29,7 +30,7 @@ function tokenLines({left, right, leftNumbers, rightNumbers, label}) {
 
   const of = (line, side) => side === "left" ? line.i : line.j;
   const draw = (pen, only = null) => {
-    const most = Math.max(...shown.map(line => line.share), 1e-12);
+    const most = shown.reduce((largest, line) => Math.max(largest, line.share), 1e-12);
     for (const line of shown) {
       const here = !only || of(line, only.side) === only.place;
       pen.path(`M0 ${middle(line.i)}C${LINE_GAP / 2} ${middle(line.i)} ${LINE_GAP / 2} ${middle(line.j)} ${LINE_GAP} ${middle(line.j)}`, {
@@ -50,7 +51,7 @@ function tokenLines({left, right, leftNumbers, rightNumbers, label}) {
         mark.classList.toggle("hovered", Boolean(linked));
       });
     }
-    if (!only) { note.textContent = ""; return; }
+    if (!only) { note.textContent = leftOut ? `The strongest ${MOST_LINES} lines; ${leftOut} weaker ones are left out.` : ""; return; }
     const linked = shown.filter(line => of(line, only.side) === only.place).sort((a, b) => b.share - a.share).slice(0, 6);
     const far = only.side === "left" ? "right" : "left";
     note.replaceChildren(h("bdi", {}, sides[only.side].labels[only.place]), " – ", ...(linked.length
@@ -88,7 +89,8 @@ function tokenLines({left, right, leftNumbers, rightNumbers, label}) {
   return {
     element,
     show(lines) {
-      shown = lines;
+      shown = lines.length > MOST_LINES ? [...lines].sort((a, b) => b.share - a.share).slice(0, MOST_LINES) : lines;
+      leftOut = lines.length - shown.length;
       paint(kept);
     },
     picture(name) {

@@ -23,7 +23,7 @@ _DESCRIBES = {
     "gettext": "catalogues (.mo, .po), or folders or wheels that hold them",
     "moses": "line-aligned files, one per language, or a .zip of pairs",
     "tatoeba": "sentences.csv and links.csv",
-    "manythings": "one file of sentence pairs",
+    "manythings": "one file of sentence pairs, or the zip that it comes in",
     "iwslt": "the same talks in two or more languages",
 }
 _FORMAT_OF = {

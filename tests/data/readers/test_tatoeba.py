@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import io
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,45 @@ def test_compressed_and_detailed_exports(write: Any) -> None:
         assert [(r.text, r.group, r.language) for r in records] == [
             (r.text, r.group, r.language) for r in plain
         ]
+
+
+def test_exports_under_cc0_have_four_columns(write: Any, brief: Any) -> None:
+    sentences = write("sentences_CC0.csv", "1\teng\tHello.\t2020-01-01 00:00:00\n2\tdeu\tHallo.\t\\N\n")
+    assert brief(read_tatoeba(sentences, write("l.csv", LINKS))) == [("en", "Hello."), ("de", "Hallo.")]
+
+
+ESCAPED = [
+    (r"C:\\temp", r"C:\temp"),
+    ("a\\\tb", "a\tb"),
+    ("a\\\nb\\\n\\\nc", "a\nb\n\nc"),
+    ("ends\\\\", "ends\\"),
+    ("two\\\\\\\\", "two\\\\"),
+    ("a\\\\\\\nb", "a\\\nb"),
+    (r"¯\\_(ツ)_/¯", r"¯\_(ツ)_/¯"),
+    (r"not by MySQL: \x \N", r"not by MySQL: \x \N"),
+]
+
+
+def test_what_mysql_escapes(write: Any) -> None:
+    lines = [f"{number}\teng\t{escaped}\n" for number, (escaped, _) in enumerate(ESCAPED, 1)]
+    records = list(read_tatoeba(write("s.csv", "".join(lines)), write("l.csv", "")))
+    assert [record.text for record in records] == [text for _, text in ESCAPED]
+    assert [record.source for record in records][2:5] == ["s.csv:3", "s.csv:7", "s.csv:8"]
+    detailed = "".join(
+        line.replace("\n", "\tuser\t\\N\t\\N\n") if line.count("\n") == 1 else "" for line in lines
+    )
+    kept = [text for escaped, text in ESCAPED if "\n" not in escaped]
+    assert [r.text for r in read_tatoeba(write("d.csv", detailed), write("l.csv", ""))] == kept
+
+
+@given(st.lists(st.text(st.sampled_from("ab\\\t\n"), min_size=1).map(lambda text: f"x{text}x"), max_size=8))
+def test_any_text_that_mysql_writes(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("tatoeba")
+    table = str.maketrans({character: f"\\{character}" for character in "\\\t\n"})
+    rows = [f"{number}\teng\t{text.translate(table)}\n" for number, text in enumerate(texts)]
+    (folder / "s.csv").write_bytes("".join(rows).encode())
+    (folder / "l.csv").write_bytes(b"")
+    assert [record.text for record in read_tatoeba(folder / "s.csv", folder / "l.csv")] == texts
 
 
 def test_a_choice_of_languages_keeps_links_through_the_others(write: Any) -> None:
@@ -139,6 +179,26 @@ def test_broken_archives(write: Any, refused: Any, tmp_path: Path) -> None:
         list(read_tatoeba(tmp_path / "e.tar", links))
     with refused("none.csv", "no such file"):
         list(read_tatoeba(write("s.csv", SENTENCES), tmp_path / "none.csv"))
+
+
+def test_the_zip_that_manythings_serves(write: Any, brief: Any, tmp_path: Path, refused: Any) -> None:
+    content = "Go.\tGeh.\tCC-BY 2.0 (France)\nHi.\tHallo!\n"
+    with zipfile.ZipFile(tmp_path / "deu-eng.zip", "w") as archive:
+        archive.writestr("deu.txt", content)
+        archive.writestr("_about.txt", "** Info **\nand more")
+    records = list(read_manythings(tmp_path / "deu-eng.zip"))
+    assert brief(records) == [("en", "Go."), ("de", "Geh."), ("en", "Hi."), ("de", "Hallo!")]
+    assert records[0].source == "deu-eng.zip:deu.txt:1"
+    assert records[0].group == next(read_manythings(write("deu.txt", content))).group
+    assert brief(read_manythings(tmp_path / "deu-eng.zip", language="nds"))[1] == ("nds", "Geh.")
+    with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
+        archive.writestr("_about.txt", "** Info **")
+    with refused("none.zip", "expected one file such as deu.txt inside, found none"):
+        list(read_manythings(tmp_path / "none.zip"))
+    with zipfile.ZipFile(tmp_path / "broken.zip", "w") as archive:
+        archive.writestr("deu.txt", "Go.\n")
+    with refused("broken.zip:deu.txt:1", "got 1 fields"):
+        list(read_manythings(tmp_path / "broken.zip"))
 
 
 def test_manythings(write: Any, refused: Any) -> None:

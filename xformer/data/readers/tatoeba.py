@@ -11,14 +11,14 @@ import re
 import tarfile
 from collections.abc import Collection, Iterator
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 
 from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.languages import language_of
-from xformer.data.readers.lines import FilePath, decode_lines, input_errors, read_lines
+from xformer.data.readers.lines import FilePath, decode_lines, input_errors, open_zip, read_lines
 from xformer.data.record import Record, content_group, normalize_language
 from xformer.errors import InputError
 
@@ -26,6 +26,10 @@ _LINKS_AT_A_TIME = 2**18
 _NULL = r"\N"
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _LINK = re.compile(r"([0-9]{1,18})\t([0-9]{1,18})")
+# MySQL's INTO OUTFILE has a backslash before a backslash and before what would end a field or a line.
+_FIELD = re.compile(r"(?:[^\t\\]|\\.|\\$)*", re.DOTALL)
+_ESCAPED = re.compile(r"\\([\\\t\n])")
+_OPEN_END = re.compile(r"(?:^|[^\\])(?:\\\\)*\\$", re.DOTALL)
 
 
 def read_tatoeba(
@@ -37,13 +41,14 @@ def read_tatoeba(
 ) -> Iterator[Record]:
     r"""Stream the sentences of Tatoeba, grouped by its links.
 
-    Both files are tab-separated, without header and quoting, although their names end in `.csv`. Sentences
-    without a known language (`\N`) or without text are left out, and so are links to missing sentences, which
-    every export has. A sentence without links is a group of its own.
+    Both files are tab-separated, without header and quoting, although their names end in `.csv`. Tabs, line
+    ends and backslashes in a sentence have a backslash before them, as MySQL writes them. Sentences without a
+    known language (`\N`) or without text are left out, and so are links to missing sentences, which every
+    export has. A sentence without links is a group of its own.
 
     Args:
-        sentences: `sentences.csv` (id, ISO 639-3 code, text) or `sentences_detailed.csv`, plain or
-            compressed (`.gz`, `.bz2`, `.xz`, `.tar.bz2`). The file is read twice.
+        sentences: `sentences.csv` (id, ISO 639-3 code, text), `sentences_detailed.csv` or
+            `sentences_CC0.csv`, plain or compressed (`.gz`, `.bz2`, `.xz`, `.tar.bz2`). It is read twice.
         links: `links.csv` (id, id), plain or compressed.
         languages: keep only these (`de` or `deu`). Links through other languages still count.
         notes: collects what is left out and how tags were read.
@@ -87,18 +92,40 @@ def read_manythings(
     Lines in a row with the same first sentence are one group, and that sentence is yielded once.
 
     Args:
-        path: a file such as `deu.txt`, plain or compressed.
+        path: a file such as `deu.txt`, plain or compressed, or the zip (`deu-eng.zip`) that it comes in.
         language: of the translations. None: the file's name, an ISO 639-3 code.
         pivot: the language of the first column.
         notes: collects what is left out and how tags were read.
 
     Raises:
-        InputError: the file is missing or damaged, or a line has fewer than two fields or more than three.
+        InputError: the file is missing or damaged, a line has fewer than two fields or more than three, or a
+            zip has not one such file.
     """
+    if Path(path).suffix != ".zip":
+        tag = language_of(path, language, (".txt",), notes)
+        yield from _manythings(path, read_lines(path), tag, pivot, notes)
+        return
+    with open_zip(path) as archive:
+        files = [
+            name
+            for name in archive.namelist()
+            if name.endswith(".txt") and not PurePosixPath(name).name.startswith(("_", "."))
+        ]
+        if len(files) != 1:
+            found = ", ".join(files) or "none"
+            raise InputError(f"{os.fspath(path)}: expected one file such as deu.txt inside, found {found}")
+        name = f"{os.fspath(path)}:{files[0]}"
+        tag = language_of(files[0], language, (".txt",), notes)
+        with input_errors(name), archive.open(files[0]) as file:
+            yield from _manythings(name, decode_lines(file, name), tag, pivot, notes)
+
+
+def _manythings(
+    path: FilePath, lines: Iterator[str], tag: str, pivot: str, notes: ImportNotes | None
+) -> Iterator[Record]:
     first_tag = normalize_language(pivot)
-    tag = language_of(path, language, (".txt",), notes)
     before = None
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         fields = line.split("\t")
@@ -162,12 +189,37 @@ def _links(path: FilePath) -> Iterator[tuple[int, int]]:
 
 def _sentences(path: FilePath) -> Iterator[tuple[int, str, str, int]]:
     """Number, language code, text and line of each sentence."""
-    for number, line in enumerate(_lines(path), 1):
-        fields = line.split("\t")
-        if len(fields) not in (3, 6) or not _NUMBER.fullmatch(fields[0]):
+    for number, line in _rows(path):
+        fields = line.split("\t") if "\\" not in line else _divided(line)
+        if len(fields) not in (3, 4, 6) or not _NUMBER.fullmatch(fields[0]):
             place = f"{os.fspath(path)}:{number}"
             raise InputError(f"{place}: expected number, language and text between tabs, got {line[:60]!r}")
         yield int(fields[0]), fields[1], fields[2], number
+
+
+def _rows(path: FilePath) -> Iterator[tuple[int, str]]:
+    """The rows, each with the line that it begins in; a backslash may stand before a line's end."""
+    began, row = 0, ""
+    for number, line in enumerate(_lines(path), 1):
+        row = f"{row}\n{line}" if began else line
+        began = began or number
+        if line.endswith("\\") and _OPEN_END.search(line):
+            continue
+        yield began, row
+        began = 0
+    if began:
+        yield began, row
+
+
+def _divided(row: str) -> list[str]:
+    """The fields of a row with backslashes, which are removed where they protect what follows."""
+    fields, at = [], 0
+    while at <= len(row):
+        match = _FIELD.match(row, at)
+        assert match is not None
+        fields.append(_ESCAPED.sub(r"\1", match[0]))
+        at = match.end() + 1
+    return fields
 
 
 def _lines(path: FilePath) -> Iterator[str]:

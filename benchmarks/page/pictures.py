@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -45,9 +45,9 @@ class Picture:
 
 
 PICTURES = (
-    Picture("attention-light", "light", (1200, 800), "layer=1&locked=3"),
-    Picture("attention-dark", "dark", (1200, 800), "layer=1&locked=3&shape=arcs"),
-    Picture("attention-narrow", "light", (390, 800), "layer=1&locked=3", sharp=1.5),
+    Picture("attention-light", "light", (1200, 800), "head=3&locked=3"),
+    Picture("attention-dark", "dark", (1200, 800), "head=3&locked=3&shape=arcs"),
+    Picture("attention-narrow", "light", (390, 800), "head=3&locked=3", sharp=1.5),
     Picture("attention-pair", "light", (1200, 800), "view=pair"),
 )
 
@@ -94,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run", help="a run, or a Hugging Face folder")
     parser.add_argument("--text", default=TEXT)
     parser.add_argument("--pair", default=TRANSLATION)
+    parser.add_argument("--only", nargs="+", choices=[one.name for one in PICTURES], help="left out, all")
     parser.add_argument("--prefix", default="", help="put before each file's name")
     parser.add_argument("--out", type=Path, default=Path("docs/figures"))
     given = parser.parse_args(arguments)
@@ -103,9 +104,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = subprocess.run([*command, "--pair", given.pair, "-o", str(page)], check=False).returncode
         if status:
             return status
-        for file in take(browser, page, given.out):
-            named = file.rename(file.with_name(given.prefix + file.name))
-            sys.stdout.write(f"{named}, {named.stat().st_size / 1000:.0f} kB\n")
+        wanted = [
+            replace(one, name=given.prefix + one.name)
+            for one in PICTURES
+            if not given.only or one.name in given.only
+        ]
+        for file in take(browser, page, given.out, wanted):
+            sys.stdout.write(f"{file}, {file.stat().st_size / 1000:.0f} kB\n")
     return 0
 
 

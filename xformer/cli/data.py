@@ -67,7 +67,8 @@ class DataImport:
     seed: int = 0
     """Selects the groups for dev and test."""
     text_field: str = "text"
-    """For csv, tsv, jsonl and parquet: the name of the field with the text."""
+    """For csv, tsv, jsonl and parquet: the name of the field with the text. Without a header, this and the
+    other fields are numbers of columns, from 1."""
     language_field: str | None = None
     """For csv, tsv, jsonl and parquet: the field with the language of the row."""
     group_field: str | None = None

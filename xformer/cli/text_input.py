@@ -149,10 +149,11 @@ class TextInput:
         """The place of each row, and its text."""
         from xformer.data.readers import rows
         from xformer.data.readers.csv import csv_rows
+        from xformer.data.readers.parquet import parquet_rows
 
         kind, field = format_of(path, self.format), self.field or "text"
         if kind == "parquet":
-            found = rows.parquet_rows(path, [field])
+            found = parquet_rows(path, [field])
         elif kind == "jsonl":
             found = rows.jsonl_rows(_name(path), _open(path))
         elif kind == "csv":

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,3 +45,16 @@ def refused() -> Refused:
 def brief() -> Callable[[Iterable[Record]], list[tuple[str, str]]]:
     """Records as (language, text)."""
     return lambda records: [(record.language, record.text) for record in records]
+
+
+@pytest.fixture
+def as_parquet(tmp_path: Path) -> Any:
+    """Write rows as a Parquet file of two row groups or more."""
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow, the extra 'parquet', is not installed")
+    from pyarrow import parquet
+
+    def write(rows: list[dict[str, Any]], name: str = "a.parquet") -> Path:
+        parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / name, row_group_size=2)
+        return tmp_path / name
+
+    return write

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xformer.data.readers import Fields, ParallelFields, read_jsonl, read_parquet, read_tsv
+from xformer.data.import_notes import ImportNotes
+from xformer.data.readers import Fields, ParallelFields, read_csv, read_jsonl, read_parquet, read_tsv
 from xformer.data.record import Record
 
 SOME = Fields(text="text", language="lang", group="key", id="n", label="topic")
@@ -34,18 +35,6 @@ def as_tsv(rows: list[dict[str, str]]) -> str:
 
 def as_jsonl(rows: list[dict[str, Any]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-@pytest.fixture
-def as_parquet(tmp_path: Path) -> Any:
-    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow, the extra 'parquet', is not installed")
-    from pyarrow import parquet
-
-    def write(rows: list[dict[str, Any]], name: str = "a.parquet") -> Path:
-        parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / name, row_group_size=2)
-        return tmp_path / name
-
-    return write
 
 
 def but_source(records: Any) -> list[Record]:
@@ -110,6 +99,41 @@ def test_a_tsv_file_without_header(write: Any) -> None:
     ]
 
 
+def test_columns_by_number_where_there_is_no_header(write: Any, brief: Any, refused: Any) -> None:
+    rows = "1\tHello.\tHallo.\n2\tGood day.\tGuten Tag.\n"
+    expected = [("en", "Hello."), ("de", "Hallo."), ("en", "Good day."), ("de", "Guten Tag.")]
+    for path, read in (
+        (write("a.tsv", rows), read_tsv),
+        (write("a.csv", rows.replace("\t", ";")), read_csv),
+        (write("q.csv", '1,"Hello.","Hallo."\n2,"Good day.","Guten Tag."\n'), read_csv),
+    ):
+        assert brief(read(path, ParallelFields({"2": "en", "3": "de"}, id="1"))) == expected
+        assert [r.text for r in read(path, Fields("3"), language="de")] == ["Hallo.", "Guten Tag."]
+        with refused(f"{path}:1", "no column 4; there are 3"):
+            list(read(path, Fields("4"), language="de"))
+    with refused("a.tsv:2", "expected 3 fields", "got 2"):
+        list(read_tsv(write("a.tsv", "1\ta\tb\n2\ta\n"), Fields("2"), language="de"))
+    # Names that are numbers are names.
+    years = write("years.tsv", "1999\t2\nalt\tneu\n")
+    assert brief(read_tsv(years, Fields("2"), language="de")) == [("de", "neu")]
+
+
+def test_what_has_the_texts_is_null(write: Any, as_parquet: Any, brief: Any) -> None:
+    rows: list[dict[str, Any]] = [
+        {"translation": {"en": "One", "de": "Eins"}},
+        {"translation": None},
+        {"translation": {"en": None, "de": "Zwei"}},
+    ]
+    fields = ParallelFields({"translation.en": "en", "translation.de": "de"})
+    notes = ImportNotes()
+    for records in (
+        read_jsonl(write("a.jsonl", as_jsonl(rows)), fields, notes=notes),
+        read_parquet(as_parquet(rows), fields),
+    ):
+        assert brief(records) == [("en", "One"), ("de", "Eins"), ("de", "Zwei")]
+    assert notes.left_out["no text"] == {"en": 2, "de": 1}
+
+
 FIELD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r"), min_size=1)
 
 
@@ -156,6 +180,12 @@ def test_broken_tsv(
         ('{"text": "x", "g": [1]}', Fields(group="g"), ("'g'", "text or an integer", "[1]")),
         ('{"text": "x", "a": 1}', Fields(id="a.b"), ("no field 'a.b'",)),
         ('{"text": "\\ud800"}', Fields(), ("'text'", "surrogate")),
+        ('{"text": "x", "text": "y"}', Fields(), ("fields of different names", "'text' twice")),
+        (
+            '{"text": "x", "a": {"b": 1, "c": 2, "b": 3}}',
+            Fields(),
+            ("fields of different names", "'b' twice"),
+        ),
     ],
 )
 def test_broken_json_lines(
@@ -173,29 +203,6 @@ def test_null_texts_and_labels(write: Any) -> None:
     rows: list[dict[str, Any]] = [{"text": None, "y": 1}, {"text": "x", "y": None}, {"text": "z", "y": 0}]
     records = list(read_jsonl(write("a.de.jsonl", as_jsonl(rows)), Fields(label="y")))
     assert [(record.text, record.label) for record in records] == [("x", None), ("z", "0")]
-
-
-def test_broken_parquet(write: Any, as_parquet: Any, refused: Any, tmp_path: Path) -> None:
-    path = as_parquet([{"text": "x", "n": 1.5}] * 5)
-    with refused(path, "no column 'label'", "'text', 'n'"):
-        list(read_parquet(path, Fields(label="label"), language="de"))
-    with refused(path, "row 1", "'n'", "1.5"):
-        list(read_parquet(path, Fields(label="n"), language="de"))
-    with refused("not.parquet", "not a valid Parquet file"):
-        list(read_parquet(write("not.parquet", "text"), Fields(), language="de"))
-    data = path.read_bytes()
-    with refused("half.parquet", "not a valid Parquet file"):
-        list(read_parquet(write("half.parquet", data[: len(data) // 2]), Fields(), language="de"))
-    with refused("none.parquet", "no such file"):
-        list(read_parquet(tmp_path / "none.parquet", Fields(), language="de"))
-    with refused("a.parquet", "file's name does not give the language"):
-        list(read_parquet(path.rename(tmp_path / "data.a.parquet"), Fields()))
-
-
-def test_parquet_without_pyarrow(refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with refused("a.parquet", "needs pyarrow", "xformer[parquet]"):
-        list(read_parquet("a.parquet", Fields(), language="de"))
 
 
 def test_importing_the_readers_imports_nothing_heavy(repository: Path) -> None:

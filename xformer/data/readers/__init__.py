@@ -8,7 +8,8 @@ from xformer.data.readers.csv import read_csv
 from xformer.data.readers.gettext import read_gettext
 from xformer.data.readers.iwslt import read_iwslt
 from xformer.data.readers.moses import read_moses
-from xformer.data.readers.rows import Fields, ParallelFields, read_jsonl, read_parquet, read_tsv
+from xformer.data.readers.parquet import read_parquet
+from xformer.data.readers.rows import Fields, ParallelFields, read_jsonl, read_tsv
 from xformer.data.readers.tatoeba import read_manythings, read_tatoeba
 from xformer.data.readers.text import read_text
 from xformer.data.readers.tmx import read_tmx

@@ -77,6 +77,8 @@ class CatalogueFile:
                 "field Language, or a file name such as de.po"
             )
         try:
+            if _QUOTES.fullmatch(locale):
+                return notes.normalize("en")
             return notes.normalize(_CODESET.sub("", locale))
         except InputError as error:
             raise InputError(f"{self.name}: {error}") from error

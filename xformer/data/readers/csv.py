@@ -9,7 +9,7 @@ from itertools import chain
 
 from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.lines import FilePath, read_lines
-from xformer.data.readers.rows import Row, RowFields, check_columns, records_of_rows
+from xformer.data.readers.rows import Row, RowFields, check_columns, numbered_columns, records_of_rows
 from xformer.data.record import Record
 from xformer.errors import InputError
 
@@ -28,11 +28,12 @@ def read_csv(
     delimiter: str | None = None,
     notes: ImportNotes | None = None,
 ) -> Iterator[Record]:
-    """Stream the rows of a plain, `.gz`, `.bz2` or `.xz` file of CSV (RFC 4180) with a header.
+    """Stream the rows of a plain, `.gz`, `.bz2` or `.xz` file of CSV (RFC 4180).
 
     Fields in double quotes may hold delimiters, line ends and doubled quotes. Blank lines, rows of empty
     fields, columns without a name and empty fields behind the last column are skipped. A first line such as
-    `sep=;`, which Excel writes and reads, gives the delimiter.
+    `sep=;`, which Excel writes and reads, gives the delimiter. A file without a header has numbers for its
+    columns, as for `read_tsv`.
 
     Args:
         path: the file, in UTF-8, with or without a byte order mark.
@@ -73,7 +74,9 @@ def csv_rows(
     columns: list[str] | None = None
     for number, values in _parsed(chain(header, lines), delimiter, name, skipped):
         place = f"{name}:{number}"
-        if columns is None:
+        if columns is None and (numbered := numbered_columns(list(map(str.strip, values)), needed, place)):
+            columns = numbered
+        elif columns is None:
             columns = [column.strip() for column in values]
             check_columns([column for column in columns if column], needed, place)
             continue

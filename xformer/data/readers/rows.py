@@ -1,9 +1,10 @@
-"""The readers of rows with named fields: tab-separated values, JSON lines and Parquet."""
+"""The readers of rows with named fields: tab-separated values and JSON lines."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 
 from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.languages import language_of
-from xformer.data.readers.lines import FilePath, input_errors, read_lines
+from xformer.data.readers.lines import FilePath, read_lines
 from xformer.data.record import Record, content_group, normalize_language
 from xformer.errors import InputError
 
-_ROWS_AT_A_TIME = 1024
+_COLUMN_NUMBER = re.compile(r"[1-9][0-9]{0,4}")
 
 Row = tuple[str, int, Mapping[str, Any]]
 """A row: its place in error messages, its number in the file, and its fields."""
@@ -89,7 +90,8 @@ def read_tsv(
     r"""Stream the rows of a plain, `.gz`, `.bz2` or `.xz` file of tab-separated values.
 
     There is no quoting and no escaping: quotation marks and backslashes are text, and a tab always separates
-    fields. Blank lines are skipped.
+    fields. Blank lines are skipped. Where `fields` has numbers (`Fields("2")`) and the first line no columns
+    of these names, there is no header: columns are numbered from 1.
 
     Args:
         path: the file.
@@ -121,7 +123,9 @@ def tsv_rows(
     names = None if columns is None else check_columns(list(columns), needed, os.fspath(path))
     for place, number, line in _filled_lines(path, lines):
         values = line.split("\t")
-        if names is None:
+        if names is None and (numbered := numbered_columns(values, needed, place)):
+            names = numbered
+        elif names is None:
             if "\t" not in line and ("," in line or ";" in line):
                 raise InputError(f"{place}: expected names of columns between tabs, got CSV: {line[:60]!r}")
             names = check_columns(values, needed, place)
@@ -131,16 +135,40 @@ def tsv_rows(
         yield place, number, dict(zip(names, values, strict=True))
 
 
+def numbered_columns(first: Sequence[str], needed: Sequence[str], place: str) -> list[str] | None:
+    """Names for the columns of a table without header: their numbers, from 1; None if it has a header.
+
+    Args:
+        first: the fields of its first row.
+        needed: the names that are asked for. If all are numbers and some are not in the row, it is no header.
+        place: of the row, for error messages.
+
+    Raises:
+        InputError: there are fewer columns.
+    """
+    if set(needed) <= set(first) or not all(_COLUMN_NUMBER.fullmatch(name) for name in needed):
+        return None
+    if missing := [name for name in needed if int(name) > len(first)]:
+        raise InputError(f"{place}: no column {missing[0]}; there are {len(first)}")
+    return [str(number) for number in range(1, len(first) + 1)]
+
+
 def check_columns(names: list[str], needed: Sequence[str], place: str) -> list[str]:
     """The names of a table's columns.
 
     Raises:
         InputError: two columns have one name, or one of the `needed` is missing.
     """
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"{place}: expected columns of different names, got {twice[0]!r} twice")
-    _require_columns(needed, names, place)
+    refuse_repeated(names, "columns", place)
+    require_columns(needed, names, place)
     return names
+
+
+def refuse_repeated(names: Sequence[str], what: str, place: str) -> None:
+    """Raise an `InputError` if two of the names of a table's `what` are equal."""
+    if len(set(names)) < len(names):
+        twice = next(name for name in sorted(names) if names.count(name) > 1)
+        raise InputError(f"{place}: expected {what} of different names, got {twice!r} twice")
 
 
 def read_jsonl(
@@ -156,66 +184,34 @@ def read_jsonl(
         notes: collects what is left out and how tags were read.
 
     Raises:
-        InputError: a line is not a JSON object, or a field is missing or has the wrong type; the message
-            names the line and the field.
+        InputError: a line is not a JSON object, has two fields of one name, or a field is missing or has the
+            wrong type; the message names the line and the field.
     """
     return records_of_rows(jsonl_rows(path), path, fields, language, (".jsonl", ".ndjson", ".json"), notes)
 
 
 def jsonl_rows(path: FilePath, lines: Iterable[str] | None = None) -> Iterator[Row]:
     """Stream the objects of a file of JSON lines, as `read_jsonl` does; `lines` as for `tsv_rows`."""
+    place = ""
+
+    def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            refuse_repeated([name for name, _ in pairs], "fields", place)
+        return found
+
     for place, number, line in _filled_lines(path, lines):
         if line.lstrip().startswith("["):
             raise InputError(f"{place}: expected a JSON object in each line, got a list: {line[:60]!r}")
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=as_dict)
+        except InputError:
+            raise
         except (ValueError, RecursionError) as error:
             raise InputError(f"{place}: expected a JSON object: {error}") from error
         if not isinstance(row, dict):
             raise InputError(f"{place}: expected a JSON object, got {line[:60]!r}")
         yield place, number, row
-
-
-def read_parquet(
-    path: FilePath, fields: RowFields, *, language: str | None = None, notes: ImportNotes | None = None
-) -> Iterator[Record]:
-    """Stream the rows of a Parquet file. Only the named columns are read, with pyarrow (extra `parquet`).
-
-    Memory is bounded by the size of the file's row groups.
-
-    Args:
-        path: the file.
-        fields: the meaning of the columns; a dotted name is a field of a struct (`translation.de`).
-        language: of every row, if `fields` names no column for it. None: the end of the file's name, as in
-            `train.de.parquet`.
-        notes: collects what is left out and how tags were read.
-
-    Raises:
-        InputError: pyarrow is not installed, the file is not valid Parquet, or a column is missing or has the
-            wrong type; the message names the row, counted from 1.
-    """
-    return records_of_rows(parquet_rows(path, fields.names), path, fields, language, (".parquet",), notes)
-
-
-def parquet_rows(path: FilePath, needed: Sequence[str]) -> Iterator[Row]:
-    """Stream the rows of a Parquet file, as `read_parquet` does; only the `needed` columns are read."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InputError(f"{path}: reading Parquet needs pyarrow: pip install 'xformer[parquet]'") from error
-    number = 0
-    try:
-        with input_errors(path), pyarrow.parquet.ParquetFile(os.fspath(path)) as file:
-            there = file.schema_arrow.names
-            columns = sorted({name if name in there else name.split(".")[0] for name in needed})
-            _require_columns(columns, there, os.fspath(path))
-            for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=columns):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"{os.fspath(path)}: row {number}", number, row
-    except pyarrow.ArrowException as error:
-        raise InputError(f"{path}: not a valid Parquet file, after row {number}: {error}") from error
 
 
 def _filled_lines(path: FilePath, lines: Iterable[str] | None = None) -> Iterator[tuple[str, int, str]]:
@@ -225,7 +221,8 @@ def _filled_lines(path: FilePath, lines: Iterable[str] | None = None) -> Iterato
             yield f"{os.fspath(path)}:{number}", number, line
 
 
-def _require_columns(names: Iterable[str], there: Collection[str], place: str) -> None:
+def require_columns(names: Iterable[str], there: Collection[str], place: str) -> None:
+    """Raise an `InputError` if one of the names is not there."""
     if missing := [name for name in names if name not in there]:
         raise InputError(f"{place}: no column {missing[0]!r}; there are {', '.join(map(repr, there))}")
 
@@ -283,6 +280,8 @@ def _field(row: Mapping[str, Any], name: str, place: str, kinds: Any, expected: 
     """The value of a field, which has one of the types `kinds`."""
     value: Any = row
     for part in [name] if name in row else name.split("."):
+        if value is None:  # what has the field is null: so is the field
+            break
         if not isinstance(value, Mapping) or part not in value:
             raise InputError(f"{place}: no field {name!r}; there are {', '.join(map(repr, row)) or 'none'}")
         value = value[part]

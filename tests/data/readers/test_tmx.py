@@ -84,6 +84,19 @@ def test_utf_32(write: Any, brief: Any) -> None:
     assert brief(read_tmx(write("a.tmx", (HEAD + unit + TAIL).encode("utf-32")))) == [("de", "Größe")]
 
 
+def test_a_mark_of_utf_8_decides(write: Any, brief: Any) -> None:
+    head = HEAD.replace("?>", ' encoding="gb2312"?>', 1)
+    unit = '<tu><tuv xml:lang="de"><seg>Größe</seg></tuv></tu>'
+    assert brief(read_tmx(write("a.tmx", (head + unit + TAIL).encode("utf-8-sig")))) == [("de", "Größe")]
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "gb2312"])
+def test_utf_16_that_declares_another_encoding(write: Any, refused: Any, encoding: str) -> None:
+    path = write("a.tmx", (HEAD.replace("?>", f' encoding="{encoding}"?>', 1) + TAIL).encode("utf-16"))
+    with refused(path, ":1:", "encoding"):
+        list(read_tmx(path))
+
+
 @pytest.mark.parametrize("encoding", ["klingon", "hex", "rot13", ""])
 def test_encodings_that_nobody_knows(write: Any, refused: Any, encoding: str) -> None:
     path = write("a.tmx", HEAD.replace("?>", f' encoding="{encoding}"?>', 1) + TAIL)

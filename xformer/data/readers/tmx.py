@@ -73,6 +73,8 @@ def _decoder(head: bytes, path: FilePath) -> codecs.IncrementalDecoder | None:
     """The decoder for the encoding that a file declares; None if expat reads it by itself."""
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return codecs.getincrementaldecoder("utf-32")()
+    if head.startswith(codecs.BOM_UTF8):  # decides, whatever is declared
+        return codecs.getincrementaldecoder("utf-8-sig")()
     match = _DECLARED.search(head)
     if match is None or match[1].lower().decode("latin-1") in _EXPAT_READS:
         return None
@@ -130,6 +132,8 @@ class _Parser:
             raise InputError(
                 f"{self._place()}: not in the encoding that the file declares: {error}"
             ) from error
+        except (LookupError, ValueError) as error:  # of a file in UTF-16 that declares another encoding
+            raise InputError(f"{self._place()}: the file declares an unknown encoding: {error}") from error
         except expat.ExpatError as error:
             raise InputError(f"{self._path}:{error.lineno}: not well-formed XML: {error}") from error
         done, self._done = self._done, []

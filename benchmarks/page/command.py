@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class PageBench:
 
         self._check()
         try_to_write(self.out)
+        load = os.getloadavg()[0]
         with Progress() as progress, tempfile.TemporaryDirectory() as folder, chromium() as browser:
             file = self._file(Path(folder), progress.say)
             openings = []
@@ -74,6 +76,7 @@ class PageBench:
             "view": self.view,
             **found,
             "chromium": version,
+            "load": load,
             "environment": asdict(environment(torch.device("cpu"))),
         }
         with atomic_write(self.out) as made:
@@ -105,6 +108,8 @@ class PageBench:
             f"{1000 * record['slowest_frame_s']['median']:.0f} ms",
             f"               {1000 * record['busy_s']['median']:.1f} ms of the main thread a frame",
         ]
+        if record["load"] > 0.5:
+            lines.append(f"{record['load']:.1f} other processes were busy: measure again on a quiet machine")
         missed = [name for name, met in record["met"].items() if not met]
         lines.append(f"missed: {', '.join(missed)}" if missed else "all that is wanted is met")
         return "".join(f"{line}\n" for line in [*lines, str(self.out)])

@@ -28,7 +28,7 @@ from xformer.cli.bench.measure import OperationName
 Run = Callable[..., tuple[int, str, str]]
 
 OPERATIONS = [name for name in get_args(OperationName) if name != "all"]
-COMMANDS = ["", "all", *OPERATIONS, "compile", "goals", "compare", "report"]
+COMMANDS = ["", "all", *OPERATIONS, "compile", "goals", "compare", "report", "page"]
 
 # One process for all: what one command's help imports, it imports for those after it as well.
 SCRIPT = """

@@ -3,8 +3,9 @@
 python many.py DTYPE PROCESSES RUN [OPTION ...] [-- PROCESSES RUN [OPTION ...]] ...
 
 Each group of processes goes on with a run, one group after the other. Options are --dry-run, --cut, by which
-the last process finds its shards cut short at step 3, and settings as TABLE.KEY=VALUE. After each group its
-exit statuses are printed; this one's is 1 if one of them is not 0.
+the last process finds its shards cut short at step 3, --kill, by which it is killed at step 6 and the others
+after it, as `torchrun` does, and settings as TABLE.KEY=VALUE. After each group its exit statuses are printed;
+this one's is 1 if one of them is not 0, other than by --kill.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -27,11 +30,15 @@ from xformer.pretraining import pretrain
 from xformer.pretraining.batches import StepBatch, StepBatches
 from xformer.pretraining.stages import FULL
 
+LATE = ("torch._dynamo", "torch.utils.tensorboard", "xformer.evaluation.panel")
+"""What training imports only once it has begun: torch's compiler with the first optimizer."""
 
-def fork(count: int, work: Callable[[], int]) -> list[int]:
+
+def fork(count: int, work: Callable[[], int], killed: bool = False) -> list[int]:
     """Run `work` in so many processes that can meet, as `torchrun` would start them; their exit statuses.
 
-    Exit if one ends with another status than 0, or 2 as where it is told something that cannot be used.
+    Exit if one ends with another status than 0, or 2 as where it is told something that cannot be used; not
+    where one is to be `killed`.
     """
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -58,7 +65,8 @@ def fork(count: int, work: Callable[[], int]) -> list[int]:
         if os.waitstatus_to_exitcode(status) not in (0, 2):
             for other in children:
                 os.kill(other, signal.SIGKILL)
-            sys.exit(f"a process of {count} failed")
+            if not killed:
+                sys.exit(f"a process of {count} failed")
     return statuses
 
 
@@ -66,27 +74,33 @@ def train(dtype: torch.dtype, run: str, options: list[str]) -> int:
     """Go on with a run; the exit status. The picture is left out: it takes longer than the training."""
     torch.set_default_dtype(dtype)
     pretrain.plot_losses = lambda metrics, path: path
-    if "--cut" in options and int(os.environ["RANK"]) + 1 == int(os.environ["WORLD_SIZE"]):
+    if int(os.environ["RANK"]) + 1 == int(os.environ["WORLD_SIZE"]):
         make = StepBatches.make
 
-        def cut(self: StepBatches, step: int, stage: str = FULL) -> StepBatch:
-            if step == 3:
+        def struck(self: StepBatches, step: int, stage: str = FULL) -> StepBatch:
+            if step == 3 and "--cut" in options:
                 raise InputError("tokens-00000.bin: cut short")
+            if step == 6 and "--kill" in options:
+                os.kill(os.getpid(), signal.SIGKILL)
             return make(self, step, stage)
 
-        StepBatches.make = cut  # type: ignore[method-assign]
+        StepBatches.make = struck  # type: ignore[method-assign]
     settings = tuple(option for option in options if "=" in option)
     return Pretrain(Path(run), set=settings, dry_run="--dry-run" in options).run_command()
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    for name in LATE:
+        with suppress(ImportError):  # TensorBoard may be missing
+            import_module(name)
     dtype, rest = getattr(torch, sys.argv[1]), sys.argv[2:]
     failed = False
     while rest:
         end = rest.index("--") if "--" in rest else len(rest)
         (count, run, *options), rest = rest[:end], rest[end + 1 :]
-        statuses = fork(int(count), partial(train, dtype, run, options))
+        killed = "--kill" in options
+        statuses = fork(int(count), partial(train, dtype, run, options), killed)
         print(f"exit statuses {statuses}", flush=True)
-        failed |= any(statuses)
+        failed |= any(statuses) and not killed
     sys.exit(int(failed))

@@ -1,4 +1,8 @@
-"""`torchrun … xformer pretrain`: a worker is killed, and the run ends with the bits of one left alone."""
+"""`torchrun … xformer pretrain`: a worker is killed, and the run ends with the bits of one left alone.
+
+Once `torchrun` itself starts the workers and starts them again, which imports torch five times. Of the other
+kind of sharding the processes are forked, killed and forked again: what differs is all in them.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +37,15 @@ LIMIT = 240  # seconds; a hang must not take the suite with it
 
 
 @pytest.fixture(scope="module")
-def unbroken(
-    config: RunConfig, begin: Callable[[RunConfig], RunDirectory]
-) -> dict[Sharding, tuple[RunConfig, RunDirectory]]:
-    """Settings, with dropout, and a run of two processes without a stop, for each kind of sharding."""
-    runs: dict[Sharding, tuple[RunConfig, RunDirectory]] = {}
+def runs(config: RunConfig, begin: Callable[[RunConfig], RunDirectory]) -> dict[str, RunDirectory]:
+    """Runs of two processes, with dropout: without a stop, by sharding; and `killed`, of `none`, with one."""
+    made: dict[str, RunDirectory] = {}
     command: list[object] = [sys.executable, ROOT / "tests" / "training" / "many.py", "float32"]
     for sharding in get_args(Sharding):
-        training = replace(config.training, steps=12, checkpoint_every=1e-3, sharding=sharding)
-        often = replace(config, training=training)
-        runs[sharding] = often, begin(often)
-        command += [2, runs[sharding][1].path, "--"]
+        made[sharding] = begin(_often(config, sharding))
+        command += [2, made[sharding].path, "--"]
+    made["killed"] = begin(_often(config, "none"))
+    command += [2, made["killed"].path, "--kill", "--", 2, made["killed"].path]
     done = subprocess.run(
         [str(part) for part in command],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
@@ -54,7 +56,15 @@ def unbroken(
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    return runs
+    assert done.stdout.count(f"exit statuses {[-signal.SIGKILL] * 2}") == 1
+    assert done.stdout.count("resuming from") == 1
+    return made
+
+
+def _often(config: RunConfig, sharding: Sharding) -> RunConfig:
+    """Twelve steps, with a checkpoint after each."""
+    training = replace(config.training, steps=12, checkpoint_every=1e-3, sharding=sharding)
+    return replace(config, training=training)
 
 
 def _torchrun(
@@ -83,14 +93,14 @@ def _finish(process: subprocess.Popen[str]) -> str:
     return said
 
 
-@pytest.mark.parametrize("sharding", get_args(Sharding))
+def test_a_killed_process_takes_the_others_along_and_the_run_goes_on(runs: dict[str, RunDirectory]) -> None:
+    _assert_same(runs["killed"], runs["none"])
+
+
 def test_a_killed_worker_is_started_again_and_the_run_goes_on(
-    sharding: Sharding,
-    unbroken: dict[Sharding, tuple[RunConfig, RunDirectory]],
-    begin: Callable[[RunConfig], RunDirectory],
+    runs: dict[str, RunDirectory], config: RunConfig, begin: Callable[[RunConfig], RunDirectory]
 ) -> None:
-    often, whole = unbroken[sharding]
-    run = begin(often)
+    run = begin(_often(config, "full"))
     agent = _torchrun(run, 2, restarts=2)
     try:
         children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children")
@@ -111,6 +121,10 @@ def test_a_killed_worker_is_started_again_and_the_run_goes_on(
         raise
     said = _finish(agent)
     assert "resuming from" in said
+    _assert_same(run, runs["full"])
+
+
+def _assert_same(run: RunDirectory, whole: RunDirectory) -> None:
     assert [line["step"] for line in read_metrics(run.metrics)] == list(range(1, 13))
     rows = compare_runs(run, whole)
     assert {row.what for row in rows} >= {"weights", "optimizer", "random state", "metrics.jsonl"}

@@ -185,6 +185,7 @@ def start_server(train: Train[Any]) -> None:
     A terminal sends Ctrl-C to all processes. The server and the children ignore it; this process ends them.
     """
     lazily_imported = ["torch.distributed.checkpoint", "torch.utils.tensorboard", "matplotlib.figure"]
+    lazily_imported.append("torch._dynamo")  # by the first optimizer of a process
     forkserver.set_forkserver_preload([__name__, train.__module__, *lazily_imported])
     resource_tracker.ensure_running()  # started by the server, it would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -26,8 +26,11 @@ def subject(monkeypatch: pytest.MonkeyPatch) -> Subject:
     return subject
 
 
-def test_the_page_holds_the_pair(xformer: Run, subject: Subject, tmp_path: Path) -> None:
+def test_the_page_holds_the_pair(
+    xformer: Run, subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "new" / "pair.html"
+    monkeypatch.setattr("sys.argv", ["xformer", "inspect", "page", "run", "cat dog"])
     asked = ["--pair", "fin cat", "--languages", "en", "de", "--layer", "1", "-o", out]
     assert xformer("inspect", "page", "run", "cat dog", *asked)[:2] == (0, f"{out}\n")
     found = re.search(r'id="payload">([^<]*)<', out.read_text(encoding="utf-8"))
@@ -37,7 +40,7 @@ def test_the_page_holds_the_pair(xformer: Run, subject: Subject, tmp_path: Path)
     assert [(one["text"], one["language"]) for one in run["texts"]] == [("cat dog", "en"), ("fin cat", "de")]
     assert run["texts"][0]["pieces"] == list(subject.tokenise("cat dog").pieces)
     assert (told["layer"], run["layers"], run["name"]) == (1, subject.config.n_layers, subject.name)
-    assert told["command"].startswith("xformer ")
+    assert told["command"] == "xformer inspect page run 'cat dog'"
 
 
 @pytest.mark.parametrize(

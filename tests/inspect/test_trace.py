@@ -207,7 +207,10 @@ def test_bf16_and_8192_tokens_are_traced_and_their_weights_asked_by_rows() -> No
     [
         (lambda of: of.trace(texts(), keep="layers.9.attn.q"), "there are 0 to 2"),
         (lambda of: of.trace(texts(), keep="layers.0.attn.weigths"), "did you mean layers.0.attn.weights"),
-        (lambda of: of.trace(texts(), keep="*", limit_bytes=1000), "take 0 MB, more than limit_bytes=1,000"),
+        (
+            lambda of: of.trace(texts(), keep="*", limit_bytes=1000),
+            "take 99,680 bytes, more than limit_bytes=1",
+        ),
         (lambda of: of.trace([]), "at least one text"),
         (lambda of: of.trace(7), "expected a text or several, got int"),
         (lambda of: of.trace(["w5", b"w6"]), r"texts\[1\]: expected a string, got bytes"),

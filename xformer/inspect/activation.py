@@ -5,6 +5,7 @@ Shapes: T tokens of all texts, n tokens of one text, H heads, D head size, C d_m
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -45,6 +46,10 @@ class Activation:
             InputError: there is no such text.
         """
         return self.packed[self._layout.rows(text)]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """What each text has, in the order given."""
+        return (self[text] for text in range(len(self)))
 
     def text(self, text: int, *, tokens: Any = None, heads: Any = None, dims: Any = None) -> Tensor:
         """A part of a text's activation; each axis is kept.

@@ -5,7 +5,7 @@ Shapes: T tokens of all texts, n tokens of one text, R chosen tokens, H heads, D
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -24,14 +24,16 @@ from xformer.model.cpu import halves, neighbours, rotates_neighbours
 from xformer.model.probe import Attends
 
 
-def flat(interventions: Sequence[Intervention | Sequence[Intervention]]) -> tuple[Intervention, ...]:
-    """Interventions as one list; `freeze_attention` makes several.
+def flat(
+    interventions: Intervention | Iterable[Intervention | Sequence[Intervention]],
+) -> tuple[Intervention, ...]:
+    """Interventions as one list; `freeze_attention` makes several, and one may stand by itself.
 
     Raises:
         InputError: something else is among them.
     """
     found: list[Any] = []
-    for one in interventions:
+    for one in interventions if isinstance(interventions, Iterable) else [interventions]:
         found += one if isinstance(one, list | tuple) else [one]
     for one in found:
         if not isinstance(one, Intervention):

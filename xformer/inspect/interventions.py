@@ -16,10 +16,11 @@ Shapes: R chosen tokens, h chosen heads, d chosen dimensions, n tokens of a text
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, SupportsIndex, get_args, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,6 +31,7 @@ from xformer.inspect.names import part_of
 How = Literal["zero", "mean", "resample"]
 
 
+@runtime_checkable
 class Source(Protocol):
     """What interventions ask of the `Trace` that they take values from."""
 
@@ -98,6 +100,19 @@ class Intervention:
     only_in_trace: str | None = None
     source: Source | None = None
 
+    def __post_init__(self) -> None:
+        """Hold selections that can be read once, such as generators, as lists.
+
+        Raises:
+            InputError: the pattern is no string, or the source no trace.
+        """
+        if not isinstance(self.pattern, str):
+            raise InputError(f"{self.what}: expected the name of an activation, got {self.pattern!r}")
+        if self.source is not None:
+            _require_source(self.source, self.what)
+        for name in ("texts", "tokens", "heads", "dims"):
+            object.__setattr__(self, name, _held(getattr(self, name)))
+
     @property
     def bound(self) -> str | None:
         """Why it fits the texts of a trace alone; None if any pass will do."""
@@ -132,10 +147,13 @@ def ablate(
         seed: of the draw.
 
     Raises:
-        InputError: `how` is unknown.
+        InputError: `how` is unknown, or the seed is no whole number of 64 bits.
     """
     if how not in get_args(How):
         raise InputError(f"how: expected {', '.join(get_args(How))}; got {how!r}")
+    if isinstance(seed, bool) or not isinstance(seed, SupportsIndex) or not -(2**63) <= int(seed) < 2**63:
+        raise InputError(f"seed: expected a whole number of 64 bits, got {seed!r}")
+    drawn_from = int(seed)
 
     def change(values: Tensor, site: Site) -> Tensor:
         if how == "zero":
@@ -145,9 +163,13 @@ def ablate(
                 f"how: weights of attention can be made zero only, got {how!r}; see freeze_attention"
             )
         among = site.whole if reference is None else reference[site.name].packed.to(site.whole)
+        if not len(values):
+            return values
+        if not len(among):
+            raise InputError(f"ablate: the reference has no tokens whose {site.name} could be taken")
         if how == "mean":
-            return site.cut(among.mean(0, keepdim=True)).expand_as(values)
-        generator = torch.Generator().manual_seed(seed)
+            return _spread(site.cut(among.mean(0, keepdim=True)), values, site, "ablate")
+        generator = torch.Generator().manual_seed(drawn_from)
         drawn = torch.randint(len(among), (len(values),), generator=generator).to(among.device)
         return site.cut(among.index_select(0, drawn))
 
@@ -184,6 +206,8 @@ def patch(
         InputError: when the pass begins: the source kept no such activation, or other numbers of tokens,
             heads or dimensions.
     """
+    _require_source(source, "patch")
+    tokens, heads, dims, source_tokens = (_held(one) for one in (tokens, heads, dims, source_tokens))
 
     def change(values: Tensor, site: Site) -> Tensor:
         theirs = source[site.name]
@@ -261,7 +285,7 @@ def replace(
 def steer(
     name: str,
     direction: Tensor,
-    strength: float = 1.0,
+    strength: float | Tensor = 1.0,
     *,
     texts: Any = None,
     tokens: Any = None,
@@ -273,12 +297,18 @@ def steer(
     Args:
         name: of the activation, or a pattern; most often a `resid_post`.
         direction: (C,), or what fits the chosen part as in broadcasting.
-        strength: its factor.
+        strength: its factor, one number.
         texts: which texts; None for all.
         tokens: which tokens of each.
         heads: which heads.
         dims: which dimensions.
     """
+    if isinstance(strength, Tensor):
+        if strength.numel() != 1 or strength.is_complex() or strength.is_meta:
+            raise InputError(f"strength: expected one number, got a tensor of shape {tuple(strength.shape)}")
+        strength = strength.reshape(())
+    elif not isinstance(strength, int | float | np.floating | np.integer):
+        raise InputError(f"strength: expected one number, got {strength!r}")
 
     def change(values: Tensor, site: Site) -> Tensor:
         return values + strength * _like(direction, values, site, "steer")
@@ -287,7 +317,7 @@ def steer(
 
 
 def freeze_attention(
-    layers: int | list[int] | None, source: Source, *, texts: Any = None, heads: Any = None
+    layers: int | np.integer[Any] | list[int] | None, source: Source, *, texts: Any = None, heads: Any = None
 ) -> list[Intervention]:
     """Attend as another trace did: its attention weights, on this pass's values.
 
@@ -300,7 +330,7 @@ def freeze_attention(
     Returns:
         One intervention for each layer.
     """
-    numbers = ["*"] if layers is None else [layers] if isinstance(layers, int) else layers
+    numbers = ["*"] if layers is None else [layers] if isinstance(layers, int | np.integer) else layers
     return [patch(f"layers.{n}.attn.weights", source, texts=texts, heads=heads) for n in numbers]
 
 
@@ -310,7 +340,21 @@ def _like(value: float | Tensor, values: Tensor, site: Site, what: str) -> Tenso
     Raises:
         InputError: it does not fit as in broadcasting.
     """
-    given = torch.as_tensor(value).to(values)
+    try:
+        given = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{what}: expected a number or a tensor, got {value!r}") from error
+    if given.is_complex() or given.is_meta:
+        raise InputError(f"{what}: expected real numbers, got a {given.dtype} tensor on {given.device}")
+    return _spread(given.to(values), values, site, what)
+
+
+def _spread(given: Tensor, values: Tensor, site: Site, what: str) -> Tensor:
+    """Repeat what is given over the chosen part, as in broadcasting.
+
+    Raises:
+        InputError: it does not fit.
+    """
     try:
         return given.expand_as(values)
     except RuntimeError as error:
@@ -318,3 +362,13 @@ def _like(value: float | Tensor, values: Tensor, site: Site, what: str) -> Tenso
             f"{what}: expected what fits the chosen part of {site.name}, {tuple(values.shape)}; got a"
             f" tensor of shape {tuple(given.shape)}"
         ) from error
+
+
+def _held(selection: Any) -> Any:
+    """A selection that may be read more than once."""
+    return list(selection) if isinstance(selection, Iterator) else selection
+
+
+def _require_source(source: object, what: str) -> None:
+    if not isinstance(source, Source):
+        raise InputError(f"{what}: expected a trace to take values from, got {type(source).__name__}")

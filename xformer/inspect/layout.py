@@ -71,6 +71,8 @@ def whole_number(name: str, given: object, n: int, what: str) -> int:
     Raises:
         InputError: it is none; the message says how many there are.
     """
+    if isinstance(given, Tensor):
+        given = given.tolist()  # a number, or a list, which is none
     if isinstance(given, bool) or not isinstance(given, SupportsIndex):
         raise InputError(f"{name}: expected a whole number, got {given!r}")
     number = given.__index__()
@@ -90,6 +92,6 @@ def indices(name: str, given: object, n: int, what: str) -> list[int]:
         return list(range(n))
     if isinstance(given, Tensor | np.ndarray):
         given = given.tolist()
-    if isinstance(given, Iterable) and not isinstance(given, str):
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
         return [whole_number(name, one, n, what) for one in given]
     return [whole_number(name, given, n, what)]

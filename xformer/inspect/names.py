@@ -122,6 +122,9 @@ def matching(patterns: str | Iterable[str], names: Sequence[str], what: str = "n
     Raises:
         InputError: a pattern fits no name; the message says what there is.
     """
+    given: object = patterns
+    if not isinstance(given, Iterable) or isinstance(given, bytes):
+        raise InputError(f"{what}: expected the name of an activation, got {patterns!r}")
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
     for pattern in patterns:
         if not isinstance(pattern, str):

@@ -96,7 +96,13 @@ class Subject:
         return self.tokens.tokenise(text)
 
     def piece(self, id: int) -> str:
-        """How the tokenizer writes a token."""
+        """How the tokenizer writes a token.
+
+        Raises:
+            InputError: there is no such token.
+        """
+        if not 0 <= id < self.tokens.vocab_size:
+            raise InputError(f"id: expected 0 to {self.tokens.vocab_size - 1}, got {id}")
         return self.tokens.piece(id)
 
     def trace(
@@ -104,7 +110,7 @@ class Subject:
         texts: Texts,
         *,
         keep: str | Sequence[str] = DEFAULT_KEEP,
-        interventions: Sequence[Intervention | Sequence[Intervention]] = (),
+        interventions: Intervention | Iterable[Intervention | Sequence[Intervention]] = (),
         gradients: bool = False,
         limit_bytes: int = LIMIT_BYTES,
     ) -> Trace:
@@ -117,7 +123,8 @@ class Subject:
         Args:
             texts: one or several, strings or `TokenisedText`s.
             keep: names of activations, or patterns with `*`.
-            interventions: what is changed while the model computes; see `xformer.inspect.interventions`.
+            interventions: what is changed while the model computes, one or several; see
+                `xformer.inspect.interventions`.
             gradients: keep the graph until the block ends, for `Trace.backward`.
             limit_bytes: most bytes that the trace may keep, and that attention weights asked for at a time
                 may take. Checked before the model runs.

@@ -116,6 +116,8 @@ def sample_parallel(
         key=lambda group: _draw(group, seed),
     )
     tags = [tag for tag, keep in zip(found.tags, kept, strict=True) if keep]
+    if len(found.tags) < 2:
+        raise InputError(f"languages: expected two or more to compare, got {', '.join(found.tags) or 'none'}")
     if len(tags) < 2 or len(groups) < least:
         raise InputError(
             f"{corpus.folder}, {split}: expected {least} messages or more in all of {', '.join(tags)}, found"

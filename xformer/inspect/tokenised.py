@@ -51,11 +51,17 @@ class TokenisedText:
             pieces: how they are written; None keeps those of this text.
 
         Raises:
-            InputError: there are more or fewer ids than tokens.
+            InputError: there are more or fewer ids, or pieces, than tokens, or the ids are no whole numbers.
         """
         if np.shape(ids) != self.ids.shape:
             raise InputError(f"ids: expected {len(self)} token ids, got an array of shape {np.shape(ids)}")
-        return replace(self, ids=np.asarray(ids, dtype=np.int64), pieces=pieces or self.pieces)
+        given = np.asarray(ids)
+        if given.size and given.dtype.kind not in "iu":
+            raise InputError(f"ids: expected whole numbers, got {given.dtype}")
+        written = self.pieces if pieces is None else tuple(pieces)
+        if len(written) != len(self):
+            raise InputError(f"pieces: expected {len(self)}, got {len(written)}")
+        return replace(self, ids=given.astype(np.int64), pieces=written)
 
 
 Tokenise = Callable[[str], TokenisedText]

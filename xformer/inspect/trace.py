@@ -5,7 +5,7 @@ Shapes: T tokens of all texts, n tokens of one text, H heads, D head size, C d_m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
 from types import TracebackType
@@ -82,7 +82,7 @@ class Trace:
         texts: Sequence[TokenisedText],
         *,
         keep: str | Iterable[str] = DEFAULT_KEEP,
-        interventions: Sequence[Intervention | Sequence[Intervention]] = (),
+        interventions: Intervention | Iterable[Intervention | Sequence[Intervention]] = (),
         gradients: bool = False,
         limit_bytes: int = LIMIT_BYTES,
     ) -> None:
@@ -93,16 +93,17 @@ class Trace:
         self.notes = _notes(subject, self.texts)
         n_tokens = sum(map(len, self.texts))
         self.bytes = trace_bytes(subject, self.names, n_tokens)
+        if isinstance(limit_bytes, bool) or not isinstance(limit_bytes, int):
+            raise InputError(f"limit_bytes: expected a whole number of bytes, got {limit_bytes!r}")
         if self.bytes > limit_bytes:
             raise InputError(
-                f"keep: {len(self.names)} activations of {n_tokens:,} tokens take {self.bytes / 1e6:,.0f} MB,"
+                f"keep: {len(self.names)} activations of {n_tokens:,} tokens take {self.bytes:,} bytes,"
                 f" more than limit_bytes={limit_bytes:,}; keep fewer, as keep=['layers.0.attn.*'], or give"
                 " fewer texts"
             )
+        _require_ids(self.texts, subject.config)
         self._layout = Layout.of(pack([text.ids for text in self.texts], subject.device))
-        outer = subject.network.encoder.probe
-        if isinstance(outer, Changing):
-            outer.require_open()
+        self._require_block()
         self._recorder = Recorder(
             _needed(self.names, subject.sentence_from),
             (*subject.interventions, *flat(interventions)),
@@ -117,6 +118,7 @@ class Trace:
     def __enter__(self) -> Self:
         if self._state != "new":
             raise InputError("trace: its block has run already; make another trace")
+        self._require_block()
         network = with_probe(self.subject.network, self._recorder)
         graph = torch.set_grad_enabled
         with evaluation_mode(self.subject.network), self.subject.computing(), graph(self._gradients):
@@ -135,6 +137,13 @@ class Trace:
         for name, by_text in kept.weights.items():
             kept.weights[name] = {text: value.detach() for text, value in by_text.items()}
         self._final = None if self._final is None else self._final.detach()
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, as of a mapping."""
+        return iter(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
 
     def __repr__(self) -> str:
         tokens = sum(map(len, self.texts))
@@ -193,10 +202,15 @@ class Trace:
         """
         if not self._gradients or self._state != "open":
             raise InputError("backward: expected a trace with gradients=True, inside its with block")
-        if scalar.dim() or not scalar.requires_grad:
-            raise InputError("backward: expected one number that follows from activations of this trace")
+        expected = "backward: expected one number that follows from activations of this trace"
+        if not isinstance(scalar, Tensor) or scalar.dim() or not scalar.requires_grad:
+            raise InputError(expected)
         leaves = {name: value for name, value in self._recorder.recorded.items() if value.requires_grad}
+        if not leaves:
+            raise InputError("backward: nothing that has a gradient was kept; add activations to keep=")
         found = torch.autograd.grad(scalar, list(leaves.values()), retain_graph=True, allow_unused=True)
+        if all(slope is None for slope in found):
+            raise InputError(f"{expected}, and of those that were kept; this one follows from none")
         self._gradients_of = {
             name: torch.zeros_like(value) if slope is None else slope
             for (name, value), slope in zip(leaves.items(), found, strict=True)
@@ -245,6 +259,12 @@ class Trace:
             raise InputError(f"context: expected that {name}.weights was kept")
         return self._recorder.contexts[name]
 
+    def _require_block(self) -> None:
+        """Refuse a subject whose block of `intervene` has ended."""
+        outer = self.subject.network.encoder.probe
+        if isinstance(outer, Changing):
+            outer.require_open()
+
     def _require(self, name: str) -> None:
         if self._state == "new":
             raise InputError(
@@ -253,7 +273,11 @@ class Trace:
         if name in self.names:
             return
         every = all_names(self.subject.config, masked_lm=self.subject.masked_lm is not None)
+        if not isinstance(name, str):
+            raise InputError(f"name: expected the name of one activation, got {name!r}")
         found = matching(name, every)  # raises where there is no such name
+        if name not in every:
+            raise InputError(f"{name}: a pattern; ask for one activation, such as {found[0]}")
         raise InputError(f"{found[0]}: it was not kept; add it to keep=, or use keep='*' for all")
 
     def _ordered(self, name: str, value: Tensor) -> Tensor:
@@ -323,6 +347,15 @@ def _needed(names: Sequence[str], sentence_from: str = "") -> frozenset[str]:
         if part_of(name) == "attn.weights":
             needed |= {name.removesuffix("attn.weights") + part for part in _WEIGHTS_NEED}
     return frozenset(needed | ({sentence_from} if "sentence" in names and sentence_from else set()))
+
+
+def _require_ids(texts: Sequence[TokenisedText], config: ModelConfig) -> None:
+    for number, text in enumerate(texts):
+        if len(text) and not 0 <= text.ids.min() <= text.ids.max() < config.rows:
+            raise InputError(
+                f"texts[{number}]: expected token ids from 0 to {config.rows - 1}, got"
+                f" {text.ids.min()} to {text.ids.max()}"
+            )
 
 
 def _notes(subject: Studied, texts: Sequence[TokenisedText]) -> tuple[str, ...]:

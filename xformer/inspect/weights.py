@@ -9,7 +9,7 @@ Shapes: T tokens of all texts, n tokens of one text, H heads, D head size; h cho
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,6 +88,10 @@ class AttentionWeights:
         """
         return self.text(text)
 
+    def __iter__(self) -> Iterator[Tensor]:
+        """All weights of each text, in the order given."""
+        return (self[text] for text in range(len(self)))
+
     def text(self, text: int, *, heads: Any = None, rows: Any = None) -> Tensor:
         """Weights of a text, (h, r, n).
 
@@ -113,7 +117,10 @@ class AttentionWeights:
         if text in self._of.changed:
             wanted = {"head": picked, "query": queries}
             return chosen(self._of.changed[text], self.axes, wanted, self.name).detach()
-        weights = self._rows(its, torch.tensor(picked), torch.tensor(queries, dtype=torch.int64))
+        if not picked:  # the kernels take one head or more
+            return self._of.lse.new_empty(0, len(queries), n).detach()
+        places = (torch.tensor(numbers, dtype=torch.int64) for numbers in (picked, queries))
+        weights = self._rows(its, *places)
         self._compare(weights, its, picked, queries)
         return weights.transpose(0, 1)
 
@@ -198,6 +205,10 @@ class WeightGradients:
     def __getitem__(self, text: int) -> Tensor:
         """(H, n, n)."""
         return self.text(text)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """The gradients of each text, in the order given."""
+        return (self[text] for text in range(len(self)))
 
     def text(self, text: int, *, heads: Any = None, rows: Any = None) -> Tensor:
         """(h, r, n), as `AttentionWeights.text`."""

@@ -41,10 +41,13 @@ class TextChoice:
             model: the run, or the folder of Hugging Face.
 
         Raises:
-            InputError: two sources are named, or none where there is none by itself.
+            InputError: a number is out of bounds, two sources are named, or none where there is none by
+                itself.
         """
         if self.texts < 1:
             raise InputError(f"--texts: expected a number from 1, got {self.texts}")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"--seed: expected a number from 0 to {2**63 - 1}, got {self.seed}")
         if self.text and (self.corpus is not None or self.languages):
             raise InputError("--text: expected files alone; languages are those of a corpus (--corpus)")
         if not self.text and self.corpus is None and (model / "config.json").is_file():

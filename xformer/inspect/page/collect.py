@@ -114,9 +114,18 @@ def _layers(trace: Traced) -> list[int]:
 
 
 def _weights(trace: Traced, layer: int, text: int) -> tuple[NDArray[np.float32], float | None]:
-    """(H, n, n), and how far they are from what the kernel computed."""
+    """(H, n, n), and how far they are from what the kernel computed.
+
+    Raises:
+        InputError: a weight is not finite.
+    """
     recorded = trace[WEIGHTS.format(layer)]
     found: NDArray[np.float32] = recorded[text].detach().float().cpu().numpy()
+    if not np.isfinite(found).all():
+        raise InputError(
+            f"texts[{text}]: attention weights of layer {layer} are not finite, so the page cannot show them;"
+            " the model, or what was changed in it, gives no numbers there"
+        )
     return found, getattr(recorded, "disagreement", None)
 
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from xformer.errors import InputError
+
 JSON = Any
 """What `json.dumps` takes: texts, numbers, lists and dictionaries of these."""
 
@@ -130,9 +132,18 @@ class Payload:
     head: int = 0
 
     def to_json(self) -> str:
-        """JSON that may stand in a `<script>` element: it has no `<`."""
+        """JSON that may stand in a `<script>` element: it has no `<`.
+
+        Raises:
+            InputError: a number is not finite.
+        """
         told = dataclasses.asdict(self)
         for run in told["runs"]:
             run.update(run.pop("extra"))
-        text = json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        try:
+            text = json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        except ValueError as error:
+            raise InputError(
+                "the page: numbers of the model, or of what was changed in it, are not finite"
+            ) from error
         return text.replace("<", "\\u003c")

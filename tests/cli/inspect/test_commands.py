@@ -73,6 +73,7 @@ def test_languages_of_a_run(xformer: Run, run: Path, tmp_path: Path) -> None:
     ("given", "said"),
     [
         (("--texts", "0"), "--texts: expected a number from 1, got 0"),
+        (("--seed", "99999999999999999999"), "--seed: expected a number from 0 to 9223372036854775807"),
         (("--languages", "fr"), "has no 'fr' in its dev split; it has de, el, en"),
         (("--text", "nowhere.txt"), "nowhere.txt"),
         (("--text", "a", "--corpus", "b"), "--text: expected files alone"),

@@ -13,6 +13,8 @@ import torch
 
 from tests.inspect.page.fake import FakeTokens
 from xformer.errors import InputError
+from xformer.inspect import replace
+from xformer.inspect.page.build import page_of
 from xformer.inspect.page.make import LONGEST, check, make_page
 from xformer.inspect.page.notebook import notebook
 from xformer.inspect.subject import Subject
@@ -89,3 +91,18 @@ def test_a_trace_that_is_no_page_shows_its_text() -> None:
         assert notebook(without) is notebook(long) is None
     with model.trace(["", "open"]) as empty:
         assert notebook(empty) is None
+
+
+def test_numbers_that_are_not_finite_are_said() -> None:
+    model = subject("a")
+    with model.trace("open", interventions=replace("embeddings", float("nan"))) as t:
+        with pytest.raises(InputError, match=r"texts\[0\]: attention weights of layer 0 are not finite"):
+            page_of(t)
+        assert (notebook(t) or "").startswith("<p>texts[0]: attention weights")
+    with model.trace("open") as t, pytest.raises(InputError, match=r"the page: .* not finite"):
+        page_of(t, extras=[lambda trace, blobs: {"lens": float("inf")}])
+
+
+def test_names_that_are_no_unicode_can_be_written() -> None:
+    with subject("a\udcff").trace("open") as t:
+        page_of(t, title="b\udcff", command="c\udcff").encode()

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from xformer.errors import InputError
 from xformer.inspect.page.payload import Payload, Run, Text
 
 EVIL = "</script><script>alert(1)</script><!-- \u2028 😀"
@@ -20,5 +21,5 @@ def test_json_has_no_tag_and_comes_back() -> None:
 
 
 def test_what_is_not_a_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="JSON"):
+    with pytest.raises(InputError, match="not finite"):
         Payload("t", [Run("r", 1, 1, [], extra={"lens": float("nan")})]).to_json()

@@ -102,7 +102,8 @@ def page_of(
     if not runs or not all(run.texts for run in runs):
         raise InputError("the page needs a text: trace one, as in model.trace('Open the file')")
     title = title or f"Attention: {' and '.join(dict.fromkeys(run.name for run in runs))}"
-    return build(Payload(title, runs, command, layer=layer, head=head), blobs)
+    whole = build(Payload(title, runs, command, layer=layer, head=head), blobs)
+    return whole.encode("utf-8", "replace").decode()  # names of files need not be Unicode
 
 
 def framed(whole: str, height: int = 900) -> str:

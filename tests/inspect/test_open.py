@@ -129,6 +129,8 @@ def test_what_cannot_be_opened_is_named(
 ) -> None:
     with pytest.raises(InputError, match="expected a run"):
         lab.open(tmp_path)
+    with pytest.raises(InputError, match=r"checkpoint: .*Hugging Face, which has no checkpoints; got 5"):
+        lab.open(folder, checkpoint=5)
     with pytest.raises(InputError, match="expected a folder or a model"):
         lab.open(3)  # type: ignore[arg-type]
     untrained = begin(replace(config))

@@ -66,6 +66,10 @@ def open(
         raise InputError(f"source: expected a folder or a model of xformer.load, got {type(source).__name__}")
     path = Path(source)
     if (path / "config.json").is_file():
+        if checkpoint != "newest":
+            raise InputError(
+                f"checkpoint: {path} is a model of Hugging Face, which has no checkpoints; got {checkpoint!r}"
+            )
         return _huggingface(path, device, dtype)
     return _run(path, checkpoint, device, dtype)
 

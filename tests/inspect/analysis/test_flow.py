@@ -84,3 +84,5 @@ def test_what_has_no_flow_is_said() -> None:
         attention_flow([weights], queries=[3])
     with pytest.raises(ValueError, match="a layer"):
         attention_flow([])
+    with pytest.raises(ValueError, match="those of layer 1 are not"):
+        attention_flow([weights, weights / 0])  # 0 / 0 is no number, and no flow

@@ -129,10 +129,12 @@ def attention_flow(
         residual: r, from 0 to 1.
 
     Raises:
-        ValueError: there is no layer, a query is no token, or as `mixing`.
+        ValueError: there is no layer, a weight is not finite, a query is no token, or as `mixing`.
     """
     if not len(layers):
         raise ValueError("attention_flow: expected a layer or more, got none")
+    if wrong := [layer for layer, weights in enumerate(layers) if not weights.isfinite().all()]:
+        raise ValueError(f"attention_flow: expected finite weights, those of layer {wrong[0]} are not")
     capacity = [mixing(weights.double(), residual).tolist() for weights in layers]
     n = len(capacity[0])
     wanted = range(n) if queries is None else queries

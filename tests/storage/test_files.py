@@ -160,3 +160,23 @@ def test_room_can_be_asked_for_beforehand(tmp_path: Path, full_disk: FullDisk) -
     assert list(tmp_path.iterdir()) == []
     with full_disk(), pytest.raises(OSError, match=r"File too large: .*/a/text'$"):
         try_to_write(path)
+
+
+def test_no_file_takes_the_place_of_a_link_to_what_a_process_has_open(tmp_path: Path) -> None:
+    """As `/dev/stdout` is, where standard output goes to a file."""
+    with (tmp_path / "stream").open("w") as stream:
+        link = tmp_path / "out"
+        link.symlink_to(tmp_path / "there")
+        (tmp_path / "there").symlink_to(f"/proc/self/fd/{stream.fileno()}")
+        for write in (lambda: try_to_write(link), lambda: atomic_write(link).__enter__()):
+            with pytest.raises(OSError, match="not a file but a device or a pipe"):
+                write()
+        assert link.is_symlink()
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    with atomic_write(tmp_path / "round") as file:
+        file.write("a link that leads nowhere gives way")
+    plain = tmp_path / "link"
+    plain.symlink_to(tmp_path / "file")
+    with atomic_write(plain) as file:
+        file.write("text")
+    assert plain.read_text() == "text"

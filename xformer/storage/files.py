@@ -69,8 +69,22 @@ def _refuse_what_is_no_file(target: Path, path: str | os.PathLike[str]) -> None:
     """Raise an OSError where a folder or a device stands: a renamed file would take the device's place."""
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    if target.exists() and not target.is_file():
+    if (target.exists() and not target.is_file()) or _leads_to_a_stream(target):
         raise FileExistsError(errno.EEXIST, "not a file but a device or a pipe", os.fspath(path))
+
+
+def _leads_to_a_stream(target: Path) -> bool:
+    """Whether a path is a link to what a process has open, as `/dev/stdout` is.
+
+    It looks like a file where standard output goes to one. The file would take the place of the link.
+    """
+    seen: set[Path] = set()
+    while target.is_symlink() and target not in seen:
+        seen.add(target)
+        target = Path(os.path.abspath(target.parent / target.readlink()))
+        if target.is_relative_to("/proc") or target.is_relative_to("/dev"):
+            return True
+    return False
 
 
 @contextmanager

@@ -8,8 +8,8 @@
     freeze_attention(None, other)                       attention weights of another trace
 
 Several compose in the order given. A name may be a pattern, such as `layers.*.mlp.out`. `texts`, `tokens`,
-`heads` and `dims` say which ones are changed: one number, several, or None for all. Of attention weights,
-`tokens` are queries and `dims` keys.
+`heads` and `dims` say which ones are changed: one number, several, a slice, a mask, or None for all. Of
+attention weights, `tokens` are queries and `dims` keys.
 
 Shapes: R chosen tokens, h chosen heads, d chosen dimensions, n tokens of a text, C d_model.
 """

@@ -83,14 +83,29 @@ def whole_number(name: str, given: object, n: int, what: str) -> int:
 
 
 def indices(name: str, given: object, n: int, what: str) -> list[int]:
-    """Indices from 0 to n - 1 of one number, several, or None for all.
+    """Indices from 0 to n - 1 of one number, several, a slice, a mask, or None for all.
+
+    Args:
+        name: of the selection, for messages.
+        given: a number; several; a slice; or a tensor or array of n booleans.
+        n: how many there are.
+        what: they are.
 
     Raises:
-        InputError: as `whole_number`.
+        InputError: as `whole_number`, or a mask has another length.
     """
     if given is None:
         return list(range(n))
+    if isinstance(given, slice):
+        try:
+            return list(range(n)[given])
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name}: expected a slice of whole numbers, got {given}") from error
     if isinstance(given, Tensor | np.ndarray):
+        if given.dtype in (torch.bool, np.bool_) and given.ndim:
+            if tuple(given.shape) != (n,):
+                raise InputError(f"{name}: expected a mask of {n} {what}, got shape {tuple(given.shape)}")
+            return [number for number, chosen in enumerate(given.tolist()) if chosen]
         given = given.tolist()
     if isinstance(given, Iterable) and not isinstance(given, str | bytes):
         return [whole_number(name, one, n, what) for one in given]

@@ -48,7 +48,8 @@ class BurstsBench:
         from xformer.progress import Progress
         from xformer.storage.files import atomic_write, try_to_write
 
-        from ..kernels.base import repository_of, worktree
+        from ..environment import machine_of_record
+        from ..kernels.base import tree_of
         from .bench import compare
 
         for name in ("starts", "bursts", "threads"):
@@ -57,11 +58,9 @@ class BurstsBench:
         try_to_write(self.out)
         here = Path(xformer.__file__).resolve().parents[1]
         with Progress() as progress, ExitStack() as stack:
-            folder = Path(self.base)
-            if not (folder / "xformer").is_dir():
-                folder = stack.enter_context(worktree(self.base, repository_of(here)))
+            folder = stack.enter_context(tree_of(self.base, here))
             found = compare(
-                folder.resolve(),
+                folder,
                 here,
                 self.work,
                 starts=self.starts,
@@ -71,7 +70,7 @@ class BurstsBench:
                 progress=progress,
             )
         record = {"base": self.base, "threads": self.threads, "ratios": [asdict(one) for one in found]}
-        record |= _machine()
+        record |= machine_of_record()
         with atomic_write(self.out) as file:
             file.write(json.dumps(record, indent=2) + "\n")
         if self.json:
@@ -84,12 +83,3 @@ class BurstsBench:
                     f" bursts; {one.milliseconds:.1f} ms a pass)\n"
                 )
         return int(any(min(one.ratio, one.low) > 1 + self.most for one in found))
-
-
-def _machine() -> dict[str, object]:
-    import torch
-
-    from ..environment import environment
-
-    here = environment(torch.device("cpu"))
-    return {"device": here.device, "torch": here.torch, "commit": here.commit, "time": here.time}

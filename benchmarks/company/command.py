@@ -60,7 +60,8 @@ class CompanyBench:
         from xformer.progress import Progress
         from xformer.storage.files import atomic_write, try_to_write
 
-        from ..kernels.base import repository_of, worktree
+        from ..environment import machine_of_record
+        from ..kernels.base import tree_of
         from .bench import Tree, compare, measure_all
 
         for run in filter(None, (self.run, self.base_run)):
@@ -74,13 +75,11 @@ class CompanyBench:
         try_to_write(self.out)
         here = Path(xformer.__file__).resolve().parents[1]
         with Progress() as progress, ExitStack() as stack:
-            folder = Path(self.base)
-            if not (folder / "xformer").is_dir():
-                folder = stack.enter_context(worktree(self.base, repository_of(here)))
+            folder = stack.enter_context(tree_of(self.base, here))
             # Not resolved: the Python of a virtual environment is a link.
             python = str(self.base_python.absolute()) if self.base_python else sys.executable
             trees: dict[Side, Tree] = {
-                "base": Tree(self.base, folder.resolve(), self.base_run or self.run, python),
+                "base": Tree(self.base, folder, self.base_run or self.run, python),
                 "here": Tree("here", here, self.run),
             }
             measured = []
@@ -102,7 +101,7 @@ class CompanyBench:
             "base": self.base,
             "compared": [one.to_json() for one in found],
             "measured": [asdict(one) for one in measured],
-        } | _machine()
+        } | machine_of_record()
         with atomic_write(self.out) as file:
             file.write(json.dumps(record, indent=2) + "\n")
         if self.json:
@@ -112,15 +111,6 @@ class CompanyBench:
             console.print(_table(found, self.base))
             console.print(str(self.out), highlight=False, markup=False, soft_wrap=True)
         return int(not all(one.met for one in found))
-
-
-def _machine() -> dict[str, object]:
-    import torch
-
-    from ..environment import environment
-
-    here = environment(torch.device("cpu"))
-    return {"device": here.device, "torch": here.torch, "commit": here.commit, "time": here.time}
 
 
 def _table(found: Sequence[Compared], base: str) -> Table:

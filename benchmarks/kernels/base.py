@@ -109,6 +109,24 @@ def interleave(
     return found
 
 
+@contextmanager
+def tree_of(base: str, here: Path) -> Iterator[Path]:
+    """The files of `--base`: a folder that holds them, or a revision of the checkout as `worktree` gives it.
+
+    Args:
+        base: the folder or the revision.
+        here: root of this tree.
+
+    Raises:
+        InputError: as `worktree`.
+    """
+    if (Path(base) / "xformer").is_dir():
+        yield Path(base).resolve()
+        return
+    with worktree(base, repository_of(here)) as folder:
+        yield folder.resolve()
+
+
 def repository_of(start: Path) -> Path:
     """The root of the checkout that a file or folder is in.
 

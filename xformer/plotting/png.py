@@ -8,9 +8,9 @@ from io import BytesIO
 from typing import Any
 
 from xformer.plotting.charts import Figure
-from xformer.plotting.shapes import COLOURS, RADIUS, Area, Dot, Drawing, Key, Path, Shape, Text, moved
+from xformer.plotting.shapes import COLOURS, RADIUS, Area, Dot, Path, Shape, Text
+from xformer.plotting.sheet import sheet
 
-_COLUMNS, _GAP, _EDGE = 3, 12, 14
 _SCALE = 1.5
 _POINT = 0.72  # of a CSS pixel: pixels are hundredths of an inch, points seventy-seconds
 
@@ -36,57 +36,8 @@ def png(figure: Figure) -> bytes | None:
     drawings = figure.drawings()
     if not drawings or not can_write_png():
         return None
-    shapes, width, height = _composed(figure, drawings)
-    return _painted(shapes, width, height)
-
-
-def _composed(figure: Figure, drawings: Sequence[Drawing]) -> tuple[list[Shape], float, float]:
-    """All shapes of a figure: title, charts in rows of three, legend, note; and the size of the whole."""
-    columns = min(_COLUMNS, len(drawings))
-    width = 2 * _EDGE + columns * (drawings[0].width + _GAP) - _GAP
-    shapes: list[Shape] = []
-    top = float(_EDGE)
-    if figure.caption:
-        shapes.append(Text(_EDGE, top + 12, figure.caption, "title"))
-        top += 26
-    for start in range(0, len(drawings), columns):
-        row = drawings[start : start + columns]
-        for place, one in enumerate(row):
-            left = _EDGE + place * (one.width + _GAP)
-            shapes += [moved(shape, left, top) for shape in one.shapes]
-        top += max(one.height for one in row) + _GAP
-    if keys := figure.keys(drawings):
-        legend, top = _legend(keys, width, top)
-        shapes += legend
-    for line in _wrapped(figure.note, width - 2 * _EDGE):
-        shapes.append(Text(_EDGE, top + 12, line, "note"))
-        top += 16
-    return shapes, width, top + _EDGE / 2
-
-
-def _legend(keys: Sequence[Key], width: float, top: float) -> tuple[list[Shape], float]:
-    """The entries of a legend in lines, and where it ends."""
-    shapes: list[Shape] = []
-    left = float(_EDGE)
-    for key in keys:
-        wide = 30 + _text_width(key.text) + 20
-        if left > _EDGE and left + wide > width:
-            left, top = float(_EDGE), top + 18
-        shapes += [moved(shape, left, top) for shape in key.swatch()]
-        shapes.append(Text(left + 30, top + 10, key.text, "key"))
-        left += wide
-    return shapes, top + 22
-
-
-def _wrapped(text: str, width: float) -> list[str]:
-    """Text in lines that are not wider, as far as its words allow."""
-    lines: list[str] = []
-    for word in text.split():
-        if lines and _text_width(f"{lines[-1]} {word}") <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines
+    whole = sheet(figure, drawings, _text_width)
+    return _painted(whole.shapes, whole.width, whole.height)
 
 
 def _text_width(text: str) -> float:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from textwrap import wrap
+from collections.abc import Iterable
 
 from xformer.plotting.charts import Figure
-from xformer.plotting.shapes import COLOURS, Drawing, Key, Shape, Text, moved
+from xformer.plotting.shapes import COLOURS, Drawing
+from xformer.plotting.sheet import sheet
 from xformer.plotting.svg import elements, escape
 
-_COLUMNS, _GAP, _EDGE, _LETTER = 3, 12, 14, 5.9
+_LETTER = 5.9
+"""Mean width of a letter, CSS pixels."""
 
 _STYLE = """
 text { fill: var(--soft); font: 11px system-ui, sans-serif; font-variant-numeric: tabular-nums; }
@@ -30,41 +31,12 @@ def svg_file(figure: Figure) -> str:
     drawings = figure.drawings()
     if not drawings:
         return ""
-    columns = min(_COLUMNS, len(drawings))
-    width = 2 * _EDGE + columns * (drawings[0].width + _GAP) - _GAP
-    shapes: list[Shape] = []
-    top = float(_EDGE)
-    if figure.caption:
-        shapes.append(Text(_EDGE, top + 12, figure.caption, "title"))
-        top += 26
-    for start in range(0, len(drawings), columns):
-        row = drawings[start : start + columns]
-        shapes += [
-            moved(shape, _EDGE + place * (one.width + _GAP), top)
-            for place, one in enumerate(row)
-            for shape in one.shapes
-        ]
-        top += max(one.height for one in row) + _GAP
-    legend, top = _legend(figure.keys(drawings), width, top)
-    shapes += legend
-    for line in wrap(figure.note, int((width - 2 * _EDGE) / _LETTER)):
-        shapes.append(Text(_EDGE, top + 12, line, "note"))
-        top += 16
-    return _document(Drawing(width, top + _EDGE / 2, shapes), figure.caption)
+    return _document(sheet(figure, drawings, _text_width), figure.caption)
 
 
-def _legend(keys: Sequence[Key], width: float, top: float) -> tuple[list[Shape], float]:
-    """The entries of a legend in lines, and where it ends."""
-    shapes: list[Shape] = []
-    left = float(_EDGE)
-    for key in keys:
-        wide = 50 + _LETTER * len(key.text)
-        if left > _EDGE and left + wide > width:
-            left, top = float(_EDGE), top + 18
-        shapes += [moved(shape, left, top) for shape in key.swatch()]
-        shapes.append(Text(left + 30, top + 10, key.text, "key"))
-        left += wide
-    return shapes, top + 22 * bool(keys)
+def _text_width(text: str) -> float:
+    """About: the browser's font is not known here."""
+    return _LETTER * len(text)
 
 
 def _document(drawing: Drawing, title: str) -> str:

@@ -17,6 +17,7 @@ from xformer.errors import InputError
 TMX = """<?xml version="1.0"?><tmx version="1.4"><header srclang="en"/><body><tu>
 <tuv xml:lang="en"><seg>one</seg></tuv><tuv xml:lang="de"><seg>eins</seg></tuv>
 <tuv xml:lang="fr"><seg>un</seg></tuv></tu></body></tmx>"""
+CLDR = '{"main": {"%s": {"characterLabels": {"1": "%s"}}}}'
 PO = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "one"\nmsgstr "eins"\n'
 
 
@@ -63,6 +64,7 @@ READ: list[tuple[Format, dict[str, str], dict[str, Any], set[tuple[str, str]]]] 
     ("manythings", {"mine.txt": "one\teins\tCC-BY\n"}, {"languages": ("de",)}, BOTH),
     ("iwslt", {"train.tags.de-en.en": "one\n", "train.tags.de-en.de": "eins\n"}, {}, BOTH),
     ("tmx", {"a.tmx": TMX}, {"languages": ("en", "de")}, BOTH),
+    ("cldr", {"en.json": CLDR % ("en", "one"), "de.json": CLDR % ("de", "eins")}, {}, BOTH),
     ("csv", {"a.en.csv": "text\none\n", "b.deu.csv": "text\neins\n"}, {}, BOTH),
     ("csv", {"a.csv": "x;y\none;eins\n"}, {"fields": ParallelFields({"x": "en", "y": "de"})}, BOTH),
     (
@@ -167,6 +169,10 @@ def test_every_reader_notes_what_it_leaves_out(kind: Format, tmp_path: Path) -> 
         "tatoeba": {"s.csv": "1\teng\tone\n2\tdeu\t \n3\t\\N\t?\n", "links.csv": ""},
         "manythings": {"deu.txt": "one\t \n"},
         "tmx": {"a.tmx": TMX.replace("eins", " ").replace('"de"', '"deu"')},
+        "cldr": {
+            "a.json": CLDR % ("deu", "eins"),
+            "b.json": CLDR % ("deu", " "),
+        },
         "csv": {"a.deu.csv": "text,b\neins,1\n ,2\n"},
         "tsv": {"a.deu.tsv": "text\tb\neins\t1\n \t2\n"},
         "jsonl": {"a.deu.jsonl": '{"text": "eins"}\n{"text": null}\n'},

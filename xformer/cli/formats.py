@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from xformer.data.record import Record
 
 Format = Literal[
-    "gettext", "moses", "tatoeba", "manythings", "iwslt", "tmx", "csv", "tsv", "jsonl", "parquet", "text"
-]
+    "gettext", "moses", "tatoeba", "manythings", "iwslt", "tmx", "cldr",
+    "csv", "tsv", "jsonl", "parquet", "text",
+]  # fmt: skip
 _DESCRIBES = {
     "gettext": "catalogues (.mo, .po), or folders or wheels that hold them",
     "moses": "line-aligned files, one per language, or a .zip of pairs",
     "tatoeba": "sentences.csv and links.csv",
     "manythings": "one file of sentence pairs, or the zip that it comes in",
+    "cldr": "JSON files of CLDR, or folders, zips or tars that hold them",
     "iwslt": "the same talks in two or more languages",
 }
 _FORMAT_OF = {
@@ -55,8 +57,8 @@ def records(
     Args:
         kind: the format.
         paths: the files, in the order that the format needs.
-        languages: the languages of the files, if their names do not give them; for `tatoeba` and `tmx`, the
-            only ones to import.
+        languages: the languages of the files, if their names do not give them; for `tatoeba`, `tmx`
+            and `cldr`, the only ones to import.
         fields: the meaning of the fields, for `csv`, `tsv`, `jsonl` and `parquet`.
         paragraphs: for `text`: each paragraph is a record, not each line.
         delimiter: for `csv`: the character between fields; None: the reader finds it.
@@ -100,17 +102,21 @@ def other_format(kind: Format, paths: Sequence[Path]) -> tuple[Path, str] | None
 
 
 def source_of(kind: Format, path: Path, licence: str) -> Source:
-    """Describe a file for the manifest; for gettext also a folder, by the catalogues in it.
+    """Describe a file for the manifest; also a folder, by the files in it that its reader reads.
 
     Raises:
         InputError: there is no such file, or a folder where the format has files.
     """
     from xformer.data.manifest import Source
     from xformer.data.readers.catalogue_files import catalogue_files
+    from xformer.data.readers.cldr import is_cldr_file
+    from xformer.data.readers.members import folder_files
 
-    if kind == "gettext" and path.is_dir():
-        return Source.of_folder(path, catalogue_files(path), licence)
-    return Source.of(path, licence)
+    wanted = {"cldr": is_cldr_file}
+    if not path.is_dir() or kind not in ("gettext", *wanted):
+        return Source.of(path, licence)
+    files = folder_files(path, wanted[kind]) if kind in wanted else catalogue_files(path)
+    return Source.of_folder(path, files, licence)
 
 
 def _records(
@@ -146,6 +152,8 @@ def _records(
             return read(paths, languages=several, notes=notes)
         case "tatoeba":
             return read(*paths, languages=several, notes=notes)
+        case "cldr":
+            return read(paths, languages=several, notes=notes)
         case "tmx":
             return chain.from_iterable(read(path, languages=several, notes=notes) for path in paths)
     of_format: dict[str, dict[str, Any]] = {

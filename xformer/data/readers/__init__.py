@@ -4,6 +4,7 @@ A reader takes paths and options, and yields records in the order of the files, 
 damaged file it raises an `InputError` that names the file and the line.
 """
 
+from xformer.data.readers.cldr import read_cldr
 from xformer.data.readers.csv import read_csv
 from xformer.data.readers.gettext import read_gettext
 from xformer.data.readers.iwslt import read_iwslt
@@ -17,6 +18,7 @@ from xformer.data.readers.tmx import read_tmx
 __all__ = [
     "Fields",
     "ParallelFields",
+    "read_cldr",
     "read_csv",
     "read_gettext",
     "read_iwslt",

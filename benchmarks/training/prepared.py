@@ -12,14 +12,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from xformer.data.download import cache_folder
+from xformer.data.embedded import is_embedded
+from xformer.data.embedded.packages import cache_folder
 from xformer.data.manifest import MANIFEST_NAME, Counts, Manifest, Source, SplitEntry
 from xformer.data.readers import Fields, read_jsonl
 from xformer.data.record import Record
 from xformer.data.record_file import RecordWriter
 from xformer.data.split import SPLITS
 from xformer.errors import InputError
-from xformer.pretraining.prepare import GETTEXT, prepare
+from xformer.pretraining.prepare import prepare
 from xformer.progress import Progress
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
@@ -64,7 +65,7 @@ def prepared(
     name = config.data.corpus if corpus is None else corpus
     cache = cache_folder("training-bench")
     data = config.data
-    if name != GETTEXT and not (Path(name) / MANIFEST_NAME).is_file():
+    if not is_embedded(name) and not (Path(name) / MANIFEST_NAME).is_file():
         documents = cache / f"documents-{_key(str(Path(name).resolve()))}"
         if not documents.is_dir():
             progress.say(f"corpus: reading {name}")
@@ -74,7 +75,7 @@ def prepared(
         if config.objectives.translation_lm_tokens and config.model.positions == "learned":
             data = replace(data, max_length=(config.model.max_length - 1) // 2)
         name = str(documents)
-    elif name != GETTEXT:
+    elif not is_embedded(name):
         name = str(Path(name).resolve())
     config = replace(config, data=replace(data, corpus=name))
     made_with = {key: value for key, value in asdict(config.data).items() if key not in _DRAWING}

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from xformer.data.corpus import open_corpus
-from xformer.data.manifest import Manifest
+from xformer.data.embedded import EmbeddedName
+from xformer.data.embedded.corpus import EmbeddedCorpus
+from xformer.data.import_notes import ImportNotes
+from xformer.data.manifest import Manifest, Source
 from xformer.data.record import Record
 from xformer.data.shard_parts import join_shards, write_shard_parts
 from xformer.data.shard_writer import Sharding
@@ -26,25 +29,24 @@ from xformer.tokenizer import Tokenizer
 Listening = Callable[..., Progress]
 
 
+SOURCE = Source("gettext/made-1.0-py3-none-any.whl", "MIT", "0" * 64, 7)
+
+
 @pytest.fixture
-def fetched(monkeypatch: pytest.MonkeyPatch, corpus: Path, tmp_path: Path) -> list[str]:
-    """The default corpus is the synthetic one; what is fetched of it is noted."""
-    wheel = module.gettext_wheels()[0]
-    path = tmp_path / wheel.filename
-    path.write_bytes(b"a wheel")
+def fetched(monkeypatch: pytest.MonkeyPatch, corpus: Path) -> list[str]:
+    """The embedded corpora are the synthetic one; what is fetched of them is noted."""
     notes: list[str] = []
 
-    def fetch(say: Callable[[str], None]) -> tuple[Path, ...]:
-        notes.append("fetched")
-        return (path,)
-
-    def read(wheels: tuple[Path, ...]) -> Iterator[Record]:
+    def read(_: ImportNotes) -> Iterator[Record]:
         opened = open_corpus(corpus)
         for split in ("train", "dev", "test"):
             yield from opened.records(split)
 
-    monkeypatch.setattr(module, "fetch_gettext_corpus", fetch)
-    monkeypatch.setattr(module, "read_gettext_corpus", read)
+    def fetch(name: EmbeddedName, *, say: Callable[[str], None]) -> EmbeddedCorpus:
+        notes.append(name)
+        return EmbeddedCorpus(name, (SOURCE,), {"games/story.deb": "apt-get is not on this machine"}, read)
+
+    monkeypatch.setattr(module, "fetch_embedded", fetch)
     return notes
 
 
@@ -60,16 +62,17 @@ def default(config: RunConfig) -> RunConfig:
     )
 
 
-def test_the_default_corpus_is_fetched_and_imported_once(
-    default: RunConfig, fetched: list[str], listening: Listening, tmp_path: Path
+@pytest.mark.parametrize("name", get_args(EmbeddedName))
+def test_an_embedded_corpus_is_fetched_and_imported_once(
+    name: str, default: RunConfig, fetched: list[str], listening: Listening, tmp_path: Path
 ) -> None:
+    default = replace(default, data=replace(default.data, corpus=name))
     run, progress = RunDirectory(tmp_path / "run"), listening()
     assert prepare(run, default, progress) == default
     manifest = Manifest.read(run.path)
     assert manifest == Manifest.read(run.corpus)
-    assert [(source.name, source.licence) for source in manifest.sources] == [
-        (module.gettext_wheels()[0].filename, module.gettext_wheels()[0].licence)
-    ]
+    assert manifest.sources == (SOURCE,)
+    assert manifest.not_read == {"games/story.deb": "apt-get is not on this machine"}
     assert manifest.options["splits"] == {"dev": 4, "test": 5, "min_languages": 2, "min_chars": 3}
     assert manifest.options["min_language_records"] == 50
     assert manifest.splits["test"].groups == 5
@@ -81,7 +84,7 @@ def test_the_default_corpus_is_fetched_and_imported_once(
     said = progress.console.export_text()
     assert f"corpus: reusing {run.corpus}" in said
     assert f"tokenizer: reusing {run.tokenizer}" in said
-    assert fetched == ["fetched"]
+    assert fetched == [name]
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from xformer.data.corpus import Corpus
+from xformer.data.embedded import is_embedded
 from xformer.data.held_out import ENOUGH, options_for_more
 from xformer.data.languages import counted, find_language, named
 from xformer.data.shared_groups import SharedGroups, has_translations
@@ -203,7 +204,7 @@ def _held_out(
 
 def _more_held_out(corpus: Corpus, config: RunConfig) -> str:
     """The option that holds out more; empty where the corpus is too small for more."""
-    if config.data.corpus == "gettext":
+    if is_embedded(config.data.corpus):
         return "More: --set data.test_groups=500 data.dev_groups=200"
     more = options_for_more({name: entry.groups for name, entry in corpus.manifest.splits.items()})
     if not more:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xformer.data.corpus import Corpus, import_corpus, open_corpus
-from xformer.data.gettext_corpus import fetch_gettext_corpus, gettext_wheels, read_gettext_corpus
+from xformer.data.embedded import is_embedded
+from xformer.data.embedded.corpus import fetch_embedded
+from xformer.data.import_notes import ImportNotes
 from xformer.data.import_plan import ImportOptions
 from xformer.data.languages import find_language
-from xformer.data.manifest import MANIFEST_NAME, Source
+from xformer.data.manifest import MANIFEST_NAME
 from xformer.data.shard_index import ShardsInfo
 from xformer.data.shard_writer import Sharding, write_shards
 from xformer.data.shards import TokenShards
@@ -24,8 +26,6 @@ from xformer.runs.directory import RunDirectory
 from xformer.storage.checksummed import atomic_folder
 from xformer.storage.files import atomic_write
 from xformer.tokenizer import Tokenizer, TokenizerError, fit_tokenizer
-
-GETTEXT = "gettext"
 
 
 def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> RunConfig:
@@ -104,7 +104,7 @@ def open_shards(
 
 
 def find_corpus(run: RunDirectory, config: DataConfig, *, verify: bool) -> Corpus | None:
-    """The corpus of the settings; None for the default corpus, if the run does not have it yet.
+    """The corpus of the settings; None for an embedded one that the run does not have yet.
 
     Args:
         run: the run's folder.
@@ -114,25 +114,25 @@ def find_corpus(run: RunDirectory, config: DataConfig, *, verify: bool) -> Corpu
     Raises:
         InputError: it is missing or damaged.
     """
-    if config.corpus != GETTEXT:
+    if not is_embedded(config.corpus):
         return open_corpus(config.corpus, verify)
     return open_corpus(run.corpus, verify) if run.corpus.is_dir() else None
 
 
 def _corpus(run: RunDirectory, config: DataConfig, progress: Progress) -> Corpus:
-    found = find_corpus(run, config, verify=True)
-    if found is not None:
-        if config.corpus == GETTEXT:
-            progress.say(f"corpus: reusing {run.corpus}")
-        return found
-    wheels = fetch_gettext_corpus(say=progress.say)
+    if not is_embedded(config.corpus):
+        return open_corpus(config.corpus, verify=True)
+    if run.corpus.is_dir():
+        progress.say(f"corpus: reusing {run.corpus}")
+        return open_corpus(run.corpus, verify=True)
+    embedded = fetch_embedded(config.corpus, say=progress.say)
     splits = SplitSizes(
         config.dev_groups, config.test_groups, config.held_out_languages, config.held_out_chars
     )
     options = ImportOptions(splits, min_language_records=config.min_language_texts)
-    licences = {wheel.filename: wheel.licence for wheel in gettext_wheels()}
-    sources = [Source.of(path, licences[Path(path).name]) for path in wheels]
-    import_corpus(read_gettext_corpus(wheels), run.corpus, options, sources, progress=progress)
+    notes = ImportNotes(not_read=dict(embedded.left_out))
+    records = embedded.records(notes)
+    import_corpus(records, run.corpus, options, embedded.sources, notes=notes, progress=progress)
     return open_corpus(run.corpus)
 
 

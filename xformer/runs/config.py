@@ -37,7 +37,8 @@ class DataConfig:
     """What the model reads.
 
     Attributes:
-        corpus: a folder made by `xformer data import`, or `gettext` for the default corpus.
+        corpus: a folder made by `xformer data import`, or a corpus that the run fetches and imports:
+            `gettext`, messages of programs, or `broad`, text of many kinds.
         tokenizer: a SentencePiece model made by `xformer tokenizer train`, used as it is; None to train one
             with the settings of the table `tokenizer`.
         shards: a folder with token shards made by `xformer data shard` from this corpus with this tokenizer:

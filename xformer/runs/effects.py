@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from xformer.data.embedded import is_embedded
 from xformer.errors import InputError
 from xformer.runs.config import RunConfig
 from xformer.storage.describe import value_of
@@ -61,8 +62,8 @@ def _has_windows(config: RunConfig) -> bool:
     return not all(model.is_global(layer) for layer in range(model.n_layers))
 
 
-def _default_corpus(config: RunConfig) -> bool:
-    return config.data.corpus == "gettext"
+def _embedded_corpus(config: RunConfig) -> bool:
+    return is_embedded(config.data.corpus)
 
 
 _BLOCKS = "in a model with blocks (model.n_layers from 1)"
@@ -70,13 +71,13 @@ _WINDOWS = "where a block has local attention (model.window, and from 2: model.g
 _ALIGNMENT = "beside the alignment (objectives.alignment_tokens above 0)"
 _MASKED = "beside a masked objective (objectives.masked_lm_tokens or …translation_lm_tokens above 0)"
 _WARMUP = "in the embedding warm-up (objectives.alignment_tokens and …embedding_warmup_share above 0)"
-_DEFAULT = "where the run imports the default corpus itself (data.corpus=gettext)"
+_EMBEDDED = "where the run imports the corpus itself (data.corpus=gettext, or broad)"
 _IMPORT = "Of a corpus of your own, `xformer data import` decides it"
 _TRAIN = "Of a tokenizer of its own, `xformer tokenizer train` decides it"
 
 
 _T5 = Need(lambda c: c.model.positions == "t5", "with T5's positions (model.positions=t5)")
-_CORPUS = Need(_default_corpus, _DEFAULT, _IMPORT)
+_CORPUS = Need(_embedded_corpus, _EMBEDDED, _IMPORT)
 _TOKENIZER = Need(
     lambda c: c.data.tokenizer is None, "where the run trains its tokenizer (data.tokenizer=none)", _TRAIN
 )

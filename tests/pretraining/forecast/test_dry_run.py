@@ -245,9 +245,10 @@ def test_shards_and_tokenizer_that_are_given_are_used(
     assert found.data == f"the shards of {run.path / 'shards' / 'train'}"
 
 
-def test_before_the_default_corpus_is_there_it_says_whose_lengths_these_are(
-    config: RunConfig, listening: type[Progress], tmp_path: Path
+@pytest.mark.parametrize("name", ["gettext", "broad"])
+def test_before_an_embedded_corpus_is_there_it_says_whose_lengths_these_are(
+    name: str, config: RunConfig, listening: type[Progress], tmp_path: Path
 ) -> None:
-    config = replace(config, data=replace(config.data, corpus="gettext"))
+    config = replace(config, data=replace(config.data, corpus=name))
     found = forecast(RunDirectory(tmp_path / "none"), config, listening(), seconds=0.1)
-    assert found.data == "synthetic texts as long as the default corpus's, which is not downloaded yet"
+    assert found.data == f"synthetic texts as long as those of gettext; {name} is not imported yet"

@@ -80,7 +80,7 @@ class ForecastTexts:
         if corpus is None:
             shards = synthetic_shards(config)
             words = np.random.default_rng(0).random(shards.info.vocab_size) < 0.5
-            name = "synthetic texts as long as the default corpus's, which is not downloaded yet"
+            name = f"synthetic texts as long as those of gettext; {config.data.corpus} is not imported yet"
             return cls(name, shards, None, words, shards.info.vocab_size)
         require_same_corpus(run, corpus)
         try:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from xformer.data.gettext_corpus import fetch_gettext_corpus, gettext_wheels, read_gettext_corpus
+from xformer.data.embedded import pip
+from xformer.data.embedded.gettext import fetch_gettext_corpus, gettext_wheels, read_gettext_corpus
 from xformer.data.record import Record
 from xformer.errors import InputError
 
@@ -83,3 +84,10 @@ def test_every_record_names_its_catalogue(records: list[Record]) -> None:
 
 def test_the_licences_allow_it() -> None:
     assert {wheel.licence for wheel in gettext_wheels()} == {"BSD-3-Clause", "BSD-2-Clause", "MIT"}
+
+
+def test_a_wheel_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XFORMER_CACHE", str(tmp_path))
+    monkeypatch.setattr(pip, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"(?s)could not fetch django .*: pip is not installed.*sha256"):
+        fetch_gettext_corpus(say=print)

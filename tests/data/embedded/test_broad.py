@@ -1,0 +1,166 @@
+"""The corpus of many sources: what is recorded of them, and how small sources of the same forms are read.
+
+Covers `corpus`, `tags` and `repeats`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tests.data.embedded.packing import package, tar, wheel
+from xformer.data.embedded import EmbeddedName, broad, corpus, is_embedded
+from xformer.data.embedded.broad import BroadSource, broad_sources
+from xformer.data.embedded.corpus import fetch_embedded
+from xformer.data.embedded.gettext import gettext_wheels
+from xformer.data.embedded.packages import Package
+from xformer.data.embedded.repeats import without_repeats
+from xformer.data.embedded.tags import is_variant_of_english, same_language, without_likely_script
+from xformer.data.import_notes import ImportNotes
+from xformer.data.record import Record, normalize_language
+from xformer.errors import InputError
+
+
+def messages(**languages: str) -> dict[str, str]:
+    return {f"made/{tag}.json": json.dumps({"a": text}) for tag, text in languages.items()}
+
+
+DOG = wheel(
+    messages(en="a dog", de_DE="ein Hund", en_GB="a dogge", zh_CN="一只狗", pt="um cão", sr_Cyrl="пас")
+)
+AGAIN = tar(messages(en="a dog", de="ein Hund", es="un perro"))
+
+
+@pytest.fixture
+def sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[BroadSource, ...]:
+    """Two small sources, which are in the cache, and one of a registry that this machine has no tool for."""
+    monkeypatch.setenv("XFORMER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "cache" / "broad").mkdir(parents=True)
+    dogs, again = package("pypi", "dogs", DOG), package("npm", "again", AGAIN, "ISC")
+    for each, content in ((dogs, DOG), (again, AGAIN)):
+        (tmp_path / "cache" / "broad" / each.filename).write_bytes(content)
+    made = (
+        BroadSource("animals", "dogs", "messages", (dogs,), rename={"pt-PT": "pt-BR"}),
+        BroadSource("games", "stories", "messages", (package("debian", "story", b""), again)),
+        BroadSource("manuals", "manuals", "messages", (package("debian", "manual", b""),)),
+    )
+    monkeypatch.setattr(corpus, "broad_sources", lambda: made)
+    return made
+
+
+def test_sources_are_read_with_their_names_and_licences(sources: tuple[BroadSource, ...]) -> None:
+    said: list[str] = []
+    made = fetch_embedded("broad", say=said.append)
+    assert [(each.name, each.licence, each.sha256, each.size) for each in made.sources] == [
+        ("animals/dogs-1.0-py3-none-any.whl", "MIT", sources[0].packages[0].sha256, len(DOG)),
+        ("games/again-1.0.tgz", "ISC", sources[1].packages[1].sha256, len(AGAIN)),
+    ]
+    records = list(made.records(ImportNotes()))
+    assert {(record.language, record.text) for record in records} == {
+        ("en", "a dog"),
+        ("de", "ein Hund"),
+        ("zh-Hans", "一只狗"),
+        ("pt-PT", "um cão"),
+        ("sr", "пас"),
+        ("es", "un perro"),
+    }
+    assert len(records) == 6  # what comes again is one text
+    assert len({record.group for record in records}) == 1
+    names = {each.name for each in made.sources}
+    assert {record.source.partition(":")[0] for record in records} == names
+
+
+def test_what_this_machine_cannot_have_is_said(sources: tuple[BroadSource, ...]) -> None:
+    said: list[str] = []
+    made = fetch_embedded("broad", say=said.append)
+    reason = "apt-get is not on this machine"
+    assert made.left_out == {
+        "games/story_1.0_all.deb": reason,
+        "manuals/manual_1.0_all.deb": reason,
+    }
+    assert f"games: left out 1 of 2 packages: {reason}" in said
+    assert f"manuals: left out 1 of 1 packages: {reason}" in said
+
+
+def test_a_source_may_name_a_language_otherwise(sources: tuple[BroadSource, ...]) -> None:
+    changed = dataclasses.replace(sources[0], rename={"pt": "pt-BR"})
+    fetched, _ = broad.fetch_broad([changed], say=lambda _: None)
+    assert {r.language for r in broad.read_broad(fetched[0], ImportNotes()) if r.text == "um cão"} == {
+        "pt-BR"
+    }
+
+
+def test_an_unknown_reader(sources: tuple[BroadSource, ...]) -> None:
+    changed = dataclasses.replace(sources[0], reader="poems")
+    fetched, _ = broad.fetch_broad([changed], say=lambda _: None)
+    with pytest.raises(ValueError, match="source animals: unknown reader 'poems'"):
+        list(broad.read_broad(fetched[0], ImportNotes()))
+
+
+def test_the_sources_of_the_program() -> None:
+    found = broad_sources()
+    names = [source.name for source in found]
+    assert len(set(names)) == len(names)
+    assert all(source.packages and source.about for source in found)
+    every = [each for source in found for each in source.packages]
+    assert len({(source.folder, each.filename) for source in found for each in source.packages}) == len(every)
+    assert next(source for source in found if source.name == "gettext").packages == gettext_wheels()
+    for source in found:
+        for given, tag in source.rename.items():
+            assert (normalize_language(given), normalize_language(tag)) == (given, tag)
+
+
+@pytest.mark.parametrize("source", broad_sources(), ids=lambda source: source.name)
+def test_every_reader_is_known_and_refuses_what_is_not_its_format(
+    source: BroadSource, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=f"^{tmp_path}: expected"):
+        list(broad._read(source, [tmp_path], ImportNotes()))
+
+
+def test_names_of_corpora() -> None:
+    assert all(is_embedded(name) for name in get_args(EmbeddedName))
+    assert not any(is_embedded(name) for name in ("", "Gettext", "broad/", "./broad"))
+
+
+def test_tags() -> None:
+    for given, tag in same_language().items():
+        assert normalize_language(given) == given
+        assert same_language().get(tag, tag) == tag  # in one step
+    assert [is_variant_of_english(tag) for tag in ("en", "en-GB", "en-Latn-US", "enm")] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    tags = {
+        "sr-Cyrl": "sr",
+        "sr-Latn": "sr-Latn",
+        "sr-Cyrl-ME": "sr-ME",
+        "zh-Hans": "zh-Hans",
+        "de": "de",
+        "hi-Latn": "hi-Latn",
+        "hi-Deva": "hi",
+    }
+    assert {tag: without_likely_script(tag) for tag in tags} == tags
+
+
+def test_repeats_of_another_group_or_language_stay() -> None:
+    records = [
+        Record("no", "en", "1", "a"),
+        Record("no", "en", "1", "b"),
+        Record("no", "es", "1", "c"),
+        Record("no", "en", "2", "d"),
+        Record("\ud800", "en", "2", "e"),
+    ]
+    assert [record.source for record in without_repeats(records)] == ["a", "c", "d", "e"]
+
+
+def test_packages_may_be_keys() -> None:
+    one: Package = package("pypi", "dogs", DOG)
+    assert {one: 1}[package("pypi", "dogs", DOG)] == 1

@@ -69,7 +69,7 @@ def evaluate_model(
     held_out, texts = plan.held_out, plan.texts
     if train.languages != held_out.languages:
         raise InputError("evaluation: expected two splits of one corpus, their languages differ")
-    untrained, untrained_layers = _untrained(model, seed)
+    untrained, untrained_layers = untrained_model(model, seed)
     seconds: dict[str, float] = {}
 
     def retrieve(
@@ -143,7 +143,7 @@ def evaluate_model(
     )
 
 
-def _untrained(model: MultilingualModel, seed: int) -> tuple[MultilingualModel, int | None]:
+def untrained_model(model: MultilingualModel, seed: int) -> tuple[MultilingualModel, int | None]:
     """A newly initialised model, its masked-LM bias at zero, and how many of its blocks need to be run."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -17,7 +17,7 @@ from xformer.data.shards import TokenShards
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens
 from xformer.evaluation.parallel_texts import language_number, one_text_per_group, text_numbers
-from xformer.evaluation.retrieval import Retrieval, retrieval
+from xformer.evaluation.retrieval import Retrieval, Similarity, retrieval
 
 _USUAL_LEAST = 100
 _MORE_HELD_OUT = "`xformer data import --{0} N` holds out more (data.{0}_groups for the default corpus)"
@@ -81,8 +81,8 @@ class RetrievalTexts:
         """The E texts as token ids."""
         return self.shards.take(self.examples)
 
-    def retrieval(self, vectors: Tensor) -> Retrieval:
-        """Compare the vectors (E, C) of the texts."""
+    def retrieval(self, vectors: Tensor | Similarity) -> Retrieval:
+        """Compare the texts by their vectors (E, C), or by what gives their similarities."""
         group, language = self.shards.group[self.examples], self.shards.language[self.examples]
         return retrieval(
             vectors, group, language, self.pivot, text=self.numbers, min_messages=self.min_messages

@@ -10,8 +10,9 @@ Shapes: E texts, Q queries, K candidates, C vector width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,6 +25,35 @@ TIE = 1e-6
 _SCORES_AT_ONCE = 1 << 24
 
 
+class Similarity(Protocol):
+    """What finds neighbours: the similarities of texts, by their numbers."""
+
+    def __len__(self) -> int:
+        """E."""
+
+    def with_keys(self, keys: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], Tensor]:
+        """A function that gives the similarities (Q, K) float64 of queries with these texts (K,)."""
+
+
+@dataclass(frozen=True)
+class Cosines:
+    """Similarities by vectors.
+
+    Attributes:
+        vectors: (E, C) unit vectors.
+    """
+
+    vectors: Tensor
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def with_keys(self, keys: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], Tensor]:
+        """Cosines, in float64, so that the size of the blocks cannot move a score across a tie."""
+        columns = self.vectors[torch.from_numpy(keys)].double().T
+        return lambda queries: self.vectors[torch.from_numpy(queries)].double() @ columns
+
+
 @dataclass(frozen=True)
 class Ranking:
     """Scores of one direction.
@@ -31,10 +61,13 @@ class Ranking:
     Attributes:
         top1: share of queries whose translation is the nearest candidate.
         mrr: mean reciprocal rank: the mean of 1/rank of the translation.
+        hits: (Q,) of each query, in the order of their groups: 1 where its translation is nearest, a part of
+            1 where it ties with others, else 0.
     """
 
     top1: float
     mrr: float
+    hits: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -62,6 +95,12 @@ class LanguageRetrieval:
     def mrr(self) -> float:
         """Mean of both directions."""
         return (self.to_pivot.mrr + self.from_pivot.mrr) / 2
+
+    @property
+    def hits(self) -> NDArray[np.float64]:
+        """(Q,) of each message, the mean of both directions: what `top1` is the mean of."""
+        found: NDArray[np.float64] = (self.to_pivot.hits + self.from_pivot.hits) / 2
+        return found
 
 
 @dataclass(frozen=True)
@@ -96,7 +135,7 @@ def mean(values: Iterable[float]) -> float:
 
 
 def retrieval(
-    vectors: Tensor,
+    vectors: Tensor | Similarity,
     group: NDArray[np.integer],
     language: NDArray[np.integer],
     pivot: int,
@@ -110,7 +149,7 @@ def retrieval(
     breaking the tie at random does on average: a model that maps every text to one point scores as chance.
 
     Args:
-        vectors: (E, C) unit vectors.
+        vectors: (E, C) unit vectors, or what gives the texts' similarities.
         group: (E,) of each text: texts of one group are translations of each other.
         language: (E,) numbers.
         pivot: number of the language that the others are compared with.
@@ -129,8 +168,10 @@ def retrieval(
         raise ValueError(f"retrieval: expected arrays of one length, got {sizes}")
     if len(np.unique(np.column_stack([group, language]), axis=0)) < len(group):
         raise ValueError("retrieval: expected one text per group and language")
-    if not vectors.isfinite().all():
-        raise ValueError("retrieval: expected finite vectors")
+    if isinstance(vectors, Tensor):
+        if not vectors.isfinite().all():
+            raise ValueError("retrieval: expected finite vectors")
+        vectors = Cosines(vectors)
     text = np.arange(len(group)) if text is None else text
     pivots = _by_group(group, np.flatnonzero(language == pivot))
     results: list[LanguageRetrieval] = []
@@ -155,7 +196,7 @@ def _by_group(group: NDArray[np.integer], members: NDArray[np.int64]) -> NDArray
 
 
 def _rank(
-    vectors: Tensor,
+    similarity: Similarity,
     text: NDArray[np.integer],
     *,
     queries: NDArray[np.int64],
@@ -165,14 +206,13 @@ def _rank(
     """Rank the candidates (K,) for each of the queries (Q,); the three arrays are indices of texts."""
     distinct, first = np.unique(text[candidates], return_index=True)
     place = torch.from_numpy(np.searchsorted(distinct, text[answers]))
-    # In float64, so that the size of the blocks cannot move a score across a tie.
-    keys = vectors[torch.from_numpy(candidates[first])].double()
-    asked = vectors[torch.from_numpy(queries)].double()
+    keys = candidates[first]
+    similarities = similarity.with_keys(keys)
     ranks = max(1, _SCORES_AT_ONCE // max(1, len(keys)))
     better, tied = [], []
-    for rows, answer in zip(asked.split(ranks), place.split(ranks), strict=True):
-        scores = rows @ keys.T
-        own = scores.gather(1, answer[:, None])
+    for start in range(0, len(queries), ranks):
+        scores = similarities(queries[start : start + ranks])
+        own = scores.gather(1, place[start : start + ranks, None])
         better.append((scores > own + TIE).sum(dim=1))
         tied.append((scores >= own - TIE).sum(dim=1))
     above, upto = torch.cat(better), torch.cat(tied)
@@ -181,4 +221,4 @@ def _rank(
     places = (upto - above).double()
     top1 = torch.where(above == 0, 1.0 / places, 0.0)
     mrr = (harmonic[upto] - harmonic[above]) / places
-    return Ranking(float(top1.mean()), float(mrr.mean()))
+    return Ranking(float(top1.mean()), float(mrr.mean()), top1.numpy())

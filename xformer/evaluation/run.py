@@ -22,6 +22,7 @@ from xformer.evaluation.table import markdown_table
 from xformer.pretraining.load import load_run
 from xformer.pretraining.prepare import open_shards
 from xformer.progress import Progress, duration
+from xformer.runs.checkpoint import TrainingState
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.model_card import write_model_card
@@ -88,14 +89,14 @@ def evaluate_run(
     if not force and (report := _last_evaluation(run)) is not None and report.answers(plan, state.step):
         progress.say(f"evaluation: reusing {run.evaluation}, {report.question}; --force evaluates again")
         return report
-    if problem := _write_problem(lambda: try_to_write(run.evaluation)):
+    if problem := write_problem(lambda: try_to_write(run.evaluation)):
         progress.say(f"{problem}: the evaluation will be shown, but not saved")
     for part, why in plan.left_out.items():
         progress.say(f"{part}: {why}")
     train = open_shards(run, "train", tokenizer)
-    if bag_seconds is None:
-        bag_seconds = min(max(state.elapsed, _BAG_SECONDS[0]), _BAG_SECONDS[1])
-    bag = None if plan.texts is None else _bag(run, config, train, progress, bag_seconds, force)
+    bag = None
+    if plan.texts is not None:
+        bag = run_bag(run, config, train, progress, bag_seconds or bag_length(state), force)
     if plan.texts is not None and bag is None:
         plan.left_out["bag of subwords"] = "no text of the training split has a translation to train it on"
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -116,7 +117,7 @@ def evaluate_run(
     )
     report = replace(report, advice=advice_on(run, config, state, train, report))
     shown = measure_map(model, dev, plan.pivot, layer.layer, tokenizer.decode, device=device)
-    if problem := _write_problem(lambda: _write(run, report, shown, progress)):
+    if problem := write_problem(lambda: _write(run, report, shown, progress)):
         raise UnsavedError(f"{problem}: the evaluation is shown, but not saved", report)
     trackers = Trackers(
         config.training.trackers, run.events, run.path.resolve().name, state.step, progress.say
@@ -127,7 +128,12 @@ def evaluate_run(
     return report
 
 
-def _bag(
+def bag_length(state: TrainingState) -> float:
+    """How long the baseline is trained, in seconds: as long as the run was, from 10 to 100."""
+    return min(max(state.elapsed, _BAG_SECONDS[0]), _BAG_SECONDS[1])
+
+
+def run_bag(
     run: RunDirectory,
     config: RunConfig,
     train: TokenShards,
@@ -143,7 +149,7 @@ def _bag(
     if not shared_messages(train):
         return None
     trained = train_bag(train, config, seconds=seconds, progress=progress)
-    if problem := _write_problem(lambda: trained.save(run.bag)):
+    if problem := write_problem(lambda: trained.save(run.bag)):
         progress.say(f"{problem}; the evaluation goes on")
     return trained
 
@@ -163,7 +169,7 @@ def _write(run: RunDirectory, report: EvaluationReport, shown: SpaceMap | None, 
     write_model_card(run)
 
 
-def _write_problem(write: Callable[[], object]) -> str | None:
+def write_problem(write: Callable[[], object]) -> str | None:
     """Call `write`; return the reason of the system if it fails."""
     try:
         write()

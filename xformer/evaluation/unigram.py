@@ -67,6 +67,15 @@ class Unigram:
             self, counts=np.zeros_like(self.counts), pseudo_tokens=np.ones_like(self.pseudo_tokens)
         )
 
+    def with_languages(self, number: int) -> Unigram:
+        """The same model with more languages, `number` in all, of which it knows no text: p(t) for these."""
+        more = number - len(self.counts)
+        return replace(
+            self,
+            counts=np.pad(self.counts, ((0, more), (0, 0))),
+            pseudo_tokens=np.pad(self.pseudo_tokens, (0, more), constant_values=1.0),
+        )
+
 
 def _shared(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     total = counts.sum(axis=0).astype(np.float64)

@@ -51,6 +51,7 @@ class RunDirectory:
         evaluation_table: the same as a Markdown table.
         retrieval_plot: retrieval by language.
         space_plot: the map of the space.
+        outside: evaluations on text from outside the run, three files each.
         model_card: a description of the model for its users.
     """
 
@@ -74,6 +75,7 @@ class RunDirectory:
     evaluation_table = _Inside("evaluation.md")
     retrieval_plot = _Inside("retrieval.png")
     space_plot = _Inside("space.png")
+    outside = _Inside("outside")
     model_card = _Inside("README.md")
 
     def shards(self, split: str) -> Path:

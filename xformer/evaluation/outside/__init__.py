@@ -1,0 +1,1 @@
+"""Evaluation on text from outside a run: any corpus, and folders of line-aligned files."""

@@ -21,6 +21,7 @@ from xformer.data.embedded.packages import Package
 from xformer.data.embedded.repeats import without_repeats
 from xformer.data.embedded.tags import is_variant_of_english, same_language, without_likely_script
 from xformer.data.import_notes import ImportNotes
+from xformer.data.readers.cldr import CLDR_KINDS
 from xformer.data.record import Record, normalize_language
 from xformer.errors import InputError
 
@@ -107,8 +108,9 @@ def test_the_sources_of_the_program() -> None:
     names = [source.name for source in found]
     assert len(set(names)) == len(names)
     assert all(source.packages and source.about for source in found)
-    every = [each for source in found for each in source.packages]
-    assert len({(source.folder, each.filename) for source in found for each in source.packages}) == len(every)
+    every = {each for source in found for each in source.packages}  # two sources may share one
+    assert len({each.filename for each in every}) == len(every)
+    assert {kind for source in found for kind in source.kinds} <= CLDR_KINDS
     assert next(source for source in found if source.name == "gettext").packages == gettext_wheels()
     for source in found:
         for given, tag in source.rename.items():

@@ -22,6 +22,7 @@ from xformer.data.embedded.packages import Package, cache_folder, read_packages
 from xformer.data.embedded.tags import is_variant_of_english, same_language, without_likely_script
 from xformer.data.embedded.verses import read_verses
 from xformer.data.import_notes import ImportNotes
+from xformer.data.readers.cldr import read_cldr
 from xformer.data.readers.gettext import read_gettext
 from xformer.data.readers.messages import read_messages
 from xformer.data.record import Record
@@ -38,6 +39,7 @@ class BroadSource:
         packages: where the text lies.
         rename: tags that this source gives to what others call otherwise.
         leave_out: keys or paths that hold no text for people; a regular expression, searched.
+        kinds: of CLDR, the kinds of names to read (`CLDR_KINDS`); none for all.
         folder: the cache folder of its packages.
     """
 
@@ -47,6 +49,7 @@ class BroadSource:
     packages: tuple[Package, ...]
     rename: Mapping[str, str] = field(default_factory=dict)
     leave_out: str | None = None
+    kinds: Sequence[str] = ()
     folder: str = "broad"
 
 
@@ -128,6 +131,8 @@ def _read(source: BroadSource, paths: Sequence[Path], notes: ImportNotes) -> Ite
     match source.reader:
         case "gettext":
             return read_gettext(paths, notes=notes)
+        case "cldr":
+            return read_cldr(paths, kinds=source.kinds or None, notes=notes)
         case "messages":
             return read_messages(paths, leave_out=without, notes=notes)
         case "declaration":

@@ -64,6 +64,13 @@ READ: list[tuple[Format, dict[str, str], dict[str, Any], set[tuple[str, str]]]] 
     ("manythings", {"mine.txt": "one\teins\tCC-BY\n"}, {"languages": ("de",)}, BOTH),
     ("iwslt", {"train.tags.de-en.en": "one\n", "train.tags.de-en.de": "eins\n"}, {}, BOTH),
     ("tmx", {"a.tmx": TMX}, {"languages": ("en", "de")}, BOTH),
+    ("messages", {"en.json": '{"a": "one"}', "de.json": '{"a": "eins"}'}, {}, BOTH),
+    (
+        "messages",
+        {"en.json": '{"a": "one"}', "de.json": '{"a": "eins"}', "fr.json": '{"a": "un"}'},
+        {"languages": ("de",)},
+        BOTH,
+    ),
     ("cldr", {"en.json": CLDR % ("en", "one"), "de.json": CLDR % ("de", "eins")}, {}, BOTH),
     ("csv", {"a.en.csv": "text\none\n", "b.deu.csv": "text\neins\n"}, {}, BOTH),
     ("csv", {"a.csv": "x;y\none;eins\n"}, {"fields": ParallelFields({"x": "en", "y": "de"})}, BOTH),
@@ -145,6 +152,8 @@ def test_too_few_or_too_many_are_refused(
         ("tsv", ["x.de.csv"], r"got CSV: 'text;b'; is x\.de\.csv of the format csv, not tsv\?$"),
         ("jsonl", ["x.de.csv"], r"expected a JSON object: .*; is x\.de\.csv of the format csv, not jsonl\?$"),
         ("moses", ["x.de.csv"], r"got 1 file\(s\); is x\.de\.csv of the format csv, not moses\?$"),
+        ("messages", ["en.json"], r"\(en\.json\), found none$"),
+        ("messages", ["en.csv"], r"is en\.csv of the format csv, not messages\?$"),
         ("tatoeba", ["x.jsonl", "links.csv"], r"is x\.jsonl of the format jsonl, not tatoeba\?$"),
         ("tatoeba", ["sentences.csv", "links.csv"], r"between tabs, got 'text;b'$"),
         ("csv", ["x.csv"], r"does not give the language: .* or the option --languages$"),
@@ -169,6 +178,10 @@ def test_every_reader_notes_what_it_leaves_out(kind: Format, tmp_path: Path) -> 
         "tatoeba": {"s.csv": "1\teng\tone\n2\tdeu\t \n3\t\\N\t?\n", "links.csv": ""},
         "manythings": {"deu.txt": "one\t \n"},
         "tmx": {"a.tmx": TMX.replace("eins", " ").replace('"de"', '"deu"')},
+        "messages": {
+            "en.json": '{"a": "one", "b": "two"}',
+            "deu.json": '{"a": "eins", "b": " "}',
+        },
         "cldr": {
             "a.json": CLDR % ("deu", "eins"),
             "b.json": CLDR % ("deu", " "),

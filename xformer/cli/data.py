@@ -44,6 +44,9 @@ class DataImport:
 
     Names of languages, countries, units, days and emoji, from Unicode's CLDR: xformer data import cldr
     cldr-annotations-full.tgz cldr-localenames-full.tgz --out corpora/names --licence Unicode-3.0
+
+    Messages in JSON, such as locales/en.json beside locales/de.json: xformer data import messages locales --out
+    corpora/app --licence MIT
     """
 
     format: tyro.conf.Positional[Format]
@@ -56,8 +59,8 @@ class DataImport:
     """Licence of the text: an SPDX expression or a sentence; "unknown" if it is not known."""
     languages: tuple[str, ...] = ()
     """Languages of the files, in their order, if the file names do not give them; two-letter or three-letter
-    codes. For a zip of moses: of the codes in the names inside. For tatoeba, tmx and cldr: import only
-    these."""
+    codes. For a zip of moses: of the codes in the names inside. For tatoeba, tmx, cldr and
+    messages: import only these."""
     dev: float = 0.01
     """Size of the dev split, used for choices during training: a number of groups, or a share below 1."""
     test: float = 0.01
@@ -122,7 +125,12 @@ class DataImport:
         with Progress() as progress:
             for line in doubts(self.format, self.files):
                 progress.say(line)
-            if self.format not in ("gettext", "tatoeba", "cldr"):  # whose texts have a language each
+            if self.format not in (
+                "gettext",
+                "tatoeba",
+                "cldr",
+                "messages",
+            ):  # whose texts have a language each
                 stream = checked(stream, progress.say)
             manifest = import_corpus(
                 stream,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xformer.data.record import Record
 
 Format = Literal[
-    "gettext", "moses", "tatoeba", "manythings", "iwslt", "tmx", "cldr",
+    "gettext", "moses", "tatoeba", "manythings", "iwslt", "tmx", "cldr", "messages",
     "csv", "tsv", "jsonl", "parquet", "text",
 ]  # fmt: skip
 _DESCRIBES = {
@@ -26,6 +26,7 @@ _DESCRIBES = {
     "tatoeba": "sentences.csv and links.csv",
     "manythings": "one file of sentence pairs, or the zip that it comes in",
     "cldr": "JSON files of CLDR, or folders, zips or tars that hold them",
+    "messages": "JSON files of messages, one per language, or folders, zips or tars that hold them",
     "iwslt": "the same talks in two or more languages",
 }
 _FORMAT_OF = {
@@ -57,8 +58,8 @@ def records(
     Args:
         kind: the format.
         paths: the files, in the order that the format needs.
-        languages: the languages of the files, if their names do not give them; for `tatoeba`, `tmx`
-            and `cldr`, the only ones to import.
+        languages: the languages of the files, if their names do not give them; for `tatoeba`, `tmx`,
+            `cldr` and `messages`, the only ones to import.
         fields: the meaning of the fields, for `csv`, `tsv`, `jsonl` and `parquet`.
         paragraphs: for `text`: each paragraph is a record, not each line.
         delimiter: for `csv`: the character between fields; None: the reader finds it.
@@ -95,8 +96,9 @@ def other_format(kind: Format, paths: Sequence[Path]) -> tuple[Path, str] | None
 
     for path in paths:
         named = _FORMAT_OF.get(Path(uncompressed_name(path)).suffix.lower())
-        # The files of Tatoeba are tab-separated and called .csv.
-        if named not in (None, kind) and not (kind == "tatoeba" and named in ("csv", "tsv")):
+        # The files of Tatoeba are tab-separated and called .csv; JSON has many forms.
+        same = {"tatoeba": ("csv", "tsv"), "cldr": ("jsonl",), "messages": ("jsonl",)}.get(kind, ())
+        if named not in (None, kind, *same):
             return path, str(named)
     return None
 
@@ -111,8 +113,9 @@ def source_of(kind: Format, path: Path, licence: str) -> Source:
     from xformer.data.readers.catalogue_files import catalogue_files
     from xformer.data.readers.cldr import is_cldr_file
     from xformer.data.readers.members import folder_files
+    from xformer.data.readers.messages import is_messages_file
 
-    wanted = {"cldr": is_cldr_file}
+    wanted = {"cldr": is_cldr_file, "messages": is_messages_file}
     if not path.is_dir() or kind not in ("gettext", *wanted):
         return Source.of(path, licence)
     files = folder_files(path, wanted[kind]) if kind in wanted else catalogue_files(path)
@@ -152,7 +155,7 @@ def _records(
             return read(paths, languages=several, notes=notes)
         case "tatoeba":
             return read(*paths, languages=several, notes=notes)
-        case "cldr":
+        case "cldr" | "messages":
             return read(paths, languages=several, notes=notes)
         case "tmx":
             return chain.from_iterable(read(path, languages=several, notes=notes) for path in paths)

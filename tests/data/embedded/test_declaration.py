@@ -65,5 +65,5 @@ def test_pages_without_a_language_are_noted(tmp_path: Path) -> None:
 
 
 def test_without_pages(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected pages of the Declaration \(\.html\), found none"):
+    with pytest.raises(InputError, match=r"expected pages \(\.html\) in it, found none"):
         list(read_declaration([tmp_path]))

@@ -45,5 +45,5 @@ def test_a_file_of_another_form(content: str, tmp_path: Path) -> None:
 
 
 def test_without_verses(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected verses \(quran\.json, quran_de\.json\), found none"):
+    with pytest.raises(InputError, match=r"expected verses .* in it, found none"):
         list(read_verses([tmp_path]))

@@ -150,3 +150,17 @@ def test_without_messages(tmp_path: Path) -> None:
     write(tmp_path, {"package.json": {"name": "made"}, "de.json": {"a": "Hund"}})
     with pytest.raises(InputError, match=r"one of them in the source language \(en\.json\), found none"):
         texts(tmp_path)
+
+
+def test_files_that_are_named_one_by_one(tmp_path: Path) -> None:
+    messages = {"en": "dog", "cs": "pes", "de": "Hund", "fr": " "}
+    write(tmp_path, {f"{tag}.json": {"a": text} for tag, text in messages.items()})
+    paths = [tmp_path / f"{tag}.json" for tag in ("cs", "en", "fr", "de")]
+    notes = ImportNotes()
+    found = [(r.language, r.text, r.source) for r in read_messages(paths, notes=notes)]
+    assert found == [("en", "dog", "en.json"), ("cs", "pes", "cs.json"), ("de", "Hund", "de.json")]
+    assert notes.left_out == {"no text": {"fr": 1}}
+    assert {r.language for r in read_messages(paths, languages=["cs"])} == {"en", "cs"}
+    (tmp_path / "de.json").write_text("{")
+    with pytest.raises(InputError, match=r"de\.json: expected JSON"):
+        list(read_messages(paths))

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 
 from xformer.data.import_notes import ImportNotes
-from xformer.data.readers.archives import open_members
 from xformer.data.readers.lines import FilePath
+from xformer.data.readers.members import open_members
 from xformer.data.record import Record
 from xformer.errors import InputError
 
@@ -31,26 +31,22 @@ def read_declaration(paths: Iterable[FilePath], notes: ImportNotes | None = None
     """
     notes = notes or ImportNotes()
     for path in paths:
-        with open_members(path, lambda name: name.endswith(".html")) as members:
-            if not members.names:
-                raise InputError(f"{path}: expected pages of the Declaration (.html), found none")
-            for name in members.names:
-                label = f"{members.label}:{name}"
+        with open_members(path, lambda name: name.endswith(".html"), "pages (.html)") as members:
+            for member in members:
                 page = _Page()
-                page.feed(members.read(name).decode("utf-8", "replace"))
+                page.feed(member.read().decode("utf-8", "replace"))
                 page.close()
                 try:
                     language = notes.normalize(page.language)
+                    if language == "und":
+                        raise InputError(f"{member.name}: its language has no tag")
                 except InputError as error:
-                    notes.not_read[label] = str(error)
-                    continue
-                if language == "und":
-                    notes.not_read[label] = "its language has no tag"
+                    member.refuse(error, notes)
                     continue
                 for article, paragraphs in page.articles.items():
                     for number, text in enumerate(paragraphs):
                         group = f"declaration {article} {number + 1}/{len(paragraphs)}"
-                        yield Record(text, language, group, label)
+                        yield Record(text, language, group, member.label)
 
 
 class _Page(HTMLParser):

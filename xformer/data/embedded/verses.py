@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from xformer.data.import_notes import ImportNotes
-from xformer.data.readers.archives import open_members
 from xformer.data.readers.lines import FilePath
+from xformer.data.readers.members import open_members
 from xformer.data.record import Record
 from xformer.errors import InputError
 
@@ -28,22 +28,20 @@ def read_verses(paths: Iterable[FilePath], notes: ImportNotes | None = None) -> 
     """
     notes = notes or ImportNotes()
     for path in paths:
-        with open_members(path, lambda name: _FILE.search(name) is not None) as members:
-            if not members.names:
-                raise InputError(f"{path}: expected verses (quran.json, quran_de.json), found none")
-            for name in members.names:
-                found = _FILE.search(name)
+        kind = "verses (quran.json, quran_de.json)"
+        with open_members(path, lambda name: _FILE.search(name) is not None, kind) as members:
+            for member in members:
+                found = _FILE.search(member.path)
                 given = found["language"] if found else None
                 language, field = notes.normalize(given or "ar"), "translation" if given else "text"
-                label = f"{members.label}:{name}"
                 try:
-                    for chapter in json.loads(members.read(name)):
+                    for chapter in json.loads(member.read()):
                         for verse in chapter["verses"]:
                             text, number = verse[field], f"{chapter['id']}:{verse['id']}"
                             if text.strip():
-                                yield Record(text, language, f"quran {number}", label, id=number)
+                                yield Record(text, language, f"quran {number}", member.label, id=number)
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise InputError(
-                        f"{label}: expected chapters with `id` and `verses`, verses with `id` and `{field}`: "
-                        f"{type(error).__name__}: {error}"
+                        f"{member.name}: expected chapters with `id` and `verses`, verses with `id` and "
+                        f"`{field}`: {type(error).__name__}: {error}"
                     ) from error

@@ -8,6 +8,7 @@ from xformer.data.readers.cldr import read_cldr
 from xformer.data.readers.csv import read_csv
 from xformer.data.readers.gettext import read_gettext
 from xformer.data.readers.iwslt import read_iwslt
+from xformer.data.readers.messages import read_messages
 from xformer.data.readers.moses import read_moses
 from xformer.data.readers.parquet import read_parquet
 from xformer.data.readers.rows import Fields, ParallelFields, read_jsonl, read_tsv
@@ -24,6 +25,7 @@ __all__ = [
     "read_iwslt",
     "read_jsonl",
     "read_manythings",
+    "read_messages",
     "read_moses",
     "read_parquet",
     "read_tatoeba",

@@ -1,4 +1,4 @@
-"""The files that one path holds: a file itself, or those in a folder, a zip, a wheel or a tar archive."""
+"""The files that one path holds: a file itself, or those in a folder, a zip, a tar or a Debian package."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from xformer.data.import_notes import ImportNotes
+from xformer.data.readers.deb_file import copy_deb_files
 from xformer.data.readers.lines import FilePath, input_errors, open_bytes, open_zip
 from xformer.errors import InputError
 
@@ -84,7 +85,7 @@ def open_members(path: FilePath, wanted: Callable[[str], bool], kind: str) -> It
     A compressed tar is unpacked into a temporary file first: of it, nothing can be read out of order.
 
     Args:
-        path: a folder, which is searched; a `.zip`, `.whl` or (compressed) `.tar`; else a file.
+        path: a folder, which is searched; a `.zip`, `.whl`, (compressed) `.tar` or `.deb`; else a file.
         wanted: whether a file of a folder or archive is of the format, by its path in there. A file that the
             user names always is.
         kind: what the files are, in the plural, for error messages.
@@ -101,6 +102,8 @@ def open_members(path: FilePath, wanted: Callable[[str], bool], kind: str) -> It
             members = _of_zip(path, wanted, stack)
         elif name.endswith(_TARS):
             members = _of_tar(path, wanted, stack)
+        elif name.endswith(".deb"):
+            members = _of_deb(path, wanted, stack)
         else:
             with input_errors(path):
                 path.stat()
@@ -167,6 +170,22 @@ def _of_tar(path: Path, wanted: Callable[[str], bool], stack: ExitStack) -> list
                 return _limited(file.read(LARGEST + 1))
 
         inside = entry.name
+        members.append(Member(f"{path}:{inside}", f"{path.name}:{inside}", inside, False, read))
+    return members
+
+
+def _of_deb(path: Path, wanted: Callable[[str], bool], stack: ExitStack) -> list[Member]:
+    # Only the wanted files are copied: packages of games have hundreds of megabytes of pictures and sound.
+    store = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  (the stack closes it)
+    with input_errors(path):
+        places = copy_deb_files(path, wanted, store)
+    members = []
+    for inside, (start, size) in places.items():
+
+        def read(start: int = start, size: int = size) -> bytes:
+            store.seek(start)
+            return _limited(store.read(min(size, LARGEST + 1)))
+
         members.append(Member(f"{path}:{inside}", f"{path.name}:{inside}", inside, False, read))
     return members
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import PurePath
 from typing import Any
 
 from xformer.data.import_notes import ImportNotes
-from xformer.data.readers.archives import Members, open_members
 from xformer.data.readers.lines import FilePath
+from xformer.data.readers.members import Member, open_members
 from xformer.data.record import Record, content_group, normalize_language
 from xformer.errors import InputError
 
@@ -24,6 +26,7 @@ _PLACE = "\0"
 def read_messages(
     paths: Iterable[FilePath],
     *,
+    languages: Collection[str] | None = None,
     source_language: str = "en",
     leave_out: re.Pattern[str] | None = None,
     notes: ImportNotes | None = None,
@@ -42,26 +45,38 @@ def read_messages(
     Memory holds the files of one language and of the source language.
 
     Args:
-        paths: folders and archives (see `open_members`).
+        paths: folders, archives, or the files themselves, side by side in their folders.
+        languages: keep only these besides the source language; None: all.
         source_language: the language that the others are translations of.
         leave_out: keys that are no messages, searched in the path of keys, joined by `/`.
         notes: collects what is left out and how tags were read.
 
     Raises:
-        InputError: a path is missing or damaged or has no such files, or a file of the source language is no
-            JSON object.
+        InputError: a path is missing or damaged, there are no such files, or a file of the source language is
+            no JSON object.
     """
-    notes = notes or ImportNotes()
-    for path in paths:
-        with open_members(path, lambda name: name.endswith(".json")) as members:
-            sets = _sets(members.names, source_language)
-            if not sets:
-                raise InputError(
-                    f"{path}: expected JSON files of messages, one of them in the source language"
-                    f" ({source_language}.json), found none"
-                )
-            for files in sets:
-                yield from _messages(members, files, source_language, leave_out, notes)
+    paths, notes = list(paths), notes or ImportNotes()
+    wanted = None if languages is None else {normalize_language(language) for language in languages}
+    with ExitStack() as stack:
+        files: dict[str, Member] = {}
+        for number, path in enumerate(paths):
+            members = open_members(path, is_messages_file, "files of messages (.json)")
+            for member in stack.enter_context(members):
+                files[member.path if member.is_given else f"{number}:/{member.path}"] = member
+        sets = _sets(files, source_language)
+        if not sets:
+            raise InputError(
+                f"{', '.join(map(str, paths))}: expected JSON files of messages, one of them in the source"
+                f" language ({source_language}.json), found none"
+            )
+        for translations in sets:
+            found = {part: files[name] for part, name in translations.items()}
+            yield from _messages(found, source_language, wanted, leave_out, notes)
+
+
+def is_messages_file(path: str) -> bool:
+    """Whether a file may hold messages, by its path: whether it is JSON."""
+    return path.endswith(".json")
 
 
 def _sets(names: Iterable[str], source_language: str) -> list[dict[str, str]]:
@@ -92,60 +107,62 @@ def _same_tag(one: str, other: str) -> bool:
 
 
 def _messages(
-    members: Members,
-    files: Mapping[str, str],
+    files: Mapping[str, Member],
     source_language: str,
+    wanted: Collection[str] | None,
     leave_out: re.Pattern[str] | None,
     notes: ImportNotes,
 ) -> Iterator[Record]:
     source = min((part for part in files if _is_source(part, source_language)), key=len)
-    label = f"{members.label}:{files[source]}"
-    keys = _tree(members.read(files[source]), label, source)
+    keys = _tree(files[source], source)
     originals = {key: text for key, text in keys if leave_out is None or not leave_out.search(key)}
     tag = normalize_language(source_language)
     groups = {key: content_group(text) for key, text in originals.items()}
     for key, text in originals.items():
         if text.strip():
-            yield Record(text, tag, groups[key], label, id=key)
-    for part, name in files.items():
+            yield Record(text, tag, groups[key], files[source].label, id=key)
+    for part, file in files.items():
         if part == source:
             continue
-        label = f"{members.label}:{name}"
         try:
-            language, translations = notes.normalize(part), list(_tree(members.read(name), label, part))
+            language, translations = notes.normalize(part), list(_tree(file, part))
         except InputError as error:
-            notes.not_read[label] = str(error).removeprefix(label).lstrip(": ")
+            file.refuse(error, notes)
+            continue
+        if wanted is not None and language not in wanted:
             continue
         for key, text in translations:
             original = originals.get(key)
-            if original is None or not original.strip() or not text.strip():
+            if original is None or not original.strip():
                 continue
-            if text == original:
-                notes.leave_out("same as the original", language, text, label)
+            if not text.strip():
+                notes.leave_out("no text", language, text, file.label)
+            elif text == original:
+                notes.leave_out("same as the original", language, text, file.label)
             else:
-                yield Record(text, language, groups[key], label, id=key)
+                yield Record(text, language, groups[key], file.label, id=key)
 
 
-def _tree(data: bytes, label: str, part: str) -> Iterator[tuple[str, str]]:
+def _tree(file: Member, part: str) -> Iterator[tuple[str, str]]:
     """The texts of a file, each with its keys, joined by `/`.
 
     Raises:
         InputError: it is no JSON object in UTF-8.
     """
     try:
-        tree: Any = json.loads(data.decode("utf-8-sig"))
+        tree: Any = json.loads(file.read().decode("utf-8-sig"))
     except ValueError as error:
-        raise InputError(f"{label}: expected JSON in UTF-8: {error}") from error
+        raise InputError(f"{file.name}: expected JSON in UTF-8: {error}") from error
     except RecursionError as error:
-        raise InputError(f"{label}: objects are nested too deeply") from error
+        raise InputError(f"{file.name}: objects are nested too deeply") from error
     if not isinstance(tree, dict):
-        raise InputError(f"{label}: expected a JSON object, got {type(tree).__name__}")
+        raise InputError(f"{file.name}: expected a JSON object, got {type(tree).__name__}")
     if len(tree) == 1:
         ((key, inner),) = tree.items()
         if isinstance(inner, dict) and _same_tag(key, part):
             tree = inner
     walk: Callable[[Any, tuple[str, ...]], Iterator[tuple[str, str]]]
-    walk = _extension_texts if label.endswith("/messages.json") else _texts
+    walk = _extension_texts if PurePath(file.path).name == "messages.json" else _texts
     yield from walk(tree, ())
 
 

@@ -45,8 +45,8 @@ class DataImport:
     Names of languages, countries, units, days and emoji, from Unicode's CLDR: xformer data import cldr
     cldr-annotations-full.tgz cldr-localenames-full.tgz --out corpora/names --licence Unicode-3.0
 
-    Messages in JSON, such as locales/en.json beside locales/de.json: xformer data import messages locales --out
-    corpora/app --licence MIT
+    Messages in JSON, such as locales/en.json beside locales/de.json: xformer data import messages locales
+    --out corpora/app --licence MIT
     """
 
     format: tyro.conf.Positional[Format]

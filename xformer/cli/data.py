@@ -125,12 +125,8 @@ class DataImport:
         with Progress() as progress:
             for line in doubts(self.format, self.files):
                 progress.say(line)
-            if self.format not in (
-                "gettext",
-                "tatoeba",
-                "cldr",
-                "messages",
-            ):  # whose texts have a language each
+            # The texts of the others have a language each.
+            if self.format not in ("gettext", "tatoeba", "cldr", "messages"):
                 stream = checked(stream, progress.say)
             manifest = import_corpus(
                 stream,

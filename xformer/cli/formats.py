@@ -21,7 +21,7 @@ Format = Literal[
     "csv", "tsv", "jsonl", "parquet", "text",
 ]  # fmt: skip
 _DESCRIBES = {
-    "gettext": "catalogues (.mo, .po), or folders or wheels that hold them",
+    "gettext": "catalogues (.mo, .po), or folders, wheels or Debian packages that hold them",
     "moses": "line-aligned files, one per language, or a .zip of pairs",
     "tatoeba": "sentences.csv and links.csv",
     "manythings": "one file of sentence pairs, or the zip that it comes in",
@@ -40,6 +40,7 @@ _FORMAT_OF = {
     ".po": "gettext",
     ".mo": "gettext",
     ".whl": "gettext",
+    ".deb": "gettext",
 }
 
 

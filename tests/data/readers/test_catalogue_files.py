@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.data.embedded.packing import deb, tar
 from xformer.data.import_notes import ImportNotes
 from xformer.data.readers import read_gettext
 from xformer.data.readers.catalogue_files import catalogue_files
@@ -54,6 +55,24 @@ def test_a_bad_catalogue_of_an_archive_is_named(tmp_path: Path, brief: Any) -> N
     notes = ImportNotes()
     assert brief(read_gettext([tmp_path / "app.whl"], notes=notes)) == [("en", "Open"), ("de", "Öffnen")]
     assert list(notes.not_read) == ["app.whl:app/fr/LC_MESSAGES/a.mo"]
+
+
+@pytest.mark.parametrize("name", ["game_1.0_all.deb", "game-1.0.tar.gz"])
+def test_catalogues_in_other_archives(name: str, tmp_path: Path, brief: Any, refused: Any) -> None:
+    files = {"usr/share/locale/de/LC_MESSAGES/a.po": OPEN.format("Öffnen"), "usr/share/doc/de.txt": "nichts"}
+    pack = deb if name.endswith(".deb") else tar
+    (tmp_path / name).write_bytes(pack(files))
+    records = list(read_gettext([tmp_path / name]))
+    assert brief(records) == [("en", "Open"), ("de", "Öffnen")]
+    assert records[1].source.startswith(f"{name}:usr/share/locale/de/LC_MESSAGES/a.po")
+    (tmp_path / name).write_bytes(pack({"readme": ""}))
+    with refused(name, "found none"):
+        list(read_gettext([tmp_path / name]))
+
+
+def test_a_file_of_another_kind(write: Any, refused: Any) -> None:
+    with refused("de.txt", "expected a catalogue (.mo, .po), or a folder, a zip, a tar or a .deb"):
+        list(read_gettext([write("de.txt", OPEN.format("Öffnen"))]))
 
 
 def test_what_the_user_names_must_be_readable(write: Any, tmp_path: Path, refused: Any) -> None:

@@ -1,4 +1,4 @@
-"""The gettext catalogues in files, folders and wheels, and the languages that their places give."""
+"""The gettext catalogues in files, folders and archives, and the languages that their places give."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.catalogue import Message, parse_header, parse_mo, parse_po
-from xformer.data.readers.lines import FilePath, input_errors, open_zip
+from xformer.data.readers.lines import FilePath, input_errors
+from xformer.data.readers.members import open_members
 from xformer.errors import InputError
 
 # A file's name (`django.mo`, `de.po`) is a language only if it looks like one.
@@ -127,21 +128,24 @@ def catalogue_files(folder: Path) -> list[Path]:
 
 
 def _members(path: Path) -> Iterator[CatalogueFile]:
-    """The catalogues in a wheel or zip."""
-    with open_zip(path) as archive:
-        members = _best_forms(archive.namelist())
-        if not members:
-            raise InputError(f"{path}: expected gettext catalogues (.mo, .po) inside, found none")
-        for member in members:
+    """The catalogues in an archive."""
+    with open_members(path, _is_catalogue, "gettext catalogues (.mo, .po)") as members:
+        if members[0].is_given:
+            raise InputError(
+                f"{path}: expected a catalogue (.mo, .po), or a folder, a zip, a tar or a .deb that has some"
+            )
+        files = {member.path: member for member in members}
+        for name in _best_forms(files):
+            member = files[name]
+            yield CatalogueFile(member.name, member.label, False, member.read)
 
-            def read(member: str = member) -> bytes:
-                return archive.read(member)
 
-            yield CatalogueFile(f"{path}:{member}", f"{path.name}:{member}", False, read)
+def _is_catalogue(name: str) -> bool:
+    return name.endswith((".mo", ".po"))
 
 
 def _best_forms(names: Iterable[str]) -> list[str]:
-    catalogues = {name for name in names if name.endswith((".mo", ".po"))}
+    catalogues = set(filter(_is_catalogue, names))
     return sorted(name for name in catalogues if name.endswith(".mo") or f"{name[:-3]}.mo" not in catalogues)
 
 

@@ -1,4 +1,4 @@
-"""The reader of gettext catalogues, compiled (`.mo`) or source (`.po`), on disk or inside a wheel or zip.
+"""The reader of gettext catalogues, compiled (`.mo`) or source (`.po`), in files, folders or archives.
 
 The group of a message depends only on its source text. So the same source message is one group in all
 catalogues, packages and contexts.
@@ -51,7 +51,7 @@ def read_gettext(
     catalogue, and about 100 bytes for each different source message.
 
     Args:
-        paths: `.mo` or `.po` files, wheels or zips with such files, or folders, which are searched.
+        paths: `.mo` or `.po` files, or folders, wheels, zips, tars or Debian packages that hold some.
         source_language: the language of the source messages. None: they are keys (`home.title`) and not text,
             and yield no record.
         language: the language of every catalogue. None: the folder (`de/LC_MESSAGES/`), the `Language` header

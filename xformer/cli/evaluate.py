@@ -49,6 +49,8 @@ class Evaluate:
     """With --on: measure the bag of subwords, the untrained model and character trigrams, too."""
     bits: bool = True
     """With --on: measure bits per byte, too. Retrieval alone takes half of the time or less."""
+    overlap: bool = True
+    """With --on: count the texts that stand in the run's training corpus, exactly or nearly."""
     json: bool = False
     """Print one JSON object and nothing else on standard output."""
     force: bool = False
@@ -99,6 +101,7 @@ class Evaluate:
                 min_messages=self.min_messages,
                 baselines=self.baselines,
                 bits=self.bits,
+                overlap=self.overlap,
                 force=self.force,
             )
         self._show(report)

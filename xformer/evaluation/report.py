@@ -21,6 +21,7 @@ from xformer.storage.files import atomic_write
 from xformer.storage.structure import structure
 
 FORMAT = 2
+_COUNTED = {"below_unigram", "not_below_unigram"}
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,17 @@ class MaskedLMScores:
     blind_unigram_overall_bits_per_byte: float
     untrained_overall_bits_per_byte: float
 
+    @property
+    def below_unigram(self) -> list[str]:
+        """Tags of the languages where the model needs fewer bits than a unigram model told the language."""
+        return [tag for tag, bits in self.bits_per_byte.items() if bits < self.unigram_bits_per_byte[tag]]
+
+    @property
+    def not_below_unigram(self) -> list[str]:
+        """Tags of the other languages."""
+        below = set(self.below_unigram)
+        return [tag for tag in self.bits_per_byte if tag not in below]
+
 
 @dataclass(frozen=True)
 class EvaluationReport:
@@ -179,7 +191,10 @@ class EvaluationReport:
 
     def to_json(self) -> str:
         """One JSON object, indented."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
+        fields, mlm = asdict(self), self.mlm
+        # Said for readers of the file; `load` counts again.
+        fields["mlm"] |= {"below_unigram": mlm.below_unigram, "not_below_unigram": mlm.not_below_unigram}
+        return json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON, whole or not at all."""
@@ -198,6 +213,8 @@ class EvaluationReport:
             if not isinstance(data, dict) or data.get("format") != FORMAT:
                 found = f"format {data.get('format')}" if isinstance(data, dict) else type(data).__name__
                 raise ValueError(f"expected format {FORMAT}, got {found}; `xformer evaluate` makes one")
+            if isinstance(data.get("mlm"), dict):
+                data["mlm"] = {name: data["mlm"][name] for name in data["mlm"] if name not in _COUNTED}
             return structure(data, cls)
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: expected an evaluation report: {error}") from error

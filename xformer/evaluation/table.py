@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -82,6 +82,7 @@ def summary(report: EvaluationReport) -> list[str]:
     """The means of the model and its baselines, what was left out, and what would help."""
     lines = [] if report.retrieval is None else _of_retrieval(report.retrieval, report.bag)
     lines.append(_of_bits(report.mlm, report.retrieval))
+    lines.append(below_unigram(report.mlm.below_unigram, report.mlm.not_below_unigram))
     lines += [f"{part[0].upper()}{part[1:]}: {why}." for part, why in report.left_out.items()]
     return lines + (report.advice.lines() if report.advice is not None else [])
 
@@ -132,6 +133,14 @@ def _of_bits(mlm: MaskedLMScores, found: RetrievalScores | None) -> str:
         f"{mlm.blind_unigram_overall_bits_per_byte:.3f}, {mlm.unigram_overall_bits_per_byte:.3f}, "
         f"{mlm.untrained_overall_bits_per_byte:.3f}."
     )
+
+
+def below_unigram(below: Sequence[str], others: Sequence[str]) -> str:
+    """In how many languages the model needs fewer bits than a unigram model of each, and in which not."""
+    in_all = len(below) + len(others)
+    share = f"{len(below)} of {counted(in_all)}" + (f" ({len(below) / in_all:.0%})" if in_all else "")
+    which = f"; not in {', '.join(sorted(others))}" if others else ""
+    return f"Bits per byte below a unigram model that is told the language: in {share}{which}."
 
 
 def _title(report: EvaluationReport) -> str:

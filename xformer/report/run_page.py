@@ -13,6 +13,8 @@ import torch
 from xformer.data.languages import counted, find_language
 from xformer.errors import InputError
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
+from xformer.evaluation.outside.report import OutsideReport
+from xformer.evaluation.outside.run import outside_reports
 from xformer.evaluation.panel import SAMPLE
 from xformer.evaluation.parallel_texts import ParallelTexts
 from xformer.evaluation.picture import space_chart, space_note
@@ -27,6 +29,7 @@ from xformer.pretraining.load import load_run
 from xformer.pretraining.prepare import open_shards
 from xformer.progress import Progress, duration
 from xformer.report.examples import Example, find_examples
+from xformer.report.inside_outside import outside_section
 from xformer.report.run_charts import (
     Charts,
     evaluation_charts,
@@ -65,6 +68,7 @@ class RunReport:
         message: one message of the dev split in many languages, and the nearest text of the pivot to each.
         mistakes: a text in each language whose nearest is not its translation.
         map: texts of several languages in two dimensions.
+        outside: what `xformer evaluate --on` found on other text.
     """
 
     name: str
@@ -79,6 +83,7 @@ class RunReport:
     message: tuple[Example, ...] = ()
     mistakes: tuple[Example, ...] = ()
     map: SpaceMap | None = None
+    outside: tuple[OutsideReport, ...] = ()
 
 
 def write_run_page(
@@ -168,6 +173,7 @@ def read_run(
         message=message,
         mistakes=mistakes,
         map=shown,
+        outside=tuple(outside_reports(run)),
     )
 
 
@@ -194,6 +200,7 @@ def page(report: RunReport) -> str:
         section("panel", "While training", _panel_text(report), panel_charts(report.panel, metrics)),
         Section("space", "One space", pictures([*mapped, *space]), _SPACE),
         section("evaluation", "Evaluation", _evaluation_text(report), evaluation_charts(report.evaluation)),
+        outside_section(report.evaluation, report.outside),
         section("shares", "Languages requested and realised", _SHARES, share_charts(metrics)),
         Section("examples", "Examples", pictures(tables), _EXAMPLES),
     ]
@@ -252,6 +259,12 @@ def _summary(report: RunReport) -> list[tuple[Cell, Cell]]:
                 f"{scores.mean_top1:.3f} top-1, {counted(len(scores.languages))}{bag}, at step"
                 f" {evaluation.step:,}",
             )
+        )
+    if evaluation is not None:
+        mlm = evaluation.mlm
+        below = f"in {len(mlm.below_unigram)} of {counted(len(mlm.bits_per_byte))}"
+        rows.append(
+            ("bits per byte below a unigram model of the language", f"{below}, on {evaluation.split}")
         )
     return [(Cell(name), Cell(value)) for name, value in rows]
 

@@ -20,6 +20,7 @@ def write_model_card(run: RunDirectory) -> None:
         _summary(config, manifest),
         "## Results\n",
         _results(run),
+        *_outside(run),
         "## Training\n",
         _training(run),
         "## Data\n",
@@ -56,6 +57,16 @@ def _results(run: RunDirectory) -> str:
     if run.space_plot.is_file():
         picture += f"![texts of several languages in one space]({run.space_plot.name})\n\n"
     return picture + run.evaluation_table.read_text(encoding="utf-8")
+
+
+def _outside(run: RunDirectory) -> list[str]:
+    """The evaluations on text from outside, each with its picture."""
+    parts = []
+    for path in sorted(run.outside.glob("*.md")):
+        drawn = path.with_suffix(".png")
+        picture = f"![retrieval by language and layer]({run.outside.name}/{drawn.name})\n\n"
+        parts.append((picture if drawn.is_file() else "") + path.read_text(encoding="utf-8"))
+    return ["## Results on other text\n", *parts] if parts else []
 
 
 def _training(run: RunDirectory) -> str:

@@ -26,6 +26,7 @@ from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 from xformer.evaluation.outside.report import MeanScores, OutsideReport
 from xformer.evaluation.outside.run import evaluate_run_outside, outside_reports
+from xformer.evaluation.outside.table import outside_markdown
 from xformer.pretraining.load import load_run, open_tokenizer
 from xformer.progress import Progress
 from xformer.runs.directory import RunDirectory
@@ -165,6 +166,11 @@ def test_it_is_kept_in_the_run_and_reused(
     assert OutsideReport.load(path) == report == outside_reports(run)[0]
     assert json.loads(path.read_text(encoding="utf-8"))["pairs"][0]["scores"]["model"]["low"] is not None
     assert f"written to {path}" in said
+    assert path.with_suffix(".md").read_text(encoding="utf-8") == outside_markdown(report)
+    assert path.with_suffix(".png").is_file()
+    card = run.model_card.read_text(encoding="utf-8")
+    assert f"](outside/{path.stem}.png)" in card
+    assert outside_markdown(report) in card
     again, said = evaluated(run, files)
     assert again == report
     assert f"reusing {path}" in said
@@ -174,6 +180,31 @@ def test_it_is_kept_in_the_run_and_reused(
     assert alone.bag is None
     assert set(alone.pairs[0].scores) == {"model"}
     assert alone.pairs[0].scores["model"] == report.pairs[0].scores["model"]
+
+
+def test_what_stands_in_the_training_corpus_is_counted(
+    found: tuple[OutsideReport, str], run: RunDirectory, files: Path, tmp_path: Path
+) -> None:
+    report, _ = found
+    assert report.overlap is not None
+    # Another word stands in front of every sentence: near where it is short beside the rest, never equal.
+    assert report.overlap.exact == 0
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    for code, language in (("deu", "de"), ("eng", "en")):
+        lines = [one.removeprefix("oh ") for one in sentences(language)]
+        (copied / f"t.deu-eng.{code}").write_text("\n".join(lines), encoding="utf-8")
+    again, _ = evaluated(run, copied, baselines=False, bits=False)
+    assert again.overlap is not None
+    # Of 120 sentences 16 are held out.
+    assert again.overlap.exact == 2 * (120 - 16)
+    gone = RunDirectory(Path(shutil.copytree(run.path, tmp_path / "run")))
+    config = gone.config.read_text(encoding="utf-8")
+    corpus = run.load_config().data.corpus
+    gone.config.write_text(config.replace(corpus, f"{tmp_path}/gone"), encoding="utf-8")
+    alone, said = evaluated(gone, copied, baselines=False, bits=False, force=True)
+    assert alone.overlap is None
+    assert "not compared with the training corpus, which is not at hand" in " ".join(said.split())
 
 
 def test_a_corpus_is_measured_by_split(run: RunDirectory, tmp_path: Path) -> None:

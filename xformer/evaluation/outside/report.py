@@ -152,7 +152,7 @@ class Overlap:
         exact: how many stand there, but for case, punctuation and spaces.
         near: how many more have a near duplicate there.
         by_language: of both, by tag, where there are any.
-        training_texts: how many texts they were compared with.
+        training_texts: how many training texts are in their languages.
     """
 
     texts: int

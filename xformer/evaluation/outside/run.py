@@ -10,14 +10,20 @@ import torch
 
 from xformer.errors import InputError
 from xformer.evaluation.outside.evaluate import Subject, evaluate_outside
-from xformer.evaluation.outside.report import OutsideReport
-from xformer.evaluation.outside.texts import read_outside
+from xformer.evaluation.outside.overlap import overlap_with
+from xformer.evaluation.outside.picture import plot_outside
+from xformer.evaluation.outside.report import OutsideReport, Overlap
+from xformer.evaluation.outside.table import outside_markdown
+from xformer.evaluation.outside.texts import OutsideTexts, read_outside
 from xformer.evaluation.run import bag_length, run_bag, write_problem
 from xformer.evaluation.sentence_layer import sentence_layer_of
 from xformer.pretraining.load import load_run
-from xformer.pretraining.prepare import open_shards
+from xformer.pretraining.prepare import find_corpus, open_shards, require_same_corpus
 from xformer.progress import Progress, duration
+from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
+from xformer.runs.model_card import write_model_card
+from xformer.storage.files import atomic_write
 from xformer.tokenizer import Tokenizer
 
 
@@ -31,6 +37,7 @@ def evaluate_run_outside(
     min_messages: int | None = None,
     baselines: bool = True,
     bits: bool = True,
+    overlap: bool = True,
     force: bool = False,
     bag_seconds: float | None = None,
     device: torch.device | None = None,
@@ -38,7 +45,7 @@ def evaluate_run_outside(
     """Evaluate the newest checkpoint of a run on other text, or read its evaluation on that text.
 
     The layer that vectors are taken from is the run's, chosen on its dev split; outside text has no say in
-    it. Writes the scores into the run's folder `outside`.
+    it. Writes the scores, tables and a picture into the run's folder `outside`, and a new model card.
 
     Args:
         path: the run directory.
@@ -49,6 +56,7 @@ def evaluate_run_outside(
         min_messages: languages with fewer messages are left out of retrieval.
         baselines: measure bag, untrained model and character trigrams, too.
         bits: measure bits per byte, too.
+        overlap: count the texts that stand in the training corpus.
         force: evaluate again, whatever the run has.
         bag_seconds: training time of the bag, as for `evaluate_run`.
         device: of the model; None for a GPU if there is one.
@@ -78,12 +86,13 @@ def evaluate_run_outside(
         "min_messages": min_messages,
         "baselines": baselines,
         "bits": bits,
+        "overlap": overlap,
     }
     target = _file(run, texts.name, texts.split, texts.sha256)
-    report = None if force else _earlier(target)
-    if report is not None and report.answers(texts.sha256, state.step, asked):
+    earlier = None if force else _earlier(target)
+    if earlier is not None and earlier.answers(texts.sha256, state.step, asked):
         progress.say(f"evaluation: reusing {target}; --force evaluates again")
-        return report
+        return earlier
     bag = None
     if baselines and texts.sets:
         bag = run_bag(run, config, train, progress, bag_seconds or bag_length(state), False)
@@ -92,12 +101,32 @@ def evaluate_run_outside(
     subject = Subject(
         model, tokenizer, train, bag, layer, device, config.training.seed, baselines=baselines, bits=bits
     )
-    report = evaluate_outside(subject, texts, None, asked, progress)
-    if problem := write_problem(lambda: _write(report, target)):
+    shared = None
+    if overlap:
+        # Neither the text nor the training corpus of a run has changed since.
+        shared = None if earlier is None else earlier.overlap
+        shared = shared or _overlap(run, config, texts, progress)
+    report = evaluate_outside(subject, texts, shared, asked, progress)
+    if problem := write_problem(lambda: _write(run, report, target)):
         progress.say(f"{problem}: the evaluation is shown, but not saved")
     else:
         progress.say(f"evaluation: {duration(sum(report.seconds.values()))}, written to {target}")
     return report
+
+
+def _overlap(run: RunDirectory, config: RunConfig, texts: OutsideTexts, progress: Progress) -> Overlap | None:
+    """Of the texts with the run's training corpus; None where that is not at hand, which is said."""
+    try:
+        corpus = find_corpus(run, config.data, verify=False)
+        if corpus is not None:
+            require_same_corpus(run, corpus)
+            total = corpus.manifest.split("train").total.records
+            return overlap_with(texts.records, texts.tags, corpus.records("train"), total, progress)
+        problem = f"{run.path}: has no corpus"
+    except InputError as error:
+        problem = str(error)
+    progress.say(f"not compared with the training corpus, which is not at hand: {problem}")
+    return None
 
 
 def outside_reports(run: RunDirectory) -> list[OutsideReport]:
@@ -111,9 +140,16 @@ def _file(run: RunDirectory, name: str, split: str, digest: str) -> Path:
     return run.outside / f"{plain}-{digest[:8]}.json"
 
 
-def _write(report: OutsideReport, target: Path) -> None:
+def _write(run: RunDirectory, report: OutsideReport, target: Path) -> None:
+    """The scores, the same as tables and as a picture, and the model card that shows them."""
     target.parent.mkdir(exist_ok=True)
     report.save(target)
+    picture = target.with_suffix(".png")
+    picture.unlink(missing_ok=True)  # no picture of an earlier evaluation stays
+    plot_outside(report, picture)
+    with atomic_write(target.with_suffix(".md")) as file:
+        file.write(outside_markdown(report))
+    write_model_card(run)
 
 
 def _earlier(path: Path) -> OutsideReport | None:

@@ -1,0 +1,80 @@
+"""The pictures of an evaluation on outside text: retrieval by language and by layer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from xformer.data.languages import counted, named
+from xformer.evaluation.names import short_names
+from xformer.evaluation.outside.report import OutsideReport
+from xformer.plotting.charts import Axis, DotChart, Figure, LineChart, Series
+from xformer.plotting.png import png
+from xformer.plotting.shapes import Look
+from xformer.storage.files import atomic_write
+
+_LABELS = {
+    "model": "model",
+    "bag": "bag of subwords",
+    "trigrams": "character trigrams",
+    "untrained": "untrained model",
+}
+_KINDS = {"all": "all", "seen": "seen in training", "unseen": "not seen"}
+
+
+def outside_charts(report: OutsideReport) -> list[LineChart | DotChart]:
+    """For each set and pivot: top-1 by language beside the baselines, and means by layer."""
+    charts: list[LineChart | DotChart] = []
+    for name, pivot in dict.fromkeys((one.set, one.pivot) for one in report.pairs):
+        pairs = [one for one in report.pairs if (one.set, one.pivot) == (name, pivot)]
+        rows = short_names([one.language for one in pairs])
+        of = [each for each in _LABELS if each in pairs[0].scores]
+        values: Mapping[str, Mapping[str, float]] = {
+            _LABELS[each]: {rows[one.language]: one.scores[each].top1 for one in pairs} for each in of
+        }
+        means = [one for one in report.means if (one.set, one.pivot) == (name, pivot)]
+        whole = next(one for one in means if one.which == "all")
+        shown = name if name in (report.name, "all") else f"{report.name}, {name}"
+        charts.append(
+            DotChart(
+                f"{shown}: retrieval with {named(pivot)}, top-1",
+                values,
+                Axis(ends=(0.0, 1.0)),
+                means={_LABELS[each]: whole.scores[each].top1 for each in of},
+                looks={_LABELS["untrained"]: Look("s8", 0)},
+            )
+        )
+        kinds = [one for one in means if one.languages < whole.languages] or [whole]
+        series = [
+            Series(
+                f"{_KINDS[one.which]}: {counted(one.languages)}",
+                [(float(layer), each.value) for layer, each in enumerate(one.by_layer)],
+            )
+            for one in kinds
+        ]
+        layers = Axis("layer", whole=True, marks=((float(report.layer), "the run's layer"),))
+        charts.append(LineChart(f"{shown}: top-1 by layer", layers, series, lasts=True))
+    return charts
+
+
+def plot_outside(report: OutsideReport, path: str | os.PathLike[str]) -> Path | None:
+    """Draw retrieval by language and by layer.
+
+    Args:
+        report: the evaluation.
+        path: the PNG file to write.
+
+    Returns:
+        `path`; None where nothing was compared, or matplotlib is not installed.
+    """
+    charts = outside_charts(report)
+    note = (
+        f"Mean of both directions. Dotted: means. The run's layer is {report.layer}; its dev split chose it."
+    )
+    picture = png(Figure(charts, f"{report.title}, from outside", note)) if charts else None
+    if picture is None:
+        return None
+    with atomic_write(path, "wb") as file:
+        file.write(picture)
+    return Path(path)

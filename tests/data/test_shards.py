@@ -23,7 +23,7 @@ from xformer.data.groups import group_hash
 from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
 from xformer.data.record import Record
-from xformer.data.shard_index import COLUMNS, INDEX_NAME
+from xformer.data.shard_index import COLUMNS, INDEX_NAME, ShardsInfo
 from xformer.data.shard_writer import Sharding, write_shards
 from xformer.data.shards import TokenShards
 from xformer.data.split import SplitSizes
@@ -191,7 +191,8 @@ def test_any_changed_byte_is_found_and_its_file_named(tmp_path: Path) -> None:
     write_shards(
         Sharding(_corpus(tmp_path / "c", ["abc", "de"]), "train", ByteEncoder(), bytes_per_shard=3), folder
     )
-    assert len(list(folder.iterdir())) == 2 + len(COLUMNS) + 1
+    columns = ShardsInfo.read(folder).column_types
+    assert len(list(folder.iterdir())) == 2 + len(columns) + 1
     for path in folder.iterdir():
         whole = path.read_bytes()
         for place in range(0, len(whole), 3 if path.name == INDEX_NAME else 1):
@@ -296,7 +297,9 @@ def test_memory_holds_a_batch_only(tmp_path: Path) -> None:
     assert peak < 1_500_000  # of 3,000,000 tokens in one shard
 
 
-@pytest.mark.parametrize("name", ["tokens-00001.bin", *(f"{column}.bin" for column in COLUMNS)])
+@pytest.mark.parametrize(
+    "name", ["tokens-00001.bin", *(f"{column}.bin" for column in (*COLUMNS, "source", "chars"))]
+)
 def test_a_file_that_is_cut_short_while_it_is_in_use_is_named(tmp_path: Path, name: str) -> None:
     corpus = _corpus(tmp_path / "c", ["a", "bc", "def"])
     write_shards(Sharding(corpus, "train", ByteEncoder(), bytes_per_shard=1), tmp_path / "s")

@@ -1,6 +1,6 @@
 """Settings of a run: what is refused, and what the refusal says.
 
-Covers xformer.model.config and xformer.storage.rules, too.
+Covers xformer.model.config, xformer.runs.data_config and xformer.storage.rules, too.
 """
 
 from __future__ import annotations

@@ -92,7 +92,16 @@ class Settings:
 
 def _value(one: Setting, values: dict[str, Any]) -> dict[str, Any]:
     """The run's value, for JSON."""
-    return {"value": values[one.name]} if one.name in values else {}
+    from dataclasses import asdict
+
+    from xformer.data.source_rules import SourceRule
+
+    if one.name not in values:
+        return {}
+    value = values[one.name]
+    if isinstance(value, tuple):
+        value = [asdict(item) if isinstance(item, SourceRule) else item for item in value]
+    return {"value": value}
 
 
 def _print_one(console: Console, one: Setting, values: dict[str, Any] | None) -> None:
@@ -125,6 +134,8 @@ def _example(one: Setting, spelled: Callable[[Any], str]) -> str:
         return choices[0]
     if one.about.kind == "true or false":
         return spelled(not one.about.default)
+    if one.name == "data.sources":
+        return """'[{pattern = "cldr-*/*", weight = 0.2, min_chars = 20}]'"""
     text = spelled(one.about.default)
     return f"'{text}'" if one.about.kind.startswith("list") else text
 

@@ -18,6 +18,7 @@ from xformer.data.manifest import Counts, Manifest, Source, SplitEntry
 from xformer.data.record import Record
 from xformer.data.record_file import RecordIndex, RecordWriter, read_records
 from xformer.data.reporting import ProgressCallback, reported
+from xformer.data.source_counts import SourceCounts
 from xformer.data.split import SPLITS
 from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry, atomic_folder, verify_files
@@ -107,7 +108,8 @@ def import_corpus(
         path = folder / "records.jsonl.gz"
         index = RecordIndex(path, _admit(records, decontaminator, notes, progress))
         plan = plan_import(index, options, progress)
-        splits = _write_splits(folder, index, plan, notes, progress)
+        by_source = [SourceCounts(source.name for source in sources) for _ in SPLITS]
+        splits = _write_splits(folder, index, plan, by_source, notes, progress)
         path.unlink()
         languages = {tag for entry in splits.values() for tag in entry.languages}
         if not languages:
@@ -151,6 +153,7 @@ def _write_splits(
     folder: Path,
     index: RecordIndex,
     plan: ImportPlan,
+    by_source: Sequence[SourceCounts],
     notes: ImportNotes,
     progress: ProgressCallback | None,
 ) -> dict[str, SplitEntry]:
@@ -170,6 +173,7 @@ def _write_splits(
             writers[split].write(replace(record, group=group))
             size = Counts(1, len(record.text), len(record.text.encode()))
             counts[split][record.language] = counts[split].get(record.language, Counts()) + size
+            by_source[split].add(record.source, record.language, size.bytes)
     entries: dict[str, SplitEntry] = {}
     for place, (name, path) in enumerate(zip(SPLITS, paths, strict=True)):
         rows = np.flatnonzero((plan.reason == 0) & (plan.split == place))
@@ -177,5 +181,5 @@ def _write_splits(
         groups, languages = np.unique(plan.group[distinct], return_counts=True)
         translated = int(np.count_nonzero(languages > 1))
         file, sizes = FileEntry.of(path), dict(sorted(counts[place].items()))
-        entries[name] = SplitEntry(file, len(groups), sizes, translated)
+        entries[name] = SplitEntry(file, len(groups), sizes, translated, by_source[place].table())
     return entries

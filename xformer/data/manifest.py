@@ -95,12 +95,15 @@ class SplitEntry:
         groups: number of groups.
         languages: counts by language tag, without languages that the split does not have.
         translated: number of groups with texts in two languages or more; None in corpora made before 0.3.
+        sources: texts and their bytes in UTF-8, by the source's name and the language. A source's name is one
+            of the manifest, or `other`. Empty in corpora made before 0.3.
     """
 
     file: FileEntry
     groups: int
     languages: dict[str, Counts]
     translated: int | None = None
+    sources: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
 
     @property
     def total(self) -> Counts:

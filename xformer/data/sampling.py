@@ -2,7 +2,7 @@
 
 Each draw is a pure function of its number. So there is no state to save: a resumed run goes on with the same
 text, and workers that take different ranges of draws do not overlap. Orders are computed (`permutation`), so
-memory holds one number per example.
+memory holds one number per example. Inside a language, examples may have weights (`strata`).
 
 Shapes: L languages, E examples, K slots of a period.
 """
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from xformer.data.counter_rng import fold_in, random_bits
 from xformer.data.permutation import permuted
+from xformer.data.strata import Strata, Weights
 from xformer.errors import InputError
 
 _SLOTS = 1 << 14
@@ -23,7 +24,7 @@ _ORDER = int.from_bytes(b"order")  # so that other uses of the seed give other n
 
 
 def language_shares(
-    counts: NDArray[np.integer], alpha: float, max_repeats: float = float("inf")
+    counts: NDArray[np.integer] | NDArray[np.floating], alpha: float, max_repeats: float = float("inf")
 ) -> NDArray[np.float64]:
     """Sampling shares p_l ∝ n_l^alpha (Conneau and Lample 2019), with a cap on repetition.
 
@@ -31,7 +32,8 @@ def language_shares(
     below the cap, in proportion to their shares.
 
     Args:
-        counts: (L,) texts of each language; a language without texts gets share 0.
+        counts: (L,) texts of each language, or the sum of their weights; a language without texts gets
+            share 0.
         alpha: 1 for the languages' own sizes, 0 for equal shares.
         max_repeats: at least 1; infinity for no cap.
 
@@ -65,10 +67,18 @@ class ByLanguage:
         examples: (E,) their numbers, language after language, in as few bytes as possible.
         first: (L,) where each language begins in `examples`.
         size: (L,) number of examples of each language.
+        weight: (L,) sum of the weights of its examples; `size` where examples have no weights.
+        strata: the examples of each language by weight; None where examples have no weights.
     """
 
+    weight: NDArray[np.integer] | NDArray[np.floating]
+
     def __init__(
-        self, language: NDArray[np.integer], n_languages: int, among: NDArray[np.integer] | None = None
+        self,
+        language: NDArray[np.integer],
+        n_languages: int,
+        among: NDArray[np.integer] | None = None,
+        weights: Weights | None = None,
     ) -> None:
         """Sort examples.
 
@@ -76,20 +86,34 @@ class ByLanguage:
             language: of every example.
             n_languages: L.
             among: (E,) the examples to use; None for all.
+            weights: of every example; those of weight 0 are left out. None: all have the same.
         """
+        if weights is not None:
+            drawn = weights.positive
+            among = np.flatnonzero(drawn) if among is None else among[drawn[among]]
         mine = language if among is None else language[among]
-        order = np.argsort(mine, kind="stable")
+        self.strata = None
+        if weights is None:
+            order = np.argsort(mine, kind="stable")
+        else:
+            size, which = len(weights.values), weights.of_example[among]
+            pairs = np.bincount(mine.astype(np.int64) * size + which, minlength=n_languages * size)
+            counts = pairs.reshape(n_languages, size)
+            self.strata = Strata(counts, weights.values)
+            order = np.lexsort((self.strata.place[mine, which], mine))
         examples: NDArray[np.integer] = order if among is None else among[order]
         self.examples = examples.astype(np.min_scalar_type(len(language)))
         self.size = np.bincount(mine, minlength=n_languages)
         self.first = np.cumsum(self.size) - self.size
+        self.weight = self.size if weights is None else counts @ weights.values
 
 
 class LanguageSampler:
     """An endless sequence of examples, addressed by draw number.
 
     A period has K draws. In each period every language gets its share of them, to within one, in a new random
-    order. The examples of a language come without repetition until all have come, then in a new order.
+    order. The examples of a language come without repetition until all have come, then in a new order. Where
+    they have weights, this holds for those of each weight, which get their share of the language's draws.
 
     Attributes:
         shares: (L,) the requested shares.
@@ -110,6 +134,7 @@ class LanguageSampler:
         self._slots = np.minimum(np.searchsorted(np.cumsum(shares), middles, side="right"), len(shares) - 1)
         self._per_period = np.bincount(self._slots, minlength=len(shares))
         self._period = lru_cache(maxsize=2)(self._shuffle_slots)
+        self._phases = None if examples.strata is None else examples.strata.phases(seed)
 
     def draw(self, start: int, count: int) -> NDArray[np.int64]:
         """The examples of draws `start` to `start + count - 1`, `(count,)`."""
@@ -146,8 +171,14 @@ class LanguageSampler:
 
     def _of(self, languages: NDArray[np.int64], ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
         """Example number `ordinals` in the sequence of each language."""
-        size = self._examples.size[languages]
+        key = fold_in(random_bits(_ORDER, self._seed), languages)
+        strata = self._examples.strata
+        if strata is None or self._phases is None:
+            first, size = self._examples.first[languages], self._examples.size[languages]
+        else:
+            stratum, ordinals = strata.locate(languages, ordinals, self._phases)
+            first, size = strata.first[languages, stratum], strata.size[languages, stratum]
+            key = fold_in(key, stratum)
         epoch, place = np.divmod(ordinals, size)
-        order = fold_in(fold_in(random_bits(_ORDER, self._seed), languages), epoch)
-        place = self._examples.first[languages] + permuted(place, size, order)
+        place = first + permuted(place, size, fold_in(key, epoch))
         return self._examples.examples[place].astype(np.int64)

@@ -4,7 +4,7 @@ A folder of shards holds
 
     shards.json        the index, with the checksum of its own content
     tokens-00000.bin   token ids without special tokens: uint16 if the vocabulary allows it, else uint32
-    group.bin …        one array per property of an example (`COLUMNS`), shard after shard
+    group.bin …        one array per property of an example (`ShardsInfo.column_types`), shard after shard
 
 An *example* is a text, or a chunk of a text that is longer than `max_length` tokens. The chunks of a text
 differ in length by at most one token, so that there is no short last one.
@@ -38,6 +38,7 @@ COLUMNS = {
     "record": "<i8",  # line of the split's file, from 0
     "pieces": "<u4",  # number of chunks of the text; 1: the example is the whole text
 }
+"""The columns of all shards. Those that know their sources have `source` and `chars` as well."""
 
 
 class TokenizerLike(Protocol):
@@ -83,6 +84,8 @@ class ShardsInfo:
         empty_records: records that encode to no token, which are left out.
         shards: the token files in order.
         columns: the property arrays.
+        sources: names of the corpus's sources, and `other`; a source's number is its place. Empty in shards
+            of format 1, which do not know the sources of their texts.
         format: version of this file format.
     """
 
@@ -97,7 +100,16 @@ class ShardsInfo:
     empty_records: int
     shards: tuple[ShardEntry, ...]
     columns: dict[str, FileEntry]
-    format: Literal[1] = 1
+    sources: tuple[str, ...] = ()
+    format: Literal[1, 2] = 2
+
+    @property
+    def column_types(self) -> dict[str, str]:
+        """The columns' names and types."""
+        if not self.sources:
+            return COLUMNS
+        number = "|u1" if len(self.sources) <= 1 << 8 else "<u2"  # place in `sources`
+        return COLUMNS | {"source": number, "chars": "<u4"}  # characters of the text, also in its chunks
 
     @classmethod
     def read(cls, folder: Path) -> ShardsInfo:
@@ -109,10 +121,14 @@ class ShardsInfo:
         return read_checksummed(folder / INDEX_NAME, cls)
 
     def first_difference(self, expected: ShardsInfo) -> tuple[str, Any, Any] | None:
-        """The name, value and expected value of the first setting that differs; files are not compared."""
+        """The name, value and expected value of the first setting that differs.
+
+        Files are not compared; nor are the sources, where these shards do not know them.
+        """
+        ignored = {"shards", "columns", "empty_records"} | (set() if self.sources else {"sources", "format"})
         for field in fields(self):
             found, wanted = getattr(self, field.name), getattr(expected, field.name)
-            if field.name not in ("shards", "columns", "empty_records") and found != wanted:
+            if field.name not in ignored and found != wanted:
                 return field.name, found, wanted
         return None
 
@@ -121,7 +137,7 @@ def write_index(
     folder: Path, settings: ShardsInfo, shards: Sequence[ShardEntry], empty_records: int
 ) -> ShardsInfo:
     """Write shards.json into a folder of complete shards and columns, and return its content."""
-    columns = {name: FileEntry.of(folder / f"{name}.bin") for name in COLUMNS}
+    columns = {name: FileEntry.of(folder / f"{name}.bin") for name in settings.column_types}
     info = replace(settings, shards=tuple(shards), empty_records=empty_records, columns=columns)
     write_checksummed(folder / INDEX_NAME, info)
     return info

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xformer.data.reporting import ProgressCallback
-from xformer.data.shard_index import COLUMNS, INDEX_NAME, ShardEntry, ShardsInfo, write_index
+from xformer.data.shard_index import INDEX_NAME, ShardEntry, ShardsInfo, write_index
 from xformer.data.shard_writer import Sharding, open_columns, token_file
 from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry, atomic_folder, read_checksummed, write_checksummed
@@ -98,9 +98,9 @@ def write_shard_parts(
             continue
         with atomic_folder(target) as folder:
             tokens = folder / token_file(number)
-            with open_columns(folder) as columns, open(tokens, "wb") as file:
+            with open_columns(folder, settings) as columns, open(tokens, "wb") as file:
                 found = sharding.encode(records, file, columns, done, progress)
-            entries = {name: FileEntry.of(folder / f"{name}.bin") for name in COLUMNS}
+            entries = {name: FileEntry.of(folder / f"{name}.bin") for name in settings.column_types}
             part = _Part(
                 settings, number, done, found.records, found.empty_records, found.entry(tokens), entries
             )
@@ -127,7 +127,7 @@ def join_shards(sharding: Sharding, out_dir: str | os.PathLike[str]) -> ShardsIn
     if (info := _joined(out, settings)) is None:
         found = _complete(parts, settings, sharding.in_all)
         with atomic_folder(out) as folder:
-            with open_columns(folder) as columns:
+            with open_columns(folder, settings) as columns:
                 for part in found:
                     source = parts / f"shard-{part.number:05d}"
                     _link(source / part.shard.file.name, folder / part.shard.file.name)
@@ -179,6 +179,8 @@ def _verify(path: Path, settings: ShardsInfo, content: bool = True) -> _Part:
     except InputError as error:
         raise _DamagedError(str(error)) from error
     _require_same(path, part.settings, settings)
+    if part.settings.sources != settings.sources:
+        raise _DamagedError(f"{path}: made by an earlier version, which did not write the texts' sources")
     return part
 
 

@@ -18,13 +18,8 @@ from xformer.data.corpus import open_corpus
 from xformer.data.groups import group_hash
 from xformer.data.record import Record
 from xformer.data.reporting import ProgressCallback
-from xformer.data.shard_index import (
-    COLUMNS,
-    ShardEntry,
-    ShardsInfo,
-    TokenizerLike,
-    write_index,
-)
+from xformer.data.shard_index import ShardEntry, ShardsInfo, TokenizerLike, write_index
+from xformer.data.source_rules import SourcePlaces
 from xformer.storage.checksummed import FileEntry, atomic_folder
 
 
@@ -78,6 +73,7 @@ class Sharding:
         self._corpus, self._tokenizer = open_corpus(corpus_dir), tokenizer
         entry = self._corpus.manifest.split(split)
         self.in_all = entry.total.records
+        self._place_of = SourcePlaces(source.name for source in self._corpus.manifest.sources)
         self.settings = ShardsInfo(
             split=split,
             split_sha256=entry.file.sha256,
@@ -90,6 +86,7 @@ class Sharding:
             empty_records=0,
             shards=(),
             columns={},
+            sources=self._place_of.names,
         )
 
     def records(self) -> Iterator[Iterator[Record]]:
@@ -132,13 +129,14 @@ class Sharding:
                 n_bytes = len(record.text.encode())
                 cuts = cut_points(len(tokens), self.settings.max_length)
                 shares = _share_bytes(n_bytes, byte_lengths[tokens], cuts)
-                of_text = number_of[record.language], group_hash(record.group), place, len(cuts) - 1
+                language, source = number_of[record.language], self._place_of(record.source)
+                of_text = (language, group_hash(record.group), place, len(cuts) - 1, source, len(record.text))
                 for (begin, end), share in zip(pairwise(cuts), shares, strict=True):
                     rows.append((found.tokens + begin, end - begin, share, *of_text))
                 token_file.write(np.asarray(tokens).astype(self.settings.dtype).tobytes())
                 found.tokens += len(tokens)
                 found.text_bytes += n_bytes
-            for column, (name, dtype) in enumerate(COLUMNS.items()):
+            for column, (name, dtype) in enumerate(self.settings.column_types.items()):
                 columns[name].write(np.array([row[column] for row in rows], dtype=dtype).tobytes())
             found.examples += len(rows)
             found.records += len(batch)
@@ -173,7 +171,7 @@ def write_shards(
     with atomic_folder(out_dir) as folder:
         shards: list[ShardEntry] = []
         empty = done = 0
-        with open_columns(folder) as columns:
+        with open_columns(folder, sharding.settings) as columns:
             for number, records in enumerate(sharding.records()):
                 path = folder / token_file(number)
                 with open(path, "wb") as tokens:
@@ -190,10 +188,11 @@ def token_file(number: int) -> str:
 
 
 @contextmanager
-def open_columns(folder: Path) -> Iterator[dict[str, IO[bytes]]]:
+def open_columns(folder: Path, settings: ShardsInfo) -> Iterator[dict[str, IO[bytes]]]:
     """Open new files for the columns."""
     with ExitStack() as stack:
-        yield {name: stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in COLUMNS}
+        names = settings.column_types
+        yield {name: stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in names}
 
 
 def _cut_by_bytes(records: Iterable[Record], bytes_per_shard: int) -> Iterator[Iterator[Record]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.shard_index import COLUMNS, INDEX_NAME, ShardEntry, ShardsInfo
+from xformer.data.shard_index import INDEX_NAME, ShardEntry, ShardsInfo
 from xformer.errors import InputError
 from xformer.storage.checksummed import FileEntry, verify_files
 from xformer.storage.mapped import MappedFile
@@ -34,6 +34,10 @@ class TokenShards(Sequence[NDArray[np.int32]]):
         record: (E,) int64, the line of the corpus file that the example comes from, from 0.
         n_chunks: (E,) uint32, number of chunks of its text; 1 for a whole text. Only whole texts are
             translations of one another.
+        sources: names of the corpus's sources; `source` holds places in it. Empty if the shards do not know
+            the sources of their texts, because an earlier version made them.
+        source: (E,) uint8 or uint16; None without `sources`.
+        n_chars: (E,) uint32, characters of the text, also in each of its chunks; None without `sources`.
     """
 
     def __init__(
@@ -52,6 +56,8 @@ class TokenShards(Sequence[NDArray[np.int32]]):
         self.group = columns["group"]
         self.record = columns["record"]
         self.n_chunks = columns["pieces"]
+        self.sources = info.sources
+        self.source, self.n_chars = columns.get("source"), columns.get("chars")
         self._start = columns["start"]
         self._columns = columns
         self._tokens = tokens
@@ -91,7 +97,7 @@ class TokenShards(Sequence[NDArray[np.int32]]):
         tokens = [MappedFile(path.with_name(shard.file.name), info.dtype) for shard in info.shards]
         columns = {
             name: MappedFile(path.with_name(info.columns[name].name), dtype)
-            for name, dtype in COLUMNS.items()
+            for name, dtype in info.column_types.items()
         }
         return cls(
             info,
@@ -111,7 +117,7 @@ class TokenShards(Sequence[NDArray[np.int32]]):
 
         Args:
             tokens: (T,) the tokens of the examples, end to end.
-            columns: the properties of the examples, by the names of `COLUMNS`; `start` is not needed.
+            columns: the properties of the examples, by the names of `info.column_types`, without `start`.
             info: the settings; its shards are replaced.
         """
         lengths = columns["n_tokens"]

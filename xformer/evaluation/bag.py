@@ -139,7 +139,7 @@ def train_bag(
             train, replace(config, objectives=objectives), np.ones(train.info.vocab_size, dtype=bool)
         )
     except InputError as error:  # its advice, to change the objectives, does not hold for a bag
-        raise InputError(f"bag of subwords, the baseline: {error.__cause__}") from error
+        raise InputError(f"bag of subwords, the baseline: {error.__cause__ or error}") from error
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         bag = BagOfSubwords(train.info.vocab_size, config.model.d_model)

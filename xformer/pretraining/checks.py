@@ -17,6 +17,7 @@ from xformer.data.embedded import is_embedded
 from xformer.data.held_out import ENOUGH, options_for_more
 from xformer.data.languages import counted, find_language, named
 from xformer.data.shared_groups import SharedGroups, has_translations
+from xformer.data.source_rules import SourcePlaces, require_matches
 from xformer.errors import InputError
 from xformer.pretraining.resolve import with_pivot
 from xformer.runs.config import RunConfig
@@ -123,6 +124,18 @@ def check_start(corpus: Corpus, config: RunConfig) -> tuple[StartChecks, RunConf
     train = corpus.manifest.split("train")
     checks = StartChecks(pivot, train.total.records, len(train.languages), messages, compared, tuple(found))
     return checks, with_pivot(config, pivot)
+
+
+def require_sources(corpus: Corpus, config: RunConfig) -> None:
+    """Check that each rule of `data.sources` is about texts of the corpus.
+
+    Raises:
+        InputError: one fits no source of the training split; the message names those that there are.
+    """
+    train, sources = corpus.manifest.split("train"), corpus.manifest.sources
+    # A corpus of an earlier version does not say which of its sources have texts in the split.
+    names = list(train.sources or SourcePlaces(source.name for source in sources).names)
+    require_matches(config.data.sources, names, train.languages, corpus.folder)
 
 
 def _require_texts(corpus: Corpus) -> None:

@@ -18,8 +18,9 @@ from xformer.data.shard_writer import Sharding, write_shards
 from xformer.data.shards import TokenShards
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
-from xformer.pretraining.checks import StartChecks, check_start
+from xformer.pretraining.checks import StartChecks, check_start, require_sources
 from xformer.pretraining.resolve import tokenizer_options, with_pivot, with_vocabulary
+from xformer.pretraining.sampling_report import SamplingReport
 from xformer.progress import Progress
 from xformer.runs.config import DataConfig, RunConfig
 from xformer.runs.directory import RunDirectory
@@ -58,7 +59,7 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> RunConf
     config = with_vocabulary(config, tokenizer.vocab_size)
     for split in ("train", "dev", "test"):
         if run.shards(split).is_dir():
-            _check_shards(run, split, corpus, tokenizer)
+            _check_shards(run, split, corpus, tokenizer, config.data)
             continue
         if (made := made_shards(config.data, split, corpus, tokenizer)) is not None:
             _link(made, run.shards(split))
@@ -66,6 +67,8 @@ def prepare(run: RunDirectory, config: RunConfig, progress: Progress) -> RunConf
             continue
         sharding = Sharding(corpus.folder, split, tokenizer, max_length=config.data.max_length)
         write_shards(sharding, run.shards(split), progress=progress)
+    for line in SamplingReport.of(TokenShards.open(run.shards("train"), verify=False), config).lines():
+        progress.say(line)
     return config
 
 
@@ -75,8 +78,9 @@ def start_checks(run: RunDirectory, config: RunConfig, corpus: Corpus) -> tuple[
     A run that has been checked with this pivot keeps what was found.
 
     Raises:
-        InputError: as `check_start`.
+        InputError: as `check_start`, or as `require_sources`.
     """
+    require_sources(corpus, config)
     found = StartChecks.load(run.checks) if run.manifest.is_file() else None
     if found is not None:
         pivot = find_language(corpus.manifest.languages, config.data.pivot) or found.pivot
@@ -190,12 +194,19 @@ def _tokenizer(run: RunDirectory, config: RunConfig, corpus: Corpus, progress: P
     return made
 
 
-def _check_shards(run: RunDirectory, split: str, corpus: Corpus, tokenizer: Tokenizer) -> None:
+def _check_shards(
+    run: RunDirectory, split: str, corpus: Corpus, tokenizer: Tokenizer, config: DataConfig
+) -> None:
     shards = TokenShards.open(run.shards(split), fingerprint=tokenizer.fingerprint(), verify=False)
     expected = corpus.manifest.split(split).file.sha256
     if shards.info.split_sha256 != expected:
         raise InputError(
             f"{run.shards(split)}: made from another corpus than {corpus.folder}; remove the folder"
+        )
+    if config.sources and not shards.sources:
+        raise InputError(
+            f"{run.shards(split)}: made by an earlier version, which did not write the sources of texts, so"
+            " data.sources cannot be applied; remove the folder, and it is made again"
         )
 
 

@@ -4,7 +4,7 @@ Planning reads the language, the length and the group of each text, but no token
 whole step and then makes its own share of the batch (`batches`), without communication. A resumed run reads
 the same texts as one that was not stopped: a checkpoint needs only the number of the step.
 
-Shapes: B texts, P pairs, W processes, L languages.
+Shapes: B texts, P pairs, W processes, L languages, S sources.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from xformer.data.pairs import TranslationPairs
 from xformer.data.sampling import ByLanguage, LanguageSampler, language_shares
 from xformer.data.shards import TokenShards
+from xformer.data.strata import Weights
+from xformer.data.text_weights import TextWeights, expected_by_source
 from xformer.errors import InputError
 from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL
 from xformer.runs.config import RunConfig
@@ -39,6 +41,8 @@ class StepPlan:
         texts_by_language: (L,) number of drawn texts, without translations, whose languages follow from the
             groups.
         tokens_by_language: (L,) number of text tokens in all objectives, with translations.
+        asked_by_source: (S,) as `asked_by_language`, for the sources; None where they are not counted.
+        texts_by_source: (S,) as `texts_by_language`, for the sources; None where they are not counted.
     """
 
     step: int
@@ -46,6 +50,8 @@ class StepPlan:
     asked_by_language: NDArray[np.float64]
     texts_by_language: NDArray[np.int64]
     tokens_by_language: NDArray[np.int64]
+    asked_by_source: NDArray[np.float64] | None = None
+    texts_by_source: NDArray[np.int64] | None = None
 
     @property
     def n_tokens(self) -> int:
@@ -90,17 +96,20 @@ class StepPlanner:
 
         Raises:
             InputError: objectives need translations, and there are none; or an objective has so few tokens
-                that a process would get none.
+                that a process would get none; or as `TextWeights.of`.
         """
         self._shards, self._config, self._world = shards, config, world
         self._language = np.asarray(shards.language)
         self._streams: dict[Objective, _Stream] = {}
+        # Sources are counted where the settings are about them.
+        self._source = np.asarray(shards.source) if config.data.sources else None
         objectives = config.objectives
+        weights = TextWeights.of(shards, config.data.sources, config.data.min_sampled_texts).weights
         if tokens := objectives.masked_lm_tokens:
-            self._add("masked_lm", _Texts(shards, config), tokens)
+            self._add("masked_lm", _Texts(shards, config, weights), tokens)
         if objectives.translation_lm_tokens or objectives.alignment_tokens:
-            self._pairs = _translation_pairs(shards, config)
-            paired = _Texts(shards, config, self._pairs.examples())
+            self._pairs = _translation_pairs(shards, config, weights)
+            paired = _Texts(shards, config, weights, self._pairs.examples())
             if tokens := objectives.translation_lm_tokens:
                 self._add("translation_lm", paired, tokens)
             if tokens := objectives.alignment_tokens:
@@ -145,12 +154,19 @@ class StepPlanner:
         read = np.concatenate([sides.ravel() for sides in examples.values()])
         size = len(self._shards.languages)
         tokens = np.bincount(self._language[read], weights=self._shards.n_tokens[read], minlength=size)
+        asked_by_source, texts_by_source = None, None
+        if self._source is not None:
+            asked = [stream.asked_by_source for stream in here.values() if stream.asked_by_source is not None]
+            asked_by_source = np.sum(asked, axis=0)
+            texts_by_source = np.bincount(self._source[drawn], minlength=len(self._shards.sources))
         return StepPlan(
             step,
             examples,
             np.sum([stream.asked for stream in here.values()], axis=0),
             np.bincount(self._language[drawn], minlength=size),
             tokens.astype(np.int64),
+            asked_by_source,
+            texts_by_source,
         )
 
 
@@ -158,17 +174,27 @@ class _Texts:
     """The texts that an objective draws from, and the languages' shares."""
 
     def __init__(
-        self, shards: TokenShards, config: RunConfig, among: NDArray[np.integer] | None = None
+        self,
+        shards: TokenShards,
+        config: RunConfig,
+        weights: Weights | None,
+        among: NDArray[np.integer] | None = None,
     ) -> None:
         language, lengths = np.asarray(shards.language), np.asarray(shards.n_tokens)
         size = len(shards.languages)
-        self.by_language = ByLanguage(language, size, among)
-        counts = self.by_language.size
+        self.by_language = ByLanguage(language, size, among, weights)
+        counts = self.by_language.weight
         self.shares = language_shares(counts, config.data.alpha, config.data.max_repeats)
         # Mean length of a drawn text: each language's mean, weighted by its share.
         mine = slice(None) if among is None else among
-        totals = np.bincount(language[mine], weights=lengths[mine], minlength=size)
-        self.mean_length = float((self.shares * totals / np.maximum(counts, 1)).sum())
+        tokens = lengths[mine]
+        if weights is not None:
+            tokens = tokens * weights.values[weights.of_example[mine]]
+        totals = np.bincount(language[mine], weights=tokens, minlength=size)
+        self.mean_length = float((self.shares * totals / np.where(counts > 0, counts, 1)).sum())
+        self.by_source = None
+        if config.data.sources:
+            self.by_source = expected_by_source(shards, weights, self.shares, among)
 
 
 class _Stream:
@@ -178,6 +204,7 @@ class _Stream:
         sides = 1 if single else 2
         self.count = max(sides, round(tokens / (sides * texts.mean_length)))
         self.asked = texts.shares * self.count
+        self.asked_by_source = None if texts.by_source is None else texts.by_source * self.count
         self._sampler = LanguageSampler(texts.by_language, texts.shares, seed)
         self._one_language = one_language
 
@@ -187,18 +214,23 @@ class _Stream:
         return self._sampler.draw(step * self.count, self.count)
 
 
-def _translation_pairs(shards: TokenShards, config: RunConfig) -> TranslationPairs:
+def _translation_pairs(shards: TokenShards, config: RunConfig, weights: Weights | None) -> TranslationPairs:
+    """The pairs whose both texts may be drawn."""
+    may = np.asarray(shards.n_chunks) == 1
+    if weights is not None:
+        may &= weights.positive
     pivot, languages = config.data.pivot, shards.languages
     try:
         return TranslationPairs(
             np.asarray(shards.group),
             np.asarray(shards.language),
-            np.asarray(shards.n_chunks) == 1,
+            may,
             pivot=languages.index(pivot) if pivot in languages else None,
             pivot_share=config.data.pivot_share,
         )
     except InputError as error:
+        among = "" if weights is None else " among what data.sources and data.min_sampled_texts leave"
         raise InputError(
-            f"{error}. To train without translations: objectives.translation_lm_tokens=0 and"
+            f"{error}{among}. To train without translations: objectives.translation_lm_tokens=0 and"
             " objectives.alignment_tokens=0"
         ) from error

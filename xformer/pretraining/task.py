@@ -66,6 +66,7 @@ class PretrainingTask(Task[StepBatch]):
         self.losses = StepLosses(model, config.objectives, gather_group)
         self.categories = shards.languages
         self._config, self._info = config, shards.info
+        self._sources = shards.sources if config.data.sources else ()
         self.max_grad_norm = config.optimizer.max_grad_norm
         for table in model.encoder.embeddings.tables:
             table.sparse = sparse_tables
@@ -98,7 +99,7 @@ class PretrainingTask(Task[StepBatch]):
 
     def tally(self, state: Mapping[str, tuple[float, ...]]) -> LanguageTally:
         """A tally of losses and texts by language."""
-        return LanguageTally(self.categories, state)
+        return LanguageTally(self.categories, state, self._sources)
 
     def blocks(self) -> Sequence[nn.Module]:
         """The encoder's blocks."""
@@ -116,7 +117,7 @@ def held_out_batch(
 
     Training losses cannot be compared: each is that of other texts and masks, and in the two stages of other
     objectives. This batch has all objectives, and its softmax runs over the whole vocabulary. Its loss takes
-    less time than one step of training.
+    less time than one step of training. It is drawn from all sources: rules about those are for training.
 
     Args:
         shards: the dev split.
@@ -126,7 +127,8 @@ def held_out_batch(
     Returns:
         None if the split has too few texts for an objective.
     """
-    whole = replace(config, objectives=replace(config.objectives, sampled_softmax_size=0))
+    data = replace(config.data, sources=(), min_sampled_texts=1)
+    whole = replace(config, data=data, objectives=replace(config.objectives, sampled_softmax_size=0))
     try:
         return StepBatches(shards, whole, starts_word).make(0)
     except InputError:

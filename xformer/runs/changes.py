@@ -27,6 +27,8 @@ UNTIL: dict[str, Until] = {
     "data.max_repeats": "checkpoint",
     "data.pivot": "checkpoint",
     "data.pivot_share": "checkpoint",
+    "data.sources": "checkpoint",
+    "data.min_sampled_texts": "checkpoint",
 }
 """By full name, or by table for the rest of a table. All others may change until there is a checkpoint."""
 

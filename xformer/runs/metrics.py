@@ -25,6 +25,7 @@ _KINDS = {
     "step": "a whole number",
     "stage": "a text",
     "languages": "numbers by name, by language",
+    "sources": "numbers by name, by source",
     "alignment_by_layer": "a list of numbers or null",
     **dict.fromkeys(("elapsed", "tokens", "tokens_per_s", "gradient_norm"), _NUMBER),
     **dict.fromkeys(("loss", "lr_factor", "top1", "bits_per_byte"), _NUMBERS),

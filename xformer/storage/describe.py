@@ -66,7 +66,7 @@ def describe(kind: type[Any], prefix: str = "") -> Iterator[Described]:
         several = get_origin(of) in (tuple, list)
         of = get_args(of)[0] if several else of
         choices = tuple(map(str, get_args(of))) if get_origin(of) is Literal else ()
-        words = "choice" if choices else _NAMES[of.__name__]
+        words = "choice" if choices else "table" if is_dataclass(of) else _NAMES[of.__name__]
         words = "".join(also) + (f"list of {words}s" if several else words)
         yield Described(name, words, choices, optional, _default(kind, field), unit, meaning)
 

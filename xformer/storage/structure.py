@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
@@ -42,9 +43,10 @@ def structure(value: Any, kind: type[T], *, none: str | None = None) -> T:
     found: T = builder.build(value, kind, "")
     if builder.unknown:
         known = known_keys(kind)
-        builder.problems += [
-            f"{key}: unknown key{did_you_mean_setting(key, known)}" for key in builder.unknown
-        ]
+        for key in builder.unknown:
+            place, listed = re.subn(r"\[\d+\]", "[]", key)
+            here = {name: meaning for name, meaning in known.items() if ("[]" in name) == bool(listed)}
+            builder.problems.append(f"{key}: unknown key{did_you_mean_setting(place, here)}")
     if builder.problems:
         raise StructureError(builder.problems)
     return found
@@ -59,6 +61,8 @@ def known_keys(kind: type[Any], prefix: str = "") -> dict[str, str]:
         known[name] = documented.get(field.name, ("", ""))[1]
         if is_dataclass(inner := types[field.name]):
             known |= known_keys(cast(type[Any], inner), f"{name}.")
+        elif get_origin(inner) in (tuple, list) and is_dataclass(inner := get_args(inner)[0]):
+            known |= known_keys(cast(type[Any], inner), f"{name}[].")
     return known
 
 
@@ -87,7 +91,9 @@ class _Builder:
             fixed = origin is tuple and options[1:] != (...,)
             kinds = options if fixed else options[:1] * len(value)
             if len(kinds) == len(value):
-                return origin(self.build(one, of, key) for one, of in zip(value, kinds, strict=True))
+                # Of a list of tables, errors tell which.
+                keys = [f"{key}[{place}]" if is_dataclass(of) else key for place, of in enumerate(kinds)]
+                return origin(self.build(*one) for one in zip(value, kinds, keys, strict=True))
         if origin is Literal:
             if value in options:
                 return value

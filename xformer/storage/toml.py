@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -102,7 +103,8 @@ def from_table(
     except StructureError as error:
         problems: dict[str, list[str]] = {}
         for problem in error.problems:
-            of_option = problem.partition(": ")[0] in options
+            # A list of tables is given as one option: data.sources[0].weight is of data.sources.
+            of_option = re.split(r": |\[", problem, maxsplit=1)[0] in options
             problems.setdefault("--set" if of_option else source, []).append(problem)
         found = "; ".join(f"{place}: {'; '.join(lines)}" for place, lines in problems.items())
         # Nothing like it was found, which would have been named.
@@ -118,12 +120,23 @@ def save_toml(path: str | os.PathLike[str], config: object) -> None:
 
 
 def spelled(value: Any) -> str:
-    """A value as `--set` takes it."""
+    """A value as `--set` takes it; of a table, what differs from its defaults."""
+    if is_dataclass(value) and not isinstance(value, type):
+        cells = [
+            f"{field.name} = {_quoted(getattr(value, field.name))}"
+            for field in fields(value)
+            if field.default is MISSING or getattr(value, field.name) != field.default
+        ]
+        return f"{{{', '.join(cells)}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(repr(one) if isinstance(one, str) else spelled(one) for one in value)}]"
+        return f"[{', '.join(map(_quoted, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     return NONE if value is None else str(value)
+
+
+def _quoted(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else spelled(value)
 
 
 def _value(text: str) -> Any:
@@ -138,4 +151,6 @@ def _value(text: str) -> Any:
 def _with_none_spelled(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _with_none_spelled(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_none_spelled(inner) for inner in value]
     return NONE if value is None else value

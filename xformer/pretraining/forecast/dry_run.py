@@ -12,7 +12,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -33,6 +33,7 @@ from xformer.pretraining.parameter_groups import make_optimizer
 from xformer.pretraining.prepare import find_corpus, require_same_corpus, start_checks
 from xformer.pretraining.pretrain import build_model, made_by
 from xformer.pretraining.resolve import resolve_from_run, with_vocabulary
+from xformer.pretraining.sampling_report import SamplingReport
 from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL, depth_of
 from xformer.pretraining.task import PretrainingTask, held_out_batch
 from xformer.progress import Progress
@@ -110,6 +111,7 @@ class Forecast:
         wall_seconds: with checkpoints and, where it was measured, the panel.
         trained_steps: of these steps, those that the run has taken already.
         trained_seconds: of these seconds, those that the run was trained for already.
+        sampling: what rules about sources and small languages make of these texts.
     """
 
     device: str
@@ -137,6 +139,7 @@ class Forecast:
     wall_seconds: float
     trained_steps: int
     trained_seconds: float
+    sampling: SamplingReport = field(default_factory=SamplingReport)
 
     def to_json(self) -> str:
         """One JSON object, indented."""
@@ -185,6 +188,9 @@ def forecast(
         progress.say(line)
     texts = ForecastTexts.of(run, config, progress)
     config = with_vocabulary(config, texts.pieces)
+    sampling = SamplingReport.of(texts.train, config)
+    for line in sampling.lines():
+        progress.say(f"{line} ({texts.name})")
     counts = count_tokens(texts.train)
     model = build_model(config, counts).to(device)
     batches = StepBatches(texts.train, config, texts.starts_word, counts=counts)
@@ -257,6 +263,7 @@ def forecast(
         wall_seconds=wall_seconds + evaluations * (panel_seconds or 0.0),
         trained_steps=trained.step,
         trained_seconds=trained.elapsed,
+        sampling=sampling,
     )
 
 

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from xformer.data.corpus import Corpus
 from xformer.data.groups import group_hash
 from xformer.data.record import Record
-from xformer.data.shard_index import COLUMNS
 from xformer.data.shard_writer import Sharding
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
@@ -128,9 +127,10 @@ def sample_shards(
         )
         tokenizer = fit_tokenizer(partial(_texts, records), quick)
     sharding = Sharding(corpus.folder, "train", tokenizer, max_length=max_length, bytes_per_shard=READ)
-    tokens, files = io.BytesIO(), {name: io.BytesIO() for name in COLUMNS}
+    types = sharding.settings.column_types
+    tokens, files = io.BytesIO(), {name: io.BytesIO() for name in types}
     found = sharding.encode(records, tokens, files)
-    columns = {name: np.frombuffer(files[name].getvalue(), dtype=kind) for name, kind in COLUMNS.items()}
+    columns = {name: np.frombuffer(files[name].getvalue(), dtype=kind) for name, kind in types.items()}
     info = replace(sharding.settings, empty_records=found.empty_records)
     shards = TokenShards.in_memory(np.frombuffer(tokens.getvalue(), dtype=info.dtype), columns, info)
     return shards, tokenizer, pieces or tokenizer.vocab_size

@@ -19,7 +19,7 @@ from xformer.data.embedded.corpus import fetch_embedded
 from xformer.data.embedded.gettext import gettext_wheels
 from xformer.data.embedded.packages import Package
 from xformer.data.embedded.repeats import without_repeats
-from xformer.data.embedded.tags import is_variant_of_english, same_language, without_likely_script
+from xformer.data.embedded.tags import is_variant_of_english, same_language, with_usual_script
 from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.cldr import CLDR_KINDS
 from xformer.data.record import Record, normalize_language
@@ -145,11 +145,13 @@ def test_tags() -> None:
         "sr-Latn": "sr-Latn",
         "sr-Cyrl-ME": "sr-ME",
         "zh-Hans": "zh-Hans",
+        "zh-HK": "zh-Hant-HK",
+        "zh": "zh-Hans",
         "de": "de",
         "hi-Latn": "hi-Latn",
         "hi-Deva": "hi",
     }
-    assert {tag: without_likely_script(tag) for tag in tags} == tags
+    assert {tag: with_usual_script(tag) for tag in tags} == tags
 
 
 def test_repeats_of_another_group_or_language_stay() -> None:
@@ -166,3 +168,20 @@ def test_repeats_of_another_group_or_language_stay() -> None:
 def test_packages_may_be_keys() -> None:
     one: Package = package("pypi", "dogs", DOG)
     assert {one: 1}[package("pypi", "dogs", DOG)] == 1
+
+
+def test_the_page_has_each_source_with_its_packages_and_licences() -> None:
+    page = Path(__file__).parents[3].joinpath("docs", "corpora.md").read_text(encoding="utf-8")
+    rows = {}
+    for line in page.split("\n"):
+        if line.startswith("| `"):
+            name, _, packages, licence, *_ = (cell.strip() for cell in line.strip("|").split("|"))
+            rows[name.strip("`")] = packages, licence
+    assert list(rows) == [source.name for source in broad_sources()]
+    for source in broad_sources():
+        packages, licence = rows[source.name]
+        assert licence == ", ".join(dict.fromkeys(each.licence for each in source.packages))
+        if len(source.packages) < 5:
+            assert all(f"`{each.name}`" in packages for each in source.packages)
+        else:
+            assert packages.startswith(str(len(source.packages)))

@@ -19,7 +19,7 @@ from xformer.data.embedded.declaration import read_declaration
 from xformer.data.embedded.fetch import fetch_packages
 from xformer.data.embedded.gettext import gettext_wheels
 from xformer.data.embedded.packages import Package, cache_folder, read_packages
-from xformer.data.embedded.tags import is_variant_of_english, same_language, without_likely_script
+from xformer.data.embedded.tags import is_variant_of_english, same_language, with_usual_script
 from xformer.data.embedded.verses import read_verses
 from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.cldr import read_cldr
@@ -118,7 +118,7 @@ def read_broad(fetched: FetchedSource, notes: ImportNotes) -> Iterator[Record]:
     source = fetched.source
     rename = {**same_language(), **source.rename}
     for record in _read(source, list(fetched.paths.values()), notes):
-        language = without_likely_script(record.language)
+        language = with_usual_script(record.language)
         language = rename.get(language, language)
         if is_variant_of_english(language):
             continue

@@ -38,10 +38,15 @@ def is_variant_of_english(language: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def without_likely_script(language: str) -> str:
-    """A tag without the script that its language is mostly written in: `sr-Cyrl` → `sr`; Chinese keeps it."""
+def with_usual_script(language: str) -> str:
+    """A tag without the script that its language is mostly written in: `sr-Cyrl` → `sr`.
+
+    Chinese has its script always: `zh-HK` → `zh-Hant-HK`.
+    """
     code, *rest = language.split("-")
     script = next((part for part in rest if len(part) == 4 and part.isalpha()), None)
-    if script is None or code == "zh" or likely_script(code) != script:
+    if code == "zh":
+        return language if script else "-".join(("zh", likely_script(language) or "Hans", *rest))
+    if script is None or likely_script(code) != script:
         return language
     return "-".join((code, *(part for part in rest if part != script)))

@@ -54,7 +54,8 @@ class Evaluate:
     json: bool = False
     """Print one JSON object and nothing else on standard output."""
     force: bool = False
-    """Evaluate again, even if the run has an evaluation of this checkpoint; train the baseline again, too."""
+    """Evaluate again, even if the run has an evaluation of this checkpoint. Without --on, train the bag of
+    subwords again, too."""
 
     def run_command(self) -> int:
         """Evaluate, print the result, and return the exit status."""
@@ -69,6 +70,9 @@ class Evaluate:
         from xformer.evaluation.run import UnsavedError, evaluate_run
         from xformer.progress import Progress
 
+        for name, given in (("baselines", self.baselines), ("bits", self.bits), ("overlap", self.overlap)):
+            if not given:
+                raise InputError(f"--no-{name}: expected beside --on, which it belongs to")
         split = self.split or "test"
         if split not in ("test", "dev"):
             raise InputError(f"--split: expected test or dev, got {split!r}")

@@ -102,6 +102,7 @@ def evaluate_outside(
     seen = {tag for tag, count in zip(subject.train.languages, counts.tolist(), strict=True) if count}
     pairs: list[PairScores] = []
     means: list[MeanScores] = []
+    notes = list(texts.notes)
     if texts.sets:
         with _timed(seconds, "retrieval"):
             vectors = _vectors(subject, texts, progress)
@@ -113,6 +114,7 @@ def evaluate_outside(
         rows = [row for one, by_name in zip(texts.sets, found, strict=True) for row in _rows(one, by_name)]
         pairs = [row.scores(seen, subject.layer.layer, subject.seed) for row in rows]
         means = _means(pairs, subject.seed)
+        notes += _left_out(texts.sets, [by_name[0] for by_name in found])
     bits = None
     if subject.bits:
         with _timed(seconds, "bits_per_byte"):
@@ -136,7 +138,7 @@ def evaluate_outside(
         overlap=overlap,
         tags=texts.tags,
         names={tag: language_name(tag) for tag in sorted(tags)},
-        notes=list(texts.notes),
+        notes=notes,
         asked=dict(asked),
         seconds=seconds,
     )
@@ -250,6 +252,17 @@ def _rows(one: ComparedSet, found: Mapping[str | int, Retrieval]) -> list[_Row]:
         _Row(one, names[row[0].language], names[one.texts.pivot], dict(zip(found, row, strict=True)))
         for row in columns
     ]
+
+
+def _left_out(sets: Sequence[ComparedSet], found: Sequence[Retrieval]) -> list[str]:
+    """Sentences about languages with too few messages."""
+    notes = []
+    for one, retrieved in zip(sets, found, strict=True):
+        names = one.texts.shards.languages
+        few = ", ".join(f"{names[number]} {messages}" for number, messages in retrieved.left_out.items())
+        if few:
+            notes.append(f"{one.label}: left out, with fewer than {one.texts.min_messages} messages: {few}")
+    return notes
 
 
 def _score(one: LanguageRetrieval, seed: int) -> Score:

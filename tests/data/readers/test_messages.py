@@ -121,6 +121,10 @@ def test_another_source_language_and_its_region(tmp_path: Path) -> None:
     assert texts(tmp_path, source_language="de") == {("de", "Hund"), ("fr", "chien")}
     write(tmp_path / "us", {"en-US.json": {"a": "dog"}, "fr.json": {"a": "chien"}})
     assert texts(tmp_path / "us") == {("en", "dog"), ("fr", "chien")}
+    write(tmp_path / "us", {"en_GB.json": {"a": "hound"}, "ena.json": {"a": "dóg"}})
+    assert texts(tmp_path / "us") == {("en", "dog"), ("en-GB", "hound"), ("ena", "dóg"), ("fr", "chien")}
+    write(tmp_path / "gb", {"en_EN.json": {"a": "dog"}, "fr.json": {"a": "chien"}})
+    assert texts(tmp_path / "gb") == {("en", "dog"), ("fr", "chien")}
 
 
 def test_a_byte_order_mark_and_damaged_translations(tmp_path: Path) -> None:

@@ -99,7 +99,9 @@ def _sets(names: Iterable[str], source_language: str) -> list[dict[str, str]]:
 
 
 def _is_source(part: str, source_language: str) -> bool:
-    return _same_tag(part, source_language) or _same_tag(part, f"{source_language}-US")
+    return _same_tag(part, source_language) or _same_tag(
+        part[: len(source_language) + 1], f"{source_language}-"
+    )
 
 
 def _same_tag(one: str, other: str) -> bool:
@@ -113,7 +115,9 @@ def _messages(
     leave_out: re.Pattern[str] | None,
     notes: ImportNotes,
 ) -> Iterator[Record]:
-    source = min((part for part in files if _is_source(part, source_language)), key=len)
+    # `en` before `en-US`, and `en-US` before other regions: some projects have only `en_GB` or `en_EN`.
+    sources = [part for part in files if _is_source(part, source_language)]
+    source = min(sources, key=lambda part: (len(part), not _same_tag(part, f"{source_language}-US"), part))
     keys = _tree(files[source], source)
     originals = {key: text for key, text in keys if leave_out is None or not leave_out.search(key)}
     tag = normalize_language(source_language)

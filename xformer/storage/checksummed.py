@@ -136,6 +136,32 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.close(lock)
 
 
+@contextmanager
+def scratch_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a temporary folder beside `path`, for what is put in its place file by file.
+
+    Args:
+        path: names the folder; need not exist.
+
+    Yields:
+        An empty folder, removed when the block ends. A process that is killed leaves it behind; the next call
+        for `path` removes it.
+
+    Raises:
+        OSError: it cannot be written; the error names `path`, or the file in it.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(target)
+    with naming(path):
+        scratch, lock = _scratch(target)
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+            os.close(lock)
+
+
 def _scratch(target: Path) -> tuple[Path, int]:
     """A new folder beside `target`, and a lock on it, which the system releases when this process ends."""
     while True:

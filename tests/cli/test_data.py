@@ -235,3 +235,32 @@ def test_what_overlaps_a_named_test_set_is_left_out(
     status, _, err = xformer("data", "import", "moses", *files, "--out", tmp_path / "new", *common, *twice)
     assert status == 2
     assert "test sets: expected different names, got 'known' twice" in err
+
+
+def test_small_languages_and_named_test_sets(xformer: Run, tmp_path: Path) -> None:
+    sizes, letters = {"de": 30, "de-AT": 4}, "abcdefghij"
+    rows = [
+        f"{tag}\twort {tag} {letters[n % 10] * 9} {letters[n // 10] * 9}"
+        for tag, size in sizes.items()
+        for n in range(size)
+    ]
+    (tmp_path / "rows.tsv").write_text("\n".join(["language\ttext", *rows]) + "\n", encoding="utf-8")
+    (tmp_path / "news.txt").write_text("Wort de-AT, ccccccccc aaaaaaaaa!\n", encoding="utf-8")
+    options = ("--language-field", "language", "--licence", "CC0-1.0", "--dev", 0, "--test", 0)
+    small = (
+        "--min-language-texts",
+        20,
+        "--small-languages",
+        "join",
+        "--decontaminate",
+        tmp_path / "news.txt",
+    )
+    out = tmp_path / "c"
+    status, _, err = xformer("data", "import", "tsv", tmp_path / "rows.tsv", "--out", out, *options, *small)
+    assert status == 0, err
+    manifest = Manifest.read(out)
+    assert manifest.languages == ("de",)
+    assert manifest.merged == {"de": {"de-AT": 3}}
+    said = err.splitlines()
+    assert "joined into their kin: 1 language with fewer than 20 texts" in said
+    assert any(line.startswith("kept apart from news.txt, 1 text: ") for line in said)

@@ -88,6 +88,29 @@ def test_an_embedded_corpus_is_fetched_and_imported_once(
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
 
 
+def test_an_embedded_corpus_is_kept_apart_from_named_test_sets(
+    default: RunConfig, fetched: list[str], listening: Listening, corpus: Path, tmp_path: Path
+) -> None:
+    opened = open_corpus(corpus)
+    texts = [record.text for record in opened.records("train") if record.language == "de"][:3]
+    (tmp_path / "captions").mkdir()
+    (tmp_path / "captions" / "test.de").write_text("\n".join(texts), encoding="utf-8")
+    apart = replace(default, data=replace(default.data, decontaminate=(str(tmp_path / "captions"),)))
+    run, progress = RunDirectory(tmp_path / "run"), listening()
+    prepare(run, apart, progress)
+    manifest = Manifest.read(run.corpus)
+    assert manifest.test_sets["captions"]["exact"] == 3
+    kept = {record.text for split in manifest.splits for record in open_corpus(run.corpus).records(split)}
+    assert not kept & set(texts)
+    assert "kept apart from captions, 3 texts" in " ".join(progress.console.export_text().split())
+
+    missing = replace(default, data=replace(default.data, decontaminate=(str(tmp_path / "nowhere"),)))
+    fetched.clear()
+    with pytest.raises(InputError, match="nowhere: no such file or folder"):
+        prepare(RunDirectory(tmp_path / "other"), missing, listening())
+    assert not fetched  # it is found out before anything is fetched
+
+
 def test_what_is_missing_is_made_again_to_the_byte(
     default: RunConfig, fetched: list[str], listening: Listening, tmp_path: Path
 ) -> None:

@@ -40,6 +40,8 @@ ALONE = {
     **{name: ("", "data.tokenizer=mine.model") for name in SETTINGS if name.startswith("tokenizer.")},
     **{name: ("", "data.corpus=mine") for name in SETTINGS if "_groups" in name or ".held_out" in name},
     "data.min_language_texts": ("2", "data.corpus=mine"),
+    "data.small_languages": ("join", "data.corpus=mine"),
+    "data.decontaminate": ('["captions"]', "data.corpus=mine"),
     "objectives.masking.rate": ("0.2", "objectives.masked_lm_tokens=0"),
     "objectives.masking.unit": ("word", "objectives.masked_lm_tokens=0"),
     "objectives.masking.span_mean": ("2.0", ""),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -68,9 +67,13 @@ class DataImport:
     held_out_languages: int = 1
     """Only groups in at least this many languages can be in dev or test."""
     min_language_texts: int = 1
-    """Languages with fewer texts are left out."""
+    """Languages with fewer texts are small."""
+    small_languages: Literal["drop", "join"] = "drop"
+    """What becomes of small languages: drop leaves them out; join makes their texts those of their nearest
+    kin, de-AT of de. What has no kin in the corpus is left out."""
     decontaminate: tuple[Path, ...] = ()
-    """Corpora of test sets, made by this command. Texts that overlap with them are left out."""
+    """Test sets. Texts that overlap with them are left out: corpora made by this command, files of lines or
+    rows (test.de, .txt, .tsv, .csv, .jsonl, .tmx, .zip), or folders of such files."""
     seed: int = 0
     """Selects the groups for dev and test."""
     text_field: str = "text"
@@ -108,7 +111,12 @@ class DataImport:
         notes = ImportNotes()
         try:
             sizes = SplitSizes(dev=self.dev, test=self.test, min_languages=self.held_out_languages)
-            options = ImportOptions(sizes, self.seed, min_language_records=self.min_language_texts)
+            options = ImportOptions(
+                sizes,
+                self.seed,
+                min_language_records=self.min_language_texts,
+                small_languages=self.small_languages,
+            )
             stream = records(
                 self.format,
                 self.files,
@@ -119,7 +127,7 @@ class DataImport:
                 notes=notes,
             )
             sources = [source_of(self.format, path, self.licence) for path in self.files]
-            decontaminator = self._decontaminator()
+            decontaminator = self._decontaminator(notes)
         except ValueError as error:
             raise InputError(str(error)) from error
         with Progress() as progress:
@@ -141,16 +149,11 @@ class DataImport:
                 progress.say(line)
         return 0
 
-    def _decontaminator(self) -> Decontaminator | None:
-        from xformer.data.corpus import open_corpus
+    def _decontaminator(self, notes: ImportNotes) -> Decontaminator | None:
         from xformer.data.decontaminate import Decontaminator
+        from xformer.data.named_test_sets import read_test_sets
 
-        if not self.decontaminate:
-            return None
-        return Decontaminator(
-            (corpus.folder.name, chain.from_iterable(map(corpus.records, corpus.manifest.splits)))
-            for corpus in map(open_corpus, self.decontaminate)
-        )
+        return Decontaminator(read_test_sets(self.decontaminate, notes)) if self.decontaminate else None
 
     def _fields(self, notes: ImportNotes) -> Fields | ParallelFields:
         from xformer.data.readers import Fields, ParallelFields

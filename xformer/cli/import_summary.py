@@ -46,9 +46,13 @@ def summary(folder: Path, manifest: Manifest, notes: ImportNotes) -> list[str]:
         manifest: its manifest.
         notes: of its import.
     """
+    from xformer.data.manifest_lines import joined_languages, kept_apart
+
     return [
         *_amounts(folder, manifest),
         *_tags(manifest, notes),
+        *joined_languages(manifest),
+        *kept_apart(manifest),
         *_left_out(notes),
         *_not_read(notes),
         *_held_out(manifest),

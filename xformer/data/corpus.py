@@ -12,8 +12,9 @@ import numpy as np
 
 from xformer.data.decontaminate import Decontaminator
 from xformer.data.groups import distinct_rows
-from xformer.data.import_notes import ImportNotes
+from xformer.data.import_notes import ImportNotes, overlap
 from xformer.data.import_plan import REASONS, ImportOptions, ImportPlan, plan_import
+from xformer.data.kin import join_small
 from xformer.data.manifest import Counts, Manifest, Source, SplitEntry
 from xformer.data.record import Record
 from xformer.data.record_file import RecordIndex, RecordWriter, read_records
@@ -107,10 +108,12 @@ def import_corpus(
     with atomic_folder(out_dir) as folder:
         path = folder / "records.jsonl.gz"
         index = RecordIndex(path, _admit(records, decontaminator, notes, progress))
+        index, merged = _with_kin(index, options, folder, progress)
         plan = plan_import(index, options, progress)
         by_source = [SourceCounts(source.name for source in sources) for _ in SPLITS]
         splits = _write_splits(folder, index, plan, by_source, notes, progress)
-        path.unlink()
+        for scratch in folder.glob("records*"):
+            scratch.unlink()
         languages = {tag for entry in splits.values() for tag in entry.languages}
         if not languages:
             raise InputError(f"{out_dir}: expected records, but none are left of {len(index):,} with text")
@@ -126,6 +129,8 @@ def import_corpus(
             tags=notes.renamed,
             not_read=dict(sorted(notes.not_read.items())),
             joined=plan.joined,
+            merged=merged,
+            test_sets=notes.overlaps,
         )
         manifest.write(folder)
     return manifest
@@ -142,11 +147,28 @@ def _admit(
         if not record.text.strip():
             notes.leave_out("no text", record.language, "", record.source)
         elif decontaminator and (found := decontaminator.overlap(record)):
-            notes.leave_out(
-                f"{found[1]} overlap with {found[0]}", record.language, record.text, record.source
-            )
+            name, how = found
+            notes.leave_out(overlap(how, name), record.language, record.text, record.source)
         else:
             yield record
+
+
+def _with_kin(
+    index: RecordIndex, options: ImportOptions, folder: Path, progress: ProgressCallback | None
+) -> tuple[RecordIndex, dict[str, dict[str, int]]]:
+    """The index with small languages joined into their kin, and numbers of their texts by kin and tag."""
+    counts = np.bincount(index.language, minlength=len(index.languages)).tolist()
+    sizes = dict(zip(index.languages, counts, strict=True))
+    join = options.small_languages == "join"
+    becomes = join_small(sizes, options.min_language_records) if join else {}
+    if not becomes:
+        return index, {}
+    merged: dict[str, dict[str, int]] = {}
+    for tag, kin in sorted(becomes.items()):
+        merged.setdefault(kin, {})[tag] = sizes[tag]
+    records = reported(index, "join small languages", len(index), progress)
+    renamed = (replace(record, language=becomes.get(record.language, record.language)) for record in records)
+    return RecordIndex(folder / "records-joined.jsonl.gz", renamed), merged
 
 
 def _write_splits(

@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 
 from xformer.data.record import normalize_language
 
+OVERLAPS = ("exact", "near", "n-gram")
+"""How texts repeat a test set; see `Decontaminator`."""
+
+
+def overlap(how: str, test_set: str) -> str:
+    """The reason for which a text is left out that repeats a test set."""
+    return f"{how} overlap with {test_set}"
+
 
 @dataclass
 class ImportNotes:
@@ -18,6 +26,7 @@ class ImportNotes:
         examples: by reason, the first text left out and where it stands; by "unpaired", the first of those.
         tags: language tags as they were given, each with the tag it was read as.
         not_read: files of a folder or an archive that were left out as a whole, each with the reason.
+        test_sets: number of texts of each test set that the corpus is kept apart from, by name.
     """
 
     left_out: dict[str, Counter[str]] = field(default_factory=dict)
@@ -25,6 +34,7 @@ class ImportNotes:
     examples: dict[str, tuple[str, str]] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     not_read: dict[str, str] = field(default_factory=dict)
+    test_sets: dict[str, int] = field(default_factory=dict)
 
     def leave_out(self, reason: str, language: str, text: str, source: str) -> None:
         """Count one text that is left out.
@@ -52,6 +62,15 @@ class ImportNotes:
         if (found := self.tags.get(tag)) is None:
             found = self.tags[tag] = normalize_language(tag)
         return found
+
+    @property
+    def overlaps(self) -> dict[str, dict[str, int]]:
+        """By test set its number of `texts`, and how many texts repeat it: `exact`, `near`, `n-gram`."""
+        return {
+            name: {"texts": texts}
+            | {how: self.left_out.get(overlap(how, name), Counter()).total() for how in OVERLAPS}
+            for name, texts in self.test_sets.items()
+        }
 
     @property
     def renamed(self) -> dict[str, str]:

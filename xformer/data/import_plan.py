@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.deduplicate import DedupKeys, HeldOut, KeyedText
 from xformer.data.groups import distinct_rows, join_groups
+from xformer.data.kin import SmallLanguages
 from xformer.data.lost_pairs import find_lost_pairs, rejoin
 from xformer.data.record_file import RecordIndex
 from xformer.data.reporting import ProgressCallback, reported
@@ -36,19 +38,24 @@ class ImportOptions:
         seed: selects the groups that are held out.
         near_threshold: smallest trigram overlap of near duplicates, see `NearDuplicates`. In the gettext
             corpus 0.7 finds inflections and one-word changes in a sentence; 0.6 also finds other messages.
-        min_language_records: languages with fewer records are left out.
+        min_language_records: languages with fewer records are small.
+        small_languages: `drop`: small languages are left out; `join`: their texts are those of their nearest
+            kin (`xformer.data.kin`), and what has none, or is still small, is left out.
     """
 
     splits: SplitSizes = field(default_factory=SplitSizes)
     seed: int = 0
     near_threshold: float = 0.7
     min_language_records: int = 1
+    small_languages: SmallLanguages = "drop"
 
     def __post_init__(self) -> None:
         if not 0 < self.near_threshold <= 1:
             raise ValueError(f"near_threshold: expected above 0 and at most 1, got {self.near_threshold}")
         if self.min_language_records < 1:
             raise ValueError(f"min_language_records: expected at least 1, got {self.min_language_records}")
+        if self.small_languages not in get_args(SmallLanguages):
+            raise ValueError(f"small_languages: expected drop or join, got {self.small_languages!r}")
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,10 @@ class Manifest:
         unpaired: number of texts that stay although their translations were left out, by language.
         tags: language tags that were read as others, with what they were read as: `deu`, `de`.
         not_read: files of a folder or an archive that were left out as a whole, each with the reason.
+        merged: languages joined into another because they had few texts: the other's tag, then the number of
+            their texts by their tags.
+        test_sets: what the corpus is kept apart from: by name the number of its `texts`, and of those that
+            were left out because they repeat it: `exact`, `near`, `n-gram`.
         joined: number of `groups`, number of `sets` they were joined to, and groups in the `largest` set.
         format: version of this file format.
     """
@@ -141,6 +145,8 @@ class Manifest:
     tags: dict[str, str] = field(default_factory=dict)
     not_read: dict[str, str] = field(default_factory=dict)
     joined: dict[str, int] = field(default_factory=dict)
+    merged: dict[str, dict[str, int]] = field(default_factory=dict)
+    test_sets: dict[str, dict[str, int]] = field(default_factory=dict)
     format: Literal[1] = 1
 
     def split(self, name: str) -> SplitEntry:

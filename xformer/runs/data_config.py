@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xformer.data.kin import SmallLanguages
 from xformer.data.source_rules import SourceRule
-from xformer.storage.rules import COUNT, SHARE, Rule, check, require
+from xformer.storage.rules import COUNT, SHARE, Rule, check, one_of, require
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,17 @@ class DataConfig:
         held_out_languages (languages): a message is held out only if it exists in at least so many languages.
         held_out_chars (characters): a message is held out only if it has at least so many characters: "OK"
             tests nothing.
-        min_language_texts (texts): languages with fewer texts are left out of the corpus.
+        min_language_texts (texts): languages of the corpus with fewer texts are small.
+        small_languages: what becomes of small languages: `drop` leaves them out of the corpus; `join` makes
+            their texts those of their nearest kin, de-AT of de; what has none is left out.
         alpha (exponent): languages are sampled in proportion to (number of texts)^alpha.
         pivot_share (probability): probability that the translation paired with a text is in the language
             `pivot`, where such a translation exists. Otherwise any translation is equally likely.
         max_repeats (factor): no text is read more than this many times as often as with alpha = 1 and the
             same weights of `sources`. What small languages lose by that goes to the others.
         max_length (tokens): longest sequence; a longer text is cut into several sequences.
+        decontaminate: test sets: texts of the corpus that overlap with them are left out when it is imported.
+            Corpora, files of lines or rows, and folders of such files, as of `xformer data import`.
         sources: rules about sources of the corpus, in training alone; of several that fit a source the first
             holds. Each is a table: `pattern` of names of sources, as in a shell (`cldr-*/*`); `weight`, how
             often a text is drawn relative to one of weight 1 (0: never); and what leaves a text out:
@@ -52,10 +57,12 @@ class DataConfig:
     held_out_languages: int = 20
     held_out_chars: int = 8
     min_language_texts: int = 1_000
+    small_languages: SmallLanguages = "drop"
     alpha: float = 0.5
     pivot_share: float = 0.95
     max_repeats: float = 8.0
     max_length: int = 128
+    decontaminate: tuple[str, ...] = ()
     sources: tuple[SourceRule, ...] = ()
     min_sampled_texts: int = 1
 
@@ -66,6 +73,7 @@ class DataConfig:
             (Rule(lambda x: x >= 2, "at least 2"), "held_out_languages"),
             (Rule(lambda x: 0 <= x <= 1, "a number in [0, 1]"), "alpha"),
             (SHARE, "pivot_share"),
+            (one_of(SmallLanguages), "small_languages"),
             (Rule(lambda x: x >= 1, "a number from 1"), "max_repeats"),
             (Rule(lambda x: x >= 2, "at least 2 tokens"), "max_length"),
         ]

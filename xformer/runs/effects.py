@@ -130,6 +130,8 @@ NEEDS: dict[str, Need] = {
     "data.held_out_languages": _CORPUS,
     "data.held_out_chars": _CORPUS,
     "data.min_language_texts": _CORPUS,
+    "data.small_languages": _CORPUS,
+    "data.decontaminate": _CORPUS,
     "objectives.masking.rate": _HIDES,
     "objectives.masking.unit": _HIDES,
     "objectives.masking.span_mean": _SPANS,

@@ -96,6 +96,16 @@ def test_a_source_may_name_a_language_otherwise(sources: tuple[BroadSource, ...]
     }
 
 
+def test_what_is_no_text_is_stripped(sources: tuple[BroadSource, ...]) -> None:
+    changed = dataclasses.replace(sources[0], strip="^um |^a dog$")
+    fetched, _ = broad.fetch_broad([changed], say=lambda _: None)
+    notes = ImportNotes()
+    texts = {record.text for record in broad.read_broad(fetched[0], notes)}
+    assert "cão" in texts
+    assert not {"um cão", "a dog", ""} & texts
+    assert notes.left_out["no text"] == {"en": 1}
+
+
 def test_an_unknown_reader(sources: tuple[BroadSource, ...]) -> None:
     changed = dataclasses.replace(sources[0], reader="poems")
     fetched, _ = broad.fetch_broad([changed], say=lambda _: None)

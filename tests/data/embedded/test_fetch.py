@@ -1,6 +1,6 @@
 """Packages are fetched by their registries' tools: only recorded hashes are kept, errors name a way out.
 
-Covers `pip`, `debian` and `tools`. npm and apt-get are commands of the test's own; so is pip, except in the
+Covers `pip` and `tools`. npm and apt-get are commands of the test's own; so is pip, except in the
 test of pip itself.
 """
 

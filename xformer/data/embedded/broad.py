@@ -19,6 +19,7 @@ from xformer.data.embedded.declaration import read_declaration
 from xformer.data.embedded.fetch import fetch_packages
 from xformer.data.embedded.gettext import gettext_wheels
 from xformer.data.embedded.packages import Package, cache_folder, read_packages
+from xformer.data.embedded.stamps import read_stamps
 from xformer.data.embedded.tags import is_variant_of_english, same_language, with_usual_script
 from xformer.data.embedded.verses import read_verses
 from xformer.data.import_notes import ImportNotes
@@ -39,6 +40,7 @@ class BroadSource:
         packages: where the text lies.
         rename: tags that this source gives to what others call otherwise.
         leave_out: keys or paths that hold no text for people; a regular expression, searched.
+        strip: what is no text in a text, such as the notes for translators before it; a regular expression.
         kinds: of CLDR, the kinds of names to read (`CLDR_KINDS`); none for all.
         folder: the cache folder of its packages.
     """
@@ -49,6 +51,7 @@ class BroadSource:
     packages: tuple[Package, ...]
     rename: Mapping[str, str] = field(default_factory=dict)
     leave_out: str | None = None
+    strip: str | None = None
     kinds: Sequence[str] = ()
     folder: str = "broad"
 
@@ -117,13 +120,18 @@ def read_broad(fetched: FetchedSource, notes: ImportNotes) -> Iterator[Record]:
     """
     source = fetched.source
     rename = {**same_language(), **source.rename}
+    strip = re.compile(source.strip) if source.strip else None
     for record in _read(source, list(fetched.paths.values()), notes):
         language = with_usual_script(record.language)
         language = rename.get(language, language)
         if is_variant_of_english(language):
             continue
         place = f"{source.name}/{record.source}"
-        yield Record(record.text, language, record.group, place, record.id, record.label)
+        text = record.text if strip is None else strip.sub("", record.text).strip()
+        if not text:
+            notes.leave_out("no text", language, "", place)
+            continue
+        yield Record(text, language, record.group, place, record.id, record.label)
 
 
 def _read(source: BroadSource, paths: Sequence[Path], notes: ImportNotes) -> Iterator[Record]:
@@ -135,6 +143,8 @@ def _read(source: BroadSource, paths: Sequence[Path], notes: ImportNotes) -> Ite
             return read_cldr(paths, kinds=source.kinds or None, notes=notes)
         case "messages":
             return read_messages(paths, leave_out=without, notes=notes)
+        case "stamps":
+            return read_stamps(paths, notes)
         case "declaration":
             return read_declaration(paths, notes)
         case "verses":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,12 @@ from xformer.data.pairs import TranslationPairs
 from xformer.data.record import Record
 from xformer.data.shard_writer import Sharding, write_shards
 from xformer.data.shards import TokenShards
+from xformer.data.source_rules import SourceRule
 from xformer.data.split import SplitSizes
+from xformer.pretraining.checks import StartChecks
 from xformer.pretraining.forecast import text_sample
-from xformer.pretraining.forecast.text_sample import sample_shards
+from xformer.pretraining.forecast.text_sample import ForecastTexts, for_sample, sample_shards
+from xformer.runs.config import DataConfig, RunConfig
 from xformer.tokenizer import TokenizerOptions, train_tokenizer
 
 OPTIONS = TokenizerOptions(vocabulary_size=320, threads=1)
@@ -87,3 +91,28 @@ def test_a_sample_that_cannot_fill_the_vocabulary_gets_a_smaller_one(
     _, used, pieces = sample_shards(open_corpus(one_after_the_other), None, many, max_length=99)
     assert 262 < used.vocab_size < 1200
     assert pieces == 1200
+
+
+@pytest.mark.parametrize(
+    ("dev", "texts", "floor", "expected"),
+    [
+        (False, 100, 40, 40),
+        (False, 1000, 40, 4),
+        (False, 10_000, 40, 1),
+        (True, 1000, 40, 40),
+        (False, 9, 1, 1),
+    ],
+)
+def test_a_sample_has_a_floor_in_proportion(
+    one_after_the_other: Path, dev: bool, texts: int, floor: int, expected: int
+) -> None:
+    opened = open_corpus(one_after_the_other)
+    train, _, pieces = sample_shards(opened, None, OPTIONS, max_length=4)
+    train = train.subset(np.flatnonzero(np.asarray(train.record) < 100))
+    found = ForecastTexts("some", train, train if dev else None, np.zeros(pieces, dtype=bool), pieces)
+    rules = (SourceRule("*", 0.5),)
+    config = RunConfig(data=DataConfig(sources=rules, min_sampled_texts=floor))
+    checks = StartChecks("en", texts, 2, {}, {}, ())
+    assert for_sample(config, found, checks).data == replace(config.data, min_sampled_texts=expected)
+    nothing = DataConfig() if not dev else config.data
+    assert for_sample(config, found, None).data == nothing  # texts that are made up come from nowhere

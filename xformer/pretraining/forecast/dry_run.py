@@ -28,7 +28,7 @@ from xformer.pretraining.checks import StartChecks
 from xformer.pretraining.forecast.estimate import parameter_counts, passes_of, weight_bytes
 from xformer.pretraining.forecast.machine import PeakMemory, device_name
 from xformer.pretraining.forecast.measure_steps import MIN_STEPS, MeasuredSteps, measure, short_run
-from xformer.pretraining.forecast.text_sample import ForecastTexts
+from xformer.pretraining.forecast.text_sample import ForecastTexts, for_sample
 from xformer.pretraining.parameter_groups import make_optimizer
 from xformer.pretraining.prepare import find_corpus, require_same_corpus, start_checks
 from xformer.pretraining.pretrain import build_model, made_by
@@ -188,6 +188,7 @@ def forecast(
         progress.say(line)
     texts = ForecastTexts.of(run, config, progress)
     config = with_vocabulary(config, texts.pieces)
+    config = for_sample(config, texts, checks)
     sampling = SamplingReport.of(texts.train, config)
     for line in sampling.lines():
         progress.say(f"{line} ({texts.name})")

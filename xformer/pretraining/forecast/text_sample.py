@@ -23,6 +23,7 @@ from xformer.data.record import Record
 from xformer.data.shard_writer import Sharding
 from xformer.data.shards import TokenShards
 from xformer.errors import InputError
+from xformer.pretraining.checks import StartChecks
 from xformer.pretraining.load import open_tokenizer
 from xformer.pretraining.prepare import (
     find_corpus,
@@ -134,6 +135,27 @@ def sample_shards(
     info = replace(sharding.settings, empty_records=found.empty_records)
     shards = TokenShards.in_memory(np.frombuffer(tokens.getvalue(), dtype=info.dtype), columns, info)
     return shards, tokenizer, pieces or tokenizer.vocab_size
+
+
+def for_sample(config: RunConfig, texts: ForecastTexts, checks: StartChecks | None) -> RunConfig:
+    """The settings for texts that may be fewer than the run's.
+
+    A language that has too few texts in the run has as few of a sample in proportion. Synthetic texts come
+    from no source, so rules about sources and small languages do nothing there.
+
+    Args:
+        config: the settings.
+        texts: what is measured on.
+        checks: of the run's corpus; None where there is none yet.
+    """
+    data = config.data
+    if checks is None and texts.dev is None:
+        return replace(config, data=replace(data, sources=(), min_sampled_texts=1))
+    if checks is None or texts.dev is not None or data.min_sampled_texts == 1:
+        return config
+    share = min(1.0, len(np.unique(texts.train.record)) / checks.texts)
+    floor = max(1, round(data.min_sampled_texts * share))
+    return replace(config, data=replace(data, min_sampled_texts=floor))
 
 
 def _draw(corpus: Corpus) -> tuple[list[Record], bool]:

@@ -52,7 +52,7 @@ def outside_report() -> OutsideReport:
         resamples=2000,
         pairs=pairs,
         means=[mean("all", 3, 1 / 3), mean("seen", 2, 0.4), mean("unseen", 1, 0.2)],
-        bits=OutsideBits(0.15, bits, {"model": Amount(1.9, 1.0, 2.7)}, ["de", "en"], ["ja"]),
+        bits=OutsideBits(0.15, 400, 2000, bits, {"model": Amount(1.9, 1.0, 2.7)}, ["de", "en"], ["ja"]),
         bag=None,
         overlap=Overlap(5000, 20, 30, {"de": 40, "en": 10}, 100_000),
         tags={"deu": "de"},

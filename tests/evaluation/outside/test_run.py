@@ -27,6 +27,7 @@ from xformer.errors import InputError
 from xformer.evaluation.outside.report import MeanScores, OutsideReport
 from xformer.evaluation.outside.run import evaluate_run_outside, outside_reports
 from xformer.evaluation.outside.table import outside_markdown
+from xformer.evaluation.outside.texts import OutsideTexts, read_outside
 from xformer.pretraining.load import load_run, open_tokenizer
 from xformer.progress import Progress
 from xformer.runs.directory import RunDirectory
@@ -205,6 +206,28 @@ def test_what_stands_in_the_training_corpus_is_counted(
     alone, said = evaluated(gone, copied, baselines=False, bits=False, force=True)
     assert alone.overlap is None
     assert "not compared with the training corpus, which is not at hand" in " ".join(said.split())
+
+
+def test_bits_are_of_different_texts_spread_evenly(run: RunDirectory, files: Path) -> None:
+    def read(on: Path) -> OutsideTexts:
+        return read_outside(on, open_tokenizer(run), ("de", "el", "en"), max_length=64, configured_pivot="en")
+
+    texts = read(files)
+    # English stands in four pairs, and its longest list has 30 lines.
+    language = np.asarray(texts.shards.language)[texts.for_bits(1000)]
+    assert dict(zip(*np.unique(language, return_counts=True), strict=True)) == {
+        0: 30,
+        1: 20,
+        2: 30,
+        3: 25,
+        4: 12,
+    }
+    some = texts.for_bits(3)
+    assert len(some) == 5 * 3
+    german = some[np.asarray(texts.shards.language)[some] == 0]
+    assert [texts.records[place].text for place in np.asarray(texts.shards.record)[german]] == [
+        sentences("de")[place] for place in (0, 14, 29)
+    ]
 
 
 def test_a_corpus_is_measured_by_split(run: RunDirectory, tmp_path: Path) -> None:

@@ -49,6 +49,9 @@ from xformer.model.multilingual import MultilingualModel
 from xformer.runs.sentence_layer import SentenceLayer
 from xformer.tokenizer import Tokenizer
 
+MOST_TEXTS = 2_000
+"""Of a language, for bits per byte: they cost the most time, and are steady long before."""
+
 MODEL, BAG, UNTRAINED, TRIGRAMS = "model", "bag", "untrained", "trigrams"
 
 
@@ -320,8 +323,8 @@ def amount(values: Sequence[float], seed: int) -> Amount:
 def _bits(
     subject: Subject, texts: OutsideTexts, seen: set[str], progress: ProgressCallback | None
 ) -> OutsideBits | None:
-    """Bits per byte of the model and its baselines, each different text counted once."""
-    shards, device = texts.shards.subset(texts.each_once), subject.device
+    """Bits per byte of the model and its baselines, on at most `MOST_TEXTS` different texts of a language."""
+    shards, device = texts.shards.subset(texts.for_bits(MOST_TEXTS)), subject.device
     threads = encoding_threads(device)
     hidden = HiddenTokens(
         shards, seed=subject.seed, batch_tokens=tokens_for_each(subject.batch_tokens, threads, device)
@@ -360,6 +363,8 @@ def _bits(
     names = list(found) if known else []
     return OutsideBits(
         rate=hidden.rate,
+        texts=len(shards),
+        most_texts=MOST_TEXTS,
         languages=languages,
         means={name: amount([one.bits[name] for one in known.values()], subject.seed) for name in names},
         below_unigram=[tag for tag, one in known.items() if one.below_unigram],

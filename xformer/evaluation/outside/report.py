@@ -129,6 +129,8 @@ class OutsideBits:
 
     Attributes:
         rate: share of tokens hidden.
+        texts: how many different texts they are measured on; parts of long ones count as texts.
+        most_texts: at most so many in a language.
         languages: by tag.
         means: over the languages seen in training, by name.
         below_unigram: tags of languages where the model needs fewer bits than a unigram model that is told
@@ -137,6 +139,8 @@ class OutsideBits:
     """
 
     rate: float
+    texts: int
+    most_texts: int
     languages: dict[str, LanguageBits]
     means: dict[str, Amount]
     below_unigram: list[str]

@@ -197,7 +197,8 @@ def _of_bits(bits: OutsideBits) -> list[str]:
     means = ", ".join(f"{name.replace('_', ' ')} {_amount(one)}" for name, one in bits.means.items())
     known = counted(len(bits.below_unigram) + len(bits.not_below_unigram))
     return [
-        f"Masked LM, mean bits per byte over {known} seen in training: {means}.",
+        f"Masked LM, mean bits per byte over {known} seen in training, of {bits.texts:,} texts,"
+        f" at most {bits.most_texts:,} of a language: {means}.",
         below_unigram(bits.below_unigram, bits.not_below_unigram),
     ]
 

@@ -72,12 +72,21 @@ class OutsideTexts:
     tags: dict[str, str]
     notes: tuple[str, ...]
 
-    @property
-    def each_once(self) -> NDArray[np.int64]:
-        """Examples (E,) without those whose language and tokens came before: what bits per byte count."""
+    def for_bits(self, most: int) -> NDArray[np.int64]:
+        """Examples (E,) that bits per byte are measured on: of each language, different ones, spread evenly.
+
+        Args:
+            most: how many of a language.
+        """
+        language = np.asarray(self.shards.language).astype(np.int64)
         numbers = text_numbers(self.shards.take(np.arange(len(self.shards))))
-        both = np.column_stack([numbers, np.asarray(self.shards.language).astype(np.int64)])
-        return np.sort(np.unique(both, axis=0, return_index=True)[1])
+        once = np.sort(np.unique(np.column_stack([numbers, language]), axis=0, return_index=True)[1])
+        chosen = []
+        for number in np.unique(language[once]):
+            rows = once[language[once] == number]
+            places = np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)
+            chosen.append(rows[places])
+        return np.sort(np.concatenate(chosen))
 
 
 @dataclass(frozen=True)

@@ -115,3 +115,17 @@ def test_a_tally_that_goes_on_from_another_counts_the_same(
         whole.by_language(),
         (len(steps) - 1) / 3,
     )
+
+
+def test_sources_are_counted_where_the_plan_has_them_and_go_on_from_a_state() -> None:
+    sources = ("games", "names", "other")
+    texts = np.zeros(3, dtype=np.int64)
+    plan = StepPlan(0, {}, np.ones(3), texts, texts, np.array([3.0, 1.0, 0.0]), np.array([2, 2, 0]))
+    tally = LanguageTally(LANGUAGES, sources=sources)
+    tally.add(_sums("masked_lm", [(0, 1.0)]), StepBatch(plan, {}, {}), 1.0)
+    again = LanguageTally(LANGUAGES, tally.state(), sources)
+    again.add(_sums("masked_lm", [(0, 1.0)]), StepBatch(plan, {}, {}), 1.0)
+    expected = {"games": {"asked": 0.75, "drawn": 0.5}, "names": {"asked": 0.25, "drawn": 0.5}}
+    assert again.fields()["sources"] == expected
+    assert "sources" not in LanguageTally(LANGUAGES).fields()
+    assert not any("sources" in name for name in LanguageTally(LANGUAGES).state())

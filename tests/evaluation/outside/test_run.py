@@ -255,6 +255,30 @@ def test_a_corpus_is_measured_by_split(run: RunDirectory, tmp_path: Path) -> Non
         evaluated(run, tmp_path / "nothing")
 
 
+def test_without_translations_bits_per_byte_are_left(run: RunDirectory, tmp_path: Path) -> None:
+    records = [Record(text, "de", str(number), "by hand:1") for number, text in enumerate(sentences("de"))]
+    options = ImportOptions(SplitSizes(dev=0, test=0, min_languages=1), near_threshold=1.0)
+    import_corpus(records, tmp_path / "corpus", options, [Source("by hand", "CC0-1.0")])
+    report, said = evaluated(run, tmp_path / "corpus")
+    assert (report.split, report.pairs, report.means, report.bag) == ("all", [], [], None)
+    assert report.bits is not None
+    assert set(report.bits.languages) == {"de"}
+    assert "the corpus has no test split; all of it is read" in said
+    assert "retrieval is left out: no text has a translation" in said
+
+
+def test_empty_files_and_blank_lines_are_no_texts(run: RunDirectory, tmp_path: Path) -> None:
+    files = {"deu-eng.deu": "", "deu-eng.eng": "", "ell-eng.ell": "\n", "ell-eng.eng": "x\n"}
+    for name, text in files.items():
+        (tmp_path / f"a.{name}").write_text(text, encoding="utf-8")
+    for code, language in (("fra", "de"), ("eng", "en")):
+        lines = "\n".join(sentences(language)[:5])
+        (tmp_path / f"a.fra-eng.{code}").write_text(lines, encoding="utf-8")
+    report, said = evaluated(run, tmp_path, bits=False)
+    assert [(one.label, one.messages) for one in report.pairs] == [("a fra-eng", 5)]
+    assert "left out, without text: a deu-eng" in said
+
+
 def test_texts_that_are_too_long_are_cut_for_bits_and_left_out_of_retrieval(
     run: RunDirectory, tmp_path: Path
 ) -> None:

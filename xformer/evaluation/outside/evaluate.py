@@ -211,7 +211,9 @@ def _compare(
     one: ComparedSet, vectors: _Vectors, texts: OutsideTexts, baselines: bool
 ) -> dict[str | int, Retrieval]:
     """Retrieval of the model after each number of blocks, and of the baselines by name."""
-    rows = torch.tensor([vectors.number[example] for example in one.texts.examples.tolist()])
+    rows = torch.tensor(
+        [vectors.number[example] for example in one.texts.examples.tolist()], dtype=torch.long
+    )
     found: dict[str | int, Retrieval] = {
         layer: one.texts.retrieval(each[rows]) for layer, each in enumerate(vectors.by_layer)
     }

@@ -54,7 +54,11 @@ def outside_charts(report: OutsideReport) -> list[LineChart | DotChart]:
             for one in kinds
         ]
         layers = Axis("layer", whole=True, marks=((float(report.layer), "the run's layer"),))
-        charts.append(LineChart(f"{shown}: top-1 by layer", layers, series, lasts=True))
+        highest = max(each.value for one in kinds for each in one.by_layer)
+        # From 0, so that small differences look small.
+        upward = Axis(ends=(0.0, 1.1 * highest)) if highest else Axis()
+        title = f"{shown}: retrieval with {named(pivot)}, top-1 by layer"
+        charts.append(LineChart(title, layers, series, upward, lasts=True))
     return charts
 
 

@@ -190,6 +190,9 @@ def _read_folder(
         _Read(one.name, one.label, list(one.records()), normalize_language(one.pivot))
         for one in reported(sets, "read", len(sets), progress)
     ]
+    if empty := [one.label for one in read if not one.records]:
+        notes.append(f"left out, without text: {', '.join(empty)}")
+        read = [one for one in read if one.records]
     names = list(dict.fromkeys(one.name for one in sets))
     return read, names[0] if len(names) == 1 else "all" if split is None else split, digest, notes
 

@@ -73,7 +73,8 @@ class DataImport:
     kin, de-AT of de. What has no kin in the corpus is left out."""
     decontaminate: tuple[Path, ...] = ()
     """Test sets. Texts that overlap with them are left out: corpora made by this command, files of lines or
-    rows (test.de, .txt, .tsv, .csv, .jsonl, .tmx, .zip), or folders of such files."""
+    rows (test.de, .txt, .tsv, .csv, .jsonl, .tmx, .zip), or folders of such files. Near duplicates are found
+    where the language is known: by the name's end, as of test.de."""
     seed: int = 0
     """Selects the groups for dev and test."""
     text_field: str = "text"

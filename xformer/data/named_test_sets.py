@@ -1,8 +1,9 @@
 """Test sets by name: corpora, and files and folders as test sets are handed around.
 
 Of these, every text is read whatever it stands beside: what is kept out of training needs no groups. Names
-that tell the language do: `test_2016_flickr.de`, `tatoeba.deu-eng.eng`, `newstest.de.txt`. Near duplicates are looked for
-among texts of one language, so of texts whose language nothing tells only exact ones and n-grams are found.
+that tell the language do: `test_2016_flickr.de`, `tatoeba.deu-eng.eng`, `newstest.de.txt`. Near duplicates
+are looked for among texts of one language, so of texts whose language nothing tells only exact ones
+and n-grams are found.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`evaluate_run_outside` on a run of a few steps, beside plain computations.
 
-Covers `evaluate`, `report` and `texts`.
+Covers `bits`, `evaluate`, `report`, `subject` and `texts`.
 """
 
 from __future__ import annotations

@@ -5,8 +5,12 @@ Shapes: N observations, R resamples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from xformer.evaluation.outside.report import Amount
 
 RESAMPLES = 2_000
 LEVEL = 0.95
@@ -41,3 +45,9 @@ def interval(values: NDArray[np.float64], seed: int = 0, resamples: int = RESAMP
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def amount(values: Sequence[float], seed: int) -> Amount:
+    """The mean of the values of some languages, with its interval over them."""
+    low, high = interval(np.array(values), seed) or (None, None)
+    return Amount(float(np.mean(values)), low, high)

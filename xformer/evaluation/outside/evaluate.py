@@ -16,72 +16,23 @@ from torch import Tensor
 
 from xformer.data.languages import language_name
 from xformer.data.reporting import ProgressCallback, reported
-from xformer.data.shards import TokenShards
-from xformer.embedding.encode import SentenceEncoder, encode_tokens, encode_tokens_by_layer, evaluation_mode
-from xformer.embedding.worker_threads import encoding_threads, tokens_for_each
-from xformer.evaluation.bag import TrainedBag
-from xformer.evaluation.bits_per_byte import (
-    BitsPerByte,
-    HiddenTokens,
-    Surprisal,
-    bits_per_byte,
-    model_surprisal,
-)
+from xformer.embedding.encode import SentenceEncoder, encode_tokens, encode_tokens_by_layer
 from xformer.evaluation.evaluate import untrained_model
-from xformer.evaluation.outside.bootstrap import RESAMPLES, interval
+from xformer.evaluation.outside.bits import outside_bits
+from xformer.evaluation.outside.bootstrap import RESAMPLES, amount, interval
 from xformer.evaluation.outside.report import (
-    Amount,
-    LanguageBits,
     MeanScores,
-    OutsideBits,
     OutsideReport,
     Overlap,
     PairScores,
     Score,
     Which,
 )
+from xformer.evaluation.outside.subject import BAG, MODEL, TRIGRAMS, UNTRAINED, Subject
 from xformer.evaluation.outside.texts import ComparedSet, OutsideTexts
 from xformer.evaluation.outside.trigrams import Trigrams
 from xformer.evaluation.parallel_texts import text_numbers
 from xformer.evaluation.retrieval import LanguageRetrieval, Retrieval
-from xformer.evaluation.unigram import Unigram
-from xformer.model.multilingual import MultilingualModel
-from xformer.runs.sentence_layer import SentenceLayer
-from xformer.tokenizer import Tokenizer
-
-MOST_TEXTS = 2_000
-"""Of a language, for bits per byte: they cost the most time, and are steady long before."""
-
-MODEL, BAG, UNTRAINED, TRIGRAMS = "model", "bag", "untrained", "trigrams"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The model that is evaluated, and what belongs to it.
-
-    Attributes:
-        model: lies on `device`.
-        tokenizer: of the model.
-        train: the split that it was trained on, which the unigram model counts.
-        bag: the baseline that was trained on the same text; None for none.
-        layer: where vectors are taken from.
-        device: where to compute.
-        seed: of the hidden tokens, the untrained model and the resamples.
-        batch_tokens: most tokens in a batch; None for what is fast on the device.
-        baselines: whether to measure the baselines, too.
-        bits: whether to measure bits per byte.
-    """
-
-    model: MultilingualModel
-    tokenizer: Tokenizer
-    train: TokenShards
-    bag: TrainedBag | None
-    layer: SentenceLayer
-    device: torch.device
-    seed: int = 0
-    batch_tokens: int | None = None
-    baselines: bool = True
-    bits: bool = True
 
 
 def evaluate_outside(
@@ -121,7 +72,7 @@ def evaluate_outside(
     bits = None
     if subject.bits:
         with _timed(seconds, "bits_per_byte"):
-            bits = _bits(subject, texts, seen, progress)
+            bits = outside_bits(subject, texts, seen, progress)
     tags = (
         {one.language for one in pairs} | {one.pivot for one in pairs} | set(bits.languages if bits else ())
     )
@@ -314,61 +265,3 @@ def _mean_score(scores: Sequence[Score], seed: int) -> Score:
     parts = ([getattr(one, part) for one in scores] for part in ("to_pivot_top1", "from_pivot_top1", "mrr"))
     to_pivot, from_pivot, mrr = (float(np.mean(part)) for part in parts)
     return Score(top1.value, top1.low, top1.high, to_pivot, from_pivot, mrr)
-
-
-def amount(values: Sequence[float], seed: int) -> Amount:
-    """The mean of the values of some languages, with its interval over them."""
-    low, high = interval(np.array(values), seed) or (None, None)
-    return Amount(float(np.mean(values)), low, high)
-
-
-def _bits(
-    subject: Subject, texts: OutsideTexts, seen: set[str], progress: ProgressCallback | None
-) -> OutsideBits | None:
-    """Bits per byte of the model and its baselines, on at most `MOST_TEXTS` different texts of a language."""
-    shards, device = texts.shards.subset(texts.for_bits(MOST_TEXTS)), subject.device
-    threads = encoding_threads(device)
-    hidden = HiddenTokens(
-        shards, seed=subject.seed, batch_tokens=tokens_for_each(subject.batch_tokens, threads, device)
-    )
-    byte_lengths = subject.tokenizer.byte_lengths()
-
-    def measured(surprisal: Surprisal, what: str, on: int = 1) -> BitsPerByte:
-        what = f"bits per byte: {what}"
-        return bits_per_byte(surprisal, hidden, byte_lengths, progress=progress, what=what, threads=on)
-
-    def of_model(model: MultilingualModel, n_layers: int | None, what: str) -> BitsPerByte:
-        with evaluation_mode(model):
-            return measured(model_surprisal(model, n_layers=n_layers, device=device), what, threads)
-
-    unigram = Unigram.fit(subject.train, progress=progress).with_languages(len(shards.languages))
-    found = {
-        MODEL: of_model(subject.model, None, "model"),
-        "unigram": measured(unigram.surprisal, "unigram of each language"),
-        "blind_unigram": measured(unigram.blind().surprisal, "unigram of all languages"),
-    }
-    if subject.baselines:
-        untrained, n_layers = untrained_model(subject.model, subject.seed)
-        found[UNTRAINED] = of_model(untrained.to(device), n_layers, "untrained model")
-    languages: dict[str, LanguageBits] = {}
-    for number in np.flatnonzero(found[MODEL].n_bytes).tolist():
-        tag = shards.languages[number]
-        bits = {
-            name: float(one.by_language[number])
-            for name, one in found.items()
-            if tag in seen or name != "unigram"
-        }
-        languages[tag] = LanguageBits(tag in seen, int(found[MODEL].n_tokens[number]), bits)
-    known = {tag: one for tag, one in languages.items() if one.seen}
-    if not languages:
-        return None
-    names = list(found) if known else []
-    return OutsideBits(
-        rate=hidden.rate,
-        texts=len(shards),
-        most_texts=MOST_TEXTS,
-        languages=languages,
-        means={name: amount([one.bits[name] for one in known.values()], subject.seed) for name in names},
-        below_unigram=[tag for tag, one in known.items() if one.below_unigram],
-        not_below_unigram=[tag for tag, one in known.items() if not one.below_unigram],
-    )

@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 
 from xformer.errors import InputError
-from xformer.evaluation.outside.evaluate import Subject, evaluate_outside
+from xformer.evaluation.outside.evaluate import evaluate_outside
 from xformer.evaluation.outside.overlap import overlap_with
 from xformer.evaluation.outside.picture import plot_outside
 from xformer.evaluation.outside.report import OutsideReport, Overlap
+from xformer.evaluation.outside.subject import Subject
 from xformer.evaluation.outside.table import outside_markdown
 from xformer.evaluation.outside.texts import OutsideTexts, read_outside
 from xformer.evaluation.run import bag_length, run_bag, write_problem

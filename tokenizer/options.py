@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from .errors import TokenizerError
 from .special import SMALLEST_VOCABULARY
 
-LARGEST_SUITABLE = 32_768
+LARGEST_SUITABLE = 65_536
 """The vocabulary size of `suitable_vocabulary` for much text."""
 
 BYTES_PER_PIECE = 128
@@ -23,7 +23,7 @@ class TokenizerOptions:
     """Options of `train_tokenizer`. Equal options, texts and SentencePiece versions give equal bytes.
 
     Attributes:
-        vocabulary_size (pieces): number of pieces, with the 5 special and 256 byte pieces. None: 32,768, or
+        vocabulary_size (pieces): number of pieces, with the 5 special and 256 byte pieces. None: 65,536, or
             fewer for a text that is too small to teach so many (`suitable_vocabulary`).
         model: kind of the tokenizer: `unigram` (Kudo 2018) or `bpe` (Sennrich et al. 2016).
         normalization: Unicode form of the text. `identity` changes nothing. `nfc` makes canonically equal
@@ -46,7 +46,7 @@ class TokenizerOptions:
     vocabulary_size: int | None = None
     model: ModelType = "unigram"
     normalization: Normalization = "identity"
-    alpha: float = 0.3
+    alpha: float = 0.7
     max_repeats: int = 8
     sample_bytes: int = 32 * 2**20
     max_sentence_bytes: int = 4096

@@ -24,9 +24,7 @@ have the same meaning. The precision is that of padded.
 static-embedding: sentence-transformers' model for CPUs (StaticEmbedding): no encoder, the mean of token
 embeddings of the same width, with the same loss; 512 pairs per step (2,048 on a GPU), AdamW at 0.2.
 
-xformer: `xformer pretrain` with its default settings, but without its bigram table (`model.bigrams`): its
-parameters are only looked up, and at equal numbers the peers would have to multiply with as many. `--set
-model.bigrams=4` adds it.
+xformer: `xformer pretrain` with its default settings.
 
 All peers have AdamW, a warm-up, a decay that ends with the time, clipping at 1, and a learning rate for a
 small model from random weights (1e-3; 5e-4 for the contrastive loss). Their own defaults (5e-5, 2e-5) are for

@@ -140,9 +140,6 @@ class TrainingBench:
             theirs = tables_of(self.run)
             model = theirs.pop("model") | table.get("model", {})
             table = table | theirs | {"model": model}
-        # All models have the same number of parameters. Those of a bigram table are only looked up; the peers
-        # would have to multiply with as many.
-        table = table | {"model": {"bigrams": 0} | table.get("model", {})}
         config = overridden(table, changes, RunConfig, source=str(self.config or "--set"))
         corpus = config.data.corpus if self.corpus is None else self.corpus
         require_effect(replace(config, data=replace(config.data, corpus=corpus)), given, of_run)

@@ -20,7 +20,7 @@ from xformer.model.packed import pack
 
 SMALL = ModelConfig(vocab_size=31, d_model=8, n_heads=2, d_ff=8, n_layers=1)
 SIZES = {"vocab_size": 61, "d_model": 24, "n_heads": 3, "d_ff": 20, "n_layers": 3}
-DEFAULT = ModelConfig(**SIZES)  # type: ignore[arg-type]
+DEFAULT = ModelConfig(**SIZES, bigrams=4)  # type: ignore[arg-type]
 SCALED = replace(
     DEFAULT, zero_init_residual=False, bias=True, tie_embeddings=False, norm="rmsnorm", activation="relu2",
     positions="none",

@@ -17,6 +17,7 @@ from xformer.model.context import AttentionContext, self_attention_contexts
 from xformer.model.encoder import Encoder
 from xformer.model.heads import MaskedLMHead, Pooling
 from xformer.model.layers import Block
+from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import Packed, pack
 from xformer.model.positions import T5Bias
 from xformer.model.reference import (
@@ -61,6 +62,8 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         head_activation_norm=draw(st.booleans()),
         decoder_bias=draw(st.booleans()),
         zero_init_residual=draw(st.booleans()),
+        pooled_dim_fraction=draw(st.sampled_from((0.5, 1.0))),
+        pool_after_norm=draw(st.booleans()),
     )
 
 
@@ -241,3 +244,28 @@ def test_pooling_equals_the_reference(lengths: list[int], seed: int, kind: Any, 
     assert_same({"pooled": actual}, {"pooled": expected})
     inputs = {"hidden": hidden} | dict(pooling.named_parameters())
     assert_same(gradients((actual * wanted).sum(), inputs), gradients((expected * wanted).sum(), inputs))
+
+
+@given(configs(), lengths_of, st.integers(0, 2**31), st.booleans(), st.data())
+@settings(max_examples=30)
+def test_sentence_vectors_equal_the_reference(
+    config: ModelConfig, lengths: list[int], seed: int, sort: bool, data: st.DataObject
+) -> None:
+    depth = data.draw(st.integers(0, config.n_layers))
+    model = MultilingualModel(config, "mean").double()
+    randomise(model, seed)
+    generator = torch.Generator().manual_seed(seed)
+    texts = [torch.randint(0, 17, (n,), generator=generator).tolist() for n in lengths]
+    batch = pack(texts, sort=sort)
+    tokens, mask = padded(batch)
+    parameters = dict(model.encoder.named_parameters())
+    hidden = reference_forward(
+        config, parameters, tokens, mask, n_layers=depth, final_norm=config.pool_after_norm
+    )
+    expected = reference_pooling(hidden[..., : config.pooled_dim], mask)
+    actual = model.sentence_vectors(batch, n_layers=depth, normalise=False)
+    assert_same({"vectors": actual}, {"vectors": expected})
+    wanted = torch.randn(actual.shape, generator=generator, dtype=torch.float64)
+    assert_same(
+        gradients((actual * wanted).sum(), parameters), gradients((expected * wanted).sum(), parameters)
+    )

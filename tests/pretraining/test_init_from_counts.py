@@ -49,11 +49,19 @@ def test_the_first_prediction_is_the_frequency_of_all_tokens() -> None:
 
 @pytest.mark.parametrize("positions", ["rotary", "none", "sinusoidal"])
 def test_no_sentence_vector_moves_when_the_blocks_join(positions: Any) -> None:
-    _, model = _started(replace(CONFIG, positions=positions))
+    _, model = _started(replace(CONFIG, positions=positions, pool_after_norm=False))
     batch = pack(ROWS)
     bag, full = model.sentence_vectors(batch, n_layers=0), model.sentence_vectors(batch)
     assert bag.shape == (5, 12)
     torch.testing.assert_close(full, bag, rtol=0, atol=1e-12)
+
+
+def test_after_the_final_norm_they_hardly_move() -> None:
+    """The norm weighs the tokens anew; the mean that is added is the same for all tokens of a text."""
+    _, model = _started()
+    batch = pack(ROWS)
+    cosines = (model.sentence_vectors(batch, n_layers=0) * model.sentence_vectors(batch)).sum(dim=1)
+    assert cosines[: len(cosines) - 1].min() > 0.97  # the last text is empty
 
 
 def test_the_first_attention_adds_the_mean() -> None:

@@ -20,6 +20,7 @@ PACKAGE = ROOT / "xformer"
 BASE = {"version", "errors", "progress", "storage"}
 MODEL = {
     "config",
+    "families",
     "packed",
     "positions",
     "int8_linear",
@@ -48,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "distributed": {"errors"},
     "model": set(),
     "model.config": {"storage"},
+    "model.families": {"model.config", "errors"},
     "model.packed": set(),
     "model.positions": set(),
     "model.int8_linear": {"errors"},

@@ -24,7 +24,7 @@ CHANGED = {
     "tokenizer.vocabulary_size": "300",
     "data.alpha": "0.3",
     "data.pivot": "de",
-    "model.bigrams": "0",
+    "model.bigrams": "4",
     "objectives.masking.rate": "0.2",
     "training.seed": "1",
 }

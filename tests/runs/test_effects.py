@@ -54,8 +54,8 @@ ALONE = {
     "objectives.alignment_weight": ("2.0", "objectives.alignment_tokens=0"),
     "objectives.distillation_weight": ("2.0", "objectives.alignment_tokens=0"),
     "optimizer.embedding_lr": ("0.02", "objectives.embedding_warmup_share=0.0"),
-    "optimizer.bigram_lr": ("0.02", "model.bigrams=0"),
-    "optimizer.full_bigram_lr": ("0.02", "model.bigrams=0"),
+    "optimizer.bigram_lr": ("0.02", ""),
+    "optimizer.full_bigram_lr": ("0.02", ""),
     "optimizer.final_lr": ("0.5", "optimizer.decay=0.0"),
 }
 OFF = {
@@ -63,7 +63,7 @@ OFF = {
     "model.zero_init_residual": ("false", "model.n_layers=0"),
     "model.skip_first_norm": ("false", "model.norm_position=post"),
     "model.window": ("none", "model.n_layers=1"),
-    "tokenizer.vocabulary_size": ("32768", "data.tokenizer=mine.model"),
+    "tokenizer.vocabulary_size": ("65536", "data.tokenizer=mine.model"),
     "objectives.sampled_softmax_size": ("0", "objectives.masked_lm_tokens=0"),
     "objectives.embedding_warmup_share": ("0.0", "objectives.alignment_tokens=0"),
     "objectives.alignment_weight": ("0.0", "objectives.alignment_tokens=0"),
@@ -112,14 +112,15 @@ def test_all_settings_act_in_some_run() -> None:
     """Each need is met by the defaults, or by these."""
     runs = [RunConfig()]
     runs += [config(f"model.positions={positions}") for positions in ("t5", "learned")]
+    runs += [config("model.bigrams=4")]
     runs += [config("objectives.masking.unit=span", "objectives.translation_lm_tokens=64")]
     for name, need in (NEEDS | TRAINING_NEEDS).items():
         assert any(need.met(run) for run in runs), name
 
 
 def test_all_that_do_nothing_are_said_at_once() -> None:
-    changed = config("data.corpus=mine data.min_language_texts=5 model.bigrams=0 optimizer.bigram_lr=1.0")
-    given = {"data.min_language_texts": "mine.toml", "optimizer.bigram_lr": "--set", "model.bigrams": "--set"}
+    changed = config("data.corpus=mine data.min_language_texts=5 optimizer.bigram_lr=1.0")
+    given = {"data.min_language_texts": "mine.toml", "optimizer.bigram_lr": "--set"}
     with pytest.raises(InputError) as caught:
         require_effect(changed, given)
     first, second = str(caught.value).split("; --set: ")
@@ -193,7 +194,7 @@ def test_each_rule_of_the_model_is_held_against_the_model() -> None:
 
 
 def test_a_setting_that_was_not_given_is_never_named() -> None:
-    changed = config("model.bigrams=0 optimizer.bigram_lr=1.0")
+    changed = config("optimizer.bigram_lr=1.0")
     assert [name for name, _ in without_effect(changed, ["optimizer.bigram_lr"])] == ["optimizer.bigram_lr"]
     assert not list(without_effect(changed, ["optimizer.lr"]))
     assert value_of(changed, "optimizer.bigram_lr") == 1.0

@@ -9,7 +9,7 @@ import pytest
 from xformer.errors import InputError
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
-from xformer.runs.renamed_settings import RENAMED, read_settings, renamed
+from xformer.runs.renamed_settings import ADDED, RENAMED, read_settings, renamed, with_added
 from xformer.storage.toml import from_table, overridden
 
 
@@ -41,7 +41,7 @@ def test_a_file_with_an_old_name_sets_the_new_one(old: str, tmp_path: Path) -> N
     with pytest.warns(UserWarning, match=f"--set: {old} has a new name: {RENAMED[old]}"):
         assert renamed([f"{old}={value}"]) == [f"{RENAMED[old]}={value}"]
     with pytest.warns(UserWarning, match="new names"):
-        assert RunDirectory(tmp_path).load_config() == from_table(tables, RunConfig, "settings")
+        assert RunDirectory(tmp_path).load_config() == from_table(with_added(tables), RunConfig, "settings")
 
 
 def test_one_line_names_all_that_were_renamed(tmp_path: Path) -> None:
@@ -71,3 +71,13 @@ def test_other_settings_are_left_alone(tmp_path: Path) -> None:
     path.write_text("title = 'x'\n[training]\nseed = 3\n", encoding="utf-8")
     assert read_settings(path) == {"title": "x", "training": {"seed": 3}}
     assert renamed(["training.seed=3", "odd"]) == ["training.seed=3", "odd"]
+
+
+def test_what_a_run_does_not_name_means_what_it_meant_then() -> None:
+    for name in ADDED:
+        _value(name)
+    before = with_added({"model": {"d_model": 64}, "data": {}})
+    assert before == {"model": {"d_model": 64, "pool_after_norm": False}, "data": {}}
+    now = {"model": {"pool_after_norm": True}}
+    assert with_added(now) == {"model": {"pool_after_norm": True}}
+    assert with_added({}) == {}

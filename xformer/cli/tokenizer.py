@@ -22,13 +22,14 @@ class TokenizerTrain:
     """A folder made by `xformer data import`."""
     model: TokenizerModel
     """The file to write: a SentencePiece model."""
-    vocabulary_size: int = 32_768
-    """Number of subwords, with the special ones and the 256 bytes."""
+    vocabulary_size: int | None = None
+    """Number of subwords, with the special ones and the 256 bytes. Left out: 65,536, or fewer for a text that
+    is too small to teach so many."""
     kind: Literal["unigram", "bpe"] = "unigram"
     """Unigram language model, or byte-pair encoding (BPE)."""
     normalization: Literal["identity", "nfc", "nfkc"] = "identity"
     """Unicode normalization of the text. `identity` changes nothing."""
-    alpha: float = 0.3
+    alpha: float = 0.7
     """The share of a language in the training text is proportional to (its bytes)^alpha."""
 
     def run_command(self) -> int:

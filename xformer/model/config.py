@@ -80,6 +80,9 @@ class ModelConfig:
         pooled_dim_fraction (share): share of the coordinates of the residual stream, its first ones, that a
             sentence vector is pooled from. Translations are made alike there; the other coordinates may hold
             what differs, above all the language, without which no masked token can be predicted.
+        pool_after_norm: pool a sentence vector from the tokens after the final norm, as other libraries do
+            with a model's last hidden state; otherwise from the residual stream before it, where a token's
+            length is its weight in the mean.
     """
 
     vocab_size: int | None = None
@@ -99,7 +102,7 @@ class ModelConfig:
     norm_position: NormPosition = "pre"
     norm_eps: float = 1e-5
     embedding_norm: bool = True
-    bigrams: int = 4
+    bigrams: int = 0
     skip_first_norm: bool = True
     final_norm: bool = True
     activation: Activation = "geglu"
@@ -115,6 +118,7 @@ class ModelConfig:
     zero_init_residual: bool = True
     init_std: float = 0.02
     pooled_dim_fraction: float = 0.75
+    pool_after_norm: bool = True
 
     def __post_init__(self) -> None:
         rules = [

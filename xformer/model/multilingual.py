@@ -68,8 +68,9 @@ class MultilingualModel(nn.Module):
     ) -> Tensor:
         """Vectors (B, D), one a sequence, in the packed order; D is `config.pooled_dim`.
 
-        They are pooled from the first D coordinates of each token's state, before the final norm. The norm
-        would remove a token's length in the residual stream, which is its weight in the mean.
+        They are pooled from the first D coordinates of each token's state, after the final norm or before it
+        (`config.pool_after_norm`). After the norm a token weighs in the mean by the share of its length that
+        lies in these coordinates; before it, by its length in the residual stream.
 
         Args:
             batch: B packed sequences.
@@ -82,5 +83,7 @@ class MultilingualModel(nn.Module):
 
     def pool(self, hidden: Tensor, batch: Packed, *, normalise: bool = True) -> Tensor:
         """Sentence vectors (B, D) of a residual stream (T, C), by default of unit length."""
+        if self.config.pool_after_norm:
+            hidden = self.encoder.final_norm(hidden)
         pooled: Tensor = self.pooling(hidden[:, : self.config.pooled_dim], batch)
         return F.normalize(pooled, dim=-1) if normalise else pooled

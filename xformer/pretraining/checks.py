@@ -19,6 +19,7 @@ from xformer.data.languages import counted, find_language, named
 from xformer.data.shared_groups import SharedGroups, has_translations
 from xformer.data.source_rules import SourcePlaces, require_matches
 from xformer.errors import InputError
+from xformer.model.families import held_by_none
 from xformer.pretraining.resolve import with_pivot
 from xformer.runs.config import RunConfig
 from xformer.storage.files import atomic_write
@@ -121,6 +122,8 @@ def check_start(corpus: Corpus, config: RunConfig) -> tuple[StartChecks, RunConf
     compared = {split: len(shared.with_pivot(pivot)) for split, shared in held_out.items()}
     for split in ("test", "dev"):
         found += _held_out(corpus, config, split, held_out[split], pivot, messages[split])
+    if (why := held_by_none(config.model, config.objectives.pooling)) is not None:
+        found.append(Finding("export", f"no other library can hold this model ({why})"))
     train = corpus.manifest.split("train")
     checks = StartChecks(pivot, train.total.records, len(train.languages), messages, compared, tuple(found))
     return checks, with_pivot(config, pivot)

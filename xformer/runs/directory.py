@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 
 from xformer.errors import InputError
 from xformer.runs.config import RunConfig
-from xformer.runs.renamed_settings import read_settings
+from xformer.runs.renamed_settings import read_settings, with_added
 from xformer.storage.toml import from_table
 
 Settings = TypeVar("Settings")
@@ -149,7 +149,7 @@ class RunDirectory:
                 f"{self.config}: expected the settings that this run began with, all of them; it has no"
                 f" {', '.join(missing)}. Put the file back, or begin another run"
             )
-        return tables
+        return with_added(tables)
 
     @overload
     def load_config(self) -> RunConfig: ...

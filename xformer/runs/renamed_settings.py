@@ -1,4 +1,4 @@
-"""Settings that had another name in an earlier version: files and options with the old name still work."""
+"""Settings of earlier versions: other names still work, and what was missing gets its meaning of then."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ RENAMED = {
 }
 """New names by the names of version 0.1."""
 
+ADDED = {"model.pool_after_norm": False}
+"""Settings that came later, with what runs did before there was one."""
+
 
 def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The tables of a TOML file of settings, by today's names; one warning names those that were renamed.
@@ -43,6 +46,15 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
         found.append(f"{old} is {new}")
     if found:
         _say(f"{path}: settings have new names: {', '.join(found)}")
+    return tables
+
+
+def with_added(tables: dict[str, Any]) -> dict[str, Any]:
+    """The tables of a run's own settings, complete when they were written, with the settings of `ADDED`."""
+    for name, before in ADDED.items():
+        table, key = name.split(".")
+        if isinstance(tables.get(table), dict):
+            tables[table].setdefault(key, before)
     return tables
 
 

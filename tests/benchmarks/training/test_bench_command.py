@@ -70,7 +70,7 @@ def test_what_was_measured_is_kept_when_it_is_broken_off(
 def test_the_settings_for_a_gpu(repository: Path) -> None:
     table = read_toml(repository / "benchmarks" / "training" / "100m.toml")
     config = from_table(
-        table | {"model": table["model"] | {"bigrams": 0, "vocab_size": 32_768}},
+        table | {"model": table["model"] | {"vocab_size": 32_768}},
         RunConfig,
         source="100m.toml",
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from xformer.errors import InputError
 from xformer.model.config import Gelu, ModelConfig
-
-Family = Literal["modernbert", "bert", "xlm-roberta"]
+from xformer.model.families import family_of
 
 _SIZES = {
     "vocab_size": "vocab_size",
@@ -28,37 +27,6 @@ _SPECIAL_IDS = {
     "sep_token_id": 2,
     "mask_token_id": 4,
 }
-
-
-def family_of(config: ModelConfig) -> Family:
-    """The Hugging Face architecture of a model.
-
-    Raises:
-        InputError: no architecture fits; the message names the first setting that does not.
-    """
-    if config.bigrams:
-        raise InputError(
-            f"model.bigrams: expected 0, since Hugging Face's models have no bigrams, got {config.bigrams}"
-        )
-    if config.norm_position == "pre":
-        needed: dict[str, Any] = {"positions": "rotary", "n_segments": 0, "norm": "layernorm"}
-        needed |= {"embedding_norm": True, "skip_first_norm": True, "final_norm": True}
-        _require_ours(config, "ModernBERT", needed)
-        if not config.gated:
-            found = repr(config.activation)
-            raise InputError(f"model.activation: ModernBERT needs 'geglu' or 'swiglu', got {found}")
-        return "modernbert"
-    needed = {"positions": "learned", "norm": "layernorm", "activation": "gelu", "bias": True}
-    needed |= {"embedding_norm": True, "final_norm": False, "decoder_bias": True, "tie_embeddings": True}
-    name = "XLM-R" if config.position_offset else "BERT"
-    _require_ours(config, name, needed)
-    if not all(config.is_global(layer) for layer in range(config.n_layers)):
-        raise InputError(f"model.window: {name} has global layers only, got {config.window}")
-    if config.n_segments == 0:
-        raise InputError(f"model.n_segments: {name} needs at least 1, got 0")
-    if name == "XLM-R" and config.gelu != "erf":
-        raise InputError(f"model.gelu: XLM-R needs 'erf', got {config.gelu!r}")
-    return "xlm-roberta" if config.position_offset else "bert"
 
 
 def config_to_huggingface(config: ModelConfig) -> dict[str, Any]:
@@ -247,9 +215,3 @@ def _field(fields: Mapping[str, Any], name: str) -> Any:
     if name not in fields:
         raise InputError(f"{name}: expected in config.json, missing")
     return fields[name]
-
-
-def _require_ours(config: ModelConfig, family: str, needed: Mapping[str, Any]) -> None:
-    for name, value in {**needed, "head_activation_norm": True}.items():
-        if getattr(config, name) != value:
-            raise InputError(f"model.{name}: {family} needs {value!r}, got {getattr(config, name)!r}")

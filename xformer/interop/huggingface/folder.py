@@ -19,10 +19,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from xformer.errors import InputError
-from xformer.interop.huggingface.config import config_from_huggingface, config_to_huggingface, family_of
+from xformer.interop.huggingface.config import config_from_huggingface, config_to_huggingface
 from xformer.interop.huggingface.weights import from_their_names, to_their_names
 from xformer.model.config import ModelConfig
 from xformer.model.encoder import Encoder
+from xformer.model.families import family_of
 from xformer.model.heads import MaskedLMHead
 from xformer.storage.files import atomic_write
 

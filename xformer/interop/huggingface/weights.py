@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from xformer.errors import InputError
-from xformer.interop.huggingface.config import Family
+from xformer.model.families import Family
 
 Names = list[tuple[str, str]]
 

@@ -113,7 +113,7 @@ class Pass:
         otherwise). The first block has no norm in front (-C). Outside the blocks it keeps the embedding's
         result and what pooling or the final norm reads: 2·C. A hidden token keeps 4·C in the head, which
         also keeps the gradient of its (V, C) decoder, computed together with the loss. The alignment keeps
-        its P·P cosines, three times.
+        its P·P cosines, three times, and the D coordinates that are pooled after the final norm.
         """
         c, f, depth = config.d_model, config.d_ff, self._depth(config)
         size = 4 if precision == "fp32" else 2
@@ -121,6 +121,8 @@ class Pass:
         a_token = 4 * 2 * c + depth * (4 * 2 * c + size * inner)
         if depth and config.norm_position == "pre" and config.skip_first_norm and precision == "fp32":
             a_token -= 4 * c
+        if self.pairs and config.final_norm and config.pool_after_norm:
+            a_token += 4 * config.pooled_dim
         head = size * (4 * c * self.selected + self._outputs(config) * c) if self.selected else 0
         return a_token * sum(self.lengths) + head + 3 * 4 * self.pairs * self.pairs
 

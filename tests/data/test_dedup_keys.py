@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xformer.data.deduplicate import DedupKeys, text_hash
+from xformer.data.dedup_keys import DedupKeys, text_hash
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,16 @@ def test_a_key_is_its_own_key_and_never_empty_for_visible_text(text: str) -> Non
     assert bool(once) == bool(text.strip()) or not text.isprintable()
     if once.isalpha():
         assert key(once) == once
+
+
+@given(st.lists(st.text() | st.sampled_from(["100 %", "%s{x}a", "\0", "a\0b", "ẞ%d", "e\u0301", "%", "{}"])))
+def test_many_texts_have_the_keys_that_each_has(texts: list[str]) -> None:
+    assert DedupKeys().of(texts) == [DedupKeys()(text) for text in texts]
+
+
+def test_no_two_texts_grow_together() -> None:
+    texts = ["%", "s", "a", "\u0301", "{", "}", "ᄀ", "ᅡ", "\u0301", "%(a", ")d", "Σ", "x", "%1$", "s"]
+    assert DedupKeys().of(texts) == [DedupKeys()(text) for text in texts]
 
 
 def test_text_numbers_keep_their_parts_apart() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xformer.data.deduplicate import text_hash
+from xformer.data.dedup_keys import text_hash
 from xformer.data.groups import MAX_JOINED, DisjointSets, group_hash, join_groups
 
 

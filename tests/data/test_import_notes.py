@@ -13,8 +13,9 @@ def test_texts_are_counted_by_reason_and_language_with_the_first_as_example() ->
     for language, text in (("de", "eins"), ("en", "one"), ("de", "zwei")):
         notes.leave_out("duplicate", language, text, f"{language}:1")
     notes.leave_out("no text", "de", "", "x:2")
-    notes.leave_alone("fr", "un", "x:3")
-    assert notes.left_out == {"duplicate": {"de": 2, "en": 1}, "no text": {"de": 1}}
+    notes.leave_out_many("duplicate", {"de": 2, "fr": 3}, "drei", "y:1")
+    notes.leave_alone({"fr": 1}, "un", "x:3")
+    assert notes.left_out == {"duplicate": {"de": 4, "en": 1, "fr": 3}, "no text": {"de": 1}}
     assert notes.unpaired == {"fr": 1}
     assert notes.examples == {
         "duplicate": ("eins", "de:1"),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from xformer.data.batches import Batch
+from xformer.data.record import Record
 from xformer.data.source_counts import SourceCounts
 from xformer.data.source_rules import SourcePlaces, SourceRule, require_matches, rules_of
 from xformer.errors import InputError
@@ -90,12 +92,10 @@ def test_names_are_numbered_once_and_other_is_last() -> None:
 
 def test_texts_and_bytes_are_counted_by_source_and_language() -> None:
     counts = SourceCounts(["b.txt", "a.txt"])
-    for source, language, n_bytes in [
-        ("a.txt:1", "en", 3),
-        ("b.txt:1", "de", 4),
-        ("a.txt:2", "en", 5),
-        ("?", "en", 1),
-    ]:
-        counts.add(source, language, n_bytes)
+    texts = [("a.txt:1", "en", 3), ("b.txt:1", "de", 4), ("a.txt:2", "en", 5), ("?", "en", 1)]
+    for part in (texts[:3], texts[3:]):
+        batch = Batch.of([Record("", language, "g", source) for source, language, _ in part])
+        counts.add(batch, [n_bytes for _, _, n_bytes in part])
     assert counts.table() == {"b.txt": {"de": (1, 4)}, "a.txt": {"en": (2, 8)}, "other": {"en": (1, 1)}}
     assert list(counts.table()) == ["b.txt", "a.txt", "other"]
+    assert counts.bytes_by_language() == {"en": 9, "de": 4}

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from xformer.data.batches import Batch, batches
 from xformer.data.decontaminate import Decontaminator
-from xformer.data.groups import distinct_rows
+from xformer.data.dedup_keys import DedupKeys
 from xformer.data.import_notes import ImportNotes, overlap
-from xformer.data.import_plan import REASONS, ImportOptions, ImportPlan, plan_import
+from xformer.data.import_plan import ImportOptions, plan_import
 from xformer.data.kin import join_small
-from xformer.data.manifest import Counts, Manifest, Source, SplitEntry
+from xformer.data.manifest import Manifest, Source
 from xformer.data.record import Record
-from xformer.data.record_file import RecordIndex, RecordWriter, read_records
+from xformer.data.record_file import read_records
+from xformer.data.record_index import RecordIndex
 from xformer.data.reporting import ProgressCallback, reported
 from xformer.data.source_counts import SourceCounts
 from xformer.data.split import SPLITS
+from xformer.data.split_writer import write_splits
 from xformer.errors import InputError
-from xformer.storage.checksummed import FileEntry, atomic_folder, verify_files
+from xformer.storage.checksummed import atomic_folder, verify_files
 from xformer.version import __version__
 
 
@@ -106,12 +108,12 @@ def import_corpus(
     """
     notes = notes or ImportNotes()
     with atomic_folder(out_dir) as folder:
-        path = folder / "records.jsonl.gz"
-        index = RecordIndex(path, _admit(records, decontaminator, notes, progress))
+        path = folder / "records.partial"
+        index = RecordIndex(path, _admitted(records, decontaminator, notes, progress))
         index, merged = _with_kin(index, options, folder, progress)
         plan = plan_import(index, options, progress)
         by_source = [SourceCounts(source.name for source in sources) for _ in SPLITS]
-        splits = _write_splits(folder, index, plan, by_source, notes, progress)
+        splits = write_splits(folder, index, plan, by_source, notes, progress)
         for scratch in folder.glob("records*"):
             scratch.unlink()
         languages = {tag for entry in splits.values() for tag in entry.languages}
@@ -136,21 +138,31 @@ def import_corpus(
     return manifest
 
 
-def _admit(
+def _admitted(
     records: Iterable[Record],
     decontaminator: Decontaminator | None,
     notes: ImportNotes,
     progress: ProgressCallback | None,
-) -> Iterator[Record]:
-    """Yield the records with text that overlap no test set; note the others."""
-    for record in reported(records, "read", None, progress):
-        if not record.text.strip():
-            notes.leave_out("no text", record.language, "", record.source)
-        elif decontaminator and (found := decontaminator.overlap(record)):
-            name, how = found
-            notes.leave_out(overlap(how, name), record.language, record.text, record.source)
-        else:
+) -> Iterator[tuple[Batch, list[str]]]:
+    """Yield the records with text that overlap no test set, with their keys; note the others."""
+    key_of = DedupKeys()
+    for batch in batches(_with_text(reported(records, "read", None, progress), notes)):
+        keys = key_of.of(batch.text)
+        if decontaminator and (found := decontaminator.overlaps(batch, keys)):
+            for place, (name, how) in sorted(found.items()):
+                language, text, source = batch.language[place], batch.text[place], batch.source[place]
+                notes.leave_out(overlap(how, name), language, text, source)
+            left = [place for place in range(len(batch)) if place not in found]
+            batch, keys = batch.part(left), [keys[place] for place in left]
+        yield batch, keys
+
+
+def _with_text(records: Iterable[Record], notes: ImportNotes) -> Iterator[Record]:
+    for record in records:
+        if record.text.strip():
             yield record
+        else:
+            notes.leave_out("no text", record.language, "", record.source)
 
 
 def _with_kin(
@@ -166,42 +178,11 @@ def _with_kin(
     merged: dict[str, dict[str, int]] = {}
     for tag, kin in sorted(becomes.items()):
         merged.setdefault(kin, {})[tag] = sizes[tag]
-    records = reported(index, "join small languages", len(index), progress)
-    renamed = (replace(record, language=becomes.get(record.language, record.language)) for record in records)
-    return RecordIndex(folder / "records-joined.jsonl.gz", renamed), merged
 
+    def renamed() -> Iterator[tuple[Batch, list[str]]]:
+        for first, batch, keys in index.with_keys():
+            if progress:
+                progress("join small languages", first, len(index))
+            yield replace(batch, language=[becomes.get(tag, tag) for tag in batch.language]), keys
 
-def _write_splits(
-    folder: Path,
-    index: RecordIndex,
-    plan: ImportPlan,
-    by_source: Sequence[SourceCounts],
-    notes: ImportNotes,
-    progress: ProgressCallback | None,
-) -> dict[str, SplitEntry]:
-    """Write the records that stay, one file per split; note the others."""
-    counts: list[dict[str, Counts]] = [{} for _ in SPLITS]
-    paths = [folder / f"{split}.jsonl.gz" for split in SPLITS]
-    with ExitStack() as stack:
-        writers = [stack.enter_context(RecordWriter(path)) for path in paths]
-        for row, record in enumerate(reported(index, "write", len(index), progress)):
-            if plan.reason[row]:
-                notes.leave_out(REASONS[plan.reason[row]], record.language, record.text, record.source)
-                continue
-            if plan.unpaired[row]:
-                notes.leave_alone(record.language, record.text, record.source)
-            split = int(plan.split[row])
-            group = plan.names.get(int(plan.group[row]), record.group)
-            writers[split].write(replace(record, group=group))
-            size = Counts(1, len(record.text), len(record.text.encode()))
-            counts[split][record.language] = counts[split].get(record.language, Counts()) + size
-            by_source[split].add(record.source, record.language, size.bytes)
-    entries: dict[str, SplitEntry] = {}
-    for place, (name, path) in enumerate(zip(SPLITS, paths, strict=True)):
-        rows = np.flatnonzero((plan.reason == 0) & (plan.split == place))
-        distinct = rows[distinct_rows(plan.group[rows], index.language[rows])]
-        groups, languages = np.unique(plan.group[distinct], return_counts=True)
-        translated = int(np.count_nonzero(languages > 1))
-        file, sizes = FileEntry.of(path), dict(sorted(counts[place].items()))
-        entries[name] = SplitEntry(file, len(groups), sizes, translated, by_source[place].table())
-    return entries
+    return RecordIndex(folder / "records-joined.partial", renamed()), merged

@@ -1,129 +1,39 @@
-"""Deduplication keys, and near duplicates of held-out texts, found exactly and not by an estimate.
-
-Two texts are near duplicates if the Jaccard overlap (shared over all) of the character trigrams of their
-deduplication keys is at least a threshold t. MinHash only estimates this overlap, and its estimate is worst
-for short texts, which most corpora of messages consist of. The exact answer is cheap too (prefix filtering:
-Chaudhuri et al. 2006, Bayardo et al. 2007). A near duplicate has at least ⌈t·n⌉ of a text's n trigrams, so it
-lacks at most n - ⌈t·n⌉. Of any n - ⌈t·n⌉ + s trigrams of the text it therefore has s or more (s above 1: Wang
-et al. 2012). If the rarest trigrams are taken, few texts pass, and only these are compared in full.
-"""
+"""Texts that repeat held-out ones, and groups that say what a held-out group says."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
-from math import ceil
 
 import numpy as np
+from numpy.typing import NDArray
+
+from xformer.data.groups import distinct_rows, starts
+from xformer.data.near_duplicates import NearDuplicates
+from xformer.data.trigrams import ranges
 
 SAME_MEANING = 0.25
 """Share of two groups' common languages that must hold repeated texts; see `HeldOut`."""
 
-_SLACK = 1e-9  # so that 0.7 · 10 does not exceed 7 in floating point
+NO, NEAR, EXACT = range(3)
+"""How a text repeats a held-out one."""
 
-# What a program fills in: %s, %(name)d, %1$s, {}, {name}, {0:.2f}, ${name}.
-_PLACEHOLDER = re.compile(r"%(?:\(\w*\)|\d+\$)?[-#0 +]*[\d.*]*[a-zA-Z](?![a-zA-Z])|\$?\{[\w.:!\[\]-]*\}")
+_MOST_EVIDENCE = 1 << 18  # rows that are kept before equal ones are removed
 
 
-class DedupKeys(dict[int, int | None]):
-    """Computes deduplication keys of texts, as a `str.translate` table that adds characters as they occur.
+@dataclass(frozen=True)
+class KeyedTexts:
+    """Q texts for comparison.
 
-    It keeps letters and their marks. Marks stay because Indic and Thai vowels are marks: without them
-    different words become equal.
-
-    >>> key = DedupKeys()
-    >>> key("Enter a valid e-mail address.") == key("ENTER A VALID  EMAIL ADDRESS: %(email)s")
-    True
+    Attributes:
+        keys: (Q,) deduplication keys.
+        languages: (Q,) tags.
+        groups: (Q,) uint64, hashes of their groups; None where no groups are asked for.
     """
 
-    def __missing__(self, code: int) -> int | None:
-        self[code] = code if unicodedata.category(chr(code))[0] in "LM" else None
-        return self[code]
-
-    def __call__(self, text: str) -> str:
-        """The letters of `text`: NFKC, casefolded, without placeholders, digits, punctuation and spaces.
-
-        A text with no letter is its own key, after NFKC and with single spaces: `100 %` differs from `→`.
-        """
-        folded = unicodedata.normalize("NFKC", _PLACEHOLDER.sub(" ", text)).casefold()
-        letters = folded.translate(self)
-        return letters or " ".join(unicodedata.normalize("NFKC", text).split())
-
-
-def text_hash(*parts: str) -> int:
-    """64 bits of the BLAKE2b hash of a tuple of texts; on collisions see `group_hash`."""
-    return int.from_bytes(blake2b("\0".join(parts).encode(), digest_size=8).digest(), "little")
-
-
-def trigrams(key: str) -> set[str]:
-    """The character trigrams of a key. Its beginning and end are marked, so every key has at least one."""
-    marked = f"\2{key}\3"
-    return {marked[start : start + 3] for start in range(max(len(marked) - 2, 1))}
-
-
-class NearDuplicates:
-    """An index of texts that finds the near duplicates of a new text among them.
-
-    Memory holds the indexed texts only.
-
-    Args:
-        keys: deduplication keys of the texts, numbered from 0 in this order.
-        threshold: smallest Jaccard overlap of near duplicates, above 0 and at most 1.
-    """
-
-    def __init__(self, keys: Iterable[str], threshold: float) -> None:
-        if not 0 < threshold <= 1:
-            raise ValueError(f"threshold: expected above 0 and at most 1, got {threshold}")
-        self._threshold = threshold
-        sets = [trigrams(key) for key in keys]
-        frequency = Counter(gram for grams in sets for gram in grams)
-        ordered = sorted(frequency, key=lambda gram: (frequency[gram], gram))
-        self._rank = {gram: rank for rank, gram in enumerate(ordered)}
-        self._sets = [frozenset(self._rank[gram] for gram in grams) for grams in sets]
-        holders: list[list[int]] = [[] for _ in ordered]
-        for number, ranks in enumerate(self._sets):
-            for rank in ranks:
-                holders[rank].append(number)
-        self._holders = [np.array(numbers, dtype=np.int32) for numbers in holders]
-        self._sizes = np.array([len(ranks) for ranks in self._sets], dtype=np.int32)
-
-    def __len__(self) -> int:
-        return len(self._sets)
-
-    def find(self, key: str) -> list[int]:
-        """The numbers, ascending, of all indexed near duplicates of `key`."""
-        grams = trigrams(key)
-        size = len(grams)
-        ranks = {self._rank[gram] for gram in grams if gram in self._rank}
-        least = ceil(self._threshold * size - _SLACK)
-        # Trigrams that no indexed text has are the rarest, so they use up the lacking ones first.
-        spare = size - least - (size - len(ranks))
-        if spare < 0:
-            return []
-        shared = max(least // 4, 1)
-        rarest = [self._holders[rank] for rank in sorted(ranks)[: spare + shared]]
-        candidates = np.flatnonzero(np.bincount(np.concatenate(rarest)) >= shared)
-        sizes = self._sizes[candidates]
-        fitting = (sizes >= self._threshold * size - _SLACK) & (size >= self._threshold * sizes - _SLACK)
-        return [int(number) for number in candidates[fitting] if self._overlaps(ranks, size, number)]
-
-    def _overlaps(self, ranks: set[int], size: int, number: int) -> bool:
-        other = self._sets[number]
-        shared = len(ranks & other)
-        return shared >= self._threshold * (size + len(other) - shared) - _SLACK
-
-
-@dataclass(frozen=True, slots=True)
-class KeyedText:
-    """A text for comparison: its deduplication key, its language, the hash of its group."""
-
-    key: str
-    language: str
-    group: int
+    keys: Sequence[str]
+    languages: Sequence[str]
+    groups: NDArray[np.uint64] | None = None
 
 
 class HeldOut:
@@ -139,40 +49,53 @@ class HeldOut:
     group for one repeated record would be too much: in the embedded gettext corpus, with a thousand messages
     held out, a quarter of the training groups share some short word with one of them in some language.
 
+    Shapes: K different keys of held-out texts.
+
     Args:
         texts: the held-out texts.
         threshold: of `NearDuplicates`.
     """
 
-    def __init__(self, texts: Iterable[KeyedText], threshold: float) -> None:
-        self._texts: dict[str, list[KeyedText]] = {}
-        keys: dict[str, dict[str, None]] = {}
-        for text in texts:
-            self._texts.setdefault(text.key, []).append(text)
-            keys.setdefault(_primary(text.language), {})[text.key] = None
-        self._keys = {language: list(distinct) for language, distinct in keys.items()}
-        self._near = {
-            language: NearDuplicates(distinct, threshold) for language, distinct in self._keys.items()
-        }
-        self._evidence: dict[tuple[int, int], set[str]] = {}
+    def __init__(self, texts: KeyedTexts, threshold: float) -> None:
+        self._number: dict[str, int] = {}
+        self._language: dict[str, int] = {}
+        self._primary: dict[str, int] = {}
+        key = np.array([self._number.setdefault(key, len(self._number)) for key in texts.keys], np.int64)
+        tag = np.array(
+            [self._language.setdefault(tag, len(self._language)) for tag in texts.languages], np.int64
+        )
+        primary = [self._primary.setdefault(_primary(tag), len(self._primary)) for tag in self._language]
+        label = np.array(primary, np.int64)[tag]
+        distinct = distinct_rows(label, key)
+        keys = list(self._number)
+        near_keys = [keys[place] for place in key[distinct].tolist()]
+        self._near, self._near_key = NearDuplicates(near_keys, label[distinct], threshold), key[distinct]
+        # For each text in each language, its groups.
+        groups = np.zeros(0, np.uint64) if texts.groups is None else texts.groups
+        text = key[: len(groups)] * len(self._language) + tag[: len(groups)]
+        order = np.argsort(text, kind="stable")
+        self._text, self._groups = text[order], groups[order]
+        self._evidence: list[NDArray[np.uint64]] = []
+        self._found = 0
 
-    def compare(self, text: KeyedText) -> str | None:
-        """Compare a text with the held-out ones. A match counts as evidence about its group.
+    def compare(self, texts: KeyedTexts) -> NDArray[np.uint8]:
+        """Compare texts with the held-out ones. A match counts as evidence about its group.
 
         Returns:
-            "exact", "near", or None if it repeats no held-out text.
+            (Q,) `EXACT`, `NEAR`, or `NO` for a text that repeats no held-out one.
         """
-        key, language = text.key, text.language
-        primary = _primary(language)
-        repeated = {key} if key in self._texts else set()
-        if primary in self._near:
-            distinct = self._keys[primary]
-            repeated.update(distinct[number] for number in self._near[primary].find(key))
-        for other in repeated:
-            for held_out in self._texts[other]:
-                if held_out.language == language:
-                    self._evidence.setdefault((text.group, held_out.group), set()).add(language)
-        return None if not repeated else "exact" if key in repeated else "near"
+        how = np.full(len(texts.keys), NO, dtype=np.uint8)
+        label = {tag: self._primary.get(_primary(tag), -1) for tag in set(texts.languages)}
+        labels = np.array([label[tag] for tag in texts.languages], dtype=np.int64)
+        query, near = self._near.find(texts.keys, labels)
+        how[query] = NEAR
+        number = np.array([self._number.get(key, -1) for key in texts.keys], dtype=np.int64)
+        exact = np.flatnonzero(number >= 0)
+        how[exact] = EXACT
+        if texts.groups is not None:
+            query = np.concatenate([query, exact])
+            self._add_evidence(texts, query, np.concatenate([self._near_key[near], number[exact]]))
+        return how
 
     def repeated_groups(self, languages: Callable[[int], Collection[str]]) -> set[int]:
         """The groups of the compared records that say what a held-out group says.
@@ -180,11 +103,44 @@ class HeldOut:
         Args:
             languages: gives the languages of a group by its hash.
         """
+        self._keep_evidence_once()
+        group, other, _ = self._evidence[0] if self._evidence else np.zeros((3, 0), dtype=np.uint64)
+        first = np.flatnonzero(starts(group, other))
+        shared = np.diff(np.append(first, len(group)))
+        pairs = zip(group[first].tolist(), other[first].tolist(), shared.tolist(), strict=True)
         return {
             group
-            for (group, other), shared in self._evidence.items()
-            if len(shared) >= SAME_MEANING * len(set(languages(group)) & set(languages(other)))
+            for group, other, number in pairs
+            if number >= SAME_MEANING * len(set(languages(group)) & set(languages(other)))
         }
+
+    def _add_evidence(self, texts: KeyedTexts, query: NDArray[np.int64], number: NDArray[np.int64]) -> None:
+        """Note which groups have a text in common with which held-out groups, and in which language.
+
+        Args:
+            texts: the compared texts.
+            query: (P,) places of texts that repeat a held-out one.
+            number: (P,) numbers of the keys that they repeat.
+        """
+        assert texts.groups is not None
+        tags = [self._language.get(texts.languages[place], -1) for place in query.tolist()]
+        tag = np.array(tags, dtype=np.int64)
+        query, number, tag = query[tag >= 0], number[tag >= 0], tag[tag >= 0]
+        text = number * len(self._language) + tag
+        begin = np.searchsorted(self._text, text)
+        size = np.searchsorted(self._text, text, "right") - begin
+        group = np.repeat(texts.groups[query], size)
+        other = self._groups[ranges(begin, size)]
+        self._evidence.append(np.stack([group, other, np.repeat(tag, size).astype(np.uint64)]))
+        self._found += len(group)
+        if self._found > _MOST_EVIDENCE:
+            self._keep_evidence_once()
+
+    def _keep_evidence_once(self) -> None:
+        if self._evidence:
+            rows = np.concatenate(self._evidence, axis=1)
+            self._evidence = [rows[:, distinct_rows(*rows)]]
+            self._found = 0
 
 
 def _primary(language: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xformer.data.record import normalize_language
@@ -48,9 +49,14 @@ class ImportNotes:
         self.left_out.setdefault(reason, Counter())[language] += 1
         self.examples.setdefault(reason, (text, source))
 
-    def leave_alone(self, language: str, text: str, source: str) -> None:
-        """Count one text that stays although its translations are left out; as for `leave_out`."""
-        self.unpaired[language] += 1
+    def leave_out_many(self, reason: str, counts: Mapping[str, int], text: str, source: str) -> None:
+        """Count texts that are left out, by language; `text` and `source` are those of the first."""
+        self.left_out.setdefault(reason, Counter()).update(counts)
+        self.examples.setdefault(reason, (text, source))
+
+    def leave_alone(self, counts: Mapping[str, int], text: str, source: str) -> None:
+        """Count texts that stay although their translations are left out; as for `leave_out_many`."""
+        self.unpaired.update(counts)
         self.examples.setdefault("unpaired", (text, source))
 
     def normalize(self, tag: str) -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xformer.data.deduplicate import DedupKeys, HeldOut, KeyedText
 from xformer.data.groups import distinct_rows, join_groups
 from xformer.data.kin import SmallLanguages
+from xformer.data.leaks import names_of_groups, remove_leaks
 from xformer.data.lost_pairs import find_lost_pairs, rejoin
-from xformer.data.record_file import RecordIndex
-from xformer.data.reporting import ProgressCallback, reported
-from xformer.data.split import DEV, TEST, TRAIN, SplitSizes, assign_splits
+from xformer.data.record_index import RecordIndex
+from xformer.data.reporting import ProgressCallback
+from xformer.data.split import TRAIN, SplitSizes, assign_splits
 
 REASONS = (
     "",
@@ -68,7 +67,7 @@ class ImportPlan:
         group: (R,) uint64, `group_hash` of its group after groups are joined.
         unpaired: (R,) bool, whether it stays without the translations that it came with, because these were
             left out as duplicates or repeat held-out text.
-        names: names of the joined groups, by hash.
+        names: names of the groups that others were joined to, by hash.
         joined: number of `groups`, number of `sets` they were joined to, and groups in the `largest` set.
     """
 
@@ -98,7 +97,7 @@ def plan_import(
        (`lost_pairs`).
 
     Memory holds the arrays of the index, about 60 bytes per record while groups are joined, and the texts of
-    dev and test. The records are read twice.
+    dev and test. Deduplication keys are read twice.
 
     Raises:
         InputError: too few groups can be held out.
@@ -126,9 +125,9 @@ def plan_import(
 
     train = split == TRAIN
     lost = find_lost_pairs(group, index.language, index.exact, train & (reason == 0), train & repeats)
-    threshold, may_join = options.near_threshold, lost.groups(group)
-    names = _remove_leaks(index, split, reason, group, may_join, languages_of, threshold, progress)
+    remove_leaks(index, split, reason, group, languages_of, options.near_threshold, REASONS, progress)
     group = rejoin(lost, group, index.exact, reason == 0)
+    names = names_of_groups(index, np.unique(group[(group != index.group) & (reason == 0)]), progress)
     _, sizes = np.unique(group[np.unique(index.group, return_index=True)[1]], return_counts=True)
     joined = {"groups": int(sizes.sum()), "sets": len(sizes), "largest": int(sizes.max(initial=0))}
     unpaired = _unpaired(group, index.language, here, reason == 0)
@@ -172,55 +171,3 @@ class _LanguagesOfGroups:
         place = int(np.searchsorted(self.groups, np.uint64(group)))
         start = int(self._first[place])
         return [self._tags[tag] for tag in self._language[start : start + int(self.counts[place])]]
-
-
-def _remove_leaks(
-    index: RecordIndex,
-    split: NDArray[np.uint8],
-    reason: NDArray[np.uint8],
-    group: NDArray[np.uint64],
-    may_join: set[int],
-    languages_of: Callable[[int], list[str]],
-    threshold: float,
-    progress: ProgressCallback | None,
-) -> dict[int, str]:
-    """Set `reason` where held-out text is repeated.
-
-    Returns the names, by hash, of the groups that are joined and of those that `may_join` others.
-    """
-    dedup_key = DedupKeys()
-    joined = may_join | set(group[group != index.group].tolist())
-    names: dict[int, str] = {}
-    texts: dict[int, list[tuple[int, KeyedText]]] = {TEST: [], DEV: []}
-    records = reported(index, "collect held-out text", len(index), progress)
-    for row, record in enumerate(records):
-        number = int(group[row])
-        if number in joined and number == index.group[row]:
-            names[number] = record.group
-        if reason[row] == 0 and split[row] != TRAIN:
-            text = KeyedText(dedup_key(record.text), record.language, number)
-            texts[int(split[row])].append((row, text))
-
-    def compare(row: int, text: KeyedText, held_out: HeldOut, name: str) -> None:
-        found = held_out.compare(text)
-        if found and reason[row] == 0:
-            reason[row] = REASONS.index(f"{found} duplicate of {name}")
-
-    def drop_groups(held_out: HeldOut, name: str, where: NDArray[np.bool_]) -> None:
-        repeated = np.array(sorted(held_out.repeated_groups(languages_of)), dtype=np.uint64)
-        reason[where & (reason == 0) & np.isin(group, repeated)] = REASONS.index(f"says the same as {name}")
-
-    test = HeldOut((text for _, text in texts[TEST]), threshold)
-    for row, text in texts[DEV]:
-        compare(row, text, test, "test")
-    drop_groups(test, "test", split == DEV)
-    dev = HeldOut((text for row, text in texts[DEV] if reason[row] == 0), threshold)
-    records = reported(index, "compare with held-out text", len(index), progress)
-    for row, record in enumerate(records):
-        if split[row] == TRAIN and reason[row] == 0:
-            text = KeyedText(dedup_key(record.text), record.language, int(group[row]))
-            compare(row, text, test, "test")
-            compare(row, text, dev, "dev")
-    drop_groups(test, "test", split == TRAIN)
-    drop_groups(dev, "dev", split == TRAIN)
-    return names

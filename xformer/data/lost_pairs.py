@@ -26,10 +26,6 @@ class LostPairs:
     group: NDArray[np.uint64]
     copy: NDArray[np.intp]
 
-    def groups(self, group: NDArray[np.uint64]) -> set[int]:
-        """All groups that may be joined, where `group` (R,) has those of the rows."""
-        return {*self.group.tolist(), *group[self.copy].tolist()}
-
 
 def find_lost_pairs(
     group: NDArray[np.uint64],

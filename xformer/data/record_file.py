@@ -1,20 +1,15 @@
-"""Records in files of gzipped JSON lines, and in memory the few numbers that an import needs about each."""
+"""Records in files of gzipped JSON lines."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import unicodedata
 import zlib
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from json.encoder import encode_basestring as quoted
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xformer.data.deduplicate import DedupKeys, text_hash
-from xformer.data.groups import group_hash
+from xformer.data.batches import Batch
 from xformer.data.record import Record
 from xformer.errors import InputError
 
@@ -30,7 +25,6 @@ class RecordWriter:
     """
 
     def __init__(self, path: Path, level: int = 6) -> None:
-        self._to_json = json.JSONEncoder(ensure_ascii=False).encode
         self._raw = path.open("wb")
         self._file = gzip.GzipFile("", "wb", level, self._raw, mtime=0)
 
@@ -47,11 +41,50 @@ class RecordWriter:
         Raises:
             InputError: a field holds half a surrogate pair, which UTF-8 cannot encode.
         """
-        fields = {name: value for name in _FIELDS if (value := getattr(record, name)) is not None}
-        try:
-            self._file.write((self._to_json(fields) + "\n").encode())
-        except UnicodeEncodeError as error:
-            raise InputError(f"{record.source}: expected text that UTF-8 can encode ({error})") from error
+        require_utf8(Batch.of([record]))
+        self.write_lines(lines_of(Batch.of([record]), [0]))
+
+    def write_lines(self, lines: bytes) -> None:
+        """Append records that `lines_of` has encoded."""
+        self._file.write(lines)
+
+
+def lines_of(batch: Batch, places: Sequence[int]) -> bytes:
+    """Some records of a batch, each as a JSON object in a line, without the fields that are None."""
+    text, language, group, source, label = batch.text, batch.language, batch.group, batch.source, batch.label
+    lines = []
+    for place in places:
+        line = (
+            f'{{"text": {quoted(text[place])}, "language": {quoted(language[place])},'
+            f' "group": {quoted(group[place])}, "source": {quoted(source[place])}'
+        )
+        if (name := batch.id[place]) is not None:
+            line += f', "id": {quoted(name)}'
+        if (value := label[place]) is not None:
+            line += f', "label": {quoted(value)}'
+        lines.append(line)
+    return ("}\n".join(lines) + "}\n").encode() if lines else b""
+
+
+def require_utf8(batch: Batch) -> None:
+    """Check that all records can be written.
+
+    Raises:
+        InputError: a field holds half a surrogate pair, which UTF-8 cannot encode; the message names the
+            source of the record.
+    """
+    fields = [getattr(batch, name) for name in _FIELDS]
+    try:
+        for values in fields:
+            "".join([value for value in values if value is not None]).encode()
+    except UnicodeEncodeError:
+        for record in zip(*fields, strict=True):
+            for value in record:
+                try:
+                    (value or "").encode()
+                except UnicodeEncodeError as error:
+                    source = record[_FIELDS.index("source")]
+                    raise InputError(f"{source}: expected text that UTF-8 can encode ({error})") from error
 
 
 def read_records(path: Path) -> Iterator[Record]:
@@ -76,54 +109,3 @@ def _read_line(line: bytes) -> Record:
     if not isinstance(fields, dict):
         raise ValueError(f"expected an object with the fields {', '.join(_FIELDS)}")
     return Record(**fields)  # raises a TypeError for an unknown or a missing field
-
-
-class RecordIndex:
-    """R records in a file, with arrays about them in memory: 30 bytes per record.
-
-    Attributes:
-        languages: language tags, in the order of their first record.
-        language: (R,) uint16, place in `languages`.
-        group: (R,) uint64, `group_hash` of the record's group.
-        key: (R,) uint64, hash of language and deduplication key: equal where a reader sees the same text.
-        exact: (R,) uint64, hash of language and text after NFC and with single spaces: equal where the
-            characters are the same.
-        chars: (R,) uint32, characters of the text.
-
-    Args:
-        path: the file to write the records to.
-        records: the records.
-
-    Raises:
-        InputError: a text cannot be written as UTF-8; the message names its source.
-    """
-
-    def __init__(self, path: Path, records: Iterable[Record]) -> None:
-        self._path = path
-        tags: dict[str, int] = {}
-        language, chars = array("H"), array("I")
-        group, key, exact = array("Q"), array("Q"), array("Q")
-        dedup_key = DedupKeys()
-        with RecordWriter(path, level=1) as writer:
-            for record in records:
-                writer.write(record)
-                tag = record.language
-                plain = " ".join(unicodedata.normalize("NFC", record.text).split())
-                language.append(tags.setdefault(tag, len(tags)))
-                chars.append(len(record.text))
-                group.append(group_hash(record.group))
-                key.append(text_hash(tag, dedup_key(record.text)))
-                exact.append(text_hash(tag, plain))
-        self.languages = tuple(tags)
-        self.language: NDArray[np.uint16] = np.array(language)
-        self.chars: NDArray[np.uint32] = np.array(chars)
-        self.group: NDArray[np.uint64] = np.array(group)
-        self.key: NDArray[np.uint64] = np.array(key)
-        self.exact: NDArray[np.uint64] = np.array(exact)
-
-    def __len__(self) -> int:
-        return len(self.group)
-
-    def __iter__(self) -> Iterator[Record]:
-        """Read the records again, in order."""
-        return read_records(self._path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
+from xformer.data.batches import Batch
 from xformer.data.source_rules import SourcePlaces
 
 
@@ -18,17 +20,25 @@ class SourceCounts:
         self._place_of = SourcePlaces(names)
         self._counts: dict[tuple[int, str], list[int]] = {}
 
-    def add(self, source: str, language: str, n_bytes: int) -> None:
-        """Count one text.
+    def add(self, batch: Batch, sizes: Sequence[int]) -> None:
+        """Count some texts.
 
         Args:
-            source: `Record.source`.
-            language: its tag.
-            n_bytes: its bytes in UTF-8.
+            batch: their records.
+            sizes: bytes of each text in UTF-8.
         """
-        count = self._counts.setdefault((self._place_of(source), language), [0, 0])
-        count[0] += 1
-        count[1] += n_bytes
+        places = {source: self._place_of(source) for source in set(batch.source)}
+        for source, language, size in zip(batch.source, batch.language, sizes, strict=True):
+            count = self._counts.setdefault((places[source], language), [0, 0])
+            count[0] += 1
+            count[1] += size
+
+    def bytes_by_language(self) -> Counter[str]:
+        """Bytes of all texts in each language."""
+        found = Counter[str]()
+        for (_, language), (_, n_bytes) in self._counts.items():
+            found[language] += n_bytes
+        return found
 
     def table(self) -> dict[str, dict[str, tuple[int, int]]]:
         """Texts and bytes by the source's name and the language, in the order of the manifest."""

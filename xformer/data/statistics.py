@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.corpus import Corpus, open_corpus
-from xformer.data.deduplicate import DedupKeys, text_hash
+from xformer.data.dedup_keys import DedupKeys, text_hash
 from xformer.data.groups import distinct_rows, group_hash
 from xformer.data.languages import counted, language_name
 from xformer.data.reporting import ProgressCallback, reported

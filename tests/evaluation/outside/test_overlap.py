@@ -1,7 +1,8 @@
 import pytest
 
-from xformer.data.deduplicate import DedupKeys, trigrams
+from xformer.data.dedup_keys import DedupKeys
 from xformer.data.record import Record
+from xformer.data.trigrams import trigrams
 from xformer.evaluation.outside.overlap import overlap_with
 
 

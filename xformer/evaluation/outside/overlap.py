@@ -6,39 +6,20 @@ A score on text that was trained on says nothing about other text. So what is fo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from xformer.data.deduplicate import DedupKeys, NearDuplicates, trigrams
+import numpy as np
+
+from xformer.data.batches import batches
+from xformer.data.dedup_keys import DedupKeys
+from xformer.data.near_duplicates import NearDuplicates
 from xformer.data.record import Record
 from xformer.data.reporting import ProgressCallback, reported
 from xformer.evaluation.outside.report import Overlap
 
 THRESHOLD = 0.7
 """Smallest Jaccard overlap of the trigrams of near duplicates: that of an import."""
-
-
-class _Texts:
-    """The texts in one language, and which of them were found.
-
-    Args:
-        keys: their deduplication keys, each once.
-    """
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        self.keys = list(keys)
-        self._place = {key: place for place, key in enumerate(self.keys)}
-        self._near = NearDuplicates(self.keys, THRESHOLD)
-        self._shortest = THRESHOLD * min(len(trigrams(key)) for key in self.keys)
-        self.exact: set[int] = set()
-        self.near: set[int] = set()
-
-    def compare(self, key: str) -> None:
-        """Find the texts that a training text repeats."""
-        if key in self._place:
-            self.exact.add(self._place[key])
-        # A key has at most as many trigrams as characters; most texts of a corpus are too short to be near.
-        if len(key) >= self._shortest:
-            self.near.update(self._near.find(key))
 
 
 def overlap_with(
@@ -60,27 +41,30 @@ def overlap_with(
         total: how many they are, for the progress.
         progress: called with ("compare with the training corpus", texts done, texts in all).
     """
-    dedup_key = DedupKeys()
-    keys: dict[str, dict[str, str]] = {}
-    for record in records:
-        tag = tags.get(record.language, record.language)
-        keys.setdefault(_primary(tag), {}).setdefault(dedup_key(record.text), tag)
-    texts = {language: _Texts(found) for language, found in keys.items()}
-    compared = 0
-    for record in reported(training, "compare with the training corpus", total, progress):
-        if (there := texts.get(_primary(record.language))) is not None:
-            compared += 1
-            there.compare(dedup_key(record.text))
-    by_language: dict[str, int] = {}
-    for language, there in texts.items():
-        for place in there.exact | there.near:
-            tag = keys[language][there.keys[place]]
-            by_language[tag] = by_language.get(tag, 0) + 1
+    key_of = DedupKeys()
+    tag_of: dict[tuple[str, str], str] = {}
+    for batch in batches(records):
+        for key, language in zip(key_of.of(batch.text), batch.language, strict=True):
+            tag = tags.get(language, language)
+            tag_of.setdefault((_primary(tag), key), tag)
+    place_of = {text: place for place, text in enumerate(tag_of)}
+    label_of = {primary: label for label, primary in enumerate({primary: 0 for primary, _ in tag_of})}
+    labels = np.array([label_of[primary] for primary, _ in tag_of], dtype=np.int64)
+    index = NearDuplicates([key for _, key in tag_of], labels, THRESHOLD)
+    compared, exact, near = 0, set[int](), set[int]()
+    for batch in batches(reported(training, "compare with the training corpus", total, progress)):
+        primary = [_primary(tag) for tag in batch.language]
+        labels = np.array([label_of.get(language, -1) for language in primary], dtype=np.int64)
+        compared += int(np.count_nonzero(labels >= 0))
+        keys = key_of.of(batch.text)
+        exact.update(place_of[text] for text in zip(primary, keys, strict=True) if text in place_of)
+        near.update(index.find(keys, labels)[1].tolist())
+    found = Counter(tag for place, tag in enumerate(tag_of.values()) if place in exact or place in near)
     return Overlap(
-        texts=sum(len(there.keys) for there in texts.values()),
-        exact=sum(len(there.exact) for there in texts.values()),
-        near=sum(len(there.near - there.exact) for there in texts.values()),
-        by_language=dict(sorted(by_language.items())),
+        texts=len(tag_of),
+        exact=len(exact),
+        near=len(near - exact),
+        by_language=dict(sorted(found.items())),
         training_texts=compared,
     )
 

@@ -16,6 +16,7 @@ from xformer.cli.bench.command import Bench
 from xformer.cli.data import Data
 from xformer.cli.demo import Demo
 from xformer.cli.encode import Encode
+from xformer.cli.ended import Ended, ended_by_signals
 from xformer.cli.evaluate import Evaluate
 from xformer.cli.fill_mask import FillMask
 from xformer.cli.inspect.command import Inspect
@@ -34,8 +35,9 @@ _SIGPIPE = 128 + 13
 _DESCRIPTION = """Understand, measure and train small multilingual Transformers.
 
 `xformer COMMAND --help` describes a command. Exit status: 0 success, 1 failure, 2 unusable input or output
-file, 3 no difference found, but fewer stops than asked for (verify-resume), 130 interrupted, 141 output pipe
-closed. In the last two cases what was trained is saved.
+file, 3 no difference found, but fewer stops than asked for (verify-resume), 129 terminal closed, 130
+interrupted, 141 output pipe closed, 143 terminated. In the last four cases what was trained is saved, and
+nothing half written stays.
 """
 
 _COMMANDS = {
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _renamed(sys.argv[1:] if arguments is None else arguments)
     set_wait_policy()
     try:
-        with _plain_warnings(), _named_output():
+        with ended_by_signals(), _plain_warnings(), _named_output():
             status = parse(given, _COMMANDS, _DESCRIPTION).run_command()
     except InputError as error:
         status = _say(str(error), 2)
@@ -80,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SystemExit as exit:
         # A console of `rich` raises SystemExit when a pipe is closed; tyro does after help or a wrong option.
         status = _SIGPIPE if isinstance(exit.__context__, BrokenPipeError) else exit.code
+    except Ended as ended:
+        status = _say(str(ended), ended.status)
     except KeyboardInterrupt:
         status = _say("interrupted", 130)
     for stream in (sys.stdout, sys.stderr):

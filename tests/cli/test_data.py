@@ -85,7 +85,7 @@ def test_import_reads_a_folder_of_catalogues(xformer: Run, tmp_path: Path) -> No
     options = ("--out", out, "--licence", "unknown", "--dev", 2, "--test", 2)
     status, _, err = xformer("data", "import", "gettext", locale, *options)
     assert status == 0
-    assert "not read: 1 file\n  locale/x-test/LC_MESSAGES/a.po: language tag: expected" in err
+    assert "not read: 1 file\n  locale:x-test/LC_MESSAGES/a.po: language tag: expected" in err
     manifest = Manifest.read(out)
     assert manifest.languages == ("de", "en")
     assert list(manifest.not_read) == ["locale/x-test/LC_MESSAGES/a.po"]

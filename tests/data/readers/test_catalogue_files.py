@@ -40,11 +40,11 @@ def test_a_bad_catalogue_of_a_folder_is_named_and_the_others_are_read(
     notes = ImportNotes()
     assert brief(read_gettext([tmp_path / "locale"], notes=notes)) == [("en", "Open"), ("de", "Öffnen")]
     assert {file: reason[:20] for file, reason in notes.not_read.items()} == {
-        "locale/all/messages.po": "nothing gives the la",
-        "locale/de/LC_MESSAGES/bad.mo": "expected a gettext .",
-        "locale/fr/LC_MESSAGES/half.po": "3: expected msgid, m",
-        "locale/pl/LC_MESSAGES/rule.po": "header field Plural-",
-        "locale/x-test/LC_MESSAGES/a.po": "language tag: expect",
+        "locale:all/messages.po": "nothing gives the la",
+        "locale:de/LC_MESSAGES/bad.mo": "expected a gettext .",
+        "locale:fr/LC_MESSAGES/half.po": "3: expected msgid, m",
+        "locale:pl/LC_MESSAGES/rule.po": "header field Plural-",
+        "locale:x-test/LC_MESSAGES/a.po": "language tag: expect",
     }
 
 
@@ -81,7 +81,7 @@ def test_what_the_user_names_must_be_readable(write: Any, tmp_path: Path, refuse
     with refused(bad, "expected a gettext .mo file"):
         list(read_gettext([good, bad]))
     with refused(
-        "none of 1 catalogues can be read", "bad/de/LC_MESSAGES/bad.mo", "expected a gettext .mo file"
+        "none of 1 catalogues can be read", "bad:de/LC_MESSAGES/bad.mo", "expected a gettext .mo file"
     ):
         list(read_gettext([tmp_path / "bad"]))
 

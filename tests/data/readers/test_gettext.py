@@ -203,7 +203,7 @@ def test_the_compiled_form_is_preferred_and_read_once(write: Any, tmp_path: Path
     expected = [("en", "Open"), ("de", "Öffnen"), ("fr", "Ouvrir")]
     records = list(read_gettext([tmp_path / "locale"]))
     assert brief(records) == expected
-    assert records[1].source == "locale/de/LC_MESSAGES/a.mo"
+    assert records[1].source == "locale:de/LC_MESSAGES/a.mo"
     archive = tmp_path / "app-1.whl"
     with zipfile.ZipFile(archive, "w") as wheel:
         for file in (tmp_path / "locale").rglob("*.*o"):

@@ -113,7 +113,8 @@ def find_catalogues(paths: Iterable[FilePath]) -> Iterator[CatalogueFile]:
             if not files:
                 raise InputError(f"{path}: expected gettext catalogues (.mo, .po) in this folder, found none")
             for file in files:
-                label = file.relative_to(path.parent).as_posix()
+                # A source of the manifest has the folder's name, and a text's place begins with it.
+                label = f"{path.absolute().name or path}:{file.relative_to(path).as_posix()}"
                 yield CatalogueFile(str(file), label, False, file.read_bytes)
         elif path.suffix in (".mo", ".po"):
             yield CatalogueFile(str(path), "/".join(path.parts[-3:]), True, path.read_bytes)

@@ -88,7 +88,7 @@ def test_import_reads_a_folder_of_catalogues(xformer: Run, tmp_path: Path) -> No
     assert "not read: 1 file\n  locale:x-test/LC_MESSAGES/a.po: language tag: expected" in err
     manifest = Manifest.read(out)
     assert manifest.languages == ("de", "en")
-    assert list(manifest.not_read) == ["locale/x-test/LC_MESSAGES/a.po"]
+    assert list(manifest.not_read) == ["locale:x-test/LC_MESSAGES/a.po"]
     (source,) = manifest.sources
     digest = hashlib.sha256(entries.encode()).hexdigest()
     lines = f"{digest}  de/LC_MESSAGES/a.po\n{digest}  x-test/LC_MESSAGES/a.po\n"

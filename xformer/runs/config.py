@@ -115,7 +115,7 @@ class ObjectivesConfig:
     embedding_warmup_share: float = 0.3
     alignment_languages: AlignmentLanguages = "one"
     alignment_weight: float = 1.0
-    distillation_weight: float = 20.0
+    distillation_weight: float = 100.0
     logit_scale: float = 20.0
     margin: float = 0.3
     pooling: Pooling = "mean"

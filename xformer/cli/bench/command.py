@@ -1,4 +1,6 @@
-"""`xformer bench`: operations, compile, goals, compare, report, training, company, bursts, encode, page."""
+"""`xformer bench`: operations, compile, goals, compare, report, training, company, bursts, encode, page,
+multilinguality.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import tyro
 from xformer.benchmarks.bursts.command import BurstsBench
 from xformer.benchmarks.company.command import CompanyBench
 from xformer.benchmarks.encode.command import EncodeBench
+from xformer.benchmarks.multilinguality.command import MultilingualityBench
 from xformer.benchmarks.page.command import PageBench
 from xformer.benchmarks.training.command import TrainingBench
 from xformer.cli.bench.measure import Measure, OperationName
@@ -89,6 +92,7 @@ class Bench:
         | Annotated[BurstsBench, tyro.conf.subcommand("bursts")]
         | Annotated[EncodeBench, tyro.conf.subcommand("encode")]
         | Annotated[PageBench, tyro.conf.subcommand("page")]
+        | Annotated[MultilingualityBench, tyro.conf.subcommand("multilinguality")]
     )
 
     def run_command(self) -> int:

@@ -1,0 +1,17 @@
+from dataclasses import asdict
+
+from xformer.benchmarks.multilinguality.elements import NAMES, Elements, conditions
+
+
+def test_each_condition_has_the_elements_of_its_name() -> None:
+    found = conditions()
+    assert found["everything"] == Elements()
+    assert not any(asdict(found["nothing"]).values())
+    for name, said in NAMES.items():
+        off = asdict(found[f"everything - {said}"])
+        assert [key for key, on in off.items() if not on] == [name]
+        on = asdict(found[f"nothing + {said}"])
+        assert [key for key, on in on.items() if on] == [name]
+    assert found["sharing"] == Elements(anchors=False, parallel=False)
+    assert found["sharing - positions"] == Elements(positions=False, anchors=False, parallel=False)
+    assert len(set(found.values())) == len(found)

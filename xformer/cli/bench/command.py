@@ -1,6 +1,4 @@
-"""`xformer bench`: operations, compile, goals, compare, report, training, company, bursts, encode, page,
-multilinguality.
-"""
+"""`xformer bench`: operations, compile, goals, compare, report, and benches of training, data and pages."""
 
 from __future__ import annotations
 
@@ -11,6 +9,7 @@ import tyro
 
 from xformer.benchmarks.bursts.command import BurstsBench
 from xformer.benchmarks.company.command import CompanyBench
+from xformer.benchmarks.data.command import DataBench
 from xformer.benchmarks.encode.command import EncodeBench
 from xformer.benchmarks.multilinguality.command import MultilingualityBench
 from xformer.benchmarks.page.command import PageBench
@@ -90,6 +89,7 @@ class Bench:
         | Annotated[TrainingBench, tyro.conf.subcommand("training")]
         | Annotated[CompanyBench, tyro.conf.subcommand("company")]
         | Annotated[BurstsBench, tyro.conf.subcommand("bursts")]
+        | Annotated[DataBench, tyro.conf.subcommand("data")]
         | Annotated[EncodeBench, tyro.conf.subcommand("encode")]
         | Annotated[PageBench, tyro.conf.subcommand("page")]
         | Annotated[MultilingualityBench, tyro.conf.subcommand("multilinguality")]

@@ -1,0 +1,1 @@
+"""Import and decontamination by two revisions, in turns: speed and peak memory."""

@@ -1,0 +1,79 @@
+"""The bench of imports: two trees that are this one, on a small corpus.
+
+Covers bench, command and worker of xformer.benchmarks.data.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from xformer.benchmarks.data.bench import Measured, compare, measure_all
+from xformer.benchmarks.data.command import DataBench
+from xformer.data.corpus import import_corpus
+from xformer.data.import_plan import ImportOptions
+from xformer.data.manifest import Source
+from xformer.data.record import Record
+from xformer.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    draw = random.Random(0)
+    texts = ["".join(draw.choices("abcdefgh ", k=30)) for _ in range(400)]
+    records = [Record(text, "en", f"g{number}", "s") for number, text in enumerate(texts)]
+    options = ImportOptions()
+    import_corpus(records, tmp_path / "corpus", options, [Source("synthetic", "CC0-1.0")])
+    return tmp_path / "corpus"
+
+
+@pytest.mark.slow
+def test_a_tree_beside_itself(corpus: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "data.json"
+    status = DataBench(corpus, base=str(ROOT), texts=300, rounds=1, out=out, json=True).run_command()
+    record = json.loads(out.read_text())
+    assert json.loads(capsys.readouterr().out) == record
+    assert status == 1, "no tree is three times as fast as itself"
+    assert [one["work"] for one in record["compared"]] == ["import", "decontaminate"]
+    assert not any(one["met"] for one in record["compared"])
+    assert record["texts"] == 300
+    sides = [(one["work"], one["side"]) for one in record["measured"]]
+    assert sides == [
+        (work, side) for work in ("read", "import", "decontaminate") for side in ("base", "here")
+    ]
+    for one in record["measured"]:
+        assert one["peak_mib"] > 10
+        assert ("write" in one["stages"]) == (one["work"] != "read")
+        assert one["seconds"] == pytest.approx(
+            one["stages"]["read"] if one["work"] != "import" else sum(one["stages"].values()), abs=0.1
+        )
+
+
+def test_speeds_leave_out_reading_and_memory_counts() -> None:
+    base = [Measured("read", "base", 1, 1, 10), Measured("import", "base", 13, 7, 100)]
+    here = [Measured("read", "here", 1, 1, 10), Measured("import", "here", 4, 4, 100)]
+    more = [Measured("decontaminate", "base", 21, 21, 50), Measured("decontaminate", "here", 2, 2, 51)]
+    imported, decontaminated = compare([*base, *here, *more], 120)
+    assert (imported.base, imported.here, imported.ratio, imported.cpu_ratio) == (10, 40, 4, 2)
+    assert imported.met
+    assert decontaminated.ratio == 20
+    assert not decontaminated.met, "it takes more memory"
+
+
+def test_a_side_that_fails_is_named(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "xformer").mkdir()
+    (tmp_path / "xformer" / "__init__.py").write_text("raise ImportError('broken')")
+    with pytest.raises(InputError, match=r"read failed.*broken"):
+        list(measure_all({"base": tmp_path}, corpus, 10, rounds=1))
+
+
+def test_impossible_options_are_refused(corpus: Path) -> None:
+    with pytest.raises(InputError, match="--rounds: expected at least 1, got 0"):
+        DataBench(corpus, rounds=0).run_command()
+    with pytest.raises(InputError, match="--texts: expected at least 1, got 0"):
+        DataBench(corpus, texts=0).run_command()

@@ -118,9 +118,9 @@ def compare(measured: Sequence[Measured], texts: int) -> list[Compared]:
             for name in ("seconds", "cpu_seconds")
             for side in ("base", "here")
         )
-        mib = [of(work, side, "peak_mib") for side in get_args(Side)]
-        ratios = base / here, base_cpu / here_cpu
-        found.append(Compared(work, texts / base, texts / here, *ratios, *mib, WANTED[work]))
+        base_mib, here_mib = (of(work, side, "peak_mib") for side in ("base", "here"))
+        speeds = (texts / base, texts / here, base / here, base_cpu / here_cpu)
+        found.append(Compared(work, *speeds, base_mib, here_mib, WANTED[work]))
     return found
 
 

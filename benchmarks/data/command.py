@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from .bench import Compared
+    from .bench import Compared, Side
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class DataBench:
         here = Path(xformer.__file__).resolve().parents[1]
         measured = []
         with Progress() as progress, tree_of(self.base, here) as folder:
-            trees = {"base": folder, "here": here}
+            trees: dict[Side, Path] = {"base": folder, "here": here}
             for one in measure_all(trees, self.corpus, texts, rounds=self.rounds, progress=progress):
                 measured.append(one)
                 progress.say(

@@ -121,7 +121,7 @@ def test_a_zip_holds_both_sides_of_moses(tmp_path: Path) -> None:
 
 
 def test_every_format_is_tried_above() -> None:
-    assert {kind for kind, *_ in READ} | {"parquet"} == set(get_args(Format))
+    assert {kind for kind, *_ in READ} | {"parquet", "qm"} == set(get_args(Format))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_delimiter_is_for_csv(tmp_path: Path) -> None:
         _read("tsv", _write(tmp_path, {"a.de.tsv": "text\n"}), delimiter=";")
 
 
-@pytest.mark.parametrize("kind", sorted({*get_args(Format)} - {"parquet", "gettext", "text"}))
+@pytest.mark.parametrize("kind", sorted({*get_args(Format)} - {"parquet", "gettext", "qm", "text"}))
 def test_every_reader_notes_what_it_leaves_out(kind: Format, tmp_path: Path) -> None:
     files: dict[str, dict[str, str]] = {
         "moses": {"a.en": "one\ntwo\n", "a.deu": "eins\n \n"},

@@ -41,6 +41,9 @@ class DataImport:
     Those of the programs on this machine: xformer data import gettext /usr/share/locale --out corpora/system
     --licence "each program's own"
 
+    Those of programs made with Qt: xformer data import qm /usr/share/qt5/translations --out corpora/qt
+    --licence unknown
+
     Names of languages, countries, units, days and emoji, from Unicode's CLDR: xformer data import cldr
     cldr-annotations-full.tgz cldr-localenames-full.tgz --out corpora/names --licence Unicode-3.0
 
@@ -135,7 +138,7 @@ class DataImport:
             for line in doubts(self.format, self.files):
                 progress.say(line)
             # The texts of the others have a language each.
-            if self.format not in ("gettext", "tatoeba", "cldr", "messages"):
+            if self.format not in ("gettext", "tatoeba", "cldr", "messages", "qm"):
                 stream = checked(stream, progress.say)
             manifest = import_corpus(
                 stream,

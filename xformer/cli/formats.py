@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xformer.data.record import Record
 
 Format = Literal[
-    "gettext", "moses", "tatoeba", "manythings", "iwslt", "tmx", "cldr", "messages",
+    "gettext", "moses", "tatoeba", "manythings", "iwslt", "tmx", "cldr", "messages", "qm",
     "csv", "tsv", "jsonl", "parquet", "text",
 ]  # fmt: skip
 _DESCRIBES = {
@@ -27,6 +27,7 @@ _DESCRIBES = {
     "manythings": "one file of sentence pairs, or the zip that it comes in",
     "cldr": "JSON files of CLDR, or folders, zips or tars that hold them",
     "messages": "JSON files of messages, one per language, or folders, zips or tars that hold them",
+    "qm": "Qt catalogues (.qm), or folders, zips, tars or Debian packages that hold them",
     "iwslt": "the same talks in two or more languages",
 }
 _FORMAT_OF = {
@@ -39,6 +40,7 @@ _FORMAT_OF = {
     ".tmx": "tmx",
     ".po": "gettext",
     ".mo": "gettext",
+    ".qm": "qm",
     ".whl": "gettext",
     ".deb": "gettext",
 }
@@ -98,7 +100,12 @@ def other_format(kind: Format, paths: Sequence[Path]) -> tuple[Path, str] | None
     for path in paths:
         named = _FORMAT_OF.get(Path(uncompressed_name(path)).suffix.lower())
         # The files of Tatoeba are tab-separated and called .csv; JSON has many forms.
-        same = {"tatoeba": ("csv", "tsv"), "cldr": ("jsonl",), "messages": ("jsonl",)}.get(kind, ())
+        same = {
+            "tatoeba": ("csv", "tsv"),
+            "cldr": ("jsonl",),
+            "messages": ("jsonl",),
+            "qm": ("gettext",),  # of both there are Debian packages
+        }.get(kind, ())
         if named not in (None, kind, *same):
             return path, str(named)
     return None
@@ -115,8 +122,9 @@ def source_of(kind: Format, path: Path, licence: str) -> Source:
     from xformer.data.readers.cldr import is_cldr_file
     from xformer.data.readers.members import folder_files
     from xformer.data.readers.messages import is_messages_file
+    from xformer.data.readers.qm import is_qm_file
 
-    wanted = {"cldr": is_cldr_file, "messages": is_messages_file}
+    wanted = {"cldr": is_cldr_file, "messages": is_messages_file, "qm": is_qm_file}
     if not path.is_dir() or kind not in ("gettext", *wanted):
         return Source.of(path, licence)
     files = folder_files(path, wanted[kind]) if kind in wanted else catalogue_files(path)
@@ -144,13 +152,13 @@ def _records(
     one: list[str | None] = [*languages] if languages else [None] * len(paths)
     if kind in ("manythings", "csv", "tsv", "jsonl", "parquet", "text") and len(one) != len(paths):
         raise InputError(f"--languages: expected one for each of the {len(paths)} files, got {len(one)}")
-    if kind == "gettext" and len(languages) > 1:
+    if kind in ("gettext", "qm") and len(languages) > 1:
         raise InputError(f"--languages: expected one for all catalogues, got {len(languages)}")
     if delimiter is not None and kind != "csv":
         raise InputError(f"--delimiter: expected with the format csv only, got {kind}")
     read = getattr(readers, f"read_{kind}")
     match kind:
-        case "gettext":
+        case "gettext" | "qm":
             return read(paths, language=one[0], notes=notes)
         case "moses" | "iwslt":
             return read(paths, languages=several, notes=notes)

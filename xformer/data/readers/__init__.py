@@ -11,6 +11,7 @@ from xformer.data.readers.iwslt import read_iwslt
 from xformer.data.readers.messages import read_messages
 from xformer.data.readers.moses import read_moses
 from xformer.data.readers.parquet import read_parquet
+from xformer.data.readers.qm import read_qm
 from xformer.data.readers.rows import Fields, ParallelFields, read_jsonl, read_tsv
 from xformer.data.readers.tatoeba import read_manythings, read_tatoeba
 from xformer.data.readers.text import read_text
@@ -28,6 +29,7 @@ __all__ = [
     "read_messages",
     "read_moses",
     "read_parquet",
+    "read_qm",
     "read_tatoeba",
     "read_text",
     "read_tmx",

@@ -62,6 +62,19 @@ READ: list[tuple[Format, dict[str, str], dict[str, Any], set[tuple[str, str]]]] 
     ),
     ("manythings", {"deu.txt": "one\teins\tCC-BY\n"}, {}, BOTH),
     ("manythings", {"mine.txt": "one\teins\tCC-BY\n"}, {"languages": ("de",)}, BOTH),
+    (
+        "tatoeba",
+        {
+            "deu_sentences.tsv": "2\tdeu\teins\n",
+            "deu-eng_links.tsv": "2\t1\n",
+            "eng_sentences.tsv": "1\teng\tone\n",
+        },
+        {},
+        BOTH,
+    ),
+    ("tatoeba", {"deu_sentences.tsv": "2\tdeu\teins\n", "eng_sentences.tsv": "1\teng\tone\n"}, {}, BOTH),
+    ("wikimatrix", {"WikiMatrix.de-en.tsv": "1.04\teins\tone\n1.03\tzwei\ttwo\n"}, {}, BOTH),
+    ("wikimatrix", {"a.tsv": "1.1\teins\tone\n"}, {"languages": ("de", "en")}, BOTH),
     ("iwslt", {"train.tags.de-en.en": "one\n", "train.tags.de-en.de": "eins\n"}, {}, BOTH),
     ("tmx", {"a.tmx": TMX}, {"languages": ("en", "de")}, BOTH),
     ("messages", {"en.json": '{"a": "one"}', "de.json": '{"a": "eins"}'}, {}, BOTH),
@@ -114,10 +127,14 @@ def test_parquet_is_read_by_its_reader(tmp_path: Path) -> None:
 
 
 def test_a_zip_holds_both_sides_of_moses(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "opus.zip", "w") as archive:
-        archive.writestr("Corpus.de-en.de", "eins\n")
-        archive.writestr("Corpus.de-en.en", "one\n")
-    assert _read("moses", [tmp_path / "opus.zip"]) == BOTH
+    paths = []
+    for code, text in (("en", "one"), ("fr", "un")):
+        paths.append(tmp_path / f"opus.{code}.zip")
+        with zipfile.ZipFile(paths[-1], "w") as archive:
+            archive.writestr(f"Corpus.de-{code}.de", "eins\n")
+            archive.writestr(f"Corpus.de-{code}.{code}", f"{text}\n")
+    assert _read("moses", paths[:1]) == BOTH
+    assert _read("moses", paths) == BOTH | {("fr", "un")}
 
 
 def test_every_format_is_tried_above() -> None:
@@ -165,6 +182,12 @@ def test_a_wrong_format_is_named(kind: Format, names: list[str], said: str, tmp_
         _read(kind, _write(tmp_path, dict.fromkeys(names, "text;b\n1;2\n")), languages)
 
 
+def test_a_score_is_for_wikimatrix(tmp_path: Path) -> None:
+    paths = _write(tmp_path, {"a.de.tsv": "text\n"})
+    with pytest.raises(InputError, match="--min-score: expected with the format wikimatrix only, got tsv"):
+        records("tsv", paths, languages=(), fields=Fields(), min_score=1.1)
+
+
 def test_a_delimiter_is_for_csv(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--delimiter: expected with the format csv only, got tsv"):
         _read("tsv", _write(tmp_path, {"a.de.tsv": "text\n"}), delimiter=";")
@@ -177,6 +200,7 @@ def test_every_reader_notes_what_it_leaves_out(kind: Format, tmp_path: Path) -> 
         "iwslt": {"a.en": "one\ntwo\n", "a.deu": "eins\n\n"},
         "tatoeba": {"s.csv": "1\teng\tone\n2\tdeu\t \n3\t\\N\t?\n", "links.csv": ""},
         "manythings": {"deu.txt": "one\t \n"},
+        "wikimatrix": {"WikiMatrix.deu-en.tsv": "1.1\t \tone\n"},
         "tmx": {"a.tmx": TMX.replace("eins", " ").replace('"de"', '"deu"')},
         "messages": {
             "en.json": '{"a": "one", "b": "two"}',

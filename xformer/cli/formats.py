@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from xformer.data.record import Record
 
 Format = Literal[
-    "gettext", "moses", "tatoeba", "manythings", "iwslt", "tmx", "cldr", "messages", "qm",
+    "gettext", "moses", "tatoeba", "manythings", "wikimatrix", "iwslt", "tmx", "cldr", "messages", "qm",
     "csv", "tsv", "jsonl", "parquet", "text",
 ]  # fmt: skip
 _DESCRIBES = {
     "gettext": "catalogues (.mo, .po), or folders, wheels or Debian packages that hold them",
-    "moses": "line-aligned files, one per language, or a .zip of pairs",
-    "tatoeba": "sentences.csv and links.csv",
+    "moses": "line-aligned files, one per language, or .zip files of pairs",
+    "tatoeba": "sentences.csv and links.csv, or files of single languages and pairs",
+    "wikimatrix": "files of scored pairs, such as WikiMatrix.de-en.tsv.gz",
     "manythings": "one file of sentence pairs, or the zip that it comes in",
     "cldr": "JSON files of CLDR, or folders, zips or tars that hold them",
     "messages": "JSON files of messages, one per language, or folders, zips or tars that hold them",
@@ -54,6 +56,7 @@ def records(
     fields: Fields | ParallelFields,
     paragraphs: bool = False,
     delimiter: str | None = None,
+    min_score: float | None = None,
     notes: ImportNotes | None = None,
 ) -> Iterator[Record]:
     """Stream the records of files of one format.
@@ -66,6 +69,7 @@ def records(
         fields: the meaning of the fields, for `csv`, `tsv`, `jsonl` and `parquet`.
         paragraphs: for `text`: each paragraph is a record, not each line.
         delimiter: for `csv`: the character between fields; None: the reader finds it.
+        min_score: for `wikimatrix`: least score of a pair; None: 1.04.
         notes: collects what is left out and how tags were read.
 
     Raises:
@@ -78,7 +82,7 @@ def records(
             yield from stream
 
     with _naming_the_format(kind, paths):
-        return guarded(_records(kind, paths, languages, fields, paragraphs, delimiter, notes))
+        return guarded(_records(kind, paths, languages, fields, paragraphs, delimiter, min_score, notes))
 
 
 @contextmanager
@@ -99,9 +103,10 @@ def other_format(kind: Format, paths: Sequence[Path]) -> tuple[Path, str] | None
 
     for path in paths:
         named = _FORMAT_OF.get(Path(uncompressed_name(path)).suffix.lower())
-        # The files of Tatoeba are tab-separated and called .csv; JSON has many forms.
+        # The files of Tatoeba are called .csv, those of WikiMatrix .tsv; JSON has many forms.
         same = {
             "tatoeba": ("csv", "tsv"),
+            "wikimatrix": ("csv", "tsv"),
             "cldr": ("jsonl",),
             "messages": ("jsonl",),
             "qm": ("gettext",),  # of both there are Debian packages
@@ -138,13 +143,15 @@ def _records(
     fields: Fields | ParallelFields,
     paragraphs: bool,
     delimiter: str | None,
+    min_score: float | None,
     notes: ImportNotes | None,
 ) -> Iterator[Record]:
     from xformer.data import readers
+    from xformer.data.readers.tatoeba import export_files
 
-    zipped = kind == "moses" and len(paths) == 1 and paths[0].suffix == ".zip"
-    needed = 2 if kind in ("moses", "iwslt", "tatoeba") and not zipped else 1
-    if len(paths) < needed or (kind == "tatoeba" and len(paths) > 2):
+    zipped = kind == "moses" and all(path.suffix == ".zip" for path in paths)
+    needed = 2 if kind in ("moses", "iwslt") and not zipped else 1
+    if len(paths) < needed:
         raise InputError(
             f"{kind}: expected {_DESCRIBES.get(kind, 'at least one file')}, got {len(paths)} file(s)"
         )
@@ -156,14 +163,22 @@ def _records(
         raise InputError(f"--languages: expected one for all catalogues, got {len(languages)}")
     if delimiter is not None and kind != "csv":
         raise InputError(f"--delimiter: expected with the format csv only, got {kind}")
+    if min_score is not None and kind != "wikimatrix":
+        raise InputError(f"--min-score: expected with the format wikimatrix only, got {kind}")
     read = getattr(readers, f"read_{kind}")
     match kind:
         case "gettext" | "qm":
             return read(paths, language=one[0], notes=notes)
+        case "moses" if zipped:
+            return chain.from_iterable(read([path], languages=several, notes=notes) for path in paths)
         case "moses" | "iwslt":
             return read(paths, languages=several, notes=notes)
         case "tatoeba":
-            return read(*paths, languages=several, notes=notes)
+            return read(*export_files(paths), languages=several, notes=notes)
+        case "wikimatrix":
+            scored = {} if min_score is None else {"min_score": min_score}
+            read_scored = partial(read, languages=several, notes=notes, **scored)
+            return chain.from_iterable(map(read_scored, paths))
         case "cldr" | "messages":
             return read(paths, languages=several, notes=notes)
         case "tmx":

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xformer.data.readers import read_manythings, read_tatoeba, tatoeba
+from xformer.errors import InputError
 
 SENTENCES = (
     "1\tcmn\t我們試試看！\n"
@@ -50,6 +51,49 @@ def test_sentences_and_their_groups(write: Any) -> None:
     ]
     assert records[1].text == 'Er sagte: "Los!"'
     assert records[1].source == "sentences.csv:2"
+
+
+def test_files_of_single_languages_and_pairs(write: Any) -> None:
+    """The same groups as from the whole export."""
+    rows = [line for line in SENTENCES.split("\n") if line]
+    codes = {line.split("\t")[1] for line in rows}
+    sentences = [
+        write(f"{code}_sentences.tsv", "".join(f"{line}\n" for line in rows if f"\t{code}\t" in line))
+        for code in sorted(codes)
+    ]
+    lines = LINKS.split("\n")
+    links = [write(f"{number}_links.tsv", f"{line}\n") for number, line in enumerate(lines) if line]
+    whole = read_tatoeba(write("s.csv", SENTENCES), write("l.csv", LINKS))
+    split = list(read_tatoeba(sentences, links))
+    assert {(r.id, r.group) for r in split} == {(r.id, r.group) for r in whole}
+    assert {r.source.partition(":")[0] for r in split} == {
+        "ckb_sentences.tsv", "cmn_sentences.tsv", "deu_sentences.tsv", "eng_sentences.tsv"
+    }  # fmt: skip
+    with pytest.raises(InputError, match=r"cmn_sentences\.tsv, .*: sentence 1 occurs twice"):
+        list(read_tatoeba([*sentences, sentences[2]], links))
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["sentences.csv", "links.csv"], (["sentences.csv"], ["links.csv"])),
+        (["links.csv", "sentences.csv"], (["sentences.csv"], ["links.csv"])),
+        (["a", "b"], (["a"], ["b"])),
+        (["deu_sentences.tsv"], (["deu_sentences.tsv"], [])),
+        (["a_sentences", "a-b_links", "b_sentences"], (["a_sentences", "b_sentences"], ["a-b_links"])),
+        (["sentences.csv"], None),
+        (["links.csv", "more_links.csv"], None),
+        (["a", "b", "c"], None),
+    ],
+)
+def test_files_of_an_export_are_told_apart(
+    names: list[str], expected: tuple[list[str], list[str]] | None
+) -> None:
+    if expected is not None:
+        assert tatoeba.export_files(names) == expected
+        return
+    with pytest.raises(InputError, match=f"tatoeba: expected sentences.csv and links.csv, got {len(names)}"):
+        tatoeba.export_files(names)
 
 
 def test_compressed_and_detailed_exports(write: Any) -> None:

@@ -16,6 +16,7 @@ from xformer.data.readers.rows import Fields, ParallelFields, read_jsonl, read_t
 from xformer.data.readers.tatoeba import read_manythings, read_tatoeba
 from xformer.data.readers.text import read_text
 from xformer.data.readers.tmx import read_tmx
+from xformer.data.readers.wikimatrix import read_wikimatrix
 
 __all__ = [
     "Fields",
@@ -34,4 +35,5 @@ __all__ = [
     "read_text",
     "read_tmx",
     "read_tsv",
+    "read_wikimatrix",
 ]

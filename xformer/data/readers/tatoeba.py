@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 import tarfile
-from collections.abc import Collection, Iterator
-from itertools import islice
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -33,8 +33,8 @@ _OPEN_END = re.compile(r"(?:^|[^\\])(?:\\\\)*\\$", re.DOTALL)
 
 
 def read_tatoeba(
-    sentences: FilePath,
-    links: FilePath,
+    sentences: FilePath | Sequence[FilePath],
+    links: FilePath | Sequence[FilePath],
     *,
     languages: Collection[str] | None = None,
     notes: ImportNotes | None = None,
@@ -48,8 +48,10 @@ def read_tatoeba(
 
     Args:
         sentences: `sentences.csv` (id, ISO 639-3 code, text), `sentences_detailed.csv` or
-            `sentences_CC0.csv`, plain or compressed (`.gz`, `.bz2`, `.xz`, `.tar.bz2`). It is read twice.
-        links: `links.csv` (id, id), plain or compressed.
+            `sentences_CC0.csv`, plain or compressed (`.gz`, `.bz2`, `.xz`, `.tar.bz2`), or one file for each
+            language (`deu_sentences.tsv.bz2`). They are read twice.
+        links: `links.csv` (id, id), plain or compressed, or one file for each pair of languages
+            (`deu-eng_links.tsv.bz2`).
         languages: keep only these (`de` or `deu`). Links through other languages still count.
         notes: collects what is left out and how tags were read.
 
@@ -59,20 +61,22 @@ def read_tatoeba(
     """
     notes = notes or ImportNotes()
     wanted = None if languages is None else {normalize_language(language) for language in languages}
-    ids = np.fromiter((number for number, *_ in _sentences(sentences)), np.int64)
+    files = _several(sentences)
+    ids = np.fromiter((number for file in files for number, *_ in _sentences(file)), np.int64)
     ids.sort()
     if (twice := ids[:-1][ids[1:] == ids[:-1]]).size:
-        raise InputError(f"{os.fspath(sentences)}: sentence {twice[0]} occurs twice")
-    root = _components(ids, links)
-    name = Path(sentences).name
-    for number, code, text, line in _sentences(sentences):
+        named = ", ".join(os.fspath(file) for file in files)
+        raise InputError(f"{named}: sentence {twice[0]} occurs twice")
+    root = _components(ids, _several(links))
+    rows = ((file, Path(file).name, row) for file in files for row in _sentences(file))
+    for file, name, (number, code, text, line) in rows:
         if code in (_NULL, ""):
             notes.leave_out("no language", "und", text, f"{name}:{line}")
             continue
         try:
             language = notes.normalize(code)
         except InputError as error:
-            raise InputError(f"{os.fspath(sentences)}:{line}: {error}") from error
+            raise InputError(f"{os.fspath(file)}:{line}: {error}") from error
         if text == _NULL or not text.strip():
             notes.leave_out("no text", language, "", f"{name}:{line}")
         elif wanted is None or language in wanted:
@@ -145,7 +149,29 @@ def _manythings(
         before = first
 
 
-def _components(ids: npt.NDArray[np.int64], links: FilePath) -> npt.NDArray[np.int32]:
+def export_files(paths: Sequence[FilePath]) -> tuple[list[FilePath], list[FilePath]]:
+    """Divide the files of an export into sentences and links, by their names.
+
+    Of two files that do not say it, the second one has the links. Sentences of single languages
+    (`deu_sentences.tsv.bz2`) may come without links.
+
+    Raises:
+        InputError: there are no sentences, or no links where there ought to be some.
+    """
+    links = [path for path in paths if "links" in Path(path).name]
+    sentences = [path for path in paths if path not in links]
+    if not links and len(paths) == 2 and "sentences" not in Path(paths[1]).name:
+        sentences, links = [paths[0]], [paths[1]]
+    if not sentences or (not links and not all("_sentences" in Path(path).name for path in sentences)):
+        raise InputError(f"tatoeba: expected sentences.csv and links.csv, got {len(paths)} file(s)")
+    return sentences, links
+
+
+def _several(paths: FilePath | Sequence[FilePath]) -> list[FilePath]:
+    return [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+
+
+def _components(ids: npt.NDArray[np.int64], links: Sequence[FilePath]) -> npt.NDArray[np.int32]:
     """For each of the sorted ids, the index of the smallest id that it is connected with.
 
     Union-find over blocks of links: look up the roots of both ends and make the smaller root the parent of
@@ -153,7 +179,7 @@ def _components(ids: npt.NDArray[np.int64], links: FilePath) -> npt.NDArray[np.i
     cycles.
     """
     parent = np.arange(len(ids), dtype=np.int32)
-    pairs = _links(links)
+    pairs = chain.from_iterable(map(_links, links))
     while len(block := np.array(list(islice(pairs, _LINKS_AT_A_TIME)), np.int64).reshape(-1, 2)):
         where = np.searchsorted(ids, block)
         where[where == len(ids)] = -1  # larger than every id: compares as unequal to any

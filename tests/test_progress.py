@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from xformer.progress import Progress, duration
+from xformer.progress import Progress, amount, duration
 
 Clock = Callable[[float], None]
 
@@ -169,3 +169,34 @@ def test_where_nobody_reads_work_stops_or_comes_to_its_end_first() -> None:
     with pytest.raises(BrokenPipeError):
         work()
     assert done == [False, True, True]
+
+
+def test_bytes_that_were_there_before_count_for_no_rate(output: io.StringIO, clock: Clock) -> None:
+    with _plain(output) as progress:
+        progress("a.zip", 60_000_000, 100_000_000, in_bytes=True)
+        clock(20)
+        progress("a.zip", 80_000_000, 100_000_000, in_bytes=True)
+    assert output.getvalue() == "a.zip: 80.0 MB of 100.0 MB, 1.0 MB/s, 20 s left\n"
+
+
+def test_bytes_in_a_terminal(output: io.StringIO) -> None:
+    with Progress(Console(file=output, width=100, force_terminal=True)) as progress:
+        progress("a.zip", 500, None, in_bytes=True)
+        progress("a.zip", 2_500, None, in_bytes=True)
+    assert "2.5 kB" in output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (2_340_000_000, "2.3 GB"),
+        (7e12, "7.0 TB"),
+    ],
+)
+def test_amounts_of_bytes(size: float, shown: str) -> None:
+    assert amount(size) == shown

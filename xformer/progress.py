@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
@@ -36,7 +37,7 @@ class Progress:
         self._interval = interval
         self._bars: _Bars | None = None
         self._tasks: dict[str, int] = {}
-        self._started: dict[str, float] = {}
+        self._started: dict[str, tuple[float, int]] = {}
         self._said: dict[str, float] = {}
         self._delayed = False
         self._unread: BrokenPipeError | None = None
@@ -66,7 +67,14 @@ class Progress:
             self._tasks.clear()
 
     def __call__(
-        self, what: str, done: int, total: int | None, note: str = "", *, seconds: bool = False
+        self,
+        what: str,
+        done: int,
+        total: int | None,
+        note: str = "",
+        *,
+        seconds: bool = False,
+        in_bytes: bool = False,
     ) -> None:
         """Show the progress of a task.
 
@@ -76,21 +84,27 @@ class Progress:
             total: units in all; None if unknown.
             note: the end of the line.
             seconds: whether the units are seconds of a time budget.
+            in_bytes: whether they are bytes, of which some may have been there before: the rate is of what
+                came since the first call.
         """
         if self._bars is not None:
             if what not in self._tasks:
-                self._tasks[what] = self._bars.add_task(what, total=total, note=note, seconds=seconds)
+                kind: dict[str, Any] = {"seconds": seconds, "in_bytes": in_bytes, "begun": done}
+                self._tasks[what] = self._bars.add_task(what, total=total, note=note, **kind)
             bar = self._tasks[what]
             with self._showing():
                 self._bars.update(bar, completed=done, total=total, note=note)  # type: ignore[arg-type]
             return
         now = time.monotonic()
-        started = self._started.setdefault(what, now)
+        started, begun = self._started.setdefault(what, (now, done))
         ends = total is not None and done >= total
         if not ends and now - self._said.get(what, started) < self._interval:
             return
         self._said[what] = now
-        shown = _amounts(done, total, now - started, seconds)
+        if in_bytes:
+            shown = _amounts_of_bytes(done, total, begun, now - started)
+        else:
+            shown = _amounts(done, total, now - started, seconds)
         self.say(f"{what}: {shown}{'; ' + note if note else ''}")
         if ends:
             del self._started[what], self._said[what]
@@ -168,7 +182,10 @@ class _Done(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         done, total = int(task.completed), None if task.total is None else int(task.total)
-        return Text(_amounts(done, total, task.elapsed or 0.0, task.fields["seconds"]))
+        elapsed = task.elapsed or 0.0
+        if task.fields["in_bytes"]:
+            return Text(_amounts_of_bytes(done, total, task.fields["begun"], elapsed))
+        return Text(_amounts(done, total, elapsed, task.fields["seconds"]))
 
 
 def _amounts(done: int, total: int | None, elapsed: float, seconds: bool) -> str:
@@ -182,6 +199,27 @@ def _amounts(done: int, total: int | None, elapsed: float, seconds: bool) -> str
     if total is not None and rate > 0 and done < total:
         parts.append(f"{duration((total - done) / rate)} left")
     return ", ".join(parts)
+
+
+def _amounts_of_bytes(done: int, total: int | None, begun: int, elapsed: float) -> str:
+    rate = (done - begun) / elapsed if elapsed > 0 else 0.0
+    parts = [amount(done) if total is None else f"{amount(done)} of {amount(total)}"]
+    if rate >= 1:
+        parts.append(f"{amount(rate)}/s")
+    if total is not None and rate > 0 and done < total:
+        parts.append(f"{duration((total - done) / rate)} left")
+    return ", ".join(parts)
+
+
+def amount(size: float) -> str:
+    """Format bytes: `512 bytes`, `3.2 kB`, `1.5 GB`; a kB is a thousand."""
+    if size < 1000:
+        return f"{size:.0f} bytes"
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 999.95:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} TB"
 
 
 def duration(seconds: float) -> str:

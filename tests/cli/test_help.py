@@ -20,6 +20,7 @@ COMMANDS = [
     "evaluate",
     "report",
     "settings",
+    "data fetch",
     "data import",
     "data shard",
     "data stats",

@@ -13,7 +13,7 @@ from typing import Any, TextIO, cast
 
 from xformer.cli.arguments import parse
 from xformer.cli.bench.command import Bench
-from xformer.cli.data import Data
+from xformer.cli.data_command import Data
 from xformer.cli.demo import Demo
 from xformer.cli.encode import Encode
 from xformer.cli.ended import Ended, ended_by_signals

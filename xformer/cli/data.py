@@ -54,7 +54,8 @@ class DataImport:
     format: tyro.conf.Positional[Format]
     """Format of the files."""
     files: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")]]
-    """The files. For moses and iwslt: one per language. For tatoeba: sentences, then links."""
+    """The files. For moses and iwslt: one per language. For tatoeba: sentences, then links.
+    `xformer data fetch` fetches some, and says how to import them."""
     out: Path
     """The folder to make."""
     licence: Annotated[str, tyro.conf.arg(aliases=["--license"])]
@@ -97,6 +98,8 @@ class DataImport:
     delimiter: str | None = None
     """For csv: the character between fields. Left out: comma, semicolon, tab or bar, whichever fits the
     header."""
+    min_score: float | None = None
+    """For wikimatrix: least score of a pair, 1.04 if left out."""
     paragraphs: bool = False
     """For the format text: import each paragraph as one text, not each line."""
 
@@ -128,6 +131,7 @@ class DataImport:
                 fields=self._fields(notes),
                 paragraphs=self.paragraphs,
                 delimiter=self.delimiter,
+                min_score=self.min_score,
                 notes=notes,
             )
             sources = [source_of(self.format, path, self.licence) for path in self.files]
@@ -268,18 +272,3 @@ class DataShard:
         except ValueError as error:
             raise InputError(str(error)) from error
         return 0
-
-
-@dataclass(frozen=True)
-class Data:
-    """Import text into a corpus, encode it for training, and show its statistics."""
-
-    command: (
-        Annotated[DataImport, tyro.conf.subcommand("import")]
-        | Annotated[DataShard, tyro.conf.subcommand("shard")]
-        | Annotated[DataStats, tyro.conf.subcommand("stats")]
-    )
-
-    def run_command(self) -> int:
-        """Run the subcommand and return the exit status."""
-        return self.command.run_command()

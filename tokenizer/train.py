@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sentencepiece import SentencePieceTrainer
 
@@ -18,6 +18,7 @@ from .model import Tokenizer
 from .normalize import normalize
 from .options import Normalization, TokenizerOptions, suitable_vocabulary
 from .special import BOS_ID, EOS_ID, MASK_ID, PAD_ID, SPECIAL_PIECES, UNK_ID
+from .training_process import train_apart
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the name of the work, the units done, and the units in all (None: unknown)."""
@@ -25,6 +26,9 @@ Progress = Callable[[str, int, int | None], None]
 T = TypeVar("T")
 
 _REPORT_EVERY = 4096
+
+_APART = 1 << 22
+"""Bytes of text from which training takes ten seconds or more: a process of its own is worth its start."""
 
 # SentencePiece skips lines with these characters, or uses them as its own marks: NUL, tab (boundary), U+2585
 # (unknown character) and U+2581 (space). In training they become spaces; in encoding they become byte pieces.
@@ -45,7 +49,7 @@ def train_tokenizer(
         texts: `(language, text)` pairs that can be iterated twice, or a function that returns a new iterable.
         options: by default those of `TokenizerOptions`.
         path: where to write the model, atomically; None to return it only.
-        progress: called while counting, reading and training.
+        progress: called while counting, reading and training; see `train_apart` for larger samples.
         on_plan: called with the share of each language before training starts.
 
     Returns:
@@ -77,54 +81,68 @@ def train_tokenizer(
         report,
     )
     sentences = _sentences(drawn, options.normalization, options.max_sentence_bytes)
-    buffer = io.BytesIO()
+    apart = min(options.sample_bytes, sum(share.bytes for share in plan.values())) >= _APART
     # SentencePiece replaces exceptions of its iterator by its own; the original one is kept here.
     failures: list[BaseException] = []
     try:
-        SentencePieceTrainer.train(
-            sentence_iterator=_watched(sentences, report, failures),
-            model_writer=buffer,
-            model_type=options.model,
-            vocab_size=options.vocabulary_size,
-            character_coverage=options.character_coverage,
-            # In long lines without spaces, the space in front is so rare that the coverage would drop it.
-            required_chars="\u2581",
-            max_sentencepiece_length=options.max_piece_characters,
-            num_threads=options.threads,
-            # SentencePiece's default is a million candidates for any size. Ten per piece halve the time and,
-            # on 52 languages with 16,384 pieces, describe unseen text better: 3.18 bits per byte, not 3.20.
-            seed_sentencepiece_size=10 * options.vocabulary_size,
-            byte_fallback=True,
-            normalization_rule_name="identity",
-            remove_extra_whitespaces=False,
-            add_dummy_prefix=True,
-            bos_id=BOS_ID,
-            pad_id=PAD_ID,
-            eos_id=EOS_ID,
-            unk_id=UNK_ID,
-            bos_piece=SPECIAL_PIECES[BOS_ID],
-            pad_piece=SPECIAL_PIECES[PAD_ID],
-            eos_piece=SPECIAL_PIECES[EOS_ID],
-            unk_piece=SPECIAL_PIECES[UNK_ID],
-            control_symbols=SPECIAL_PIECES[MASK_ID],
-            # SentencePiece must use the whole sample in its order.
-            input_sentence_size=0,
-            shuffle_input_sentence=False,
-            max_sentence_length=2 * options.max_sentence_bytes,
-            minloglevel=2,
+        model = (
+            train_apart(sentences, _settings(options), report)
+            if apart
+            else _train_here(_watched(sentences, report, failures), _settings(options))
         )
     except (RuntimeError, ValueError, OSError) as error:
         if failures:
             raise failures[0] from None
         raise _explained(error, options) from error
-    tokenizer = Tokenizer.from_bytes(buffer.getvalue(), normalization=options.normalization)
+    tokenizer = Tokenizer.from_bytes(model, normalization=options.normalization)
     if tokenizer.vocab_size != options.vocabulary_size:
         # Only with BPE, which runs out of merges without an error.
         raise _too_many_pieces(options, tokenizer.vocab_size)
-    report("training vocabulary", tokenizer.vocab_size, tokenizer.vocab_size)
+    if not apart:
+        report("training vocabulary", tokenizer.vocab_size, tokenizer.vocab_size)
     if path is not None:
         tokenizer.save(path)
     return tokenizer
+
+
+def _settings(options: TokenizerOptions) -> dict[str, Any]:
+    """The arguments of SentencePiece's trainer, but for its input and output."""
+    assert options.vocabulary_size is not None
+    return {
+        "model_type": options.model,
+        "vocab_size": options.vocabulary_size,
+        "character_coverage": options.character_coverage,
+        # In long lines without spaces, the space in front is so rare that the coverage would drop it.
+        "required_chars": "\u2581",
+        "max_sentencepiece_length": options.max_piece_characters,
+        "num_threads": options.threads,
+        # SentencePiece's default is a million candidates for any size. Ten per piece halve the time and,
+        # on 52 languages with 16,384 pieces, describe unseen text better: 3.18 bits per byte, not 3.20.
+        "seed_sentencepiece_size": 10 * options.vocabulary_size,
+        "byte_fallback": True,
+        "normalization_rule_name": "identity",
+        "remove_extra_whitespaces": False,
+        "add_dummy_prefix": True,
+        "bos_id": BOS_ID,
+        "pad_id": PAD_ID,
+        "eos_id": EOS_ID,
+        "unk_id": UNK_ID,
+        "bos_piece": SPECIAL_PIECES[BOS_ID],
+        "pad_piece": SPECIAL_PIECES[PAD_ID],
+        "eos_piece": SPECIAL_PIECES[EOS_ID],
+        "unk_piece": SPECIAL_PIECES[UNK_ID],
+        "control_symbols": SPECIAL_PIECES[MASK_ID],
+        # SentencePiece must use the whole sample in its order.
+        "input_sentence_size": 0,
+        "shuffle_input_sentence": False,
+        "max_sentence_length": 2 * options.max_sentence_bytes,
+    }
+
+
+def _train_here(sentences: Iterator[str], settings: dict[str, Any]) -> bytes:
+    model = io.BytesIO()
+    SentencePieceTrainer.train(sentence_iterator=sentences, model_writer=model, minloglevel=2, **settings)
+    return model.getvalue()
 
 
 def _counted(items: Iterable[T], stage: str, total: int | None, report: Progress) -> Iterator[T]:

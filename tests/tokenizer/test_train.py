@@ -1,6 +1,6 @@
 """Training: reproducible, bounded, with errors that name the option.
 
-Covers xformer.tokenizer.options, too.
+Covers xformer.tokenizer.options and training_process, too.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 
 from xformer.tokenizer import LanguageShare, Tokenizer, TokenizerError, TokenizerOptions, train_tokenizer
 from xformer.tokenizer.train import _sentences
+from xformer.tokenizer.training_process import Rounds, train_apart
 
 Texts = list[tuple[str, str]]
 
@@ -110,6 +111,61 @@ def test_the_plan_and_the_progress_are_told(sentences: Texts) -> None:
         ("training vocabulary", 0, None),
         ("training vocabulary", 720, 720),
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "size", "least"), [("unigram", 720, 2), ("bpe", 1_100, 1)])
+def test_a_process_of_its_own_gives_the_same_model_and_tells_its_rounds(
+    sentences: Texts, model: Any, size: int, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = TokenizerOptions(vocabulary_size=size, model=model, threads=1)
+    here = train_tokenizer(sentences, options)
+    monkeypatch.setattr("xformer.tokenizer.train._APART", 1)
+    told: list[tuple[str, int, int | None]] = []
+    apart = train_tokenizer(sentences, options, progress=lambda *event: told.append(event))
+    assert apart.fingerprint() == here.fingerprint()
+    rounds = [(done, total) for stage, done, total in told if stage == "training vocabulary"]
+    assert [done for done, _ in rounds] == sorted(done for done, _ in rounds)
+    assert len(rounds) >= least
+    assert all(total is not None and 0 < done <= total for done, total in rounds)
+    assert (model == "unigram") == ("finding seed pieces" in {stage for stage, _, _ in told})
+
+
+@pytest.mark.slow
+def test_failures_of_another_process_are_those_of_this_one(
+    sentences: Texts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xformer.tokenizer.train._APART", 1)
+    with pytest.raises(TokenizerError, match=r"vocabulary_size: 50000 is more .* at most \d+, or more text"):
+        train_tokenizer(sentences, TokenizerOptions(vocabulary_size=50_000))
+    with pytest.raises(RuntimeError, match="no_such_setting"):
+        train_apart(["a"], {"vocab_size": 10, "no_such_setting": 1}, lambda *event: None)
+
+    def broken() -> Iterator[str]:
+        yield "one"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        train_apart(broken(), {"vocab_size": 10}, lambda *event: None)
+
+
+def test_rounds_are_read_from_lines_of_several_releases() -> None:
+    rounds = Rounds(1_000)
+    lines = [
+        b"unigram_model_trainer.cc(301) LOG(INFO) Initialized 10000 seed sentencepieces",
+        b"unigram_model_trainer.cc(505) LOG(INFO) EM sub_iter=0 size=4400 obj=10.3 num_tokens=480000",
+        b"I0000 00:00:1 1 unigram_model_trainer.cc:903] EM sub_iter=1 size=4400 obj=8.5 num_tokens=480000",
+        b"trainer_interface.cc(466) LOG(INFO) Normalizing sentences...",
+        b"I0000 00:00:1 1 unigram_model_trainer.cc:903] EM sub_iter=0 size=1100 obj=8.5 num_tokens=480000",
+        b"bpe_model_trainer.cc(268) LOG(INFO) Added: freq=94 size=400 all=20 active=10 piece=ab",
+        b"I0000 00:00:1 1 bpe_model_trainer.cc:421] Merged: freq=94 merges=500 piece=size=7 allx",
+    ]
+    train = "training vocabulary"
+    # From 4,400 to 1,100 pieces it is five times a quarter less.
+    assert [rounds.read(line) for line in lines] == [
+        ("finding seed pieces", 10_000, 10_000), (train, 1, 12), (train, 2, 12), None, (train, 3, 4),
+        (train, 400, 1_000), (train, 500, 1_000),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("model", ["unigram", "bpe"])

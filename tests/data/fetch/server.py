@@ -101,7 +101,7 @@ class Server:
                 start = int(match[1])
                 status, body = (206, content[start:]) if start < len(content) else (416, b"")
                 last = f"{start}-{len(content) - 1}" if status == 206 else "*"
-                sent["Content-Range"] = f"bytes {last}/{len(content)}"
+                sent.setdefault("Content-Range", f"bytes {last}/{len(content)}")
         handler.send_response(status)
         length = len(body) if answer.announce is None else answer.announce
         if length >= 0:

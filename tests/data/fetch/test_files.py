@@ -83,6 +83,28 @@ def test_a_file_that_changed_meanwhile_is_fetched_whole(
     assert any("has changed on the server" in line for line in told.lines)
 
 
+def test_a_weak_etag_promises_no_equal_bytes(fetch: Fetch, server: Server) -> None:
+    weak = {"ETag": 'W/"1"'}
+    server.script(PATH, Answer(headers=weak, cut=20_000), Answer(headers=weak))
+    assert fetch().path.read_bytes() == CONTENT
+    assert server.ranges(PATH) == [None, None]
+
+
+@pytest.mark.parametrize("piece", ["bytes 10-70000/70001", "bytes 20000-20001", "pieces", ""])
+def test_another_piece_than_was_asked_for(fetch: Fetch, server: Server, told: Told, piece: str) -> None:
+    server.script(PATH, Answer(cut=20_000), Answer(headers={"Content-Range": piece}))
+    assert fetch().path.read_bytes() == CONTENT
+    assert server.ranges(PATH) == [None, "bytes=20000-", None]
+    assert any("comes in other pieces than asked for" in line for line in told.lines)
+
+
+@pytest.mark.parametrize(("status", "message"), [(206, "a piece where all"), (416, "416 where all")])
+def test_an_answer_to_another_question(fetch: Fetch, server: Server, status: int, message: str) -> None:
+    server.always[PATH] = Answer(status=status)
+    with pytest.raises(FetchError, match=message):
+        fetch()
+
+
 def test_a_date_stands_for_a_missing_etag(fetch: Fetch, server: Server) -> None:
     dated = {"Last-Modified": formatdate(1_700_000_000, usegmt=True)}
     server.always[PATH] = Answer(tagged=False, headers=dated, condition=False)
@@ -242,7 +264,8 @@ def test_a_part_without_its_state_is_not_trusted(
     (tmp_path / "to" / "corpus.zip.part").write_bytes(b"x" * 1000)
     if state is not None:
         (tmp_path / "to" / "corpus.zip.part.json").write_text(state, encoding="utf-8")
-    assert fetch().path.read_bytes() == CONTENT
+    found = fetch()
+    assert (found.resumed, found.path.read_bytes()) == (0, CONTENT)
     assert server.ranges(PATH) == [None]
     assert names(tmp_path) == WHOLE
 

@@ -152,7 +152,6 @@ class _Download:
 
     def __init__(self, client: Client, remote: Remote, part: Part, show: Show) -> None:
         self._client, self._remote, self._part, self._show = client, remote, part, show
-        self._resumes = True
         self.started_over = False
 
     def run(self) -> None:
@@ -185,7 +184,7 @@ class _Download:
         """One request: from where the part ends, or from the beginning."""
         part, url, headers = self._part, self._remote.url, {}
         if part.origin is not None:
-            if self._resumes and part.origin.url == url and part.origin.validator is not None:
+            if part.origin.url == url and part.origin.validator is not None:
                 headers = {"Range": f"bytes={part.size}-", "If-Range": part.origin.validator}
             else:
                 self._start_over("cannot be continued")
@@ -222,7 +221,6 @@ class _Download:
                 part.note(replace(origin, size=size))
                 self._client.say(f"{self._remote.name}: goes on after {part.size:,} bytes")
                 return True
-        self._resumes = False
         self._start_over("has changed on the server, or comes in other pieces than asked for")
         return False
 
@@ -232,7 +230,6 @@ class _Download:
         now = Origin.of(url, response.headers, size=size)
         if self._part.origin is not None:
             same = self._part.origin.same_file(now)
-            self._resumes = self._resumes and not same
             self._start_over("comes from the beginning again" if same else "has changed on the server")
         if size is not None:
             _check_room(self._part.path, size)

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from email.message import Message
 from pathlib import Path
 
-from xformer.data.fetch.http import content_length
 from xformer.storage.files import atomic_write, flush_to_disk, naming
 
 
@@ -42,22 +41,21 @@ class Origin:
 
     @classmethod
     def of(cls, url: str, headers: Message, *, size: int | None) -> Origin:
-        """Read the headers of a response.
+        """Read the headers of a response with the whole file.
+
+        Of a piece, `Content-MD5` is the piece's; the digests of RFC 9530 and RFC 3230 are the file's.
 
         Args:
             url: that was asked for, before redirections.
             headers: of the response.
             size: bytes of the whole file; None if unknown.
         """
-        # Content-MD5 is of the body that is sent, which is all of the file only in a response with status
-        # 200, whose Content-Length is its size. The digests of RFC 9530 and RFC 3230 are of the whole file.
-        whole = size is not None and content_length(headers) == size
         return cls(
             url,
             etag=headers.get("ETag"),
             modified=headers.get("Last-Modified"),
             size=size,
-            md5=headers.get("Content-MD5") if whole else None,
+            md5=headers.get("Content-MD5"),
             sha256=_sha256(headers),
         )
 

@@ -13,7 +13,7 @@ import torch
 
 from tests.inspect.small_subject import small_subject
 from xformer.errors import InputError
-from xformer.evaluation.geometry import alignment
+from xformer.geometry.space import alignment
 from xformer.inspect.language_battery import LanguageTable, measure_languages
 from xformer.inspect.language_report import LanguageReport
 from xformer.inspect.texts import TextSample

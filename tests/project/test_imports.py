@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kernels": set(),
     "tokenizer": set(),
     "plotting": set(),
+    "geometry": set(),
     "errors": set(),
     "threads": set(),
     "progress": {"errors"},
@@ -76,8 +77,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "embedding": MODEL | {"model.int8", "data", "errors", "storage", "tokenizer"},
     "prediction": MODEL | {"errors", "tokenizer", "embedding"},
     "interop": BASE | MODEL,
-    "inspect": BASE | MODEL | RUNS | {"kernels", "objectives", "pretraining", "embedding", "interop"},
-    "evaluation": BASE | MODEL | RUNS | {"training", "objectives", "pretraining", "embedding"},
+    "inspect": BASE
+    | MODEL
+    | RUNS
+    | {"geometry", "kernels", "objectives", "pretraining", "embedding", "interop"},
+    "evaluation": BASE | MODEL | RUNS | {"geometry", "training", "objectives", "pretraining", "embedding"},
     "api": BASE | MODEL | RUNS | {"embedding", "prediction", "pretraining", "evaluation", "inspect"},
     "inspect.page": BASE | MODEL | RUNS | {"inspect", "kernels", "plotting"},
     # The names of `import xformer`, for type checkers; at run time they wait until they are used.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 if TYPE_CHECKING:
+    from xformer.evaluation.alignment.report import AlignmentReport
     from xformer.evaluation.outside.report import OutsideReport
     from xformer.evaluation.report import EvaluationReport
 
@@ -27,6 +28,8 @@ class Evaluate:
     xformer evaluate runs/demo --on tatoeba/v1
 
     xformer evaluate runs/demo --on corpora/captions --split dev
+
+    xformer evaluate runs/demo --alignment
 
     xformer evaluate runs/demo --json | python -m json.tool
     """
@@ -51,6 +54,9 @@ class Evaluate:
     """With --on: measure bits per byte, too. Retrieval alone takes half of the time or less."""
     overlap: bool = True
     """With --on: count the texts that stand in the run's training corpus, exactly or nearly."""
+    alignment: bool = False
+    """Is the space language-neutral? Measure instead, after each block: centroid gap, retrieval with and
+    without it, whether a linear probe tells the language, hubness, CKA, a map of languages."""
     json: bool = False
     """Print one JSON object and nothing else on standard output."""
     force: bool = False
@@ -59,16 +65,17 @@ class Evaluate:
 
     def run_command(self) -> int:
         """Evaluate, print the result, and return the exit status."""
-        if self.on is None:
+        if self.alignment:
+            self._evaluate_alignment()
+        elif self.on is None:
             self._evaluate_inside()
         else:
             self._evaluate_outside(self.on)
         return 0
 
-    def _evaluate_inside(self) -> None:
+    def _inside_split(self) -> str:
+        """The split of the run's own corpus, when nothing is asked for that belongs to --on."""
         from xformer.errors import InputError
-        from xformer.evaluation.run import UnsavedError, evaluate_run
-        from xformer.progress import Progress
 
         for name, given in (("baselines", self.baselines), ("bits", self.bits), ("overlap", self.overlap)):
             if not given:
@@ -76,6 +83,32 @@ class Evaluate:
         split = self.split or "test"
         if split not in ("test", "dev"):
             raise InputError(f"--split: expected test or dev, got {split!r}")
+        return split
+
+    def _evaluate_alignment(self) -> None:
+        from xformer.errors import InputError
+        from xformer.evaluation.alignment.run import evaluate_run_alignment
+        from xformer.progress import Progress
+
+        if self.on is not None:
+            raise InputError("--alignment: expected without --on; it is of what the run's corpus holds out")
+        split = self._inside_split()
+        with Progress() as progress:
+            report = evaluate_run_alignment(
+                self.run,
+                progress,
+                split=split,
+                pivot=self.pivot,
+                min_messages=self.min_messages,
+                force=self.force,
+            )
+        self._show(report)
+
+    def _evaluate_inside(self) -> None:
+        from xformer.evaluation.run import UnsavedError, evaluate_run
+        from xformer.progress import Progress
+
+        split = self._inside_split()
         try:
             with Progress() as progress:
                 report = evaluate_run(
@@ -110,15 +143,19 @@ class Evaluate:
             )
         self._show(report)
 
-    def _show(self, report: EvaluationReport | OutsideReport) -> None:
+    def _show(self, report: EvaluationReport | OutsideReport | AlignmentReport) -> None:
         from rich.console import Console
 
+        from xformer.evaluation.alignment.report import AlignmentReport
+        from xformer.evaluation.alignment.table import alignment_table
         from xformer.evaluation.outside.report import OutsideReport
         from xformer.evaluation.outside.table import outside_table
         from xformer.evaluation.table import terminal_table
 
         if self.json:
             print(report.to_json())
+        elif isinstance(report, AlignmentReport):
+            Console().print(alignment_table(report))
         elif isinstance(report, OutsideReport):
             Console().print(outside_table(report))
         else:

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from xformer.data.reporting import ProgressCallback
 from xformer.embedding.encode import encode_tokens_by_layer
-from xformer.evaluation.geometry import alignment, anisotropy, centroid_gap, hubness
 from xformer.evaluation.parallel_texts import ParallelTexts
 from xformer.evaluation.retrieval import retrieval
+from xformer.geometry.space import alignment, anisotropy, centroid_gap, hubness
 from xformer.model.multilingual import MultilingualModel
 
 _NEIGHBOURS = 10

@@ -14,6 +14,12 @@ from torch import Tensor
 from xformer.data.languages import likely_script
 from xformer.data.reporting import ProgressCallback
 from xformer.errors import InputError
+from xformer.geometry.similarity import (
+    LayerSimilarity,
+    language_similarity,
+    mean_states,
+    shuffled_baseline,
+)
 from xformer.inspect.analysis.selectivity import (
     Selectivity,
     Use,
@@ -21,12 +27,6 @@ from xformer.inspect.analysis.selectivity import (
     head_sizes,
     selectivity,
     typical_size,
-)
-from xformer.inspect.analysis.similarity import (
-    LayerSimilarity,
-    language_similarity,
-    mean_states,
-    shuffled_baseline,
 )
 from xformer.inspect.battery import blocks
 from xformer.inspect.subject import Subject

@@ -12,6 +12,8 @@ import torch
 
 from xformer.data.languages import counted, find_language
 from xformer.errors import InputError
+from xformer.evaluation.alignment.report import AlignmentReport
+from xformer.evaluation.alignment.run import alignment_report
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
 from xformer.evaluation.outside.report import OutsideReport
 from xformer.evaluation.outside.run import outside_reports
@@ -30,6 +32,7 @@ from xformer.pretraining.prepare import open_shards
 from xformer.progress import Progress, duration
 from xformer.report.examples import Example, find_examples
 from xformer.report.inside_outside import outside_section
+from xformer.report.neutrality import neutrality_section
 from xformer.report.run_charts import (
     Charts,
     evaluation_charts,
@@ -69,6 +72,7 @@ class RunReport:
         mistakes: a text in each language whose nearest is not its translation.
         map: texts of several languages in two dimensions.
         outside: what `xformer evaluate --on` found on other text.
+        alignment: what `xformer evaluate --alignment` found.
     """
 
     name: str
@@ -84,6 +88,7 @@ class RunReport:
     mistakes: tuple[Example, ...] = ()
     map: SpaceMap | None = None
     outside: tuple[OutsideReport, ...] = ()
+    alignment: AlignmentReport | None = None
 
 
 def write_run_page(
@@ -174,6 +179,7 @@ def read_run(
         mistakes=mistakes,
         map=shown,
         outside=tuple(outside_reports(run)),
+        alignment=alignment_report(run),
     )
 
 
@@ -199,6 +205,7 @@ def page(report: RunReport) -> str:
         section("training", "Training", _training_text(report), training_charts(metrics, config)),
         section("panel", "While training", _panel_text(report), panel_charts(report.panel, metrics)),
         Section("space", "One space", pictures([*mapped, *space]), _SPACE),
+        neutrality_section(report.alignment),
         section("evaluation", "Evaluation", _evaluation_text(report), evaluation_charts(report.evaluation)),
         outside_section(report.evaluation, report.outside),
         section("shares", "Languages requested and realised", _SHARES, share_charts(metrics)),

@@ -52,6 +52,8 @@ class RunDirectory:
         retrieval_plot: retrieval by language.
         space_plot: the map of the space.
         outside: evaluations on text from outside the run, three files each.
+        alignment: how language-neutral the space is, layer by layer.
+        alignment_plot: the same as charts, and a map of languages.
         model_card: a description of the model for its users.
     """
 
@@ -76,6 +78,8 @@ class RunDirectory:
     retrieval_plot = _Inside("retrieval.png")
     space_plot = _Inside("space.png")
     outside = _Inside("outside")
+    alignment = _Inside("alignment.json")
+    alignment_plot = _Inside("alignment.png")
     model_card = _Inside("README.md")
 
     def shards(self, split: str) -> Path:

@@ -68,10 +68,31 @@ def anisotropy(vectors: Tensor) -> float:
 
 
 def hubness(queries: Tensor, candidates: Tensor, k: int = 10) -> float:
-    """The skewness of the number of queries that have a candidate among their k nearest.
+    """The skewness of the number of queries that have a candidate among their k nearest (`k_occurrence`).
 
     From Radovanović et al. (2010). 0 if all candidates are near equally many queries; above 1 a few hubs are
-    near very many, and retrieval suffers. Nearest by cosine; of candidates that tie, the earlier is nearer.
+    near very many, and retrieval suffers.
+
+    Arguments and errors are those of `k_occurrence`.
+    """
+    counts = k_occurrence(queries, candidates, k)
+    apart = counts - counts.mean()
+    variance = apart.square().mean()
+    return float(apart.pow(3).mean() / variance.pow(1.5)) if variance > 0 else 0.0
+
+
+def anti_hubs(queries: Tensor, candidates: Tensor, k: int = 10) -> float:
+    """The share of candidates that are among the k nearest of no query (Radovanović et al. 2010).
+
+    What is never near cannot be found. Arguments and errors are those of `k_occurrence`.
+    """
+    return float((k_occurrence(queries, candidates, k) == 0).double().mean())
+
+
+def k_occurrence(queries: Tensor, candidates: Tensor, k: int = 10) -> Tensor:
+    """For each candidate, the number of queries that have it among their k nearest: (K,) fp64.
+
+    Nearest by cosine; of candidates that tie, the earlier is nearer.
 
     Args:
         queries: (Q, C).
@@ -91,9 +112,29 @@ def hubness(queries: Tensor, candidates: Tensor, k: int = 10) -> float:
     for rows in asked.split(max(1, _SCORES_AT_ONCE // len(keys))):
         nearest = (-(rows @ keys.T)).argsort(dim=1, stable=True)[:, :k]
         counts += torch.bincount(nearest.flatten(), minlength=len(keys))
-    apart = counts - counts.mean()
-    variance = apart.square().mean()
-    return float(apart.pow(3).mean() / variance.pow(1.5)) if variance > 0 else 0.0
+    return counts
+
+
+def without_centroids(vectors: Tensor, language: NDArray[np.integer]) -> Tensor:
+    """Vectors from which the centroid of their language is subtracted: (E, C) fp64, of unit length.
+
+    From Libovický et al. (2020): what is left says nothing of the language by its place alone. All languages
+    then have the same centroid, up to the scaling to unit length; a vector that is its centroid becomes 0.
+
+    Args:
+        vectors: (E, C); they are scaled to unit length first.
+        language: (E,) numbers.
+
+    Raises:
+        ValueError: the arrays differ in length.
+    """
+    if len(vectors) != len(language):
+        raise ValueError(f"expected a language for each of {len(vectors)} vectors, got {len(language)}")
+    found = _unit(vectors).clone()
+    for number in np.unique(language):
+        rows = torch.from_numpy(np.flatnonzero(language == number))
+        found[rows] -= found[rows].mean(dim=0)
+    return _unit(found)
 
 
 def alignment(left: Tensor, right: Tensor) -> float:

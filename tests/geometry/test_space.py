@@ -10,7 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xformer.evaluation.geometry import alignment, anisotropy, centroid_gap, hubness
+from xformer.geometry.space import (
+    alignment,
+    anisotropy,
+    anti_hubs,
+    centroid_gap,
+    hubness,
+    k_occurrence,
+    without_centroids,
+)
 
 EAST, NORTH, WEST, SOUTH = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
 
@@ -93,3 +101,26 @@ def test_what_cannot_be_measured() -> None:
         hubness(one, one, k=2)
     with pytest.raises(ValueError, match="two pairs or more"):
         alignment(one, one)
+
+
+def test_occurrences_and_anti_hubs_by_hand() -> None:
+    # Two queries near EAST and one near NORTH: with k = 1, nobody is near WEST and SOUTH.
+    queries = torch.tensor([[1.0, 0.1], [1.0, -0.1], [0.1, 1.0]])
+    candidates = torch.stack([EAST, NORTH, WEST, SOUTH])
+    assert k_occurrence(queries, candidates, 1).tolist() == [2, 1, 0, 0]
+    assert anti_hubs(queries, candidates, 1) == 0.5
+    # Of the second nearest, two are NORTH or EAST and one is SOUTH.
+    assert k_occurrence(queries, candidates, 2).tolist() == [3, 2, 0, 1]
+    assert anti_hubs(queries, candidates, 4) == 0.0
+
+
+def test_without_centroids_by_hand() -> None:
+    # Centroids (1/2, 1/2) and (-1/2, -1/2): left are half of the diagonals, scaled to 1.
+    vectors, language = torch.stack([EAST, NORTH, WEST, SOUTH]), np.array([0, 0, 1, 1])
+    half = math.sqrt(0.5)
+    expected = torch.tensor([[half, -half], [-half, half], [-half, half], [half, -half]], dtype=torch.float64)
+    torch.testing.assert_close(without_centroids(3 * vectors, language), expected)
+    assert without_centroids(EAST[None], np.array([0])).tolist() == [[0.0, 0.0]]
+    assert centroid_gap(without_centroids(vectors, language), language) == pytest.approx(0.0, abs=1e-9)
+    with pytest.raises(ValueError, match="a language for each of 4 vectors"):
+        without_centroids(vectors, np.array([0]))

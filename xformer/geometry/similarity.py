@@ -8,7 +8,7 @@ Row i of every language's vectors is the same message. With centred columns:
     SVCCA       = mean canonical correlation of the leading directions of X and of Y
                                                                        Raghu et al. (2017)
     cosine      = mean cosine of translations - mean cosine of other pairs
-                                                                       `xformer.evaluation.geometry.alignment`
+                                                                       `xformer.geometry.space.alignment`
     distance    = |mean x - mean y| / root mean square distance to the own centroid
 
 CKA and SVCCA ask whether the messages lie alike, up to a rotation of the space; cosine and distance whether
@@ -183,7 +183,7 @@ def _every_cka(x: Tensor) -> Tensor:
 
 
 def _every_cosine(x: Tensor) -> Tensor:
-    """`xformer.evaluation.geometry.alignment` of each two of (K, N, C)."""
+    """`xformer.geometry.space.alignment` of each two of (K, N, C)."""
     n = x.shape[1]
     unit = torch.nn.functional.normalize(x, dim=-1)
     same = unit.flatten(1) @ unit.flatten(1).T

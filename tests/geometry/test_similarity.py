@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from xformer.evaluation.geometry import alignment
-from xformer.inspect.analysis.similarity import (
+from xformer.geometry.similarity import (
     centroid_distance,
     language_similarity,
     linear_cka,
@@ -20,6 +19,7 @@ from xformer.inspect.analysis.similarity import (
     shuffled_baseline,
     svcca,
 )
+from xformer.geometry.space import alignment
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -133,6 +133,8 @@ def config(corpus: Path) -> RunConfig:
             max_length=64,
             dropout=0.1,
             attention_dropout=0.1,
+            bigrams=4,
+            pool_after_norm=False,  # no vector moves when the blocks join
         ),
         tokenizer=TokenizerOptions(vocabulary_size=320, threads=1),
         data=DataConfig(corpus=str(corpus), max_length=40),

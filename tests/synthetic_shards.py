@@ -95,4 +95,13 @@ def parallel_test() -> TokenShards:
 @pytest.fixture(scope="session")
 def tiny_model() -> ModelConfig:
     """An architecture for the synthetic corpus."""
-    return ModelConfig(vocab_size=VOCABULARY, d_model=32, n_layers=2, n_heads=2, d_ff=32, max_length=32)
+    return ModelConfig(
+        vocab_size=VOCABULARY,
+        d_model=32,
+        n_layers=2,
+        n_heads=2,
+        d_ff=32,
+        max_length=32,
+        bigrams=4,
+        pool_after_norm=False,
+    )

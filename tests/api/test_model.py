@@ -59,7 +59,12 @@ def reference_vectors(model: xformer.Model, texts: list[str], dtype: torch.dtype
             tokens = ids[None, start:end]
             mask = torch.ones_like(tokens, dtype=torch.bool)
             hidden = reference_forward(
-                network.config, weights, tokens, mask, n_layers=layer, final_norm=False
+                network.config,
+                weights,
+                tokens,
+                mask,
+                n_layers=layer,
+                final_norm=network.config.pool_after_norm,
             )[..., : model.dim]
             total += (
                 reference_pooling(hidden, mask, None if pooling is None else pooling.to(dtype))[0]

@@ -17,10 +17,19 @@ from xformer.runs.config import OptimizerConfig
 from xformer.training.optimizer import AdamWithTables, clip_gradients, set_learning_rates
 
 MODELS = {
-    "default": ModelConfig(vocab_size=50, d_model=8, n_heads=2, n_layers=2, d_ff=8),
-    "biased": ModelConfig(vocab_size=50, d_model=8, n_heads=2, n_layers=1, d_ff=8, bias=True, positions="t5"),
+    "default": ModelConfig(vocab_size=50, d_model=8, n_heads=2, n_layers=2, d_ff=8, bigrams=4),
+    "biased": ModelConfig(
+        vocab_size=50, d_model=8, n_heads=2, n_layers=1, d_ff=8, bias=True, positions="t5", bigrams=4
+    ),
     "untied": ModelConfig(
-        vocab_size=50, d_model=8, n_heads=2, n_layers=1, d_ff=8, tie_embeddings=False, positions="learned"
+        vocab_size=50,
+        d_model=8,
+        n_heads=2,
+        n_layers=1,
+        d_ff=8,
+        tie_embeddings=False,
+        positions="learned",
+        bigrams=4,
     ),
 }
 RATES = OptimizerConfig(lr=0.01, embedding_lr=0.1, vector_lr=0.02, bigram_lr=0.3, weight_decay=0.5)

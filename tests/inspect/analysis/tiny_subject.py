@@ -20,7 +20,7 @@ BEGIN, END, MASK, FIRST = 0, 2, 4, 5
 
 OURS = ModelConfig(
     vocab_size=FIRST + len(LETTERS), d_model=24, n_layers=3, n_heads=3, d_ff=16, max_length=32, window=4,
-    global_every=2, bigrams=2, zero_init_residual=False, init_std=0.25,
+    global_every=2, bigrams=2, zero_init_residual=False, init_std=0.25, pool_after_norm=False,
 )  # fmt: skip
 """Pre-norm, rotary, a local layer, bigrams; vectors of three quarters of the stream."""
 

@@ -37,7 +37,7 @@ def small_subject(*, layer: int | None = None, **settings: Any) -> Subject:
     config = ModelConfig(
         **{
             "vocab_size": VOCABULARY, "d_model": 16, "n_layers": 3, "n_heads": 4, "d_ff": 24,
-            "max_length": 64, "bigrams": 0, **settings,
+            "max_length": 64, "bigrams": 0, "pool_after_norm": False, **settings,
         }
     )  # fmt: skip
     torch.manual_seed(0)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import signal
 import sys
 import time
 from collections import Counter
@@ -20,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from xformer.ended import Ended, ended_by_signals
 
 from .environment import PEERS, environment
 from .kernels.goals import outcomes
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0; 1 if something was wrong, failed, or did not end in time; 2 if there is no GPU;
-        130 or 143 if it was interrupted.
+        130, 143 or 129 if it was interrupted, terminated, or its terminal closed.
     """
     started = time.monotonic()
     chosen = _parse(arguments)
@@ -79,25 +80,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _say(f"{here.device}, torch {here.torch}, Triton {here.triton}, commit {here.commit}{'+' * here.dirty}")
     if absent := [name for name in PEERS if name not in here.peers]:
         _say(f"not installed: {', '.join(absent)}. Goals about these peers cannot be measured")
-    # A terminated process ends its stages, as an interrupted one does.
-    signal.signal(signal.SIGTERM, _terminated)
     status = 0
     try:
-        deadline = started + seconds - MARGIN
-        for stage, run in zip(stages, (run_tests, run_bench), strict=True):
-            later = sum(one.seconds for one in stages[stages.index(stage) + 1 :])
-            left = deadline - time.monotonic() - later
-            _say(f"\n== {stage.name}: {stage.what}, {left:.0f} s at most")
-            begun = time.monotonic()
-            good, note = run(setup, max(left, 1.0))
-            _say(f"== {stage.name}: {note}, {time.monotonic() - begun:.0f} s")
-            status = status if good else 1
+        with ended_by_signals():
+            deadline = started + seconds - MARGIN
+            for stage, run in zip(stages, (run_tests, run_bench), strict=True):
+                later = sum(one.seconds for one in stages[stages.index(stage) + 1 :])
+                left = deadline - time.monotonic() - later
+                _say(f"\n== {stage.name}: {stage.what}, {left:.0f} s at most")
+                begun = time.monotonic()
+                good, note = run(setup, max(left, 1.0))
+                _say(f"== {stage.name}: {note}, {time.monotonic() - begun:.0f} s")
+                status = status if good else 1
+    except Ended as signalled:
+        _say(f"\n{signalled}; measured so far:")
+        status = signalled.status
     except KeyboardInterrupt:
         _say("\ninterrupted; measured so far:")
         status = 130
-    except _Terminated:
-        _say("\nterminated; measured so far:")
-        status = 143
     _say("\n".join(summary(setup.records, here.device, here.time)))
     _say(f"\n{time.monotonic() - started:.0f} s in all; records in {setup.records}")
     return status
@@ -200,14 +200,6 @@ def _line(one: Outcome) -> str:
     measured = "" if one.measured is None else f"{one.measured:.3g}"
     note = one.note if len(one.note) < 90 else one.note[:87] + "…"
     return f"{one.goal:40}{one.sense + f' {one.wanted:g}':>14}{measured:>10}  {one.result}; {note}"
-
-
-class _Terminated(Exception):
-    """This process was terminated."""
-
-
-def _terminated(number: int, frame: object) -> None:
-    raise _Terminated
 
 
 def _say(text: str) -> None:

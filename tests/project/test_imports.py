@@ -44,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plotting": set(),
     "geometry": set(),
     "errors": set(),
+    "ended": set(),
     "threads": set(),
     "progress": {"errors"},
     "storage": {"errors"},
@@ -88,7 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"version", "threads", "api", "inspect", "kernels", "tokenizer"},
     "report": BASE | RUNS | {"pretraining", "evaluation"},
     "benchmarks": BASE
-    | {"threads"}
+    | {"ended", "threads"}
     | MODEL
     | RUNS
     | {"__init__", "kernels", "model.int8", "training", "objectives", "pretraining", "embedding"}

@@ -16,7 +16,6 @@ from xformer.cli.bench.command import Bench
 from xformer.cli.data_command import Data
 from xformer.cli.demo import Demo
 from xformer.cli.encode import Encode
-from xformer.cli.ended import Ended, ended_by_signals
 from xformer.cli.evaluate import Evaluate
 from xformer.cli.fill_mask import FillMask
 from xformer.cli.inspect.command import Inspect
@@ -26,6 +25,7 @@ from xformer.cli.report import Report
 from xformer.cli.settings import Settings
 from xformer.cli.tokenizer import TokenizerCommand
 from xformer.cli.verify_resume import VerifyResume
+from xformer.ended import Ended, ended_by_signals
 from xformer.errors import InputError
 from xformer.storage.files import naming
 from xformer.threads import set_wait_policy

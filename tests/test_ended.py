@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from xformer.cli.ended import Ended, ended_by_signals
+from xformer.ended import Ended, ended_by_signals
 
 # The signal comes when the temporary folder holds what was read, and the waiting ends with it.
 ENDED = """

@@ -147,9 +147,3 @@ def _commit() -> tuple[str, bool]:
         return "unknown", False
     found = done.stdout.strip()
     return found.removesuffix("+"), found.endswith("+")
-
-
-def machine_of_record() -> dict[str, str]:
-    """What a record of a bench of this machine's CPU says of it: device, torch, commit, time."""
-    here = environment(torch.device("cpu"))
-    return {"device": here.device, "torch": here.torch, "commit": here.commit, "time": here.time}

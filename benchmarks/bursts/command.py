@@ -46,16 +46,15 @@ class BurstsBench:
         import xformer
         from xformer.errors import InputError
         from xformer.progress import Progress
-        from xformer.storage.files import atomic_write, try_to_write
 
-        from ..environment import machine_of_record
+        from ..kept import begin_record, write_record
         from ..kernels.base import tree_of
         from .bench import compare
 
         for name in ("starts", "bursts", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name}: expected at least 1, got {getattr(self, name)}")
-        try_to_write(self.out)
+        machine = begin_record(self.out)
         here = Path(xformer.__file__).resolve().parents[1]
         with Progress() as progress, ExitStack() as stack:
             folder = stack.enter_context(tree_of(self.base, here))
@@ -69,10 +68,9 @@ class BurstsBench:
                 threads=self.threads,
                 progress=progress,
             )
-        record = {"base": self.base, "threads": self.threads, "ratios": [asdict(one) for one in found]}
-        record |= machine_of_record()
-        with atomic_write(self.out) as file:
-            file.write(json.dumps(record, indent=2) + "\n")
+        ratios = [asdict(one) for one in found]
+        record = {"base": self.base, "threads": self.threads, "ratios": ratios, **machine}
+        write_record(self.out, record)
         if self.json:
             sys.stdout.write(json.dumps(record) + "\n")
         else:

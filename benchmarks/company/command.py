@@ -58,9 +58,8 @@ class CompanyBench:
         import xformer
         from xformer.errors import InputError
         from xformer.progress import Progress
-        from xformer.storage.files import atomic_write, try_to_write
 
-        from ..environment import machine_of_record
+        from ..kept import begin_record, write_record
         from ..kernels.base import tree_of
         from .bench import Tree, compare, measure_all
 
@@ -72,7 +71,7 @@ class CompanyBench:
                 raise InputError(f"--{name}: expected at least {least}, got {getattr(self, name)}")
         if not self.company or min(self.company) < 0:
             raise InputError(f"--company: expected numbers from 0, got {self.company}")
-        try_to_write(self.out)
+        machine = begin_record(self.out)
         here = Path(xformer.__file__).resolve().parents[1]
         with Progress() as progress, ExitStack() as stack:
             folder = stack.enter_context(tree_of(self.base, here))
@@ -101,9 +100,9 @@ class CompanyBench:
             "base": self.base,
             "compared": [one.to_json() for one in found],
             "measured": [asdict(one) for one in measured],
-        } | machine_of_record()
-        with atomic_write(self.out) as file:
-            file.write(json.dumps(record, indent=2) + "\n")
+            **machine,
+        }
+        write_record(self.out, record)
         if self.json:
             sys.stdout.write(json.dumps(record) + "\n")
         else:

@@ -50,9 +50,8 @@ class DataBench:
         from xformer.data.corpus import open_corpus
         from xformer.errors import InputError
         from xformer.progress import Progress
-        from xformer.storage.files import atomic_write, try_to_write
 
-        from ..environment import machine_of_record
+        from ..kept import begin_record, write_record
         from ..kernels.base import tree_of
         from .bench import compare, measure_all
 
@@ -61,7 +60,7 @@ class DataBench:
                 raise InputError(f"--{name}: expected at least 1, got {value}")
         splits = open_corpus(self.corpus).manifest.splits
         texts = min(self.texts or sys.maxsize, splits["train"].total.records)
-        try_to_write(self.out)
+        machine = begin_record(self.out)
         here = Path(xformer.__file__).resolve().parents[1]
         measured = []
         with Progress() as progress, tree_of(self.base, here) as folder:
@@ -80,9 +79,9 @@ class DataBench:
             "languages": len(splits["train"].languages),
             "compared": [asdict(one) | {"met": one.met} for one in found],
             "measured": [asdict(one) for one in measured],
-        } | machine_of_record()
-        with atomic_write(self.out) as file:
-            file.write(json.dumps(record, indent=2) + "\n")
+            **machine,
+        }
+        write_record(self.out, record)
         if self.json:
             sys.stdout.write(json.dumps(record) + "\n")
         else:

@@ -116,9 +116,10 @@ class EncodeBench:
         return 0
 
     def _keep(self, record: dict[str, Any]) -> None:
+        from ..kept import append_lines
+
         line = json.dumps(record)
-        with self.out.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        append_lines(self.out, [line])
         if self.json:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

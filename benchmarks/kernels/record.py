@@ -7,7 +7,6 @@ off keeps what it measured.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Literal
 from xformer.errors import InputError
 
 from ..environment import Environment
+from ..kept import append_lines
 
 Direction = Literal["forward", "backward", "forward+backward"]
 Status = Literal["ok", "wrong", "unsupported", "failed", "absent"]
@@ -104,17 +104,8 @@ class Record:
 
 
 def append(path: Path, records: Iterable[Record]) -> None:
-    """Add records at the end of a file, which is made when there is none, and see them onto the disk.
-
-    A last line that a cut-off run left without its end is dropped first.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(record.to_json() + "\n" for record in records).encode()
-    with path.open("ab+") as file:
-        _drop_broken_end(file.fileno(), file.seek(0, os.SEEK_END))
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    """Add records at the end of a file (`xformer.benchmarks.kept.append_lines`)."""
+    append_lines(path, (record.to_json() for record in records))
 
 
 def read(path: Path) -> list[Record]:
@@ -178,17 +169,3 @@ def _exactly(values: Any, kind: type, what: str) -> dict[str, Any]:
     if not isinstance(values, dict) or given != known:
         raise ValueError(f"{what}: missing {sorted(known - given)}, unknown {sorted(given - known)}")
     return values
-
-
-def _drop_broken_end(file: int, size: int) -> None:
-    """Cut a file after its last line feed."""
-    stop = size
-    while stop > 0:
-        start = max(0, stop - 2**16)
-        found = os.pread(file, stop - start, start).rfind(b"\n")
-        if found >= 0:
-            stop = start + found + 1
-            break
-        stop = start
-    if stop < size:
-        os.ftruncate(file, stop)

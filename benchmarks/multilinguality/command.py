@@ -42,10 +42,9 @@ class MultilingualityBench:
         """Run the experiment, keep record and figure, and return the exit status."""
         from xformer.errors import InputError
         from xformer.progress import Progress
-        from xformer.storage.files import atomic_write
-        from xformer.storage.outputs import check_output_file, check_output_folder
+        from xformer.storage.outputs import check_output_folder
 
-        from ..environment import machine_of_record
+        from ..kept import begin_record, write_record
         from ..processes import cores
         from .bench import run_every
         from .elements import conditions
@@ -61,8 +60,8 @@ class MultilingualityBench:
         if unknown := [name for name in names if name not in conditions()]:
             known = ", ".join(repr(name) for name in conditions())
             raise InputError(f"--condition: expected one of {known}; got {unknown[0]!r}")
-        check_output_file(self.out)
         check_output_folder(self.figures)
+        machine = begin_record(self.out)
         size = TrainingSize() if self.steps is None else TrainingSize(steps=self.steps)
         with Progress() as progress:
             texts = texts_of(self.text, progress)
@@ -74,10 +73,9 @@ class MultilingualityBench:
             "pieces": texts.tokenizer.vocab_size,
             "tokenizer": texts.tokenizer.fingerprint(),
             "runs": [one.to_record() for one in runs],
-            **machine_of_record(),
+            **machine,
         }
-        with atomic_write(self.out) as file:
-            file.write(json.dumps(record, indent=1) + "\n")
+        write_record(self.out, record)
         written = write_figure(figure(runs), self.figures)
         if self.json:
             sys.stdout.write(json.dumps(record) + "\n")

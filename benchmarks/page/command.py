@@ -48,19 +48,14 @@ class PageBench:
 
     def run_command(self) -> int:
         """Measure; the exit status."""
-        from dataclasses import asdict
-
-        import torch
-
         from xformer.progress import Progress
-        from xformer.storage.files import atomic_write, try_to_write
 
-        from ..environment import environment
+        from ..kept import begin_record, write_record
         from .browser import chromium
         from .measure import measure_opening, summary
 
         self._check()
-        try_to_write(self.out)
+        machine = begin_record(self.out)
         load = os.getloadavg()[0]
         with Progress() as progress, tempfile.TemporaryDirectory() as folder, chromium() as browser:
             file = self._file(Path(folder), progress.say)
@@ -77,10 +72,9 @@ class PageBench:
             **found,
             "chromium": version,
             "load": load,
-            "environment": asdict(environment(torch.device("cpu"))),
+            **machine,
         }
-        with atomic_write(self.out) as made:
-            made.write(json.dumps(record, indent=2) + "\n")
+        write_record(self.out, record)
         sys.stdout.write(json.dumps(record) + "\n" if self.json else self._told(record))
         return int(not all(record["met"].values()))
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from xformer.threads import environment_as_given
 from xformer.tokenizer import Tokenizer
 
 from ..companions import companions
-from ..environment import environment, version
+from ..environment import version
 from . import TrainerName
 from .result import Outcome, Trained
 from .worker import Job, Options
@@ -43,6 +43,7 @@ def run_all(
     run: RunDirectory,
     config: RunConfig,
     options: Options,
+    machine: Mapping[str, str | bool],
     progress: Progress,
     on_trained: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Outcome:
@@ -52,11 +53,12 @@ def run_all(
         run: has a tokenizer and shards.
         config: the settings of xformer's run; all models have its size and seed.
         options: what is trained and for how long.
+        machine: what the record says of it (`xformer.benchmarks.kept.begin_record`).
         progress: where to show what happens.
         on_trained: called after each trainer with the results so far.
     """
     trained: dict[TrainerName, Trained] = {}
-    about = _about(run, config, options)
+    about = {**_about(run, config, options), **machine}
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "config.toml"
         save_toml(settings, config)
@@ -92,10 +94,9 @@ def _in_its_own_process(job: Job, folder: Path) -> Trained:
 
 
 def _about(run: RunDirectory, config: RunConfig, options: Options) -> dict[str, Any]:
-    """The machine, the text and the size of the evaluation."""
+    """The text, the threads and the size of the evaluation."""
     tokenizer = Tokenizer.load(run.tokenizer)
     train, test = (open_shards(run, split, tokenizer) for split in ("train", "test"))
-    here = environment(torch.device(options.device))
     return {
         "budget_s": options.budget,
         "corpus": config.data.corpus,
@@ -104,11 +105,7 @@ def _about(run: RunDirectory, config: RunConfig, options: Options) -> dict[str, 
         "held_out_sha256": test.info.split_sha256,
         "tokenizer": tokenizer.fingerprint(),
         "asked": asdict(options.size),
-        "device": here.device,
-        "threads": (options.threads or here.threads) if options.device == "cpu" else None,
+        "threads": (options.threads or torch.get_num_threads()) if options.device == "cpu" else None,
         "company": options.company,
-        "torch": here.torch,
-        "commit": here.commit,
-        "time": here.time,
         "packages": {name: version(name) for name in ("transformers", "sentence-transformers")},
     }

@@ -62,9 +62,9 @@ class TrainingBench:
         from rich.console import Console
 
         from xformer.progress import Progress
-        from xformer.storage.files import atomic_write
         from xformer.storage.outputs import check_output_folder
 
+        from ..kept import begin_record, write_record
         from .bench import run_all
         from .prepared import prepared
         from .report import draw, headline_table, notes, trainers_table
@@ -74,16 +74,16 @@ class TrainingBench:
         options, settings = self._options(), self._settings()
         record = self.out / "training.json"
         check_output_folder(self.out)
+        machine = begin_record(record, options.device)
 
         def keep(outcome: Outcome) -> None:
             """Write the record after each trainer, so that an interrupted run keeps it."""
-            with atomic_write(record) as file:
-                file.write(json.dumps(outcome.to_json(), indent=2) + "\n")
+            write_record(record, outcome.to_json())
 
         progress = Progress()
         with progress:
             run, settings = prepared(settings, self.corpus, self.run, progress)
-        outcome = run_all(run, settings, options, progress, keep)
+        outcome = run_all(run, settings, options, machine, progress, keep)
         keep(outcome)
         picture = draw(outcome, self.out / "training.png")
         if self.json:

@@ -137,6 +137,6 @@ def test_the_command_keeps_a_record(
     record = json.loads(out.read_text(encoding="utf-8"))
     assert record["bytes"] == file.stat().st_size
     assert len(record["first_paint_s"]["all"]) == 2
-    assert record["environment"]["commit"]
+    assert record["commit"]
     assert status == int(not all(record["met"].values()))
     assert "first paint" in capsys.readouterr().out

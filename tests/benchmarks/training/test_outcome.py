@@ -109,10 +109,10 @@ def test_who_is_not_installed_is_absent(
     monkeypatch.setattr(bench, "version", lambda name: None)
     run, config = ready
     options = Options(trainers=("padded", "blocks", "sentence-transformers"))
-    outcome = run_all(run, config, options, quiet())
+    outcome = run_all(run, config, options, {"device": "a CPU", "commit": "abc1234"}, quiet())
     assert {one.status for one in outcome.trained.values()} == {"absent"}
     shown = json.loads(json.dumps(outcome.to_json()))
-    assert shown.keys() >= HEADLINE
+    assert shown.keys() >= HEADLINE | {"commit"}
     assert {shown[name] for name in HEADLINE} == {None}
     assert notes(outcome)[0] == "padded: transformers not installed"
     assert draw(outcome, tmp_path / "none.png") is None

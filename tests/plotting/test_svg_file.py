@@ -36,6 +36,11 @@ def test_charts_after_the_third_begin_a_new_row() -> None:
     assert float(four.attrib["height"]) > 1.7 * float(one.attrib["height"])
 
 
+def test_a_figure_says_how_many_charts_stand_beside_each_other() -> None:
+    two, four = (ElementTree.fromstring(svg_file(Figure([HEAT] * count, "t", columns=2))) for count in (2, 4))
+    assert two.attrib["width"] == four.attrib["width"]
+
+
 def test_its_colours_are_its_own() -> None:
     text = svg_file(Figure([HEAT]))
     light, dark = re.findall(r":root \{ (.*?) \}", text)

@@ -244,12 +244,14 @@ class Figure:
         title: above all of them; left out, that of the only chart. The title of one among several is its own.
         note: below them.
         legend: whether the series are named.
+        columns: charts beside each other in a file, at most; a page breaks its lines by itself.
     """
 
     charts: Sequence[Chart]
     title: str = ""
     note: str = ""
     legend: bool = True
+    columns: int = 3
 
     @property
     def caption(self) -> str:

@@ -1,4 +1,4 @@
-"""A figure as one sheet: title, charts in rows of three, legend, note. SVG files and PNG files share it."""
+"""A figure as one sheet: title, charts in rows, legend, note. SVG files and PNG files share it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xformer.plotting.shapes import Drawing, Key, Shape, Text, moved
 TextWidth = Callable[[str], float]
 """The width of a text in CSS pixels, at 11 pixels a line."""
 
-_COLUMNS, _GAP, _EDGE = 3, 12, 14
+_GAP, _EDGE = 12, 14
 
 
 def sheet(figure: Figure, drawings: Sequence[Drawing], text_width: TextWidth) -> Drawing:
@@ -21,7 +21,7 @@ def sheet(figure: Figure, drawings: Sequence[Drawing], text_width: TextWidth) ->
         drawings: its charts, at least one.
         text_width: by which legend and note are broken into lines.
     """
-    columns = min(_COLUMNS, len(drawings))
+    columns = min(figure.columns, len(drawings))
     width = 2 * _EDGE + columns * (drawings[0].width + _GAP) - _GAP
     shapes: list[Shape] = []
     top = float(_EDGE)

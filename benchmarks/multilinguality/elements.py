@@ -55,3 +55,44 @@ def conditions() -> dict[str, Elements]:
     found["nothing"] = _NOTHING
     found |= {f"nothing + {NAMES[name]}": replace(_NOTHING, **{name: True}) for name in every}
     return found
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two conditions that differ in one element alone.
+
+    Attributes:
+        element: its name in `NAMES`.
+        beside: what else is on: a condition's name.
+        on: the condition that has the element.
+        off: the one that has not.
+    """
+
+    element: str
+    beside: str
+    on: str
+    off: str
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{NAMES[self.element]} ({_BESIDE[self.beside]})"
+
+
+_BESIDE = {"everything": "beside all", "sharing": "beside sharing", "nothing": "alone"}
+
+
+def contrasts() -> list[Contrast]:
+    """Each element beside all others, beside those that need no translation, and alone."""
+    every = conditions()
+    name_of = {elements: name for name, elements in every.items()}
+    return [
+        Contrast(
+            element,
+            beside,
+            on=name_of[replace(every[beside], **{element: True})],
+            off=name_of[replace(every[beside], **{element: False})],
+        )
+        for element in NAMES
+        for beside in _BESIDE
+    ]

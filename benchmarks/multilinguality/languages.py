@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from xformer.data.dedup_keys import DedupKeys
+from xformer.data.near_duplicates import NearDuplicates
 from xformer.errors import InputError
 from xformer.tokenizer import Tokenizer, TokenizerOptions, fit_tokenizer
 from xformer.tokenizer.special import FIRST_BYTE_ID
@@ -19,6 +21,9 @@ Ids = NDArray[np.int64]
 
 SHORTEST, LONGEST = 6, 24
 """Pieces of a text, special tokens not counted; others are left out."""
+
+NEAR = 0.7
+"""Overlap of character trigrams from which a text is a near duplicate, as for `xformer data import`."""
 
 PARALLEL_SHARE = 0.2
 """Share of the training texts that are known in both languages where there is parallel data."""
@@ -93,10 +98,11 @@ def has_letter(tokenizer: Tokenizer) -> NDArray[np.bool_]:
 
 
 def divide(texts: Sequence[str], *, vocabulary: int, held_out: int, seed: int = 0) -> Texts:
-    """Train a vocabulary on texts, and divide them: for one language, for the other, for both, held out.
+    """Divide texts: for one language, for the other, for both, held out; and train a vocabulary.
 
-    Equal texts count once, those of other lengths than `SHORTEST` to `LONGEST` are left out, and the order
-    is random.
+    Texts that differ in nothing but case, digits, punctuation or placeholders count once. A tenth, at random,
+    is set apart, of which texts are held out. From the others all near duplicates of that tenth are removed;
+    they alone train the vocabulary. Of either those of `SHORTEST` to `LONGEST` pieces remain.
 
     Args:
         texts: of one language.
@@ -105,23 +111,37 @@ def divide(texts: Sequence[str], *, vocabulary: int, held_out: int, seed: int = 
         seed: of the order.
 
     Raises:
-        InputError: fewer than ten times as many texts as are held out are left.
+        InputError: too few texts can be held out.
     """
-    distinct = list(dict.fromkeys(text.strip() for text in texts))
+    key_of = DedupKeys()
+    keyed = {key_of(text): text for text in map(str.strip, reversed(texts))}
+    every = list(keyed)
+    keys = [every[place] for place in np.random.default_rng(seed).permutation(len(keyed))]
+    apart = keys[: len(keys) // 10]
+    train = without_near_duplicates(keys[len(apart) :], apart)
     options = TokenizerOptions(vocabulary_size=vocabulary, threads=1)
-    tokenizer = fit_tokenizer([("und", text) for text in distinct], options)
-    ids = [one.astype(np.int64) for one in tokenizer.encode_batch(distinct)]
-    fitting = [one for one in ids if SHORTEST <= len(one) <= LONGEST]
-    fitting = list({one.tobytes(): one for one in fitting}.values())
-    if len(fitting) < 10 * held_out:
+    tokenizer = fit_tokenizer([("und", keyed[key]) for key in train], options)
+    measured = _fitting(tokenizer, [keyed[key] for key in apart])[:held_out]
+    if len(measured) < held_out:
         raise InputError(
-            f"text: expected at least {10 * held_out:,} different texts of {SHORTEST} to {LONGEST} pieces,"
-            f" ten times as many as are held out, got {len(fitting):,}"
+            f"text: expected {held_out:,} texts of {SHORTEST} to {LONGEST} pieces to hold out in a tenth of"
+            f" it, got {len(measured):,} in {len(apart):,}; more text is needed"
         )
-    order = np.random.default_rng(seed).permutation(len(fitting))
-    shuffled = [fitting[place] for place in order]
-    train = shuffled[held_out:]
-    n_both = round(PARALLEL_SHARE * len(train))
-    alone = train[n_both:]
+    learned = _fitting(tokenizer, [keyed[key] for key in train])
+    n_both = round(PARALLEL_SHARE * len(learned))
+    both, alone = learned[:n_both], learned[n_both:]
     half = len(alone) // 2
-    return Texts(alone[:half], alone[half:], train[:n_both], shuffled[:held_out], tokenizer)
+    return Texts(alone[:half], alone[half:], both, measured, tokenizer)
+
+
+def without_near_duplicates(keys: Sequence[str], held_out: Sequence[str]) -> list[str]:
+    """Those of the keys that are near duplicates of none of the held-out ones (`NearDuplicates`)."""
+    index = NearDuplicates(held_out, np.zeros(len(held_out), dtype=np.int64), NEAR)
+    near, _ = index.find(keys, np.zeros(len(keys), dtype=np.int64))
+    found = set(near.tolist())
+    return [key for place, key in enumerate(keys) if place not in found]
+
+
+def _fitting(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
+    ids = [one.astype(np.int64) for one in tokenizer.encode_batch(texts)]
+    return [one for one in ids if SHORTEST <= len(one) <= LONGEST]

@@ -1,6 +1,6 @@
 """Training of one tiny model under a condition: a plain loop, by steps, so that a seed gives the same model.
 
-Shapes: T tokens, S hidden tokens, P pairs, C d_model.
+The losses of a step have weight 1 each.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from xformer.objectives import contrastive_loss, masked_lm_loss
 from xformer.training.optimizer import AdamWithTables
 
 from .batches import POSITIONS, Maker, StepBatch
+from .vectors import text_vectors
 
-_SCALE, _MARGIN = 20.0, 0.0
+SCALE, MARGIN = 20.0, 0.0
+"""Of the alignment objective."""
 _LARGEST_GRADIENT = 1.0
 
 
@@ -91,30 +93,32 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = size.lr * _rate(step, size.steps)
         optimizer.zero_grad()
-        loss(model, maker.step(step), size.middle).backward()
+        sum(losses(model, maker.step(step), size.middle).values(), torch.zeros(())).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), _LARGEST_GRADIENT)
         optimizer.step()
         report(step + 1)
     return model.eval()
 
 
-def loss(model: MultilingualModel, batch: StepBatch, middle: int) -> Tensor:
-    """Masked LM, translation LM and alignment, each with weight 1, of one pass.
+def losses(model: MultilingualModel, batch: StepBatch, middle: int) -> dict[str, Tensor]:
+    """Masked LM, translation LM and alignment of one pass, those that the batch has.
 
-    Alignment is of the mean states after the first `middle` blocks, so that the blocks after them can tell
-    languages apart where a token is predicted.
+    Alignment is of the vectors that are measured, after the first `middle` blocks, so that the blocks after
+    them can tell languages apart where a token is predicted.
     """
     parts = [one for one in (batch.masked, batch.joined, batch.pairs) if one is not None]
     joined, rows = join([one.inputs for one in parts])
     states = model.encoder.hidden_states(joined)
-    total = masked_lm_loss(model, states[-1].index_select(0, rows[0]), batch.masked).value
+    found = {"masked": masked_lm_loss(model, states[-1].index_select(0, rows[0]), batch.masked).value}
     if batch.joined is not None:
-        total = total + masked_lm_loss(model, states[-1].index_select(0, rows[1]), batch.joined).value
+        found["joined"] = masked_lm_loss(model, states[-1].index_select(0, rows[1]), batch.joined).value
     if batch.pairs is not None:
-        vectors = model.pool(states[middle].index_select(0, rows[-1]), batch.pairs.inputs)
-        left, right = batch.pairs.inputs.unsort(vectors).chunk(2)
-        total = total + contrastive_loss(left, right, batch.pairs.group, scale=_SCALE, margin=_MARGIN).mean()
-    return total
+        vectors = text_vectors(states[middle].index_select(0, rows[-1]), batch.pairs.inputs)
+        left, right = vectors.chunk(2)
+        found["alignment"] = contrastive_loss(
+            left, right, batch.pairs.group, scale=SCALE, margin=MARGIN
+        ).mean()
+    return found
 
 
 def _rate(step: int, steps: int) -> float:

@@ -1,0 +1,75 @@
+"""Runs, intervals and effects. Covers `chart` and `figure`, too."""
+
+import json
+
+import pytest
+
+from xformer.benchmarks.multilinguality.chart import SeedChart
+from xformer.benchmarks.multilinguality.figure import figure, table
+from xformer.benchmarks.multilinguality.measure import Outcome
+from xformer.benchmarks.multilinguality.outcomes import Interval, Run, by_condition, effects
+from xformer.plotting.shapes import Path
+from xformer.plotting.svg_file import svg_file
+
+
+def run(condition: str, seed: int, top1: float) -> Run:
+    trained = Outcome((0.0, top1, 0.0), (0.0, top1 / 2, 0.0), 3.5, 1, 500, 200)
+    untrained = Outcome((0.0, 0.01, 0.0), (0.0, 0.02, 0.0), 6.9, 1, 500, 200)
+    return Run(condition, seed, trained, untrained, 20.0)
+
+
+def test_an_interval_is_students() -> None:
+    # mean 2, s = 1, s/√3 = 0.57735, times 4.303
+    found = Interval.of([1.0, 2.0, 3.0])
+    assert (found.mean, found.low, found.high) == pytest.approx((2.0, -0.48434, 4.48434), abs=1e-4)
+    assert Interval.of([0.25]) == Interval(0.25, 0.25, 0.25)
+
+
+def test_a_record_holds_a_run() -> None:
+    one = run("nothing", 2, 0.25)
+    assert Run.from_record(json.loads(json.dumps(one.to_record()))) == one
+
+
+def test_effects_are_paired_by_seed() -> None:
+    runs = [run("nothing", 0, 0.1), run("nothing + positions", 0, 0.4), run("nothing", 1, 0.3)]
+    runs += [run("nothing + positions", 1, 0.5), run("nothing + positions", 2, 0.9)]
+    found = effects(runs, "sentences")
+    assert list(found) == ["positions (alone)"]
+    assert found["positions (alone)"] == pytest.approx([0.3, 0.2])
+    without = run("everything - parallel data", 0, 0.2), run("everything", 0, 0.9), run("sharing", 0, 0.15)
+    assert effects(without, "words") == {
+        "anchors (beside sharing)": [pytest.approx(0.025)],
+        "parallel data (beside all)": [pytest.approx(0.35)],
+    }
+
+
+def test_figure_and_table_show_means_in_the_order_of_the_conditions() -> None:
+    runs = [run("nothing", 1, 0.1), run("everything", 0, 0.9), run("nothing", 0, 0.3)]
+    assert list(by_condition(runs)) == ["everything", "nothing"]
+    assert [one.seed for one in by_condition(runs)["nothing"]] == [0, 1]
+    lines = list(table(runs))
+    # s = 0.14142, s/√2 = 0.1, times 12.706
+    assert "0.200 (-1.071 to 1.471)      0.010" in lines[2]
+    assert len(lines) == 3
+    drawn = svg_file(figure(runs))
+    assert "nothing, seed 1: 0.100" in drawn
+    assert "nothing: 0.200, 95% interval -1.071 to 1.471" in drawn
+    assert "nothing, the untrained model, mean of the seeds: 0.010" in drawn
+    assert "what an element adds" not in drawn
+
+
+def test_figure_and_table_show_what_an_element_adds() -> None:
+    runs = [run("nothing", 0, 0.1), run("nothing + anchors", 0, 0.4)]
+    assert "anchors (alone): +0.300, 95% interval +0.300 to +0.300" in svg_file(figure(runs))
+    (line,) = [line for line in table(runs) if line.startswith("anchors (alone)")]
+    assert "+0.300 (+0.300 to +0.300)" in line
+
+
+def test_a_chart_cuts_intervals_at_its_ends() -> None:
+    (drawing,) = SeedChart("", {"row": [0.0, 0.5, 1.0]}, ends=(0.0, 1.0)).drawings(False)
+    paths = [one for one in drawing.shapes if isinstance(one, Path)]
+    (interval,) = [one for one in paths if one.style.startswith("line")]
+    # mean 0.5, s = 0.5, s/√3 = 0.28868, times 4.303
+    assert interval.label == "row: 0.500, 95% interval -0.742 to 1.742"
+    (row,) = [one for one in paths if one.style == "grid" and one.points[0][1] == interval.points[0][1]]
+    assert interval.points == row.points

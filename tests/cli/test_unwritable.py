@@ -17,6 +17,7 @@ from rich.console import Console
 
 from xformer.cli.report import Report
 from xformer.evaluation import run as evaluation
+from xformer.evaluation.report_file import UnsavedError
 
 Run = Callable[..., tuple[int, str, str]]
 FullDisk = Callable[..., AbstractContextManager[None]]
@@ -212,7 +213,7 @@ def test_an_evaluation_that_cannot_be_kept_is_shown(
 ) -> None:
     def evaluate_run(*arguments: object, **options: object) -> None:
         report = SimpleNamespace(to_json=lambda: json.dumps({"measured": 1}))
-        raise evaluation.UnsavedError("the run is closed", report)  # type: ignore[arg-type]
+        raise UnsavedError("the run is closed", report)  # type: ignore[arg-type]
 
     monkeypatch.setattr(evaluation, "evaluate_run", evaluate_run)
     status, out, err = xformer("evaluate", tmp_path, "--json")

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
 
 from tests.evaluation.example_report import example_report
-from xformer.evaluation.picture import plot_retrieval
+from xformer.evaluation.picture import retrieval_figure
+from xformer.plotting.png import png
 from xformer.plotting.shapes import COLOURS
 
 
 @pytest.mark.parametrize("n_languages", [1, 60])
-def test_the_picture_is_drawn(n_languages: int, tmp_path: Path) -> None:
+def test_the_picture_is_drawn(n_languages: int) -> None:
     pytest.importorskip("matplotlib")
     from matplotlib.image import imread
 
-    path = tmp_path / "retrieval.png"
-    assert plot_retrieval(example_report(n_languages), path) == path
-    image = imread(path)[..., :3]
+    figure = retrieval_figure(example_report(n_languages))
+    assert figure is not None
+    picture = png(figure)
+    assert picture is not None
+    image = imread(BytesIO(picture))[..., :3]
     assert image.shape[0] > 100
     assert image.shape[1] > 500
     columns = -(-n_languages // 20)
@@ -33,7 +37,5 @@ def test_the_picture_is_drawn(n_languages: int, tmp_path: Path) -> None:
         assert dots >= n_languages
 
 
-def test_without_matplotlib_there_is_no_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert plot_retrieval(example_report(1), tmp_path / "retrieval.png") is None
-    assert not list(tmp_path.iterdir())
+def test_without_retrieval_there_is_no_picture() -> None:
+    assert retrieval_figure(replace(example_report(1), retrieval=None)) is None

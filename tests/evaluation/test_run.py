@@ -23,7 +23,8 @@ from xformer.data.record import Record
 from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 from xformer.evaluation.report import EvaluationReport
-from xformer.evaluation.run import UnsavedError, evaluate_run
+from xformer.evaluation.report_file import UnsavedError
+from xformer.evaluation.run import evaluate_run
 from xformer.evaluation.table import markdown_table
 from xformer.model.config import ModelConfig
 from xformer.pretraining.pretrain import pretrain
@@ -203,11 +204,10 @@ def test_a_run_that_cannot_be_written_to_is_measured_and_that_is_said_first(
     with (
         full_disk(),
         Progress(Console(file=output)) as progress,
-        pytest.raises(
-            UnsavedError, match=r"evaluation\.json: cannot be written \(File too large\)"
-        ) as raised,
+        pytest.raises(UnsavedError, match=r"evaluation\.md: cannot be written \(File too large\)") as raised,
     ):
         evaluate_run(copy, progress, bag_seconds=0.3)
+    assert isinstance(raised.value.report, EvaluationReport)
     assert raised.value.report.step == 3
     first = output.getvalue().splitlines()[0]
     assert first.startswith(f"{copy / 'evaluation.json'}: cannot be written (File too large): ")

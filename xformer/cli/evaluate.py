@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import tyro
 
 if TYPE_CHECKING:
-    from xformer.evaluation.alignment.report import AlignmentReport
-    from xformer.evaluation.outside.report import OutsideReport
-    from xformer.evaluation.report import EvaluationReport
+    from xformer.evaluation.report_file import Report
+    from xformer.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,24 @@ class Evaluate:
 
     def run_command(self) -> int:
         """Evaluate, print the result, and return the exit status."""
-        if self.alignment:
-            self._evaluate_alignment()
-        elif self.on is None:
-            self._evaluate_inside()
-        else:
-            self._evaluate_outside(self.on)
+        from xformer.evaluation.report_file import UnsavedError
+        from xformer.progress import Progress
+
+        try:
+            with Progress() as progress:
+                report = self._evaluated(progress)
+        except UnsavedError as error:
+            self._show(error.report)
+            raise
+        self._show(report)
         return 0
+
+    def _evaluated(self, progress: Progress) -> Report:
+        if self.alignment:
+            return self._evaluated_alignment(progress)
+        if self.on is not None:
+            return self._evaluated_outside(self.on, progress)
+        return self._evaluated_inside(progress)
 
     def _inside_split(self) -> str:
         """The split of the run's own corpus, when nothing is asked for that belongs to --on."""
@@ -85,71 +95,57 @@ class Evaluate:
             raise InputError(f"--split: expected test or dev, got {split!r}")
         return split
 
-    def _evaluate_alignment(self) -> None:
+    def _evaluated_alignment(self, progress: Progress) -> Report:
         from xformer.errors import InputError
         from xformer.evaluation.alignment.run import evaluate_run_alignment
-        from xformer.progress import Progress
 
         if self.on is not None:
             raise InputError("--alignment: expected without --on; it is of what the run's corpus holds out")
-        split = self._inside_split()
-        with Progress() as progress:
-            report = evaluate_run_alignment(
-                self.run,
-                progress,
-                split=split,
-                pivot=self.pivot,
-                min_messages=self.min_messages,
-                force=self.force,
-            )
-        self._show(report)
+        return evaluate_run_alignment(
+            self.run,
+            progress,
+            split=self._inside_split(),
+            pivot=self.pivot,
+            min_messages=self.min_messages,
+            force=self.force,
+        )
 
-    def _evaluate_inside(self) -> None:
-        from xformer.evaluation.run import UnsavedError, evaluate_run
-        from xformer.progress import Progress
+    def _evaluated_inside(self, progress: Progress) -> Report:
+        from xformer.evaluation.run import evaluate_run
 
-        split = self._inside_split()
-        try:
-            with Progress() as progress:
-                report = evaluate_run(
-                    self.run,
-                    progress,
-                    split=split,
-                    pivot=self.pivot,
-                    min_messages=self.min_messages,
-                    force=self.force,
-                )
-        except UnsavedError as error:
-            self._show(error.report)
-            raise
-        self._show(report)
+        return evaluate_run(
+            self.run,
+            progress,
+            split=self._inside_split(),
+            pivot=self.pivot,
+            min_messages=self.min_messages,
+            force=self.force,
+        )
 
-    def _evaluate_outside(self, on: Path) -> None:
+    def _evaluated_outside(self, on: Path, progress: Progress) -> Report:
         from xformer.evaluation.outside.run import evaluate_run_outside
-        from xformer.progress import Progress
 
-        with Progress() as progress:
-            report = evaluate_run_outside(
-                self.run,
-                on,
-                progress,
-                split=self.split,
-                pivot=self.pivot,
-                min_messages=self.min_messages,
-                baselines=self.baselines,
-                bits=self.bits,
-                overlap=self.overlap,
-                force=self.force,
-            )
-        self._show(report)
+        return evaluate_run_outside(
+            self.run,
+            on,
+            progress,
+            split=self.split,
+            pivot=self.pivot,
+            min_messages=self.min_messages,
+            baselines=self.baselines,
+            bits=self.bits,
+            overlap=self.overlap,
+            force=self.force,
+        )
 
-    def _show(self, report: EvaluationReport | OutsideReport | AlignmentReport) -> None:
+    def _show(self, report: Report) -> None:
         from rich.console import Console
 
         from xformer.evaluation.alignment.report import AlignmentReport
         from xformer.evaluation.alignment.table import alignment_table
         from xformer.evaluation.outside.report import OutsideReport
         from xformer.evaluation.outside.table import outside_table
+        from xformer.evaluation.report import EvaluationReport
         from xformer.evaluation.table import terminal_table
 
         if self.json:
@@ -158,5 +154,5 @@ class Evaluate:
             Console().print(alignment_table(report))
         elif isinstance(report, OutsideReport):
             Console().print(outside_table(report))
-        else:
+        elif isinstance(report, EvaluationReport):
             Console().print(terminal_table(report))

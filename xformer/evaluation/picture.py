@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 from xformer.data.languages import counted, named
 from xformer.evaluation.names import label, short_names
 from xformer.evaluation.report import EvaluationReport, RetrievalScores
 from xformer.evaluation.space_map import SpaceMap
 from xformer.plotting.charts import Axis, DotChart, Figure
-from xformer.plotting.png import png
 from xformer.plotting.scatter import MapChart, Spot
 from xformer.plotting.shapes import Look
-from xformer.storage.files import atomic_write
 
 _LONGEST_NAME = 30
 
@@ -63,23 +59,10 @@ def space_note(found: SpaceMap) -> str:
     )
 
 
-def plot_space(found: SpaceMap, path: str | os.PathLike[str]) -> Path | None:
-    """Draw the map.
-
-    Args:
-        found: the map.
-        path: the PNG file to write.
-
-    Returns:
-        `path`, or None where matplotlib is not installed.
-    """
+def space_figure(found: SpaceMap) -> Figure:
+    """The map as a picture."""
     chart = space_chart(found)
-    picture = png(Figure([replace(chart, title="")], chart.title, space_note(found)))
-    if picture is None:
-        return None
-    with atomic_write(path, "wb") as file:
-        file.write(picture)
-    return Path(path)
+    return Figure([replace(chart, title="")], chart.title, space_note(found))
 
 
 def _short(text: str) -> str:
@@ -87,29 +70,13 @@ def _short(text: str) -> str:
     return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1].rstrip()}…"
 
 
-def plot_retrieval(report: EvaluationReport, path: str | os.PathLike[str]) -> Path | None:
-    """Draw the retrieval scores.
-
-    Args:
-        report: the evaluation.
-        path: the PNG file to write.
-
-    Returns:
-        `path`, or None where matplotlib is not installed.
-
-    Raises:
-        ValueError: the evaluation has no retrieval.
-    """
+def retrieval_figure(report: EvaluationReport) -> Figure | None:
+    """The retrieval scores as a picture; None where nothing was compared."""
     if report.retrieval is None:
-        raise ValueError("plot_retrieval: expected an evaluation with retrieval")
+        return None
     title = f"Retrieval among {report.messages:,} messages of the {report.split} split"
     note = (
         f"Top-1 between each language and {named(report.retrieval.pivot)}, mean of both directions. Dotted:"
         " means."
     )
-    picture = png(Figure([retrieval_chart(report.retrieval)], title, note))
-    if picture is None:
-        return None
-    with atomic_write(path, "wb") as file:
-        file.write(picture)
-    return Path(path)
+    return Figure([retrieval_chart(report.retrieval)], title, note)

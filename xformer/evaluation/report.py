@@ -7,20 +7,15 @@ the model before training, `unigram_` a unigram model of each language, which is
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
 
 from xformer.data.languages import named
-from xformer.errors import InputError
 from xformer.evaluation.advice import Advice
 from xformer.evaluation.bag import BagRecord
 from xformer.evaluation.plan import EvaluationPlan
-from xformer.storage.files import atomic_write
-from xformer.storage.structure import structure
+from xformer.evaluation.report_file import Report
 
-FORMAT = 2
 _COUNTED = {"below_unigram", "not_below_unigram"}
 
 
@@ -120,7 +115,7 @@ class MaskedLMScores:
 
 
 @dataclass(frozen=True)
-class EvaluationReport:
+class EvaluationReport(Report):
     """The scores of one model and its baselines on one split.
 
     Attributes:
@@ -138,8 +133,11 @@ class EvaluationReport:
         names: English names of the languages, by tag.
         left_out: by part of the evaluation, why it is left out or uncertain, and what gives more.
         advice: what is below its baselines, and what would help; None for a model without a run.
-        format: version of this layout.
     """
+
+    what: ClassVar[str] = "an evaluation report"
+    command: ClassVar[str] = "xformer evaluate"
+    layout: ClassVar[int] = 2
 
     split: str
     split_sha256: str
@@ -154,7 +152,6 @@ class EvaluationReport:
     names: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     advice: Advice | None = None
-    format: int = FORMAT
 
     @property
     def question(self) -> str:
@@ -189,32 +186,15 @@ class EvaluationReport:
             numbers |= {f"{split}_top1/{tag}": one.top1 for tag, one in found.languages.items()}
         return numbers
 
-    def to_json(self) -> str:
-        """One JSON object, indented."""
-        fields, mlm = asdict(self), self.mlm
-        # Said for readers of the file; `load` counts again.
-        fields["mlm"] |= {"below_unigram": mlm.below_unigram, "not_below_unigram": mlm.not_below_unigram}
-        return json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the JSON, whole or not at all."""
-        with atomic_write(path) as file:
-            file.write(self.to_json() + "\n")
+    def to_record(self) -> dict[str, Any]:
+        """The JSON object, with what is counted of it for its readers."""
+        record, mlm = super().to_record(), self.mlm
+        record["mlm"] |= {"below_unigram": mlm.below_unigram, "not_below_unigram": mlm.not_below_unigram}
+        return record
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> EvaluationReport:
-        """Read what `save` wrote.
-
-        Raises:
-            InputError: the file is missing, is not an evaluation report, or is of another version.
-        """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-            if not isinstance(data, dict) or data.get("format") != FORMAT:
-                found = f"format {data.get('format')}" if isinstance(data, dict) else type(data).__name__
-                raise ValueError(f"expected format {FORMAT}, got {found}; `xformer evaluate` makes one")
-            if isinstance(data.get("mlm"), dict):
-                data["mlm"] = {name: data["mlm"][name] for name in data["mlm"] if name not in _COUNTED}
-            return structure(data, cls)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: expected an evaluation report: {error}") from error
+    def from_record(cls, record: dict[str, Any]) -> Self:
+        """The report; what was counted is counted again."""
+        if isinstance(mlm := record.get("mlm"), dict):
+            record = record | {"mlm": {name: mlm[name] for name in mlm if name not in _COUNTED}}
+        return super().from_record(record)

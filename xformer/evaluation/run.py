@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 
 from xformer.data.shards import TokenShards
-from xformer.errors import InputError
 from xformer.evaluation.bag import TrainedBag, train_bag
 from xformer.evaluation.evaluate import evaluate_model
-from xformer.evaluation.picture import plot_retrieval, plot_space
+from xformer.evaluation.picture import retrieval_figure, space_figure
 from xformer.evaluation.plan import EvaluationPlan, shared_messages
 from xformer.evaluation.report import EvaluationReport
+from xformer.evaluation.report_file import say_if_unwritable, write_problem, write_report
 from xformer.evaluation.run_advice import advice_on
 from xformer.evaluation.sentence_layer import sentence_layer_of
-from xformer.evaluation.space_map import SpaceMap, measure_map
+from xformer.evaluation.space_map import measure_map
 from xformer.evaluation.table import markdown_table
 from xformer.pretraining.load import load_run
 from xformer.pretraining.prepare import open_shards
@@ -25,25 +24,11 @@ from xformer.progress import Progress, duration
 from xformer.runs.checkpoint import TrainingState
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
-from xformer.runs.model_card import write_model_card
 from xformer.runs.trackers import Trackers
-from xformer.storage.files import atomic_write, try_to_write
 from xformer.tokenizer import Tokenizer
 
 _BAG_SECONDS = 10.0, 100.0
 """Least and most training time of the baseline."""
-
-
-class UnsavedError(InputError):
-    """The evaluation is complete, but could not be written into the run.
-
-    Attributes:
-        report: the scores.
-    """
-
-    def __init__(self, message: str, report: EvaluationReport) -> None:
-        super().__init__(message)
-        self.report = report
 
 
 def evaluate_run(
@@ -86,11 +71,11 @@ def evaluate_run(
     plan = EvaluationPlan.of(held_out, config.data.pivot, dev=dev, pivot=pivot, min_messages=min_messages)
     for note in plan.notes:
         progress.say(note)
-    if not force and (report := _last_evaluation(run)) is not None and report.answers(plan, state.step):
-        progress.say(f"evaluation: reusing {run.evaluation}, {report.question}; --force evaluates again")
-        return report
-    if problem := write_problem(lambda: try_to_write(run.evaluation)):
-        progress.say(f"{problem}: the evaluation will be shown, but not saved")
+    last = None if force else EvaluationReport.load_if_there(run.evaluation)
+    if last is not None and last.answers(plan, state.step):
+        progress.say(f"evaluation: reusing {run.evaluation}, {last.question}; --force evaluates again")
+        return last
+    say_if_unwritable(run.evaluation, progress)
     for part, why in plan.left_out.items():
         progress.say(f"{part}: {why}")
     train = open_shards(run, "train", tokenizer)
@@ -117,8 +102,12 @@ def evaluate_run(
     )
     report = replace(report, advice=advice_on(run, config, state, train, report))
     shown = measure_map(model, dev, plan.pivot, layer.layer, tokenizer.decode, device=device)
-    if problem := write_problem(lambda: _write(run, report, shown, progress)):
-        raise UnsavedError(f"{problem}: the evaluation is shown, but not saved", report)
+    pictures = {
+        run.retrieval_plot: retrieval_figure(report),
+        run.space_plot: None if shown is None else space_figure(shown),
+    }
+    table = markdown_table(report)
+    write_report(report, run.evaluation, pictures, progress, table=table, card_of=run)
     trackers = Trackers(
         config.training.trackers, run.events, run.path.resolve().name, state.step, progress.say
     )
@@ -152,35 +141,3 @@ def run_bag(
     if problem := write_problem(lambda: trained.save(run.bag)):
         progress.say(f"{problem}; the evaluation goes on")
     return trained
-
-
-def _write(run: RunDirectory, report: EvaluationReport, shown: SpaceMap | None, progress: Progress) -> None:
-    """Write the files of an evaluation and the map, but not the baseline."""
-    report.save(run.evaluation)
-    with atomic_write(run.evaluation_table) as file:
-        file.write(markdown_table(report))
-    # No picture of another evaluation stays beside this one.
-    for picture in (run.retrieval_plot, run.space_plot):
-        picture.unlink(missing_ok=True)
-    drawn = [] if report.retrieval is None else [plot_retrieval(report, run.retrieval_plot)]
-    drawn += [] if shown is None else [plot_space(shown, run.space_plot)]
-    if None in drawn:
-        progress.say("no pictures: matplotlib is not installed (extra `plot`)")
-    write_model_card(run)
-
-
-def write_problem(write: Callable[[], object]) -> str | None:
-    """Call `write`; return the reason of the system if it fails."""
-    try:
-        write()
-    except OSError as error:
-        return f"{error.filename}: cannot be written ({error.strerror})"
-    return None
-
-
-def _last_evaluation(run: RunDirectory) -> EvaluationReport | None:
-    """The run's evaluation, if it has one that this version can read."""
-    try:
-        return EvaluationReport.load(run.evaluation)
-    except InputError:
-        return None

@@ -13,7 +13,6 @@ import torch
 from xformer.data.languages import counted, find_language
 from xformer.errors import InputError
 from xformer.evaluation.alignment.report import AlignmentReport
-from xformer.evaluation.alignment.run import alignment_report
 from xformer.evaluation.bits_per_byte import HiddenTokens, bits_per_byte, model_surprisal
 from xformer.evaluation.outside.report import OutsideReport
 from xformer.evaluation.outside.run import outside_reports
@@ -179,7 +178,7 @@ def read_run(
         mistakes=mistakes,
         map=shown,
         outside=tuple(outside_reports(run)),
-        alignment=alignment_report(run),
+        alignment=AlignmentReport.load_if_there(run.alignment),
     )
 
 

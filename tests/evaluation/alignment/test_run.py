@@ -17,7 +17,7 @@ from xformer.cli.evaluate import Evaluate
 from xformer.errors import InputError
 from xformer.evaluation.alignment.picture import language_map, layer_charts, map_note
 from xformer.evaluation.alignment.report import AlignmentReport
-from xformer.evaluation.alignment.run import alignment_report, evaluate_run_alignment
+from xformer.evaluation.alignment.run import evaluate_run_alignment
 from xformer.evaluation.alignment.table import alignment_table, layer_rows
 from xformer.evaluation.names import label
 from xformer.plotting.charts import Figure
@@ -42,7 +42,7 @@ def report(run: RunDirectory) -> AlignmentReport:
 
 def test_the_scores_are_kept_and_read_again(run: RunDirectory, report: AlignmentReport) -> None:
     assert len(report.layers) == run.load_config().model.n_layers + 1
-    assert alignment_report(run) == report
+    assert AlignmentReport.load(run.alignment) == report
     said = StringIO()
     with Progress(Console(file=said)) as progress:
         assert evaluate_run_alignment(run.path, progress, min_messages=2) == report

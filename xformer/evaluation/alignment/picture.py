@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from xformer.data.languages import likely_script, named
 from xformer.evaluation.alignment.report import AlignmentReport
 from xformer.evaluation.names import label
 from xformer.plotting.charts import Axis, Figure, LineChart, Series
-from xformer.plotting.png import png
 from xformer.plotting.scatter import MapChart, Spot
-from xformer.storage.files import atomic_write
 
 _MOST_SCRIPTS = 6
 
@@ -85,17 +81,7 @@ def map_note(report: AlignmentReport) -> str:
     )
 
 
-def plot_alignment(report: AlignmentReport, path: str | os.PathLike[str]) -> Path | None:
-    """Draw all of it as one PNG file.
-
-    Returns:
-        `path`, or None where matplotlib is not installed.
-    """
-    charts = layer_charts(report)
+def alignment_figure(report: AlignmentReport) -> Figure:
+    """All of it as one picture."""
     title = f"Is the space language-neutral? {report.split} split, step {report.step:,}"
-    picture = png(Figure([*charts, language_map(report)], title, map_note(report)))
-    if picture is None:
-        return None
-    with atomic_write(path, "wb") as file:
-        file.write(picture)
-    return Path(path)
+    return Figure([*layer_charts(report), language_map(report)], title, map_note(report))

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from typing import ClassVar
 
-from xformer.errors import InputError
 from xformer.evaluation.alignment.probe import Probe
-from xformer.storage.files import atomic_write
-from xformer.storage.structure import structure
-
-FORMAT = 1
+from xformer.evaluation.report_file import Report
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ class LanguageAtLayer:
 
 
 @dataclass(frozen=True)
-class AlignmentReport:
+class AlignmentReport(Report):
     """The scores of a checkpoint on a split.
 
     Attributes:
@@ -91,8 +85,11 @@ class AlignmentReport:
         languages: by tag, at the run's layer.
         pivot_place: of the pivot on the map.
         map_variance: share of the variance of the languages' places that the map shows.
-        format: of this file.
     """
+
+    what: ClassVar[str] = "scores of alignment"
+    command: ClassVar[str] = "xformer evaluate --alignment"
+    layout: ClassVar[int] = 1
 
     split: str
     split_sha256: str
@@ -105,33 +102,8 @@ class AlignmentReport:
     languages: dict[str, LanguageAtLayer]
     pivot_place: tuple[float, float]
     map_variance: float
-    format: int = FORMAT
 
     def answers(self, split_sha256: str, step: int, pivot: str, least: int, layer: int) -> bool:
         """Whether it is of this split, checkpoint, pivot, least number of texts and layer."""
         own = (self.split_sha256, self.step, self.pivot, self.least, self.layer)
         return own == (split_sha256, step, pivot, least, layer)
-
-    def to_json(self) -> str:
-        """One JSON object, indented."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the JSON, whole or not at all."""
-        with atomic_write(path) as file:
-            file.write(self.to_json() + "\n")
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> AlignmentReport:
-        """Read what `save` wrote.
-
-        Raises:
-            InputError: the file is missing, is not such a report, or is of another version.
-        """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-            if not isinstance(data, dict) or data.get("format") != FORMAT:
-                raise ValueError(f"expected format {FORMAT}; `xformer evaluate --alignment` makes one")
-            return structure(data, cls)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: expected scores of alignment: {error}") from error

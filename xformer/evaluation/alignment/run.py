@@ -8,17 +8,16 @@ import torch
 
 from xformer.errors import InputError
 from xformer.evaluation.alignment.measure import measure_alignment
-from xformer.evaluation.alignment.picture import plot_alignment
+from xformer.evaluation.alignment.picture import alignment_figure
 from xformer.evaluation.alignment.report import AlignmentReport
 from xformer.evaluation.parallel_texts import ParallelTexts
 from xformer.evaluation.plan import settle_pivot, shared_messages
-from xformer.evaluation.run import write_problem
+from xformer.evaluation.report_file import say_if_unwritable, write_report
 from xformer.evaluation.sentence_layer import sentence_layer_of
 from xformer.evaluation.space import layer_vectors
 from xformer.pretraining.load import load_run
 from xformer.pretraining.prepare import open_shards
 from xformer.progress import Progress
-from xformer.runs.directory import RunDirectory
 from xformer.tokenizer import Tokenizer
 
 _LEAST = 10
@@ -49,6 +48,7 @@ def evaluate_run_alignment(
 
     Raises:
         InputError: the run is missing, not yet trained, or damaged, or its split has no translations.
+        UnsavedError: all is measured, but the run cannot be written to.
     """
     run, config, model, state = load_run(path)
     shards = open_shards(run, split, Tokenizer.load(run.tokenizer))
@@ -63,10 +63,11 @@ def evaluate_run_alignment(
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     chosen = sentence_layer_of(run, model.to(device), state.step, device=device, progress=progress)
     digest = shards.info.split_sha256
-    last = None if force else alignment_report(run)
+    last = None if force else AlignmentReport.load_if_there(run.alignment)
     if last is not None and last.answers(digest, state.step, tag, least, chosen.layer):
         progress.say(f"alignment: reusing {run.alignment}; --force measures again")
         return last
+    say_if_unwritable(run.alignment, progress)
     layers = layer_vectors(model, texts, device=device, progress=progress)
     found = measure_alignment(texts, layers, chosen.layer, seed=config.training.seed, progress=progress)
     report = AlignmentReport(
@@ -82,20 +83,5 @@ def evaluate_run_alignment(
         pivot_place=found.pivot_place,
         map_variance=found.map_variance,
     )
-    if problem := write_problem(lambda: _write(run, report)):
-        progress.say(f"{problem}: the scores are shown, but not saved")
+    write_report(report, run.alignment, {run.alignment_plot: alignment_figure(report)}, progress)
     return report
-
-
-def alignment_report(run: RunDirectory) -> AlignmentReport | None:
-    """What was measured of a run; None where there is nothing that this version can read."""
-    try:
-        return AlignmentReport.load(run.alignment)
-    except InputError:
-        return None
-
-
-def _write(run: RunDirectory, report: AlignmentReport) -> None:
-    report.save(run.alignment)
-    run.alignment_plot.unlink(missing_ok=True)  # no picture of earlier scores stays
-    plot_alignment(report, run.alignment_plot)

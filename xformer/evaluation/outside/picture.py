@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from xformer.data.languages import counted, named
 from xformer.evaluation.names import short_names
 from xformer.evaluation.outside.report import OutsideReport
 from xformer.plotting.charts import Axis, DotChart, Figure, LineChart, Series
-from xformer.plotting.png import png
 from xformer.plotting.shapes import Look
-from xformer.storage.files import atomic_write
 
 _LABELS = {
     "model": "model",
@@ -62,23 +58,11 @@ def outside_charts(report: OutsideReport) -> list[LineChart | DotChart]:
     return charts
 
 
-def plot_outside(report: OutsideReport, path: str | os.PathLike[str]) -> Path | None:
-    """Draw retrieval by language and by layer.
-
-    Args:
-        report: the evaluation.
-        path: the PNG file to write.
-
-    Returns:
-        `path`; None where nothing was compared, or matplotlib is not installed.
-    """
-    charts = outside_charts(report)
+def outside_figure(report: OutsideReport) -> Figure | None:
+    """Retrieval by language and by layer as a picture; None where nothing was compared."""
+    if not (charts := outside_charts(report)):
+        return None
     note = (
         f"Mean of both directions. Dotted: means. The run's layer is {report.layer}; its dev split chose it."
     )
-    picture = png(Figure(charts, f"{report.title}, from outside", note)) if charts else None
-    if picture is None:
-        return None
-    with atomic_write(path, "wb") as file:
-        file.write(picture)
-    return Path(path)
+    return Figure(charts, f"{report.title}, from outside", note)

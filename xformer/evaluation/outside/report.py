@@ -9,18 +9,11 @@ Intervals are of 95%, by bootstrap: of a language over its sentences, of a mean 
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
-from xformer.errors import InputError
 from xformer.evaluation.bag import BagRecord
-from xformer.storage.files import atomic_write
-from xformer.storage.structure import structure
-
-FORMAT = 1
+from xformer.evaluation.report_file import Report
 
 Which = Literal["all", "seen", "unseen"]
 
@@ -167,7 +160,7 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class OutsideReport:
+class OutsideReport(Report):
     """The evaluation of one model on one corpus or folder.
 
     Attributes:
@@ -189,8 +182,11 @@ class OutsideReport:
         notes: what was left out or replaced, in sentences.
         asked: the options that were given.
         seconds: duration of each part.
-        format: version of this layout.
     """
+
+    what: ClassVar[str] = "an evaluation on outside text"
+    command: ClassVar[str] = "xformer evaluate --on"
+    layout: ClassVar[int] = 1
 
     name: str
     split: str
@@ -210,7 +206,6 @@ class OutsideReport:
     notes: list[str]
     asked: dict[str, str | int | bool | None] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    format: int = FORMAT
 
     @property
     def title(self) -> str:
@@ -220,27 +215,3 @@ class OutsideReport:
     def answers(self, sha256: str, step: int, asked: dict[str, str | int | bool | None]) -> bool:
         """Whether this is the evaluation of the model at a step on such text, with the same options."""
         return (self.sha256, self.step, self.asked) == (sha256, step, asked)
-
-    def to_json(self) -> str:
-        """One JSON object, indented."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the JSON, whole or not at all."""
-        with atomic_write(path) as file:
-            file.write(self.to_json() + "\n")
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> OutsideReport:
-        """Read what `save` wrote.
-
-        Raises:
-            InputError: the file is missing, is not such a report, or is of another version.
-        """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-            if not isinstance(data, dict) or data.get("format") != FORMAT:
-                raise ValueError(f"expected format {FORMAT}; `xformer evaluate --on` makes one")
-            return structure(data, cls)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: expected an evaluation on outside text: {error}") from error

@@ -11,20 +11,19 @@ import torch
 from xformer.errors import InputError
 from xformer.evaluation.outside.evaluate import evaluate_outside
 from xformer.evaluation.outside.overlap import overlap_with
-from xformer.evaluation.outside.picture import plot_outside
+from xformer.evaluation.outside.picture import outside_figure
 from xformer.evaluation.outside.report import OutsideReport, Overlap
 from xformer.evaluation.outside.subject import Subject
 from xformer.evaluation.outside.table import outside_markdown
 from xformer.evaluation.outside.texts import OutsideTexts, read_outside
-from xformer.evaluation.run import bag_length, run_bag, write_problem
+from xformer.evaluation.report_file import say_if_unwritable, write_report
+from xformer.evaluation.run import bag_length, run_bag
 from xformer.evaluation.sentence_layer import sentence_layer_of
 from xformer.pretraining.load import load_run
 from xformer.pretraining.prepare import find_corpus, open_shards, require_same_corpus
 from xformer.progress import Progress, duration
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
-from xformer.runs.model_card import write_model_card
-from xformer.storage.files import atomic_write
 from xformer.tokenizer import Tokenizer
 
 
@@ -64,6 +63,7 @@ def evaluate_run_outside(
 
     Raises:
         InputError: the run or the text is missing or damaged, or does not have what was asked for.
+        UnsavedError: all is measured, but the run cannot be written to.
     """
     run, config, model, state = load_run(path)
     tokenizer = Tokenizer.load(run.tokenizer)
@@ -90,10 +90,11 @@ def evaluate_run_outside(
         "overlap": overlap,
     }
     target = _file(run, texts.name, texts.split, texts.sha256)
-    earlier = None if force else _earlier(target)
+    earlier = None if force else OutsideReport.load_if_there(target)
     if earlier is not None and earlier.answers(texts.sha256, state.step, asked):
         progress.say(f"evaluation: reusing {target}; --force evaluates again")
         return earlier
+    say_if_unwritable(target, progress)
     bag = None
     if baselines and texts.sets:
         bag = run_bag(run, config, train, progress, bag_seconds or bag_length(state), False)
@@ -108,10 +109,9 @@ def evaluate_run_outside(
         shared = None if earlier is None else earlier.overlap
         shared = shared or _overlap(run, config, texts, progress)
     report = evaluate_outside(subject, texts, shared, asked, progress)
-    if problem := write_problem(lambda: _write(run, report, target)):
-        progress.say(f"{problem}: the evaluation is shown, but not saved")
-    else:
-        progress.say(f"evaluation: {duration(sum(report.seconds.values()))}, written to {target}")
+    pictures, table = {target.with_suffix(".png"): outside_figure(report)}, outside_markdown(report)
+    write_report(report, target, pictures, progress, table=table, card_of=run)
+    progress.say(f"evaluation: {duration(sum(report.seconds.values()))}, written to {target}")
     return report
 
 
@@ -132,29 +132,10 @@ def _overlap(run: RunDirectory, config: RunConfig, texts: OutsideTexts, progress
 
 def outside_reports(run: RunDirectory) -> list[OutsideReport]:
     """The evaluations on outside text that a run has, sorted by name; what cannot be read is left out."""
-    found = [_earlier(path) for path in sorted(run.outside.glob("*.json"))]
+    found = [OutsideReport.load_if_there(path) for path in sorted(run.outside.glob("*.json"))]
     return [one for one in found if one is not None]
 
 
 def _file(run: RunDirectory, name: str, split: str, digest: str) -> Path:
     plain = re.sub(r"[^\w.-]+", "_", name if split == name else f"{name}-{split}")
     return run.outside / f"{plain}-{digest[:8]}.json"
-
-
-def _write(run: RunDirectory, report: OutsideReport, target: Path) -> None:
-    """The scores, the same as tables and as a picture, and the model card that shows them."""
-    target.parent.mkdir(exist_ok=True)
-    report.save(target)
-    picture = target.with_suffix(".png")
-    picture.unlink(missing_ok=True)  # no picture of an earlier evaluation stays
-    plot_outside(report, picture)
-    with atomic_write(target.with_suffix(".md")) as file:
-        file.write(outside_markdown(report))
-    write_model_card(run)
-
-
-def _earlier(path: Path) -> OutsideReport | None:
-    try:
-        return OutsideReport.load(path)
-    except InputError:
-        return None

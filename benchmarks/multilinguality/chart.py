@@ -22,7 +22,7 @@ class SeedChart:
         title: of the chart, with the unit.
         rows: values of the seeds, by condition, from above.
         ends: of the axis; left out, those of the values. Intervals are cut there.
-        gaps: conditions above which there is a gap.
+        gaps: conditions above which there is a gap, unless they are the first.
         references: values to compare with, by condition, each a bar across its row.
         reference: their name in the legend.
         signed: values are differences: they have a sign, and a line stands at zero.
@@ -46,7 +46,8 @@ class SeedChart:
         def along(value: float) -> float:
             return _LEFT + (min(max(value, low), high) - low) / (high - low) * (right - _LEFT)
 
-        bottom = top + _ROW * (len(self.rows) + 0.5 * len(self.gaps & set(self.rows)))
+        gaps = self.gaps & set(list(self.rows)[1:])
+        bottom = top + _ROW * (len(self.rows) + 0.5 * len(gaps))
         shapes: list[Shape] = [Text(10, 13, self.title, "head")] if titled and self.title else []
         values = ticks(low, high)
         for value, text in zip(values, tick_texts(values), strict=True):
@@ -56,7 +57,7 @@ class SeedChart:
             shapes.append(Path(((along(0), top), (along(0), bottom)), "mark", "no difference"))
         y = top - _ROW / 2
         for name, seeds in self.rows.items():
-            y += _ROW * (1.5 if name in self.gaps else 1)
+            y += _ROW * (1.5 if name in gaps else 1)
             one, written = Interval.of(seeds), self._written
             label = f"{name}: {written(one.mean)}, 95% interval {written(one.low)} to {written(one.high)}"
             shapes += [Text(_LEFT - 10, y + _LABEL, name, "name"), Path(((_LEFT, y), (right, y)), "grid")]

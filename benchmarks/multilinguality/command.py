@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class MultilingualityBench:
     xformer bench multilinguality --seeds 1 --steps 200 --out /tmp/try.json --figures /tmp
 
     xformer bench multilinguality --text my-sentences.txt
+
+    xformer bench multilinguality --redraw
     """
 
     seeds: int = 3
@@ -35,23 +38,41 @@ class MultilingualityBench:
     """File of the record."""
     figures: Path = Path("docs/figures")
     """Folder of the figure, `multilinguality.svg` and, where matplotlib is installed, `.png`."""
+    redraw: bool = False
+    """Train nothing: draw the figure of the record in `--out` again, and print its tables."""
     json: bool = False
-    """Print one JSON object instead of a table."""
+    """Print one JSON object instead of tables."""
 
     def run_command(self) -> int:
         """Run the experiment, keep record and figure, and return the exit status."""
+        from xformer.storage.outputs import check_output_folder
+
+        from .figure import figure, tables
+        from .outcomes import read_record, runs_of
+        from .write import write_figure
+
+        check_output_folder(self.figures)
+        record = read_record(self.out) if self.redraw else self._measured()
+        runs = runs_of(record)
+        written = write_figure(figure(runs), self.figures)
+        if self.json:
+            sys.stdout.write(json.dumps(record) + "\n")
+        else:
+            sys.stdout.write("\n".join(tables(runs)) + "\n")
+            sys.stdout.write(f"Record: {self.out}. Figure: {', '.join(map(str, written))}.\n")
+        return 0
+
+    def _measured(self) -> dict[str, Any]:
+        """Run the experiment, and keep its record."""
         from xformer.errors import InputError
         from xformer.progress import Progress
-        from xformer.storage.outputs import check_output_folder
 
         from ..kept import begin_record, write_record
         from ..processes import cores
         from .bench import run_every
         from .elements import conditions
-        from .figure import figure, table
         from .texts import texts_of
         from .train import TrainingSize
-        from .write import write_figure
 
         for name in ("seeds", "steps", "jobs"):
             if (value := getattr(self, name)) is not None and value < 1:
@@ -60,7 +81,6 @@ class MultilingualityBench:
         if unknown := [name for name in names if name not in conditions()]:
             known = ", ".join(repr(name) for name in conditions())
             raise InputError(f"--condition: expected one of {known}; got {unknown[0]!r}")
-        check_output_folder(self.figures)
         machine = begin_record(self.out)
         size = TrainingSize() if self.steps is None else TrainingSize(steps=self.steps)
         with Progress() as progress:
@@ -76,10 +96,4 @@ class MultilingualityBench:
             **machine,
         }
         write_record(self.out, record)
-        written = write_figure(figure(runs), self.figures)
-        if self.json:
-            sys.stdout.write(json.dumps(record) + "\n")
-        else:
-            sys.stdout.write("\n".join(table(runs)) + "\n")
-            sys.stdout.write(f"Record: {self.out}. Figure: {', '.join(map(str, written))}.\n")
-        return 0
+        return record

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+from xformer.errors import InputError
 
 from .elements import conditions, contrasts
 from .measure import Outcome
@@ -57,6 +61,29 @@ class Run:
         """The inverse of `to_record`."""
         trained, untrained = (_outcome(record[name]) for name in ("trained", "untrained"))
         return cls(record["condition"], record["seed"], trained, untrained, record["seconds"])
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The record in a file.
+
+    Raises:
+        InputError: there is no file, or it holds something else.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        readable = isinstance(record, dict) and bool(runs_of(record))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file") from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: expected a record of this bench, got {error!r}") from error
+    if not readable:
+        raise InputError(f"{path}: expected a record of this bench, with runs")
+    return dict(record)
+
+
+def runs_of(record: Mapping[str, Any]) -> list[Run]:
+    """The runs of a record."""
+    return [Run.from_record(one) for one in record["runs"]]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The experiment as a whole. Covers `command`, `texts` and `write`, too."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,7 @@ def test_the_command_keeps_record_and_figure(
     assert record["texts"]["held_out"] == 20
     assert "nothing" in capsys.readouterr().out
     assert "<svg" in (tmp_path / "multilinguality.svg").read_text(encoding="utf-8")
+    first = (tmp_path / "multilinguality.svg").read_bytes()
+    (tmp_path / "multilinguality.svg").unlink()
+    assert replace(bench, redraw=True).run_command() == 0
+    assert (tmp_path / "multilinguality.svg").read_bytes() == first

@@ -1,14 +1,16 @@
 """Runs, intervals and effects. Covers `chart` and `figure`, too."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from xformer.benchmarks.multilinguality.chart import SeedChart
-from xformer.benchmarks.multilinguality.figure import figure, table
+from xformer.benchmarks.multilinguality.figure import figure, tables
 from xformer.benchmarks.multilinguality.measure import Outcome
-from xformer.benchmarks.multilinguality.outcomes import Interval, Run, by_condition, effects
-from xformer.plotting.shapes import Path
+from xformer.benchmarks.multilinguality.outcomes import Interval, Run, by_condition, effects, read_record
+from xformer.errors import InputError
+from xformer.plotting.shapes import Path as Line
 from xformer.plotting.svg_file import svg_file
 
 
@@ -30,6 +32,14 @@ def test_a_record_holds_a_run() -> None:
     assert Run.from_record(json.loads(json.dumps(one.to_record()))) == one
 
 
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"runs": []}', '{"runs": [{"seed": 0}]}'])
+def test_what_is_no_record_is_refused(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "record.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"record\.json: (there is no such file|expected a record)"):
+        read_record(tmp_path / "record.json")
+
+
 def test_effects_are_paired_by_seed() -> None:
     runs = [run("nothing", 0, 0.1), run("nothing + positions", 0, 0.4), run("nothing", 1, 0.3)]
     runs += [run("nothing + positions", 1, 0.5), run("nothing + positions", 2, 0.9)]
@@ -47,10 +57,11 @@ def test_figure_and_table_show_means_in_the_order_of_the_conditions() -> None:
     runs = [run("nothing", 1, 0.1), run("everything", 0, 0.9), run("nothing", 0, 0.3)]
     assert list(by_condition(runs)) == ["everything", "nothing"]
     assert [one.seed for one in by_condition(runs)["nothing"]] == [0, 1]
-    lines = list(table(runs))
+    lines = list(tables(runs))
     # s = 0.14142, s/√2 = 0.1, times 12.706
     assert "0.200 (-1.071 to 1.471)      0.010" in lines[2]
-    assert len(lines) == 3
+    assert not any("what an element adds" in line for line in lines)
+    assert lines[-1].split() == ["nothing", "0.000", "0.200", "0.000", "0.000", "0.100", "0.000"]
     drawn = svg_file(figure(runs))
     assert "nothing, seed 1: 0.100" in drawn
     assert "nothing: 0.200, 95% interval -1.071 to 1.471" in drawn
@@ -61,13 +72,13 @@ def test_figure_and_table_show_means_in_the_order_of_the_conditions() -> None:
 def test_figure_and_table_show_what_an_element_adds() -> None:
     runs = [run("nothing", 0, 0.1), run("nothing + anchors", 0, 0.4)]
     assert "anchors (alone): +0.300, 95% interval +0.300 to +0.300" in svg_file(figure(runs))
-    (line,) = [line for line in table(runs) if line.startswith("anchors (alone)")]
+    (line,) = [line for line in tables(runs) if line.startswith("anchors (alone)")]
     assert "+0.300 (+0.300 to +0.300)" in line
 
 
 def test_a_chart_cuts_intervals_at_its_ends() -> None:
     (drawing,) = SeedChart("", {"row": [0.0, 0.5, 1.0]}, ends=(0.0, 1.0)).drawings(False)
-    paths = [one for one in drawing.shapes if isinstance(one, Path)]
+    paths = [one for one in drawing.shapes if isinstance(one, Line)]
     (interval,) = [one for one in paths if one.style.startswith("line")]
     # mean 0.5, s = 0.5, s/√3 = 0.28868, times 4.303
     assert interval.label == "row: 0.500, 95% interval -0.742 to 1.742"

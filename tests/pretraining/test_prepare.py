@@ -11,6 +11,7 @@ import pytest
 
 from xformer.data.corpus import open_corpus
 from xformer.data.embedded import EmbeddedName
+from xformer.data.embedded import corpus as embedded_corpus
 from xformer.data.embedded.corpus import EmbeddedCorpus
 from xformer.data.import_notes import ImportNotes
 from xformer.data.manifest import Manifest, Source
@@ -18,7 +19,6 @@ from xformer.data.record import Record
 from xformer.data.shard_parts import join_shards, write_shard_parts
 from xformer.data.shard_writer import Sharding
 from xformer.errors import InputError
-from xformer.pretraining import prepare as module
 from xformer.pretraining.load import open_tokenizer
 from xformer.pretraining.prepare import open_shards, prepare
 from xformer.progress import Progress
@@ -46,7 +46,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch, corpus: Path) -> list[str]:
         notes.append(name)
         return EmbeddedCorpus(name, (SOURCE,), {"games/story.deb": "apt-get is not on this machine"}, read)
 
-    monkeypatch.setattr(module, "fetch_embedded", fetch)
+    monkeypatch.setattr(embedded_corpus, "fetch_embedded", fetch)
     return notes
 
 

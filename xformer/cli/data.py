@@ -11,6 +11,8 @@ import tyro
 from xformer.cli.formats import Format, records, source_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xformer.data.decontaminate import Decontaminator
     from xformer.data.import_notes import ImportNotes
     from xformer.data.readers import Fields, ParallelFields
@@ -77,8 +79,8 @@ class DataImport:
     kin, de-AT of de. What has no kin in the corpus is left out."""
     decontaminate: tuple[Path, ...] = ()
     """Test sets. Texts that overlap with them are left out: corpora made by this command, files of lines or
-    rows (test.de, .txt, .tsv, .csv, .jsonl, .tmx, .zip), or folders of such files. Near duplicates are found
-    where the language is known: by the name's end, as of test.de."""
+    rows (test.de, .txt, .tsv, .csv, .jsonl, .tmx, .zip), folders of such files, or `declaration`, which is
+    fetched. Near duplicates are found where the language is known: by the name's end, as of test.de."""
     seed: int = 0
     """Selects the groups for dev and test."""
     text_field: str = "text"
@@ -135,7 +137,6 @@ class DataImport:
                 notes=notes,
             )
             sources = [source_of(self.format, path, self.licence) for path in self.files]
-            decontaminator = self._decontaminator(notes)
         except ValueError as error:
             raise InputError(str(error)) from error
         with Progress() as progress:
@@ -144,6 +145,7 @@ class DataImport:
             # The texts of the others have a language each.
             if self.format not in ("gettext", "tatoeba", "cldr", "messages", "qm"):
                 stream = checked(stream, progress.say)
+            decontaminator = self._decontaminator(notes, progress.say)
             manifest = import_corpus(
                 stream,
                 self.out,
@@ -157,11 +159,13 @@ class DataImport:
                 progress.say(line)
         return 0
 
-    def _decontaminator(self, notes: ImportNotes) -> Decontaminator | None:
+    def _decontaminator(self, notes: ImportNotes, say: Callable[[str], None]) -> Decontaminator | None:
         from xformer.data.decontaminate import Decontaminator
-        from xformer.data.named_test_sets import read_test_sets
+        from xformer.data.embedded.corpus import named_or_read
 
-        return Decontaminator(read_test_sets(self.decontaminate, notes)) if self.decontaminate else None
+        if not self.decontaminate:
+            return None
+        return Decontaminator(named_or_read(self.decontaminate, notes, say=say))
 
     def _fields(self, notes: ImportNotes) -> Fields | ParallelFields:
         from xformer.data.readers import Fields, ParallelFields

@@ -18,11 +18,14 @@ class Evaluate:
     """Evaluate a run: retrieval and bits per byte, beside their baselines.
 
     On its own held-out messages, or with --on where it was not trained: on another corpus, or on a folder of
-    line-aligned files, such as tatoeba.deu-eng.deu beside tatoeba.deu-eng.eng, or test.de beside test.en.
+    line-aligned files, such as tatoeba.deu-eng.deu beside tatoeba.deu-eng.eng, or test.de beside test.en; or
+    on the Universal Declaration of Human Rights, which is fetched.
 
     xformer evaluate runs/demo
 
     xformer evaluate runs/demo --pivot de --min-messages 20
+
+    xformer evaluate runs/demo --on declaration
 
     xformer evaluate runs/demo --on tatoeba/v1
 
@@ -36,8 +39,8 @@ class Evaluate:
     run: tyro.conf.Positional[Path]
     """Run directory."""
     on: Path | None = None
-    """A corpus, or a folder of line-aligned files, to evaluate on. Left out: what the run's own corpus holds
-    out."""
+    """A corpus, or a folder of line-aligned files, to evaluate on, or declaration. Left out: what the run's
+    own corpus holds out."""
     split: str | None = None
     """What to use: test or dev; of another corpus also train or all; of a folder of files, the part of their
     names before the languages. Left out: test, or all where there is no such."""

@@ -54,10 +54,23 @@ def read_test_sets(
     for path in paths:
         name = named[path.absolute()]
         unique = name if list(named.values()).count(name) == 1 else str(path)
-        yield unique, _counted(unique, path, _records(path, notes), notes)
+        yield unique, counted_texts(unique, _records(path, notes), notes, str(path))
 
 
-def _counted(name: str, path: Path, records: Iterable[Record], notes: ImportNotes) -> Iterator[Record]:
+def counted_texts(
+    name: str, records: Iterable[Record], notes: ImportNotes, place: str | None = None
+) -> Iterator[Record]:
+    """Stream the records that have text; afterwards, `notes` has their number.
+
+    Args:
+        name: of the test set.
+        records: of the test set.
+        notes: gets the number.
+        place: where it lies, for the message; None for its name.
+
+    Raises:
+        InputError: no record has text.
+    """
     count = 0
     for record in records:
         if record.text.strip():
@@ -65,7 +78,7 @@ def _counted(name: str, path: Path, records: Iterable[Record], notes: ImportNote
             yield record
     if not count:
         raise InputError(
-            f"{path}: expected a test set, found no text: a corpus, or files of lines or rows"
+            f"{place or name}: expected a test set, found no text: a corpus, or files of lines or rows"
             " (.txt, .tsv, .csv, .jsonl, .tmx, .zip, or names that end in a language, such as test.de)"
         )
     notes.test_sets[name] = count

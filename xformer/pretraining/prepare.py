@@ -6,16 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from xformer.data.corpus import Corpus, import_corpus, open_corpus
-from xformer.data.decontaminate import Decontaminator
+from xformer.data.corpus import Corpus, open_corpus
 from xformer.data.embedded import is_embedded
-from xformer.data.embedded.corpus import fetch_embedded
-from xformer.data.import_notes import ImportNotes
+from xformer.data.embedded.corpus import import_embedded
 from xformer.data.import_plan import ImportOptions
 from xformer.data.languages import find_language
 from xformer.data.manifest import MANIFEST_NAME
 from xformer.data.manifest_lines import joined_languages, kept_apart, rare_languages
-from xformer.data.named_test_sets import read_test_sets
 from xformer.data.shard_index import ShardsInfo
 from xformer.data.shard_writer import Sharding, write_shards
 from xformer.data.shards import TokenShards
@@ -132,25 +129,14 @@ def _corpus(run: RunDirectory, config: DataConfig, progress: Progress) -> Corpus
     if run.corpus.is_dir():
         progress.say(f"corpus: reusing {run.corpus}")
         return open_corpus(run.corpus, verify=True)
-    notes = ImportNotes()
-    test_sets = read_test_sets([Path(path) for path in config.decontaminate], notes)
-    decontaminator = Decontaminator(test_sets) if config.decontaminate else None
-    embedded = fetch_embedded(config.corpus, say=progress.say)
     splits = SplitSizes(
         config.dev_groups, config.test_groups, config.held_out_languages, config.held_out_chars
     )
     options = ImportOptions(
         splits, min_language_records=config.min_language_texts, small_languages=config.small_languages
     )
-    notes.not_read |= embedded.left_out
-    manifest = import_corpus(
-        embedded.records(notes),
-        run.corpus,
-        options,
-        embedded.sources,
-        decontaminator=decontaminator,
-        notes=notes,
-        progress=progress,
+    manifest = import_embedded(
+        config.corpus, run.corpus, options, config.decontaminate, say=progress.say, progress=progress
     )
     for lines in (joined_languages, rare_languages, kept_apart):
         for line in lines(manifest):

@@ -38,7 +38,8 @@ class DataConfig:
             same weights of `sources`. What small languages lose by that goes to the others.
         max_length (tokens): longest sequence; a longer text is cut into several sequences.
         decontaminate: test sets: texts of the corpus that overlap with them are left out when it is imported.
-            Corpora, files of lines or rows, and folders of such files, as of `xformer data import`.
+            Corpora, files of lines or rows, and folders of such files, as of `xformer data import`, and
+            `declaration`, which is fetched.
         sources: rules about sources of the corpus, in training alone; of several that fit a source the first
             holds. Each is a table: `pattern` of names of sources, as in a shell (`cldr-*/*`); `weight`, how
             often a text is drawn relative to one of weight 1 (0: never); and what leaves a text out:

@@ -1,8 +1,11 @@
 """Corpora that are part of the program by name alone: their text lies in packages of public registries."""
 
-from typing import Literal, TypeGuard, get_args
+from typing import Final, Literal, TypeGuard, get_args
 
-EmbeddedName = Literal["gettext", "broad"]
+EmbeddedName = Literal["gettext", "broad", "declaration"]
+
+TEST_CORPUS: Final = "declaration"
+"""The corpus whose text is in no other one: what models of the others can be tested on."""
 
 
 def is_embedded(name: str) -> TypeGuard[EmbeddedName]:

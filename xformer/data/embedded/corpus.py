@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from xformer.data.embedded import EmbeddedName
-from xformer.data.embedded.broad import broad_sources, fetch_broad, read_broad
+from xformer.data.corpus import import_corpus
+from xformer.data.decontaminate import Decontaminator
+from xformer.data.embedded import EmbeddedName, is_embedded
 from xformer.data.embedded.gettext import fetch_gettext_corpus, gettext_wheels, read_gettext_corpus
 from xformer.data.embedded.packages import Package
 from xformer.data.embedded.repeats import without_repeats
+from xformer.data.embedded.sources import fetch_sources, read_source, sources_of
 from xformer.data.import_notes import ImportNotes
-from xformer.data.manifest import Source
+from xformer.data.import_plan import ImportOptions
+from xformer.data.manifest import Manifest, Source
+from xformer.data.named_test_sets import counted_texts, read_test_sets
 from xformer.data.record import Record
+from xformer.data.reporting import ProgressCallback
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class EmbeddedCorpus:
     """A corpus whose packages are in the cache.
 
     Attributes:
-        name: `gettext` or `broad`.
+        name: `gettext`, `broad` or `declaration`.
         sources: its files, for the manifest.
         left_out: files that this machine cannot have, each with the reason.
         records: yields its texts, and notes what is left out of them.
@@ -32,6 +37,66 @@ class EmbeddedCorpus:
     sources: tuple[Source, ...]
     left_out: dict[str, str]
     records: Callable[[ImportNotes], Iterator[Record]]
+
+
+def import_embedded(
+    name: EmbeddedName,
+    folder: Path,
+    options: ImportOptions,
+    test_sets: Sequence[str | Path] = (),
+    *,
+    say: Callable[[str], None],
+    progress: ProgressCallback | None = None,
+) -> Manifest:
+    """Fetch a corpus and import it.
+
+    Args:
+        name: the corpus.
+        folder: becomes the corpus's; it appears complete or not at all.
+        options: of the import.
+        test_sets: texts that overlap with these are left out, see `named_or_read`.
+        say: called with a line about each step.
+        progress: called with (what, texts done, texts in all or None).
+
+    Raises:
+        InputError: a package cannot be fetched, or a test set is missing.
+    """
+    notes = ImportNotes()
+    decontaminator = Decontaminator(named_or_read(test_sets, notes, say=say)) if test_sets else None
+    fetched = fetch_embedded(name, say=say)
+    notes.not_read |= fetched.left_out
+    return import_corpus(
+        fetched.records(notes),
+        folder,
+        options,
+        fetched.sources,
+        decontaminator=decontaminator,
+        notes=notes,
+        progress=progress,
+    )
+
+
+def named_or_read(
+    test_sets: Sequence[str | Path], notes: ImportNotes, *, say: Callable[[str], None]
+) -> Iterator[tuple[str, Iterator[Record]]]:
+    """Stream test sets, as `Decontaminator` takes them.
+
+    Args:
+        test_sets: names of embedded corpora, which are fetched, and paths, see `read_test_sets`.
+        notes: gets the number of texts of each, once they are read.
+        say: called with a line about each step.
+
+    Yields:
+        The name of each and its records.
+
+    Raises:
+        InputError: a path is missing or damaged, or a package cannot be fetched.
+    """
+    yield from read_test_sets([Path(one) for one in test_sets if not is_embedded(str(one))], notes)
+    for name in map(str, test_sets):
+        if is_embedded(name):
+            records = fetch_embedded(name, say=say).records(ImportNotes())
+            yield name, counted_texts(name, records, notes)
 
 
 def fetch_embedded(name: EmbeddedName, *, say: Callable[[str], None]) -> EmbeddedCorpus:
@@ -48,10 +113,10 @@ def fetch_embedded(name: EmbeddedName, *, say: Callable[[str], None]) -> Embedde
         wheels = fetch_gettext_corpus(say=say)
         sources = [_described("gettext", *each) for each in zip(gettext_wheels(), wheels, strict=True)]
         return EmbeddedCorpus(name, tuple(sources), {}, lambda notes: _named(wheels, notes))
-    fetched, left_out = fetch_broad(broad_sources(), say=say)
+    fetched, left_out = fetch_sources(sources_of(name), say=say)
 
     def records(notes: ImportNotes) -> Iterator[Record]:
-        return without_repeats(chain.from_iterable(read_broad(each, notes) for each in fetched))
+        return without_repeats(chain.from_iterable(read_source(each, notes) for each in fetched))
 
     described = (_described(each.source.name, *item) for each in fetched for item in each.paths.items())
     return EmbeddedCorpus(name, tuple(described), left_out, records)

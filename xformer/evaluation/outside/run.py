@@ -8,6 +8,10 @@ from pathlib import Path
 
 import torch
 
+from xformer.data.embedded import TEST_CORPUS
+from xformer.data.embedded.corpus import import_embedded
+from xformer.data.import_plan import ImportOptions
+from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 from xformer.evaluation.outside.evaluate import evaluate_outside
 from xformer.evaluation.outside.overlap import overlap_with
@@ -25,6 +29,8 @@ from xformer.progress import Progress, duration
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.tokenizer import Tokenizer
+
+_HOLD_NOTHING_OUT = SplitSizes(dev=0, test=0)
 
 
 def evaluate_run_outside(
@@ -49,7 +55,8 @@ def evaluate_run_outside(
 
     Args:
         path: the run directory.
-        on: a corpus, or a folder of line-aligned files.
+        on: a corpus, a folder of line-aligned files, or the name `declaration`: the embedded corpus, which is
+            fetched.
         progress: shows how far the work is.
         split: what of it to read, see `read_outside`.
         pivot: tag of the language to compare the others with; None for the run's, or the data's own.
@@ -69,7 +76,7 @@ def evaluate_run_outside(
     tokenizer = Tokenizer.load(run.tokenizer)
     train = open_shards(run, "train", tokenizer)
     texts = read_outside(
-        Path(on),
+        _test_corpus(run, progress) if str(on) == TEST_CORPUS else Path(on),
         tokenizer,
         train.languages,
         max_length=config.data.max_length,
@@ -113,6 +120,17 @@ def evaluate_run_outside(
     write_report(report, target, pictures, progress, table=table, card_of=run)
     progress.say(f"evaluation: {duration(sum(report.seconds.values()))}, written to {target}")
     return report
+
+
+def _test_corpus(run: RunDirectory, progress: Progress) -> Path:
+    """The embedded corpus for tests, imported into the run's folder once."""
+    folder = run.outside / TEST_CORPUS
+    if not folder.is_dir():
+        run.outside.mkdir(exist_ok=True)
+        import_embedded(
+            TEST_CORPUS, folder, ImportOptions(_HOLD_NOTHING_OUT), say=progress.say, progress=progress
+        )
+    return folder
 
 
 def _overlap(run: RunDirectory, config: RunConfig, texts: OutsideTexts, progress: Progress) -> Overlap | None:

@@ -130,7 +130,9 @@ def read_outside(
         InputError: the folder is neither, is damaged, or does not have the split or the pivot.
     """
     if not path.is_dir():
-        raise InputError(f"--on {path}: expected the folder of a corpus, or of line-aligned files")
+        raise InputError(
+            f"--on {path}: expected the folder of a corpus, or of line-aligned files, or the name declaration"
+        )
     if (path / MANIFEST_NAME).is_file():
         read, split, digest, notes = _read_corpus(path, split, progress)
     else:

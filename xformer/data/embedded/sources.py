@@ -1,7 +1,7 @@
-"""The corpus `broad`: text of many kinds in many languages, read from the packages of public registries.
+"""The sources of the embedded corpora: text of many kinds and languages, in packages of public registries.
 
-This project contains none of that text. `broad.toml` names each source: its packages, pinned by version and
-SHA-256, and the reader of their format.
+This project contains none of that text. `broad.toml` and `declaration.toml` name each source: its packages,
+pinned by version and SHA-256, and the reader of their format.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from xformer.data.embedded.declaration import read_declaration
 from xformer.data.embedded.fetch import fetch_packages
@@ -30,7 +30,7 @@ from xformer.data.record import Record
 
 
 @dataclass(frozen=True)
-class BroadSource:
+class EmbeddedSource:
     """One source of the corpus.
 
     Attributes:
@@ -57,16 +57,16 @@ class BroadSource:
 
 
 @cache
-def broad_sources() -> tuple[BroadSource, ...]:
-    """The sources, in the order of `broad.toml`."""
-    text = files(__package__).joinpath("broad.toml").read_text(encoding="utf-8")
+def sources_of(corpus: Literal["broad", "declaration"]) -> tuple[EmbeddedSource, ...]:
+    """The sources of a corpus, in the order of its file."""
+    text = files(__package__).joinpath(f"{corpus}.toml").read_text(encoding="utf-8")
     return tuple(_source(**entry) for entry in tomllib.loads(text)["source"])
 
 
-def _source(name: str, package: Sequence[Mapping[str, Any]] = (), **rest: Any) -> BroadSource:
+def _source(name: str, package: Sequence[Mapping[str, Any]] = (), **rest: Any) -> EmbeddedSource:
     if name == "gettext":
-        return BroadSource(name, packages=gettext_wheels(), folder="gettext", **rest)
-    return BroadSource(name, packages=read_packages(package), **rest)
+        return EmbeddedSource(name, packages=gettext_wheels(), folder="gettext", **rest)
+    return EmbeddedSource(name, packages=read_packages(package), **rest)
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ class FetchedSource:
         paths: its packages that are there, each with its file.
     """
 
-    source: BroadSource
+    source: EmbeddedSource
     paths: Mapping[Package, Path]
 
 
-def fetch_broad(
-    sources: Sequence[BroadSource], *, say: Callable[[str], None]
+def fetch_sources(
+    sources: Sequence[EmbeddedSource], *, say: Callable[[str], None]
 ) -> tuple[list[FetchedSource], dict[str, str]]:
     """Fetch the packages of the sources that the cache does not have yet; see `fetch_packages`.
 
@@ -109,8 +109,8 @@ def fetch_broad(
     return found, left_out
 
 
-def read_broad(fetched: FetchedSource, notes: ImportNotes) -> Iterator[Record]:
-    """Stream the texts of a source, as `fetch_broad` returns it.
+def read_source(fetched: FetchedSource, notes: ImportNotes) -> Iterator[Record]:
+    """Stream the texts of a source, as `fetch_sources` returns it.
 
     The `source` of a record begins with the name of the source, a slash and the name of the file. Languages
     have one tag each (`xformer.data.embedded.tags`); variants of English are left out.
@@ -134,7 +134,7 @@ def read_broad(fetched: FetchedSource, notes: ImportNotes) -> Iterator[Record]:
         yield Record(text, language, record.group, place, record.id, record.label)
 
 
-def _read(source: BroadSource, paths: Sequence[Path], notes: ImportNotes) -> Iterator[Record]:
+def _read(source: EmbeddedSource, paths: Sequence[Path], notes: ImportNotes) -> Iterator[Record]:
     without = re.compile(source.leave_out) if source.leave_out else None
     match source.reader:
         case "gettext":

@@ -13,12 +13,13 @@ from typing import get_args
 import pytest
 
 from tests.data.embedded.packing import package, tar, wheel
-from xformer.data.embedded import EmbeddedName, broad, corpus, is_embedded
-from xformer.data.embedded.broad import BroadSource, broad_sources
+from xformer.data.embedded import EmbeddedName, corpus, is_embedded
+from xformer.data.embedded import sources as source_module
 from xformer.data.embedded.corpus import fetch_embedded
 from xformer.data.embedded.gettext import gettext_wheels
 from xformer.data.embedded.packages import Package
 from xformer.data.embedded.repeats import without_repeats
+from xformer.data.embedded.sources import EmbeddedSource, sources_of
 from xformer.data.embedded.tags import is_variant_of_english, same_language, with_usual_script
 from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.cldr import CLDR_KINDS
@@ -37,7 +38,7 @@ AGAIN = tar(messages(en="a dog", de="ein Hund", es="un perro"))
 
 
 @pytest.fixture
-def sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[BroadSource, ...]:
+def sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[EmbeddedSource, ...]:
     """Two small sources, which are in the cache, and one of a registry that this machine has no tool for."""
     monkeypatch.setenv("XFORMER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -46,15 +47,15 @@ def sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[BroadSourc
     for each, content in ((dogs, DOG), (again, AGAIN)):
         (tmp_path / "cache" / "broad" / each.filename).write_bytes(content)
     made = (
-        BroadSource("animals", "dogs", "messages", (dogs,), rename={"pt-PT": "pt-BR"}),
-        BroadSource("games", "stories", "messages", (package("debian", "story", b""), again)),
-        BroadSource("manuals", "manuals", "messages", (package("debian", "manual", b""),)),
+        EmbeddedSource("animals", "dogs", "messages", (dogs,), rename={"pt-PT": "pt-BR"}),
+        EmbeddedSource("games", "stories", "messages", (package("debian", "story", b""), again)),
+        EmbeddedSource("manuals", "manuals", "messages", (package("debian", "manual", b""),)),
     )
-    monkeypatch.setattr(corpus, "broad_sources", lambda: made)
+    monkeypatch.setattr(corpus, "sources_of", lambda name: made)
     return made
 
 
-def test_sources_are_read_with_their_names_and_licences(sources: tuple[BroadSource, ...]) -> None:
+def test_sources_are_read_with_their_names_and_licences(sources: tuple[EmbeddedSource, ...]) -> None:
     said: list[str] = []
     made = fetch_embedded("broad", say=said.append)
     assert [(each.name, each.licence, each.sha256, each.size) for each in made.sources] == [
@@ -76,7 +77,7 @@ def test_sources_are_read_with_their_names_and_licences(sources: tuple[BroadSour
     assert {record.source.partition(":")[0] for record in records} == names
 
 
-def test_what_this_machine_cannot_have_is_said(sources: tuple[BroadSource, ...]) -> None:
+def test_what_this_machine_cannot_have_is_said(sources: tuple[EmbeddedSource, ...]) -> None:
     said: list[str] = []
     made = fetch_embedded("broad", say=said.append)
     reason = "apt-get is not on this machine"
@@ -88,33 +89,33 @@ def test_what_this_machine_cannot_have_is_said(sources: tuple[BroadSource, ...])
     assert f"manuals: left out 1 of 1 packages: {reason}" in said
 
 
-def test_a_source_may_name_a_language_otherwise(sources: tuple[BroadSource, ...]) -> None:
+def test_a_source_may_name_a_language_otherwise(sources: tuple[EmbeddedSource, ...]) -> None:
     changed = dataclasses.replace(sources[0], rename={"pt": "pt-BR"})
-    fetched, _ = broad.fetch_broad([changed], say=lambda _: None)
-    assert {r.language for r in broad.read_broad(fetched[0], ImportNotes()) if r.text == "um cão"} == {
-        "pt-BR"
-    }
+    fetched, _ = source_module.fetch_sources([changed], say=lambda _: None)
+    assert {
+        r.language for r in source_module.read_source(fetched[0], ImportNotes()) if r.text == "um cão"
+    } == {"pt-BR"}
 
 
-def test_what_is_no_text_is_stripped(sources: tuple[BroadSource, ...]) -> None:
+def test_what_is_no_text_is_stripped(sources: tuple[EmbeddedSource, ...]) -> None:
     changed = dataclasses.replace(sources[0], strip="^um |^a dog$")
-    fetched, _ = broad.fetch_broad([changed], say=lambda _: None)
+    fetched, _ = source_module.fetch_sources([changed], say=lambda _: None)
     notes = ImportNotes()
-    texts = {record.text for record in broad.read_broad(fetched[0], notes)}
+    texts = {record.text for record in source_module.read_source(fetched[0], notes)}
     assert "cão" in texts
     assert not {"um cão", "a dog", ""} & texts
     assert notes.left_out["no text"] == {"en": 1}
 
 
-def test_an_unknown_reader(sources: tuple[BroadSource, ...]) -> None:
+def test_an_unknown_reader(sources: tuple[EmbeddedSource, ...]) -> None:
     changed = dataclasses.replace(sources[0], reader="poems")
-    fetched, _ = broad.fetch_broad([changed], say=lambda _: None)
+    fetched, _ = source_module.fetch_sources([changed], say=lambda _: None)
     with pytest.raises(ValueError, match="source animals: unknown reader 'poems'"):
-        list(broad.read_broad(fetched[0], ImportNotes()))
+        list(source_module.read_source(fetched[0], ImportNotes()))
 
 
 def test_the_sources_of_the_program() -> None:
-    found = broad_sources()
+    found = sources_of("broad") + sources_of("declaration")
     names = [source.name for source in found]
     assert len(set(names)) == len(names)
     assert all(source.packages and source.about for source in found)
@@ -127,12 +128,14 @@ def test_the_sources_of_the_program() -> None:
             assert (normalize_language(given), normalize_language(tag)) == (given, tag)
 
 
-@pytest.mark.parametrize("source", broad_sources(), ids=lambda source: source.name)
+@pytest.mark.parametrize(
+    "source", sources_of("broad") + sources_of("declaration"), ids=lambda source: source.name
+)
 def test_every_reader_is_known_and_refuses_what_is_not_its_format(
-    source: BroadSource, tmp_path: Path
+    source: EmbeddedSource, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=f"^{tmp_path}: expected"):
-        list(broad._read(source, [tmp_path], ImportNotes()))
+        list(source_module._read(source, [tmp_path], ImportNotes()))
 
 
 def test_names_of_corpora() -> None:
@@ -187,8 +190,9 @@ def test_the_page_has_each_source_with_its_packages_and_licences() -> None:
         if line.startswith("| `"):
             name, _, packages, licence, *_ = (cell.strip() for cell in line.strip("|").split("|"))
             rows[name.strip("`")] = packages, licence
-    assert list(rows) == [source.name for source in broad_sources()]
-    for source in broad_sources():
+    found = sources_of("broad") + sources_of("declaration")
+    assert list(rows) == [source.name for source in found]
+    for source in found:
         packages, licence = rows[source.name]
         assert licence == ", ".join(dict.fromkeys(each.licence for each in source.packages))
         if len(source.packages) < 5:

@@ -9,11 +9,24 @@ from xformer.evaluation.outside.report import MeanScores, OutsideReport
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.table import NOTHING
 
-_SEEN = {"seen": "seen in training", "unseen": "not seen in training"}
+_RETRIEVAL = {
+    "model": "model",
+    "bag": "bag of subwords",
+    "untrained": "untrained model",
+    "trigrams": "character trigrams",
+}
+_BITS = {
+    "model": "model",
+    "unigram": "unigram model of each language",
+    "untrained": "untrained model",
+}
+_WHICH = {"seen": "seen in training", "unseen": "not seen in training"}
 
 
 def side_by_side(inside: EvaluationReport, outside: OutsideReport) -> Table:
     """Mean retrieval and bits per byte of the model and its baselines.
+
+    Intervals are of 95%, by bootstrap over languages.
 
     Args:
         inside: of what the run's own corpus holds out.
@@ -23,50 +36,41 @@ def side_by_side(inside: EvaluationReport, outside: OutsideReport) -> Table:
         A column for the run's own corpus, then one for the languages of the other text that the run has
         learned from, and one for those that it has not.
     """
+    means = [one for one in outside.means if one.which in _WHICH]
+    found, own_bits = inside.retrieval, inside.mlm
+    languages = own_bits.bits_per_byte if found is None else found.languages
     table = Table("", title="Inside and outside", title_justify="left", box=None, header_style="bold")
-    means = [one for one in outside.means if one.which in _SEEN]
-    found = inside.retrieval
-    languages = len(inside.mlm.bits_per_byte) if found is None else len(found.languages)
-    table.add_column(f"{inside.split} split\n{counted(languages)}", justify="right")
+    table.add_column(f"{inside.split} split\n{counted(len(languages))}", justify="right", vertical="bottom")
     for mean in means:
-        title = f"{outside.title}\n{counted(mean.languages)}\n{_SEEN[mean.which]}"
+        title = f"{outside.title}\n{counted(mean.languages)}\n{_WHICH[mean.which]}"
         table.add_column(title, justify="right", vertical="bottom")
-    own = {"model": None, "bag": None, "untrained": None} if found is None else _own(inside)
-    pivot = outside.pairs[0].pivot if outside.pairs else inside.retrieval and inside.retrieval.pivot
-    if pivot:
-        table.add_row(f"top-1, both ways with {named(pivot)}", style="bold")
-    for name, label in (
-        ("model", "model"),
-        ("bag", "bag of subwords"),
-        ("untrained", "untrained model"),
-        ("trigrams", "character trigrams"),
-    ):
-        table.add_row(f"  {label}", _number(own.get(name)), *(_interval(mean, name) for mean in means))
+    pivots = {one.pivot for one in outside.pairs} | ({found.pivot} if found is not None else set())
+    if pivots:
+        table.add_row(f"top-1, both ways with {' or '.join(map(named, sorted(pivots)))}", style="bold")
+        own_top1: dict[str, float | None] = {}
+        if found is not None:
+            own_top1 = {"model": found.mean_top1, "bag": found.bag_mean_top1}
+            own_top1["untrained"] = found.untrained_mean_top1
+        for name, label in _RETRIEVAL.items():
+            table.add_row(f"  {label}", _number(own_top1.get(name)), *(_score(one, name) for one in means))
     table.add_row("bits per byte", style="bold")
-    bits = {
-        "model": inside.mlm.mean_bits_per_byte,
-        "unigram": inside.mlm.unigram_mean_bits_per_byte,
-        "untrained": inside.mlm.untrained_mean_bits_per_byte,
+    own = {
+        "model": own_bits.mean_bits_per_byte,
+        "unigram": own_bits.unigram_mean_bits_per_byte,
+        "untrained": own_bits.untrained_mean_bits_per_byte,
     }
-    for name, value in bits.items():
-        label = "unigram model of each language" if name == "unigram" else name
-        there = outside.bits.means.get(name) if outside.bits is not None else None
-        cells = [_number(None if there is None or mean.which != "seen" else there.value) for mean in means]
-        table.add_row(f"  {label}", _number(value), *cells)
+    for name, label in _BITS.items():
+        there = None if outside.bits is None else outside.bits.means.get(name)
+        cells = [_number(there.value if there and one.which == "seen" else None) for one in means]
+        table.add_row(f"  {label}", _number(own[name]), *cells)
     return table
-
-
-def _own(inside: EvaluationReport) -> dict[str, float | None]:
-    found = inside.retrieval
-    assert found is not None
-    return {"model": found.mean_top1, "bag": found.bag_mean_top1, "untrained": found.untrained_mean_top1}
 
 
 def _number(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.3f}"
 
 
-def _interval(mean: MeanScores, name: str) -> str:
+def _score(mean: MeanScores, name: str) -> str:
     score = mean.scores.get(name)
     if score is None or score.low is None:
         return _number(None if score is None else score.top1)

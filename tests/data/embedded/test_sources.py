@@ -15,15 +15,17 @@ import pytest
 from tests.data.embedded.packing import package, tar, wheel
 from xformer.data.embedded import EmbeddedName, corpus, is_embedded
 from xformer.data.embedded import sources as source_module
-from xformer.data.embedded.corpus import fetch_embedded
+from xformer.data.embedded.corpus import fetch_embedded, import_embedded, named_or_read
 from xformer.data.embedded.gettext import gettext_wheels
 from xformer.data.embedded.packages import Package
 from xformer.data.embedded.repeats import without_repeats
 from xformer.data.embedded.sources import EmbeddedSource, sources_of
 from xformer.data.embedded.tags import is_variant_of_english, same_language, with_usual_script
 from xformer.data.import_notes import ImportNotes
+from xformer.data.import_plan import ImportOptions
 from xformer.data.readers.cldr import CLDR_KINDS
 from xformer.data.record import Record, normalize_language
+from xformer.data.split import SplitSizes
 from xformer.errors import InputError
 
 
@@ -199,3 +201,26 @@ def test_the_page_has_each_source_with_its_packages_and_licences() -> None:
             assert all(f"`{each.name}`" in packages for each in source.packages)
         else:
             assert packages.startswith(str(len(source.packages)))
+
+
+def test_test_sets_by_name_and_by_path(sources: tuple[EmbeddedSource, ...], tmp_path: Path) -> None:
+    (tmp_path / "test.de").write_text("eine Katze\n", encoding="utf-8")
+    notes = ImportNotes()
+    found = named_or_read(["declaration", tmp_path / "test.de"], notes, say=lambda _: None)
+    texts = {name: {record.text for record in records} for name, records in found}
+    assert texts["test.de"] == {"eine Katze"}
+    assert {"a dog", "ein Hund", "un perro"} <= texts["declaration"]
+    assert notes.test_sets == {name: len(its) for name, its in texts.items()}
+
+
+def test_a_corpus_is_imported_without_what_overlaps(
+    sources: tuple[EmbeddedSource, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "test.de").write_text("ein Hund\n", encoding="utf-8")
+    options = ImportOptions(SplitSizes(dev=0, test=0))
+    manifest = import_embedded(
+        "broad", tmp_path / "corpus", options, [tmp_path / "test.de"], say=lambda _: None
+    )
+    assert "de" not in manifest.languages
+    assert "es" in manifest.languages
+    assert manifest.sources[0].name == "animals/dogs-1.0-py3-none-any.whl"

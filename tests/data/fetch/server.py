@@ -14,6 +14,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 
+class Drip:
+    """A client's clock, which goes on by two seconds each time it is read, and lets a byte go with them."""
+
+    def __init__(self) -> None:
+        self._now, self._gate = 0.0, threading.Semaphore(0)
+
+    def __call__(self) -> float:
+        self._now += 2.0
+        self._gate.release()
+        return self._now
+
+    def gate(self) -> threading.Semaphore:
+        """The gate of a new response; those of earlier ones, which nobody reads, stay shut."""
+        self._gate = threading.Semaphore(0)
+        return self._gate
+
+
 @dataclass(frozen=True)
 class Answer:
     """How one request is answered.
@@ -29,6 +46,7 @@ class Answer:
         condition: whether `If-Range` is understood.
         pause: seconds between pieces of the body.
         piece: their bytes.
+        drip: instead, lets the body go byte by byte.
     """
 
     status: int | None = None
@@ -41,6 +59,7 @@ class Answer:
     condition: bool = True
     pause: float = 0.0
     piece: int = 1
+    drip: Drip | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +121,7 @@ class Server:
                 status, body = (206, content[start:]) if start < len(content) else (416, b"")
                 last = f"{start}-{len(content) - 1}" if status == 206 else "*"
                 sent.setdefault("Content-Range", f"bytes {last}/{len(content)}")
+        gate = None if answer.drip is None else answer.drip.gate()
         handler.send_response(status)
         length = len(body) if answer.announce is None else answer.announce
         if length >= 0:
@@ -112,6 +132,12 @@ class Server:
         if handler.command == "HEAD":
             return
         body = body[: answer.cut]
+        if gate is not None:
+            for byte in body:
+                if not gate.acquire(timeout=20):
+                    return
+                handler.wfile.write(bytes([byte]))
+            return
         if not answer.pause:
             handler.wfile.write(body)
             return

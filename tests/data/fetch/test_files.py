@@ -1,4 +1,4 @@
-"""Files from a server on a bad day; covers `part`, `record`, `patience`, `errors` and `http`."""
+"""Files from a server on a bad day; covers `part`, `record`, `patience`, `errors`, `pace` and `http`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.fetch.conftest import CONTENT, PATH, WHOLE, Fetch, Told, names, zipped
-from tests.data.fetch.server import Answer, Server
+from tests.data.fetch.server import Answer, Drip, Server
 from xformer.data.fetch.errors import FetchError, GivenUp, Missing, Refused
 from xformer.data.fetch.files import Remote, fetch_file
 from xformer.data.fetch.http import USER_AGENT, Client
@@ -192,13 +192,25 @@ def test_what_came_before_is_kept_when_it_is_given_up(fetch: Fetch, server: Serv
     assert names(tmp_path) == WHOLE
 
 
-def test_a_slow_drip_is_a_failure(fetch: Fetch, server: Server, client: Client) -> None:
-    server.script(PATH, Answer(cut=5_000), *[Answer(pause=0.02)] * 2)
-    impatient = replace(client, timeout=0.3)
-    assert fetch(client=impatient).path.read_bytes() == CONTENT
-    server.always["/b.zip"] = Answer(content=CONTENT, pause=0.02)
-    with pytest.raises(GivenUp, match=r"only \d+ bytes came in"):
-        fetch("b.zip", client=replace(impatient, retries=1))
+def test_a_slow_drip_is_a_failure(fetch: Fetch, server: Server, client: Client, told: Told) -> None:
+    """No single read takes long, so the timeout of the connection never comes."""
+    drip = Drip()
+    slow = replace(client, timeout=60.0, clock=drip)
+    server.script(PATH, Answer(cut=5_000), Answer(drip=drip), Answer(drip=drip))
+    assert fetch(client=slow).path.read_bytes() == CONTENT
+    assert sum("bytes came in 62 s" in line for line in told.lines) == 2
+    server.always["/b.zip"] = Answer(content=CONTENT, drip=drip)
+    with pytest.raises(GivenUp, match=r"only \d+ bytes came in 62 s \(4 times in a row\)"):
+        fetch("b.zip", client=slow)
+
+
+def test_a_list_that_drips_is_given_up(server: Server, client: Client) -> None:
+    drip = Drip()
+    server.always["/list"] = Answer(content=b"x" * 2000, drip=drip)
+    with pytest.raises(GivenUp, match=r"/list: only \d+ bytes came in 62 s"):
+        replace(client, timeout=60.0, clock=drip).text(f"{server.url}/list")
+    patient = replace(client, timeout=4000.0, clock=drip)
+    assert patient.text(f"{server.url}/list") == "x" * 2000
 
 
 def test_an_answer_in_a_coding_that_was_not_asked_for(fetch: Fetch, server: Server) -> None:
@@ -237,6 +249,31 @@ def test_an_update_asks_first(fetch: Fetch, server: Server) -> None:
     found = fetch(update=True)
     assert (found.kept, found.path.read_bytes()) == (False, zipped(1))
     assert found.record.sha256 == hashlib.sha256(zipped(1)).hexdigest()
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_an_update_from_a_server_without_head(fetch: Fetch, server: Server, status: int) -> None:
+    fetch()
+    server.script(PATH, Answer(status=status))
+    assert fetch(update=True).kept
+    assert [one.method for one in server.asked[1:]] == ["HEAD", "GET"]
+    changed = server.files[PATH] = zipped(1)
+    server.script(PATH, Answer(status=status))
+    found = fetch(update=True)
+    assert (found.kept, found.path.read_bytes()) == (False, changed)
+    assert [one.method for one in server.asked[3:]] == ["HEAD", "GET", "GET"]
+    server.always[PATH] = Answer(status=405)
+    with pytest.raises(Refused, match="405"):
+        fetch(update=True)
+
+
+def test_an_update_from_a_server_that_heeds_no_conditions(fetch: Fetch, server: Server) -> None:
+    """It sends the headers of the file, and they say which it is."""
+    fetch()
+    server.always[PATH] = Answer(status=200)
+    assert fetch(update=True).kept
+    server.files[PATH] = zipped(1)
+    assert not fetch(update=True).kept
 
 
 def test_a_file_that_was_damaged_here_is_fetched_again(fetch: Fetch, told: Told) -> None:

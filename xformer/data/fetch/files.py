@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http.client import HTTPResponse
@@ -14,15 +13,13 @@ from pathlib import Path
 from xformer.data.fetch.errors import BeyondTheEnd, FetchError, NotModified, Temporary
 from xformer.data.fetch.http import Client, content_length
 from xformer.data.fetch.integrity import Show, damage, wrong_beginning
+from xformer.data.fetch.pace import LEAST, Pace
 from xformer.data.fetch.part import Origin, Part, open_part
 from xformer.data.fetch.patience import Patience
 from xformer.data.fetch.record import FetchRecord
 from xformer.errors import InputError
 
 _CHUNK = 1 << 18
-_LEAST = 1024
-"""Bytes that have to come within the client's timeout. Fewer, and another connection is made."""
-
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _SPOILED = 2  # times that a whole file may be damaged
 
@@ -132,15 +129,13 @@ def _unchanged(client: Client, here: Fetched) -> bool:
     known = {name: value for name, value in conditions.items() if value}
     if not known or not record.url:
         return False
-    patience = client.patience(here.path.name)
-    while True:
-        try:
-            with client.open(record.url, known, method="HEAD"):
-                return False
-        except NotModified:
-            return True
-        except Temporary as error:
-            patience.failed(error)
+    try:
+        headers = client.headers(here.path.name, record.url, known)
+    except NotModified:
+        return True
+    # Not every server heeds conditions.
+    now = Origin.of(record.url, headers, size=None)
+    return Origin(record.url, record.etag, record.modified).same_file(now)
 
 
 class _Download:
@@ -190,14 +185,15 @@ class _Download:
                 self._start_over("cannot be continued")
         try:
             with self._client.open(url, headers) as response:
+                pace = self._client.pace(url)
                 if response.status == 206:
                     if not headers:
                         raise FetchError(f"{url}: the server sends a piece where all was asked for")
                     if not self._continues(response):
                         return
                 else:
-                    self._begin(response)
-                self._receive(response, patience)
+                    self._begin(response, pace)
+                self._receive(response, patience, pace)
         except BeyondTheEnd as error:
             if not headers:
                 raise FetchError(f"{url}: 416 where all was asked for") from error
@@ -224,7 +220,7 @@ class _Download:
         self._start_over("has changed on the server, or comes in other pieces than asked for")
         return False
 
-    def _begin(self, response: HTTPResponse) -> None:
+    def _begin(self, response: HTTPResponse, pace: Pace) -> None:
         """Take a response with all of the file, after a look at its first bytes."""
         url, size = self._remote.url, content_length(response.headers)
         now = Origin.of(url, response.headers, size=size)
@@ -233,9 +229,10 @@ class _Download:
             self._start_over("comes from the beginning again" if same else "has changed on the server")
         if size is not None:
             _check_room(self._part.path, size)
-        first, until = b"", time.monotonic() + self._client.timeout
-        while len(first) < _LEAST and time.monotonic() < until and (content := response.read1(_LEAST)):
+        first = b""
+        while len(first) < LEAST and (content := response.read1(LEAST)):
             first += content
+            pace.came(len(content))
         if (wrong := wrong_beginning(self._remote.name, first)) is not None and len(first) >= 4:
             raise FetchError(f"{url}: {wrong}")
         self._part.begin(now)
@@ -247,7 +244,7 @@ class _Download:
             self.started_over = True
         self._part.begin(None)
 
-    def _receive(self, response: HTTPResponse, patience: Patience) -> None:
+    def _receive(self, response: HTTPResponse, patience: Patience, pace: Pace) -> None:
         """Write what comes, until all is here.
 
         Raises:
@@ -256,21 +253,17 @@ class _Download:
         part, name = self._part, self._remote.name
         assert part.origin is not None
         size = part.origin.size
-        since, then, begun = time.monotonic(), part.size, part.size
+        begun = part.size
         self._show(name, part.size, size)
         while size is None or part.size < size:
             content = response.read1(_CHUNK if size is None else min(_CHUNK, size - part.size))
             if not content:
                 break
             part.append(content)
-            if part.size - begun >= _LEAST:
+            if part.size - begun >= LEAST:
                 patience.reached(part.size)
             self._show(name, part.size, size)
-            if (now := time.monotonic()) - since > self._client.timeout:
-                if part.size - then < _LEAST:
-                    seconds = f"{now - since:.0f} s"
-                    raise Temporary(f"{self._remote.url}: only {part.size - then:,} bytes came in {seconds}")
-                since, then = now, part.size
+            pace.came(len(content))
         if size is None:  # the connection's end was the file's; `damage` sees if it was not
             part.note(replace(part.origin, size=part.size))
         elif part.size < size:

@@ -21,6 +21,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from xformer.data.fetch.errors import BeyondTheEnd, FetchError, Missing, NotModified, Refused, Temporary
+from xformer.data.fetch.pace import Pace
 from xformer.data.fetch.patience import Patience
 from xformer.errors import InputError
 from xformer.version import __version__
@@ -29,7 +30,9 @@ USER_AGENT = f"xformer/{__version__} (corpus download; Python urllib)"
 
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 _NO_SUCH_FILE = {404, 410}
+_NO_SUCH_METHOD = {405, 501}
 _LONGEST_TEXT = 64 * 2**20
+_CHUNK = 2**18
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Client:
         user_agent: what is sent as `User-Agent`.
         say: called with a line when something is tried again.
         sleep: waits so many seconds.
+        clock: the time in seconds, from any beginning.
     """
 
     timeout: float = 60.0
@@ -51,6 +55,7 @@ class Client:
     user_agent: str = USER_AGENT
     say: Callable[[str], None] = lambda line: None
     sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout < float("inf"):
@@ -61,6 +66,10 @@ class Client:
     def patience(self, name: str) -> Patience:
         """A count of failures for one file."""
         return Patience(name, self.retries, self.backoff, self.say, self.sleep)
+
+    def pace(self, url: str) -> Pace:
+        """A watch on the speed of one response."""
+        return Pace(url, self.timeout, self.clock)
 
     @contextmanager
     def open(
@@ -117,7 +126,10 @@ class Client:
             try:
                 with self.open(url) as response:
                     expected = response.headers.get("Content-Length", "")
-                    content = response.read(_LONGEST_TEXT + 1)
+                    content, pace = bytearray(), self.pace(url)
+                    while len(content) <= _LONGEST_TEXT and (piece := response.read1(_CHUNK)):
+                        content += piece
+                        pace.came(len(piece))
                 if expected.isdecimal() and len(content) < min(int(expected), _LONGEST_TEXT):
                     raise Temporary(f"{url}: the connection was cut after {len(content):,} bytes")
                 break
@@ -130,23 +142,33 @@ class Client:
         except UnicodeDecodeError as error:
             raise FetchError(f"{url}: expected UTF-8, got other bytes") from error
 
-    def size(self, url: str) -> int | None:
-        """Bytes of a file, by a HEAD request; None if the server does not say.
+    def headers(self, name: str, url: str, conditions: Mapping[str, str]) -> Message:
+        """What a server says of a file, by HEAD; where it knows no HEAD, by a GET whose body is left unread.
+
+        Args:
+            name: of the file, for messages.
+            url: its address.
+            conditions: headers such as `If-None-Match`.
 
         Raises:
+            NotModified: the conditions say that the file is the one that is known.
             FetchError: as `open`; after retries.
         """
-        patience = self.patience(url)
+        patience, method = self.patience(name), "HEAD"
         while True:
             try:
-                with self.open(url, method="HEAD") as response:
-                    return content_length(response.headers)
+                with self.open(url, conditions, method) as response:
+                    return response.headers
             except Temporary as error:
                 patience.failed(error)
             except Refused as error:
-                if error.status in (405, 501):  # no HEAD here
-                    return None
-                raise
+                if method == "GET" or error.status not in _NO_SUCH_METHOD:
+                    raise
+                method = "GET"
+
+    def size(self, url: str) -> int | None:
+        """Bytes of a file; None if the server does not say. Raises as `headers`."""
+        return content_length(self.headers(url, url, {}))
 
 
 def check_address(url: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from xformer.cli.formats import Format, records
+from xformer.cli.formats import Format, records, source_of
 from xformer.data.import_notes import ImportNotes
 from xformer.data.readers import Fields, ParallelFields
 from xformer.errors import InputError
@@ -115,6 +115,18 @@ def test_each_format_is_read_by_its_reader(
     tmp_path: Path,
 ) -> None:
     assert _read(kind, _write(tmp_path, files), **options) == expected
+
+
+@pytest.mark.parametrize(("kind", "files", "options"), [(kind, files, how) for kind, files, how, _ in READ])
+def test_a_text_names_the_source_that_the_manifest_has(
+    kind: Format, files: dict[str, str], options: dict[str, Any], tmp_path: Path
+) -> None:
+    """So that a rule of `data.sources` can be about it. Folders are no part of the name."""
+    (tmp_path / "some" / "of").mkdir(parents=True)
+    paths = _write(tmp_path / "some" / "of", files)
+    given = {"languages": (), "fields": Fields()} | options
+    named = {record.source.partition(":")[0] for record in records(kind, paths, **given)}
+    assert named <= {source_of(kind, path, "CC0-1.0").name for path in paths}
 
 
 def test_parquet_is_read_by_its_reader(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class CatalogueFile:
 
     Attributes:
         name: for error messages.
-        label: for records; it does not depend on parent folders.
+        label: for records; it begins with the name of the path's `Source` in the manifest.
         is_given: whether the user named it, and not a folder or an archive that holds it.
         read: its bytes.
     """
@@ -117,7 +117,7 @@ def find_catalogues(paths: Iterable[FilePath]) -> Iterator[CatalogueFile]:
                 label = f"{path.absolute().name or path}:{file.relative_to(path).as_posix()}"
                 yield CatalogueFile(str(file), label, False, file.read_bytes)
         elif path.suffix in (".mo", ".po"):
-            yield CatalogueFile(str(path), "/".join(path.parts[-3:]), True, path.read_bytes)
+            yield CatalogueFile(str(path), path.name, True, path.read_bytes)
         else:
             yield from _members(path)
 

@@ -48,6 +48,48 @@ def test_without_source_texts_the_hash_and_the_application_are_the_group(write: 
     assert found["Öffnen"] == found["Ouvrir"] != found["Fermer"]
 
 
+def by_ids(language: str, *ids: str) -> bytes:
+    """A catalogue as `lrelease -idbased` makes it."""
+    messages = [QmMessage(number, id, "", "", (f"{id} auf {language}",)) for number, id in enumerate(ids)]
+    return qm_bytes(messages, language=language)
+
+
+def test_ids_are_no_text(write: Any, brief: Any) -> None:
+    """Their messages are one group in all catalogues of an application, with the English of its own."""
+    write("words/app_de.qm", by_ids("de", "settings-la-open", "qtn_close", "Ok", "home.title"))
+    write("words/app_en.qm", by_ids("en", "settings-la-open"))
+    folder = write("words/other_de.qm", by_ids("de", "settings-la-open")).parent
+    notes = ImportNotes()
+    found = list(read_qm([folder], notes=notes))
+    assert {(record.language, record.text.partition(" ")[0]) for record in found} == {
+        ("de", "settings-la-open"), ("de", "qtn_close"), ("de", "Ok"), ("de", "home.title"),
+        ("en", "settings-la-open"),
+    }  # fmt: skip
+    groups = [record.group for record in found if record.text.startswith("settings")]
+    assert groups[0] == groups[1] != groups[2]
+    assert {reason: dict(counts) for reason, counts in notes.left_out.items()} == {
+        "id in place of a source text": {"en": 5}
+    }
+
+
+@pytest.mark.parametrize(
+    ("messages", "are_ids"),
+    [
+        ([("a.b", "")], True),
+        ([("a.b", ""), ("OK", ""), ("x-y", "")], True),
+        ([("a.b", "Window")], False),
+        ([("a.b", ""), ("Sign in", "")], False),
+        ([("sign-in", ""), ("Open", ""), ("Close", "")], False),
+        ([("a.b", ""), ("Really?", "")], False),
+        ([("btnOpen", ""), ("btnClose", "")], False),
+    ],
+)
+def test_ids_are_told_from_words(messages: list[tuple[str, str]], are_ids: bool, write: Any) -> None:
+    found = [QmMessage(1, source, context, None, ("Text",)) for source, context in messages]
+    languages = {record.language for record in read_qm([write("app_de.qm", qm_bytes(found))])}
+    assert languages == ({"de"} if are_ids else {"de", "en"})
+
+
 def test_what_is_not_translated_is_left_out(write: Any, brief: Any) -> None:
     messages = [
         QmMessage(1, "OK", None, None, ("OK",)),

@@ -1,13 +1,14 @@
 """The reader of Qt's compiled catalogues (`.qm`), on disk or in archives.
 
-The group of a message depends only on its source text, as for gettext. Without source texts it is the hash
-that Qt finds messages by, together with the name of the application.
+The group of a message depends only on its source text, as for gettext. Where messages have ids in place of
+source texts (`lrelease -idbased`), it is the id, and without either the hash that Qt finds messages by,
+together with the name of the application.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from xformer.data.import_notes import ImportNotes
@@ -21,6 +22,9 @@ from xformer.errors import InputError
 _LOCALE = re.compile(r"[a-z]{2,3}([_-]([A-Z][a-z]{3}|[A-Z]{2}|[0-9]{3}))*(@[a-z]+)?")
 # The numbers of the two English forms; see `catalogue_files`.
 _ONE, _MANY = 1, 100
+# An id of a message, such as `settings-la-open` or `home.title`, and what may be one among such: `Open`.
+_ID = re.compile(r"\w+([.:/-]+\w+)+|\w+_\w+")
+_MAYBE_ID = re.compile(r"[\w.:/-]+")
 
 
 def is_qm_file(path: str) -> bool:
@@ -40,6 +44,11 @@ def read_qm(
     Each source message is yielded once, as a record of the source language, before its first translation.
     Messages that are empty, or whose translation equals the source, are left out. A message with plural forms
     yields that for one and that for many, in one group.
+
+    A catalogue of ids (`lrelease -idbased`) has the form of any other, with ids for source texts. These tell
+    it: no message has a context, all ids are single words, and most look like `settings-la-open`. Ids are no
+    records, which `notes` say; the application's English is in a catalogue of its own. Ids of other forms
+    (`btnOpen`) cannot be told from words, and are read as source texts.
 
     Memory holds one catalogue, and about 100 bytes for each different source message.
 
@@ -70,7 +79,7 @@ def read_qm(
                     member.refuse(error, notes)
                     continue
                 read += 1
-                application = _application(member)
+                application, by_id = _application(member), _has_ids(messages)
                 for message in messages:
                     translations = _translations(message, forms)
                     if not translations:
@@ -80,6 +89,12 @@ def read_qm(
                         continue
                     if message.source is None:
                         group = content_group("qm", application, f"{message.hash:08x}")
+                    elif by_id:
+                        group = content_group("qm", application, message.source)
+                        if group not in seen:
+                            seen.add(group)
+                            reason = "id in place of a source text"
+                            notes.leave_out(reason, source_tag, message.source, member.label)
                     else:
                         group = content_group(message.source)
                         if source_tag != tag and message.source.strip() and group not in seen:
@@ -88,6 +103,15 @@ def read_qm(
                     for text in translations:
                         yield Record(text, tag, group, member.label)
     check_any_read(notes, read, "Qt catalogues")
+
+
+def _has_ids(messages: Sequence[QmMessage]) -> bool:
+    """Whether the source texts of a catalogue are ids."""
+    found = [message.source for message in messages if message.source]
+    if not found or any(message.context or message.comment for message in messages):
+        return False
+    looks = sum(_ID.fullmatch(source) is not None for source in found)
+    return 2 * looks > len(found) and all(map(_MAYBE_ID.fullmatch, found))
 
 
 def _translations(message: QmMessage, forms: tuple[int | None, int | None]) -> list[str]:

@@ -2,8 +2,8 @@ r"""The messages of a compiled Qt catalogue (`.qm`).
 
 After 16 bytes of magic a file has sections, each a tag, a length and bytes. One holds a table of hashes and
 places of messages, another the messages: fields with a tag each, to a tag that ends them. All numbers are
-big-endian. A catalogue that was compressed, or whose messages have names (`lrelease -idbased`), has no source
-texts: of them there is only a hash.
+big-endian. A catalogue that was stripped has no source texts: of them there is only a hash. One of messages
+with ids (`lrelease -idbased`) has these in their place, and empty contexts.
 
 Format: `qmake/lrelease`'s writer and reader in Qt's own sources, qttools/src/linguist/shared/qm.cpp.
 """
@@ -31,8 +31,8 @@ class QmMessage:
     """A message.
 
     Attributes:
-        hash: of its source text and comment, or of its name.
-        source: the source text; None if the file does not have it.
+        hash: of its source text and comment, or of its id.
+        source: the source text, or the id; None if the file does not have it.
         context: the name of the class that it is in; None if the file does not have it.
         comment: what tells it from messages with the same source text; None if the file does not have it.
         texts: the translation, one string per plural form; None for one that is not translated.

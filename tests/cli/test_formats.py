@@ -124,7 +124,7 @@ def test_a_text_names_the_source_that_the_manifest_has(
     """So that a rule of `data.sources` can be about it. Folders are no part of the name."""
     (tmp_path / "some" / "of").mkdir(parents=True)
     paths = _write(tmp_path / "some" / "of", files)
-    given = {"languages": (), "fields": Fields()} | options
+    given: dict[str, Any] = {"languages": (), "fields": Fields()} | options
     named = {record.source.partition(":")[0] for record in records(kind, paths, **given)}
     assert named <= {source_of(kind, path, "CC0-1.0").name for path in paths}
 

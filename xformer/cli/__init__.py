@@ -18,6 +18,7 @@ from xformer.cli.demo import Demo
 from xformer.cli.encode import Encode
 from xformer.cli.evaluate import Evaluate
 from xformer.cli.fill_mask import FillMask
+from xformer.cli.finetune import Finetune
 from xformer.cli.inspect.command import Inspect
 from xformer.cli.neighbours import Neighbours
 from xformer.cli.pretrain import Pretrain
@@ -47,6 +48,7 @@ _COMMANDS = {
     "report": Report,
     "encode": Encode,
     "fill-mask": FillMask,
+    "finetune": Finetune,
     "neighbours": Neighbours,
     "inspect": Inspect,
     "settings": Settings,

@@ -10,6 +10,7 @@ Until = Literal["always", "data", "tokenizer", "checkpoint"]
 UNTIL: dict[str, Until] = {
     "training.budget": "always",
     "training.steps": "always",
+    "training.patience": "always",
     "training.sharding": "always",
     "training.checkpoint_every": "always",
     "training.keep_checkpoints": "always",

@@ -61,7 +61,9 @@ class TrainingState:
         tally: losses and counts since the last line of the log (`Tally.state`).
         lines: number of lines in the log; None in checkpoints of versions that did not count them.
         recent: loss and gradient norm of the last steps, where spikes are detected.
-        held_out: loss on held-out texts when this was saved, if there are any.
+        held_out: loss on held-out texts when this was saved, if there are any; where the run is evaluated
+            every so many steps, in the checkpoints of these alone.
+        evaluations: step and loss of each of these evaluations so far.
         fingerprints: hashes of the training data, by name; empty before the first checkpoint.
     """
 
@@ -81,6 +83,7 @@ class TrainingState:
     lines: int | None = None
     recent: tuple[tuple[float, float], ...] = ()
     held_out: float | None = None
+    evaluations: tuple[tuple[int, float], ...] = ()
     fingerprints: dict[str, str] = field(default_factory=dict)
 
 

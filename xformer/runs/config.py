@@ -225,6 +225,11 @@ class TrainingConfig:
         checkpoint_every (seconds): time between checkpoints.
         keep_checkpoints (checkpoints): how many of the newest checkpoints to keep. The one with the lowest
             loss on held-out texts is kept beside them.
+        evaluate_steps (steps): steps between evaluations on held-out data, each of which is saved as a
+            checkpoint. The best checkpoint is then one of these, however often the run was stopped between
+            them. None: each checkpoint is evaluated when it is written.
+        patience (evaluations): early stopping: training ends after so many evaluations in a row without a
+            better one; None for no early stopping. Needs `evaluate_steps`.
         log_every (seconds): time between lines of metrics.jsonl, in a run that is measured in time.
         log_steps (steps): steps between lines of metrics.jsonl, in a run that is measured in steps. Such a
             log is the same however often the run was stopped.
@@ -246,6 +251,8 @@ class TrainingConfig:
     sharding: Sharding = "none"
     checkpoint_every: float = 120.0
     keep_checkpoints: int = 2
+    evaluate_steps: int | None = None
+    patience: int | None = None
     log_every: float = 5.0
     log_steps: int = 10
     spike_factor: float | None = None
@@ -265,7 +272,7 @@ class TrainingConfig:
         if self.budget is not None:
             seconds(self.budget, "training.budget")
         rules = [
-            (COUNT_OR_NONE, "steps"),
+            (COUNT_OR_NONE, "steps evaluate_steps patience"),
             (Rule(lambda x: x > 0, "positive seconds"), "checkpoint_every"),
             (Rule(lambda x: x >= 0, "seconds from 0"), "log_every panel_every"),
             (COUNT, "keep_checkpoints log_steps"),
@@ -277,11 +284,17 @@ class TrainingConfig:
             (FROM_ZERO, "seed"),
         ]
         check(self, "training", rules)
+        stops = self.patience is None or self.evaluate_steps is not None
+        require(stops, "training.patience", self.patience, "none, or also training.evaluate_steps")
         for name in self.trackers:
             known = one_of(TrackerName)
             require(known.holds(name), "training.trackers", name, known.expected)
         once = len(set(self.trackers)) == len(self.trackers)
         require(once, "training.trackers", self.trackers, "each name once")
+
+    def is_evaluated(self, step: int, progress: float) -> bool:
+        """Whether the run is evaluated after `step` steps, when a share `progress` of it is done."""
+        return self.evaluate_steps is not None and (step % self.evaluate_steps == 0 or progress >= 1.0)
 
 
 @dataclass(frozen=True)

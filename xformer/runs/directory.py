@@ -54,6 +54,10 @@ class RunDirectory:
         outside: evaluations on text from outside the run, three files each.
         alignment: how language-neutral the space is, layer by layer.
         alignment_plot: the same as charts, and a map of languages.
+        classification: scores of a run that was fine-tuned to classify, by language.
+        classification_table: the same as Markdown tables.
+        classification_plot: accuracy by language, and reliability.
+        confusion_plot: confusion matrices.
         model_card: a description of the model for its users.
     """
 
@@ -80,6 +84,10 @@ class RunDirectory:
     outside = _Inside("outside")
     alignment = _Inside("alignment.json")
     alignment_plot = _Inside("alignment.png")
+    classification = _Inside("classification.json")
+    classification_table = _Inside("classification.md")
+    classification_plot = _Inside("classification.png")
+    confusion_plot = _Inside("confusion.png")
     model_card = _Inside("README.md")
 
     def shards(self, split: str) -> Path:

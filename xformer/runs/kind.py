@@ -9,6 +9,9 @@ from xformer.storage.files import atomic_write
 PRETRAINING = "pretraining"
 """The task of `xformer pretrain`, and of every run that has no name: earlier versions had no other task."""
 
+CLASSIFICATION = "classification"
+"""The task of `xformer finetune classify`."""
+
 
 def task_of(run: RunDirectory) -> str:
     """The name of the task that made a run."""

@@ -45,6 +45,7 @@ class DistributedTrainer(Trainer):
         run: RunDirectory,
         sharding: Sharding,
         seed: int,
+        evaluate_steps: int | None = None,
     ) -> None:
         """Wrap the losses of a task. Make the optimizer afterwards, since FSDP2 replaces the parameters.
 
@@ -55,8 +56,9 @@ class DistributedTrainer(Trainer):
             run: the run's folder, which all processes share.
             sharding: what each process holds (`training.sharding`).
             seed: seed of dropout.
+            evaluate_steps: as in `Trainer`.
         """
-        super().__init__(task, processes, precision, run)
+        super().__init__(task, processes, precision, run, evaluate_steps)
         self._seed, self._sharded = seed, sharding == "full"
         self._module = distribute(task, sharding, processes)
         self.saves = self._sharded or processes.is_first

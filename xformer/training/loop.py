@@ -108,7 +108,7 @@ def train(
     ):
         saver = Saver(trainer, optimizer, options.keep_checkpoints, folder, log, on_checkpoint)
         failure: InputError | None = None
-        while span.progress(state.step, state.elapsed) < 1.0:
+        while not span.over(state):
             saver.require_folder(snapshot)
             rng = random_state() if options.non_finite == "stop" else {}
             start, stage = time.monotonic(), task.stage(state, span)
@@ -159,7 +159,11 @@ def train(
                 stage=stage.name,
                 stage_began=state.stage_began if stage.name == state.stage else (state.step, state.elapsed),
             )
-            done = span.progress(state.step, state.elapsed) >= 1.0
+            evaluated = finite and options.is_evaluated(state.step, span.progress(state.step, state.elapsed))
+            if evaluated:
+                state = trainer.evaluate(state)
+                meter.pause(time.monotonic() - now)
+            done = span.over(state)
             if (done or meter.line_is_due(options, state, now)) and meter.tally.means():
                 line = meter.line(state, stage, now, batches.waited, threads.present(stage.name))
                 log.write(line)
@@ -173,7 +177,8 @@ def train(
                     log.track(numbers, state.step)
                 meter.pause(time.monotonic() - before)
             # No checkpoint after a step that is not finite: damaged weights would replace good ones.
-            if since_saved >= options.checkpoint_every and not done and finite:
+            due = evaluated or since_saved >= options.checkpoint_every
+            if due and not done and finite:
                 try:
                     state = saver.save(snapshot)
                     last_saved = state.step
@@ -185,4 +190,4 @@ def train(
         with processes.all_or_none():
             if failure is not None:
                 raise InputError(f"{failure}. Training is saved at step {state.step:,}") from failure
-        return state, span.progress(state.step, state.elapsed) < 1.0
+        return state, not span.over(state)

@@ -137,7 +137,7 @@ def _train(
     if checkpoint is not None:
         with processes.all_or_none():
             _require_same_data(checkpoint, task)
-        if span.progress(state.step, state.elapsed) >= 1.0:
+        if span.over(state):
             progress.say(
                 f"training: complete at step {state.step:,}, reusing {checkpoint.path}; --budget and --steps"
                 " count from the run's beginning: longer ones go on"
@@ -177,7 +177,7 @@ def _train(
     state, interrupted = train(training, state, progress)
     if processes.is_first:
         recipe.finish(run, settings, progress)
-    end = "interrupted and saved" if interrupted else "done"
+    end = "interrupted and saved" if interrupted else "stopped early" if span.stopped_early(state) else "done"
     progress.say(
         f"training: {end} at step {state.step:,}, {duration(state.elapsed)}, {state.tokens:,} tokens"
     )
@@ -216,12 +216,14 @@ def make_trainer(
 ) -> Trainer:
     """The trainer of this process; make the optimizer afterwards, since FSDP2 replaces the parameters."""
     if processes.world == 1:
-        return Trainer(task, processes, precision, run)
+        return Trainer(task, processes, precision, run, options.evaluate_steps)
     from xformer.distributed.processes import Processes
     from xformer.training.distributed_trainer import DistributedTrainer
 
     assert isinstance(processes, Processes)
-    return DistributedTrainer(task, processes, precision, run, options.sharding, options.seed)
+    return DistributedTrainer(
+        task, processes, precision, run, options.sharding, options.seed, options.evaluate_steps
+    )
 
 
 def _require_same_data(checkpoint: Checkpoint, task: Task[Any]) -> None:

@@ -5,25 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xformer.progress import duration
+from xformer.runs.checkpoint import TrainingState
 from xformer.runs.config import TrainingConfig, seconds
 
 
 @dataclass(frozen=True)
 class Span:
-    """The length of a run: in steps, or in seconds of training.
+    """The length of a run: in steps, or in seconds of training; less if it stops early.
 
     Attributes:
         steps: number of steps, or None.
         budget: seconds, or None; exactly one of the two is set.
+        patience: number of evaluations without a better one after which the run ends; None for no such end.
     """
 
     steps: int | None
     budget: float | None
+    patience: int | None = None
 
     @classmethod
     def of(cls, config: TrainingConfig) -> Span:
         """The span that the settings ask for."""
-        return cls(config.steps, None if config.budget is None else seconds(config.budget))
+        budget = None if config.budget is None else seconds(config.budget)
+        return cls(config.steps, budget, config.patience)
+
+    def over(self, state: TrainingState) -> bool:
+        """Whether the run has ended: its length is reached, or its last evaluations were not its best."""
+        return self.progress(state.step, state.elapsed) >= 1.0 or self.stopped_early(state)
+
+    def stopped_early(self, state: TrainingState) -> bool:
+        """Whether the last `patience` evaluations, or more, are not better than the best before them."""
+        losses = [loss for _, loss in state.evaluations]
+        if self.patience is None or len(losses) <= self.patience:
+            return False
+        return min(losses[-self.patience :]) >= min(losses[: -self.patience])
 
     def progress(self, step: int, elapsed: float) -> float:
         """Share of the run that is done after `step` steps and `elapsed` seconds, from 0 to 1."""

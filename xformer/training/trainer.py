@@ -26,15 +26,22 @@ class Trainer:
         processes: the processes that train; here, this one.
         precision: precision of matrix products: `fp32` or `bf16`.
         run: the run's folder, which all processes share.
+        evaluate_steps: steps between evaluations; None where each checkpoint is evaluated.
         saves: whether this process writes a part of each checkpoint.
         bad_batch: file for this process's batch of a step that is not finite.
         writers: the processes that write parts of a checkpoint; `ALONE` if one process writes all of it.
     """
 
     def __init__(
-        self, task: Task[Any], processes: OneProcess, precision: MatrixPrecision, run: RunDirectory
+        self,
+        task: Task[Any],
+        processes: OneProcess,
+        precision: MatrixPrecision,
+        run: RunDirectory,
+        evaluate_steps: int | None = None,
     ) -> None:
         self.task, self.processes, self.precision, self.run = task, processes, precision, run
+        self.evaluate_steps = evaluate_steps
         self.saves, self.bad_batch, self.writers = True, run.bad_batch, ALONE
 
     def complete(self, batch: Batch) -> Batch:
@@ -72,10 +79,20 @@ class Trainer:
         model.train(training)
         return loss if loss is not None and math.isfinite(loss) else None
 
+    def evaluate(self, state: TrainingState) -> TrainingState:
+        """The state with the loss on held-out examples among its evaluations; all processes call this."""
+        loss = self.held_out_loss(state.stage) if self.saves else None
+        (loss,) = self.processes.broadcast(math.nan if loss is None else loss)
+        if math.isnan(loss):
+            return state
+        return replace(state, evaluations=(*state.evaluations, (state.step, loss)))
+
     def save(
         self, run: RunDirectory, optimizer: torch.optim.Optimizer, state: TrainingState, keep: int
     ) -> TrainingState:
         """Write a checkpoint with the loss on held-out examples; every process that `saves` calls this.
+
+        In a run that is evaluated every so many steps, it is that of the step's evaluation, if there was one.
 
         Args:
             run: the run's folder.
@@ -89,7 +106,11 @@ class Trainer:
         Raises:
             CheckpointError: it cannot be written.
         """
-        state = replace(state, held_out=self.held_out_loss(state.stage))
+        if self.evaluate_steps is None:
+            held_out = self.held_out_loss(state.stage)
+        else:
+            held_out = dict(state.evaluations).get(state.step)
+        state = replace(state, held_out=held_out)
         save_checkpoint(run.checkpoints, self.task.model, optimizer, state, keep, self.writers)
         return state
 

@@ -254,7 +254,7 @@ def _row_records(
     """The records of one row. A text that is null or blank yields no record."""
     if isinstance(fields, Fields):
         if fields.language is not None:
-            language = _language(row, fields.language, place, notes)
+            language = language_value(row, fields.language, place, notes)
         assert language is not None
         texts = [(text_field(row, fields.text, place), language)]
     else:
@@ -276,8 +276,12 @@ def _named(*names: str | None) -> tuple[str, ...]:
     return tuple(name for name in names if name is not None)
 
 
-def _field(row: Mapping[str, Any], name: str, place: str, kinds: Any, expected: str) -> Any:
-    """The value of a field, which has one of the types `kinds`."""
+def field_value(row: Mapping[str, Any], name: str, place: str, kinds: Any, expected: str) -> Any:
+    """The value of a field, which has one of the types `kinds`; a dotted name is a nested field.
+
+    Raises:
+        InputError: there is no such field, or its value is of another type than `expected` says.
+    """
     value: Any = row
     for part in [name] if name in row else name.split("."):
         if value is None:  # what has the field is null: so is the field
@@ -296,7 +300,7 @@ def text_field(row: Mapping[str, Any], name: str, place: str) -> str:
     Raises:
         InputError: there is no such field, it is not text, or it has half of a surrogate pair.
     """
-    text: str = _field(row, name, place, str | None, "text") or ""
+    text: str = field_value(row, name, place, str | None, "text") or ""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -306,12 +310,17 @@ def text_field(row: Mapping[str, Any], name: str, place: str) -> str:
 
 def _name(row: Mapping[str, Any], name: str | None, place: str) -> str | None:
     """A group, an id or a label: text or an integer; None if it is null or empty."""
-    value = None if name is None else _field(row, name, place, str | int | None, "text or an integer")
+    value = None if name is None else field_value(row, name, place, str | int | None, "text or an integer")
     return None if value is None or value == "" else str(value)
 
 
-def _language(row: Mapping[str, Any], name: str, place: str, notes: ImportNotes) -> str:
-    tag = _field(row, name, place, str, "a language tag")
+def language_value(row: Mapping[str, Any], name: str, place: str, notes: ImportNotes) -> str:
+    """The language tag in a field of a row, normalised.
+
+    Raises:
+        InputError: there is no such field, or it is no tag.
+    """
+    tag = field_value(row, name, place, str, "a language tag")
     try:
         return notes.normalize(tag)
     except InputError as error:

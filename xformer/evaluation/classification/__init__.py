@@ -1,0 +1,1 @@
+"""How good a classifier is: by language, beside baselines, with its calibration."""

@@ -1,0 +1,1 @@
+"""Fine-tuning of a pretrained encoder: a task of `xformer.training`, whose runs are runs like any other."""

@@ -1,0 +1,92 @@
+"""The pretrained run that fine-tuning begins from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import torch
+
+from xformer.errors import InputError
+from xformer.finetuning.config import BaseConfig, FinetuningConfig
+from xformer.finetuning.model import TextClassifier
+from xformer.model.config import ModelConfig
+from xformer.model.init import take_memory
+from xformer.pretraining.load import load_model, open_tokenizer
+from xformer.runs.checkpoint_folders import checkpoint_folders
+from xformer.runs.directory import RunDirectory
+from xformer.runs.find import find_run
+from xformer.runs.kind import CLASSIFICATION, PRETRAINING, task_of
+from xformer.runs.opening import open_checkpoint
+from xformer.storage.files import atomic_write
+
+
+def base_of(base: str | os.PathLike[str], new: str | os.PathLike[str]) -> tuple[BaseConfig, ModelConfig]:
+    """What a fine-tuning run begins from: as it began, if it has; else the newest checkpoint of a run.
+
+    Args:
+        base: the folder of the pretrained run.
+        new: the folder of the fine-tuning run; it may be missing.
+
+    Raises:
+        InputError: there is no run of pretraining, or it has no checkpoint, or the run began from another.
+    """
+    begun = RunDirectory(Path(new))
+    if begun.config.is_file() and task_of(begun) == CLASSIFICATION:
+        config = begun.load_config(FinetuningConfig)
+        if config.base.run != os.fspath(base):
+            raise InputError(
+                f"{begun.config}: this run began from {config.base.run}, not {base}. Give the same, or"
+                " another run directory"
+            )
+        return config.base, config.model
+    run = find_run(base)
+    if (task := task_of(run)) != PRETRAINING:
+        raise InputError(f"{base}: expected a run of {PRETRAINING}, it is one of {task}")
+    config_of_run, step = run.load_config(), open_checkpoint(run).state.step
+    open_tokenizer(run)
+    return (
+        BaseConfig(
+            run=os.fspath(base),
+            step=step,
+            pooling=config_of_run.objectives.pooling,
+            max_length=config_of_run.data.max_length,
+        ),
+        config_of_run.model,
+    )
+
+
+def copy_tokenizer(run: RunDirectory, base: BaseConfig) -> None:
+    """Copy the tokenizer of the pretrained run into a new run, if it has none."""
+    if not run.tokenizer.is_file():
+        source = RunDirectory(Path(base.run)).tokenizer
+        with source.open("rb") as original, atomic_write(run.tokenizer, "wb") as copy:
+            shutil.copyfileobj(original, copy)
+
+
+def begin_model(run: RunDirectory, config: FinetuningConfig) -> TextClassifier:
+    """A classifier with the weights that a run begins with.
+
+    A run with a checkpoint goes on from that, so the pretrained run is not needed any more.
+
+    Raises:
+        InputError: the pretrained run is gone, or has no checkpoint of that step any more.
+    """
+    torch.manual_seed(config.training.seed)
+    model = TextClassifier(config)
+    if config.base.init == "pretrained" and not checkpoint_folders(run.checkpoints):
+        base = find_run(config.base.run)
+        pretrained = load_model(base.load_config(), open_checkpoint(base, config.base.step))
+        model.encoder.load_state_dict(pretrained.encoder.state_dict())
+        if config.classifier.coordinates == "shared":
+            model.pooling.load_state_dict(pretrained.pooling.state_dict())
+    return model
+
+
+def blank_model(config: FinetuningConfig) -> TextClassifier:
+    """A classifier whose weights are undefined, to load a checkpoint into. No random number is drawn."""
+    with torch.device("meta"):
+        model = TextClassifier(config)
+    take_memory(model)
+    return model.eval()

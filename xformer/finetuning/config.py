@@ -1,0 +1,176 @@
+"""The settings of a fine-tuning run: frozen, checked once, kept as TOML (`xformer.storage.toml`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from xformer.model.config import ModelConfig
+from xformer.runs.config import Pooling, TrainingConfig
+from xformer.storage.rules import (
+    BELOW_ONE,
+    COUNT,
+    FROM_ZERO,
+    NOT_NEGATIVE,
+    POSITIVE,
+    PROBABILITY,
+    SHARE,
+    Rule,
+    check,
+    one_of,
+    require,
+)
+
+Init = Literal["pretrained", "random"]
+Coordinates = Literal["shared", "all"]
+ClassWeights = Literal["none", "balanced"]
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """The pretrained run that the encoder comes from.
+
+    Attributes:
+        run: path of its folder; read once, when the run begins.
+        step (steps): of its checkpoint.
+        init: `pretrained`: the encoder begins with the checkpoint's weights; `random`: with new ones, as a
+            baseline that shows what pretraining is worth.
+        pooling: how the tokens of a text become one vector, as the run was pretrained.
+        max_length (tokens): longest sequence that it reads at once; a longer text is cut into several.
+    """
+
+    run: str
+    step: int
+    init: Init = "pretrained"
+    pooling: Pooling = "mean"
+    max_length: int = 128
+
+    def __post_init__(self) -> None:
+        rules = [(FROM_ZERO, "step"), (one_of(Init), "init"), (one_of(Pooling), "pooling")]
+        check(self, "base", [*rules, (COUNT, "max_length")])
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """What is predicted, from which part of a text and by which part of the model.
+
+    Attributes:
+        labels: the classes.
+        multi_label: whether a text may have several of them, or none.
+        layers (blocks): number of the encoder's blocks that are run; none for all.
+        coordinates: `shared`: the head reads the coordinates that translations were made alike in
+            (`model.pooled_dim_fraction`); `all`: all of them.
+        hidden (coordinates): width of a hidden layer in the head; 0 for a linear head.
+        dropout (probability): probability that a coordinate is dropped before the head.
+        frozen: train the head alone, on vectors of the encoder as it is: a probe.
+        class_weights: `balanced`: each class counts alike in the loss, however many texts it has.
+        label_smoothing (share): share of the target's probability that is spread over all classes.
+        max_tokens (tokens): of a text that are read; what comes after is left out.
+        batch_texts (texts): texts of a step.
+    """
+
+    labels: tuple[str, ...]
+    multi_label: bool = False
+    layers: int | None = None
+    coordinates: Coordinates = "shared"
+    hidden: int = 0
+    dropout: float = 0.1
+    frozen: bool = False
+    class_weights: ClassWeights = "none"
+    label_smoothing: float = 0.0
+    max_tokens: int = 256
+    batch_texts: int = 32
+
+    def __post_init__(self) -> None:
+        rules = [
+            (Rule(lambda x: x is None or x >= 0, "a whole number from 0, or none"), "layers"),
+            (one_of(Coordinates), "coordinates"),
+            (FROM_ZERO, "hidden"),
+            (PROBABILITY, "dropout"),
+            (one_of(ClassWeights), "class_weights"),
+            (BELOW_ONE, "label_smoothing"),
+            (COUNT, "max_tokens batch_texts"),
+        ]
+        check(self, "classifier", rules)
+        some = len(set(self.labels)) == len(self.labels) >= 2
+        require(some, "classifier.labels", self.labels, "at least two different labels")
+        apart = not (self.multi_label and self.label_smoothing)
+        require(apart, "classifier.label_smoothing", self.label_smoothing, "0 with classifier.multi_label")
+
+
+@dataclass(frozen=True)
+class FinetuningOptimizer:
+    """AdamW; deeper blocks learn faster than the first ones.
+
+    Attributes:
+        lr (step size): learning rate of the last block.
+        layer_decay (factor): of the learning rate from each block to the one below it, and from the first
+            block to the embedding.
+        embedding_lr (factor): of the embedding's learning rate beside that; 0 to leave the embedding as it
+            is.
+        head_lr (step size): learning rate of the head.
+        weight_decay (share of the step size): decoupled weight decay of matrices.
+        beta1 (share per step): decay of the running mean of gradients.
+        beta2 (share per step): decay of the running mean of squared gradients.
+        max_grad_norm (gradient norm): largest gradient norm of each parameter group; 0 for no clipping.
+        warmup (share of the run): share of the run in which the learning rate rises.
+        decay (share of the run): share of the run, at its end, in which the learning rate falls.
+        final_lr (share of the step size): learning rate at the end, as a share of the full rate.
+    """
+
+    lr: float = 5e-4
+    layer_decay: float = 0.8
+    embedding_lr: float = 1.0
+    head_lr: float = 2e-3
+    weight_decay: float = 0.01
+    beta1: float = 0.9
+    beta2: float = 0.99
+    max_grad_norm: float = 1.0
+    warmup: float = 0.06
+    decay: float = 0.94
+    final_lr: float = 0.0
+
+    def __post_init__(self) -> None:
+        rules = [
+            (POSITIVE, "lr head_lr layer_decay"),
+            (SHARE, "layer_decay"),
+            (NOT_NEGATIVE, "embedding_lr weight_decay warmup decay final_lr"),
+            (Rule(lambda x: x >= 0, "a number from 0"), "max_grad_norm"),
+            (BELOW_ONE, "beta1 beta2"),
+        ]
+        check(self, "optimizer", rules)
+        require(self.warmup + self.decay <= 1, "optimizer.decay", self.decay, "warmup + decay of at most 1")
+
+    @property
+    def schedule(self) -> tuple[float, float, float]:
+        """Warm-up, decay and final rate, as `xformer.training.schedule.learning_rate_factor` takes them."""
+        return self.warmup, self.decay, self.final_lr
+
+
+@dataclass(frozen=True)
+class FinetuningConfig:
+    """All settings of a fine-tuning run: one TOML table for each field.
+
+    Attributes:
+        base: the pretrained run.
+        model: the encoder's architecture, that of the pretrained run.
+        classifier: what is predicted, and how.
+        optimizer: AdamW, with learning rates by depth.
+        training: how long to train, in what precision, and what is kept.
+    """
+
+    base: BaseConfig
+    model: ModelConfig
+    classifier: ClassifierConfig
+    optimizer: FinetuningOptimizer = field(default_factory=FinetuningOptimizer)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        layers, deepest = self.classifier.layers, self.model.n_layers
+        within = layers is None or layers <= deepest
+        require(within, "classifier.layers", layers, f"at most model.n_layers={deepest}")
+
+    @property
+    def layers(self) -> int:
+        """Number of blocks that are run."""
+        return self.model.n_layers if self.classifier.layers is None else self.classifier.layers

@@ -1,0 +1,118 @@
+"""One fine-tuning run, from its settings to its last checkpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from xformer.data.labelled import LabelledText
+from xformer.data.languages import counted
+from xformer.distributed.one_process import OneProcess
+from xformer.finetuning.base import begin_model, copy_tokenizer
+from xformer.finetuning.batches import LabelledTexts
+from xformer.finetuning.config import FinetuningConfig
+from xformer.finetuning.task import ClassificationTask
+from xformer.finetuning.texts import TokenTexts
+from xformer.pretraining.load import open_tokenizer
+from xformer.progress import Progress
+from xformer.runs.directory import RunDirectory
+from xformer.runs.kind import CLASSIFICATION
+from xformer.tokenizer import Tokenizer
+from xformer.training.run import MakeCallback, Recipe, train_run
+
+
+@dataclass(frozen=True)
+class SourceTexts:
+    """What a run learns from and is chosen by: both in the source languages alone.
+
+    Attributes:
+        train: to learn from.
+        dev: held out; checkpoints are compared by it.
+    """
+
+    train: Sequence[LabelledText]
+    dev: Sequence[LabelledText]
+
+
+def split_off(texts: Sequence[LabelledText], share: float) -> tuple[list[LabelledText], list[LabelledText]]:
+    """Divide texts at random into those to learn from and a share that is held out, at least one."""
+    held = max(1, round(share * len(texts)))
+    order = np.random.default_rng(0).permutation(len(texts))
+    chosen = set(order[:held].tolist())
+    parts: tuple[list[LabelledText], list[LabelledText]] = ([], [])
+    for place, one in enumerate(texts):
+        parts[place in chosen].append(one)
+    return parts
+
+
+def finetune(
+    path: str | os.PathLike[str],
+    config: FinetuningConfig,
+    texts: SourceTexts,
+    progress: Progress,
+    device: torch.device | None = None,
+    make_callback: MakeCallback | None = None,
+) -> bool:
+    """Train the run at `path` to its end, from its newest checkpoint, if it has one.
+
+    Args:
+        path: a new folder, or one of an earlier call with the same settings and texts.
+        config: settings of the run.
+        texts: with labels of the settings alone.
+        progress: where to report.
+        device: by default a GPU if there is one.
+        make_callback: as for `train_run`.
+
+    Returns:
+        Whether the run is complete; False after Ctrl-C.
+
+    Raises:
+        InputError: as `train_run`.
+    """
+
+    def prepare(run: RunDirectory, config: FinetuningConfig, progress: Progress) -> FinetuningConfig:
+        copy_tokenizer(run, config.base)
+        return config
+
+    def task(
+        run: RunDirectory, config: FinetuningConfig, processes: OneProcess, progress: Progress
+    ) -> ClassificationTask:
+        with processes.all_or_none():
+            tokenizer = open_tokenizer(run)
+            train, dev = (labelled(part, config, tokenizer) for part in (texts.train, texts.dev))
+            model = begin_model(run, config)
+        progress.say(
+            f"data: {len(train):,} texts, {int(train.texts.lengths.sum()):,} tokens,"
+            f" {len(config.classifier.labels)} classes, {counted(len(train.languages))};"
+            f" {len(dev):,} texts are held out"
+        )
+        return ClassificationTask(
+            config,
+            model,
+            train,
+            dev,
+            tokenizer.fingerprint(),
+            rank=processes.rank,
+            world=processes.world,
+            sparse_tables=processes.world == 1 and processes.device.type == "cpu",
+        )
+
+    recipe = Recipe(CLASSIFICATION, task=task, prepare=prepare, made=_made_by)
+    return train_run(path, config, recipe, progress, device, make_callback)
+
+
+def labelled(texts: Sequence[LabelledText], config: FinetuningConfig, tokenizer: Tokenizer) -> LabelledTexts:
+    """Texts as tokens and their labels as numbers, as the settings say."""
+    classifier = config.classifier
+    tokens = TokenTexts.of(
+        [one.text for one in texts], tokenizer, classifier.max_tokens, config.base.max_length
+    )
+    return LabelledTexts.of(texts, tokens, classifier.labels, classifier.multi_label)
+
+
+def _made_by(run: RunDirectory) -> dict[str, bool]:
+    return {"data": False, "tokenizer": run.tokenizer.is_file()}

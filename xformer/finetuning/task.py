@@ -1,0 +1,125 @@
+"""Classification of texts as a task of the training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from xformer.finetuning.batches import EpochBatches, LabelledBatch, LabelledTexts, held_out_batches
+from xformer.finetuning.config import FinetuningConfig
+from xformer.finetuning.losses import ClassificationLosses, class_weights
+from xformer.finetuning.model import TextClassifier
+from xformer.finetuning.parameter_groups import freeze_unused, make_optimizer
+from xformer.finetuning.predict import vectors_of
+from xformer.runs.checkpoint import TrainingState
+from xformer.training.optimizer import AdamWithTables
+from xformer.training.schedule import Span, learning_rate_factor
+from xformer.training.tally import Tally
+from xformer.training.task import Stage, Task
+
+_HELD_OUT_TOKENS = 4_096
+"""Tokens of a batch of held-out texts."""
+
+
+class ClassificationTask(Task[LabelledBatch]):
+    """The task of `xformer finetune classify`.
+
+    Attributes:
+        model: the classifier.
+        losses: cross-entropy, and the share of wrong answers.
+        categories: the languages of the training texts, and of those that are held out.
+    """
+
+    model: TextClassifier
+
+    def __init__(
+        self,
+        config: FinetuningConfig,
+        model: TextClassifier,
+        train: LabelledTexts,
+        dev: LabelledTexts,
+        tokenizer: str,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        sparse_tables: bool = False,
+    ) -> None:
+        """Set what learns, and encode all texts once where the encoder does not.
+
+        Args:
+            config: the run's settings.
+            model: with its first weights, on the host.
+            train: the training texts.
+            dev: texts of the source languages that are held out, by which checkpoints are compared.
+            tokenizer: its fingerprint.
+            rank: this process's number.
+            world: number of processes.
+            sparse_tables: whether tables have gradients by rows, as in pretraining.
+        """
+        freeze_unused(model)
+        if config.classifier.frozen:
+            cpu = torch.device("cpu")
+            train = replace(train, vectors=vectors_of(model, train.texts, cpu))
+            dev = replace(dev, vectors=vectors_of(model, dev.texts, cpu))
+        languages = tuple(sorted({*train.languages, *dev.languages}))
+        train, dev = (_renumbered(one, languages) for one in (train, dev))
+        self.model, self.categories = model, languages
+        self.max_grad_norm = config.optimizer.max_grad_norm
+        weight = class_weights(
+            train.counts, len(train), config.classifier.class_weights, config.classifier.multi_label
+        )
+        self.losses = ClassificationLosses(model, weight)
+        self._config = config
+        self._batches = EpochBatches(train, config.classifier.batch_texts, config.training.seed, rank, world)
+        self._dev = list(held_out_batches(dev, _HELD_OUT_TOKENS))
+        self._fingerprints = {
+            "training text": train.fingerprint,
+            "dev text": dev.fingerprint,
+            "tokenizer": tokenizer,
+        }
+        for table in model.encoder.embeddings.tables:
+            table.sparse = sparse_tables and table.weight.requires_grad
+
+    def batch(self, step: int, stage: str) -> LabelledBatch:
+        """This process's share of a step."""
+        return self._batches.make(step)
+
+    def stage(self, state: TrainingState, span: Span) -> Stage:
+        """The only stage, in which all learning rates rise and fall together."""
+        share = span.progress(state.step, state.elapsed)
+        factor = learning_rate_factor(share, *self._config.optimizer.schedule)
+        names = [group["name"] for group in self._groups]
+        return Stage("finetuning", dict.fromkeys(names, factor))
+
+    def optimizer(self) -> AdamWithTables:
+        """AdamW, in groups by depth."""
+        optimizer = make_optimizer(self.model)
+        self._groups = optimizer.param_groups
+        return optimizer
+
+    def tally(self, state: Mapping[str, tuple[float, ...]]) -> Tally[LabelledBatch]:
+        """Means of the loss and of the share of wrong answers."""
+        return Tally(state)
+
+    def held_out_loss(self, total_of: Callable[[LabelledBatch], Tensor]) -> float | None:
+        """The share of wrong answers on the held-out texts of the source languages."""
+        return sum(float(total_of(batch)) for batch in self._dev) if self._dev else None
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """The encoder's blocks."""
+        return list(self.model.encoder.layers)
+
+    def fingerprints(self) -> dict[str, str]:
+        """Hashes of the texts and of the tokenizer."""
+        return self._fingerprints
+
+
+def _renumbered(data: LabelledTexts, languages: tuple[str, ...]) -> LabelledTexts:
+    """The texts, with numbers of these languages."""
+    import numpy as np
+
+    number = np.array([languages.index(tag) for tag in data.languages], dtype=np.int64)
+    return replace(data, language=number[data.language], languages=languages)

@@ -1,0 +1,93 @@
+"""Texts as token ids, and batches of them: a text that is longer than the model reads is several sequences.
+
+Shapes: E texts, K sequences (chunks of texts), T tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xformer.data.chunks import Chunks
+from xformer.model.packed import Packed, pack_flat
+from xformer.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """E texts as K packed sequences.
+
+    Attributes:
+        packed: the sequences, longest first.
+        text: (K,) int64, the text of each sequence, in the packed order.
+        share: (K,) float32, the share of its text's tokens that each sequence has.
+        n_texts: E; a text without tokens has no sequence.
+    """
+
+    packed: Packed
+    text: Tensor
+    share: Tensor
+    n_texts: int
+
+    def to(self, device: torch.device) -> TextBatch:
+        """The same on another device."""
+        text, share = (one.to(device, non_blocking=True) for one in (self.text, self.share))
+        return replace(self, packed=self.packed.to(device), text=text, share=share)
+
+
+@dataclass(frozen=True)
+class TokenTexts:
+    """The token ids of many texts, end to end.
+
+    Attributes:
+        ids: (T,) int32.
+        lengths: (E,) int64, tokens of each text.
+        max_length: longest sequence of a batch, in tokens.
+    """
+
+    ids: NDArray[np.int32]
+    lengths: NDArray[np.int64]
+    max_length: int
+
+    @classmethod
+    def of(
+        cls,
+        texts: Sequence[str],
+        tokenizer: Tokenizer,
+        max_tokens: int,
+        max_length: int,
+        threads: int | None = None,
+    ) -> TokenTexts:
+        """Tokenise texts, and keep the first `max_tokens` tokens of each.
+
+        Args:
+            texts: E texts.
+            tokenizer: of the model.
+            max_tokens: of a text that are kept.
+            max_length: longest sequence of a batch, in tokens.
+            threads: of tokenisation; None for one a core.
+        """
+        rows = [row[:max_tokens] for row in tokenizer.encode_batch(texts, threads)]
+        lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+        return cls(np.concatenate([np.zeros(0, dtype=np.int32), *rows]), lengths, max_length)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, rows: NDArray[np.integer]) -> TextBatch:
+        """Some of the texts, by number, in that order."""
+        starts = np.cumsum(self.lengths) - self.lengths
+        lengths = self.lengths[rows]
+        chunks = Chunks.of(lengths, self.max_length)
+        # `Chunks` counts from the beginning of the chosen texts as if these lay end to end.
+        moved = starts[rows] - (np.cumsum(lengths) - lengths)
+        packed = pack_flat(self.ids, chunks.lengths, starts=chunks.starts + moved[chunks.text])
+        order = packed.order.numpy()
+        text = chunks.text[order]
+        share = (chunks.lengths[order] / lengths[text]).astype(np.float32)
+        return TextBatch(packed, torch.from_numpy(text), torch.from_numpy(share), len(rows))

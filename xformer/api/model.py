@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from xformer.api.classify import Classifying
 from xformer.api.keywords import refuse
 from xformer.data.manifest import Manifest
 from xformer.data.reporting import ProgressCallback
@@ -44,7 +45,7 @@ Vectors = NDArray[np.float32]
 Texts = Iterable[str]
 
 
-class Model:
+class Model(Classifying):
     """The model of a run: sentence vectors and masked tokens. Made by `xformer.load`.
 
     A text of any length can be encoded. One of more than `max_length` tokens is cut into chunks, as few as

@@ -9,21 +9,26 @@ import torch
 from xformer.api.model import Model
 from xformer.embedding.precision import device_of, prepare
 from xformer.errors import InputError
+from xformer.finetuning.load import open_finetuned
+from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.load import load_model, open_tokenizer
+from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig
+from xformer.runs.directory import RunDirectory
 from xformer.runs.find import find_run
-from xformer.runs.kind import PRETRAINING, task_of
+from xformer.runs.kind import CLASSIFICATION, PRETRAINING, task_of
 from xformer.runs.opening import Which, open_checkpoint
+from xformer.runs.sentence_layer import SentenceLayer
 
 
 def load(
     path: str | os.PathLike[str],
     *,
-    checkpoint: Which = "newest",
+    checkpoint: Which | None = None,
     device: str | torch.device | None = None,
     dtype: str = "auto",
     threads: int | None = None,
 ) -> Model:
-    """Open a run that `xformer pretrain` made, to use its model.
+    """Open a run that `xformer pretrain` or `xformer finetune` made, to use its model.
 
     >>> import xformer
     >>> model = xformer.load("runs/demo")
@@ -36,7 +41,7 @@ def load(
     Args:
         path: the run's folder.
         checkpoint: `newest`; `best`, the one with the lowest loss on held-out texts; or a step whose
-            checkpoint the run has.
+            checkpoint the run has. None: the newest, and of a run that was fine-tuned the best.
         device: where to compute, as torch names it; None for a GPU if there is one.
         dtype: precision of matrix products: `fp32`, `bf16`, or `auto`: bf16 on a GPU that has it, else fp32.
             `int8` is faster on a CPU with AVX2 and changes vectors a little. Vectors are always float32.
@@ -51,9 +56,34 @@ def load(
         raise InputError(f"threads: expected a whole number from 1, or None; got {threads!r}")
     place = device_of(device)
     run = find_run(path)
-    if (task := task_of(run)) != PRETRAINING:
-        raise InputError(f"{path}: expected a run of {PRETRAINING}, it is one of {task}")
+    if (task := task_of(run)) == CLASSIFICATION:
+        return _load_finetuned(run, "best" if checkpoint is None else checkpoint, place, dtype, threads)
+    if task != PRETRAINING:
+        raise InputError(f"{path}: expected a run of {PRETRAINING} or {CLASSIFICATION}, it is one of {task}")
     config, tokenizer = run.load_config(), open_tokenizer(run)
-    found = open_checkpoint(run, checkpoint)
+    found = open_checkpoint(run, "newest" if checkpoint is None else checkpoint)
     prepared = prepare(load_model(config, found), dtype, place)
     return Model(run, config, tokenizer, found.state, prepared, place, threads)
+
+
+def _load_finetuned(
+    run: RunDirectory, checkpoint: Which, place: torch.device, dtype: str, threads: int | None
+) -> Model:
+    """A model that classifies, and encodes with the encoder as it was fine-tuned."""
+    opened = open_finetuned(run.path, checkpoint)
+    config, classifier = opened.config, opened.model
+    as_pretrained = RunConfig(
+        model=config.model,
+        data=DataConfig(max_length=config.base.max_length),
+        objectives=ObjectivesConfig(masked_lm_tokens=0, pooling=config.base.pooling),
+    )
+    with torch.device("meta"):
+        network = MultilingualModel(config.model, config.base.pooling)
+    network.encoder = classifier.encoder
+    if config.classifier.coordinates == "shared":
+        network.pooling = classifier.pooling
+    del network.masked_lm  # which was not kept
+    prepared = prepare(network.eval(), dtype, place)
+    model = Model(run, as_pretrained, opened.tokenizer, opened.state, prepared, place, threads)
+    model._use_classifier(classifier.to(place), SentenceLayer(opened.state.step, config.layers, []))
+    return model

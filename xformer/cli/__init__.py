@@ -13,6 +13,7 @@ from typing import Any, TextIO, cast
 
 from xformer.cli.arguments import parse
 from xformer.cli.bench.command import Bench
+from xformer.cli.classify import Classify
 from xformer.cli.data_command import Data
 from xformer.cli.demo import Demo
 from xformer.cli.encode import Encode
@@ -48,6 +49,7 @@ _COMMANDS = {
     "report": Report,
     "encode": Encode,
     "fill-mask": FillMask,
+    "classify": Classify,
     "finetune": Finetune,
     "neighbours": Neighbours,
     "inspect": Inspect,

@@ -9,12 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xformer.data.languages import counted
-from xformer.evaluation.classification.report import (
-    SYSTEMS,
-    ClassificationReport,
-    LanguageReport,
-    SystemScores,
-)
+from xformer.evaluation.classification.report import SYSTEMS, ClassificationReport, LanguageReport
 from xformer.evaluation.names import short_names
 
 _NARROW = {
@@ -23,46 +18,86 @@ _NARROW = {
     "TF-IDF words": "TF-IDF\nwords",
     "TF-IDF characters": "TF-IDF\ncharacters",
     "macro F1": "macro\nF1",
+    "log loss": "log\nloss",
+    "oracle gap": "oracle\ngap",
+    "TF-IDF's texts": "TF-IDF's\ntexts",
 }
 _MOST_CONFUSIONS = 5
 
 
-def headers(report: ClassificationReport) -> tuple[str, ...]:
-    """Names of the columns: of accuracies by system, and the model's other scores."""
+def accuracy_headers(report: ClassificationReport) -> tuple[str, ...]:
+    """Columns of the table of accuracies."""
     others = [SYSTEMS[name] for name in report.systems if name != "model"]
-    gap = ("oracle gap",) if any(one.oracle for one in report.languages.values()) else ()
-    return ("language", "texts", "model", "95%", *others, "macro F1", "ECE", *gap)
+    return ("accuracy", "texts", "model", "95%", *others)
 
 
-def rows(report: ClassificationReport) -> list[tuple[str, ...]]:
-    """A row for each language; the source languages come first, then means over the others."""
-    tags = sorted(report.languages, key=lambda tag: (not report.languages[tag].source, tag))
-    names = short_names(tags)
-    found = [_row(report, names[tag], report.languages[tag]) for tag in tags]
-    if len(report.targets) > 1:
-        found.append(_mean_row(report))
+def accuracy_rows(report: ClassificationReport) -> list[tuple[str, ...]]:
+    """A row for each language, the source languages first, then the means over the others."""
+    others = [name for name in report.systems if name != "model"]
+    found = []
+    for name, one in _languages(report):
+        model = one.systems["model"]
+        cells = [_three(one.systems[each].mean.accuracy) if each in one.systems else "" for each in others]
+        between = f"{model.low:.3f}–{model.high:.3f}"
+        found.append((name, f"{one.texts:,}", _three(model.mean.accuracy), between, *cells))
+    if len(targets := report.targets) > 1:
+        texts = sum(report.languages[tag].texts for tag in targets)
+        model_mean, *means = (report.mean(each, targets) for each in ("model", *others))
+        cells = [_three(one) for one in means]
+        found.append((f"mean of {len(targets)}", f"{texts:,}", _three(model_mean), "", *cells))
+    return found
+
+
+def score_headers(report: ClassificationReport) -> tuple[str, ...]:
+    """Columns of the table of the model's other scores."""
+    within = ("TF-IDF's texts",) if {"words", "characters"} & set(report.systems) else ()
+    return ("model", "macro F1", "log loss", "ECE", *(("oracle gap",) if _watched(report) else ()), *within)
+
+
+def score_rows(report: ClassificationReport) -> list[tuple[str, ...]]:
+    """The same rows with the model's other scores."""
+    columns = score_headers(report)
+    found = []
+    for name, one in _languages(report):
+        mean, words = one.systems["model"].mean, one.systems.get("words")
+        cells = [_three(mean.macro_f1), _three(mean.log_loss), _three(mean.ece)]
+        if "oracle gap" in columns:
+            cells.append("" if one.oracle is None else _three(one.oracle.gap))
+        if "TF-IDF's texts" in columns:
+            cells.append("" if words is None or words.trained_on is None else f"{words.trained_on:,}")
+        found.append((name, *cells))
     return found
 
 
 def classification_table(report: ClassificationReport) -> RenderableType:
-    """The table, and what it says."""
-    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
-    for index, header in enumerate(headers(report)):
-        table.add_column(
-            _NARROW.get(header, header), justify="right" if index else "left", vertical="bottom", no_wrap=True
-        )
-    for row in rows(report):
-        table.add_row(*row)
-    return Group(Text(title(report), style="bold"), Text(), table, Text(), *map(Text, summary(report)))
+    """The tables, and what they say."""
+    tables: list[RenderableType] = []
+    for heads, cells in (
+        (accuracy_headers(report), accuracy_rows(report)),
+        (score_headers(report), score_rows(report)),
+    ):
+        table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
+        for index, header in enumerate(_NARROW.get(name, name) for name in heads):
+            table.add_column(
+                header, justify="right" if index else "left", vertical="bottom", no_wrap=not index
+            )
+        for row in cells:
+            table.add_row(*row)
+        tables += [table, Text()]
+    return Group(Text(title(report), style="bold"), Text(), *tables, *map(Text, summary(report)))
 
 
 def markdown(report: ClassificationReport) -> str:
-    """The same as Markdown, with the classes' table and the reliability of each language."""
-    parts = [f"{title(report)}\n", _markdown_table(headers(report), rows(report))]
+    """The same as Markdown, with a table of the classes."""
+    parts = [
+        f"{title(report)}\n",
+        markdown_of(accuracy_headers(report), accuracy_rows(report)),
+        markdown_of(score_headers(report), score_rows(report)),
+    ]
     parts += [f"- {line}" for line in summary(report)]
     if classes := class_rows(report):
         heads = ("class", "texts", "precision", "recall", "F1", "mostly taken for")
-        parts += ["", f"Classes in {', '.join(report.source)}:\n", _markdown_table(heads, classes)]
+        parts += ["", f"Classes in {', '.join(report.source)}:\n", markdown_of(heads, classes)]
     return "\n".join(parts) + "\n"
 
 
@@ -90,10 +125,10 @@ def summary(report: ClassificationReport) -> list[str]:
     within = [SYSTEMS[name] for name in ("words", "characters") if name in report.systems]
     if within:
         lines.append(
-            f"{' and '.join(within)}: logistic regression, trained in each language, on as many texts as"
-            " stand behind the stroke."
+            f"{' and '.join(within)}: logistic regression, trained within each language; the model learns in"
+            f" {', '.join(report.source)} alone."
         )
-    if "oracle gap" in headers(report):
+    if _watched(report):
         lines.append(
             "oracle gap: what choosing the checkpoint by the language's own test texts would have added; it"
             " is in no other number."
@@ -151,58 +186,27 @@ def _confusion_of_sources(report: ClassificationReport) -> list[list[int]] | Non
     return [[sum(table[row][column] for table in tables) for column in size] for row in size]
 
 
-def _row(report: ClassificationReport, name: str, one: LanguageReport) -> tuple[str, ...]:
-    model = one.systems["model"]
-    others = [_accuracy(one.systems.get(system)) for system in report.systems if system != "model"]
-    gap: tuple[str, ...] = ()
-    if any(each.oracle for each in report.languages.values()):
-        gap = ("" if one.oracle is None else f"{one.oracle.gap:.3f}",)
-    return (
-        name + (" (source)" if one.source else ""),
-        f"{one.texts:,}",
-        f"{model.mean.accuracy:.3f}",
-        f"{model.low:.3f}–{model.high:.3f}",
-        *others,
-        f"{model.mean.macro_f1:.3f}",
-        f"{model.mean.ece:.3f}",
-        *gap,
-    )
+def _languages(report: ClassificationReport) -> list[tuple[str, LanguageReport]]:
+    """Each language with its name, the source languages first."""
+    tags = sorted(report.languages, key=lambda tag: (not report.languages[tag].source, tag))
+    names = short_names(tags)
+    return [(names[tag], report.languages[tag]) for tag in tags]
 
 
-def _mean_row(report: ClassificationReport) -> tuple[str, ...]:
-    def shown(system: str) -> str:
-        value = report.mean(system, report.targets)
-        return "" if value is None else f"{value:.3f}"
-
-    found = [report.languages[tag] for tag in report.targets]
-    models = [one.systems["model"].mean for one in found]
-    cells = [
-        f"mean of {len(found)}",
-        f"{sum(one.texts for one in found):,}",
-        shown("model"),
-        "",
-        *(shown(system) for system in report.systems if system != "model"),
-        f"{sum(one.macro_f1 for one in models) / len(models):.3f}",
-        f"{sum(one.ece for one in models) / len(models):.3f}",
-    ]
-    if "oracle gap" in headers(report):
-        gaps = [one.oracle.gap for one in found if one.oracle]
-        cells.append(f"{sum(gaps) / len(gaps):.3f}" if gaps else "")
-    return tuple(cells)
+def _watched(report: ClassificationReport) -> bool:
+    return any(one.oracle is not None for one in report.languages.values())
 
 
-def _accuracy(found: SystemScores | None) -> str:
-    if found is None:
-        return ""
-    size = "" if found.trained_on is None else f" /{found.trained_on:,}"
-    return f"{found.mean.accuracy:.3f}{size}"
+def _three(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _share(part: float, whole: float) -> str:
     return f"{part / whole:.3f}" if whole else ""
 
 
-def _markdown_table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+def markdown_of(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, numbers to the right."""
     lines = [heads, ["---"] + ["---:"] * (len(heads) - 1), *cells]
     return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines) + "\n"
 

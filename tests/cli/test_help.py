@@ -28,6 +28,8 @@ COMMANDS = [
     "tokenizer report",
     "encode",
     "fill-mask",
+    "finetune",
+    "classify",
     "neighbours",
     "inspect align",
     "inspect heads",
@@ -88,8 +90,8 @@ def test_the_list_of_commands_has_a_line_for_each(helped: Helped) -> None:
     _, out, _ = helped["found"][""]
     shown = out.partition("(required)")[2].replace("│", " ").split("•")[1:]
     assert [one.split()[0] for one in shown] == [
-        "demo", "pretrain", "evaluate", "report", "encode", "fill-mask", "neighbours", "inspect",
-        "settings", "verify-resume", "data", "tokenizer", "bench",
+        "demo", "pretrain", "evaluate", "report", "encode", "fill-mask", "classify", "finetune", "neighbours",
+        "inspect", "settings", "verify-resume", "data", "tokenizer", "bench",
     ]  # fmt: skip
     for one in shown:
         name, *words = one.replace("╰", " ").replace("─", " ").replace("╯", " ").split()

@@ -82,8 +82,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     | MODEL
     | RUNS
     | {"geometry", "kernels", "objectives", "pretraining", "embedding", "interop"},
+    "finetuning": BASE | MODEL | RUNS | {"training", "pretraining", "embedding", "evaluation", "kernels"},
     "evaluation": BASE | MODEL | RUNS | {"geometry", "training", "objectives", "pretraining", "embedding"},
-    "api": BASE | MODEL | RUNS | {"embedding", "prediction", "pretraining", "evaluation", "inspect"},
+    "api": BASE
+    | MODEL
+    | RUNS
+    | {"embedding", "prediction", "pretraining", "evaluation", "inspect"}
+    | {"finetuning"},
     "inspect.page": BASE | MODEL | RUNS | {"inspect", "kernels", "plotting"},
     # The names of `import xformer`, for type checkers; at run time they wait until they are used.
     "__init__": {"version", "threads", "api", "inspect", "kernels", "tokenizer"},

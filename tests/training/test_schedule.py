@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xformer.runs.checkpoint import TrainingState
 from xformer.runs.config import OptimizerConfig, TrainingConfig
 from xformer.training.schedule import Span, learning_rate_factor
 
@@ -50,6 +52,18 @@ def test_it_ends_at_the_final_rate() -> None:
         0.05
     )
     assert learning_rate_factor(1.0, *OptimizerConfig(decay=0.0, final_lr=0.05).schedule) == 1.0
+
+
+@given(st.lists(st.sampled_from([0.1, 0.2, 0.3]), max_size=8), st.integers(1, 4))
+def test_it_stops_early_after_so_many_evaluations_that_were_no_better(
+    losses: list[float], patience: int
+) -> None:
+    state = TrainingState(step=1, evaluations=tuple(enumerate(losses)))
+    span = Span(10, None, patience)
+    best = losses.index(min(losses)) if losses else 0
+    assert span.stopped_early(state) == span.over(state) == (len(losses) - 1 - best >= patience)
+    assert not Span(10, None).over(state)
+    assert span.over(replace(state, step=10))
 
 
 def test_a_run_is_measured_in_steps_or_in_seconds() -> None:

@@ -71,6 +71,27 @@ def test_it_goes_on_where_it_was_interrupted(
     assert [row for row in compare_runs(whole, stopped) if row.differences] == []
 
 
+def test_a_run_that_is_evaluated_by_steps_has_the_same_best_wherever_it_stopped(
+    settings: Settings, listening: Listening, tmp_path: Path
+) -> None:
+    options = replace(settings.training, steps=40, evaluate_steps=10, keep_checkpoints=9)
+    evaluated = replace(settings, training=options)
+    whole, stopped = RunDirectory(tmp_path / "whole"), RunDirectory(tmp_path / "stopped")
+    assert train_classifier(whole.path, evaluated, listening())
+    interrupt = listening(lambda step: signal.raise_signal(signal.SIGINT) if step == 25 else None)
+    assert not train_classifier(stopped.path, evaluated, interrupt)
+    between = newest_checkpoint(stopped.checkpoints)
+    assert between is not None
+    assert (between.state.step, between.state.held_out) == (25, None)
+    assert train_classifier(stopped.path, evaluated, listening())
+    assert [row for row in compare_runs(whole, stopped) if row.differences] == []
+    states = [best.state for run in (whole, stopped) if (best := best_checkpoint(run.checkpoints))]
+    assert states[0].held_out == states[1].held_out == min(loss for _, loss in states[0].evaluations)
+    newest = newest_checkpoint(whole.checkpoints)
+    assert newest is not None
+    assert [step for step, _ in newest.state.evaluations] == [10, 20, 30, 40]
+
+
 @pytest.mark.slow
 def test_stopping_leaves_no_trace(
     settings: Settings, listening: Listening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

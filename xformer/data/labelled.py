@@ -172,8 +172,9 @@ def require_known_labels(texts: Iterable[LabelledText], labels: Sequence[str]) -
 
 def _of_file(path: FilePath, fields: LabelFields, left_out: LeftOut) -> Iterator[LabelledText]:
     notes = ImportNotes()
+    rows = _rows(path, fields.names)
     language = None if fields.language else language_of(path, None, _ENDINGS, notes)
-    for place, _, row in _rows(path, fields.names):
+    for place, _, row in rows:
         text, labels = text_field(row, fields.text, place), _labels(row, fields, place)
         if not text.strip():
             left_out.counts["without text"] += 1

@@ -25,7 +25,7 @@ class TextBatch:
     Attributes:
         packed: the sequences, longest first.
         text: (K,) int64, the text of each sequence, in the packed order.
-        share: (K,) float32, the share of its text's tokens that each sequence has.
+        share: (K,) float64, the share of its text's tokens that each sequence has.
         n_texts: E; a text without tokens has no sequence.
     """
 
@@ -89,5 +89,5 @@ class TokenTexts:
         packed = pack_flat(self.ids, chunks.lengths, starts=chunks.starts + moved[chunks.text])
         order = packed.order.numpy()
         text = chunks.text[order]
-        share = (chunks.lengths[order] / lengths[text]).astype(np.float32)
+        share = chunks.lengths[order] / lengths[text]
         return TextBatch(packed, torch.from_numpy(text), torch.from_numpy(share), len(rows))

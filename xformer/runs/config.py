@@ -228,7 +228,7 @@ class TrainingConfig:
         evaluate_steps (steps): steps between evaluations on held-out data, each of which is saved as a
             checkpoint. The best checkpoint is then one of these, however often the run was stopped between
             them. None: each checkpoint is evaluated when it is written.
-        patience (evaluations): early stopping: training ends after so many evaluations in a row without a
+        patience (checkpoints): early stopping: training ends after so many evaluations in a row without a
             better one; None for no early stopping. Needs `evaluate_steps`.
         log_every (seconds): time between lines of metrics.jsonl, in a run that is measured in time.
         log_steps (steps): steps between lines of metrics.jsonl, in a run that is measured in steps. Such a

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xformer.data.labelled import (
+    LabelFields,
+    LabelledText,
+    LeftOut,
+    check_columns_mean_classes,
+    commonest_labels,
+    keep_labels,
+    read_labelled,
+    require_known_labels,
+)
+from xformer.errors import InputError
+
+Row = tuple[str, str]
+WORD = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1).filter(str.strip)
+ROWS = st.lists(
+    st.tuples(WORD, st.sampled_from(["news", "sport", "0", "zwei Wörter"])), min_size=1, max_size=8
+)
+
+
+def write_tsv(path: Path, rows: list[Row]) -> None:
+    lines = ["text\tlabel", *("\t".join(row) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path, rows: list[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+
+
+def write_jsonl(path: Path, rows: list[Row]) -> None:
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows)
+
+
+def write_parquet(path: Path, rows: list[Row]) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    texts, labels = zip(*rows, strict=True)
+    parquet.write_table(pyarrow.table({"text": list(texts), "label": list(labels)}), path)
+
+
+WRITERS: dict[str, Callable[[Path, list[Row]], None]] = {
+    "a.de.tsv": write_tsv,
+    "a.de.csv": write_csv,
+    "a.pt_BR.jsonl.gz": write_jsonl,
+    "a.de.parquet": write_parquet,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@given(rows=ROWS)
+def test_every_format_gives_the_rows_back(
+    name: str, rows: list[Row], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("rows") / name
+    WRITERS[name](path, rows)
+    found = read_labelled([path], LabelFields())
+    # CSV's reader strips nothing, and no reader changes a text.
+    assert [(one.text, one.labels) for one in found] == [(text, (label,)) for text, label in rows]
+    assert {one.language for one in found} == {"pt-BR" if "pt_BR" in name else "de"}
+
+
+def test_a_file_without_header_has_numbered_columns_and_places(tmp_path: Path) -> None:
+    path = tmp_path / "train.en.tsv"
+    path.write_text("a cat\t1\n \t0\na dog\t2\n", encoding="utf-8")
+    left_out = LeftOut()
+    found = read_labelled([path], LabelFields("1", "2"), left_out)
+    assert [(one.text, one.labels, one.place) for one in found] == [
+        ("a cat", ("1",), f"{path}:1"),
+        ("a dog", ("2",), f"{path}:3"),
+    ]
+    assert str(left_out) == "1 without text"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("b, a,b", ("a", "b")), ("", ()), (["x,y", 3], ("3", "x,y")), ([], ()), (None, ())],
+)
+def test_a_text_may_have_several_labels_or_none(
+    value: object, expected: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.en.jsonl"
+    path.write_text(json.dumps({"text": "t", "label": value}) + "\n", encoding="utf-8")
+    assert read_labelled([path], LabelFields(separator=","))[0].labels == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.en.tsv", "text\tlabel\nx\t\n", r"a\.en\.tsv:2: field 'label': expected a label, it is empty"),
+        ("a.en.tsv", "text\ttopic\nx\ty\n", r"a\.en\.tsv:1: no column 'label'; there are 'text', 'topic'"),
+        ("a.en.tsv", "text\tlabel\n", r"expected texts with labels, found none"),
+        ("a.en.txt", "x\ty\n", r"expected a name that ends in \.tsv, \.csv"),
+        ("texts.tsv", "text\tlabel\nx\ty\n", r"name does not give the language"),
+        ("a.en.jsonl", '{"text": 3, "label": "y"}\n', r"jsonl:1: field 'text': expected text, got 3"),
+        ("a.en.jsonl", '{"text": "x", "label": 0.5}\n', r"expected one label: text or an integer, got 0.5"),
+        ("a.en.jsonl", '{"text": "x", "label": ["y"]}\n', r"expected one label: text or an integer"),
+    ],
+)
+def test_what_cannot_be_read_is_named(name: str, content: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=expected):
+        read_labelled([tmp_path / name], LabelFields())
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.en\.tsv: no such file"):
+        read_labelled([tmp_path / "none.en.tsv"], LabelFields())
+    (tmp_path / "folder.en.tsv").mkdir()
+    with pytest.raises(InputError, match="this is a folder"):
+        read_labelled([tmp_path / "folder.en.tsv"], LabelFields())
+
+
+def of(*labels: str) -> list[LabelledText]:
+    return [LabelledText(f"text {n}", (label,), "en", f"f:{n}") for n, label in enumerate(labels, 1)]
+
+
+def test_columns_that_mean_no_classes_are_refused() -> None:
+    check_columns_mean_classes(of("a", "b"), LabelFields())
+    with pytest.raises(InputError, match="f:1: expected at least two classes, found the label 'a' alone"):
+        check_columns_mean_classes(of("a", "a"), LabelFields())
+    with pytest.raises(InputError, match="found 60 different labels in 60 texts"):
+        check_columns_mean_classes(of(*map(str, range(60))), LabelFields())
+    numbers = [LabelledText(f"{n}.5", ("ab"[n % 2],), "en", f"f:{n}") for n in range(60)]
+    with pytest.raises(InputError, match=r"f:0: field 'text': expected texts, found numbers such as '0\.5'"):
+        check_columns_mean_classes(numbers, LabelFields())
+
+
+def test_only_the_commonest_labels_are_kept() -> None:
+    texts = of("c", "a", "b", "b", "a", "d")
+    assert commonest_labels(texts, None) == ("a", "b", "c", "d")
+    assert commonest_labels(texts, 3) == ("a", "b", "c")
+    left_out = LeftOut()
+    kept = keep_labels([*texts, LabelledText("t", ("b", "d"), "en", "f:9")], ("a", "b"), left_out)
+    assert [one.labels for one in kept] == [("a",), ("b",), ("b",), ("a",), ("b",)]
+    assert str(left_out) == "2 with another label"
+
+
+def test_a_label_that_training_lacks_is_named_with_its_line() -> None:
+    require_known_labels(of("news", "sport"), ("news", "sport"))
+    with pytest.raises(InputError, match="f:2: no text of the training files has the label 'sprot', did you"):
+        require_known_labels(of("news", "sprot"), ("news", "sport"))

@@ -18,13 +18,14 @@ from xformer.version import __version__
 
 if TYPE_CHECKING:
     from xformer import inspect
-    from xformer.api import Model, load
+    from xformer.api import Index, Model, load
     from xformer.kernels import attention
     from xformer.tokenizer import Tokenizer
 
-__all__ = ["Model", "Tokenizer", "__version__", "attention", "inspect", "load"]
+__all__ = ["Index", "Model", "Tokenizer", "__version__", "attention", "inspect", "load"]
 
 _PLACES = {
+    "Index": "xformer.api",
     "Model": "xformer.api",
     "Tokenizer": "xformer.tokenizer",
     "attention": "xformer.kernels",

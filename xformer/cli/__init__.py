@@ -20,10 +20,12 @@ from xformer.cli.encode import Encode
 from xformer.cli.evaluate import Evaluate
 from xformer.cli.fill_mask import FillMask
 from xformer.cli.finetune import Finetune
+from xformer.cli.index import IndexCommand
 from xformer.cli.inspect.command import Inspect
 from xformer.cli.neighbours import Neighbours
 from xformer.cli.pretrain import Pretrain
 from xformer.cli.report import Report
+from xformer.cli.search import Search
 from xformer.cli.settings import Settings
 from xformer.cli.tokenizer import TokenizerCommand
 from xformer.cli.verify_resume import VerifyResume
@@ -52,6 +54,8 @@ _COMMANDS = {
     "classify": Classify,
     "finetune": Finetune,
     "neighbours": Neighbours,
+    "index": IndexCommand,
+    "search": Search,
     "inspect": Inspect,
     "settings": Settings,
     "verify-resume": VerifyResume,

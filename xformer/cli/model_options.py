@@ -25,15 +25,15 @@ class ModelOptions:
     threads: int | None = None
     """Threads of the CPU. Left out: PyTorch's own number."""
 
-    def load(self, run: Path) -> Model:
-        """Open the model of a run.
+    def load(self, run: Path, checkpoint: Which = "newest") -> Model:
+        """Open the model of a run, at its newest checkpoint or another.
 
         Raises:
             InputError: as `xformer.load`.
         """
         from xformer.api import load
 
-        return load(run, device=self.device, dtype=self.dtype, threads=self.threads)
+        return load(run, checkpoint=checkpoint, device=self.device, dtype=self.dtype, threads=self.threads)
 
     def open(self, model: Path, checkpoint: Which = "newest") -> Subject:
         """Open a run, at its newest checkpoint or another, or a folder of Hugging Face, to look into it.

@@ -15,6 +15,7 @@ stopped.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import warnings
 from collections.abc import Sequence
@@ -274,6 +275,16 @@ def newest_checkpoint(
     if names:
         raise InputError(f"{folder}: every checkpoint is damaged; remove the folder to start again")
     return None
+
+
+def weights_hash(path: Path) -> str:
+    """A hash of a checkpoint's weights, from its list of files: trained further, they have another one.
+
+    Raises:
+        InputError: the list is missing or damaged.
+    """
+    entries = [file for file in _contents_of(path).files if file.name.startswith("model")]
+    return hashlib.sha256(" ".join(f"{file.name} {file.sha256}" for file in entries).encode()).hexdigest()
 
 
 def _prune(target: Path, keep: int) -> None:

@@ -127,7 +127,6 @@ class Index:
         """
         with shown(progress) as tell:
             add_to_index(self.path, _blocks(self.model, texts, batch_tokens, tell))
-        self._folder.close()
         self._folder = IndexFolder(self.path)
 
     def __len__(self) -> int:
@@ -138,7 +137,9 @@ class Index:
         return f"Index({str(self.path)!r}: {len(self):,} texts, by {made.run} at step {made.step:,})"
 
     @overload
-    def search(self, queries: str, k: int = ...) -> list[Match]: ...
+    def search(  # type: ignore[overload-overlap]  # a string is an iterable of strings, too
+        self, queries: str, k: int = ...
+    ) -> list[Match]: ...
     @overload
     def search(self, queries: Texts, k: int = ...) -> list[list[Match]]: ...
 
@@ -208,7 +209,11 @@ def _blocks(
 
 
 def fingerprint_of(model: Model) -> str:
-    """A hash of all that decides about a model's vectors: its weights, tokenizer, layer and longest sequence."""
+    """A hash of all that decides about a model's vectors: weights, tokenizer, layer, longest sequence.
+
+    Raises:
+        InputError: the run no longer has the checkpoint.
+    """
     folders = checkpoint_folders(find_run(model.path).checkpoints)
     path = next((folder for folder in folders if step_of(folder) == model.step), None)
     if path is None:
@@ -248,7 +253,7 @@ def _require_same(folder: IndexFolder, model: Model) -> None:
         return
     now = f"{model.path} at step {model.step:,}, layer {model.layer.layer}"
     raise InputError(
-        f"{folder.path}: its vectors were made by {made.run} at step {made.step:,}, layer {made.layer}; those of"
-        f" {now} cannot be compared with them. Open that checkpoint, or make the index again: xformer index"
-        f" FILES --run {model.path} -o NEW"
+        f"{folder.path}: its vectors were made by {made.run} at step {made.step:,}, layer {made.layer}; those"
+        f" of {now} cannot be compared with them. Open that checkpoint, or make the index again: xformer"
+        f" index FILES --run {model.path} -o NEW"
     )

@@ -22,6 +22,7 @@ from xformer.cli.fill_mask import FillMask
 from xformer.cli.finetune import Finetune
 from xformer.cli.index import IndexCommand
 from xformer.cli.inspect.command import Inspect
+from xformer.cli.mine import Mine
 from xformer.cli.neighbours import Neighbours
 from xformer.cli.pretrain import Pretrain
 from xformer.cli.report import Report
@@ -56,6 +57,7 @@ _COMMANDS = {
     "neighbours": Neighbours,
     "index": IndexCommand,
     "search": Search,
+    "mine": Mine,
     "inspect": Inspect,
     "settings": Settings,
     "verify-resume": VerifyResume,

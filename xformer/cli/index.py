@@ -32,7 +32,7 @@ class IndexCommand:
     More texts: xformer index news.txt -o manuals.index --add
 
     A line is a text, and so is an empty one; of rows (.jsonl, .tsv, .csv, .parquet) one field is. Files are
-    read through before the work begins, so that a damaged line is found early. The index is a folder, which is
+    read through before the work begins, so that a damaged line is found early. The index is a folder,
     complete or absent, also after Ctrl-C; it names the model, and no other one can search it.
     """
 
@@ -66,9 +66,10 @@ class IndexCommand:
             check_output_folder(self.out, new=True)
         with progress_beside_results() as progress:
             texts, total = self._texts(progress)
-            run, which = maker_of(self.out, self.run) if self.add else (self.run, "newest")
-            assert run is not None
-            model = self.computing.load(run, which)
+            if self.add or self.run is None:
+                model = self.computing.load(*maker_of(self.out, self.run))
+            else:
+                model = self.computing.load(self.run)
 
             def tell(what: str, done: int, _: int | None) -> None:
                 progress(what, done, total)

@@ -64,8 +64,7 @@ class Search:
             raise InputError("expected a text to search for, or --lines for those on standard input")
         queries: Iterable[str] = TextInput() if self.lines else self.texts
         with progress_beside_results() as progress, self.computing.using_threads():
-            run, which = maker_of(self.index, self.run)
-            index = Index(self.index, self.computing.load(run, which))
+            index = Index(self.index, self.computing.load(*maker_of(self.index, self.run)))
             if isinstance(queries, TextInput):
                 queries.say_what_is_awaited()
             self._answer(index, queries, progress)

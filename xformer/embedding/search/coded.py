@@ -6,8 +6,9 @@ Let v be a vector and v' its copy. Then `q·v - q'·v' = q·(v - v') + (q - q')�
 
     |q·v - q'·v'| ≤ |q| |v - v'| + |q - q'| |v'|
 
-to which the first pass adds the rounding of its own sum of D products, at most `2 D 2⁻²⁴ |q'| |v'|` in float32
-in any order. The lengths of the differences are measured, not estimated, so the bound holds for any vectors.
+to which the first pass adds the rounding of its own sum of D products, at most `2 D 2⁻²⁴ |q'| |v'|` in
+float32 in any order. The lengths of the differences are measured, not estimated, so the bound holds for any
+vectors.
 
 Shapes: N vectors, D vector width.
 """
@@ -67,10 +68,7 @@ class Coded:
             ValueError: a vector is not finite, or longer than 10¹⁵.
         """
         dtype = fast_dtype() if dtype is None else dtype
-        if dtype == torch.float32:
-            codes = tensor_of(vectors)
-        else:
-            codes = torch.empty(vectors.shape, dtype=dtype)
+        codes = tensor_of(vectors) if dtype == torch.float32 else torch.empty(vectors.shape, dtype=dtype)
         length = error = 0.0
         for start in range(0, len(vectors), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)

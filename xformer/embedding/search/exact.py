@@ -58,5 +58,3 @@ def search(queries: Vectors, parts: Iterable[Coded], k: int, tell: Tell | None =
             scan(Coded.of(queries, part.codes.dtype), part, best, first_id=first, tell=tell)
         first += len(part)
     return Found(best.ids, best.scores)
-
-

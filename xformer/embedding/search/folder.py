@@ -142,11 +142,6 @@ class IndexFolder:
         source = bisect_right(self._source_ends, row)
         return self.info.sources[source].name, 1 + row - (self._source_ends[source - 1] if source else 0)
 
-    def close(self) -> None:
-        """Close its files; vectors that are in use stay mapped."""
-        for part in self._parts:
-            part.close()
-
 
 def make_index(path: str | os.PathLike[str], model: Stamp, dim: int, blocks: Iterable[Block]) -> None:
     """Write a new index; it is complete or absent.

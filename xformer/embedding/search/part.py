@@ -8,7 +8,6 @@ Shapes: E texts, B texts of one block, D vector width.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -97,7 +96,8 @@ class Part:
         else:
             self.vectors = Coded(exact, tensor_of(exact), entry.length, 0.0)
         self._ends: NDArray[np.int64] = _mapped(_path(folder, number, "ends"), "<i8", (entry.texts,))
-        self._texts = open(_path(folder, number, "texts"), "rb")
+        texts = _path(folder, number, "texts")
+        self._texts: NDArray[np.uint8] = _mapped(texts, "u1", (texts.stat().st_size,))
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -105,11 +105,7 @@ class Part:
     def text(self, row: int) -> str:
         """The text of a row."""
         start = int(self._ends[row - 1]) if row else 0
-        return os.pread(self._texts.fileno(), int(self._ends[row]) - start, start).decode()
-
-    def close(self) -> None:
-        """Close the file of texts."""
-        self._texts.close()
+        return bytes(self._texts[start : int(self._ends[row])]).decode()
 
 
 def _path(folder: Path, number: int, kind: str) -> Path:
@@ -117,5 +113,7 @@ def _path(folder: Path, number: int, kind: str) -> Path:
 
 
 def _mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    if not all(shape):  # nothing cannot be mapped
+        return np.empty(shape, dtype=dtype)
     # Writable as far as PyTorch can see, which warns otherwise; what was written would not reach the file.
     return np.asarray(np.memmap(path, dtype=dtype, mode="c", shape=shape))

@@ -65,7 +65,7 @@ def scan(
     first_id: int = 0,
     tell: Tell | None = None,
 ) -> None:
-    """Take into `forward` all vectors for each query; and into `backward`, if given, all queries for each vector.
+    """Take into `forward` all vectors for each query; and into `backward` all queries for each vector.
 
     Memory is that of a few tiles a thread, whatever the numbers of queries and of vectors.
 
@@ -73,7 +73,7 @@ def scan(
         queries: Q rows.
         vectors: V rows, of the same dtype and width.
         forward: of Q rows.
-        backward: of V rows.
+        backward: of V rows; None if it is not wanted.
         first_id: of the first vector in `forward`.
         tell: shows progress.
     """
@@ -120,9 +120,7 @@ def _tiles(n_queries: int, n_vectors: int) -> Iterator[_Tile]:
     for q in range(0, n_queries, _QUERIES_AT_ONCE):
         rows = min(_MOST_ROWS, max(1, _CELLS_AT_ONCE // at_once))
         for v in range(0, n_vectors, rows):
-            yield _Tile(
-                slice(q, min(q + _QUERIES_AT_ONCE, n_queries)), slice(v, min(v + rows, n_vectors))
-            )
+            yield _Tile(slice(q, min(q + _QUERIES_AT_ONCE, n_queries)), slice(v, min(v + rows, n_vectors)))
 
 
 def _products(queries: Tensor, vectors: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Bitext mining: which lines of two texts are translations of one another."""

@@ -31,6 +31,9 @@ COMMANDS = [
     "finetune",
     "classify",
     "neighbours",
+    "index",
+    "search",
+    "mine",
     "inspect align",
     "inspect heads",
     "inspect languages",
@@ -91,7 +94,7 @@ def test_the_list_of_commands_has_a_line_for_each(helped: Helped) -> None:
     shown = out.partition("(required)")[2].replace("│", " ").split("•")[1:]
     assert [one.split()[0] for one in shown] == [
         "demo", "pretrain", "evaluate", "report", "encode", "fill-mask", "classify", "finetune", "neighbours",
-        "inspect", "settings", "verify-resume", "data", "tokenizer", "bench",
+        "index", "search", "mine", "inspect", "settings", "verify-resume", "data", "tokenizer", "bench",
     ]  # fmt: skip
     for one in shown:
         name, *words = one.replace("╰", " ").replace("─", " ").replace("╯", " ").split()

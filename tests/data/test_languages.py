@@ -59,6 +59,7 @@ def test_three_letters_become_two(short: str, long: str) -> None:
         ("tlh", "tlh"),
         ("xx", "xx"),
         ("ca-valencia", "ca-valencia"),
+        ("racv", "ca-valencia"),
     ],
 )
 def test_the_rest_of_a_tag_stays(tag: str, expected: str) -> None:

@@ -11,6 +11,8 @@ from functools import lru_cache
 
 # Codes of ISO 639-1 that CLDR gives up for another tag (`fil`, `ak`, `sr-Latn`).
 _KEPT = {"tgl": "tl", "twi": "tw", "tw": "tw", "hbs": "sh"}
+# Names that are no codes: the Valencian of Battle for Wesnoth, by the rules of the Real Acadèmia de Cultura.
+_NAMES = {"racv": "ca-valencia"}
 _NO_LANGUAGE = {"und", "mul", "zxx", "mis"}
 _SCRIPT = re.compile(r"[A-Z][a-z]{3}")
 _REGION = re.compile(r"[A-Z]{2}|[0-9]{3}")
@@ -35,7 +37,7 @@ def canonical_language(tag: str) -> str:
     language, hyphen, rest = tag.partition("-")
     code = language.lower()
     short = _KEPT.get(code) or get_global("language_aliases").get(code, "")
-    return f"{short if len(short) == 2 else code}{hyphen}{rest}"
+    return f"{short if len(short) == 2 else _NAMES.get(code, code)}{hyphen}{rest}"
 
 
 def find_language(languages: Sequence[str], wanted: str) -> str | None:

@@ -15,6 +15,7 @@ _ONE_REGION = (
 # Variants with translations of their own (es-AR, pt-BR, zh-Hant) keep their tags. pt is European Portuguese
 # here, because all packages that have it also have pt-BR; ku-IQ is Central Kurdish.
 _SAME = {tag: tag.partition("-")[0] for tag in _ONE_REGION.split()} | {
+    "ca-ES-valencia": "ca-valencia",
     "en-US": "en",
     "ku-IQ": "ckb",
     "no": "nb",

@@ -13,6 +13,7 @@ from xformer.data.groups import DisjointSets
 from xformer.data.import_notes import ImportNotes
 from xformer.data.readers.catalogue import Message
 from xformer.data.readers.catalogue_files import find_catalogues
+from xformer.data.readers.contexts import Contexts
 from xformer.data.readers.lines import FilePath
 from xformer.data.record import Record, content_group, normalize_language
 from xformer.errors import InputError
@@ -43,6 +44,9 @@ def read_gettext(
     plural yields its singular and its general plural, in one group. If a `.po` has its `.mo` beside it, only
     the `.mo` is read: it has the same text and is much faster to parse.
 
+    A context before a source text is no text: `female^Archer` is read as `Archer`, where its translations
+    have no `^` (`xformer.data.readers.contexts`).
+
     A catalogue of a folder or an archive that is damaged, or has no known language, is left out as a whole,
     and noted in `notes.not_read`. One that is named in `paths` must be readable.
 
@@ -67,7 +71,8 @@ def read_gettext(
     paths = list(paths)
     notes = notes or ImportNotes()
     source = None if source_language is None else normalize_language(source_language)
-    joined, readable = _survey(paths, language, notes)
+    contexts = Contexts()
+    joined, readable = _survey(paths, language, notes, None if source is None else contexts)
     seen: set[str] = set()
     for catalogue in find_catalogues(paths):
         if catalogue.name not in readable:
@@ -80,7 +85,7 @@ def read_gettext(
             continue
         plural = catalogue.plural(messages)
         of_file = "English in other quotation marks" if catalogue.is_quoted_english(messages) else None
-        for message in messages:
+        for message in map(contexts.without, messages):
             if not message.ids[0]:
                 continue
             place = f"{catalogue.label}:{message.line}" if message.line else catalogue.label
@@ -99,9 +104,15 @@ def read_gettext(
 
 
 def _survey(
-    paths: Sequence[FilePath], language: str | None, notes: ImportNotes
+    paths: Sequence[FilePath], language: str | None, notes: ImportNotes, contexts: Contexts | None
 ) -> tuple[dict[str, str], set[str]]:
     """Read all catalogues once.
+
+    Args:
+        paths: as for `read_gettext`.
+        language: as for `read_gettext`.
+        notes: gets the catalogues that cannot be read.
+        contexts: sees all messages; None where source messages are keys.
 
     Returns:
         For each source text that has a plural or is one, the smallest of the texts it is joined with. The
@@ -121,8 +132,13 @@ def _survey(
             continue
         readable.add(catalogue.name)
         for message in messages:
+            if contexts is not None and contexts.see(message):
+                continue
             for plural in () if message.fuzzy else message.ids[1:]:
                 sets.union(message.ids[0], plural)
+    for singular, *plurals in () if contexts is None else contexts.plurals():
+        for plural in plurals:
+            sets.union(singular, plural)
     if notes.not_read and not readable:
         label, reason = next(iter(notes.not_read.items()))
         raise InputError(f"none of {len(notes.not_read)} catalogues can be read, such as {label}: {reason}")

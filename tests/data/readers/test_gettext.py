@@ -131,6 +131,16 @@ def test_a_context_ends_at_its_first_mark() -> None:
     ]
 
 
+def test_of_what_is_not_wanted_the_character_set_is_checked() -> None:
+    def wanted(source: bytes) -> bool:
+        return b"b" in source
+
+    read = list(parse_mo(mo(("a", "ä"), ("b", "ö")), "x.mo", wanted))
+    assert [(message.ids, message.texts) for message in read] == [(("b",), ("ö",))]
+    with pytest.raises(InputError, match=r"x\.mo: message 2 of 3 is not utf-8"):
+        list(parse_mo(mo(("a", "ä"), ("b", "o"), charset="latin-1"), "x.mo", wanted))
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\x04"), min_size=1)
 CONTEXTS = st.none() | st.text("menu ")
 

@@ -9,7 +9,7 @@ Format: GNU gettext manual, "The Format of GNU MO Files" and "The Format of PO F
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -47,12 +47,16 @@ class Message:
     context: str | None = None
 
 
-def parse_mo(data: bytes, name: str) -> Iterator[Message]:
+def parse_mo(
+    data: bytes, name: str, wanted: Callable[[bytes], bool] = lambda source: True
+) -> Iterator[Message]:
     """Stream the messages of a compiled catalogue of either byte order.
 
     Args:
         data: the file's bytes.
         name: its name in error messages.
+        wanted: whether to make a message of a source text, which may have a context and a plural; of what is
+            not wanted, only the character set is checked.
 
     Raises:
         InputError: not a `.mo` file, truncated, or not in the character set of its header.
@@ -66,6 +70,8 @@ def parse_mo(data: bytes, name: str) -> Iterator[Message]:
             raise InputError(
                 f"{name}: message {number} of {len(strings)} is not {charset}: {error}"
             ) from error
+        if not wanted(raw_id):
+            continue
         # A context may stand before \x04 in the source text; the translation has none.
         first, *plurals = joined.split("\0")
         context, separator, source = first.partition("\x04")

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from xformer.data.import_notes import ImportNotes
@@ -41,15 +42,19 @@ class CatalogueFile:
     is_given: bool
     read: Callable[[], bytes]
 
-    def messages(self) -> list[Message]:
-        """All messages of the catalogue.
+    def messages(self, wanted: Callable[[bytes], bool] = lambda source: True) -> list[Message]:
+        """The messages of the catalogue.
+
+        Args:
+            wanted: of a `.mo`, which to read (`parse_mo`); of a `.po`, all are.
 
         Raises:
             InputError: it cannot be read, or is damaged.
         """
         with input_errors(self.name):
             data = self.read()
-        return list(parse_mo(data, self.name) if self.name.endswith(".mo") else parse_po(data, self.name))
+        is_compiled = self.name.endswith(".mo")
+        return list(parse_mo(data, self.name, wanted) if is_compiled else parse_po(data, self.name))
 
     def locale(self, messages: Iterable[Message]) -> str | None:
         """The locale of the folder (`de/LC_MESSAGES/`), the header or the file's name, in that order."""
@@ -95,8 +100,7 @@ class CatalogueFile:
         if rule is None or rule[1].strip() == "EXPRESSION":
             return None
         try:
-            form = gettext.c2py(rule[1])
-            return max(form(_ONE), 0), max(form(_MANY), 0)
+            return _plural_forms(rule[1])
         except (ValueError, ArithmeticError) as error:
             raise InputError(f"{self.name}: header field Plural-Forms: {error}") from error
 
@@ -148,6 +152,13 @@ def _is_catalogue(name: str) -> bool:
 def _best_forms(names: Iterable[str]) -> list[str]:
     catalogues = set(filter(_is_catalogue, names))
     return sorted(name for name in catalogues if name.endswith(".mo") or f"{name[:-3]}.mo" not in catalogues)
+
+
+@lru_cache(maxsize=1024)  # catalogues share rules, and each is compiled as code
+def _plural_forms(rule: str) -> tuple[int, int]:
+    """The forms for one and for many by a rule in C; raises what `gettext.c2py` and the rule itself raise."""
+    form = gettext.c2py(rule)
+    return max(form(_ONE), 0), max(form(_MANY), 0)
 
 
 def _header(messages: Iterable[Message]) -> dict[str, str]:

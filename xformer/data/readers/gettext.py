@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from xformer.data.groups import DisjointSets
 from xformer.data.import_notes import ImportNotes
@@ -23,6 +24,7 @@ _TRANSLATORS = re.compile(
     r"translators?[-_]credits?|your (names|e-?mails)|(.*\b)?(name|e-?mail|role|task)s? of translators\b.*",
     re.IGNORECASE | re.DOTALL,
 )
+_REMEMBERED = 1 << 15
 
 
 def read_gettext(
@@ -74,6 +76,11 @@ def read_gettext(
     contexts = Contexts()
     joined, readable = _survey(paths, language, notes, None if source is None else contexts)
     seen: set[str] = set()
+    # A source message comes again in each language.
+    group_of, is_of_translators = (
+        lru_cache(_REMEMBERED)(content_group),
+        lru_cache(_REMEMBERED)(_names_translators),
+    )
     for catalogue in find_catalogues(paths):
         if catalogue.name not in readable:
             continue
@@ -90,13 +97,14 @@ def read_gettext(
                 continue
             place = f"{catalogue.label}:{message.line}" if message.line else catalogue.label
             translations = _translations(message, plural)
-            if reason := of_file or _reason(message, translations):
+            names = is_of_translators(message.ids[0]) or is_of_translators(message.context or "")
+            if reason := of_file or _reason(message, translations, names):
                 notes.leave_out(reason, tag, message.texts[0] or message.ids[0], place)
                 continue
-            group = content_group(joined.get(message.ids[0], message.ids[0]))
+            group = group_of(joined.get(message.ids[0], message.ids[0]))
             if source is not None and source != tag:
                 for text in message.ids:
-                    if (key := content_group(text)) not in seen and text.strip():
+                    if (key := group_of(text)) not in seen and text.strip():
                         seen.add(key)
                         yield Record(text, source, group, place)
             for text in translations:
@@ -121,7 +129,7 @@ def _survey(
     sets, readable = DisjointSets[str](), set[str]()
     for catalogue in find_catalogues(paths):
         try:
-            messages = catalogue.messages()
+            messages = catalogue.messages(_is_surveyed)
             if language is None and messages:
                 catalogue.language(messages, notes)
             catalogue.plural(messages)
@@ -145,6 +153,11 @@ def _survey(
     return sets.smallest_members(), readable
 
 
+def _is_surveyed(source: bytes) -> bool:
+    """Whether the first pass looks at a source text: it is the header, has a plural, or maybe a context."""
+    return not source or b"\0" in source or b"^" in source
+
+
 def _translations(message: Message, plural: tuple[int, int] | None) -> list[str]:
     """The translations of a message: of its singular, then of its plural if that differs."""
     last = len(message.texts) - 1
@@ -153,11 +166,16 @@ def _translations(message: Message, plural: tuple[int, int] | None) -> list[str]
     return list(dict.fromkeys(text for text in chosen if text.strip() and text not in message.ids))
 
 
-def _reason(message: Message, translations: Sequence[str]) -> str | None:
+def _names_translators(text: str) -> bool:
+    """Whether translators put their own names or addresses in place of a source text or context."""
+    return _TRANSLATORS.fullmatch(text.strip()) is not None
+
+
+def _reason(message: Message, translations: Sequence[str], names_translators: bool) -> str | None:
     """Why a message is left out; None if it stays."""
     if message.fuzzy:
         return "fuzzy translation"
-    if _TRANSLATORS.fullmatch(message.ids[0].strip()) or _TRANSLATORS.fullmatch(message.context or ""):
+    if names_translators:
         return "names of translators"
     if translations:
         return None

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xformer.data import near_duplicates
 from xformer.data.near_duplicates import NearDuplicates
 from xformer.data.trigrams import trigrams
 
@@ -50,6 +51,17 @@ def test_all_near_duplicates_are_found_and_no_others(
 ) -> None:
     queries += indexed
     assert _found(indexed, queries, threshold) == _expected(indexed, queries, threshold)
+
+
+@settings(max_examples=30)
+@given(st.lists(LABELLED, max_size=25), st.lists(LABELLED, max_size=10), st.integers(0, 5))
+def test_trigrams_that_share_a_slot_change_nothing(
+    indexed: list[tuple[str, int]], queries: list[tuple[str, int]], bits: int
+) -> None:
+    queries += indexed
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near_duplicates, "_MOST_SLOT_BITS", bits)
+        assert _found(indexed, queries, 0.5) == _expected(indexed, queries, 0.5)
 
 
 def test_many_long_texts_at_once_are_compared_as_one_by_one(rng: np.random.Generator) -> None:

@@ -1,13 +1,12 @@
-"""Numbers, signatures and tables of trigrams, compared with Python's sets and dictionaries."""
+"""Numbers and signatures of trigrams, compared with Python's sets."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xformer.data.trigrams import NumberTable, Trigrams, ranges, signatures, trigrams
+from xformer.data.trigrams import Trigrams, ranges, signatures, trigrams
 
 
 @settings(max_examples=40)
@@ -37,16 +36,6 @@ def test_signatures_differ_in_no_more_bits_than_trigrams(keys: list[str]) -> Non
         for theirs, other in zip(signed, keys, strict=True):
             assert np.bitwise_count(ours ^ theirs).sum() <= len(trigrams(key) ^ trigrams(other))
     assert np.bitwise_count(signed).sum(axis=1).tolist() != [0] * len(keys)
-
-
-@pytest.mark.parametrize("count", [0, 1, 7, 5_000])
-def test_a_table_finds_what_it_has_and_nothing_else(count: int, rng: np.random.Generator) -> None:
-    numbers = np.unique(rng.integers(0, 10**6, count).astype(np.uint64) << np.uint64(40))
-    values = rng.permutation(len(numbers)).astype(np.int32)
-    table = NumberTable(numbers, values)
-    asked = np.concatenate([numbers, np.arange(1_000, dtype=np.uint64) << np.uint64(40)])
-    known = dict(zip(numbers.tolist(), values.tolist(), strict=True))
-    assert table.find(asked).tolist() == [known.get(number, -1) for number in asked.tolist()]
 
 
 def test_ranges_follow_one_another() -> None:

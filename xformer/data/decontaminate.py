@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xformer.data.batches import Batch, batches
 from xformer.data.dedup_keys import DedupKeys
-from xformer.data.deduplicate import EXACT, NO, HeldOut, KeyedTexts
+from xformer.data.number_table import NumberTable
 from xformer.data.record import Record
-from xformer.data.trigrams import Ints, ranges
+from xformer.data.text_index import TextIndex
+from xformer.data.trigrams import Ints
+from xformer.data.words import Hashes, Words
 
 # In scripts without spaces between words, each letter counts as a word.
-_SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_SPACELESS}]|[^\W\d_{_SPACELESS}]+")
+_ALONE = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+)
+_LETTER = re.compile(r"[^\W\d_]")
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -26,9 +28,9 @@ Overlap = tuple[str, str]
 
 
 class Decontaminator:
-    """Finds records that overlap a test set. Memory holds the test sets only.
+    """Finds records that overlap a test set; each is looked up in all of them at once. Memory holds the sets.
 
-    A record overlaps a test text if it repeats it exactly or nearly (see `HeldOut`), or if both contain the
+    A record overlaps a test text if it repeats it exactly or nearly (`TextIndex`), or if both contain the
     same n words in a row (an n-gram). N-grams find a test text inside a longer document, which near
     duplicates do not. Words are compared without case, punctuation and digits; in scripts without spaces each
     letter is a word. GPT-3 (Brown et al. 2020) used 13 words: shorter n-grams may be common phrases.
@@ -46,26 +48,32 @@ class Decontaminator:
         if n < 1:
             raise ValueError(f"n: expected at least 1 word, got {n}")
         self._n = n
-        self._held_out: dict[str, HeldOut] = {}
+        self._words = Words(str.casefold, _LETTER, _ALONE)
+        self._names: list[str] = []
         key_of = DedupKeys()
-        ngrams: list[NDArray[np.uint64]] = []
+        keys: list[str] = []
+        languages: list[str] = []
+        sizes: list[int] = []
+        ngrams: list[Hashes] = []
         for name, records in test_sets:
-            if name in self._held_out:
+            if name in self._names:
                 raise ValueError(f"test sets: expected different names, got {name!r} twice")
-            keys: list[str] = []
-            languages: list[str] = []
-            of_set = [np.zeros(0, dtype=np.uint64)]
+            self._names.append(name)
+            before, of_set = len(keys), [np.zeros(0, dtype=np.uint64)]
             for batch in batches(records):
                 keys += key_of.of(batch.text)
                 languages += batch.language
                 of_set.append(np.unique(self._ngrams_of(batch.text)[1]))
-            self._held_out[name] = HeldOut(KeyedTexts(keys, languages), threshold)
+            sizes.append(len(keys) - before)
             ngrams.append(np.unique(np.concatenate(of_set)))
-        # The n-grams of all sets, ascending; of equal ones the first set counts.
-        sizes = [len(of_set) for of_set in ngrams]
+        # Of equal texts and n-grams those of the first set count.
+        self._index = TextIndex(keys, languages, threshold)
+        set_of = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        self._key_set, self._entry_set = set_of[self._index.first], set_of[self._index.entries]
         every = np.concatenate([np.zeros(0, dtype=np.uint64), *ngrams])
-        self._ngrams, first = np.unique(every, return_index=True)
-        self._set = np.repeat(np.arange(len(sizes)), sizes)[first]
+        ngram, first = np.unique(every, return_index=True)
+        set_of = np.repeat(np.arange(len(sizes), dtype=np.int32), [len(of_set) for of_set in ngrams])
+        self._ngram_set = NumberTable(ngram, set_of[first])
 
     def overlaps(self, batch: Batch, keys: Sequence[str]) -> dict[int, Overlap]:
         """The records that overlap a test set, by their place in a batch.
@@ -74,37 +82,30 @@ class Decontaminator:
             batch: Q records.
             keys: (Q,) their deduplication keys.
         """
+        nowhere = len(self._names)
+        repeats = self._index.find(keys, batch.language)
+        exact, near = np.full((2, len(batch)), nowhere)
+        exact[repeats.exact] = self._key_set[repeats.exact_key]
+        np.minimum.at(near, repeats.near, self._entry_set[repeats.near_entry])
         found: dict[int, Overlap] = {}
-        names = list(self._held_out)
-        texts = KeyedTexts(keys, batch.language)
-        for name in names:
-            how = self._held_out[name].compare(texts)
-            for place in np.flatnonzero(how != NO).tolist():
-                found.setdefault(place, (name, "exact" if how[place] == EXACT else "near"))
-        if len(self._ngrams):
-            text, ngram = self._ngrams_of(batch.text)
-            known = np.minimum(np.searchsorted(self._ngrams, ngram), len(self._ngrams) - 1)
-            same = self._ngrams[known] == ngram
-            for place, which in zip(text[same].tolist(), self._set[known[same]].tolist(), strict=True):
-                found.setdefault(place, (names[which], "n-gram"))
+        for place in np.flatnonzero((exact < nowhere) | (near < nowhere)).tolist():
+            first = min(exact[place], near[place])
+            found[place] = self._names[first], "exact" if exact[place] == first else "near"
+        text, ngram = self._ngrams_of(batch.text)
+        which = self._ngram_set.find(ngram)
+        known = which >= 0
+        for place, number in zip(text[known].tolist(), which[known].tolist(), strict=True):
+            found.setdefault(place, (self._names[number], "n-gram"))
         return found
 
-    def _ngrams_of(self, texts: Sequence[str]) -> tuple[Ints, NDArray[np.uint64]]:
-        """The hashes of all n-grams of some texts, in order, and the places of their texts."""
-        n = self._n
-        words: list[str] = []
-        places, ends = array("q"), array("q", [0])
-        for place, text in enumerate(texts):
-            folded = text.casefold()
-            if len(folded) >= n and len(found := _WORD.findall(folded)) >= n:
-                places.append(place)
-                words += found
-                ends.append(len(words))
-        # Python's hash of a text has 64 bits and differs from process to process; here it never leaves one.
-        hashes = np.array(list(map(hash, words)), dtype=np.int64).view(np.uint64)
-        ngram = np.zeros(max(len(words) - n + 1, 0), dtype=np.uint64)
-        for shift in range(n):
-            ngram = ngram * _ODD + hashes[shift : shift + len(ngram)]
-        bounds = np.array(ends)
-        sizes = np.diff(bounds) - n + 1
-        return np.repeat(np.array(places), sizes), ngram[ranges(bounds[:-1], sizes)]
+    def _ngrams_of(self, texts: Sequence[str]) -> tuple[Ints, Hashes]:
+        """The places of texts, ascending, and the hashes of their n-grams, in order."""
+        place, word = self._words(texts, self._n)
+        size = max(len(word) - self._n + 1, 0)
+        ngram = np.zeros(size, dtype=np.uint64)
+        for shift in range(self._n):
+            ngram *= _ODD
+            ngram += word[shift : shift + size]
+        of_one = place[:size] == place[self._n - 1 :]
+        # The largest number is not free to be in a table.
+        return place[:size][of_one], ngram[of_one] >> np.uint64(1)

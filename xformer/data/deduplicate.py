@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xformer.data.groups import distinct_rows, starts
-from xformer.data.near_duplicates import NearDuplicates
+from xformer.data.text_index import TextIndex
 from xformer.data.trigrams import ranges
 
 SAME_MEANING = 0.25
@@ -39,9 +39,7 @@ class KeyedTexts:
 class HeldOut:
     """The texts of a held-out split; finds the records and groups that repeat them.
 
-    A record repeats a held-out text *exactly* if their deduplication keys are equal, in any two languages:
-    related languages and untranslated names share many. It repeats one *nearly* (`NearDuplicates`) if the
-    languages differ at most in region or script, as `pt-BR` and `pt-PT` do. Such records are always removed.
+    Records that repeat a held-out text exactly or nearly (`TextIndex`) are always removed.
 
     A whole group is removed if it says what a held-out group says: the translations of "Enter a valid email
     address." reveal those of "Enter a valid e-mail address." even if their words differ. This is assumed if
@@ -57,22 +55,15 @@ class HeldOut:
     """
 
     def __init__(self, texts: KeyedTexts, threshold: float) -> None:
-        self._number: dict[str, int] = {}
+        self._index = TextIndex(texts.keys, texts.languages, threshold)
+        self._near_key = self._index.key[self._index.entries]
         self._language: dict[str, int] = {}
-        self._primary: dict[str, int] = {}
-        key = np.array([self._number.setdefault(key, len(self._number)) for key in texts.keys], np.int64)
         tag = np.array(
             [self._language.setdefault(tag, len(self._language)) for tag in texts.languages], np.int64
         )
-        primary = [self._primary.setdefault(_primary(tag), len(self._primary)) for tag in self._language]
-        label = np.array(primary, np.int64)[tag]
-        distinct = distinct_rows(label, key)
-        keys = list(self._number)
-        near_keys = [keys[place] for place in key[distinct].tolist()]
-        self._near, self._near_key = NearDuplicates(near_keys, label[distinct], threshold), key[distinct]
         # For each text in each language, its groups.
         groups = np.zeros(0, np.uint64) if texts.groups is None else texts.groups
-        text = key[: len(groups)] * len(self._language) + tag[: len(groups)]
+        text = self._index.key[: len(groups)] * len(self._language) + tag[: len(groups)]
         order = np.argsort(text, kind="stable")
         self._text, self._groups = text[order], groups[order]
         self._evidence: list[NDArray[np.uint64]] = []
@@ -85,16 +76,13 @@ class HeldOut:
             (Q,) `EXACT`, `NEAR`, or `NO` for a text that repeats no held-out one.
         """
         how = np.full(len(texts.keys), NO, dtype=np.uint8)
-        label = {tag: self._primary.get(_primary(tag), -1) for tag in set(texts.languages)}
-        labels = np.array([label[tag] for tag in texts.languages], dtype=np.int64)
-        query, near = self._near.find(texts.keys, labels)
-        how[query] = NEAR
-        number = np.array([self._number.get(key, -1) for key in texts.keys], dtype=np.int64)
-        exact = np.flatnonzero(number >= 0)
-        how[exact] = EXACT
+        found = self._index.find(texts.keys, texts.languages)
+        how[found.near] = NEAR
+        how[found.exact] = EXACT
         if texts.groups is not None:
-            query = np.concatenate([query, exact])
-            self._add_evidence(texts, query, np.concatenate([self._near_key[near], number[exact]]))
+            query = np.concatenate([found.near, found.exact])
+            number = np.concatenate([self._near_key[found.near_entry], found.exact_key])
+            self._add_evidence(texts, query, number)
         return how
 
     def repeated_groups(self, languages: Callable[[int], Collection[str]]) -> set[int]:
@@ -141,7 +129,3 @@ class HeldOut:
             rows = np.concatenate(self._evidence, axis=1)
             self._evidence = [rows[:, distinct_rows(*rows)]]
             self._found = 0
-
-
-def _primary(language: str) -> str:
-    return language.partition("-")[0]

@@ -6,12 +6,16 @@ for short texts, which most corpora of messages consist of. The exact answer is 
 
 1. A near duplicate of a text with n trigrams has at least ⌈t·n⌉ of them, so it lacks at most n - ⌈t·n⌉. If
    the trigrams of both are put in one order, the first n - ⌈t·n⌉ + 1 of either have one in common (prefix
-   filtering: Chaudhuri et al. 2006, Bayardo et al. 2007). With the rarest first, few texts have.
-2. Of these, most have another number of trigrams than the threshold allows, or differ in too many bits of a
-   signature, in which each trigram sets one bit of 256 (bitmap filtering: Sandes et al. 2020).
+   filtering: Chaudhuri et al. 2006, Bayardo et al. 2007). With the rarest first, few texts have. The order is
+   that of slots, to which trigrams are hashed: trigrams that share a slot count as one. That only makes more
+   texts alike, which the last step tells apart.
+2. Of these, most have too few trigrams left from the first common one on (positional filtering: Xiao et al.
+   2008), or differ in too many bits of a signature, in which each trigram sets one bit of 256 (bitmap
+   filtering: Sandes et al. 2020).
 3. The few that are left are compared in full.
 
-Shapes: N indexed texts, Q queries, P pairs of a query and an indexed text, G pairs of text and trigram.
+Shapes: N indexed texts, Q queries, P pairs of a query and an indexed text, G pairs of text and trigram, S
+slots.
 """
 
 from __future__ import annotations
@@ -27,22 +31,25 @@ from xformer.data.trigrams import (
     SIGNATURE_WORDS,
     Codes,
     Ints,
-    NumberTable,
     Trigrams,
+    label_of,
     labelled,
     ranges,
     signatures,
+    slots,
 )
 
 _SLACK = 1e-9  # so that 0.7 · 10 does not exceed 7 in floating point
-_AT_ONCE = 1 << 17  # pairs that are looked at together
+_AT_ONCE = 1 << 17  # pairs, or trigrams of pairs, that are looked at together
+_LEAST_SIZE = 2 * _AT_ONCE // MOST_TEXTS  # of a pair, so that no more than MOST_TEXTS are compared together
+_MOST_SLOT_BITS = 24
 _LOW = np.uint64(2**32 - 1)
 
 
 class NearDuplicates:
     """An index of texts, each with a label; finds the near duplicates of other texts under their labels.
 
-    Memory: about 30 bytes for each different trigram of each text, and 50 for each text.
+    Memory: about 20 bytes for each different trigram of each text, and 50 for each text.
 
     Args:
         keys: (N,) deduplication keys of the texts.
@@ -55,9 +62,9 @@ class NearDuplicates:
             raise ValueError(f"threshold: expected above 0 and at most 1, got {threshold}")
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < MOST_TEXTS:
             raise ValueError(f"labels: expected from 0 to {MOST_TEXTS - 1:,}, got {labels.max():,}")
-        self._threshold = threshold
+        self._threshold, self._labels = threshold, labels.astype(np.uint16)
         self._trigrams = Trigrams()
-        terms = [np.zeros(0, dtype=np.uint64)]
+        codes = [np.zeros(0, dtype=np.uint64)]
         sizes = [np.zeros(0, dtype=np.int64)]
         self._signatures = np.zeros((len(keys), SIGNATURE_WORDS), dtype=np.uint64)
         for first in range(0, len(keys), MOST_TEXTS):
@@ -65,26 +72,23 @@ class NearDuplicates:
             text, code = self._trigrams(keys[part])
             size = len(keys[part])
             sizes.append(np.bincount(text, minlength=size))
-            terms.append(labelled(labels[part][text], code))
+            codes.append(code)
             self._signatures[part] = signatures(text, code, size)
-        self._sizes = np.concatenate(sizes)
-        self._starts = np.concatenate([[0], np.cumsum(self._sizes)])
-        different, place, frequency = np.unique(
-            np.concatenate(terms), return_inverse=True, return_counts=True
-        )
-        del terms
-        rank = np.empty(len(different), dtype=np.int32)
-        rank[np.argsort(frequency, kind="stable")] = np.arange(len(different), dtype=np.int32)
-        self._table = NumberTable(different, rank)
-        # The ranks of each text, ascending.
-        text = np.repeat(np.arange(len(keys)), self._sizes)
-        _, self._ranks = _split(np.sort(_joined(text, rank[place]), kind="stable"))
-        # For each rank, the texts that have it among their first.
-        first_ones = np.arange(len(text)) - self._starts[text] <= self._spare(self._sizes)[text]
-        text, ranks = text[first_ones], self._ranks[first_ones]
-        self._holders = text[np.argsort(ranks, kind="stable")].astype(np.int32)
-        held = np.bincount(ranks, minlength=len(different))
-        self._held_from = np.concatenate([[0], np.cumsum(held)])
+        self._codes, self._sizes = np.concatenate(codes), np.concatenate(sizes)
+        self._starts = np.cumsum(self._sizes) - self._sizes
+        del codes
+        self._slot_bits = min(max(4, len(self._codes).bit_length()), _MOST_SLOT_BITS)
+        slot = slots(labelled(np.repeat(labels, self._sizes), self._codes), self._slot_bits)
+        frequency = np.bincount(slot, minlength=1 << self._slot_bits)
+        used = np.flatnonzero(frequency)
+        # (S,) -1 for a slot that no indexed text has.
+        self._rank = np.full(len(frequency), -1, dtype=np.int32)
+        self._rank[used[np.argsort(frequency[used], kind="stable")]] = np.arange(len(used), dtype=np.int32)
+        text, rank, left = _first(self._rank[slot], self._sizes, self._spare(self._sizes))
+        # For each rank, the texts that have it among their first, and how many trigrams from there on.
+        order = np.argsort(rank, kind="stable")
+        self._holders, self._held_left = text[order].astype(np.int32), left[order].astype(np.int32)
+        self._held_from = np.concatenate([[0], np.cumsum(np.bincount(rank, minlength=len(used)))])
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -112,58 +116,102 @@ class NearDuplicates:
     def _find(self, keys: Sequence[str], labels: NDArray[np.integer]) -> tuple[Ints, Ints]:
         text, code = self._trigrams(keys)
         sizes = np.bincount(text, minlength=len(keys))
-        rank = self._table.find(labelled(labels[text], code))
-        # Trigrams that no indexed text has are the rarest, so they use up the lacking ones first.
-        spare = self._spare(sizes) - np.bincount(text[rank < 0], minlength=len(keys))
-        hopeful = spare[text] >= 0
-        text, code, rank = text[hopeful], code[hopeful], rank[hopeful]
-        signed = signatures(text, code, len(keys))
+        starts = np.cumsum(sizes) - sizes
+        rank = self._rank[slots(labelled(np.repeat(labels, sizes), code), self._slot_bits)]
         known = rank >= 0
-        own = np.sort(_joined(text[known], rank[known]), kind="stable")
-        text, rank = _split(own)
-        first = np.arange(len(text)) - np.searchsorted(text, np.arange(len(keys)))[text] <= spare[text]
-        pairs = [
-            self._similar(query, number, sizes, signed)
-            for query, number in self._candidates(text[first], rank[first])
-        ]
-        query, number = _split(np.unique(np.concatenate([np.zeros(0, dtype=np.uint64), *pairs])))
-        near = self._overlap(query, number, sizes, own)
+        count = np.add.reduceat(known, starts, dtype=np.int64)
+        # Trigrams that no indexed text has are the rarest, so they use up the lacking ones first.
+        spare = self._spare(sizes) - sizes + count
+        count[spare < 0] = 0
+        hopeful = np.repeat(spare >= 0, sizes)
+        known &= hopeful
+        signed = signatures(text[hopeful], code[hopeful], len(keys))
+        found = [np.zeros(0, dtype=np.uint64)]
+        found += self._similar(*_first(rank[known], count, spare), sizes, signed)
+        query, number = _split(np.unique(np.concatenate(found)))
+        # Trigrams under other labels may share a slot, too.
+        same = labels[query] == self._labels[number]
+        query, number = query[same], number[same]
+        near = self._overlap(query, number, starts, sizes, code)
         return query[near], number[near].astype(np.int64)
 
-    def _candidates(self, text: Ints, rank: NDArray[np.int32]) -> Iterator[tuple[Ints, NDArray[np.int32]]]:
-        """Pairs of a query and an indexed text that have one of their first trigrams in common."""
-        begin = self._held_from[rank]
+    def _similar(
+        self, text: Ints, rank: NDArray[np.int32], left: Ints, sizes: Ints, signed: Codes
+    ) -> Iterator[Codes]:
+        """Pairs of a query and an indexed text that may have enough trigrams in common, each as one number.
+
+        Args:
+            text: places of queries.
+            rank: of the slots of their first trigrams.
+            left: how many trigrams are left from there on.
+            sizes: (Q,) how many trigrams each query has.
+            signed: (Q, SIGNATURE_WORDS) signatures of the queries.
+        """
+        t, begin = self._threshold, self._held_from[rank]
         held = self._held_from[rank + 1] - begin
         for part in _parts(held):
-            yield np.repeat(text[part], held[part]), self._holders[ranges(begin[part], held[part])]
+            query, of_held = np.repeat(text[part], held[part]), ranges(begin[part], held[part])
+            number = self._holders[of_held]
+            # Two texts have no more in common than is left in either from the first one that both have.
+            most = np.minimum(np.repeat(left[part], held[part]), self._held_left[of_held])
+            both = sizes[query] + self._sizes[number]
+            fits = most * (1 + t) >= t * both - _SLACK
+            query, number, both = query[fits], number[fits], both[fits]
+            different = np.bitwise_count(signed[query] ^ self._signatures[number]).sum(axis=1)
+            # A trigram that only one has changes one bit at most; the threshold limits how many there are.
+            fits = different <= both * (1 - t) / (1 + t) + 1e-6
+            yield _joined(query[fits], number[fits])
 
-    def _similar(self, query: Ints, number: NDArray[np.int32], sizes: Ints, signed: Codes) -> Codes:
-        """The pairs whose sizes and signatures allow the overlap, each as one number."""
-        t, ours, theirs = self._threshold, sizes[query], self._sizes[number]
-        fits = (theirs >= t * ours - _SLACK) & (ours >= t * theirs - _SLACK)
-        query, number, both = query[fits], number[fits], (ours + theirs)[fits]
-        different = np.bitwise_count(signed[query] ^ self._signatures[number]).sum(axis=1)
-        # A trigram that only one of them has changes one bit at most; t limits how many there are.
-        fits = different <= both * (1 - t) / (1 + t) + 1e-6
-        return _joined(query[fits], number[fits])
+    def _overlap(
+        self, query: Ints, number: NDArray[np.int32], starts: Ints, sizes: Ints, code: Codes
+    ) -> NDArray[np.bool_]:
+        """Whether each pair overlaps enough, counted from all trigrams.
 
-    def _overlap(self, query: Ints, number: NDArray[np.int32], sizes: Ints, own: Codes) -> NDArray[np.bool_]:
-        """Whether each pair overlaps enough, counted from all trigrams; `own` are those of the queries."""
+        Args:
+            query: (P,) places of queries.
+            number: (P,) numbers of indexed texts.
+            starts: (Q,) where the trigrams of each query begin in `code`.
+            sizes: (Q,) how many it has.
+            code: (G,) trigrams of the queries.
+        """
         result = np.zeros(len(query), dtype=np.bool_)
-        held = self._sizes[number]
-        for part in _parts(held):
-            size = held[part]
-            theirs = self._ranks[ranges(self._starts[number[part]], size)]
-            wanted = _joined(np.repeat(query[part], size), theirs)
-            place = np.minimum(np.searchsorted(own, wanted), len(own) - 1)
-            pair = np.repeat(np.arange(len(size)), size)
-            shared = np.bincount(pair[own[place] == wanted], minlength=len(size))
-            result[part] = shared >= self._threshold * (sizes[query[part]] + size - shared) - _SLACK
+        ours, theirs = sizes[query], self._sizes[number]
+        for part in _parts(np.maximum(ours + theirs, _LEAST_SIZE)):
+            pair, a, b = np.arange(len(ours[part])), ours[part], theirs[part]
+            of_both = np.concatenate(
+                [
+                    labelled(np.repeat(pair, a), code[ranges(starts[query[part]], a)]),
+                    labelled(np.repeat(pair, b), self._codes[ranges(self._starts[number[part]], b)]),
+                ]
+            )
+            of_both.sort()
+            twice = of_both[1:][of_both[1:] == of_both[:-1]]
+            shared = np.bincount(label_of(twice), minlength=len(pair))
+            result[part] = shared >= self._threshold * (a + b - shared) - _SLACK
         return result
 
     def _spare(self, sizes: Ints) -> Ints:
         """How many of so many trigrams a near duplicate may lack."""
         return sizes - np.ceil(self._threshold * sizes - _SLACK).astype(np.int64)
+
+
+def _first(rank: NDArray[np.int32], sizes: Ints, spare: Ints) -> tuple[Ints, NDArray[np.int32], Ints]:
+    """Of each text its first ranks, ascending: one more than it may lack.
+
+    Args:
+        rank: (G,) ranks, text after text.
+        sizes: (Q,) how many each text has.
+        spare: (Q,) how many each text may lack.
+
+    Returns:
+        Places of texts, ranks, and how many ranks the text has from there on.
+    """
+    both = _joined(np.repeat(np.arange(len(sizes)), sizes), rank)
+    both.sort()
+    place = np.arange(len(both)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    first = np.flatnonzero(place <= np.repeat(spare, sizes))
+    text, rank = _split(both[first])
+    return text, rank, sizes[text] - place[first]
 
 
 def _parts(sizes: Ints) -> Iterator[slice]:

@@ -1,6 +1,6 @@
 """Character trigrams of many texts as numbers, and their signatures: what `near_duplicates` compares.
 
-Shapes: Q texts, G pairs of text and trigram, V different numbers in a table.
+Shapes: Q texts, G pairs of text and trigram.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ _CODE_BITS = 3 * _CHARACTER_BITS
 MOST_TEXTS = 1 << (64 - _CODE_BITS)
 """How many texts are numbered together, and how many labels there are."""
 
-SIGNATURE_WORDS = 4
+_SIGNATURE_BITS = 8  # that number the bits of a signature
+
+SIGNATURE_WORDS = (1 << _SIGNATURE_BITS) // 64
 """Of 64 bits each, in a signature."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_FREE = np.uint64(2**64 - 1)
 
 
 def trigrams(key: str) -> set[str]:
@@ -52,22 +53,23 @@ class Trigrams:
         Returns:
             (G,) places of texts, ascending, and (G,) numbers of trigrams, ascending for each text.
         """
-        marked = "".join(["\2", "\3\2".join(keys), "\3\3"])
+        marked = "".join(["\2", "\3\2".join(keys), "\3\3\3"])
         number = self._numbered(np.frombuffer(marked.encode("utf-32-le", "surrogatepass"), dtype=np.uint32))
-        first, second, third = number[:-2], number[1:-1], number[2:]
-        code = (first << np.uint64(2 * _CHARACTER_BITS)) | (second << np.uint64(_CHARACTER_BITS)) | third
+        code = (number[:-2] << np.uint64(2 * _CHARACTER_BITS)) | (number[1:-1] << np.uint64(_CHARACTER_BITS))
+        code |= number[2:]
         lengths = np.fromiter(map(len, keys), dtype=np.int64, count=len(keys))
-        begins = np.cumsum(lengths + 2) - (lengths + 2)
+        ends = np.cumsum(lengths + 2)
         # An empty text has one, of its two marks alone.
-        code[begins[lengths == 0]] &= ~np.uint64((1 << _CHARACTER_BITS) - 1)
-        windows = np.maximum(lengths, 1)
-        text = np.repeat(np.arange(len(keys), dtype=np.uint64), windows)
-        both = (text << np.uint64(_CODE_BITS)) | code[ranges(begins, windows)]
-        both.sort(kind="stable")  # the fastest of the kinds: texts are in order already
-        distinct = np.ones(len(both), dtype=np.bool_)
-        distinct[1:] = both[1:] != both[:-1]
-        both = both[distinct]
-        return (both >> np.uint64(_CODE_BITS)).astype(np.int64), both & np.uint64((1 << _CODE_BITS) - 1)
+        code[ends[lengths == 0] - 2] &= ~np.uint64((1 << _CHARACTER_BITS) - 1)
+        # The last two places of a text begin no trigram of it; they repeat its last one instead.
+        last = code[ends - 2 - (lengths > 0)]
+        code[ends - 2] = code[ends - 1] = last
+        code |= np.repeat(np.arange(len(keys), dtype=np.uint64) << np.uint64(_CODE_BITS), lengths + 2)
+        code.sort()
+        distinct = np.ones(len(code), dtype=np.bool_)
+        distinct[1:] = code[1:] != code[:-1]
+        code = code[distinct]
+        return (code >> np.uint64(_CODE_BITS)).astype(np.int64), code & np.uint64((1 << _CODE_BITS) - 1)
 
     def _numbered(self, characters: NDArray[np.uint32]) -> Codes:
         number = self._number[characters]
@@ -85,69 +87,30 @@ def labelled(label: NDArray[np.integer], code: Codes) -> Codes:
     return (label.astype(np.uint64) << np.uint64(_CODE_BITS)) | code
 
 
+def label_of(both: Codes) -> Ints:
+    """The labels of what `labelled` made."""
+    return (both >> np.uint64(_CODE_BITS)).astype(np.int64)
+
+
+def slots(numbers: Codes, bits: int) -> Ints:
+    """A slot from 0 to 2^`bits` - 1 for each number: equal numbers have equal slots (Fibonacci hashing)."""
+    return ((numbers * _GOLDEN) >> np.uint64(64 - bits)).astype(np.int64)
+
+
 def signatures(text: Ints, code: Codes, size: int) -> Codes:
     """(Q, SIGNATURE_WORDS) for each text one bit of each of its trigrams; equal trigrams have equal bits.
 
     Args:
-        text: (G,) places of texts, ascending.
+        text: (G,) places of texts.
         code: (G,) numbers of their trigrams.
         size: Q.
     """
-    found = np.zeros((size, SIGNATURE_WORDS), dtype=np.uint64)
-    if len(text):
-        places = (code * _GOLDEN) >> np.uint64(56)
-        bits, words = np.uint64(1) << (places & np.uint64(63)), places >> np.uint64(6)
-        starts = np.flatnonzero(np.diff(text, prepend=-1))
-        for word in range(SIGNATURE_WORDS):
-            of_word = np.where(words == np.uint64(word), bits, np.uint64(0))
-            found[text[starts], word] = np.bitwise_or.reduceat(of_word, starts)
-    return found
+    bits = np.zeros((size, 1 << _SIGNATURE_BITS), dtype=np.bool_)
+    bits[text, slots(code, _SIGNATURE_BITS)] = True
+    return np.packbits(bits, axis=1).view(np.uint64)
 
 
 def ranges(begin: NDArray[np.integer], size: NDArray[np.integer]) -> Ints:
     """The whole numbers of several ranges, one after the other."""
     ends = np.cumsum(size, dtype=np.int64)
     return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(begin - (ends - size), size)
-
-
-class NumberTable:
-    """A hash table from different numbers to values, with open addressing (linear probing).
-
-    Args:
-        numbers: (V,) different numbers, below 2⁶⁴ - 1.
-        values: (V,) from 0.
-    """
-
-    def __init__(self, numbers: Codes, values: NDArray[np.int32]) -> None:
-        bits = max(4, (2 * len(numbers)).bit_length())
-        self._shift, self._last = np.uint64(64 - bits), np.uint64((1 << bits) - 1)
-        self._numbers = np.full(1 << bits, _FREE, dtype=np.uint64)
-        self._values = np.full(1 << bits, -1, dtype=np.int32)
-        slot = self._slot(numbers)
-        while len(numbers):
-            free = self._numbers[slot] == _FREE
-            self._numbers[slot[free]] = numbers[free]  # of several for one slot, one stays
-            placed = self._numbers[slot] == numbers
-            self._values[slot[placed]] = values[placed]
-            numbers, values = numbers[~placed], values[~placed]
-            slot = (slot[~placed] + np.uint64(1)) & self._last
-
-    def find(self, numbers: Codes) -> NDArray[np.int32]:
-        """The value of each number; -1 for those that are not there."""
-        slot = self._slot(numbers)
-        seen = self._numbers[slot]
-        values = self._values[slot]
-        rows = np.flatnonzero((seen != numbers) & (seen != _FREE))
-        values[rows] = -1
-        slot = slot[rows]
-        while len(rows):
-            slot = (slot + np.uint64(1)) & self._last
-            seen = self._numbers[slot]
-            found = seen == numbers[rows]
-            values[rows[found]] = self._values[slot[found]]
-            going = ~found & (seen != _FREE)
-            rows, slot = rows[going], slot[going]
-        return values
-
-    def _slot(self, numbers: Codes) -> Codes:
-        return (numbers * _GOLDEN) >> self._shift

@@ -41,8 +41,5 @@ def test_every_text_that_is_repeated_is_found_by_its_first_row(
     assert list(exact) == [(place, first[key]) for place, (key, _) in enumerate(asked) if key in first]
     near = zip(found.near.tolist(), index.entries[found.near_entry].tolist(), strict=True)
     assert sorted(near) == [
-        (place, row)
-        for place, text in enumerate(asked)
-        for row in sorted(entries)
-        if _near(text, texts[row])
+        (place, row) for place, text in enumerate(asked) for row in sorted(entries) if _near(text, texts[row])
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from xformer.plotting.charts import Axis, DotChart, Figure, LineChart, Series
 from xformer.plotting.png import png
 from xformer.plotting.shapes import BAR, Look
-from xformer.storage.files import atomic_write
+from xformer.storage.files import write_files
 
 from .operation import ALL_DIRECTIONS
 from .record import Record, latest
@@ -203,13 +203,7 @@ def write_pictures(records: Sequence[Record], folder: Path) -> list[Path]:
     for device, operation, several in by_operation(records):
         if errors := error_figure(several):
             figures[f"{_slug(device)}/{_slug(operation)}-error.png"] = errors
-    written = []
-    for name, figure in figures.items():
-        if picture := png(figure):
-            with atomic_write(folder / name, "wb") as file:
-                file.write(picture)
-            written.append(folder / name)
-    return written
+    return write_files((folder / name, png(figure)) for name, figure in figures.items())
 
 
 def by_operation(records: Iterable[Record]) -> list[tuple[str, str, list[Record]]]:

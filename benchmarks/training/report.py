@@ -11,7 +11,7 @@ from rich.table import Table
 from xformer.plotting.charts import Axis, Figure, LineChart, Series
 from xformer.plotting.png import png
 from xformer.plotting.shapes import Look
-from xformer.storage.files import atomic_write
+from xformer.storage.files import write_files
 
 from .result import Measure, Outcome, Trained
 
@@ -88,12 +88,7 @@ def draw(outcome: Outcome, path: str | os.PathLike[str]) -> Path | None:
         charts.append(LineChart(title, Axis("seconds of training"), series))
     threads = outcome.about["threads"]
     where = f"{outcome.about['device']}{'' if threads is None else f', {threads} threads'}"
-    picture = png(Figure(charts, note=where))
-    if picture is None:
-        return None
-    with atomic_write(path, "wb") as file:
-        file.write(picture)
-    return Path(path)
+    return next(iter(write_files([(Path(path), png(Figure(charts, note=where)))])), None)
 
 
 def _number(value: float | None, how: str) -> str:

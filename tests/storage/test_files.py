@@ -6,13 +6,13 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from xformer.storage.files import atomic_write, naming, sha256_of, try_to_write
+from xformer.storage.files import atomic_write, naming, sha256_of, try_to_write, write_files
 
 FullDisk = Callable[..., AbstractContextManager[None]]
 
@@ -180,3 +180,14 @@ def test_no_file_takes_the_place_of_a_link_to_what_a_process_has_open(tmp_path: 
     with atomic_write(plain) as file:
         file.write("text")
     assert plain.read_text() == "text"
+
+
+def test_files_are_written_as_they_are_made(tmp_path: Path) -> None:
+    def contents() -> Iterator[tuple[Path, bytes | None]]:
+        yield tmp_path / "new" / "a", b"1"
+        yield tmp_path / "b", None
+        assert (tmp_path / "new" / "a").read_bytes() == b"1"
+        yield tmp_path / "c", b""
+
+    assert write_files(contents()) == [tmp_path / "new" / "a", tmp_path / "c"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "new"]

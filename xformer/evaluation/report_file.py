@@ -15,7 +15,7 @@ from xformer.plotting.png import can_write_png, png
 from xformer.progress import Progress
 from xformer.runs.directory import RunDirectory
 from xformer.runs.model_card import write_model_card
-from xformer.storage.files import atomic_write, try_to_write
+from xformer.storage.files import atomic_write, try_to_write, write_files
 from xformer.storage.structure import structure
 
 
@@ -123,9 +123,7 @@ def write_report(
                 file.write(table)
         for place, figure in pictures.items():
             place.unlink(missing_ok=True)
-            if figure is not None and (picture := png(figure)):
-                with atomic_write(place, "wb") as file:
-                    file.write(picture)
+            write_files([(place, None if figure is None else png(figure))])
         if card_of is not None:
             write_model_card(card_of)
         report.save(path)

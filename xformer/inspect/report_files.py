@@ -9,7 +9,7 @@ from pathlib import Path
 from xformer.plotting.charts import Figure
 from xformer.plotting.png import png
 from xformer.plotting.svg_file import svg_file
-from xformer.storage.files import atomic_write
+from xformer.storage.files import write_files
 
 
 def write_report(
@@ -27,15 +27,9 @@ def write_report(
     Returns:
         The files.
     """
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
     contents = {"html": page.encode(), "svg": svg_file(figure).encode()}
     contents |= {ending: text.encode() for ending, text in numbers.items()}
-    if picture := png(figure):
-        contents["png"] = picture
-    written = []
-    for ending, content in contents.items():
-        with atomic_write(place / f"{name}.{ending}", "wb") as file:
-            file.write(content)
-        written.append(place / f"{name}.{ending}")
-    return written
+    pictures = {"png": png(figure)}
+    return write_files(
+        (Path(folder, f"{name}.{ending}"), content) for ending, content in (contents | pictures).items()
+    )

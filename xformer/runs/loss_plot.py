@@ -10,7 +10,7 @@ from typing import Any
 from xformer.plotting.charts import Axis, Figure, LineChart, Series
 from xformer.plotting.png import png
 from xformer.runs.metrics import without_remnant
-from xformer.storage.files import atomic_write
+from xformer.storage.files import write_files
 
 Metrics = Sequence[Mapping[str, Any]]
 
@@ -90,8 +90,4 @@ def plot_losses(metrics: Metrics, path: Path) -> Path | None:
         `path`, or None where matplotlib is not installed or there is nothing to draw.
     """
     picture = png(Figure(loss_charts(metrics), legend=False)) if metrics else None
-    if picture is None:
-        return None
-    with atomic_write(path, "wb") as file:
-        file.write(picture)
-    return path
+    return next(iter(write_files([(path, picture)])), None)

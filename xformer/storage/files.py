@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -126,6 +126,27 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[A
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def write_files(contents: Iterable[tuple[Path, bytes | None]]) -> list[Path]:
+    """Write files, each whole or not at all, as their contents are made.
+
+    Args:
+        contents: files with their bytes; those with None are not written.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        OSError: one cannot be written; those before it stay.
+    """
+    written = []
+    for path, content in contents:
+        if content is not None:
+            with atomic_write(path, "wb") as file:
+                file.write(content)
+            written.append(path)
+    return written
 
 
 def flush_to_disk(path: Path) -> None:

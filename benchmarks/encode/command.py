@@ -116,7 +116,7 @@ class EncodeBench:
         return 0
 
     def _keep(self, record: dict[str, Any]) -> None:
-        from ..kept import append_lines
+        from ..lines import append_lines
 
         line = json.dumps(record)
         append_lines(self.out, [line])

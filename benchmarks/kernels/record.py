@@ -15,7 +15,7 @@ from typing import Any, Literal
 from xformer.errors import InputError
 
 from ..environment import Environment
-from ..kept import append_lines
+from ..lines import append_lines
 
 Direction = Literal["forward", "backward", "forward+backward"]
 Status = Literal["ok", "wrong", "unsupported", "failed", "absent"]
@@ -104,7 +104,7 @@ class Record:
 
 
 def append(path: Path, records: Iterable[Record]) -> None:
-    """Add records at the end of a file (`xformer.benchmarks.kept.append_lines`)."""
+    """Add records at the end of a file (`xformer.benchmarks.lines`)."""
     append_lines(path, (record.to_json() for record in records))
 
 

@@ -13,7 +13,7 @@ from xformer.benchmarks.bursts import bench as bursts
 from xformer.benchmarks.bursts.command import BurstsBench
 from xformer.benchmarks.company import bench as company
 from xformer.benchmarks.company.command import CompanyBench
-from xformer.benchmarks.kept import append_lines, begin_record, write_record
+from xformer.benchmarks.kept import begin_record, write_record
 from xformer.errors import InputError
 
 
@@ -30,15 +30,6 @@ def test_a_record_takes_the_place_of_the_last(tmp_path: Path) -> None:
     for number in range(2):
         write_record(tmp_path / "new" / "some.json", {"number": number})
     assert (tmp_path / "new" / "some.json").read_text(encoding="utf-8") == '{\n  "number": 1\n}\n'
-
-
-def test_lines_are_added_after_whole_ones(tmp_path: Path) -> None:
-    file = tmp_path / "new" / "some.jsonl"
-    append_lines(file, ["a"])
-    with file.open("ab") as cut:
-        cut.write(b"half of a li")
-    append_lines(file, ["b", "ç"])
-    assert file.read_bytes() == "a\nb\nç\n".encode()
 
 
 @pytest.mark.parametrize("name", ["bursts", "company"])

@@ -33,7 +33,7 @@ class Measured:
         side: whose code.
         seconds: by the clock.
         cpu_seconds: of the processor, of all threads.
-        peak_mib: most memory of the process, in MiB.
+        peak_mib: most memory of the work, in MiB: beside what the process had when it began.
         stages: seconds by the clock of each stage.
     """
 
@@ -55,7 +55,7 @@ class Compared:
         here: the same of this tree.
         ratio: `here / base`.
         cpu_ratio: the same of seconds of the processor.
-        base_mib: most memory of the base, in MiB.
+        base_mib: most memory of the base's work, in MiB.
         here_mib: the same of this tree.
         wanted: the least ratio that is the goal.
     """

@@ -2,22 +2,24 @@
 on `PYTHONPATH`. It prints one JSON object.
 
 The texts are those of the corpus's training split, the test set is its dev and test splits. They are read
-here, by the same lines for every revision. It runs with the modules of any revision from d83179d on, so it
-names those that have moved since.
+here, by the same lines for every revision, one at a time. Memory counts from when all modules are there and
+the first texts were read, so it is that of the work alone. It runs with the modules of any revision from
+d83179d on, so it names those that have moved since.
 """
 
 from __future__ import annotations
 
+import gc
 import gzip
 import importlib
 import importlib.util
 import itertools
 import json
-import resource
+import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +48,14 @@ def decontaminator(corpus: Path) -> Any:
 
 
 class Clock:
-    """Seconds by the clock and of the processor, by stage."""
+    """Seconds by the clock and of the processor, by stage.
 
-    def __init__(self) -> None:
+    Args:
+        ended: called with each stage that has ended.
+    """
+
+    def __init__(self, ended: Callable[[str], None]) -> None:
+        self._ended = ended
         self.stages: dict[str, list[float]] = {}
         self._stage, self._begun = "", self._now()
 
@@ -60,29 +67,60 @@ class Clock:
         spent = self.stages.setdefault(self._stage, [0.0, 0.0])
         for place, (end, begin) in enumerate(zip(now, self._begun, strict=True)):
             spent[place] += end - begin
+        self._ended(self._stage)
         self._stage, self._begun = stage, now
 
     def _now(self) -> tuple[float, float]:
         return time.monotonic(), time.process_time()
 
 
-def run(work: str, texts: Iterable[Any], tool: Any) -> dict[str, Any]:
-    """Do the work; its seconds.
+class Memory:
+    """The most memory of this process since now, beside what it has now.
+
+    Raises:
+        OSError: the system has no `/proc/self/clear_refs` (Linux has).
+    """
+
+    def __init__(self) -> None:
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        self._before = self._mib("VmRSS")
+
+    def peak(self) -> float:
+        """In MiB."""
+        return self._mib("VmHWM") - self._before
+
+    def _mib(self, name: str) -> float:
+        found = re.search(rf"{name}:\s*(\d+) kB", Path("/proc/self/status").read_text())
+        assert found
+        return int(found[1]) / 1024
+
+
+def run(work: str, corpus: Path, most: int) -> dict[str, Any]:
+    """Do the work; its seconds and memory.
 
     Args:
         work: `read`: the texts are read and no more. `import`: they are imported. `decontaminate`: they are
-            imported with a decontaminator; the seconds are those of the stage that compares and keeps them.
-        texts: the records.
-        tool: the decontaminator, or None.
+            imported with a decontaminator; the seconds are those of the stage that compares and keeps them,
+            the memory that of this stage, with what the decontaminator is made of.
+        corpus: whose texts.
+        most: how many texts.
     """
-    clock = Clock()
+    imported, manifest = module("corpus"), module("manifest")
+    options = module("import_plan", "plan").ImportOptions()
+    module("decontaminate")
+    for _ in records(corpus, "train", 1000):
+        pass
+    memory = Memory()
+    peaks: dict[str, float] = {}
+    tool = decontaminator(corpus) if work == "decontaminate" else None
+    texts = records(corpus, "train", most)
+    clock = Clock(lambda stage: peaks.update({stage: memory.peak()}))
     clock("read")
     if work == "read":
         for _ in texts:
             pass
     else:
-        imported, manifest = module("corpus"), module("manifest")
-        options = module("import_plan", "plan").ImportOptions()
         with tempfile.TemporaryDirectory() as folder:
             source = manifest.Source("texts", "unknown")
             imported.import_corpus(
@@ -95,7 +133,7 @@ def run(work: str, texts: Iterable[Any], tool: Any) -> dict[str, Any]:
     return {
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peaks["read"] if work == "decontaminate" else memory.peak(),
         "stages": {stage: round(spent[0], 2) for stage, spent in stages.items()},
     }
 
@@ -103,8 +141,7 @@ def run(work: str, texts: Iterable[Any], tool: Any) -> dict[str, Any]:
 def main() -> None:
     """Measure; the result is the last line of the output."""
     work, corpus, most = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    tool = decontaminator(corpus) if work == "decontaminate" else None
-    sys.stdout.write(json.dumps(run(work, records(corpus, "train", most), tool)) + "\n")
+    sys.stdout.write(json.dumps(run(work, corpus, most)) + "\n")
 
 
 if __name__ == "__main__":

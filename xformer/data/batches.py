@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from xformer.data.record import Record
 
-_MOST_RECORDS, _MOST_CHARACTERS = 4096, 1 << 17
+_STEP, _MOST_RECORDS, _MOST_CHARACTERS = 64, 4096, 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,18 @@ class Batch:
 
 
 def batches(records: Iterable[Record]) -> Iterator[Batch]:
+    """Records in their order, in batches; see `stretches`."""
+    return map(Batch.of, stretches(records))
+
+
+def stretches(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Records in their order, as many together as fit into a few megabytes while they are looked at."""
-    waiting: list[Record] = []
-    characters = 0
-    for record in records:
-        waiting.append(record)
-        characters += len(record.text)
-        if len(waiting) == _MOST_RECORDS or characters >= _MOST_CHARACTERS:
-            yield Batch.of(waiting)
+    iterator, waiting, characters = iter(records), list[Record](), 0
+    while some := list(islice(iterator, _STEP)):
+        waiting += some
+        characters += sum([len(record.text) for record in some])
+        if len(waiting) >= _MOST_RECORDS or characters >= _MOST_CHARACTERS:
+            yield waiting
             waiting, characters = [], 0
     if waiting:
-        yield Batch.of(waiting)
+        yield waiting

@@ -100,6 +100,8 @@ class Words:
         sizes = np.diff(starts, append=len(letters))
         longest = int(sizes.max())
         if longest > len(self._powers):
-            self._powers = np.cumprod(np.concatenate([[1], np.full(longest - 1, _BASE)]), dtype=np.uint64)
+            self._powers = np.full(longest, _BASE)
+            self._powers[0] = 1
+            np.cumprod(self._powers, out=self._powers)
         place = np.arange(len(letters)) - np.repeat(starts, sizes)
         return random_bits(np.add.reduceat(self._value[letters] * self._powers[place], starts))

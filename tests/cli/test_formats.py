@@ -17,6 +17,9 @@ from xformer.errors import InputError
 TMX = """<?xml version="1.0"?><tmx version="1.4"><header srclang="en"/><body><tu>
 <tuv xml:lang="en"><seg>one</seg></tuv><tuv xml:lang="de"><seg>eins</seg></tuv>
 <tuv xml:lang="fr"><seg>un</seg></tuv></tu></body></tmx>"""
+TEI = """<TEI><text><body><entry><form><orth>eins</orth></form>
+<sense><cit type="trans"><quote>one</quote></cit></sense>
+</entry></body></text></TEI>"""
 CLDR = '{"main": {"%s": {"characterLabels": {"1": "%s"}}}}'
 PO = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "one"\nmsgstr "eins"\n'
 
@@ -77,6 +80,9 @@ READ: list[tuple[Format, dict[str, str], dict[str, Any], set[tuple[str, str]]]] 
     ("wikimatrix", {"a.tsv": "1.1\teins\tone\n"}, {"languages": ("de", "en")}, BOTH),
     ("iwslt", {"train.tags.de-en.en": "one\n", "train.tags.de-en.de": "eins\n"}, {}, BOTH),
     ("tmx", {"a.tmx": TMX}, {"languages": ("en", "de")}, BOTH),
+    ("dict", {"deu-eng.index": "eins\tA\tJ\n", "deu-eng.dict": "eins\none\n"}, {}, BOTH),
+    ("tei", {"deu-eng.tei": TEI}, {}, BOTH),
+    ("tei", {"words.tei": TEI}, {"languages": ("de", "en")}, BOTH),
     ("messages", {"en.json": '{"a": "one"}', "de.json": '{"a": "eins"}'}, {}, BOTH),
     (
         "messages",
@@ -205,7 +211,9 @@ def test_a_delimiter_is_for_csv(tmp_path: Path) -> None:
         _read("tsv", _write(tmp_path, {"a.de.tsv": "text\n"}), delimiter=";")
 
 
-@pytest.mark.parametrize("kind", sorted({*get_args(Format)} - {"parquet", "gettext", "qm", "text"}))
+@pytest.mark.parametrize(
+    "kind", sorted({*get_args(Format)} - {"dict", "gettext", "parquet", "qm", "tei", "text"})
+)
 def test_every_reader_notes_what_it_leaves_out(kind: Format, tmp_path: Path) -> None:
     files: dict[str, dict[str, str]] = {
         "moses": {"a.en": "one\ntwo\n", "a.deu": "eins\n \n"},

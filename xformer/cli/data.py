@@ -46,6 +46,9 @@ class DataImport:
     Those of programs made with Qt: xformer data import qm /usr/share/qt5/translations --out corpora/qt
     --licence unknown
 
+    Dictionaries, such as those of Debian's packages dict-freedict-*: xformer data import dict
+    dict-freedict-deu-eng_*.deb --out corpora/words --licence stated
+
     Names of languages, countries, units, days and emoji, from Unicode's CLDR: xformer data import cldr
     cldr-annotations-full.tgz cldr-localenames-full.tgz --out corpora/names --licence Unicode-3.0
 
@@ -61,11 +64,12 @@ class DataImport:
     out: Path
     """The folder to make."""
     licence: Annotated[str, tyro.conf.arg(aliases=["--license"])]
-    """Licence of the text: an SPDX expression or a sentence; "unknown" if it is not known."""
+    """Licence of the text: an SPDX expression or a sentence; "unknown" if it is not known. For dict and tei,
+    "stated": what the files say themselves."""
     languages: tuple[str, ...] = ()
     """Languages of the files, in their order, if the file names do not give them; two-letter or three-letter
-    codes. For a zip of moses: of the codes in the names inside. For tatoeba, tmx, cldr and
-    messages: import only these."""
+    codes. For a zip of moses: of the codes in the names inside. For dict and tei: of the words, then of their
+    translations. For tatoeba, tmx, cldr and messages: import only these."""
     dev: float = 0.01
     """Size of the dev split, used for choices during training: a number of groups, or a share below 1."""
     test: float = 0.01

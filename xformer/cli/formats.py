@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from xformer.data.record import Record
 
 Format = Literal[
-    "gettext", "moses", "tatoeba", "manythings", "wikimatrix", "iwslt", "tmx", "cldr", "messages", "qm",
-    "csv", "tsv", "jsonl", "parquet", "text",
+    "gettext", "moses", "tatoeba", "manythings", "wikimatrix", "iwslt", "tmx", "dict", "tei", "cldr",
+    "messages", "qm", "csv", "tsv", "jsonl", "parquet", "text",
 ]  # fmt: skip
 _DESCRIBES = {
     "gettext": "catalogues (.mo, .po), or folders, wheels or Debian packages that hold them",
@@ -29,6 +30,8 @@ _DESCRIBES = {
     "manythings": "one file of sentence pairs, or the zip that it comes in",
     "cldr": "JSON files of CLDR, or folders, zips or tars that hold them",
     "messages": "JSON files of messages, one per language, or folders, zips or tars that hold them",
+    "dict": "dictionaries (.dict, .dict.dz), or folders, zips, tars or Debian packages that hold them",
+    "tei": "dictionaries in the XML of TEI",
     "qm": "Qt catalogues (.qm), or folders, zips, tars or Debian packages that hold them",
     "iwslt": "the same talks in two or more languages",
 }
@@ -40,6 +43,10 @@ _FORMAT_OF = {
     ".json": "jsonl",
     ".parquet": "parquet",
     ".tmx": "tmx",
+    ".tei": "tei",
+    ".dict": "dict",
+    ".dz": "dict",
+    ".index": "dict",
     ".po": "gettext",
     ".mo": "gettext",
     ".qm": "qm",
@@ -64,8 +71,8 @@ def records(
     Args:
         kind: the format.
         paths: the files, in the order that the format needs.
-        languages: the languages of the files, if their names do not give them; for `tatoeba`, `tmx`,
-            `cldr` and `messages`, the only ones to import.
+        languages: the languages of the files, if their names do not give them; for `dict` and `tei`, of words
+            and translations; for `tatoeba`, `tmx`, `cldr` and `messages`, the only ones to import.
         fields: the meaning of the fields, for `csv`, `tsv`, `jsonl` and `parquet`.
         paragraphs: for `text`: each paragraph is a record, not each line.
         delimiter: for `csv`: the character between fields; None: the reader finds it.
@@ -109,7 +116,8 @@ def other_format(kind: Format, paths: Sequence[Path]) -> tuple[Path, str] | None
             "wikimatrix": ("csv", "tsv"),
             "cldr": ("jsonl",),
             "messages": ("jsonl",),
-            "qm": ("gettext",),  # of both there are Debian packages
+            "qm": ("gettext",),  # of these there are Debian packages
+            "dict": ("gettext",),
         }.get(kind, ())
         if named not in (None, kind, *same):
             return path, str(named)
@@ -119,21 +127,45 @@ def other_format(kind: Format, paths: Sequence[Path]) -> tuple[Path, str] | None
 def source_of(kind: Format, path: Path, licence: str) -> Source:
     """Describe a file for the manifest; also a folder, by the files in it that its reader reads.
 
+    Args:
+        kind: the format.
+        path: the file; of `dict` either of the two that belong together, which are described as one.
+        licence: its licence; "stated", for `dict` and `tei`: the sentence in the file that states it.
+
     Raises:
-        InputError: there is no such file, or a folder where the format has files.
+        InputError: there is no such file, or a folder where the format has files; or the licence is "stated",
+            and the file states none.
     """
     from xformer.data.manifest import Source
     from xformer.data.readers.catalogue_files import catalogue_files
     from xformer.data.readers.cldr import is_cldr_file
+    from xformer.data.readers.dict import dict_files, is_dict_file
     from xformer.data.readers.members import folder_files
     from xformer.data.readers.messages import is_messages_file
     from xformer.data.readers.qm import is_qm_file
 
-    wanted = {"cldr": is_cldr_file, "messages": is_messages_file, "qm": is_qm_file}
+    if licence == "stated":
+        licence = _stated_licence(kind, path)
+    wanted = {"cldr": is_cldr_file, "dict": is_dict_file, "messages": is_messages_file, "qm": is_qm_file}
+    if kind == "dict" and is_dict_file(path.name) and path.is_file():
+        index, text = sorted(dict_files(path), key=lambda file: file.suffix != ".index")
+        return replace(Source.of_folder(path.parent, [index, text], licence), name=text.name)
     if not path.is_dir() or kind not in ("gettext", *wanted):
         return Source.of(path, licence)
     files = folder_files(path, wanted[kind]) if kind in wanted else catalogue_files(path)
     return Source.of_folder(path, files, licence)
+
+
+def _stated_licence(kind: Format, path: Path) -> str:
+    from xformer.data.readers.dict import dict_licence
+    from xformer.data.readers.tei import tei_licence
+
+    if kind not in ("dict", "tei"):
+        raise InputError(f"--licence: expected the licence itself; files of {kind} state none")
+    stated = dict_licence(path) if kind == "dict" else tei_licence(path)
+    if stated is None:
+        raise InputError(f"{path}: states no licence; name it with --licence")
+    return stated
 
 
 def _records(
@@ -179,9 +211,9 @@ def _records(
             scored = {} if min_score is None else {"min_score": min_score}
             read_scored = partial(read, languages=several, notes=notes, **scored)
             return chain.from_iterable(map(read_scored, paths))
-        case "cldr" | "messages":
+        case "cldr" | "messages" | "dict":
             return read(paths, languages=several, notes=notes)
-        case "tmx":
+        case "tmx" | "tei":
             return chain.from_iterable(read(path, languages=several, notes=notes) for path in paths)
     of_format: dict[str, dict[str, Any]] = {
         "manythings": {},

@@ -1,4 +1,4 @@
-"""TMX: streamed, flattened, and safe."""
+"""TMX: streamed, flattened, and safe. Covers xformer.data.readers.xml_stream, which reads all XML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xformer.data.readers import read_tmx, tmx
+from xformer.data.readers import read_tmx, tmx, xml_stream
 
 HEAD = """<?xml version="1.0"?>
 <!DOCTYPE tmx SYSTEM "tmx14.dtd">
@@ -75,7 +75,7 @@ def test_encodings_that_python_reads(write: Any, brief: Any, encoding: str, tag:
     units = f'<tu><tuv xml:lang="{tag}"><seg>{text}</seg></tuv></tu>\n' * 40
     path = write("a.tmx", (head + units + TAIL).encode(encoding))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tmx, "_CHUNK", 7)  # cuts characters in two
+        patch.setattr(xml_stream, "_CHUNK", 7)  # cuts characters in two
         assert brief(read_tmx(path)) == [(tag, text)] * 40
 
 
@@ -130,7 +130,7 @@ def test_any_text_in_pieces_of_any_size(
     ]
     path.write_text(HEAD + "\n".join(units) + TAIL, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tmx, "_CHUNK", chunk)
+        patch.setattr(xml_stream, "_CHUNK", chunk)
         texts = [record.text for record in read_tmx(path)]
     assert texts == [text.strip() for pair in pairs for text in pair if text.strip()]
 
@@ -209,7 +209,7 @@ def test_an_endless_unit_is_refused(write: Any, refused: Any, monkeypatch: pytes
 
 
 def test_whole_units_before_the_damage_are_read(write: Any, refused: Any) -> None:
-    reader = read_tmx(write("a.tmx", HEAD + UNIT + "x" * tmx._CHUNK + "<<"))
+    reader = read_tmx(write("a.tmx", HEAD + UNIT + "x" * xml_stream._CHUNK + "<<"))
     assert next(reader).language == "en-US"
     with refused("not well-formed"):
         list(reader)

@@ -6,6 +6,7 @@ damaged file it raises an `InputError` that names the file and the line.
 
 from xformer.data.readers.cldr import read_cldr
 from xformer.data.readers.csv import read_csv
+from xformer.data.readers.dict import read_dict
 from xformer.data.readers.gettext import read_gettext
 from xformer.data.readers.iwslt import read_iwslt
 from xformer.data.readers.messages import read_messages
@@ -14,6 +15,7 @@ from xformer.data.readers.parquet import read_parquet
 from xformer.data.readers.qm import read_qm
 from xformer.data.readers.rows import Fields, ParallelFields, read_jsonl, read_tsv
 from xformer.data.readers.tatoeba import read_manythings, read_tatoeba
+from xformer.data.readers.tei import read_tei
 from xformer.data.readers.text import read_text
 from xformer.data.readers.tmx import read_tmx
 from xformer.data.readers.wikimatrix import read_wikimatrix
@@ -23,6 +25,7 @@ __all__ = [
     "ParallelFields",
     "read_cldr",
     "read_csv",
+    "read_dict",
     "read_gettext",
     "read_iwslt",
     "read_jsonl",
@@ -32,6 +35,7 @@ __all__ = [
     "read_parquet",
     "read_qm",
     "read_tatoeba",
+    "read_tei",
     "read_text",
     "read_tmx",
     "read_tsv",

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from xformer.data.embedded.declaration import read_declaration
 from xformer.data.embedded.fetch import fetch_packages
 from xformer.data.embedded.gettext import gettext_wheels
+from xformer.data.embedded.help_pages import read_help_pages
 from xformer.data.embedded.packages import Package, cache_folder, read_packages
 from xformer.data.embedded.stamps import read_stamps
 from xformer.data.embedded.tags import is_variant_of_english, same_language, with_usual_script
@@ -143,6 +144,8 @@ def _read(source: EmbeddedSource, paths: Sequence[Path], notes: ImportNotes) -> 
             return read_cldr(paths, kinds=source.kinds or None, notes=notes)
         case "messages":
             return read_messages(paths, leave_out=without, notes=notes)
+        case "help-pages":
+            return read_help_pages(paths, notes)
         case "stamps":
             return read_stamps(paths, notes)
         case "declaration":

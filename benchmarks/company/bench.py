@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +13,7 @@ from typing import Any, Literal, get_args
 from xformer.threads import environment_as_given
 
 from ..companions import companions
+from ..tree_process import TreeProcessError, run_in_tree
 
 Work = Literal["train", "encode", "evaluate"]
 Side = Literal["base", "here"]
@@ -152,32 +150,10 @@ def _measure(tree: Tree, work: Work, seconds: float, limit: float) -> dict[str, 
     """Run the worker on one tree; its result, or the end of its error output."""
     # A number of threads that is set for other work would hide the choice that is measured.
     given = {name: value for name, value in environment_as_given().items() if name != "OMP_NUM_THREADS"}
-    path = os.pathsep.join([str(tree.root), *filter(None, [os.environ.get("PYTHONPATH")])])
-    process = subprocess.Popen(
-        [tree.python, "-P", str(_WORKER), work, str(tree.run.resolve()), f"{seconds:g}"],
-        cwd=tree.root,
-        env={**given, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        start_new_session=True,
-    )
+    command = [str(_WORKER), work, str(tree.run.resolve()), f"{seconds:g}"]
     try:
-        out, err = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        _end(process)
-        return {"error": f"not done after {limit:g} s"}
-    except BaseException:
-        _end(process)
-        raise
-    if process.returncode:
-        return {"error": err.strip()[-500:] or f"exit status {process.returncode}"}
+        out = run_in_tree(tree.root, command, python=tree.python, environment=given, limit=limit)
+    except TreeProcessError as error:
+        return {"error": str(error)[-500:]}
     found: dict[str, Any] = json.loads(out.splitlines()[-1])
     return found
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a worker with the processes that it started."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +11,8 @@ from typing import Any, Literal, get_args
 
 from xformer.errors import InputError
 from xformer.threads import environment_as_given
+
+from ..tree_process import TreeProcessError, run_in_tree
 
 Work = Literal["read", "import", "decontaminate"]
 Side = Literal["base", "here"]
@@ -126,16 +125,10 @@ def compare(measured: Sequence[Measured], texts: int) -> list[Compared]:
 
 def _measure(tree: Path, work: Work, corpus: Path, texts: int) -> dict[str, Any]:
     """Run the worker on one tree."""
-    path = os.pathsep.join([str(tree), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        [sys.executable, "-P", str(_WORKER), work, str(corpus.resolve()), str(texts)],
-        cwd=tree,
-        env={**environment_as_given(), "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-    )
-    if done.returncode:
-        raise InputError(f"{tree}: {work} failed: {done.stderr.strip()[-500:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    command = [str(_WORKER), work, str(corpus.resolve()), str(texts)]
+    try:
+        out = run_in_tree(tree, command, environment=environment_as_given())
+    except TreeProcessError as error:
+        raise InputError(f"{tree}: {work} failed: {str(error)[-500:]}") from error
+    found: dict[str, Any] = json.loads(out.splitlines()[-1])
     return found

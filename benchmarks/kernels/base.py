@@ -6,12 +6,8 @@ own: no side inherits the other's compiled code, memory or clocks.
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +15,7 @@ from pathlib import Path
 
 from xformer.errors import InputError
 
+from ..tree_process import TreeProcessError, run_in_tree
 from .record import Record
 
 # The fewest rounds for which separate intervals are significant: with six, the intervals of two equal sides
@@ -141,30 +138,14 @@ def repository_of(start: Path) -> Path:
 
 def _turn(root: Path, command: Sequence[str]) -> list[Record]:
     """Run one process on one tree."""
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    process = subprocess.Popen(
-        [sys.executable, "-P", *command],
-        cwd=root,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        start_new_session=True,
-    )
+    shown = f"{root}: {' '.join(command)}"
     try:
-        out, err = process.communicate()
-    except BaseException:
-        # Processes that it started end as well.
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise
-    if process.returncode:
-        raise RuntimeError(f"{root}: {' '.join(command)} failed with {process.returncode}:\n{err[-2000:]}")
-    try:
+        out = run_in_tree(root, command)
         return [Record.from_json(line) for line in out.splitlines() if line.startswith("{")]
-    except (json.JSONDecodeError, ValueError) as error:
-        raise RuntimeError(f"{root}: {' '.join(command)} printed no record: {error}") from error
+    except TreeProcessError as error:
+        raise RuntimeError(f"{shown} failed:\n{error}") from error
+    except ValueError as error:
+        raise RuntimeError(f"{shown} printed no record: {error}") from error
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -52,9 +52,9 @@ def test_every_script_has_its_place() -> None:
 
 def test_two_parts_are_joined() -> None:
     one, other = Evidence(), Evidence()
-    for line in (7, 3, 9):
-        one.see(line)
-    other.see(12)
+    for first, last in ((7, 8), (3, 4), (5, 9)):
+        one.see(first, last)
+    other.see(12, 12)
     EvidenceCounter().count(["the of", "und"], [0, 1], [one, other])
     both = one + other + Evidence()
     assert (both.first, both.last, both.n_words, both.letters["LATIN"]) == (3, 12, 3, 8)

@@ -19,7 +19,7 @@ from xformer.data.manifest import Manifest, Source
 from xformer.data.record import Record
 from xformer.data.record_file import read_records
 from xformer.data.record_index import RecordIndex
-from xformer.data.reporting import ProgressCallback, reported
+from xformer.data.reporting import ProgressCallback
 from xformer.data.source_counts import SourceCounts
 from xformer.data.split import SPLITS
 from xformer.data.split_writer import write_splits
@@ -145,24 +145,25 @@ def _admitted(
     progress: ProgressCallback | None,
 ) -> Iterator[tuple[Batch, list[str]]]:
     """Yield the records with text that overlap no test set, with their keys; note the others."""
-    key_of = DedupKeys()
-    for batch in batches(_with_text(reported(records, "read", None, progress), notes)):
+    key_of, done = DedupKeys(), 0
+    for batch in batches(records):
+        if progress:
+            progress("read", done, None)
+        done += len(batch)
         keys = key_of.of(batch.text)
-        if decontaminator and (found := decontaminator.overlaps(batch, keys)):
-            for place, (name, how) in sorted(found.items()):
+        reasons: dict[int, str] = {}
+        if "" in keys:
+            reasons = {place: "no text" for place, text in enumerate(batch.text) if not text.strip()}
+        if decontaminator:
+            for place, (name, how) in decontaminator.overlaps(batch, keys).items():
+                reasons.setdefault(place, overlap(how, name))
+        if reasons:
+            for place, reason in sorted(reasons.items()):
                 language, text, source = batch.language[place], batch.text[place], batch.source[place]
-                notes.leave_out(overlap(how, name), language, text, source)
-            left = [place for place in range(len(batch)) if place not in found]
+                notes.leave_out(reason, language, text if text.strip() else "", source)
+            left = [place for place in range(len(batch)) if place not in reasons]
             batch, keys = batch.part(left), [keys[place] for place in left]
         yield batch, keys
-
-
-def _with_text(records: Iterable[Record], notes: ImportNotes) -> Iterator[Record]:
-    for record in records:
-        if record.text.strip():
-            yield record
-        else:
-            notes.leave_out("no text", record.language, "", record.source)
 
 
 def _with_kin(

@@ -12,12 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
+import numpy as np
+
 from xformer.data.batches import stretches
 from xformer.data.function_words import words_of
 from xformer.data.language_evidence import Evidence, EvidenceCounter, primary
 from xformer.data.languages import language_name
 from xformer.data.record import Record
 
+_MOST_LINE = 2**62  # so that numbers fit into 64 bits
 _LEAST_LINES, _MOST_BLOCKS = 500, 64  # lines that are judged together, and how many times in a file
 
 
@@ -57,18 +60,23 @@ class LanguageCheck:
         for record in records:
             file, _, number = record.source.rpartition(":")
             files.append(file)
-            lines.append(max(int(number), 1) if number.isdecimal() else 1)
-        while max(lines) > self._lines * _MOST_BLOCKS:
+            lines.append(min(max(int(number), 1), _MOST_LINE) if number.isdecimal() else 1)
+        line = np.array(lines, dtype=np.int64)
+        while int(line.max()) > self._lines * _MOST_BLOCKS:
             self._double()
+        numbers = ((line - 1) // self._lines).tolist()
         found: dict[tuple[str, str, int], int] = {}
-        part = [
-            found.setdefault((file, record.language, (line - 1) // self._lines), len(found))
-            for record, file, line in zip(records, files, lines, strict=True)
+        parts = [
+            found.setdefault((file, record.language, number), len(found))
+            for record, file, number in zip(records, files, numbers, strict=True)
         ]
+        first, last = np.full(len(found), _MOST_LINE), np.zeros(len(found), dtype=np.int64)
+        np.minimum.at(first, parts, line)
+        np.maximum.at(last, parts, line)
         blocks = [self._block(*name) for name in found]
-        for place, line in zip(part, lines, strict=True):
-            blocks[place].see(line)
-        self._counter.count([record.text for record in records], part, blocks)
+        for block, lowest, highest in zip(blocks, first.tolist(), last.tolist(), strict=True):
+            block.see(lowest, highest)
+        self._counter.count([record.text for record in records], parts, blocks)
 
     def _block(self, file: str, tag: str, number: int) -> Evidence:
         side = self._sides.setdefault((file, tag), _Side(file, tag))

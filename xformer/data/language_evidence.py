@@ -56,9 +56,9 @@ class Evidence:
     words: Counter[str] = field(default_factory=Counter)
     n_words: int = 0
 
-    def see(self, line: int) -> None:
-        """Note that a text begins in a line, which is at least 1."""
-        self.first, self.last = min(self.first or line, line), max(self.last, line)
+    def see(self, first: int, last: int) -> None:
+        """Note the first and the last line, at least 1, in which some texts begin."""
+        self.first, self.last = min(self.first or first, first), max(self.last, last)
 
     def written_in(self, script: str | None) -> float:
         """Share of the letters that a language of the script has; 0 where Chinese is mixed with kana."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import unicodedata
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 from xformer.data.background import Background
 from xformer.data.batches import Batch
 from xformer.data.counter_rng import fold_in
+from xformer.data.packed_batch import packed, unpacked
+from xformer.data.plain_texts import plain_texts
 from xformer.data.record_file import require_utf8
 
 
@@ -56,15 +57,21 @@ class RecordIndex:
                 file.writelines(parts)
 
             for batch, keys in batches:
-                require_utf8(batch)
-                background(write, len(chars), "\n".join(keys), _packed(batch))
+                if not len(batch):
+                    continue
+                try:
+                    records = packed(batch)
+                except UnicodeEncodeError:
+                    require_utf8(batch)  # says where it is
+                    raise
+                background(write, len(chars), "\n".join(keys), records)
                 numbers = array("H", [tags.setdefault(tag, len(tags)) for tag in batch.language])
                 language += numbers
                 chars.extend(map(len, batch.text))
-                group.frombytes(b"".join([_digest(name) for name in batch.group]))
-                plain = [" ".join(unicodedata.normalize("NFC", text).split()) for text in batch.text]
+                digest_of = {name: _digest(name) for name in dict.fromkeys(batch.group)}
+                group.frombytes(b"".join(map(digest_of.__getitem__, batch.group)))
                 key.frombytes(_hashes(keys, numbers).tobytes())
-                exact.frombytes(_hashes(plain, numbers).tobytes())
+                exact.frombytes(_hashes(plain_texts(batch.text), numbers).tobytes())
         self.languages = tuple(tags)
         self.language: NDArray[np.uint16] = np.asarray(language)
         self.chars: NDArray[np.uint32] = np.asarray(chars)
@@ -90,12 +97,12 @@ class RecordIndex:
         Args:
             wanted: (R,) the records; None for all.
         """
+        starts = [first for first, _, _ in self._blocks]
+        ends = dict(pairwise([*starts, len(self)]))
         for first, _, records in self._read(wanted, keys=False, records=True):
-            text, group, names, sources, id, label = json.loads(zlib.decompress(records))
-            source = [names[place] for place in sources]
-            numbers = self.language[first : first + len(text)].tolist()
-            language = [self.languages[number] for number in numbers]
-            yield first, Batch(text, language, group, source, id, label)
+            data = zlib.decompress(records)
+            numbers = self.language[first : ends[first]].tolist()
+            yield first, unpacked(data, [self.languages[number] for number in numbers])
 
     def with_keys(self) -> Iterator[tuple[int, Batch, list[str]]]:
         """Read all records again, in order: of each batch its first row, and its keys."""
@@ -114,14 +121,6 @@ class RecordIndex:
                     file.seek(place if keys else place + sizes[0])
                     yield first, file.read(sizes[0] * keys), file.read(sizes[1] * records)
                 place += sum(sizes)
-
-
-def _packed(batch: Batch) -> bytes:
-    """All but the languages, which are in memory; each source once."""
-    number = {source: place for place, source in enumerate(dict.fromkeys(batch.source))}
-    sources = [number[source] for source in batch.source]
-    fields = (batch.text, batch.group, list(number), sources, batch.id, batch.label)
-    return json.dumps(fields, ensure_ascii=False).encode()
 
 
 def _digest(name: str) -> bytes:

@@ -83,7 +83,7 @@ class Memory:
 
     def __init__(self) -> None:
         gc.collect()
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak begins anew
         self._before = self._mib("VmRSS")
 
     def peak(self) -> float:
@@ -91,7 +91,8 @@ class Memory:
         return self._mib("VmHWM") - self._before
 
     def _mib(self, name: str) -> float:
-        found = re.search(rf"{name}:\s*(\d+) kB", Path("/proc/self/status").read_text())
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        found = re.search(rf"{name}:\s*(\d+) kB", status)
         assert found
         return int(found[1]) / 1024
 

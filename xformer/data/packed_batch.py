@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
@@ -20,16 +21,16 @@ def packed(batch: Batch) -> bytes:
     """
     place = {source: place for place, source in enumerate(dict.fromkeys(batch.source))}
     columns = (batch.text, batch.group, batch.id, batch.label, list(place))
-    numbers = [len(place), *map(place.__getitem__, batch.source)]
+    numbers = array("i", [len(place), *map(place.__getitem__, batch.source)])
     texts: list[str] = []
     for column in columns:
-        if None in column:
-            numbers += [_NONE if text is None else len(text) for text in column]
-            texts += [text for text in column if text is not None]
+        here = [text for text in column if text is not None] if None in column else column
+        texts += here  # type: ignore[arg-type]
+        if not here:
+            numbers += array("i", [_NONE]) * len(column)
         else:
-            numbers += map(len, column)  # type: ignore[arg-type]
-            texts += column  # type: ignore[arg-type]
-    return np.array(numbers, dtype=np.int32).tobytes() + "".join(texts).encode()
+            numbers.extend([_NONE if text is None else len(text) for text in column])
+    return numbers.tobytes() + "".join(texts).encode()
 
 
 def unpacked(data: bytes, languages: list[str]) -> Batch:

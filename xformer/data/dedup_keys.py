@@ -54,7 +54,11 @@ class DedupKeys(dict[int, int | None]):
             return [self(text) for text in texts]
         codes = np.frombuffer(joined.casefold().encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
         keys = codes[self._keeps(codes)].tobytes().decode("utf-32-le", "surrogatepass").split(_BETWEEN)
-        return [key or self(text) for key, text in zip(keys, texts, strict=True)] if "" in keys else keys
+        place = -1
+        for _ in range(keys.count("")):
+            place = keys.index("", place + 1)
+            keys[place] = self(texts[place])
+        return keys
 
     def _filled_in(self, texts: Sequence[str]) -> Sequence[str]:
         """The texts without placeholders."""

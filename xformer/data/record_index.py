@@ -65,7 +65,9 @@ class RecordIndex:
                     require_utf8(batch)  # says where it is
                     raise
                 background(write, len(chars), "\n".join(keys), records)
-                numbers = array("H", [tags.setdefault(tag, len(tags)) for tag in batch.language])
+                for tag in dict.fromkeys(batch.language):
+                    tags.setdefault(tag, len(tags))
+                numbers = array("H", map(tags.__getitem__, batch.language))
                 language += numbers
                 chars.extend(map(len, batch.text))
                 digest_of = {name: _digest(name) for name in dict.fromkeys(batch.group)}

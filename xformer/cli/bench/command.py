@@ -11,8 +11,10 @@ from xformer.benchmarks.bursts.command import BurstsBench
 from xformer.benchmarks.company.command import CompanyBench
 from xformer.benchmarks.data.command import DataBench
 from xformer.benchmarks.encode.command import EncodeBench
+from xformer.benchmarks.mining.command import MiningBench
 from xformer.benchmarks.multilinguality.command import MultilingualityBench
 from xformer.benchmarks.page.command import PageBench
+from xformer.benchmarks.search.command import SearchBench
 from xformer.benchmarks.training.command import TrainingBench
 from xformer.cli.bench.measure import Measure, OperationName
 from xformer.cli.bench.records import Compare, Goals, Report
@@ -92,6 +94,8 @@ class Bench:
         | Annotated[DataBench, tyro.conf.subcommand("data")]
         | Annotated[EncodeBench, tyro.conf.subcommand("encode")]
         | Annotated[PageBench, tyro.conf.subcommand("page")]
+        | Annotated[SearchBench, tyro.conf.subcommand("search")]
+        | Annotated[MiningBench, tyro.conf.subcommand("mining")]
         | Annotated[MultilingualityBench, tyro.conf.subcommand("multilinguality")]
     )
 

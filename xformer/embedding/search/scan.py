@@ -24,8 +24,9 @@ from xformer.embedding.search.coded import Coded, Vectors
 from xformer.embedding.worker_threads import map_in_threads
 
 _QUERIES_AT_ONCE = 512
-_CELLS_AT_ONCE = 1 << 21
-_MOST_ROWS = 1 << 18
+_CELLS_AT_ONCE = 1 << 20
+"""Products of one call: in half precision, and as a mask, they about fit into a core's cache."""
+_MOST_ROWS = 1 << 17
 _FEWEST_QUERIES = 16
 _HITS_AT_ONCE = 8_192
 
@@ -80,13 +81,23 @@ def scan(
     bound = queries.in_doubt(vectors)
 
     def look(tile: _Tile) -> _Hits:
-        products = _products(queries.codes[tile.queries], vectors.codes[tile.vectors])
-        doubtful = _at_least(products, _limits(forward.worst(tile.queries), forward.k, products, bound))
-        if backward is not None:
-            limits = _limits(backward.worst(tile.vectors), backward.k, products.T, bound)
-            doubtful |= _at_least(products, limits[:, None])
-        v, q = _where(doubtful)
-        q, v = q + tile.queries.start, v + tile.vectors.start
+        codes = queries.codes[tile.queries]
+        worst = forward.worst(tile.queries)
+        limits: Tensor | None = None
+        found = []
+        step = _rows_of_a_call(len(codes))
+        for start in range(tile.vectors.start, tile.vectors.stop, step):
+            rows = slice(start, min(start + step, tile.vectors.stop))
+            products = _products(codes, vectors.codes[rows])
+            if limits is None:
+                limits = _limits(worst, forward.k, products, bound)
+            doubtful = _at_least(products, limits)
+            if backward is not None:
+                other = _limits(backward.worst(rows), backward.k, products.T, bound)
+                doubtful |= _at_least(products, other[:, None])
+            v, q = _where(doubtful)
+            found.append((q + tile.queries.start, v + start))
+        q, v = (np.concatenate(one) for one in zip(*found, strict=True))
         return _Hits(q, v, exact_products(queries.vectors, q, vectors.vectors, v))
 
     total = len(queries) * len(vectors)
@@ -116,15 +127,22 @@ def exact_products(
 
 
 def _tiles(n_queries: int, n_vectors: int) -> Iterator[_Tile]:
-    at_once = min(_QUERIES_AT_ONCE, n_queries)
+    """Tiles that grow with what was seen before: the more it is, the fewer of the next are among the best."""
     for q in range(0, n_queries, _QUERIES_AT_ONCE):
-        rows = min(_MOST_ROWS, max(1, _CELLS_AT_ONCE // at_once))
-        for v in range(0, n_vectors, rows):
-            yield _Tile(slice(q, min(q + _QUERIES_AT_ONCE, n_queries)), slice(v, min(v + rows, n_vectors)))
+        some = slice(q, min(q + _QUERIES_AT_ONCE, n_queries))
+        v = 0
+        while v < n_vectors:
+            rows = max(_rows_of_a_call(some.stop - q), min(v // 4, _MOST_ROWS))
+            yield _Tile(some, slice(v, min(v + rows, n_vectors)))
+            v += rows
+
+
+def _rows_of_a_call(n_queries: int) -> int:
+    return max(1, _CELLS_AT_ONCE // max(n_queries, _FEWEST_QUERIES))
 
 
 def _products(queries: Tensor, vectors: Tensor) -> Tensor:
-    """(V, Q) in the dtype of both. In this order a CPU's bf16 product takes half the time of the other one.
+    """(V, Q) in the dtype of both. In this order a CPU's bf16 product takes half the time of the other.
 
     A few queries are filled up to a number for which oneDNN's product is no slower than reading the vectors.
     """

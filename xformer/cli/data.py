@@ -49,6 +49,9 @@ class DataImport:
     Dictionaries, such as those of Debian's packages dict-freedict-*: xformer data import dict
     dict-freedict-deu-eng_*.deb --out corpora/words --licence stated
 
+    Manual pages and their translations: xformer data import man /usr/share/man --out corpora/manuals
+    --licence "each program's own"
+
     Names of languages, countries, units, days and emoji, from Unicode's CLDR: xformer data import cldr
     cldr-annotations-full.tgz cldr-localenames-full.tgz --out corpora/names --licence Unicode-3.0
 
@@ -147,7 +150,7 @@ class DataImport:
             for line in doubts(self.format, self.files):
                 progress.say(line)
             # The texts of the others have a language each.
-            if self.format not in ("gettext", "tatoeba", "cldr", "messages", "qm"):
+            if self.format not in ("gettext", "tatoeba", "cldr", "messages", "qm", "man"):
                 stream = checked(stream, progress.say)
             decontaminator = self._decontaminator(notes, progress.say)
             manifest = import_corpus(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Format = Literal[
     "gettext", "moses", "tatoeba", "manythings", "wikimatrix", "iwslt", "tmx", "dict", "tei", "cldr",
-    "messages", "qm", "csv", "tsv", "jsonl", "parquet", "text",
+    "messages", "qm", "man", "csv", "tsv", "jsonl", "parquet", "text",
 ]  # fmt: skip
 _DESCRIBES = {
     "gettext": "catalogues (.mo, .po), or folders, wheels or Debian packages that hold them",
@@ -33,6 +33,7 @@ _DESCRIBES = {
     "dict": "dictionaries (.dict, .dict.dz), or folders, zips, tars or Debian packages that hold them",
     "tei": "dictionaries in the XML of TEI",
     "qm": "Qt catalogues (.qm), or folders, zips, tars or Debian packages that hold them",
+    "man": "manual pages, or folders such as /usr/share/man or Debian packages that hold them",
     "iwslt": "the same talks in two or more languages",
 }
 _FORMAT_OF = {
@@ -72,7 +73,8 @@ def records(
         kind: the format.
         paths: the files, in the order that the format needs.
         languages: the languages of the files, if their names do not give them; for `dict` and `tei`, of words
-            and translations; for `tatoeba`, `tmx`, `cldr` and `messages`, the only ones to import.
+            and translations; for `tatoeba`, `tmx`, `cldr`, `messages` and `man`, the only ones to
+            import.
         fields: the meaning of the fields, for `csv`, `tsv`, `jsonl` and `parquet`.
         paragraphs: for `text`: each paragraph is a record, not each line.
         delimiter: for `csv`: the character between fields; None: the reader finds it.
@@ -118,6 +120,7 @@ def other_format(kind: Format, paths: Sequence[Path]) -> tuple[Path, str] | None
             "messages": ("jsonl",),
             "qm": ("gettext",),  # of these there are Debian packages
             "dict": ("gettext",),
+            "man": ("gettext",),
         }.get(kind, ())
         if named not in (None, kind, *same):
             return path, str(named)
@@ -140,13 +143,15 @@ def source_of(kind: Format, path: Path, licence: str) -> Source:
     from xformer.data.readers.catalogue_files import catalogue_files
     from xformer.data.readers.cldr import is_cldr_file
     from xformer.data.readers.dict import dict_files, is_dict_file
+    from xformer.data.readers.man_files import is_man_file
     from xformer.data.readers.members import folder_files
     from xformer.data.readers.messages import is_messages_file
     from xformer.data.readers.qm import is_qm_file
 
     if licence == "stated":
         licence = _stated_licence(kind, path)
-    wanted = {"cldr": is_cldr_file, "dict": is_dict_file, "messages": is_messages_file, "qm": is_qm_file}
+    wanted = {"cldr": is_cldr_file, "dict": is_dict_file, "man": is_man_file}
+    wanted |= {"messages": is_messages_file, "qm": is_qm_file}
     if kind == "dict" and is_dict_file(path.name) and path.is_file():
         index, text = sorted(dict_files(path), key=lambda file: file.suffix != ".index")
         return replace(Source.of_folder(path.parent, [index, text], licence), name=text.name)
@@ -211,7 +216,7 @@ def _records(
             scored = {} if min_score is None else {"min_score": min_score}
             read_scored = partial(read, languages=several, notes=notes, **scored)
             return chain.from_iterable(map(read_scored, paths))
-        case "cldr" | "messages" | "dict":
+        case "cldr" | "messages" | "dict" | "man":
             return read(paths, languages=several, notes=notes)
         case "tmx" | "tei":
             return chain.from_iterable(read(path, languages=several, notes=notes) for path in paths)

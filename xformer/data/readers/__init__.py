@@ -9,6 +9,7 @@ from xformer.data.readers.csv import read_csv
 from xformer.data.readers.dict import read_dict
 from xformer.data.readers.gettext import read_gettext
 from xformer.data.readers.iwslt import read_iwslt
+from xformer.data.readers.man import read_man
 from xformer.data.readers.messages import read_messages
 from xformer.data.readers.moses import read_moses
 from xformer.data.readers.parquet import read_parquet
@@ -29,6 +30,7 @@ __all__ = [
     "read_gettext",
     "read_iwslt",
     "read_jsonl",
+    "read_man",
     "read_manythings",
     "read_messages",
     "read_moses",

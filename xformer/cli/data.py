@@ -169,10 +169,14 @@ class DataImport:
     def _decontaminator(self, notes: ImportNotes, say: Callable[[str], None]) -> Decontaminator | None:
         from xformer.data.decontaminate import Decontaminator
         from xformer.data.embedded.corpus import named_or_read
+        from xformer.errors import InputError
 
         if not self.decontaminate:
             return None
-        return Decontaminator(named_or_read(self.decontaminate, notes, say=say))
+        try:
+            return Decontaminator(named_or_read(self.decontaminate, notes, say=say))
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
     def _fields(self, notes: ImportNotes) -> Fields | ParallelFields:
         from xformer.data.readers import Fields, ParallelFields

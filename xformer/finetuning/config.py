@@ -118,9 +118,9 @@ class FinetuningOptimizer:
         final_lr (share of the step size): learning rate at the end, as a share of the full rate.
     """
 
-    lr: float = 5e-4
+    lr: float = 1e-3
     layer_decay: float = 0.8
-    embedding_lr: float = 1.0
+    embedding_lr: float = 2.0
     head_lr: float = 2e-3
     weight_decay: float = 0.01
     beta1: float = 0.9

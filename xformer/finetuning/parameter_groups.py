@@ -15,7 +15,7 @@ from xformer.training.optimizer import AdamWithTables
 def layer_rates(config: FinetuningOptimizer, n_layers: int) -> dict[str, float]:
     """The learning rate of each part of the encoder, by name (Howard and Ruder 2018).
 
-    >>> layer_rates(FinetuningOptimizer(lr=1.0, layer_decay=0.5), 2)
+    >>> layer_rates(FinetuningOptimizer(lr=1.0, layer_decay=0.5, embedding_lr=1.0), 2)
     {'embedding': 0.25, 'layer 0': 0.5, 'layer 1': 1.0}
 
     Args:

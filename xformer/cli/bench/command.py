@@ -12,6 +12,7 @@ from xformer.benchmarks.company.command import CompanyBench
 from xformer.benchmarks.data.command import DataBench
 from xformer.benchmarks.encode.command import EncodeBench
 from xformer.benchmarks.mining.command import MiningBench
+from xformer.benchmarks.finetuning.command import FinetuningBench
 from xformer.benchmarks.multilinguality.command import MultilingualityBench
 from xformer.benchmarks.page.command import PageBench
 from xformer.benchmarks.search.command import SearchBench
@@ -93,6 +94,7 @@ class Bench:
         | Annotated[BurstsBench, tyro.conf.subcommand("bursts")]
         | Annotated[DataBench, tyro.conf.subcommand("data")]
         | Annotated[EncodeBench, tyro.conf.subcommand("encode")]
+        | Annotated[FinetuningBench, tyro.conf.subcommand("finetuning")]
         | Annotated[PageBench, tyro.conf.subcommand("page")]
         | Annotated[SearchBench, tyro.conf.subcommand("search")]
         | Annotated[MiningBench, tyro.conf.subcommand("mining")]

@@ -48,13 +48,13 @@ class Speed:
 class _Side:
     """A worker that trains when it is told to."""
 
-    def __init__(self, process: subprocess.Popen[str], name: str) -> None:
-        self._process, self._name = process, name
+    def __init__(self, process: subprocess.Popen[str], name: str, errors: Path) -> None:
+        self._process, self._name, self._errors = process, name, errors
 
     def first(self) -> str | None:
         """Wait for the first burst, which is not counted; why there is none, or None."""
         line = self._line()
-        return line.removeprefix("absent ") if line.startswith("absent ") else None
+        return line.removeprefix("absent ") if line.startswith("absent") else None
 
     def seconds(self) -> tuple[float, float]:
         """Train one burst; how long it took, and how long the processors worked for it."""
@@ -69,7 +69,7 @@ class _Side:
         line = self._process.stdout.readline().strip()
         if not line:
             self._process.kill()
-            said = (self._process.stderr.read() if self._process.stderr else "").strip()[-600:]
+            said = self._errors.read_text(encoding="utf-8").strip()[-600:]
             raise InputError(f"{self._name}: the worker ended: {said}")
         return line
 
@@ -88,7 +88,7 @@ def _side(job: Job, folder: Path) -> Iterator[_Side]:
             text=True,
         )
         try:
-            yield _Side(process, f"{job.side} ({errors.name})")
+            yield _Side(process, job.side, Path(errors.name))
         finally:
             process.kill()
             process.communicate()

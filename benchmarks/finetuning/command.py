@@ -32,8 +32,8 @@ class FinetuningBench:
     """The field with the text."""
     label_field: str = "label"
     """The field with the label."""
-    max_tokens: int = 128
-    """Of a text that are read."""
+    max_tokens: int = 256
+    """Of a text that are read; as many as `xformer finetune classify` reads by default."""
     batch_texts: int = 32
     """Texts of a step."""
     burst: int = 8

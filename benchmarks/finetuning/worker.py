@@ -206,7 +206,7 @@ def main(arguments: list[str]) -> int:
     try:
         (ours if job.side == "xformer" else theirs)(job)
     except ImportError as error:
-        print(f"absent {error}", file=sys.__stdout__, flush=True)
+        print(f"absent {' '.join(str(error).split())}", file=sys.__stdout__, flush=True)
     return 0
 
 

@@ -90,6 +90,7 @@ def test_a_run_that_is_evaluated_by_steps_has_the_same_best_wherever_it_stopped(
     newest = newest_checkpoint(whole.checkpoints)
     assert newest is not None
     assert [step for step, _ in newest.state.evaluations] == [10, 20, 30, 40]
+    assert all(line["tokens_per_s"] > 0 for line in read_metrics(whole.metrics))
 
 
 @pytest.mark.slow

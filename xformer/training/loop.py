@@ -160,9 +160,10 @@ def train(
                 stage_began=state.stage_began if stage.name == state.stage else (state.step, state.elapsed),
             )
             evaluated = finite and options.is_evaluated(state.step, span.progress(state.step, state.elapsed))
+            evaluation = 0.0
             if evaluated:
                 state = trainer.evaluate(state)
-                meter.pause(time.monotonic() - now)
+                evaluation = time.monotonic() - now
             done = span.over(state)
             if (done or meter.line_is_due(options, state, now)) and meter.tally.means():
                 line = meter.line(state, stage, now, batches.waited, threads.present(stage.name))
@@ -170,6 +171,7 @@ def train(
                 show(progress, span, line)
                 trim_memory()
                 meter = Meter(task.tally({}), now, state.tokens, batches.waited)
+            meter.pause(evaluation)
             if training.callback is not None:
                 before = time.monotonic()
                 numbers = training.callback(task.model, state)

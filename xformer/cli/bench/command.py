@@ -11,8 +11,8 @@ from xformer.benchmarks.bursts.command import BurstsBench
 from xformer.benchmarks.company.command import CompanyBench
 from xformer.benchmarks.data.command import DataBench
 from xformer.benchmarks.encode.command import EncodeBench
-from xformer.benchmarks.mining.command import MiningBench
 from xformer.benchmarks.finetuning.command import FinetuningBench
+from xformer.benchmarks.mining.command import MiningBench
 from xformer.benchmarks.multilinguality.command import MultilingualityBench
 from xformer.benchmarks.page.command import PageBench
 from xformer.benchmarks.search.command import SearchBench

@@ -1,17 +1,29 @@
-"""Runs, intervals and effects. Covers `chart` and `figure`, too."""
+"""Runs, intervals and effects, and the page of findings. Covers `chart` and `figure`, too."""
 
 import json
+import re
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 
 from xformer.benchmarks.multilinguality.chart import SeedChart
+from xformer.benchmarks.multilinguality.elements import NAMES, conditions, contrasts
 from xformer.benchmarks.multilinguality.figure import figure, tables
 from xformer.benchmarks.multilinguality.measure import Outcome
-from xformer.benchmarks.multilinguality.outcomes import Interval, Run, by_condition, effects, read_record
+from xformer.benchmarks.multilinguality.outcomes import (
+    Interval,
+    Run,
+    by_condition,
+    effects,
+    read_record,
+    runs_of,
+)
 from xformer.errors import InputError
 from xformer.plotting.shapes import Path as Line
 from xformer.plotting.svg_file import svg_file
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def run(condition: str, seed: int, top1: float) -> Run:
@@ -74,6 +86,27 @@ def test_figure_and_table_show_what_an_element_adds() -> None:
     assert "anchors (alone): +0.300, 95% interval +0.300 to +0.300" in svg_file(figure(runs))
     (line,) = [line for line in tables(runs) if line.startswith("anchors (alone)")]
     assert "+0.300 (+0.300 to +0.300)" in line
+
+
+def test_the_page_has_the_numbers_of_the_record() -> None:
+    runs = runs_of(read_record(ROOT / "benchmarks/results/multilinguality.json"))
+    assert {(one.condition, one.seed) for one in runs} == {
+        (name, n) for name in conditions() for n in range(3)
+    }
+    page = (ROOT / "docs/what-makes-it-multilingual.md").read_text(encoding="utf-8")
+    for score in ("words", "sentences"):
+        found = effects(runs, score)
+        table = page.split(f"| {score} | beside all others")[1].split("\n\n")[0]
+        rows = {row.split("|")[1].strip(): row for row in table.splitlines() if row.startswith("| ")}
+        assert list(rows) == list(NAMES.values())
+        for element, row in rows.items():
+            its = [found[one.name] for one in contrasts() if NAMES[one.element] == element]
+            expected = [end for values in its for end in astuple(Interval.of(values))]
+            written = re.findall(r"[-+]\d\.\d+", row)
+            assert len(written) == len(expected)
+            for text, value in zip(written, expected, strict=True):
+                digits = len(text) - text.index(".") - 1
+                assert float(text) == pytest.approx(value, abs=0.5001 * 10**-digits), (element, text)
 
 
 def test_a_chart_cuts_intervals_at_its_ends() -> None:

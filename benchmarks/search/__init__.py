@@ -12,7 +12,8 @@ queries, and the next round goes the other way. Ours opens an index as `xformer 
 mapped; faiss has all vectors in memory (`IndexFlatIP`). Both have the same number of threads. faiss is
 measured as it is, and with the setting by which it computes scores as a matrix product for any number of
 queries; the ratio is to the faster of the two, and one that takes over 4 times as long as the other is
-measured once.
+measured once, and not for more queries. Beside seconds by the clock there are those of the processor, which
+other work on the machine changes less.
 
 **First the answers are compared.** faiss sums in float32, in an order that depends on batch and threads, and
 lists equal scores last first. So its answer is right if each score differs from ours by no more than such a

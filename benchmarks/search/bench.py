@@ -60,22 +60,25 @@ class Result:
 
     Attributes:
         queries: of a call.
-        seconds: of each call, by side.
+        seconds: of each call by the clock, by side.
+        cpu_seconds: of each call of the processor, all threads together.
         wrong: queries whose answers differ by more than rounding; such a side is not timed.
     """
 
     queries: int
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    cpu_seconds: dict[str, list[float]] = field(default_factory=dict)
     wrong: int = 0
 
     @property
     def ratio(self) -> float | None:
         """Median over the rounds of the faster peer's seconds over ours; None without the peer."""
-        peers = [self.seconds[name] for name in (PEER, BLAS) if name in self.seconds]
-        if not peers:
-            return None
-        fastest = [min(found) for found in zip_longest(*peers, fillvalue=math.inf)]
-        return statistics.median(peer / ours for peer, ours in zip(fastest, self.seconds[OURS], strict=True))
+        return _ratio(self.seconds)
+
+    @property
+    def cpu_ratio(self) -> float | None:
+        """The same of seconds of the processor, which other work on the machine changes less."""
+        return _ratio(self.cpu_seconds)
 
     def is_hopeless(self, name: str) -> bool:
         """Whether a side of the peer took so much longer than its other one that once was enough."""
@@ -85,6 +88,14 @@ class Result:
             and name in first
             and any(first[name] > _HOPELESS * first[side] for side in first if side != OURS)
         )
+
+
+def _ratio(seconds: dict[str, list[float]]) -> float | None:
+    peers = [seconds[name] for name in (PEER, BLAS) if name in seconds]
+    if not peers:
+        return None
+    fastest = [min(found) for found in zip_longest(*peers, fillvalue=math.inf)]
+    return statistics.median(peer / ours for peer, ours in zip(fastest, seconds[OURS], strict=True))
 
 
 def run(options: Options, folder: Path, progress: Progress) -> tuple[list[Result], str]:
@@ -122,17 +133,18 @@ def run(options: Options, folder: Path, progress: Progress) -> tuple[list[Result
                 sides.pop(PEER).stop()
                 break
         for turn in range(options.rounds):
-            for result in results:
-                progress("search", turn * len(results) + results.index(result), options.rounds * len(results))
+            for place, result in enumerate(results):
+                progress("search", turn * len(results) + place, options.rounds * len(results))
                 names = [OURS, PEER, BLAS] if PEER in sides else [OURS]
                 for name in () if result.wrong else names if turn % 2 == 0 else reversed(names):
-                    if result.is_hopeless(name):
+                    if any(fewer.is_hopeless(name) for fewer in results[: place + 1]):
                         continue
                     asked = {"queries": str(folder / f"{result.queries}.npy"), "k": options.k}
                     side = sides[PEER if name == BLAS else name]
                     more = {"blas": True} if name == BLAS else {}
-                    seconds = side.ask(do="search", **asked, **more)["seconds"]
-                    result.seconds.setdefault(name, []).append(seconds)
+                    answer = side.ask(do="search", **asked, **more)
+                    result.seconds.setdefault(name, []).append(answer["seconds"])
+                    result.cpu_seconds.setdefault(name, []).append(answer["cpu_seconds"])
     finally:
         for side in sides.values():
             side.stop()

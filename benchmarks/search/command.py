@@ -84,7 +84,7 @@ class SearchBench:
                 status, shown = 0, [_mined(found)]
             else:
                 results, absent = run(options, Path(folder), progress)
-                rows = [asdict(one) | {"ratio": one.ratio} for one in results]
+                rows = [asdict(one) | {"ratio": one.ratio, "cpu_ratio": one.cpu_ratio} for one in results]
                 record = {"bench": "search", "options": asdict(options), "results": rows, **machine}
                 status = int(not met(results))
                 shown = [_table(results, options), f"faiss: {absent}" if absent else ""]
@@ -126,12 +126,12 @@ def _table(results: Sequence[Result], options: Options) -> Table:
     title = f"seconds of a call, {options.vectors:,} vectors of {options.dim}, k {options.k}, {threads}"
     table = Table("queries", title=title, title_justify="left")
     names = (OURS, PEER, BLAS)
-    for column in (*names, "ratio"):
+    for column in (*names, "ratio", "of the processor"):
         table.add_column(column, justify="right")
     for one in results:
-        medians = [statistics.median(one.seconds[name]) if name in one.seconds else None for name in names]
-        ratio = f"{one.wrong} wrong" if one.wrong else "–" if one.ratio is None else f"{one.ratio:.1f}"
-        table.add_row(
-            str(one.queries), *("–" if value is None else f"{value:.3f}" for value in medians), ratio
-        )
+        times = [
+            f"{statistics.median(one.seconds[name]):.3f}" if name in one.seconds else "–" for name in names
+        ]
+        ratios = ["–" if ratio is None else f"{ratio:.1f}" for ratio in (one.ratio, one.cpu_ratio)]
+        table.add_row(str(one.queries), *times, *([f"{one.wrong} wrong", "–"] if one.wrong else ratios))
     return table

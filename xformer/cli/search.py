@@ -73,9 +73,10 @@ class Search:
     def _answer(self, index: Index, queries: Iterable[str], progress: Progress) -> None:
         """Print what is found for each query, in the order of the queries."""
         number, total = 0, None if self.lines else len(self.texts)
+        shown = progress if self.lines else None
         single = self.line_buffered or (isinstance(queries, TextInput) and queries.typed)
         for texts, vectors in encoded_blocks(index.model, queries, total, progress, "queries", single):
-            for query, found in zip(texts, index.search_vectors(vectors, self.top, progress), strict=True):
+            for query, found in zip(texts, index.search_vectors(vectors, self.top, shown), strict=True):
                 number += 1
                 self._show(number, query, found)
             sys.stdout.flush()

@@ -20,7 +20,7 @@ class Demo:
     run: Path = Path("runs/demo")
     """Run directory. What it already has is reused."""
     corpus: Literal["broad", "gettext"] = "broad"
-    """What a new run is trained on. broad: 1.4 GB of packages. gettext: messages of programs, 122 MB."""
+    """What a new run is trained on. broad: 800 MB of packages. gettext: messages of programs, 122 MB."""
     budget: str | None = None
     """Training time in all, that of earlier calls included, such as 90s, 10m or 1.5h. Left out: that of the
     run, or the default of `training.budget`."""

@@ -28,7 +28,7 @@ _CELLS_AT_ONCE = 1 << 20
 """Products of one call: in half precision, and as a mask, they about fit into a core's cache."""
 _MOST_ROWS = 1 << 17
 _FEWEST_QUERIES = 16
-_HITS_AT_ONCE = 8_192
+_HITS_AT_ONCE = 256
 
 Tell = Callable[[int, int], None]
 """Called with the number of products computed, and of all."""

@@ -60,7 +60,8 @@ def make_optimizer(model: TextClassifier) -> AdamWithTables:
         rate = rates.get(part, config.head_lr)
         matrices = [one for one in parameters if one.ndim >= 2 and one not in tables]
         others = [one for one in parameters if one.ndim < 2 or one in tables]
-        for name, chosen, decay in ((part, matrices, config.weight_decay), (f"{part} vectors", others, 0.0)):
+        shrunk = config.head_weight_decay if part == "head" else config.weight_decay
+        for name, chosen, decay in ((part, matrices, shrunk), (f"{part} vectors", others, 0.0)):
             if chosen:
                 groups.append({"name": name, "params": chosen, "lr": rate, "weight_decay": decay})
     learning = {weight: table for weight, table in tables.items() if weight.requires_grad}

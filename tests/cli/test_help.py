@@ -103,6 +103,12 @@ def test_the_list_of_commands_has_a_line_for_each(helped: Helped) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_a_flag_is_off_by_default(helped: Helped, command: str) -> None:
+    """Also one that turns something off: its line says what the flag does."""
+    assert "(default: True)" not in " ".join(helped["found"][command][1].replace("│", " ").split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_examples(helped: Helped, command: str) -> None:
     _, out, _ = helped["found"][command]
     shown = " ".join(out.replace("│", " ").split())

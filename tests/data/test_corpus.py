@@ -223,7 +223,7 @@ def test_an_import_that_fails_leaves_nothing(tmp_path: Path) -> None:
         import_corpus(broken(), tmp_path / "deep" / "corpus", THIRDS, SOURCES)
     with pytest.raises(InputError, match="expected 3 groups for dev and test"):
         _import(tmp_path / "deep" / "corpus", _parallel(2), splits=SplitSizes(dev=1, test=2))
-    with pytest.raises(InputError, match="none are left of 0"):
+    with pytest.raises(InputError, match="by hand: expected records, but none are left of 0"):
         _import(tmp_path / "deep" / "corpus", [])
     with pytest.raises(InputError, match=r"deu\.txt: expected text that UTF-8 can encode"):
         _import(tmp_path / "deep" / "corpus", [Record("a\ud800", "en", "g", "deu.txt")])

@@ -13,6 +13,10 @@ import tyro
 from xformer.errors import InputError
 from xformer.storage.suggest import did_you_mean
 
+OnByDefault = Annotated[bool, tyro.conf.arg(help_behavior_hint="(default: False)")]
+"""What a command does unless `--no-NAME` is given. Help describes that option, and its default: False where
+the field's is True."""
+
 _CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from xformer.cli.arguments import OnByDefault
 from xformer.cli.model_options import ModelOptions
 from xformer.cli.text_input import InputFormat, TextFiles, TextInput
 from xformer.errors import InputError
@@ -58,7 +59,7 @@ class Encode:
     """For rows: the field with the text. Left out: `text`."""
     input_format: InputFormat | None = None
     """Left out: by the names of the files, and lines on standard input."""
-    normalise: bool = True
+    normalise: OnByDefault = True
     """Leave the vectors as long as they are. Otherwise their length is 1, so that a product is a cosine."""
     batch_tokens: int | None = None
     """Most tokens that are encoded at a time; bounds the memory. Left out: what is fast on the device."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from xformer.cli.arguments import OnByDefault
+
 if TYPE_CHECKING:
     from xformer.evaluation.report_file import Report
     from xformer.progress import Progress
@@ -50,12 +52,12 @@ class Evaluate:
     min_messages: int | None = None
     """Languages with fewer messages beside the pivot are left out of retrieval. Left out: 100, or half of the
     split's messages if that is less; of a folder of files, 1."""
-    baselines: bool = True
-    """With --on: measure the bag of subwords, the untrained model and character trigrams, too."""
-    bits: bool = True
-    """With --on: measure bits per byte, too. Retrieval alone takes half of the time or less."""
-    overlap: bool = True
-    """With --on: count the texts that stand in the run's training corpus, exactly or nearly."""
+    baselines: OnByDefault = True
+    """With --on: leave out the bag of subwords, the untrained model and character trigrams."""
+    bits: OnByDefault = True
+    """With --on: leave out bits per byte. Retrieval alone takes half of the time or less."""
+    overlap: OnByDefault = True
+    """With --on: do not count the texts that stand in the run's training corpus, exactly or nearly."""
     alignment: bool = False
     """Is the space language-neutral? Measure instead, after each block: centroid gap, retrieval with and
     without it, whether a linear probe tells the language, hubness, CKA, a map of languages."""

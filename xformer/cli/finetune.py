@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from xformer.cli.arguments import OnByDefault
 from xformer.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ class Finetune:
     """Train the head alone, on the vectors of the encoder as it is."""
     balanced: bool = False
     """Each class counts alike in the loss, however many texts it has."""
-    baselines: bool = True
-    """Train and measure the baselines, too."""
+    baselines: OnByDefault = True
+    """Leave out the baselines, which are trained and measured otherwise."""
     oracle_texts: int = 200
     """Texts of each test language that are watched while the run trains, to show what choosing the checkpoint
     by them would have added. They choose nothing. 0: none."""

@@ -118,7 +118,8 @@ def import_corpus(
             scratch.unlink()
         languages = {tag for entry in splits.values() for tag in entry.languages}
         if not languages:
-            raise InputError(f"{out_dir}: expected records, but none are left of {len(index):,} with text")
+            read = ", ".join(source.name for source in sources[:3]) + (", …" if len(sources) > 3 else "")
+            raise InputError(f"{read}: expected records, but none are left of {len(index):,} with text")
         manifest = Manifest(
             tool=f"xformer {__version__}",
             seed=options.seed,

@@ -63,14 +63,15 @@ def open_vectors(path: FilePath) -> Matrix:
         InputError: the file is missing, is not such a file, or holds anything but a matrix of numbers.
     """
     try:
-        found = np.load(path, mmap_mode="r")
+        # Not np.load: of a file that is no array, it says how to unpickle it.
+        found = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError) as error:
         missing = isinstance(error, FileNotFoundError)
         why = "no such file" if missing else f"expected a .npy file of vectors: {error}"
         raise InputError(f"{path}: {why}") from error
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != "f":
-        shape = getattr(found, "shape", "several arrays")
-        raise InputError(f"{path}: expected float vectors, one a row, got {shape}")
+    if found.ndim != 2 or found.dtype.kind != "f":
+        got = f"{found.dtype} of shape {found.shape}"
+        raise InputError(f"{path}: expected float vectors, one a row, got {got}")
     return found
 
 

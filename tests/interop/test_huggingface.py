@@ -212,6 +212,7 @@ def test_ours_out_and_in(config: ModelConfig) -> None:
         ({"model_type": "bert", "position_embedding_type": "relative_key"}, "position_embedding_type"),
         ({"model_type": "xlm-roberta", "hidden_act": "gelu_new"}, "hidden_act"),
         ({"model_type": "modernbert", "mlp_bias": True}, "mlp_bias"),
+        ({"model_type": "modernbert", "local_attention": 1}, "local_attention"),
         ({"model_type": "modernbert", "hidden_activation": "relu"}, "hidden_activation"),
         ({"model_type": "modernbert", "classifier_activation": "gelu_new"}, "classifier_activation"),
         ({"model_type": "modernbert", "layer_types": ["sliding_attention", "full_attention"]}, "layer_types"),

@@ -77,7 +77,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pretraining": BASE | MODEL | RUNS | {"training", "objectives"},
     "embedding": MODEL | {"model.int8", "data", "errors", "storage", "tokenizer"},
     "prediction": MODEL | {"errors", "tokenizer", "embedding"},
-    "interop": BASE | MODEL,
+    "interop": BASE | MODEL | {"tokenizer"},
+    "interop.export": BASE | MODEL | RUNS | {"interop", "pretraining", "finetuning", "evaluation"},
     "inspect": BASE
     | MODEL
     | RUNS

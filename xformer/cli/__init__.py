@@ -18,6 +18,7 @@ from xformer.cli.data_command import Data
 from xformer.cli.demo import Demo
 from xformer.cli.encode import Encode
 from xformer.cli.evaluate import Evaluate
+from xformer.cli.export import Export
 from xformer.cli.fill_mask import FillMask
 from xformer.cli.finetune import Finetune
 from xformer.cli.index import IndexCommand
@@ -58,6 +59,7 @@ _COMMANDS = {
     "index": IndexCommand,
     "search": Search,
     "mine": Mine,
+    "export": Export,
     "inspect": Inspect,
     "settings": Settings,
     "verify-resume": VerifyResume,

@@ -17,14 +17,14 @@ def write_model_card(run: RunDirectory) -> None:
     config, manifest = run.load_config(), Manifest.read(run.path)
     parts = [
         f"# {run.path.resolve().name}\n",
-        _summary(config, manifest),
+        summary(config, manifest),
         "## Results\n",
         _results(run),
         *_outside(run),
         "## Training\n",
         _training(run),
         "## Data\n",
-        _data(manifest),
+        data_tables(manifest),
         "## Use\n",
         f"```sh\nxformer evaluate {run.path}\n```\n",
         "The weights are in `checkpoints/` (safetensors, named like ModernBERT's), the SentencePiece model is"
@@ -34,7 +34,8 @@ def write_model_card(run: RunDirectory) -> None:
         file.write("\n".join(parts))
 
 
-def _summary(config: RunConfig, manifest: Manifest) -> str:
+def summary(config: RunConfig, manifest: Manifest) -> str:
+    """What the model is, in a sentence and a list."""
     model = config.model
     attention = "global attention" if model.window is None else f"local attention over {model.window} tokens"
     return (
@@ -83,7 +84,8 @@ def _training(run: RunDirectory) -> str:
     )
 
 
-def _data(manifest: Manifest) -> str:
+def data_tables(manifest: Manifest) -> str:
+    """The sources of a corpus with their licences, and its languages, as Markdown tables."""
     train = manifest.split("train")
     sources = "\n".join(f"| {_cell(source.name)} | {_cell(source.licence)} |" for source in manifest.sources)
     rows = "\n".join(

@@ -100,6 +100,12 @@ def config_from_huggingface(fields: Mapping[str, Any]) -> ModelConfig:
             raise InputError(f"model_type: expected 'modernbert', 'bert' or 'xlm-roberta', got {other!r}")
 
 
+def special_ids(fields: Mapping[str, Any]) -> dict[str, int]:
+    """The ids of special tokens that a `config.json` names."""
+    found = {name: fields.get(name) for name in _SPECIAL_IDS}
+    return {name: value for name, value in found.items() if isinstance(value, int)}
+
+
 def _from_modernbert(fields: Mapping[str, Any]) -> ModelConfig:
     activation = fields.get("hidden_activation", "gelu")
     bias = bool(fields.get("norm_bias", False))
@@ -187,6 +193,8 @@ def _rotary_base(fields: Mapping[str, Any], kind: str, default: float) -> float:
 def _layer_pattern(fields: Mapping[str, Any]) -> tuple[int | None, int]:
     """`window` and `global_every`."""
     window = _whole(fields, "local_attention", 128)
+    if window < 2:
+        raise InputError(f"local_attention: expected a width of at least 2 tokens, got {window}")
     every = fields.get("global_attn_every_n_layers")
     every = None if every is None else _whole(fields, "global_attn_every_n_layers")
     types = fields.get("layer_types")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from xformer.errors import InputError
-from xformer.interop.huggingface.config import config_from_huggingface, config_to_huggingface
+from xformer.interop.huggingface.config import (
+    config_from_huggingface,
+    config_to_huggingface,
+    special_ids,
+)
 from xformer.interop.huggingface.weights import from_their_names, to_their_names
 from xformer.model.config import ModelConfig
 from xformer.model.encoder import Encoder
@@ -36,11 +40,14 @@ class Pretrained:
         config: its settings.
         encoder: its encoder.
         head: its masked-LM head, or None if the source has none.
+        special_ids: ids of its special tokens, as fields of `config.json`, for `save_huggingface`: they
+            belong to the tokenizer that it was trained with.
     """
 
     config: ModelConfig
     encoder: Encoder
     head: MaskedLMHead | None
+    special_ids: Mapping[str, int] = field(default_factory=dict)
 
 
 def from_huggingface(source: str | os.PathLike[str] | torch.nn.Module) -> Pretrained:
@@ -70,7 +77,7 @@ def from_huggingface(source: str | os.PathLike[str] | torch.nn.Module) -> Pretra
             module.load_state_dict(state, assign=True)
         except RuntimeError as error:
             raise InputError(f"weights: {error}") from error
-    return Pretrained(config, encoder.eval(), head.eval() if has_head else None)
+    return Pretrained(config, encoder.eval(), head.eval() if has_head else None, special_ids(fields))
 
 
 def to_huggingface(
@@ -113,6 +120,7 @@ def save_huggingface(
     head: MaskedLMHead | None = None,
     *,
     fields: Mapping[str, Any] | None = None,
+    more: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write `config.json` and `model.safetensors` such that `transformers` can load the folder.
 
@@ -121,15 +129,20 @@ def save_huggingface(
         encoder: the encoder.
         head: its masked-LM head; None for a model without a head.
         fields: settings of `config.json` to override, such as other special token ids.
+        more: weights of another head, by their names.
 
     Raises:
         InputError: no architecture of Hugging Face fits; the message names the setting.
     """
-    settings = config_to_huggingface(encoder.config) | dict(fields or {})
+    settings = config_to_huggingface(encoder.config)
     settings["dtype"] = settings["torch_dtype"] = str(encoder.token_embedding.dtype).removeprefix("torch.")
     if head is None:
         settings["architectures"] = [settings["architectures"][0].replace("ForMaskedLM", "Model")]
-    theirs = to_their_names(family_of(encoder.config), _our_weights(encoder, head), bare=head is None)
+    settings |= dict(fields or {})
+    bare = head is None and not more
+    theirs = to_their_names(family_of(encoder.config), _our_weights(encoder, head), bare=bare) | dict(
+        more or {}
+    )
     weights = {name: value.cpu().contiguous() for name, value in theirs.items()}
     with atomic_write(Path(folder) / "model.safetensors", "wb") as file:
         file.write(save(weights, metadata={"format": "pt"}))

@@ -1,0 +1,97 @@
+"""`xformer export`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from xformer.errors import InputError
+
+if TYPE_CHECKING:
+    from xformer.interop.export.compare import Comparison
+    from xformer.interop.export.folder import Exported
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write the model of a run for other libraries; they load it without code of ours.
+
+    xformer export hf runs/demo exported/demo
+
+    More lines to compare token ids on: xformer export hf runs/demo exported/demo --lines 1000000
+
+    For `hf` the folder is one of Hugging Face: transformers' AutoModel, AutoModelForMaskedLM, AutoTokenizer
+    and pipeline load it, and SentenceTransformer(FOLDER); of a run of `xformer finetune classify`,
+    AutoModelForSequenceClassification does. The model card has the licences of the data.
+
+    Before the folder is put in place, these libraries open it, and token ids, outputs and sentence vectors
+    are compared with the run's. If they differ, nothing is written and the exit status is 2.
+    """
+
+    format: tyro.conf.Positional[Literal["hf"]]
+    """`hf`: a folder of Hugging Face."""
+    run: tyro.conf.Positional[Path]
+    """Run directory of `xformer pretrain` or `xformer finetune`."""
+    folder: tyro.conf.Positional[Path]
+    """The folder to write: new, or empty."""
+    lines: int = 10_000
+    """Lines of the run's corpus, and as many random ones, on which token ids are compared."""
+    compare: bool = True
+    """Compare with the run; needs the extra `hf`."""
+    json: bool = False
+    """Print one JSON object and nothing else on standard output."""
+
+    def run_command(self) -> int:
+        """Write the folder, say what was compared, and return the exit status."""
+        from xformer.progress import Progress
+        from xformer.storage.outputs import check_output_folder
+
+        if self.lines < 1:
+            raise InputError(f"--lines: expected a whole number from 1, got {self.lines}")
+        check_output_folder(self.folder, new=True)
+        with Progress() as progress:
+            from xformer.interop.export.folder import export_huggingface
+
+            done = export_huggingface(
+                self.run, self.folder, progress, n_lines=self.lines, comparing=self.compare
+            )
+        if self.json:
+            print(json.dumps(dataclasses.asdict(done), default=str, ensure_ascii=False))
+        else:
+            print(_said(done))
+        return 0
+
+
+def _said(done: Exported) -> str:
+    lines = [
+        f"{done.folder}: {', '.join(done.architectures)}; sentence vectors of {done.vector_width} coordinates"
+        f" after {done.vector_blocks} blocks; texts are cut after {done.max_length} tokens"
+    ]
+    if done.comparison is None:
+        return "\n".join([*lines, "not compared with the run"])
+    return "\n".join([*lines, *_compared(done.comparison)])
+
+
+def _compared(found: Comparison) -> list[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+    n_lines = found.corpus_lines + found.fuzzed_lines
+    lines = [
+        f"compared with {versions}:",
+        f"  token ids: {n_lines - len(found.ties):,} of {n_lines:,} lines equal ({found.corpus_lines:,} of"
+        f" the corpus, {found.fuzzed_lines:,} random ones in {found.scripts} blocks of Unicode)",
+    ]
+    for tie in found.ties[:3]:
+        lines.append(f"  a tie of two cuts, equally probable: {tie.text!r}")
+    if len(found.ties) > 3:
+        lines.append(f"  and {len(found.ties) - 3:,} ties more; what a tie becomes, rounding decides")
+    logits = "" if found.logits_error is None else f", logits {found.logits_error:.1e}"
+    lines.append(
+        f"  outputs of {found.texts:,} texts: largest error {found.hidden_error:.1e} of the largest hidden"
+        f" state{logits}; smallest cosine of sentence vectors {found.least_cosine:.7f}"
+    )
+    return lines

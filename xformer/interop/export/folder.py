@@ -1,0 +1,99 @@
+"""Write a run as a folder that transformers and sentence-transformers load without code of ours."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from xformer.interop.export.card import model_card
+from xformer.interop.export.compare import Comparison, compare
+from xformer.interop.export.source import Source, first_blocks, open_source
+from xformer.interop.huggingface.classifier import classifier_fields, classifier_weights
+from xformer.interop.huggingface.folder import save_huggingface
+from xformer.interop.huggingface.sentence_modules import write_sentence_modules
+from xformer.interop.huggingface.tokenizer import tokenizer_config, tokenizer_json
+from xformer.progress import Progress
+from xformer.storage.checksummed import atomic_folder
+from xformer.storage.files import atomic_write
+
+_SENTENCE_ENCODER = "0_Transformer"
+"""Where the encoder of sentence vectors lies if these are taken before the last block."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        folder: its path.
+        architectures: names of the classes of transformers that hold the model.
+        vector_width: coordinates of a sentence's vector.
+        vector_blocks: number of blocks after which it is taken.
+        max_length: tokens after which a text is cut.
+        comparison: with the run; None where it was left out.
+    """
+
+    folder: Path
+    architectures: tuple[str, ...]
+    vector_width: int
+    vector_blocks: int
+    max_length: int
+    comparison: Comparison | None
+
+
+def export_huggingface(
+    run: Path, folder: Path, progress: Progress, *, n_lines: int = 10_000, comparing: bool = True
+) -> Exported:
+    """Write the model of a run, compare it with the run, and only then put it in place.
+
+    Args:
+        run: the run's folder.
+        folder: to write; must be missing or empty.
+        progress: what is done.
+        n_lines: lines of the corpus, and as many fuzzed ones, on which token ids are compared.
+        comparing: whether to compare; needs the extra `hf`.
+
+    Raises:
+        InputError: no architecture holds the model, a setting of the run is unusable, or what the folder
+            gives differs from what the run gives; nothing is written.
+    """
+    source = open_source(run, progress)
+    with atomic_folder(folder) as scratch:
+        architectures = _write(source, scratch)
+        comparison = compare(source, scratch, n_lines, progress) if comparing else None
+        with atomic_write(scratch / "README.md") as file:
+            file.write(model_card(source, folder.resolve().name, comparison))
+    return Exported(
+        folder, architectures, source.config.pooled_dim, source.layer, source.max_length, comparison
+    )
+
+
+def _write(source: Source, folder: Path) -> tuple[str, ...]:
+    """Write all but the model card; the names of the classes that hold the model."""
+    config, classes = source.config, source.classes
+    if classes is None:
+        save_huggingface(folder, source.encoder, source.head)
+    else:
+        save_huggingface(
+            folder,
+            source.encoder,
+            fields=classifier_fields(classes.labels, classes.multi_label),
+            more=classifier_weights(config, classes.weight, classes.bias),
+        )
+    whole = source.layer == config.n_layers
+    if not whole:
+        save_huggingface(folder / _SENTENCE_ENCODER, first_blocks(source.encoder, source.layer))
+    inside = "" if whole else _SENTENCE_ENCODER
+    for place in {folder, folder / inside}:
+        _write_json(place / "tokenizer.json", tokenizer_json(source.tokenizer), ascii_only=False)
+        _write_json(place / "tokenizer_config.json", tokenizer_config(source.max_length))
+    write_sentence_modules(folder, config, inside, source.max_length)
+    written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return tuple(written["architectures"])
+
+
+def _write_json(path: Path, content: object, *, ascii_only: bool = True) -> None:
+    with atomic_write(path) as file:
+        json.dump(content, file, ensure_ascii=ascii_only, indent=1)
+        file.write("\n")

@@ -28,14 +28,14 @@ def test_each_score_stands_in_its_column() -> None:
     found = {row[0].strip(): row[1:] for row in rows(inside, outside)[:5]}
     assert found["model"] == [
         f"{inside.retrieval.mean_top1:.3f}",
-        "0.400 (0.300 to 0.500)",
-        "0.200 (0.100 to 0.300)",
+        "0.400 (0.300–0.500)",
+        "0.200 (0.100–0.300)",
     ]
     assert found["untrained model"] == ["0.200", "–", "–"]
     assert found["character trigrams"] == ["–", "–", "–"]
     bits = {row[0].strip(): row[1:] for row in rows(inside, outside)[6:]}
     assert bits["model"] == ["1.510", "1.900", "–"]
-    assert bits["unigram model of each language"] == ["2.510", "–", "–"]
+    assert bits["unigram by language"] == ["2.510", "–", "–"]
 
 
 def test_without_translations_bits_are_left() -> None:
@@ -44,6 +44,6 @@ def test_without_translations_bits_are_left() -> None:
     assert [row[0].strip() for row in rows(inside, outside)] == [
         "bits per byte",
         "model",
-        "unigram model of each language",
+        "unigram by language",
         "untrained model",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from xformer.data.languages import counted, named
+from xformer.data.languages import counted, language_name
 from xformer.evaluation.outside.report import MeanScores, OutsideReport
 from xformer.evaluation.report import EvaluationReport
 from xformer.evaluation.table import NOTHING
@@ -17,14 +17,14 @@ _RETRIEVAL = {
 }
 _BITS = {
     "model": "model",
-    "unigram": "unigram model of each language",
+    "unigram": "unigram by language",
     "untrained": "untrained model",
 }
 _WHICH = {"seen": "seen in training", "unseen": "not seen in training"}
 
 
 def side_by_side(inside: EvaluationReport, outside: OutsideReport) -> Table:
-    """Mean retrieval and bits per byte of the model and its baselines.
+    """Mean retrieval, in both directions, and bits per byte of the model and its baselines.
 
     Intervals are of 95%, by bootstrap over languages.
 
@@ -46,7 +46,7 @@ def side_by_side(inside: EvaluationReport, outside: OutsideReport) -> Table:
         table.add_column(title, justify="right", vertical="bottom")
     pivots = {one.pivot for one in outside.pairs} | ({found.pivot} if found is not None else set())
     if pivots:
-        table.add_row(f"top-1, both ways with {' or '.join(map(named, sorted(pivots)))}", style="bold")
+        table.add_row(f"top-1 with {' or '.join(map(language_name, sorted(pivots)))}", style="bold")
         own_top1: dict[str, float | None] = {}
         if found is not None:
             own_top1 = {"model": found.mean_top1, "bag": found.bag_mean_top1}
@@ -74,4 +74,4 @@ def _score(mean: MeanScores, name: str) -> str:
     score = mean.scores.get(name)
     if score is None or score.low is None:
         return _number(None if score is None else score.top1)
-    return f"{score.top1:.3f} ({score.low:.3f} to {score.high:.3f})"
+    return f"{score.top1:.3f} ({score.low:.3f}–{score.high:.3f})"

@@ -115,7 +115,8 @@ def _of_retrieval(found: RetrievalScores, bag: BagRecord | None) -> list[str]:
             f"retrieves best: {by_layer} after 0, 1, …"
         )
     if found.left_out:
-        names = ", ".join(f"{named(tag)}: {count}" for tag, count in sorted(found.left_out.items()))
+        most_first = sorted(found.left_out.items(), key=lambda item: (-item[1], item[0]))
+        names = some([f"{named(tag)}: {count}" for tag, count in most_first])
         least = max(found.left_out.values())
         more = f"; --min-messages {least} takes in more" if least else ""
         lines.append(f"Left out, with fewer than {found.min_messages} messages: {names}{more}.")
@@ -139,8 +140,14 @@ def below_unigram(below: Sequence[str], others: Sequence[str]) -> str:
     """In how many languages the model needs fewer bits than a unigram model of each, and in which not."""
     in_all = len(below) + len(others)
     share = f"{len(below)} of {counted(in_all)}" + (f" ({len(below) / in_all:.0%})" if in_all else "")
-    which = f"; not in {', '.join(sorted(others))}" if others else ""
+    which = f"; not in {some(sorted(others))}" if others else ""
     return f"Bits per byte below a unigram model that is told the language: in {share}{which}."
+
+
+def some(names: Sequence[str], most: int = 20) -> str:
+    """The names, or the first of them and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names) if rest < 2 else f"{', '.join(names[:most])} and {rest} more"
 
 
 def _title(report: EvaluationReport) -> str:

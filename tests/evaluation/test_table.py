@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tests.evaluation.example_report import example_report, retrieval_of
 from xformer.evaluation.report import EvaluationReport
-from xformer.evaluation.table import markdown_table, some, terminal_table
+from xformer.evaluation.table import markdown_table, terminal_table
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +93,3 @@ def test_markdown_is_one_table(report: EvaluationReport) -> None:
         one = scores[cells[1]]
         assert cells[3].startswith("**") == (one.top1 > (one.bag_top1 or 0))
         assert cells[6] == "**1.500**"
-
-
-def test_long_lists_are_cut() -> None:
-    names = [f"l{number}" for number in range(30)]
-    assert some(names[:21]).endswith("l20")
-    assert some(names) == f"{', '.join(names[:20])} and 10 more"
-    assert some([]) == ""

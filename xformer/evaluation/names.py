@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from xformer.data.languages import language_name
 
@@ -27,3 +27,9 @@ def short_names(tags: Iterable[str]) -> dict[str, str]:
         tag: name if len(name) <= _LONGEST else f"{name[: max(_LONGEST - 1, len(tag))].rstrip()}…"
         for tag, name in full.items()
     }
+
+
+def some(names: Sequence[str], most: int = 20) -> str:
+    """The names, or the first of them and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names) if rest < 2 else f"{', '.join(names[:most])} and {rest} more"

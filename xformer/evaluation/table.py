@@ -10,7 +10,7 @@ from rich.text import Text
 
 from xformer.data.languages import counted, named
 from xformer.evaluation.bag import BagRecord
-from xformer.evaluation.names import long_names, short_names
+from xformer.evaluation.names import long_names, short_names, some
 from xformer.evaluation.report import EvaluationReport, MaskedLMScores, RetrievalScores
 from xformer.progress import duration
 
@@ -142,12 +142,6 @@ def below_unigram(below: Sequence[str], others: Sequence[str]) -> str:
     share = f"{len(below)} of {counted(in_all)}" + (f" ({len(below) / in_all:.0%})" if in_all else "")
     which = f"; not in {some(sorted(others))}" if others else ""
     return f"Bits per byte below a unigram model that is told the language: in {share}{which}."
-
-
-def some(names: Sequence[str], most: int = 20) -> str:
-    """The names, or the first of them and how many more there are."""
-    rest = len(names) - most
-    return ", ".join(names) if rest < 2 else f"{', '.join(names[:most])} and {rest} more"
 
 
 def _title(report: EvaluationReport) -> str:

@@ -24,6 +24,7 @@ from xformer.data.shard_index import ShardsInfo
 from xformer.data.shards import TokenShards
 from xformer.data.split import SPLITS
 from xformer.errors import InputError
+from xformer.evaluation.names import some
 from xformer.evaluation.outside.folder import find_aligned
 from xformer.evaluation.outside.tags import is_known_language, match_language
 from xformer.evaluation.parallel_texts import one_text_per_group, text_numbers
@@ -203,9 +204,9 @@ def _on_tags(tags: dict[str, str], found: set[str], languages: Sequence[str]) ->
     """Sentences about tags that mean another tag of the run, and tags of no known language."""
     replaced = [f"{tag} is {known}" for tag, known in tags.items() if tag != known]
     unknown = sorted(tag for tag in found - set(tags) if not is_known_language(tag))
-    notes = [f"language tags: {', '.join(replaced)} in this run"] if replaced else []
+    notes = [f"language tags: {some(replaced)} in this run"] if replaced else []
     if unknown:
-        notes.append(f"no language is known by {', '.join(unknown)}; counted as not seen in training")
+        notes.append(f"no language is known by {some(unknown)}; counted as not seen in training")
     return notes
 
 

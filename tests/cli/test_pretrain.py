@@ -16,8 +16,6 @@ from pathlib import Path
 import pytest
 
 from xformer.cli import main
-from xformer.cli.demo import Demo
-from xformer.cli.evaluate import Evaluate
 from xformer.cli.pretrain import Pretrain
 from xformer.errors import InputError
 from xformer.runs.checkpoint import newest_checkpoint
@@ -96,24 +94,6 @@ def test_the_command_line_says_the_same(tmp_path: Path, monkeypatch: pytest.Monk
         main(["pretrain", "runs/x", "--budget", "600", "--set", "model.d_model=8", "data.corpus=a b"])
     assert exit.value.code == 130
     assert seen == [Pretrain(Path("runs/x"), budget="600", set=("model.d_model=8", "data.corpus=a b"))]
-
-
-def test_the_demo_trains_then_evaluates_and_stops_where_training_does(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    done: list[object] = []
-    statuses = iter([0, 0, 130])
-
-    def note(command: object) -> int:
-        done.append(command)
-        return next(statuses)
-
-    monkeypatch.setattr(Pretrain, "run_command", note)
-    monkeypatch.setattr(Evaluate, "run_command", note)
-    assert Demo(Path("here"), budget="5s").run_command() == 0
-    assert done == [Pretrain(Path("here"), budget="5s"), Evaluate(Path("here"))]
-    assert Demo(Path("here")).run_command() == 130
-    assert done[2:] == [Pretrain(Path("here"))]
 
 
 @pytest.fixture

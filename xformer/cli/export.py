@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from xformer.cli.arguments import OnByDefault
 from xformer.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Export:
     """The folder to write: new, or empty."""
     lines: int = 10_000
     """Lines of the run's corpus, and as many random ones, on which token ids are compared."""
-    compare: bool = True
-    """Compare with the run; needs the extra `hf`."""
+    compare: OnByDefault = True
+    """Do not compare with the run, which needs the extra `hf`."""
     json: bool = False
     """Print one JSON object and nothing else on standard output."""
 

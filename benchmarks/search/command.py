@@ -75,17 +75,19 @@ class SearchBench:
             self.rounds,
             str(self.faiss_python or sys.executable),
         )
+        # The path of a Python says where it lies on this machine, and nothing of what was measured.
+        asked = {name: value for name, value in asdict(options).items() if name != "faiss_python"}
         machine = begin_record(self.out)
         shown: list[Table | str]
         with Progress() as progress, tempfile.TemporaryDirectory(dir=self.folder) as folder:
             if self.mine is not None:
                 found = mining(options, self.mine, Path(folder), progress)
-                record = {"bench": "mine", "options": asdict(options), **found, **machine}
+                record = {"bench": "mine", "options": asked, **found, **machine}
                 status, shown = 0, [_mined(found)]
             else:
                 results, absent = run(options, Path(folder), progress)
                 rows = [asdict(one) | {"ratio": one.ratio, "cpu_ratio": one.cpu_ratio} for one in results]
-                record = {"bench": "search", "options": asdict(options), "results": rows, **machine}
+                record = {"bench": "search", "options": asked, "results": rows, **machine}
                 status = int(not met(results))
                 shown = [_table(results, options), f"faiss: {absent}" if absent else ""]
         write_record(self.out, record)

@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from xformer.model.config import ModelConfig
-from xformer.runs.config import Pooling, TrainingConfig
+from xformer.runs.config import AdamSettings, Pooling, TrainingConfig
 from xformer.storage.rules import (
     BELOW_ONE,
     COUNT,
     FROM_ZERO,
-    NOT_NEGATIVE,
-    POSITIVE,
     PROBABILITY,
     SHARE,
     Rule,
@@ -99,7 +97,7 @@ class ClassifierConfig:
 
 
 @dataclass(frozen=True)
-class FinetuningOptimizer:
+class FinetuningOptimizer(AdamSettings):
     """AdamW; deeper blocks learn faster than the first ones.
 
     Attributes:
@@ -134,20 +132,8 @@ class FinetuningOptimizer:
     final_lr: float = 0.0
 
     def __post_init__(self) -> None:
-        rules = [
-            (POSITIVE, "lr head_lr layer_decay"),
-            (SHARE, "layer_decay"),
-            (NOT_NEGATIVE, "embedding_lr weight_decay head_weight_decay warmup decay final_lr"),
-            (Rule(lambda x: x >= 0, "a number from 0"), "max_grad_norm"),
-            (BELOW_ONE, "beta1 beta2"),
-        ]
-        check(self, "optimizer", rules)
-        require(self.warmup + self.decay <= 1, "optimizer.decay", self.decay, "warmup + decay of at most 1")
-
-    @property
-    def schedule(self) -> tuple[float, float, float]:
-        """Warm-up, decay and final rate, as `xformer.training.schedule.learning_rate_factor` takes them."""
-        return self.warmup, self.decay, self.final_lr
+        self.check_adam("lr head_lr layer_decay", not_negative="embedding_lr head_weight_decay")
+        check(self, "optimizer", [(SHARE, "layer_decay")])
 
 
 @dataclass(frozen=True)

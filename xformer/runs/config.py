@@ -139,8 +139,44 @@ class ObjectivesConfig:
         require(any(sizes), fields, sizes, "at least one objective with tokens")
 
 
+class AdamSettings:
+    """What the settings of AdamW have in common, whatever is trained."""
+
+    weight_decay: float
+    beta1: float
+    beta2: float
+    max_grad_norm: float
+    warmup: float
+    decay: float
+    final_lr: float
+
+    def check_adam(self, rates: str, not_negative: str = "") -> None:
+        """Check the settings.
+
+        Args:
+            rates: names of those that are positive, the learning rates, divided by spaces.
+            not_negative: names of others that are at least 0.
+
+        Raises:
+            ValueError: a setting has a value that it cannot have.
+        """
+        rules = [
+            (POSITIVE, rates),
+            (NOT_NEGATIVE, f"weight_decay warmup decay final_lr {not_negative}"),
+            (Rule(lambda x: x >= 0, "a number from 0"), "max_grad_norm"),
+            (BELOW_ONE, "beta1 beta2"),
+        ]
+        check(self, "optimizer", rules)
+        require(self.warmup + self.decay <= 1, "optimizer.decay", self.decay, "warmup + decay of at most 1")
+
+    @property
+    def schedule(self) -> tuple[float, float, float]:
+        """Warm-up, decay and final rate, as `xformer.training.schedule.learning_rate_factor` takes them."""
+        return self.warmup, self.decay, self.final_lr
+
+
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(AdamSettings):
     """AdamW, with parameters in groups.
 
     Attributes:
@@ -179,19 +215,7 @@ class OptimizerConfig:
     final_lr: float = 0.02
 
     def __post_init__(self) -> None:
-        rules = [
-            (POSITIVE, "lr embedding_lr full_embedding_lr bigram_lr full_bigram_lr vector_lr"),
-            (NOT_NEGATIVE, "weight_decay warmup decay final_lr"),
-            (Rule(lambda x: x >= 0, "a number from 0"), "max_grad_norm"),
-            (BELOW_ONE, "beta1 beta2"),
-        ]
-        check(self, "optimizer", rules)
-        require(self.warmup + self.decay <= 1, "optimizer.decay", self.decay, "warmup + decay of at most 1")
-
-    @property
-    def schedule(self) -> tuple[float, float, float]:
-        """Warm-up, decay and final rate, as `xformer.training.schedule.learning_rate_factor` takes them."""
-        return self.warmup, self.decay, self.final_lr
+        self.check_adam("lr embedding_lr full_embedding_lr bigram_lr full_bigram_lr vector_lr")
 
     @property
     def rates(self) -> dict[str, float]:

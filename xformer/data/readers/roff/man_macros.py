@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
-from xformer.data.readers.roff.blocks import Block, BlockWriter, Kind
+from xformer.data.readers.roff.blocks import BlockWriter, Kind
 from xformer.data.readers.roff.escapes import plain
-from xformer.data.readers.roff.requests import Call, Text
 
 _FONTS = frozenset({"B", "I", "R", "SM", "SB"})
 _PAIRS_OF_FONTS = frozenset({"BI", "BR", "IB", "IR", "RB", "RI"})
@@ -22,24 +19,8 @@ KEPT_BY_MAN = (
 MAN_STRINGS = {"R": "®", "S": "", "Tm": "™", "lq": "“", "rq": "”"}
 
 
-def read_man(calls: Iterable[Text | Call], translation: Mapping[int, str]) -> list[Block]:
-    """The blocks of a page that is written in the macros of man(7).
-
-    Args:
-        calls: of the page.
-        translation: characters that are printed for others.
-    """
-    page = _ManPage(BlockWriter(translation))
-    for call in calls:
-        if isinstance(call, Text):
-            page.line(call.text)
-        else:
-            page.call(call.name, call.arguments)
-    return page.out.finish()
-
-
-class _ManPage:
-    """What the macros before say about the next line.
+class ManMacros:
+    """The macros of man(7), and what those before say about the next line.
 
     Attributes:
         out: where blocks are written.
@@ -52,6 +33,7 @@ class _ManPage:
         self._link: str | None = None
 
     def line(self, text: str) -> None:
+        """Take in a line of text."""
         if self._is_verbatim or self._is_synopsis:
             return
         if not text.strip():
@@ -63,6 +45,7 @@ class _ManPage:
             self._print(text)
 
     def call(self, name: str, arguments: tuple[str, ...]) -> None:
+        """Take in the call of a macro."""
         if name in ("SH", "SS"):
             self._is_verbatim = self._is_synopsis = False
             self._head(Kind.SECTION if name == "SH" else Kind.SUBSECTION, arguments)

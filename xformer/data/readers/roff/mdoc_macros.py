@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
-from xformer.data.readers.roff.blocks import Block, BlockWriter, Kind
+from xformer.data.readers.roff.blocks import BlockWriter, Kind
 from xformer.data.readers.roff.mdoc_words import CALLABLE, MdocWords
-from xformer.data.readers.roff.requests import Call, Text
 
 _PARAGRAPHS, _BREAKS = frozenset({"Pp", "Lp", "sp"}), frozenset({"br", "ti", "in", "ce"})
 _LINES = frozenset({"Dl", "D1"})  # examples of one line
@@ -37,24 +36,8 @@ MDOC_STRINGS = {
 }
 
 
-def read_mdoc(calls: Iterable[Text | Call], translation: Mapping[int, str]) -> list[Block]:
-    """The blocks of a page that is written in the macros of mdoc(7).
-
-    Args:
-        calls: of the page.
-        translation: characters that are printed for others.
-    """
-    page = _MdocPage(BlockWriter(translation))
-    for call in calls:
-        if isinstance(call, Text):
-            page.line(call.text)
-        else:
-            page.call(call.name, call.arguments)
-    return page.out.finish()
-
-
-class _MdocPage:
-    """The lists and displays that are open.
+class MdocMacros:
+    """The macros of mdoc(7), and the lists and displays that are open.
 
     Attributes:
         out: where blocks are written.
@@ -69,6 +52,7 @@ class _MdocPage:
         self._open = 0  # extended tags: It Xo … Xc
 
     def line(self, text: str) -> None:
+        """Take in a line of text."""
         if not text.strip():
             self.out.begin(Kind.PARAGRAPH)
         elif not self._is_silent:
@@ -80,6 +64,7 @@ class _MdocPage:
         return any(self._displays) or "-column" in self._lists or self._is_reference
 
     def call(self, name: str, arguments: Sequence[str]) -> None:
+        """Take in the call of a macro."""
         if name in ("Sh", "Ss"):
             self._lists, self._displays, self._is_reference, self._open = [], [], False, 0
             self.out.begin(Kind.SECTION if name == "Sh" else Kind.SUBSECTION)

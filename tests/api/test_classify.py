@@ -25,7 +25,8 @@ def test_texts_get_labels_in_their_order(finetuned: Path, labelled_tests: list[L
     texts = [one.text for one in labelled_tests]
     found = model.classify(texts)
     data = labelled(labelled_tests, opened.config, opened.tokenizer)
-    expected = probabilities_of(logits_of(opened.model, data.texts, model.device), False)
+    logits = logits_of(opened.model, data.texts, model.device)
+    expected = probabilities_of(logits, False, opened.temperature)
     assert model.labels == ("bird", "cat", "dog", "fox", "horse")
     assert [one.label for one in found] == [model.labels[place] for place in expected.argmax(axis=1)]
     for one, row in zip(found, expected, strict=True):

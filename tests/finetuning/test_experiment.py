@@ -79,7 +79,7 @@ def test_the_scores_are_those_of_the_saved_model(
 
 def test_what_it_leaves(report: ClassificationReport, experiment: Experiment) -> None:
     run = RunDirectory(experiment.out)
-    assert ClassificationReport.read(run.classification) == report
+    assert ClassificationReport.load(run.classification) == report
     assert json.loads(report.to_json())["run"] == "animals"
     table = run.classification_table.read_text(encoding="utf-8")
     assert "| en English |" in table

@@ -85,5 +85,6 @@ def _load_finetuned(
     del network.masked_lm  # which was not kept
     prepared = prepare(network.eval(), dtype, place)
     model = Model(run, as_pretrained, opened.tokenizer, opened.state, prepared, place, threads)
-    model._use_classifier(classifier.to(place), SentenceLayer(opened.state.step, config.layers, []))
+    layer = SentenceLayer(opened.state.step, config.layers, [])
+    model._use_classifier(classifier.to(place), opened.temperature, layer)
     return model

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from xformer.cli.arguments import OnByDefault
 from xformer.cli.model_options import ModelOptions
 from xformer.cli.text_input import InputFormat, TextFiles, TextInput
 
@@ -47,6 +48,9 @@ class Classify:
     """Left out: by the names of the files, and lines on standard input."""
     json: bool = False
     """Print one JSON object a text, with the probability of each label, and nothing else."""
+    calibration: OnByDefault = True
+    """Leave out the temperature of the run, which makes probabilities as sure as they are right. No label
+    depends on it."""
     line_buffered: bool = False
     """Classify each text as it comes, for a pipe that stays open. Otherwise some thousand are read ahead."""
     computing: ModelOptions = dataclasses.field(default_factory=ModelOptions)
@@ -73,7 +77,9 @@ class Classify:
             def tell(what: str, n: int, of: int | None, before: int = done) -> None:
                 progress("classify", before + n, total)
 
-            for text, found in zip(block, model.classify(block, progress=tell), strict=True):
+            for text, found in zip(
+                block, model.classify(block, calibrated=self.calibration, progress=tell), strict=True
+            ):
                 self._show(text, found)
             done += len(block)
 

@@ -13,14 +13,16 @@ from xformer.data.labelled import LabelledText
 from xformer.evaluation.classification import metrics
 from xformer.evaluation.classification.baselines import Units, majority, tfidf
 from xformer.evaluation.classification.metrics import Probabilities, Scores, Targets
-from xformer.evaluation.classification.picture import plot_classification
+from xformer.evaluation.classification.picture import confusion_figure, scores_figure
 from xformer.evaluation.classification.report import (
     ClassificationReport,
     LanguageReport,
     OracleGap,
     SystemScores,
+    Uncalibrated,
 )
 from xformer.evaluation.classification.table import markdown
+from xformer.evaluation.report_file import write_report
 from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.finetune import SourceTexts, finetune, labelled
 from xformer.finetuning.load import open_finetuned
@@ -29,7 +31,6 @@ from xformer.finetuning.watch import oracle_gaps, watch_languages, watched_sizes
 from xformer.progress import Progress
 from xformer.runs.directory import RunDirectory
 from xformer.runs.settings import with_training
-from xformer.storage.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,11 @@ def run_experiment(
             runs[name] = [out / "baselines" / name]
     report = _evaluate(experiment, runs, progress, device)
     run = RunDirectory(out)
-    report.write(run.classification)
-    with atomic_write(run.classification_table) as file:
-        file.write(markdown(report))
-    if not plot_classification(report, run.classification_plot, run.confusion_plot):
-        progress.say("no pictures: matplotlib (extra `plot`) is not installed")
+    pictures = {
+        run.classification_plot: scores_figure(report),
+        run.confusion_plot: confusion_figure(report),
+    }
+    write_report(report, run.classification, pictures, progress, table=markdown(report))
     return report
 
 
@@ -121,7 +122,8 @@ def _evaluate(
 ) -> ClassificationReport:
     config, tests = experiment.config, experiment.languages
     found: dict[str, dict[str, list[Probabilities]]] = {tag: {} for tag in tests}
-    steps, dev_accuracy = [], []
+    uncalibrated: dict[str, list[Probabilities]] = {tag: [] for tag in tests}
+    steps, dev_accuracy, temperatures = [], [], []
     oracles: dict[str, list[OracleGap]] = {tag: [] for tag in tests}
     sizes = watched_sizes(experiment.tests, experiment.watched)
     truth: dict[str, Targets] = {}
@@ -131,6 +133,7 @@ def _evaluate(
             if system == "model":
                 steps.append(opened.state.step)
                 dev_accuracy.append(1.0 - (opened.state.held_out or 0.0))
+                temperatures.append(opened.temperature)
                 for tag, gap in oracle_gaps(opened.run, opened.state.step, sizes).items():
                     oracles[tag].append(gap)
             for tag, texts in tests.items():
@@ -139,13 +142,17 @@ def _evaluate(
                 logits = logits_of(
                     opened.model.to(device), data.texts, device, what=f"{system} in {tag}", progress=progress
                 )
-                of_system = probabilities_of(logits, config.classifier.multi_label)
+                several = config.classifier.multi_label
+                of_system = probabilities_of(logits, several, opened.temperature)
                 found[tag].setdefault(system, []).append(of_system)
+                if system == "model":
+                    uncalibrated[tag].append(probabilities_of(logits, several))
     trained_on = _add_baselines(experiment, found, truth, progress) if experiment.baselines else {}
     source = tuple(sorted({one.language for one in experiment.texts.train}))
     languages = {
         tag: _language(
             found[tag],
+            uncalibrated[tag],
             truth[tag],
             config.classifier.multi_label,
             tag in source,
@@ -165,6 +172,7 @@ def _evaluate(
         source=source,
         train_texts=len(experiment.texts.train),
         dev_accuracy=tuple(dev_accuracy),
+        temperature=tuple(temperatures),
         languages=languages,
     )
 
@@ -198,6 +206,7 @@ def _add_baselines(
 
 def _language(
     found: dict[str, list[Probabilities]],
+    uncalibrated: list[Probabilities],
     truth: Targets,
     multi_label: bool,
     source: bool,
@@ -219,8 +228,10 @@ def _language(
             float(np.mean([getattr(one, name) for one in oracles])) for name in ("chosen", "best")
         )
         oracle = OracleGap(chosen, best, oracles[0].texts)
-    reliability = metrics.calibration(first, truth, multi_label)
-    return LanguageReport(len(truth), source, systems, reliability, counts, oracle)
+    reliability, before = (metrics.calibration(each, truth, multi_label) for each in (first, uncalibrated[0]))
+    raw = _mean([metrics.scores(one, truth, multi_label) for one in uncalibrated])
+    without = Uncalibrated(raw.log_loss, raw.ece, before)
+    return LanguageReport(len(truth), source, systems, reliability, without, counts, oracle)
 
 
 def _mean(found: list[Scores]) -> Scores:

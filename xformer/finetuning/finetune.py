@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from xformer.data.labelled import LabelledText
 from xformer.data.languages import counted
+from xformer.distributed.launch import Launch
 from xformer.distributed.one_process import OneProcess
 from xformer.finetuning.base import begin_model, copy_tokenizer
 from xformer.finetuning.batches import LabelledTexts
+from xformer.finetuning.calibrate import calibrate
 from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.task import ClassificationTask
 from xformer.finetuning.texts import TokenTexts
@@ -57,7 +60,7 @@ def finetune(
     device: torch.device | None = None,
     make_callback: MakeCallback | None = None,
 ) -> bool:
-    """Train the run at `path` to its end, from its newest checkpoint, if it has one.
+    """Train the run at `path` to its end, from its newest checkpoint, if it has one; calibrate it at the end.
 
     Args:
         path: a new folder, or one of an earlier call with the same settings and texts.
@@ -102,7 +105,12 @@ def finetune(
         )
 
     recipe = Recipe(CLASSIFICATION, task=task, prepare=prepare, made=_made_by)
-    return train_run(path, config, recipe, progress, device, make_callback)
+    complete = train_run(path, config, recipe, progress, device, make_callback)
+    if complete and Launch.of_environment().rank == 0:
+        calibrate(
+            RunDirectory(Path(path)), lambda config, it: labelled(texts.dev, config, it), progress, device
+        )
+    return complete
 
 
 def labelled(texts: Sequence[LabelledText], config: FinetuningConfig, tokenizer: Tokenizer) -> LabelledTexts:

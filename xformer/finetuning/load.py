@@ -9,6 +9,7 @@ from xformer.errors import InputError
 from xformer.finetuning.base import blank_model
 from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.model import TextClassifier
+from xformer.finetuning.temperature import recorded_temperature
 from xformer.pretraining.load import open_tokenizer
 from xformer.runs.checkpoint import TrainingState
 from xformer.runs.directory import RunDirectory
@@ -28,6 +29,7 @@ class FinetunedRun:
         tokenizer: of the pretrained run.
         model: with the weights of a checkpoint, in evaluation mode, on the host.
         state: of the checkpoint.
+        temperature: what logits are divided by; 1 where none was found for this checkpoint.
     """
 
     run: RunDirectory
@@ -35,6 +37,7 @@ class FinetunedRun:
     tokenizer: Tokenizer
     model: TextClassifier
     state: TrainingState
+    temperature: float = 1.0
 
 
 def open_finetuned(path: str | os.PathLike[str], which: Which = "best") -> FinetunedRun:
@@ -58,4 +61,6 @@ def open_finetuned(path: str | os.PathLike[str], which: Which = "best") -> Finet
     checkpoint = open_checkpoint(run, which)
     model = blank_model(config)
     checkpoint.load_model(model)
-    return FinetunedRun(run, config, tokenizer, model.eval(), checkpoint.state)
+    found = recorded_temperature(run, checkpoint.state.step)
+    temperature = 1.0 if found is None else found.temperature
+    return FinetunedRun(run, config, tokenizer, model.eval(), checkpoint.state, temperature)

@@ -52,9 +52,10 @@ def logits_of(
     return _of_all(model, model, n_classes, texts, device, computing, what, batch_tokens, progress)
 
 
-def probabilities_of(logits: Tensor, multi_label: bool) -> NDArray[np.float32]:
-    """Probabilities (E, N): of a softmax, or of several labels a text each class's own."""
-    found: NDArray[np.float32] = (logits.sigmoid() if multi_label else logits.softmax(dim=1)).numpy()
+def probabilities_of(logits: Tensor, multi_label: bool, temperature: float = 1.0) -> NDArray[np.float32]:
+    """Probabilities (E, N) of logits: of a softmax, or of several labels a text each class's own."""
+    scaled = logits / temperature
+    found: NDArray[np.float32] = (scaled.sigmoid() if multi_label else scaled.softmax(dim=1)).numpy()
     return found
 
 

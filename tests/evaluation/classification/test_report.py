@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,16 @@ from xformer.evaluation.classification.metrics import calibration, confusion, sc
 from xformer.evaluation.classification.picture import (
     accuracy_chart,
     confusion_chart,
-    plot_classification,
+    confusion_figure,
     reliability_chart,
+    scores_figure,
 )
 from xformer.evaluation.classification.report import (
     ClassificationReport,
     LanguageReport,
     OracleGap,
     SystemScores,
+    Uncalibrated,
 )
 from xformer.evaluation.classification.table import (
     accuracy_headers,
@@ -34,6 +37,7 @@ from xformer.evaluation.classification.table import (
 
 TARGETS = np.eye(3, dtype=bool)[[0, 0, 0, 1, 1, 2]]
 SAID = np.eye(3)[[0, 0, 1, 1, 1, 1]] * 0.85 + 0.05
+SURER = (SAID - 0.05) / 0.85 * 0.97 + 0.01
 
 
 def language(source: bool, within: int | None) -> LanguageReport:
@@ -45,8 +49,10 @@ def language(source: bool, within: int | None) -> LanguageReport:
     if within:
         systems["words"] = SystemScores(of, 0.4, 0.9, (of.accuracy,), within)
     counts = tuple(map(tuple, confusion(SAID, TARGETS).tolist()))
+    before = calibration(SURER, TARGETS, False)
+    without = Uncalibrated(scores(SURER, TARGETS, False).log_loss, before.ece, before)
     return LanguageReport(
-        6, source, systems, calibration(SAID, TARGETS, False), counts, OracleGap(0.5, 0.6, 6)
+        6, source, systems, calibration(SAID, TARGETS, False), without, counts, OracleGap(0.5, 0.6, 6)
     )
 
 
@@ -61,6 +67,7 @@ REPORT = ClassificationReport(
     source=("en",),
     train_texts=100,
     dev_accuracy=(0.75,),
+    temperature=(1.25,),
     languages={"de": language(False, 50), "en": language(True, 100), "fr": language(False, None)},
 )
 
@@ -73,6 +80,8 @@ def test_rows_begin_with_the_source_and_end_with_the_means() -> None:
     assert rows[2][4] == ""
     assert rows[3][1:] == ("12", "0.667", "", "", "0.667")
     assert [row[-2:] for row in score_rows(REPORT)] == [("0.100", "100"), ("0.100", "50"), ("0.100", "")]
+    # Of six answers four are right: confidences of 0.9 and of 0.98 are too high by these.
+    assert score_rows(REPORT)[0][3:5] == ("0.233", "0.313")
 
 
 def test_classes_and_confusions() -> None:
@@ -94,24 +103,29 @@ def test_the_terminal_s_table_fits_and_markdown_is_escaped() -> None:
     assert "a\\|b" in text
     assert "&lt;i>" in text
     assert "chosen on held-out texts of en alone: accuracy 0.750 at step 12" in text
+    assert "with the temperature (1.25) that the same held-out texts chose" in text
 
 
 def test_a_file_gives_the_report_back_or_is_refused(tmp_path: Path) -> None:
-    REPORT.write(tmp_path / "c.json")
-    assert ClassificationReport.read(tmp_path / "c.json") == REPORT
+    REPORT.save(tmp_path / "c.json")
+    assert ClassificationReport.load(tmp_path / "c.json") == REPORT
     (tmp_path / "c.json").write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match=r"c\.json: expected the scores of a classifier"):
-        ClassificationReport.read(tmp_path / "c.json")
+        ClassificationReport.load(tmp_path / "c.json")
 
 
-def test_charts_show_what_was_found(tmp_path: Path) -> None:
+def test_charts_show_what_was_found() -> None:
     assert accuracy_chart(REPORT).values["TF-IDF words"].keys() == {"de German", "en English"}
     chart = confusion_chart(REPORT, "en")
     assert [list(row) for row in chart.values] == [[2 / 3, 1 / 3, 0], [0, 1, 0], [0, 1, 0]]
     assert chart.rows[0] == "1 a|b"
-    lines = reliability_chart(REPORT).series
-    assert [one.name[:2] for one in lines[1:]] == ["en", "de", "fr"]
-    assert np.array(lines[1].points) == pytest.approx(np.array([[0.9, 4 / 6]]))
-    pytest.importorskip("matplotlib")
-    written = plot_classification(REPORT, tmp_path / "a.png", tmp_path / "b.png")
-    assert [path.name for path in written] == ["a.png", "b.png"]
+    chart = reliability_chart(REPORT, "de")
+    assert chart.title == "de German: right answers by confidence; ECE 0.233, without 0.313"
+    assert np.array(chart.series[0].points) == pytest.approx(np.array([[0.9, 4 / 6]]))
+    assert np.array(chart.series[1].points) == pytest.approx(np.array([[0.98, 4 / 6]]))
+    assert len(scores_figure(REPORT).charts) == 1 + 3
+    confused = confusion_figure(REPORT)
+    assert confused is not None
+    assert [one.title[:2] for one in confused.charts] == ["en", "de", "fr"]
+    several = {tag: replace(one, confusion=()) for tag, one in REPORT.languages.items()}
+    assert confusion_figure(replace(REPORT, languages=several, multi_label=True)) is None

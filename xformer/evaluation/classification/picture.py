@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
 
 from xformer.evaluation.classification.report import SYSTEMS, ClassificationReport
 from xformer.evaluation.names import short_names
 from xformer.plotting.charts import Axis, DotChart, Figure, LineChart, Series
 from xformer.plotting.heat import HeatChart
-from xformer.plotting.png import png
 from xformer.plotting.shapes import Look
-from xformer.storage.files import atomic_write
 
 _MOST_LANGUAGES = 4
 """In pictures that have a chart for each language."""
@@ -49,17 +45,23 @@ def confusion_chart(report: ClassificationReport, tag: str) -> HeatChart:
     )
 
 
-def reliability_chart(report: ClassificationReport) -> LineChart:
-    """How often answers of some confidence are right; on the dotted line if the model is calibrated."""
-    series = [Series("calibrated", [(0.0, 0.0), (1.0, 1.0)], Look("s8 dotted"))]
-    for number, tag in enumerate(shown_languages(report)):
-        found = report.languages[tag].calibration
-        points = [(one.confidence, one.accuracy) for one in found.bins]
-        series.append(Series(f"{tag}, ECE {found.ece:.3f}", points, Look(f"s{number}", number)))
-    ends = (0.0, 1.0)
-    return LineChart(
-        "Reliability: share of right answers by confidence", Axis("confidence", ends), series, Axis(ends=ends)
+def reliability_chart(report: ClassificationReport, tag: str) -> LineChart:
+    """How often answers of some confidence are right: on the dotted line, if the model is calibrated."""
+    one, ends = report.languages[tag], (0.0, 1.0)
+    found = (
+        ("with its temperature", one.calibration, "s0", 0),
+        ("without", one.uncalibrated.calibration, "s1 dashed", 1),
     )
+    series = [
+        Series(f"{name}", [(each.confidence, each.accuracy) for each in of.bins], Look(style, marker))
+        for name, of, style, marker in found
+    ]
+    series.append(Series("as sure as right", [(0.0, 0.0), (1.0, 1.0)], Look("s8 dotted")))
+    title = (
+        f"{short_names([tag])[tag]}: right answers by confidence; ECE {found[0][1].ece:.3f},"
+        f" without {found[1][1].ece:.3f}"
+    )
+    return LineChart(title, Axis("confidence", ends), series, Axis(ends=ends))
 
 
 def shown_languages(report: ClassificationReport) -> list[str]:
@@ -69,25 +71,19 @@ def shown_languages(report: ClassificationReport) -> list[str]:
     return ranked[:_MOST_LANGUAGES]
 
 
-def plot_classification(
-    report: ClassificationReport, scores: str | os.PathLike[str], confusion: str | os.PathLike[str]
-) -> list[Path]:
-    """Draw accuracy and reliability into one PNG file, and confusion matrices into another.
+def scores_figure(report: ClassificationReport) -> Figure:
+    """Accuracy by language, and reliability in some."""
+    shown = [reliability_chart(report, tag) for tag in shown_languages(report)]
+    return Figure([accuracy_chart(report), *shown], title(report))
 
-    Returns:
-        The files that were written: none where matplotlib is not installed; of a model that may give several
-        labels, no confusion.
-    """
-    title = f"{report.run}, fine-tuned from {report.base}"
-    figures = {Path(scores): Figure([accuracy_chart(report), reliability_chart(report)], title)}
+
+def confusion_figure(report: ClassificationReport) -> Figure | None:
+    """Confusion matrices; None of a model that may give several labels."""
     tags = [tag for tag in shown_languages(report) if report.languages[tag].confusion]
-    if tags:
-        figures[Path(confusion)] = Figure([confusion_chart(report, tag) for tag in tags], title, legend=False)
-    written = []
-    for path, figure in figures.items():
-        path.unlink(missing_ok=True)  # no picture of earlier scores stays
-        if (picture := png(figure)) is not None:
-            with atomic_write(path, "wb") as file:
-                file.write(picture)
-            written.append(path)
-    return written
+    charts = [confusion_chart(report, tag) for tag in tags]
+    return Figure(charts, title(report), legend=False) if charts else None
+
+
+def title(report: ClassificationReport) -> str:
+    """What the pictures are of."""
+    return f"{report.run}, fine-tuned from {report.base}"

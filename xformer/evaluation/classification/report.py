@@ -7,17 +7,11 @@ regression, trained within each language), `majority`.
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from typing import ClassVar
 
-from xformer.errors import InputError
 from xformer.evaluation.classification.metrics import Calibration, Scores
-from xformer.storage.files import atomic_write
-from xformer.storage.structure import structure
-
-FORMAT = 1
+from xformer.evaluation.report_file import Report
 
 SYSTEMS = {
     "model": "model",
@@ -50,6 +44,21 @@ class SystemScores:
 
 
 @dataclass(frozen=True)
+class Uncalibrated:
+    """How sure the model is of its answers without the temperature; all else is the same.
+
+    Attributes:
+        log_loss: as in `Scores`, mean over seeds.
+        ece: likewise.
+        calibration: of the first seed.
+    """
+
+    log_loss: float
+    ece: float
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
 class OracleGap:
     """What it would add to choose the checkpoint by test texts of the language itself.
 
@@ -78,7 +87,8 @@ class LanguageReport:
         texts: number of test texts.
         source: whether the run was trained in it.
         systems: scores by system.
-        calibration: of the model's first seed.
+        calibration: of the model's first seed, with its temperature.
+        uncalibrated: without it.
         confusion: how many texts of each class (row) were given each label (column) by the model's first
             seed; none where a text may have several labels.
         oracle: mean over seeds; None where the run was not watched.
@@ -88,12 +98,13 @@ class LanguageReport:
     source: bool
     systems: dict[str, SystemScores]
     calibration: Calibration
+    uncalibrated: Uncalibrated
     confusion: tuple[tuple[int, ...], ...] = ()
     oracle: OracleGap | None = None
 
 
 @dataclass(frozen=True)
-class ClassificationReport:
+class ClassificationReport(Report):
     """The evaluation of a fine-tuned run.
 
     Attributes:
@@ -107,9 +118,13 @@ class ClassificationReport:
         source: languages of the training texts.
         train_texts: how many training texts there were.
         dev_accuracy: of the chosen checkpoint on held-out texts of the source languages, by seed.
+        temperature: what logits are divided by, found on the same texts (Guo et al. 2017), by seed.
         languages: by tag.
-        format: of the file.
     """
+
+    what: ClassVar[str] = "the scores of a classifier"
+    command: ClassVar[str] = "xformer finetune classify"
+    layout: ClassVar[int] = 2
 
     run: str
     base: str
@@ -121,8 +136,8 @@ class ClassificationReport:
     source: tuple[str, ...]
     train_texts: int
     dev_accuracy: tuple[float, ...]
+    temperature: tuple[float, ...]
     languages: dict[str, LanguageReport]
-    format: int = field(default=FORMAT)
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -141,25 +156,3 @@ class ClassificationReport:
         if not found or any(one is None for one in found):
             return None
         return sum(one.mean.accuracy for one in found if one is not None) / len(found)
-
-    def to_json(self) -> str:
-        """One JSON object."""
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1)
-
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the JSON object to a file."""
-        with atomic_write(path) as file:
-            file.write(self.to_json() + "\n")
-
-    @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> ClassificationReport:
-        """Read what `write` wrote.
-
-        Raises:
-            InputError: it is missing or damaged, or of another format.
-        """
-        try:
-            table = json.loads(Path(path).read_text(encoding="utf-8"))
-            return structure(table, cls)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: expected the scores of a classifier: {error}") from error

@@ -19,6 +19,7 @@ _NARROW = {
     "TF-IDF characters": "TF-IDF\ncharacters",
     "macro F1": "macro\nF1",
     "log loss": "log\nloss",
+    "ECE before": "ECE\nbefore",
     "oracle gap": "oracle\ngap",
     "TF-IDF's texts": "TF-IDF's\ntexts",
 }
@@ -51,7 +52,15 @@ def accuracy_rows(report: ClassificationReport) -> list[tuple[str, ...]]:
 def score_headers(report: ClassificationReport) -> tuple[str, ...]:
     """Columns of the table of the model's other scores."""
     within = ("TF-IDF's texts",) if {"words", "characters"} & set(report.systems) else ()
-    return ("model", "macro F1", "log loss", "ECE", *(("oracle gap",) if _watched(report) else ()), *within)
+    return (
+        "model",
+        "macro F1",
+        "log loss",
+        "ECE",
+        "ECE before",
+        *(("oracle gap",) if _watched(report) else ()),
+        *within,
+    )
 
 
 def score_rows(report: ClassificationReport) -> list[tuple[str, ...]]:
@@ -60,7 +69,7 @@ def score_rows(report: ClassificationReport) -> list[tuple[str, ...]]:
     found = []
     for name, one in _languages(report):
         mean, words = one.systems["model"].mean, one.systems.get("words")
-        cells = [_three(mean.macro_f1), _three(mean.log_loss), _three(mean.ece)]
+        cells = [*map(_three, (mean.macro_f1, mean.log_loss, mean.ece, one.uncalibrated.ece))]
         if "oracle gap" in columns:
             cells.append("" if one.oracle is None else _three(one.oracle.gap))
         if "TF-IDF's texts" in columns:
@@ -120,6 +129,11 @@ def summary(report: ClassificationReport) -> list[str]:
         f"Checkpoints were chosen on held-out texts of {', '.join(report.source)} alone: accuracy {dev} at"
         f" step {steps}.",
     ]
+    temperatures = ", ".join(f"{value:.2f}" for value in report.temperature)
+    lines.append(
+        f"ECE: expected calibration error, with the temperature ({temperatures}) that the same held-out texts"
+        " chose; before: without it."
+    )
     if len(report.seeds) > 1:
         lines.append(f"Means over {len(report.seeds)} seeds; intervals by bootstrap over texts and seeds.")
     within = [SYSTEMS[name] for name in ("words", "characters") if name in report.systems]

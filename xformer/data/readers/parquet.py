@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from xformer.data.import_notes import ImportNotes
+from xformer.data.readers.arrow import class_names, with_class_names
 from xformer.data.readers.lines import FilePath, input_errors
 from xformer.data.readers.rows import Row, RowFields, records_of_rows, refuse_repeated, require_columns
 from xformer.data.record import Record
@@ -40,7 +41,10 @@ def read_parquet(
 
 
 def parquet_rows(path: FilePath, needed: Sequence[str]) -> Iterator[Row]:
-    """Stream the rows of a Parquet file, as `read_parquet` does; only the `needed` columns are read."""
+    """Stream the rows of a Parquet file, as `read_parquet` does; only the `needed` columns are read.
+
+    A column of numbers that has names of classes beside it, as `datasets` writes them, has the names.
+    """
     try:
         import pyarrow
         import pyarrow.parquet
@@ -54,10 +58,12 @@ def parquet_rows(path: FilePath, needed: Sequence[str]) -> Iterator[Row]:
                 refuse_repeated(field_names, f"columns{path_of_group}", os.fspath(path))
             columns = sorted({name if name in there else name.split(".")[0] for name in needed})
             require_columns(columns, there, os.fspath(path))
+            names = class_names(file.schema_arrow.metadata)
             for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=columns):
                 for row in _as_rows(batch, needed, os.fspath(path), number):
                     number += 1
-                    yield f"{os.fspath(path)}: row {number}", number, row
+                    place = f"{os.fspath(path)}: row {number}"
+                    yield place, number, with_class_names(row, names, place)
     except pyarrow.ArrowException as error:
         raise InputError(f"{path}: not a valid Parquet file, after row {number}: {error}") from error
 

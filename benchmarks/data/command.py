@@ -86,17 +86,19 @@ class DataBench:
             sys.stdout.write(json.dumps(record) + "\n")
         else:
             console = Console()
-            console.print(_table(found, self.base, texts))
+            console.print(comparison_table(found, self.base, texts))
             console.print(str(self.out), highlight=False, markup=False, soft_wrap=True)
         return int(not all(one.met for one in found))
 
 
-def _table(found: Sequence[Compared], base: str, texts: int) -> Table:
+def comparison_table(found: Sequence[Compared], base: str, texts: int) -> Table:
+    """What was compared; as wide as a terminal of 80 columns at most."""
     from rich.table import Table
 
-    table = Table("work", title=f"texts per second, of {texts:,} texts", title_justify="left")
-    for column in (base, "here", "ratio", "of the processor", "wanted", "MiB before", "MiB here", ""):
-        table.add_column(column, justify="right")
+    title = f"texts per second, of {texts:,} texts"
+    table = Table("work", title=title, title_justify="left", box=None, pad_edge=False)
+    for column in (base, "here", "ratio", "of the\nprocessor", "wanted", "MiB\nbefore", "MiB\nhere", ""):
+        table.add_column(column, justify="right", vertical="bottom", no_wrap=True)
     for one in found:
         table.add_row(
             one.work,

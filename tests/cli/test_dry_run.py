@@ -25,6 +25,7 @@ def test_what_is_printed(
     assert "measuring the full stage on synthetic texts" in err
     for row in ("parameters", "optimizer", "activations", "1,000", "tokens/s", "time of training"):
         assert row in out
+    assert "bigrams" not in out, "the model has none"
     status, out, _ = xformer("pretrain", tmp_path / "run", *options, "--json")
     found = json.loads(out)
     assert (status, found["steps"], len(found["stages"])) == (0, 1000, 1)

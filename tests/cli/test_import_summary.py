@@ -30,7 +30,7 @@ def test_what_was_left_out_is_sorted_and_shortened() -> None:
     for _ in range(8):
         notes.leave_out("no text", "de", "", "a:9")
     enough = _manifest(("de", "en"), {"train": 900, "dev": 200, "test": 200})
-    lines = summary(Path("corpora/my text"), enough, notes)
+    lines = summary(Path("corpora/my text"), enough, notes, "text")
     assert lines[4:] == [
         "left out: 15 texts",
         "  no text: 8 (de 8), such as a:9",
@@ -42,14 +42,18 @@ def test_what_was_left_out_is_sorted_and_shortened() -> None:
 def test_long_names_of_sources_are_shortened() -> None:
     notes = ImportNotes()
     notes.leave_out("duplicate", "de", "eins", f"{'x' * 200}.whl:de/LC_MESSAGES/django.mo")
-    lines = summary(Path("c"), _manifest(("de", "en"), {"train": 900, "dev": 200, "test": 200}), notes)
+    lines = summary(
+        Path("c"), _manifest(("de", "en"), {"train": 900, "dev": 200, "test": 200}), notes, "text"
+    )
     assert lines[4] == "left out: 1 text"
     assert lines[5] == f"  duplicate: 1 (de 1), such as …{'x' * 30}.whl:de/LC_MESSAGES/django.mo: eins"
 
 
 def test_nothing_left_out_is_said_and_many_languages_are_not_all_named() -> None:
     tags = ("cs", "de", "en", "fr", "zh-Hant")
-    lines = summary(Path("c"), _manifest(tags, {"train": 900, "dev": 200, "test": 200}), ImportNotes())
+    lines = summary(
+        Path("c"), _manifest(tags, {"train": 900, "dev": 200, "test": 200}), ImportNotes(), "text"
+    )
     assert lines[0] == (
         "c: 105 texts in 5 languages: cs (Czech), de (German), en (English), fr (French) and 1 more"
     )
@@ -58,7 +62,7 @@ def test_nothing_left_out_is_said_and_many_languages_are_not_all_named() -> None
 
 def test_files_that_were_not_read_are_named() -> None:
     notes = ImportNotes(not_read={f"locale/{number:02}.mo": "truncated" for number in range(12)})
-    lines = summary(Path("c"), _manifest(("de",), {"train": 900, "dev": 200, "test": 200}), notes)
+    lines = summary(Path("c"), _manifest(("de",), {"train": 900, "dev": 200, "test": 200}), notes, "text")
     first = lines.index("not read: 12 files")
     assert lines[first + 1] == "  locale/00.mo: truncated"
     assert lines[first + 10 : first + 12] == [
@@ -70,14 +74,16 @@ def test_files_that_were_not_read_are_named() -> None:
 def test_tags_of_no_language_are_doubted() -> None:
     manifest = _manifest(("de", "german", "ok"), {"train": 900, "dev": 200, "test": 200})
     (line,) = [
-        line for line in summary(Path("c"), manifest, ImportNotes()) if line.startswith("no name is known")
+        line
+        for line in summary(Path("c"), manifest, ImportNotes(), "text")
+        if line.startswith("no name is known")
     ]
     assert line.startswith("no name is known for: german (German is de), ok; if a tag is wrong, --languages")
 
 
 def test_the_next_command_trains_without_translations_where_there_are_none() -> None:
     manifest = _manifest(("de",), {"train": 0, "dev": 0, "test": 0})
-    assert summary(Path("c"), manifest, ImportNotes())[-1] == (
+    assert summary(Path("c"), manifest, ImportNotes(), "text")[-1] == (
         "next: xformer pretrain runs/c --budget 10m --set data.corpus=c objectives.alignment_tokens=0"
     )
 
@@ -87,15 +93,35 @@ def test_the_next_command_trains_without_translations_where_there_are_none() -> 
     [
         ({"train": 0, "dev": 0, "test": 0}, "no text has a translation"),
         ({"train": 900, "dev": 200, "test": 96}, "test has 96; an accuracy of 50% is then uncertain by 10"),
-        ({"train": 9000, "dev": 0, "test": 0}, "uncertain by 50 points; --dev 200 --test 500 hold out more"),
+        (
+            {"train": 9000, "dev": 0, "test": 0},
+            "^no group with translations to evaluate with: dev has 0, test has 0; --dev 200 --test 500",
+        ),
         ({"train": 90, "dev": 9, "test": 9}, "dev has 9, test has 9; .* 33 points; --dev 9 --test 10 hold"),
+        ({"train": 900, "dev": 0, "test": 96}, "dev has 0, test has 96; .* uncertain by 10 points"),
         ({"train": 70, "dev": 19, "test": 19}, "uncertain by 22 points$"),
     ],
 )
 def test_too_few_held_out_groups_are_said(translated: dict[str, int], said: str) -> None:
-    lines = summary(Path("c"), _manifest(("de", "en"), translated), ImportNotes())
+    lines = summary(Path("c"), _manifest(("de", "en"), translated), ImportNotes(), "text")
     (line,) = [line for line in lines if "translation" in line and "texts in" not in line]
     assert re.search(said, line), line
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("jsonl", "--group-field or --parallel says which rows"),
+        ("man", "pages have translations in folders"),
+        ("text", "aligned files of two languages are read as moses"),
+        ("tmx", "the files lack the other language of each text"),
+    ],
+)
+def test_what_brings_translations_depends_on_the_format(kind: Format, said: str) -> None:
+    lines = summary(Path("c"), _manifest(("en",), {"train": 0, "dev": 0, "test": 0}), ImportNotes(), kind)
+    (line,) = [line for line in lines if line.startswith("no text has a translation")]
+    assert said in line
+    assert ("--group-field" in line) == (kind == "jsonl")
 
 
 @pytest.mark.parametrize(

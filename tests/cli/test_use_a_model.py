@@ -106,6 +106,18 @@ def test_no_lines_are_no_vectors(xformer: Run, run: Path, model: Model, tmp_path
     assert xformer("encode", run, tmp_path / "empty")[:2] == (0, "")
 
 
+def test_no_candidates_are_an_error_and_no_queries_are_none(xformer: Run, run: Path, tmp_path: Path) -> None:
+    empty, some, vectors = tmp_path / "empty", tmp_path / "some", tmp_path / "v.npy"
+    empty.write_bytes(b"")
+    some.write_text("a\nb\n", encoding="utf-8")
+    assert xformer("encode", run, empty, "--out", vectors)[0] == 0
+    for more in ((), ("--vectors", vectors)):
+        status, out, err = xformer("neighbours", run, some, empty, *more)
+        assert (status, out) == (2, "")
+        assert f"{empty}: expected candidates, one text a line, found none" in err
+    assert xformer("neighbours", run, empty, some)[:2] == (0, "")
+
+
 def test_how_many_were_cut_is_said(xformer: Run, run: Path, typed: Callable[[str], None]) -> None:
     typed(f"{LONG}\nshort\n")
     status, out, err = xformer("encode", run)

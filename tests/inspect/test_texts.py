@@ -80,6 +80,18 @@ def test_languages_that_are_named_all_stay(corpus: Corpus) -> None:
         sample_parallel(corpus, "train", ["de"], least=2)
 
 
+def test_where_no_two_languages_share_enough_the_closest_are_named(corpus: Corpus) -> None:
+    sample, _ = sample_parallel(corpus, "train", ["de", "en"], least=1, most=10_000)
+    most = len(sample.texts["de"])
+    said = (
+        f"1,000 messages or more that two languages have, found {most} at most, in de and en; --texts {most}"
+    )
+    with pytest.raises(InputError, match=said.replace("1,000", "1000")):
+        sample_parallel(corpus, "train", least=1000)
+    with pytest.raises(InputError, match="expected two or more to compare, got de"):
+        sample_parallel(corpus, "train", ["de"], least=2)
+
+
 @settings(max_examples=40)
 @given(
     having=st.lists(st.integers(1, 31), min_size=1, max_size=40),

@@ -162,7 +162,7 @@ class DataImport:
                 notes=notes,
                 progress=progress,
             )
-            for line in summary(self.out, manifest, notes):
+            for line in summary(self.out, manifest, notes, self.format):
                 progress.say(line)
         return 0
 

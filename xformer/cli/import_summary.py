@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 _SHOWN = 4  # languages, tags
 _EXAMPLE = 60  # characters
 _FILES = 10
+_ROWS = "--group-field or --parallel says which rows are translations"
+_TRANSLATED_BY: dict[Format, str] = {
+    **dict.fromkeys(("csv", "tsv", "jsonl", "parquet"), _ROWS),
+    "text": "aligned files of two languages are read as moses",
+    "man": "pages have translations in folders of other languages, such as man/de, or manpages-de_*.deb",
+    "gettext": "originals have their translations in catalogues of other languages (.mo, .po)",
+    "messages": "give the files of several languages, such as locales/de.json beside locales/en.json",
+    "cldr": "give files of several languages",
+    "qm": "give files of several languages",
+}
+"""How the files of a format come to have translations."""
 
 
 def doubts(kind: Format, paths: Sequence[Path]) -> list[str]:
@@ -38,13 +49,14 @@ def checked(records: Iterable[Record], say: Callable[[str], None]) -> Iterator[R
         say(line)
 
 
-def summary(folder: Path, manifest: Manifest, notes: ImportNotes) -> list[str]:
+def summary(folder: Path, manifest: Manifest, notes: ImportNotes, kind: Format) -> list[str]:
     """The lines for the terminal after an import.
 
     Args:
         folder: the corpus.
         manifest: its manifest.
         notes: of its import.
+        kind: format of the files.
     """
     from xformer.data.manifest_lines import joined_languages, kept_apart
 
@@ -55,7 +67,7 @@ def summary(folder: Path, manifest: Manifest, notes: ImportNotes) -> list[str]:
         *kept_apart(manifest),
         *_left_out(notes),
         *_not_read(notes),
-        *_held_out(manifest),
+        *_held_out(manifest, kind),
         _next(folder, manifest),
     ]
 
@@ -112,7 +124,7 @@ def _not_read(notes: ImportNotes) -> list[str]:
     return lines
 
 
-def _held_out(manifest: Manifest) -> list[str]:
+def _held_out(manifest: Manifest, kind: Format) -> list[str]:
     """Whether enough is held out for evaluation, and which options hold out more."""
     from xformer.data.held_out import ENOUGH, options_for_more, uncertainty
 
@@ -121,18 +133,20 @@ def _held_out(manifest: Manifest) -> list[str]:
     if not in_all:
         return [
             "no text has a translation: retrieval cannot be measured, and pretraining can only learn masked "
-            "words; --group-field or --parallel says which rows are translations"
+            f"words; {_TRANSLATED_BY.get(kind, 'the files lack the other language of each text')}"
         ]
     few = {name: entry for name, entry in entries.items() if (entry.translated or 0) < ENOUGH}
     if not few:
         return []
     said = ", ".join(f"{name} has {entry.translated:,}" for name, entry in few.items())
-    least = min(entry.translated or 0 for entry in few.values())
+    some = [entry.translated for entry in few.values() if entry.translated]
     more = options_for_more({name: entry.translated or 0 for name, entry in manifest.splits.items()})
     option = f"; {more} hold out more" if more else ""
+    if not some:
+        return [f"no group with translations to evaluate with: {said}{option}"]
     return [
         f"few groups with translations to evaluate with: {said}; an accuracy of 50% is then uncertain by "
-        f"{uncertainty(least)} points{option}"
+        f"{uncertainty(min(some))} points{option}"
     ]
 
 

@@ -121,6 +121,7 @@ class Neighbours:
         if given is not None:
             for text in candidates:
                 store.add([text])
+            self._require_some(store, candidates)
             if len(store) != len(given):
                 raise InputError(
                     f"{self.vectors}: expected a vector for each of the {len(store):,} candidates, got"
@@ -132,7 +133,13 @@ class Neighbours:
             model, candidates, total, progress, "candidates", batch_tokens=self.batch_tokens
         ):
             store.add(texts, vectors)
+        self._require_some(store, candidates)
         return store.vectors()
+
+    def _require_some(self, store: EncodedTexts, candidates: TextInput) -> None:
+        if not len(store):
+            where = ", ".join(map(str, candidates.files)) or "standard input"
+            raise InputError(f"{where}: expected candidates, one text a line, found none")
 
     def _compare(
         self,

@@ -212,7 +212,8 @@ def _table(found: Forecast, left: str) -> RenderableType:
     table.add_row("vocabulary", f"{found.vocabulary:,} pieces")
     table.add_row("parameters", f"{sum(found.parameters.values()):,}")
     for part, count in found.parameters.items():
-        table.add_row(f"  {part}", f"{count:,}")
+        if count:
+            table.add_row(f"  {part}", f"{count:,}")
     table.add_section()
     for what, size in found.weight_bytes.items():
         table.add_row(f"{what}", _bytes(size))

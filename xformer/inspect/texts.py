@@ -118,7 +118,14 @@ def sample_parallel(
     tags = [tag for tag, keep in zip(found.tags, kept, strict=True) if keep]
     if len(found.tags) < 2:
         raise InputError(f"languages: expected two or more to compare, got {', '.join(found.tags) or 'none'}")
-    if len(tags) < 2 or len(groups) < least:
+    if len(tags) < 2:
+        one, other, shared = found.closest()
+        fewer = f"; --texts {shared} compares on these" if shared > 1 else ""
+        raise InputError(
+            f"{corpus.folder}, {split}: expected {least} messages or more that two languages have, found"
+            f" {shared} at most, in {one} and {other}{fewer}; another split may have more"
+        )
+    if len(groups) < least:
         raise InputError(
             f"{corpus.folder}, {split}: expected {least} messages or more in all of {', '.join(tags)}, found"
             f" {len(groups)}; name other languages, or take another split"
@@ -163,6 +170,15 @@ class _Groups:
             if record.language in place:
                 having[record.group] = having.get(record.group, 0) | 1 << place[record.language]
         return cls(tags, having)
+
+    def closest(self) -> tuple[str, str, int]:
+        """The two languages that share most groups, and how many."""
+        counts = Counter(self.having.values())
+        number = np.array(list(counts.values()))
+        present = np.array([[having >> k & 1 for k in range(len(self.tags))] for having in counts])
+        shared = np.triu(present.T @ (number[:, None] * present), 1)
+        one, other = np.unravel_index(shared.argmax(), shared.shape)
+        return self.tags[int(one)], self.tags[int(other)], int(shared[one, other])
 
     def shared(self, least: int) -> list[bool]:
         """Which languages to keep, so that all of them share so many groups."""

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from xformer.benchmarks.data.bench import Measured, compare, measure_all
-from xformer.benchmarks.data.command import DataBench
+from xformer.benchmarks.data.command import DataBench, comparison_table
 from xformer.data.corpus import import_corpus
 from xformer.data.import_plan import ImportOptions
 from xformer.data.manifest import Source
@@ -66,6 +67,14 @@ def test_speeds_leave_out_reading_and_memory_counts() -> None:
     assert imported.met
     assert decontaminated.ratio == 20
     assert not decontaminated.met, "it takes more memory"
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(comparison_table([imported, decontaminated], "v0.3.0", 3_460_278))
+    lines = [line.rstrip() for line in shown.get().splitlines()]
+    assert [line.rpartition(" ")[2] for line in lines if line.startswith(("import", "decont"))] == [
+        "met",
+        "missed",
+    ]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is set back as Linux does it")

@@ -13,7 +13,7 @@ from tests.synthetic_runs import WORDS
 from xformer.data.labelled import LabelledText
 from xformer.finetuning.base import base_of
 from xformer.finetuning.config import ClassifierConfig, FinetuningConfig, FinetuningOptimizer
-from xformer.finetuning.finetune import SourceTexts
+from xformer.finetuning.finetune import SourceExamples
 from xformer.runs.config import TrainingConfig
 from xformer.runs.directory import RunDirectory
 
@@ -31,9 +31,9 @@ def sentences(language: str) -> list[LabelledText]:
 
 
 @pytest.fixture(scope="session")
-def source_texts() -> SourceTexts:
+def source_texts() -> SourceExamples[LabelledText]:
     texts = sentences("en")
-    return SourceTexts([one for n, one in enumerate(texts) if n % 5], texts[::5])
+    return SourceExamples([one for n, one in enumerate(texts) if n % 5], texts[::5])
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ def with_classifier(finetuning: FinetuningConfig) -> Callable[..., FinetuningCon
 @pytest.fixture(scope="session")
 def finetuned(
     finetuning: FinetuningConfig,
-    source_texts: SourceTexts,
+    source_texts: SourceExamples[LabelledText],
     tmp_path_factory: pytest.TempPathFactory,
     listening: Callable[..., object],
 ) -> Path:

@@ -23,11 +23,11 @@ import torch
 
 import xformer
 from xformer.data.labelled import LabelledText
-from xformer.finetuning.batches import LabelledTexts
+from xformer.finetuning.batches import Examples
 from xformer.finetuning.config import BaseConfig, ClassifierConfig, FinetuningConfig, FinetuningOptimizer
-from xformer.finetuning.model import TextClassifier
+from xformer.finetuning.inputs.texts import TokenTexts
+from xformer.finetuning.model import FinetunedModel
 from xformer.finetuning.task import ClassificationTask
-from xformer.finetuning.texts import TokenTexts
 from xformer.model.config import ModelConfig
 from xformer.progress import Progress
 from xformer.runs.checkpoint import TrainingState
@@ -120,7 +120,7 @@ def ours(job: Job) -> None:
     lengths = np.array([len(one) for one in job.texts], dtype=np.int64)
     ids = np.concatenate([np.array(one, dtype=np.int32) for one in job.texts])
     tokens = TokenTexts(ids, lengths, job.max_tokens)
-    data = LabelledTexts.of(
+    data = Examples.of(
         [LabelledText("", (labels[label],), "und", "") for label in job.labels], tokens, labels, False
     )
     turns = Turns(job.burst)
@@ -132,7 +132,7 @@ def ours(job: Job) -> None:
     recipe = Recipe[FinetuningConfig](
         CLASSIFICATION,
         task=lambda run, config, processes, progress: ClassificationTask(
-            config, TextClassifier(config), data, data, "none", sparse_tables=True
+            config, FinetunedModel(config), data, data, "none", sparse_tables=True
         ),
     )
     with tempfile.TemporaryDirectory() as scratch, Progress() as progress:

@@ -13,7 +13,7 @@ import xformer
 from xformer.data.labelled import LabelledText
 from xformer.errors import InputError
 from xformer.finetuning.config import FinetuningConfig
-from xformer.finetuning.finetune import SourceTexts, finetune, labelled
+from xformer.finetuning.finetune import SourceExamples, finetune, labelled
 from xformer.finetuning.load import open_finetuned
 from xformer.finetuning.predict import logits_of, probabilities_of
 from xformer.runs.checkpoint import best_checkpoint
@@ -25,7 +25,7 @@ def test_texts_get_labels_in_their_order(finetuned: Path, labelled_tests: list[L
     texts = [one.text for one in labelled_tests]
     found = model.classify(texts)
     data = labelled(labelled_tests, opened.config, opened.tokenizer)
-    logits = logits_of(opened.model, data.texts, model.device)
+    logits = logits_of(opened.model, data.inputs, model.device)
     expected = probabilities_of(logits, False, opened.temperature)
     assert model.labels == ("bird", "cat", "dog", "fox", "horse")
     assert [one.label for one in found] == [model.labels[place] for place in expected.argmax(axis=1)]
@@ -70,7 +70,7 @@ def test_a_pretrained_run_has_no_labels(trained: RunDirectory) -> None:
 
 def test_several_labels_or_none(
     with_classifier: Callable[..., FinetuningConfig],
-    source_texts: SourceTexts,
+    source_texts: SourceExamples[LabelledText],
     listening: Callable[..., Any],
     tmp_path: Path,
 ) -> None:

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xformer.data.labelled import LabelledText
-from xformer.finetuning.batches import EpochBatches, LabelledTexts, held_out_batches
-from xformer.finetuning.texts import TokenTexts
+from xformer.finetuning.batches import EpochBatches, Examples, held_out_batches
+from xformer.finetuning.inputs.texts import TokenTexts
 
 LABELS = ("a", "b", "c")
 
 
-def data_of(n_texts: int, multi_label: bool = False) -> LabelledTexts:
+def data_of(n_texts: int, multi_label: bool = False) -> Examples:
     rng = np.random.default_rng(n_texts)
     lengths = rng.integers(0, 9, size=n_texts)
     tokens = TokenTexts(rng.integers(0, 50, size=lengths.sum()).astype(np.int32), lengths, 5)
@@ -22,7 +22,7 @@ def data_of(n_texts: int, multi_label: bool = False) -> LabelledTexts:
         )
         for n in range(n_texts)
     ]
-    return LabelledTexts.of(found, tokens, LABELS, multi_label)
+    return Examples.of(found, tokens, LABELS, multi_label)
 
 
 @given(n_texts=st.integers(1, 40), size=st.integers(1, 12), seed=st.integers(0, 5), world=st.integers(1, 3))
@@ -35,9 +35,9 @@ def test_an_epoch_has_each_text_once_and_processes_share_it(
     targets: list[int] = []
     for step in range(whole.steps):
         batch, parts = whole.make(step), [one.make(step) for one in shares]
-        assert sum(len(part.targets) for part in parts) == len(batch.targets) == batch.n_texts
-        assert {(part.n_texts, part.n_tokens, part.rows) for part in parts} == {
-            (batch.n_texts, batch.n_tokens, batch.rows)
+        assert sum(len(part.targets) for part in parts) == len(batch.targets) == batch.n_units
+        assert {(part.n_units, part.n_tokens, part.rows) for part in parts} == {
+            (batch.n_units, batch.n_tokens, batch.rows)
         }
         assert sorted(t for part in parts for t in part.targets.tolist()) == sorted(batch.targets.tolist())
         targets += batch.targets.tolist()
@@ -60,7 +60,7 @@ def test_held_out_batches_have_each_text_once_and_in_order() -> None:
     data = data_of(25, multi_label=True)
     batches = list(held_out_batches(data, 16))
     assert torch.equal(torch.cat([one.targets for one in batches]), data.targets)
-    assert all(one.held_out and one.n_texts == 25 for one in batches)
+    assert all(one.held_out and one.n_units == 25 for one in batches)
     assert len(batches) > 3
     assert data.targets.sum(dim=1).tolist() == [n % 4 for n in range(25)]
     assert torch.equal(data.counts, data.targets.double().sum(dim=0))

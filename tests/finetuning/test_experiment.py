@@ -18,7 +18,7 @@ from xformer.data.labelled import LabelledText
 from xformer.evaluation.classification.report import ClassificationReport
 from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.experiment import Experiment, run_experiment
-from xformer.finetuning.finetune import SourceTexts, labelled
+from xformer.finetuning.finetune import SourceExamples, labelled
 from xformer.finetuning.load import open_finetuned
 from xformer.finetuning.predict import logits_of, probabilities_of, vectors_of
 from xformer.finetuning.watch import oracle_gaps
@@ -30,7 +30,7 @@ Listening = Callable[..., Any]
 @pytest.fixture(scope="module")
 def experiment(
     finetuning: FinetuningConfig,
-    source_texts: SourceTexts,
+    source_texts: SourceExamples[LabelledText],
     labelled_tests: list[LabelledText],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Experiment:
@@ -72,7 +72,7 @@ def test_the_scores_are_those_of_the_saved_model(
     opened = open_finetuned(experiment.out)
     assert opened.state.step == report.step[0]
     data = labelled(experiment.languages["de"], opened.config, opened.tokenizer)
-    logits = logits_of(opened.model, data.texts, torch.device("cpu"))
+    logits = logits_of(opened.model, data.inputs, torch.device("cpu"))
     right = (logits.argmax(dim=1) == data.targets).double().mean()
     assert report.languages["de"].systems["model"].by_seed[0] == pytest.approx(float(right))
 
@@ -131,7 +131,7 @@ def test_vectors_and_logits_do_not_depend_on_the_batch(
     finetuned: Path, labelled_tests: list[LabelledText]
 ) -> None:
     opened, cpu = open_finetuned(finetuned), torch.device("cpu")
-    texts = labelled(labelled_tests, opened.config, opened.tokenizer).texts
+    texts = labelled(labelled_tests, opened.config, opened.tokenizer).inputs
     whole = logits_of(opened.model, texts, cpu)
     torch.testing.assert_close(logits_of(opened.model, texts, cpu, batch_tokens=9), whole)
     with torch.no_grad():

@@ -18,7 +18,7 @@ from xformer.data.labelled import LabelledText
 from xformer.errors import InputError
 from xformer.finetuning.base import base_of
 from xformer.finetuning.config import FinetuningConfig
-from xformer.finetuning.finetune import SourceTexts, finetune, labelled, split_off
+from xformer.finetuning.finetune import SourceExamples, finetune, labelled, split_off
 from xformer.finetuning.load import open_finetuned
 from xformer.finetuning.predict import logits_of
 from xformer.runs.checkpoint import best_checkpoint, newest_checkpoint
@@ -47,11 +47,11 @@ def test_it_learns_logs_and_saves(finetuned: Path, finetuning: FinetuningConfig)
 
 
 def test_the_saved_model_answers_as_the_held_out_texts_said(
-    finetuned: Path, source_texts: SourceTexts
+    finetuned: Path, source_texts: SourceExamples[LabelledText]
 ) -> None:
     opened = open_finetuned(finetuned)
     data = labelled(source_texts.dev, opened.config, opened.tokenizer)
-    logits = logits_of(opened.model, data.texts, torch.device("cpu"))
+    logits = logits_of(opened.model, data.inputs, torch.device("cpu"))
     wrong = (logits.argmax(dim=1) != data.targets).double().mean()
     assert float(wrong) == pytest.approx(opened.state.held_out)
     assert wrong < 0.3
@@ -60,7 +60,7 @@ def test_the_saved_model_answers_as_the_held_out_texts_said(
 def test_it_goes_on_to_the_same_bits_wherever_it_was_interrupted(
     finetuned: Path,
     finetuning: FinetuningConfig,
-    source_texts: SourceTexts,
+    source_texts: SourceExamples[LabelledText],
     listening: Listening,
     tmp_path: Path,
 ) -> None:
@@ -81,7 +81,7 @@ def test_it_goes_on_to_the_same_bits_wherever_it_was_interrupted(
 def test_a_run_that_has_begun_needs_neither_its_base_nor_other_settings(
     trained: RunDirectory,
     finetuning: FinetuningConfig,
-    source_texts: SourceTexts,
+    source_texts: SourceExamples[LabelledText],
     listening: Listening,
     tmp_path: Path,
 ) -> None:
@@ -100,14 +100,14 @@ def test_a_run_that_has_begun_needs_neither_its_base_nor_other_settings(
         finetune(
             new, replace(moved, optimizer=replace(moved.optimizer, head_lr=0.5)), source_texts, listening()
         )
-    other = SourceTexts(source_texts.train[1:], source_texts.dev)
+    other = SourceExamples(source_texts.train[1:], source_texts.dev)
     with pytest.raises(InputError, match="trained on another training text"):
         finetune(new, moved, other, listening())
 
 
 def test_a_probe_leaves_the_encoder_alone(
     with_classifier: Changed,
-    source_texts: SourceTexts,
+    source_texts: SourceExamples[LabelledText],
     listening: Listening,
     trained: RunDirectory,
     tmp_path: Path,
@@ -124,23 +124,26 @@ def test_a_probe_leaves_the_encoder_alone(
 
 
 def test_a_probe_s_vectors_are_those_of_the_model(
-    with_classifier: Changed, source_texts: SourceTexts, listening: Listening, tmp_path: Path
+    with_classifier: Changed, source_texts: SourceExamples[LabelledText], listening: Listening, tmp_path: Path
 ) -> None:
     path = tmp_path / "probe"
     assert finetune(path, with_classifier(frozen=True), source_texts, listening())
     opened = open_finetuned(path)
     data = labelled(source_texts.dev, opened.config, opened.tokenizer)
-    logits = logits_of(opened.model, data.texts, torch.device("cpu"))
+    logits = logits_of(opened.model, data.inputs, torch.device("cpu"))
     wrong = (logits.argmax(dim=1) != data.targets).double().mean()
     assert float(wrong) == pytest.approx(opened.state.held_out)
 
 
 def test_training_stops_early(
-    finetuning: FinetuningConfig, source_texts: SourceTexts, listening: Listening, tmp_path: Path
+    finetuning: FinetuningConfig,
+    source_texts: SourceExamples[LabelledText],
+    listening: Listening,
+    tmp_path: Path,
 ) -> None:
     # The labels of the held-out texts are wrong, so that what is learned makes nothing better.
     dev = [replace(one, labels=("fox",)) for one in source_texts.dev if one.labels != ("fox",)]
-    hopeless = SourceTexts(source_texts.train, dev)
+    hopeless = SourceExamples(source_texts.train, dev)
     early = with_training(finetuning, steps=60, evaluate_steps=2, patience=2)
     run, progress = RunDirectory(tmp_path / "early"), listening()
     assert finetune(run.path, early, hopeless, progress)
@@ -156,18 +159,18 @@ def test_training_stops_early(
 
 
 def test_several_labels_a_text(
-    with_classifier: Changed, listening: Listening, tmp_path: Path, source_texts: SourceTexts
+    with_classifier: Changed, listening: Listening, tmp_path: Path, source_texts: SourceExamples[LabelledText]
 ) -> None:
     def of(one: LabelledText) -> LabelledText:
         return replace(one, labels=(one.labels[0], *(["zzz"] if "buys" in one.text else [])))
 
     labels = ("bird", "cat", "dog", "fox", "horse", "zzz")
     config = with_training(with_classifier(labels=labels, multi_label=True), steps=40, evaluate_steps=20)
-    texts = SourceTexts([of(one) for one in source_texts.train], [of(one) for one in source_texts.dev])
+    texts = SourceExamples([of(one) for one in source_texts.train], [of(one) for one in source_texts.dev])
     assert finetune(tmp_path / "several", config, texts, listening())
     opened = open_finetuned(tmp_path / "several")
     data = labelled(texts.dev, opened.config, opened.tokenizer)
-    said = logits_of(opened.model, data.texts, torch.device("cpu")) > 0
+    said = logits_of(opened.model, data.inputs, torch.device("cpu")) > 0
     assert ((said == (data.targets > 0)).double().mean()) > 0.85
 
 

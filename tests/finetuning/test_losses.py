@@ -11,13 +11,13 @@ from tests.finetuning.test_batches import data_of
 from tests.finetuning.test_model import CONFIG
 from xformer.finetuning.batches import EpochBatches, held_out_batches
 from xformer.finetuning.losses import ClassificationLosses, class_weights
-from xformer.finetuning.model import TextClassifier
+from xformer.finetuning.model import FinetunedModel
 
 
 def losses_of(weight: torch.Tensor | None = None, multi_label: bool = False) -> ClassificationLosses:
     torch.manual_seed(0)
     config = replace(CONFIG, classifier=replace(CONFIG.classifier, multi_label=multi_label))
-    return ClassificationLosses(TextClassifier(config).double().eval(), weight)
+    return ClassificationLosses(FinetunedModel(config).double().eval(), weight)
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
@@ -33,7 +33,7 @@ def test_parts_of_processes_add_up_to_the_whole(multi_label: bool) -> None:
 def test_it_is_the_cross_entropy_and_held_out_the_share_of_errors() -> None:
     data, losses = data_of(20), losses_of()
     batch = next(held_out_batches(data, 10**6))
-    logits = losses.model(batch.texts)
+    logits = losses.model(batch.inputs)
     total, found = losses(batch, "")
     assert float(total) == pytest.approx(float((logits.argmax(1) != data.targets).double().mean()))
     expected = F.cross_entropy(logits, data.targets, reduction="none")
@@ -45,7 +45,7 @@ def test_it_is_the_cross_entropy_and_held_out_the_share_of_errors() -> None:
 def test_a_text_of_several_labels_is_right_only_with_all_of_them() -> None:
     data, losses = data_of(12, multi_label=True), losses_of(multi_label=True)
     batch = next(held_out_batches(data, 10**6))
-    said = losses.model(batch.texts) > 0
+    said = losses.model(batch.inputs) > 0
     expected = (said != (data.targets > 0)).any(dim=1).double().mean()
     assert float(losses(batch, "")[0]) == pytest.approx(float(expected))
 

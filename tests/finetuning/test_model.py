@@ -1,4 +1,4 @@
-"""The packed classifier is the padded reference. Covers xformer.finetuning.texts."""
+"""The packed classifier is the padded reference. Covers xformer.finetuning.inputs.texts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from xformer.finetuning.config import BaseConfig, ClassifierConfig, FinetuningConfig
-from xformer.finetuning.model import TextClassifier
-from xformer.finetuning.texts import TokenTexts
+from xformer.finetuning.inputs.texts import TokenTexts
+from xformer.finetuning.model import FinetunedModel
 from xformer.model.config import ModelConfig
 from xformer.model.reference import reference_forward
 
@@ -77,7 +77,7 @@ def reference(
 def test_packed_is_padded_in_values_and_gradients(name: str) -> None:
     config = VARIANTS[name]
     torch.manual_seed(1)
-    model = TextClassifier(config).double()
+    model = FinetunedModel(config).double()
     texts = texts_of([3, 17, 0, 7, 8, 1])
     rows = np.array([4, 1, 0, 2, 5, 3])
     targets = torch.tensor([0, 2, 1, 1, 0, 2])
@@ -121,7 +121,7 @@ def test_a_batch_has_every_token_of_its_texts_once(lengths: list[int], random: o
 
 def test_a_text_alone_has_the_answer_that_it_has_among_others() -> None:
     torch.manual_seed(0)
-    model = TextClassifier(CONFIG).double().eval()
+    model = FinetunedModel(CONFIG).double().eval()
     texts = texts_of([5, 12, 1, 7])
     together = model(texts.batch(np.arange(4)))
     for row in range(4):

@@ -6,12 +6,12 @@ import pytest
 
 from tests.finetuning.test_model import CONFIG
 from xformer.finetuning.config import FinetuningConfig, FinetuningOptimizer
-from xformer.finetuning.model import TextClassifier
+from xformer.finetuning.model import FinetunedModel
 from xformer.finetuning.parameter_groups import freeze_unused, layer_rates, make_optimizer
 
 
 def rates_of(config: FinetuningConfig) -> dict[str, float]:
-    model = TextClassifier(config)
+    model = FinetunedModel(config)
     freeze_unused(model)
     optimizer = make_optimizer(model)
     names = {parameter: name for name, parameter in model.named_parameters()}

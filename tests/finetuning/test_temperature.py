@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xformer
+from xformer.data.labelled import LabelledText
 from xformer.finetuning.calibrate import calibrate
 from xformer.finetuning.config import FinetuningConfig
-from xformer.finetuning.finetune import SourceTexts, finetune, labelled
+from xformer.finetuning.finetune import SourceExamples, finetune, labelled
 from xformer.finetuning.load import open_finetuned
 from xformer.finetuning.predict import logits_of, probabilities_of
 from xformer.finetuning.temperature import (
@@ -76,13 +77,15 @@ def test_a_few_texts_give_a_finite_one(answers: list[tuple[int, bool]], several:
         assert found == pytest.approx(1.0, abs=1e-4)
 
 
-def test_a_complete_run_has_one_that_no_label_depends_on(finetuned: Path, source_texts: SourceTexts) -> None:
+def test_a_complete_run_has_one_that_no_label_depends_on(
+    finetuned: Path, source_texts: SourceExamples[LabelledText]
+) -> None:
     opened = open_finetuned(finetuned)
     kept = recorded_temperature(opened.run, opened.state.step)
     assert kept is not None
     assert opened.temperature == kept.temperature != 1.0
     data = labelled(source_texts.dev, opened.config, opened.tokenizer)
-    logits = logits_of(opened.model, data.texts, torch.device("cpu"))
+    logits = logits_of(opened.model, data.inputs, torch.device("cpu"))
     assert kept == Temperature.of(opened.state.step, logits, data.truth(5), False)
     model, texts = xformer.load(finetuned), [one.text for one in source_texts.dev]
     assert model.temperature == kept.temperature
@@ -97,7 +100,7 @@ def test_a_complete_run_has_one_that_no_label_depends_on(finetuned: Path, source
 
 
 def test_it_belongs_to_one_checkpoint_and_is_found_again_where_it_is_lost(
-    finetuned: Path, source_texts: SourceTexts, listening: Callable[..., Any], tmp_path: Path
+    finetuned: Path, source_texts: SourceExamples[LabelledText], listening: Callable[..., Any], tmp_path: Path
 ) -> None:
     run = RunDirectory(tmp_path)
     assert calibrate(run, lambda config, tokenizer: pytest.fail("not needed"), listening()) is None
@@ -115,7 +118,7 @@ def test_it_belongs_to_one_checkpoint_and_is_found_again_where_it_is_lost(
 def test_an_earlier_checkpoint_s_is_replaced(
     finetuning: FinetuningConfig,
     finetuned: Path,
-    source_texts: SourceTexts,
+    source_texts: SourceExamples[LabelledText],
     listening: Callable[..., Any],
     tmp_path: Path,
 ) -> None:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from xformer.embedding.checked import as_texts, check, check_one
 from xformer.errors import InputError
-from xformer.finetuning.model import TextClassifier
+from xformer.finetuning.kinds import inputs_of
+from xformer.finetuning.model import FinetunedModel
 from xformer.finetuning.predict import logits_of, probabilities_of
-from xformer.finetuning.texts import TokenTexts
 from xformer.progress import ShowProgress, shown
 from xformer.runs.sentence_layer import SentenceLayer
 from xformer.tokenizer import Tokenizer
@@ -52,7 +52,7 @@ class Classifying:
     path: Path
     tokenizer: Tokenizer
     device: torch.device
-    _classifier: TextClassifier | None = None
+    _classifier: FinetunedModel | None = None
     _temperature: float = 1.0
     _layer: SentenceLayer | None
     _computing: Callable[[], AbstractContextManager[None]]
@@ -126,12 +126,12 @@ class Classifying:
         check(found, 0)
         return self._probabilities(found, model, calibrated, progress)
 
-    def _use_classifier(self, classifier: TextClassifier, temperature: float, layer: SentenceLayer) -> None:
+    def _use_classifier(self, classifier: FinetunedModel, temperature: float, layer: SentenceLayer) -> None:
         """Classify with a model whose encoder is this one's; take vectors after the layer that it reads."""
         self._classifier, self._temperature, self._layer = classifier.eval(), temperature, layer
 
     def _classified(
-        self, texts: list[str], model: TextClassifier, calibrated: bool, progress: ShowProgress
+        self, texts: list[str], model: FinetunedModel, calibrated: bool, progress: ShowProgress
     ) -> list[Classification]:
         labels, several = model.config.classifier.labels, model.config.classifier.multi_label
         rows = self._probabilities(texts, model, calibrated, progress)
@@ -143,16 +143,15 @@ class Classifying:
         return found
 
     def _probabilities(
-        self, texts: list[str], model: TextClassifier, calibrated: bool, progress: ShowProgress
+        self, texts: list[str], model: FinetunedModel, calibrated: bool, progress: ShowProgress
     ) -> NDArray[np.float32]:
-        config = model.config
-        tokens = TokenTexts.of(texts, self.tokenizer, config.classifier.max_tokens, config.base.max_length)
+        inputs = inputs_of(texts, model.config, self.tokenizer)
         with shown(progress) as tell:
-            logits = logits_of(model, tokens, self.device, computing=self._computing, progress=tell)
+            logits = logits_of(model, inputs, self.device, computing=self._computing, progress=tell)
         temperature = self._temperature if calibrated else 1.0
-        return probabilities_of(logits, config.classifier.multi_label, temperature)
+        return probabilities_of(logits, model.config.classifier.multi_label, temperature)
 
-    def _require_classifier(self) -> TextClassifier:
+    def _require_classifier(self) -> FinetunedModel:
         if self._classifier is None:
             raise InputError(
                 f"{self.path}: this run has no labels; `xformer finetune classify {self.path} --train FILES"

@@ -20,7 +20,7 @@ from xformer.cli.encode import Encode
 from xformer.cli.evaluate import Evaluate
 from xformer.cli.export import Export
 from xformer.cli.fill_mask import FillMask
-from xformer.cli.finetune import Finetune
+from xformer.cli.finetune.command import Finetune
 from xformer.cli.index import IndexCommand
 from xformer.cli.inspect.command import Inspect
 from xformer.cli.mine import Mine

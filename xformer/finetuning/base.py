@@ -10,7 +10,7 @@ import torch
 
 from xformer.errors import InputError
 from xformer.finetuning.config import BaseConfig, FinetuningConfig
-from xformer.finetuning.model import TextClassifier
+from xformer.finetuning.model import FinetunedModel
 from xformer.model.config import ModelConfig
 from xformer.model.init import take_memory
 from xformer.pretraining.load import load_model, open_tokenizer
@@ -65,8 +65,8 @@ def copy_tokenizer(run: RunDirectory, base: BaseConfig) -> None:
             shutil.copyfileobj(original, copy)
 
 
-def begin_model(run: RunDirectory, config: FinetuningConfig) -> TextClassifier:
-    """A classifier with the weights that a run begins with.
+def begin_model(run: RunDirectory, config: FinetuningConfig) -> FinetunedModel:
+    """A model with the weights that a run begins with.
 
     A run with a checkpoint goes on from that, so the pretrained run is not needed any more.
 
@@ -74,7 +74,7 @@ def begin_model(run: RunDirectory, config: FinetuningConfig) -> TextClassifier:
         InputError: the pretrained run is gone, or has no checkpoint of that step any more.
     """
     torch.manual_seed(config.training.seed)
-    model = TextClassifier(config)
+    model = FinetunedModel(config)
     if config.base.init == "pretrained" and not checkpoint_folders(run.checkpoints):
         base = find_run(config.base.run)
         pretrained = load_model(base.load_config(), open_checkpoint(base, config.base.step))
@@ -84,9 +84,9 @@ def begin_model(run: RunDirectory, config: FinetuningConfig) -> TextClassifier:
     return model
 
 
-def blank_model(config: FinetuningConfig) -> TextClassifier:
-    """A classifier whose weights are undefined, to load a checkpoint into. No random number is drawn."""
+def blank_model(config: FinetuningConfig) -> FinetunedModel:
+    """A model whose weights are undefined, to load a checkpoint into. No random number is drawn."""
     with torch.device("meta"):
-        model = TextClassifier(config)
+        model = FinetunedModel(config)
     take_memory(model)
     return model.eval()

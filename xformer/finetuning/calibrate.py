@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from xformer.finetuning.batches import LabelledTexts
+from xformer.finetuning.batches import Examples
 from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.load import open_finetuned
 from xformer.finetuning.predict import logits_of
@@ -19,7 +19,7 @@ from xformer.tokenizer import Tokenizer
 
 def calibrate(
     run: RunDirectory,
-    held_out: Callable[[FinetuningConfig, Tokenizer], LabelledTexts],
+    held_out: Callable[[FinetuningConfig, Tokenizer], Examples],
     progress: Progress,
     device: torch.device | None = None,
 ) -> Temperature | None:
@@ -44,7 +44,7 @@ def calibrate(
     if not len(data):
         return None
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    logits = logits_of(opened.model.to(device), data.texts, device, what="calibrate", progress=progress)
+    logits = logits_of(opened.model.to(device), data.inputs, device, what="calibrate", progress=progress)
     classifier = opened.config.classifier
     truth = data.truth(len(classifier.labels))
     found = Temperature.of(opened.state.step, logits, truth, classifier.multi_label)

@@ -20,6 +20,7 @@ from xformer.storage.rules import (
 )
 
 Init = Literal["pretrained", "random"]
+ExampleKind = Literal["text", "pair", "words"]
 Coordinates = Literal["shared", "all"]
 ClassWeights = Literal["none", "balanced"]
 
@@ -54,6 +55,8 @@ class ClassifierConfig:
 
     Attributes:
         labels: the classes.
+        example: what an example is: `text`, with a label; `pair`: two texts, with a label; `words`, each with
+            a label.
         multi_label: whether a text may have several of them, or none.
         layers (blocks): number of the encoder's blocks that are run; none for all.
         coordinates: `shared`: the head reads the coordinates that translations were made alike in
@@ -63,11 +66,13 @@ class ClassifierConfig:
         frozen: train the head alone, on vectors of the encoder as it is: a probe.
         class_weights: `balanced`: each class counts alike in the loss, however many texts it has.
         label_smoothing (share): share of the target's probability that is spread over all classes.
-        max_tokens (tokens): of a text that are read; what comes after is left out.
-        batch_texts (texts): texts of a step.
+        max_tokens (tokens): of a text that are read; what comes after is left out. Of words none are left
+            out: it is the longest sequence, and a longer sentence is several.
+        batch_texts (texts): texts of a step, or pairs, or sentences of words.
     """
 
     labels: tuple[str, ...]
+    example: ExampleKind = "text"
     multi_label: bool = False
     layers: int | None = None
     coordinates: Coordinates = "shared"
@@ -82,6 +87,7 @@ class ClassifierConfig:
     def __post_init__(self) -> None:
         rules = [
             (Rule(lambda x: x is None or x >= 0, "a whole number from 0, or none"), "layers"),
+            (one_of(ExampleKind), "example"),
             (one_of(Coordinates), "coordinates"),
             (FROM_ZERO, "hidden"),
             (PROBABILITY, "dropout"),
@@ -92,6 +98,8 @@ class ClassifierConfig:
         check(self, "classifier", rules)
         some = len(set(self.labels)) == len(self.labels) >= 2
         require(some, "classifier.labels", self.labels, "at least two different labels")
+        only_texts = self.example == "text" or not self.multi_label
+        require(only_texts, "classifier.multi_label", self.multi_label, "false unless examples are texts")
         apart = not (self.multi_label and self.label_smoothing)
         require(apart, "classifier.label_smoothing", self.label_smoothing, "0 with classifier.multi_label")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from xformer.data.labelled import LabelledText
+from xformer.data.labelled import Example, LabelledPair, LabelledText, LabelledWords
 from xformer.evaluation.classification import metrics
-from xformer.evaluation.classification.baselines import Units, majority, tfidf
 from xformer.evaluation.classification.metrics import Probabilities, Scores, Targets
 from xformer.evaluation.classification.picture import confusion_figure, scores_figure
 from xformer.evaluation.classification.report import (
@@ -23,14 +24,17 @@ from xformer.evaluation.classification.report import (
 )
 from xformer.evaluation.classification.table import markdown
 from xformer.evaluation.report_file import write_report
+from xformer.finetuning.baselines import pair_baselines, text_baselines, word_baselines
 from xformer.finetuning.config import FinetuningConfig
-from xformer.finetuning.finetune import SourceTexts, finetune, labelled
+from xformer.finetuning.finetune import SourceExamples, finetune, labelled
 from xformer.finetuning.load import open_finetuned
 from xformer.finetuning.predict import logits_of, probabilities_of
 from xformer.finetuning.watch import oracle_gaps, watch_languages, watched_sizes
 from xformer.progress import Progress
 from xformer.runs.directory import RunDirectory
 from xformer.runs.settings import with_training
+
+K = TypeVar("K", LabelledText, LabelledPair, LabelledWords)
 
 
 @dataclass(frozen=True)
@@ -40,26 +44,26 @@ class Experiment:
     Attributes:
         out: folder of the run with the first seed; the other seeds and the baselines lie in it.
         config: settings of that run.
-        texts: of the source languages.
-        tests: test texts, of any languages.
+        examples: of the source languages.
+        tests: test examples, of any languages.
         within: labelled texts of the tested languages, which baselines alone are trained on.
         seeds: number of seeds.
         baselines: whether baselines are measured.
-        watched: test texts of each language for the oracle gap; 0 for no gap.
+        watched: test examples of each language for the oracle gap; 0 for no gap.
     """
 
     out: Path
     config: FinetuningConfig
-    texts: SourceTexts
-    tests: Sequence[LabelledText]
-    within: Sequence[LabelledText] = ()
+    examples: SourceExamples[Any]
+    tests: Sequence[Example]
+    within: Sequence[Example] = ()
     seeds: int = 1
     baselines: bool = True
     watched: int = 200
 
     @property
-    def languages(self) -> dict[str, list[LabelledText]]:
-        """The test texts by language."""
+    def languages(self) -> dict[str, list[Example]]:
+        """The test examples by language."""
         return _by_language(self.tests)
 
 
@@ -74,11 +78,12 @@ def run_experiment(
         The scores; None after Ctrl-C: what was trained is saved, and the same call goes on with it.
 
     Raises:
-        InputError: as `finetune`.
+        InputError: as `finetune`, or the cosines of pairs are asked for and the pretrained run is gone.
     """
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config, out = experiment.config, experiment.out
     first = config.training.seed
+    baselines = _baselines(experiment, progress, device) if experiment.baselines else None
     runs: dict[str, list[Path]] = {"model": []}
     for number in range(experiment.seeds):
         place = out if not number else out / "seeds" / str(first + number)
@@ -92,7 +97,7 @@ def run_experiment(
             if not _train(experiment, out / "baselines" / name, changed, progress, device):
                 return None
             runs[name] = [out / "baselines" / name]
-    report = _evaluate(experiment, runs, progress, device)
+    report = _evaluate(experiment, runs, baselines, progress, device)
     run = RunDirectory(out)
     pictures = {
         run.classification_plot: scores_figure(report),
@@ -114,11 +119,46 @@ def _train(
     experiment: Experiment, place: Path, config: FinetuningConfig, progress: Progress, device: torch.device
 ) -> bool:
     watch = watch_languages(experiment.tests, experiment.watched) if experiment.watched else None
-    return finetune(place, config, experiment.texts, progress, device, watch)
+    return finetune(place, config, experiment.examples, progress, device, watch)
+
+
+@dataclass(frozen=True)
+class _Baselines:
+    """Probabilities by language and system, and the number of texts that TF-IDF learned from."""
+
+    found: dict[str, dict[str, Probabilities]]
+    trained_on: dict[str, int]
+
+
+def _baselines(experiment: Experiment, progress: Progress, device: torch.device) -> _Baselines:
+    config, train, tests = experiment.config, experiment.examples.train, experiment.languages
+    if config.classifier.example == "pair":
+        of_pairs = {tag: _of(LabelledPair, some) for tag, some in tests.items()}
+        folder = experiment.out / "baselines"
+        return _Baselines(
+            pair_baselines(config, _of(LabelledPair, train), of_pairs, folder, progress, device), {}
+        )
+    if config.classifier.example == "words":
+        of_words = {tag: _of(LabelledWords, some) for tag, some in tests.items()}
+        return _Baselines(word_baselines(config, _of(LabelledWords, train), of_words, progress), {})
+    within = _by_language([*train, *experiment.within])
+    return _Baselines(
+        *text_baselines(
+            config,
+            _of(LabelledText, train),
+            {tag: _of(LabelledText, some) for tag, some in within.items()},
+            {tag: _of(LabelledText, some) for tag, some in tests.items()},
+            progress,
+        )
+    )
 
 
 def _evaluate(
-    experiment: Experiment, runs: dict[str, list[Path]], progress: Progress, device: torch.device
+    experiment: Experiment,
+    runs: dict[str, list[Path]],
+    baselines: _Baselines | None,
+    progress: Progress,
+    device: torch.device,
 ) -> ClassificationReport:
     config, tests = experiment.config, experiment.languages
     found: dict[str, dict[str, list[Probabilities]]] = {tag: {} for tag in tests}
@@ -127,6 +167,7 @@ def _evaluate(
     oracles: dict[str, list[OracleGap]] = {tag: [] for tag in tests}
     sizes = watched_sizes(experiment.tests, experiment.watched)
     truth: dict[str, Targets] = {}
+    units: dict[str, NDArray[np.int64]] = {}
     for system, places in runs.items():
         for place in places:
             opened = open_finetuned(place)
@@ -136,27 +177,30 @@ def _evaluate(
                 temperatures.append(opened.temperature)
                 for tag, gap in oracle_gaps(opened.run, opened.state.step, sizes).items():
                     oracles[tag].append(gap)
-            for tag, texts in tests.items():
-                data = labelled(texts, opened.config, opened.tokenizer)
-                truth[tag] = data.truth(len(config.classifier.labels))
+            for tag, examples in tests.items():
+                data = labelled(examples, opened.config, opened.tokenizer)
+                truth[tag], units[tag] = data.truth(len(config.classifier.labels)), data.inputs.units
                 logits = logits_of(
-                    opened.model.to(device), data.texts, device, what=f"{system} in {tag}", progress=progress
+                    opened.model.to(device), data.inputs, device, what=f"{system} in {tag}", progress=progress
                 )
                 several = config.classifier.multi_label
                 of_system = probabilities_of(logits, several, opened.temperature)
                 found[tag].setdefault(system, []).append(of_system)
                 if system == "model":
                     uncalibrated[tag].append(probabilities_of(logits, several))
-    trained_on = _add_baselines(experiment, found, truth, progress) if experiment.baselines else {}
-    source = tuple(sorted({one.language for one in experiment.texts.train}))
+    if baselines is not None:
+        for tag, systems in baselines.found.items():
+            found[tag] |= {name: [probabilities] for name, probabilities in systems.items()}
+    source = tuple(sorted({one.language for one in experiment.examples.train}))
     languages = {
         tag: _language(
             found[tag],
             uncalibrated[tag],
             truth[tag],
+            units[tag],
             config.classifier.multi_label,
             tag in source,
-            trained_on.get(tag),
+            None if baselines is None else baselines.trained_on.get(tag),
             oracles[tag],
         )
         for tag in tests
@@ -170,44 +214,19 @@ def _evaluate(
         multi_label=config.classifier.multi_label,
         labels=config.classifier.labels,
         source=source,
-        train_texts=len(experiment.texts.train),
+        train_texts=len(experiment.examples.train),
         dev_accuracy=tuple(dev_accuracy),
         temperature=tuple(temperatures),
         languages=languages,
+        example=config.classifier.example,
     )
-
-
-def _add_baselines(
-    experiment: Experiment,
-    found: dict[str, dict[str, list[Probabilities]]],
-    truth: dict[str, Targets],
-    progress: Progress,
-) -> dict[str, int]:
-    """Add the baselines without an encoder; the number of texts they learned from, by language."""
-    labels, multi_label = experiment.config.classifier.labels, experiment.config.classifier.multi_label
-    own = _by_language(experiment.texts.train)
-    source = _targets(experiment.texts.train, labels)
-    for tag, texts in _by_language(experiment.within).items():
-        own.setdefault(tag, []).extend(texts)
-    used: dict[str, int] = {}
-    units: tuple[Units, ...] = ("words", "characters")
-    for done, (tag, texts) in enumerate(experiment.languages.items()):
-        found[tag]["majority"] = [majority(source, len(texts))]
-        train = own.get(tag, [])
-        targets = _targets(train, labels)
-        if len(np.flatnonzero(targets.any(axis=0))) >= 2:
-            used[tag] = len(train)
-            for unit in units:
-                progress(f"TF-IDF {unit} in {tag}", done, len(experiment.languages))
-                fitted = tfidf(unit, [one.text for one in train], targets, multi_label)
-                found[tag][unit] = [fitted([one.text for one in texts])]
-    return used
 
 
 def _language(
     found: dict[str, list[Probabilities]],
     uncalibrated: list[Probabilities],
     truth: Targets,
+    units: NDArray[np.int64],
     multi_label: bool,
     source: bool,
     trained_on: int | None,
@@ -216,7 +235,7 @@ def _language(
     systems = {}
     for name, seeds in found.items():
         correct = np.stack([metrics.right(one, truth, multi_label) for one in seeds])
-        low, high = metrics.interval(correct)
+        low, high = metrics.interval(correct, units)
         size = trained_on if name in ("words", "characters") else None
         mean = _mean([metrics.scores(one, truth, multi_label) for one in seeds])
         systems[name] = SystemScores(mean, low, high, tuple(correct.mean(axis=1).tolist()), size)
@@ -239,16 +258,13 @@ def _mean(found: list[Scores]) -> Scores:
     return Scores(**{name: float(np.mean([getattr(one, name) for one in found])) for name in names})
 
 
-def _by_language(texts: Sequence[LabelledText]) -> dict[str, list[LabelledText]]:
-    found: dict[str, list[LabelledText]] = {}
-    for one in texts:
+def _by_language(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    found: dict[str, list[Example]] = {}
+    for one in examples:
         found.setdefault(one.language, []).append(one)
     return dict(sorted(found.items()))
 
 
-def _targets(texts: Sequence[LabelledText], labels: Sequence[str]) -> Targets:
-    number = {label: place for place, label in enumerate(labels)}
-    found = np.zeros((len(texts), len(labels)), dtype=bool)
-    for row, one in enumerate(texts):
-        found[row, [number[label] for label in one.labels]] = True
-    return found
+def _of(kind: type[K], examples: Sequence[Example]) -> list[K]:
+    """The examples, all of which are of a kind."""
+    return [one for one in examples if isinstance(one, kind)]

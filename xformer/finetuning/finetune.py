@@ -6,20 +6,21 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 
-from xformer.data.labelled import LabelledText
+from xformer.data.labelled import Example
 from xformer.data.languages import counted
 from xformer.distributed.launch import Launch
 from xformer.distributed.one_process import OneProcess
 from xformer.finetuning.base import begin_model, copy_tokenizer
-from xformer.finetuning.batches import LabelledTexts
+from xformer.finetuning.batches import Examples
 from xformer.finetuning.calibrate import calibrate
 from xformer.finetuning.config import FinetuningConfig
+from xformer.finetuning.kinds import inputs_of, kind_of
 from xformer.finetuning.task import ClassificationTask
-from xformer.finetuning.texts import TokenTexts
 from xformer.pretraining.load import open_tokenizer
 from xformer.progress import Progress
 from xformer.runs.directory import RunDirectory
@@ -27,9 +28,11 @@ from xformer.runs.kind import CLASSIFICATION
 from xformer.tokenizer import Tokenizer
 from xformer.training.run import MakeCallback, Recipe, train_run
 
+E = TypeVar("E", bound=Example)
+
 
 @dataclass(frozen=True)
-class SourceTexts:
+class SourceExamples(Generic[E]):
     """What a run learns from and is chosen by: both in the source languages alone.
 
     Attributes:
@@ -37,17 +40,17 @@ class SourceTexts:
         dev: held out; checkpoints are compared by it.
     """
 
-    train: Sequence[LabelledText]
-    dev: Sequence[LabelledText]
+    train: Sequence[E]
+    dev: Sequence[E]
 
 
-def split_off(texts: Sequence[LabelledText], share: float) -> tuple[list[LabelledText], list[LabelledText]]:
-    """Divide texts at random into those to learn from and a share that is held out, at least one."""
-    held = max(1, round(share * len(texts)))
-    order = np.random.default_rng(0).permutation(len(texts))
+def split_off(examples: Sequence[E], share: float) -> tuple[list[E], list[E]]:
+    """Divide examples at random into those to learn from and a share that is held out, at least one."""
+    held = max(1, round(share * len(examples)))
+    order = np.random.default_rng(0).permutation(len(examples))
     chosen = set(order[:held].tolist())
-    parts: tuple[list[LabelledText], list[LabelledText]] = ([], [])
-    for place, one in enumerate(texts):
+    parts: tuple[list[E], list[E]] = ([], [])
+    for place, one in enumerate(examples):
         parts[place in chosen].append(one)
     return parts
 
@@ -55,7 +58,7 @@ def split_off(texts: Sequence[LabelledText], share: float) -> tuple[list[Labelle
 def finetune(
     path: str | os.PathLike[str],
     config: FinetuningConfig,
-    texts: SourceTexts,
+    examples: SourceExamples[Any],
     progress: Progress,
     device: torch.device | None = None,
     make_callback: MakeCallback | None = None,
@@ -63,9 +66,9 @@ def finetune(
     """Train the run at `path` to its end, from its newest checkpoint, if it has one; calibrate it at the end.
 
     Args:
-        path: a new folder, or one of an earlier call with the same settings and texts.
+        path: a new folder, or one of an earlier call with the same settings and examples.
         config: settings of the run.
-        texts: with labels of the settings alone.
+        examples: with labels of the settings alone.
         progress: where to report.
         device: by default a GPU if there is one.
         make_callback: as for `train_run`.
@@ -86,12 +89,13 @@ def finetune(
     ) -> ClassificationTask:
         with processes.all_or_none():
             tokenizer = open_tokenizer(run)
-            train, dev = (labelled(part, config, tokenizer) for part in (texts.train, texts.dev))
+            train, dev = (labelled(part, config, tokenizer) for part in (examples.train, examples.dev))
             model = begin_model(run, config)
+        noun = kind_of(config.classifier.example).examples
         progress.say(
-            f"data: {len(train):,} texts, {int(train.texts.lengths.sum()):,} tokens,"
+            f"data: {len(train):,} {noun}, {int(train.inputs.lengths.sum()):,} tokens,"
             f" {len(config.classifier.labels)} classes, {counted(len(train.languages))};"
-            f" {len(dev):,} texts are held out"
+            f" {len(dev):,} {noun} are held out"
         )
         return ClassificationTask(
             config,
@@ -108,18 +112,15 @@ def finetune(
     complete = train_run(path, config, recipe, progress, device, make_callback)
     if complete and Launch.of_environment().rank == 0:
         calibrate(
-            RunDirectory(Path(path)), lambda config, it: labelled(texts.dev, config, it), progress, device
+            RunDirectory(Path(path)), lambda config, it: labelled(examples.dev, config, it), progress, device
         )
     return complete
 
 
-def labelled(texts: Sequence[LabelledText], config: FinetuningConfig, tokenizer: Tokenizer) -> LabelledTexts:
-    """Texts as tokens and their labels as numbers, as the settings say."""
-    classifier = config.classifier
-    tokens = TokenTexts.of(
-        [one.text for one in texts], tokenizer, classifier.max_tokens, config.base.max_length
-    )
-    return LabelledTexts.of(texts, tokens, classifier.labels, classifier.multi_label)
+def labelled(examples: Sequence[Example], config: FinetuningConfig, tokenizer: Tokenizer) -> Examples:
+    """Examples as token ids and their labels as numbers, as the settings say."""
+    inputs = inputs_of([one.content for one in examples], config, tokenizer)
+    return Examples.of(examples, inputs, config.classifier.labels, config.classifier.multi_label)
 
 
 def _made_by(run: RunDirectory) -> dict[str, bool]:

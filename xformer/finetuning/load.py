@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xformer.errors import InputError
 from xformer.finetuning.base import blank_model
 from xformer.finetuning.config import FinetuningConfig
-from xformer.finetuning.model import TextClassifier
+from xformer.finetuning.model import FinetunedModel
 from xformer.finetuning.temperature import recorded_temperature
 from xformer.pretraining.load import open_tokenizer
 from xformer.runs.checkpoint import TrainingState
@@ -35,7 +35,7 @@ class FinetunedRun:
     run: RunDirectory
     config: FinetuningConfig
     tokenizer: Tokenizer
-    model: TextClassifier
+    model: FinetunedModel
     state: TrainingState
     temperature: float = 1.0
 

@@ -1,6 +1,6 @@
 """The losses of a classifier, and how often it is wrong.
 
-Shapes: E texts, N classes.
+Shapes: U units, which are what gets a label: texts, pairs or words; N classes.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xformer.finetuning.batches import LabelledBatch
+from xformer.finetuning.batches import ExampleBatch
 from xformer.finetuning.config import ClassWeights
-from xformer.finetuning.model import TextClassifier
+from xformer.finetuning.model import FinetunedModel
 from xformer.training.losses import Loss
 
 
@@ -19,17 +19,17 @@ class ClassificationLosses(nn.Module):
     """Cross-entropy, or for several labels a text the mean of a binary one over the classes.
 
     Attributes:
-        model: the classifier.
+        model: an encoder with a head.
         weight: (N,) weight of a class in the loss; of several labels a text, that of texts that have it.
     """
 
-    def __init__(self, model: TextClassifier, weight: Tensor | None = None) -> None:
+    def __init__(self, model: FinetunedModel, weight: Tensor | None = None) -> None:
         super().__init__()
         self.model, self.weight = model, weight
         self._multi_label = model.config.classifier.multi_label
         self._smoothing = model.config.classifier.label_smoothing
 
-    def forward(self, batch: LabelledBatch, stage: str) -> tuple[Tensor, dict[str, Loss]]:
+    def forward(self, batch: ExampleBatch, stage: str) -> tuple[Tensor, dict[str, Loss]]:
         """This process's part of the loss, and of the share of wrong answers.
 
         Args:
@@ -37,11 +37,11 @@ class ClassificationLosses(nn.Module):
             stage: name of the stage; there is only one.
 
         Returns:
-            What is minimised, a scalar: the loss of a text on average. Of held-out texts it is the share of
-            texts with a wrong answer, by which checkpoints are compared: of an over-confident model the loss
-            rises while its answers still improve.
+            What is minimised, a scalar: the loss of a unit on average. Of held-out examples it is the share
+            of units with a wrong answer, by which checkpoints are compared: of an over-confident model the
+            loss rises while its answers still improve.
         """
-        logits = self.model(batch.texts) if batch.vectors is None else self.model.head(batch.vectors)
+        logits = self.model(batch.inputs) if batch.vectors is None else self.model.head(batch.vectors)
         logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
         weight = None if self.weight is None else self.weight.to(logits)
         if self._multi_label:
@@ -56,25 +56,25 @@ class ClassificationLosses(nn.Module):
             wrong = logits.argmax(dim=1) != batch.targets
         error = wrong.to(logits.dtype)
         losses = {
-            "classification": Loss(items.sum() / batch.n_texts, items.detach(), batch.language),
-            "error": Loss(error.sum() / batch.n_texts, error, batch.language),
+            "classification": Loss(items.sum() / batch.n_units, items.detach(), batch.language),
+            "error": Loss(error.sum() / batch.n_units, error, batch.language),
         }
         return losses["error" if batch.held_out else "classification"].value, losses
 
 
-def class_weights(counts: Tensor, n_texts: int, kind: ClassWeights, multi_label: bool) -> Tensor | None:
+def class_weights(counts: Tensor, n_units: int, kind: ClassWeights, multi_label: bool) -> Tensor | None:
     """Weights of classes in the loss; None where all are 1.
 
-    Balanced, a class k of n_k texts among n weighs n / (N n_k), so that the mean weight of a text is 1; where
+    Balanced, a class k of n_k units among n weighs n / (N n_k), so that the mean weight of a unit is 1; where
     a text may have several labels, texts with the label weigh (n - n_k) / n_k.
 
     Args:
-        counts: (N,) texts of each class.
-        n_texts: n.
+        counts: (N,) units of each class.
+        n_units: n.
         kind: which weights.
         multi_label: whether a text may have several labels.
     """
     if kind == "none":
         return None
     seen = counts.clamp(min=1.0)
-    return ((n_texts - seen) / seen if multi_label else n_texts / (len(counts) * seen)).float()
+    return ((n_units - seen) / seen if multi_label else n_units / (len(counts) * seen)).float()

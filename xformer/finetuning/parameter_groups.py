@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from xformer.finetuning.config import FinetuningOptimizer
-from xformer.finetuning.model import TextClassifier
+from xformer.finetuning.model import FinetunedModel
 from xformer.model.cpu import EmbeddingTable
 from xformer.training.optimizer import AdamWithTables
 
@@ -28,7 +28,7 @@ def layer_rates(config: FinetuningOptimizer, n_layers: int) -> dict[str, float]:
     return rates
 
 
-def freeze_unused(model: TextClassifier) -> None:
+def freeze_unused(model: FinetunedModel) -> None:
     """Turn off the gradients of what does not learn: blocks that are not run, tables with a rate of 0."""
     config = model.config
     for layer, block in enumerate(model.encoder.layers):
@@ -38,11 +38,13 @@ def freeze_unused(model: TextClassifier) -> None:
     if config.classifier.frozen:
         model.encoder.requires_grad_(False)
         model.pooling.requires_grad_(False)
+    if not model.head.pools:
+        model.pooling.requires_grad_(False)
     if not config.model.pool_after_norm:
         model.encoder.final_norm.requires_grad_(False)
 
 
-def make_optimizer(model: TextClassifier) -> AdamWithTables:
+def make_optimizer(model: FinetunedModel) -> AdamWithTables:
     """Group the parameters that learn, and build the optimizer.
 
     Matrices have weight decay; embeddings, norms and biases have none. The head's group has all that stands

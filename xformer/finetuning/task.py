@@ -1,4 +1,4 @@
-"""Classification of texts as a task of the training loop."""
+"""Classification of texts, pairs or words as a task of the training loop."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from xformer.finetuning.batches import EpochBatches, LabelledBatch, LabelledTexts, held_out_batches
+from xformer.finetuning.batches import EpochBatches, ExampleBatch, Examples, held_out_batches
 from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.losses import ClassificationLosses, class_weights
-from xformer.finetuning.model import TextClassifier
+from xformer.finetuning.model import FinetunedModel
 from xformer.finetuning.parameter_groups import freeze_unused, make_optimizer
 from xformer.finetuning.predict import vectors_of
 from xformer.runs.checkpoint import TrainingState
@@ -21,39 +21,39 @@ from xformer.training.tally import Tally
 from xformer.training.task import Stage, Task
 
 _HELD_OUT_TOKENS = 4_096
-"""Tokens of a batch of held-out texts."""
+"""Tokens of a batch of held-out examples."""
 
 
-class ClassificationTask(Task[LabelledBatch]):
-    """The task of `xformer finetune classify`.
+class ClassificationTask(Task[ExampleBatch]):
+    """The task of `xformer finetune`: all kinds of examples have one loop, one loss and one optimizer.
 
     Attributes:
-        model: the classifier.
+        model: an encoder with a head.
         losses: cross-entropy, and the share of wrong answers.
-        categories: the languages of the training texts, and of those that are held out.
+        categories: the languages of the training examples, and of those that are held out.
     """
 
-    model: TextClassifier
+    model: FinetunedModel
 
     def __init__(
         self,
         config: FinetuningConfig,
-        model: TextClassifier,
-        train: LabelledTexts,
-        dev: LabelledTexts,
+        model: FinetunedModel,
+        train: Examples,
+        dev: Examples,
         tokenizer: str,
         *,
         rank: int = 0,
         world: int = 1,
         sparse_tables: bool = False,
     ) -> None:
-        """Set what learns, and encode all texts once where the encoder does not.
+        """Set what learns, and encode all of them once where the encoder does not.
 
         Args:
             config: the run's settings.
             model: with its first weights, on the host.
-            train: the training texts.
-            dev: texts of the source languages that are held out, by which checkpoints are compared.
+            train: the training examples.
+            dev: examples of the source languages that are held out, by which checkpoints are compared.
             tokenizer: its fingerprint.
             rank: this process's number.
             world: number of processes.
@@ -62,14 +62,14 @@ class ClassificationTask(Task[LabelledBatch]):
         freeze_unused(model)
         if config.classifier.frozen:
             cpu = torch.device("cpu")
-            train = replace(train, vectors=vectors_of(model, train.texts, cpu))
-            dev = replace(dev, vectors=vectors_of(model, dev.texts, cpu))
+            train = replace(train, vectors=vectors_of(model, train.inputs, cpu))
+            dev = replace(dev, vectors=vectors_of(model, dev.inputs, cpu))
         languages = tuple(sorted({*train.languages, *dev.languages}))
         train, dev = (_renumbered(one, languages) for one in (train, dev))
         self.model, self.categories = model, languages
         self.max_grad_norm = config.optimizer.max_grad_norm
         weight = class_weights(
-            train.counts, len(train), config.classifier.class_weights, config.classifier.multi_label
+            train.counts, train.n_units, config.classifier.class_weights, config.classifier.multi_label
         )
         self.losses = ClassificationLosses(model, weight)
         self._config = config
@@ -83,7 +83,7 @@ class ClassificationTask(Task[LabelledBatch]):
         for table in model.encoder.embeddings.tables:
             table.sparse = sparse_tables and table.weight.requires_grad
 
-    def batch(self, step: int, stage: str) -> LabelledBatch:
+    def batch(self, step: int, stage: str) -> ExampleBatch:
         """This process's share of a step."""
         return self._batches.make(step)
 
@@ -100,12 +100,12 @@ class ClassificationTask(Task[LabelledBatch]):
         self._groups = optimizer.param_groups
         return optimizer
 
-    def tally(self, state: Mapping[str, tuple[float, ...]]) -> Tally[LabelledBatch]:
+    def tally(self, state: Mapping[str, tuple[float, ...]]) -> Tally[ExampleBatch]:
         """Means of the loss and of the share of wrong answers."""
         return Tally(state)
 
-    def held_out_loss(self, total_of: Callable[[LabelledBatch], Tensor]) -> float | None:
-        """The share of wrong answers on the held-out texts of the source languages."""
+    def held_out_loss(self, total_of: Callable[[ExampleBatch], Tensor]) -> float | None:
+        """The share of wrong answers on the held-out examples of the source languages."""
         return sum(float(total_of(batch)) for batch in self._dev) if self._dev else None
 
     def blocks(self) -> Sequence[nn.Module]:
@@ -113,12 +113,12 @@ class ClassificationTask(Task[LabelledBatch]):
         return list(self.model.encoder.layers)
 
     def fingerprints(self) -> dict[str, str]:
-        """Hashes of the texts and of the tokenizer."""
+        """Hashes of the examples and of the tokenizer."""
         return self._fingerprints
 
 
-def _renumbered(data: LabelledTexts, languages: tuple[str, ...]) -> LabelledTexts:
-    """The texts, with numbers of these languages."""
+def _renumbered(data: Examples, languages: tuple[str, ...]) -> Examples:
+    """The examples, with numbers of these languages."""
     import numpy as np
 
     number = np.array([languages.index(tag) for tag in data.languages], dtype=np.int64)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from xformer.data.labelled import LabelledText
+from xformer.data.labelled import Example
 from xformer.evaluation.classification.metrics import right
 from xformer.evaluation.classification.report import OracleGap
 from xformer.finetuning.config import FinetuningConfig
@@ -31,7 +31,7 @@ from xformer.training.run import MakeCallback
 _FILE = "watched.json"
 
 
-def watch_languages(texts: Sequence[LabelledText], most: int) -> MakeCallback:
+def watch_languages(texts: Sequence[Example], most: int) -> MakeCallback:
     """Make the callback that measures accuracy by language at each evaluation of a run.
 
     Args:
@@ -50,7 +50,7 @@ def watch_languages(texts: Sequence[LabelledText], most: int) -> MakeCallback:
                 return None
             found, device = {}, next(model.parameters()).device
             for tag, one in data.items():
-                probabilities = probabilities_of(logits_of(model, one.texts, device), multi_label)
+                probabilities = probabilities_of(logits_of(model, one.inputs, device), multi_label)
                 targets = one.truth(len(config.classifier.labels))
                 found[tag] = float(right(probabilities, targets, multi_label).mean())
             _append(run, state.step, found)
@@ -81,13 +81,13 @@ def oracle_gaps(run: RunDirectory, step: int, sizes: Mapping[str, int]) -> dict[
     }
 
 
-def watched_sizes(texts: Sequence[LabelledText], most: int) -> dict[str, int]:
+def watched_sizes(texts: Sequence[Example], most: int) -> dict[str, int]:
     """Number of texts that are watched, by language."""
     return {tag: len(found) for tag, found in _sample(texts, most).items()}
 
 
-def _sample(texts: Sequence[LabelledText], most: int) -> dict[str, list[LabelledText]]:
-    by_language: dict[str, list[LabelledText]] = {}
+def _sample(texts: Sequence[Example], most: int) -> dict[str, list[Example]]:
+    by_language: dict[str, list[Example]] = {}
     for one in texts:
         by_language.setdefault(one.language, []).append(one)
     rng = np.random.default_rng(0)

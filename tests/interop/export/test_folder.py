@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 import xformer
+from xformer.data.labelled import LabelledText
 from xformer.errors import InputError
 from xformer.finetuning.base import base_of
 from xformer.finetuning.config import FinetuningConfig
-from xformer.finetuning.finetune import SourceTexts, finetune
+from xformer.finetuning.finetune import SourceExamples, finetune
 from xformer.interop.export import compare, folder
 from xformer.interop.export.folder import Exported, export_huggingface
 from xformer.interop.export.fuzz import SCRIPTS, fuzzed_lines
@@ -172,7 +173,10 @@ def test_vectors_before_the_last_block_have_an_encoder_of_their_own(
 
 
 def test_a_classifier_gives_the_same_labels(
-    small: RunDirectory, finetuning: FinetuningConfig, source_texts: SourceTexts, tmp_path: Path
+    small: RunDirectory,
+    finetuning: FinetuningConfig,
+    source_texts: SourceExamples[LabelledText],
+    tmp_path: Path,
 ) -> None:
     base, model = base_of(small.path, tmp_path / "none")
     training = replace(finetuning.training, steps=2, evaluate_steps=1)

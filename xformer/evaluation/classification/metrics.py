@@ -1,6 +1,6 @@
 """Scores of class probabilities: accuracy, F1, confusion, calibration.
 
-Shapes: S seeds, E texts, N classes, R resamples.
+Shapes: S seeds, E texts, U answers (one a text, or one a word), N classes, R resamples.
 """
 
 from __future__ import annotations
@@ -146,18 +146,31 @@ def calibration(
     return Calibration(float((counts * np.abs(sure - hit)).sum() / max(counts.sum(), 1)), found)
 
 
-def interval(values: NDArray[np.float64], seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
+def interval(
+    values: NDArray[np.float64],
+    sizes: NDArray[np.integer] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float]:
     """The 95% interval of the mean over seeds and texts, by bootstrap of both (Efron 1979).
 
+    What belongs together is drawn together: the words of a sentence.
+
     Args:
-        values: (S, E) such as whether a seed's answer to a text is right.
+        values: (S, U) such as whether a seed's answer is right.
+        sizes: (E,) how many of them belong to each text, in their order; None where each is a text.
         seed: of the resamples.
         resamples: R.
 
     Returns:
         The 2.5th and the 97.5th percentile of the means of the resamples.
     """
+    if sizes is not None:
+        ends = np.concatenate([[0], np.cumsum(sizes)])
+        upto = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+        values = upto[:, ends[1:]] - upto[:, ends[:-1]]
     n_seeds, n_texts = values.shape
+    weights = np.ones(n_texts) if sizes is None else sizes.astype(np.float64)
     rng, means = np.random.default_rng((seed, n_texts)), np.empty(resamples)
     rows = max(1, _COUNTS_AT_ONCE // n_texts)
     for start in range(0, resamples, rows):
@@ -165,6 +178,6 @@ def interval(values: NDArray[np.float64], seed: int = 0, resamples: int = RESAMP
         # How often each is drawn: the sum of the draws is then a product.
         texts = rng.multinomial(n_texts, np.full(n_texts, 1 / n_texts), size=stop - start) / n_texts
         seeds = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=stop - start) / n_seeds
-        means[start:stop] = ((texts @ values.T) * seeds).sum(axis=1)
+        means[start:stop] = ((texts @ values.T) * seeds).sum(axis=1) / np.maximum(texts @ weights, 1e-12)
     low, high = np.percentile(means, [_TAIL, 100 - _TAIL])
     return float(low), float(high)

@@ -2,13 +2,15 @@
 
 Systems lie under their names: `model` (the fine-tuned run), `untrained` (the same encoder without
 pretraining), `bag` (the pretrained embedding without blocks), `words` and `characters` (TF-IDF with logistic
-regression, trained within each language), `majority`.
+regression, trained within each language), `majority`. Of pairs of texts: `cosine` (of the pretrained
+vectors), `length` (the ratio of lengths). Of words: `seen` (the word's tags in training), `letters` (its
+character n-grams).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from xformer.evaluation.classification.metrics import Calibration, Scores
 from xformer.evaluation.report_file import Report
@@ -19,6 +21,10 @@ SYSTEMS = {
     "untrained": "not pretrained",
     "words": "TF-IDF words",
     "characters": "TF-IDF characters",
+    "cosine": "cosine",
+    "length": "length ratio",
+    "seen": "tag as seen",
+    "letters": "letters",
     "majority": "majority",
 }
 """Names of the systems as tables and pictures have them."""
@@ -84,7 +90,7 @@ class LanguageReport:
     """One language.
 
     Attributes:
-        texts: number of test texts.
+        texts: number of test texts, or of pairs, or of words.
         source: whether the run was trained in it.
         systems: scores by system.
         calibration: of the model's first seed, with its temperature.
@@ -116,10 +122,11 @@ class ClassificationReport(Report):
         multi_label: whether a text may have several labels.
         labels: the classes.
         source: languages of the training texts.
-        train_texts: how many training texts there were.
+        train_texts: how many training texts there were, or pairs, or sentences.
         dev_accuracy: of the chosen checkpoint on held-out texts of the source languages, by seed.
         temperature: what logits are divided by, found on the same texts (Guo et al. 2017), by seed.
-        languages: by tag.
+        languages: by tag; of a pair or of a mixed text, tags with `+` between.
+        example: what an example is: `text`, `pair` or `words`.
     """
 
     what: ClassVar[str] = "the scores of a classifier"
@@ -138,6 +145,17 @@ class ClassificationReport(Report):
     dev_accuracy: tuple[float, ...]
     temperature: tuple[float, ...]
     languages: dict[str, LanguageReport]
+    example: Literal["text", "pair", "words"] = "text"
+
+    @property
+    def examples(self) -> str:
+        """What several examples are called."""
+        return {"text": "texts", "pair": "pairs", "words": "sentences"}[self.example]
+
+    @property
+    def answered(self) -> str:
+        """What those are called that get a label."""
+        return "words" if self.example == "words" else self.examples
 
     @property
     def systems(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ _MOST_CONFUSIONS = 5
 def accuracy_headers(report: ClassificationReport) -> tuple[str, ...]:
     """Columns of the table of accuracies."""
     others = [SYSTEMS[name] for name in report.systems if name != "model"]
-    return ("accuracy", "texts", "model", "95%", *others)
+    return ("accuracy", report.answered, "model", "95%", *others)
 
 
 def accuracy_rows(report: ClassificationReport) -> list[tuple[str, ...]]:
@@ -105,7 +105,7 @@ def markdown(report: ClassificationReport) -> str:
     ]
     parts += [f"- {line}" for line in summary(report)]
     if classes := class_rows(report):
-        heads = ("class", "texts", "precision", "recall", "F1", "mostly taken for")
+        heads = ("class", report.answered, "precision", "recall", "F1", "mostly taken for")
         parts += ["", f"Classes in {', '.join(report.source)}:\n", markdown_of(heads, classes)]
     return "\n".join(parts) + "\n"
 
@@ -114,8 +114,8 @@ def title(report: ClassificationReport) -> str:
     """What was measured."""
     kind = "A probe of" if report.frozen else "Fine-tuned from"
     return (
-        f"{kind} {report.base}: {len(report.labels)} classes, {report.train_texts:,} training texts in"
-        f" {', '.join(report.source)}, tested in {counted(len(report.languages))}"
+        f"{kind} {report.base}: {len(report.labels)} classes, {report.train_texts:,} training"
+        f" {report.examples} in {', '.join(report.source)}, tested in {counted(len(report.languages))}"
     )
 
 
@@ -124,10 +124,10 @@ def summary(report: ClassificationReport) -> list[str]:
     dev = ", ".join(f"{value:.3f}" for value in report.dev_accuracy)
     steps = ", ".join(f"{step:,}" for step in report.step)
     lines = [
-        "Accuracy: share of texts whose label is right"
+        f"Accuracy: share of {report.answered} whose label is right"
         + (", all of them where there are several." if report.multi_label else "."),
-        f"Checkpoints were chosen on held-out texts of {', '.join(report.source)} alone: accuracy {dev} at"
-        f" step {steps}.",
+        f"Checkpoints were chosen on held-out {report.examples} of {', '.join(report.source)} alone:"
+        f" accuracy {dev} at step {steps}.",
     ]
     temperatures = ", ".join(f"{value:.2f}" for value in report.temperature)
     lines.append(
@@ -135,7 +135,9 @@ def summary(report: ClassificationReport) -> list[str]:
         " chose; before: without it."
     )
     if len(report.seeds) > 1:
-        lines.append(f"Means over {len(report.seeds)} seeds; intervals by bootstrap over texts and seeds.")
+        lines.append(
+            f"Means over {len(report.seeds)} seeds; intervals by bootstrap over {report.examples} and seeds."
+        )
     within = [SYSTEMS[name] for name in ("words", "characters") if name in report.systems]
     if within:
         lines.append(
@@ -144,8 +146,8 @@ def summary(report: ClassificationReport) -> list[str]:
         )
     if _watched(report):
         lines.append(
-            "oracle gap: what choosing the checkpoint by the language's own test texts would have added; it"
-            " is in no other number."
+            "oracle gap: what choosing the checkpoint by the language's own tests would have added; it is"
+            " in no other number."
         )
     lines += [f"Most often confused: {line}." for line in confusions(report)[:1]]
     return lines

@@ -1,4 +1,4 @@
-"""`xformer finetune classify` and `xformer classify`. Covers xformer.cli.classify."""
+"""`xformer finetune classify` and `xformer classify`. Covers `options` and `command`, xformer.cli.classify."""
 
 from __future__ import annotations
 
@@ -127,10 +127,10 @@ def test_labels_and_languages_that_training_lacks(
         file.write("Maus sieht Haus\tmouse\n")
     status, _, said = xformer(*command, "--test", files["test"])
     assert status == 2
-    assert "test.de.tsv:22: no text of the training files has the label 'mouse'" in said
+    assert "test.de.tsv:22: the training files never have the label 'mouse'" in said
     status, _, said = xformer(*command, "--dev", files["test"], "--top-labels", "5")
     assert status == 2
-    assert "test.de.tsv:2: --dev is in de; expected texts in the languages of --train (en)" in said
+    assert "test.de.tsv:2: --dev is in de; expected examples in the languages of --train (en)" in said
     status, _, said = xformer(*command[:-1], trained.path)
     assert status == 2
     assert "expected another folder than the pretrained run's" in said

@@ -39,6 +39,25 @@ class TextBatch:
         text, share = (one.to(device, non_blocking=True) for one in (self.text, self.share))
         return replace(self, packed=self.packed.to(device), text=text, share=share)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What a model reads, by name."""
+        packed = self.packed
+        return {"tokens": packed.tokens, "cu_seqlens": packed.cu_seqlens, "text": self.text}
+
+    def place_of(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where tokens lie in the packed order, by their numbers as if the texts lay end to end, in order."""
+        order = self.packed.order.numpy()
+        if not len(order):
+            return np.zeros_like(tokens)
+        lengths = np.empty(len(order), dtype=np.int64)
+        lengths[order] = self.packed.lengths
+        starts = np.cumsum(lengths) - lengths
+        begins = np.empty_like(starts)
+        begins[order] = self.packed.cu_seqlens[:-1].numpy()
+        sequence = np.searchsorted(starts, tokens, side="right") - 1
+        places: NDArray[np.int64] = begins[sequence] + tokens - starts[sequence]
+        return places
+
 
 @dataclass(frozen=True)
 class TokenTexts:
@@ -78,6 +97,15 @@ class TokenTexts:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def units(self) -> NDArray[np.int64]:
+        """(E,) ones: a text is what gets a label."""
+        return np.ones(len(self), dtype=np.int64)
+
+    def contents(self) -> bytes:
+        """All that a model reads, for a fingerprint."""
+        return self.ids.tobytes() + self.lengths.tobytes()
 
     def batch(self, rows: NDArray[np.integer]) -> TextBatch:
         """Some of the texts, by number, in that order."""

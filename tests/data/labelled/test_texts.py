@@ -1,3 +1,5 @@
+"""Labelled texts. Covers `rows`."""
+
 from __future__ import annotations
 
 import csv
@@ -12,13 +14,8 @@ from hypothesis import strategies as st
 
 from xformer.data.labelled import (
     LabelFields,
-    LabelledText,
     LeftOut,
-    check_columns_mean_classes,
-    commonest_labels,
-    keep_labels,
     read_labelled,
-    require_known_labels,
 )
 from xformer.errors import InputError
 
@@ -121,34 +118,3 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     (tmp_path / "folder.en.tsv").mkdir()
     with pytest.raises(InputError, match="this is a folder"):
         read_labelled([tmp_path / "folder.en.tsv"], LabelFields())
-
-
-def of(*labels: str) -> list[LabelledText]:
-    return [LabelledText(f"text {n}", (label,), "en", f"f:{n}") for n, label in enumerate(labels, 1)]
-
-
-def test_columns_that_mean_no_classes_are_refused() -> None:
-    check_columns_mean_classes(of("a", "b"), LabelFields())
-    with pytest.raises(InputError, match="f:1: expected at least two classes, found the label 'a' alone"):
-        check_columns_mean_classes(of("a", "a"), LabelFields())
-    with pytest.raises(InputError, match="found 60 different labels in 60 texts"):
-        check_columns_mean_classes(of(*map(str, range(60))), LabelFields())
-    numbers = [LabelledText(f"{n}.5", ("ab"[n % 2],), "en", f"f:{n}") for n in range(60)]
-    with pytest.raises(InputError, match=r"f:0: field 'text': expected texts, found numbers such as '0\.5'"):
-        check_columns_mean_classes(numbers, LabelFields())
-
-
-def test_only_the_commonest_labels_are_kept() -> None:
-    texts = of("c", "a", "b", "b", "a", "d")
-    assert commonest_labels(texts, None) == ("a", "b", "c", "d")
-    assert commonest_labels(texts, 3) == ("a", "b", "c")
-    left_out = LeftOut()
-    kept = keep_labels([*texts, LabelledText("t", ("b", "d"), "en", "f:9")], ("a", "b"), left_out)
-    assert [one.labels for one in kept] == [("a",), ("b",), ("b",), ("a",), ("b",)]
-    assert str(left_out) == "2 with another label"
-
-
-def test_a_label_that_training_lacks_is_named_with_its_line() -> None:
-    require_known_labels(of("news", "sport"), ("news", "sport"))
-    with pytest.raises(InputError, match="f:2: no text of the training files has the label 'sprot', did you"):
-        require_known_labels(of("news", "sprot"), ("news", "sport"))

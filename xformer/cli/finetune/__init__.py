@@ -1,0 +1,1 @@
+"""`xformer finetune`: a command for each kind of example."""

@@ -1,0 +1,124 @@
+"""`xformer finetune classify`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xformer.cli.finetune.options import FinetuneOptions
+from xformer.errors import InputError
+
+if TYPE_CHECKING:
+    from xformer.data.labelled import Example, LabelFields, LabelledText, LeftOut
+    from xformer.finetuning.config import ClassifierConfig
+
+
+@dataclass(frozen=True)
+class FinetuneClassify(FinetuneOptions):
+    """Fine-tune the encoder of a run to classify texts; train in some languages, test in others.
+
+    xformer finetune classify runs/demo --train train.en.tsv --dev dev.en.tsv --test test.de.tsv test.fr.tsv
+    --out runs/topics
+
+    Baselines learn from labelled texts of the tested languages, the model does not: xformer finetune classify
+    runs/demo --train train.en.tsv --test test.de.tsv --within train.de.tsv --out runs/topics --seeds 3
+
+    A probe of the encoder as it is: xformer finetune classify runs/demo --train train.en.tsv --test
+    test.de.tsv --out runs/probe --frozen
+
+    Files are TSV, CSV, JSON lines or Parquet, maybe compressed; the end of a name says the language
+    (test.pt_BR.jsonl.gz), or --language-field does. The same command goes on with a run that was interrupted.
+    The folder that it makes is a run: xformer classify runs/topics texts.txt.
+    """
+
+    within: tuple[Path, ...] = ()
+    """Labelled texts of the tested languages for the baselines that learn within each language."""
+    text_field: str = "text"
+    """The field with the text; in a file without header, the number of its column."""
+    label_field: str = "label"
+    """The field with the label."""
+    language_field: str | None = None
+    """The field with the language. Left out: the end of each file's name."""
+    multi_label: bool = False
+    """A text may have several labels, or none: a list in JSON and Parquet, else with --separator between."""
+    separator: str = ","
+    """With --multi-label: what stands between labels."""
+    top_labels: int | None = None
+    """Only the so many commonest labels of the training files; texts with others are left out everywhere."""
+
+    def check(self) -> None:
+        """Check the options; raise `InputError` for one that is out of range."""
+        check_top_labels(self.top_labels)
+        if self.baselines and self.test:
+            from xformer.evaluation.classification.baselines import require_scikit_learn
+
+            require_scikit_learn()
+        super().check()
+
+    def fields(self) -> LabelFields:
+        """What the files have where."""
+        from xformer.data.labelled import LabelFields
+
+        separator = self.separator if self.multi_label else None
+        return LabelFields(self.text_field, self.label_field, self.language_field, separator)
+
+    def read(self, files: Sequence[Path], left_out: LeftOut) -> list[LabelledText]:
+        """The texts of files."""
+        from xformer.data.labelled import read_labelled
+
+        return read_labelled(files, self.fields(), left_out)
+
+    def labels_of(self, train: Sequence[Example]) -> tuple[str, ...]:
+        """The labels that the model learns, sorted."""
+        from xformer.data.labelled import commonest_labels
+
+        return commonest_labels(train, self.top_labels)
+
+    def with_labels(
+        self, found: Sequence[Example], labels: tuple[str, ...], left_out: LeftOut
+    ) -> Sequence[Example]:
+        """Texts that have only labels that the model learns."""
+        return only_labels(found, labels, self.top_labels, left_out)
+
+    def within_files(self) -> tuple[Path, ...]:
+        """Files for TF-IDF."""
+        return self.within
+
+    def classifier(self, labels: tuple[str, ...]) -> ClassifierConfig:
+        """The settings of what is predicted."""
+        from xformer.finetuning.config import ClassifierConfig
+
+        return ClassifierConfig(
+            labels=labels,
+            multi_label=self.multi_label,
+            frozen=self.frozen,
+            class_weights="balanced" if self.balanced else "none",
+        )
+
+    def usage(self) -> tuple[str, str]:
+        """The command that uses the run, and the expression in Python."""
+        return f"xformer classify {self.out} FILE", f"xformer.load({str(self.out)!r}).classify(texts)"
+
+
+def check_top_labels(top_labels: int | None) -> None:
+    """Raise an `InputError` for fewer than two."""
+    if top_labels is not None and top_labels < 2:
+        raise InputError(f"--top-labels: expected a whole number from 2, got {top_labels}")
+
+
+def only_labels(
+    found: Sequence[Example], labels: tuple[str, ...], top_labels: int | None, left_out: LeftOut
+) -> Sequence[Example]:
+    """Examples with these labels: others are refused, or with --top-labels left out.
+
+    Raises:
+        InputError: one has another label, and there is no --top-labels.
+    """
+    from xformer.data.labelled import LabelledWords, keep_labels, require_known_labels
+
+    if top_labels is None:
+        advice = ". --top-labels N leaves out all but the N commonest labels of the training files"
+        require_known_labels(found, labels, advice)
+    return keep_labels([one for one in found if not isinstance(one, LabelledWords)], labels, left_out)

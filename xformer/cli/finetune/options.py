@@ -1,0 +1,226 @@
+"""What all commands of `xformer finetune` share: options, and the way from files to a run with scores."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from xformer.cli.arguments import OnByDefault
+from xformer.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xformer.data.labelled import Example, LabelFields, LeftOut, PairFields, WordFields
+    from xformer.finetuning.config import ClassifierConfig, FinetuningConfig
+    from xformer.finetuning.experiment import Experiment
+    from xformer.finetuning.finetune import SourceExamples
+    from xformer.progress import Progress
+
+_DEV_SHARE = 0.1
+"""Of the training examples, held out where there is no --dev."""
+
+
+@dataclass(frozen=True)
+class FinetuneOptions(ABC):
+    """The options of every kind of example."""
+
+    run: tyro.conf.Positional[Path]
+    """Run directory of the pretrained encoder."""
+    train: tuple[Path, ...]
+    """Labelled examples to learn from, in one language or several."""
+    out: Path
+    """Run directory: a new one, or that of a run to go on with."""
+    dev: tuple[Path, ...] = ()
+    """Labelled examples of the same languages, by which checkpoints are compared. Left out: a tenth of the
+    training examples."""
+    test: tuple[Path, ...] = ()
+    """Labelled examples to test with, in any languages."""
+    epochs: float = 3.0
+    """How often each training example is read."""
+    budget: str | None = None
+    """Training time of each run, as 90s, 10m, 1.5h, instead of --epochs."""
+    evaluate_every: float = 0.5
+    """Epochs between evaluations on the dev examples."""
+    patience: int | None = None
+    """Early stopping: end after so many evaluations without a better one."""
+    seeds: int = 1
+    """Train so many runs, from seed 0 on, which differ in the order of examples and in the first weights of
+    the head. Scores are means over them."""
+    frozen: bool = False
+    """Train the head alone, on the vectors of the encoder as it is."""
+    balanced: bool = False
+    """Each class counts alike in the loss, however often it occurs."""
+    baselines: OnByDefault = True
+    """Leave out the baselines, which are trained and measured otherwise."""
+    oracle_texts: int = 200
+    """Examples of each test language that are watched while the run trains, to show what choosing the
+    checkpoint by them would have added. They choose nothing. 0: none."""
+    set: tuple[str, ...] = ()
+    """Settings as TABLE.KEY=VALUE, with a TOML value: optimizer.lr=1e-4 classifier.max_tokens=128. They are
+    listed in docs/classify.md."""
+    json: bool = False
+    """Print one JSON object and nothing else on standard output."""
+
+    def run_command(self) -> int:
+        """Train, evaluate, print the scores, and return the exit status."""
+        from xformer.progress import Progress
+
+        self.check()
+        with Progress() as progress:
+            experiment = self._experiment(progress)
+            return self._run(experiment, progress)
+
+    @abstractmethod
+    def fields(self) -> LabelFields | PairFields | WordFields:
+        """What the files have where."""
+
+    @abstractmethod
+    def read(self, files: Sequence[Path], left_out: LeftOut) -> Sequence[Example]:
+        """The examples of files."""
+
+    @abstractmethod
+    def classifier(self, labels: tuple[str, ...]) -> ClassifierConfig:
+        """The settings of what is predicted."""
+
+    @abstractmethod
+    def usage(self) -> tuple[str, str]:
+        """The command that uses the run, and the expression in Python."""
+
+    def check(self) -> None:
+        """Check the options before any file is read.
+
+        Raises:
+            InputError: one is out of range, or the run's folder cannot be made.
+        """
+        from xformer.storage.outputs import check_output_folder
+
+        if self.epochs <= 0 or self.evaluate_every <= 0:
+            raise InputError("--epochs, --evaluate-every: expected positive numbers")
+        if self.seeds < 1:
+            raise InputError(f"--seeds: expected a whole number from 1, got {self.seeds}")
+        check_output_folder(self.out)
+        if self.out.resolve() == self.run.resolve():
+            raise InputError(f"--out {self.out}: expected another folder than the pretrained run's")
+
+    def labels_of(self, train: Sequence[Example]) -> tuple[str, ...]:
+        """The labels that the model learns, sorted."""
+        from xformer.data.labelled import commonest_labels
+
+        return commonest_labels(train)
+
+    def with_labels(
+        self, found: Sequence[Example], labels: tuple[str, ...], left_out: LeftOut
+    ) -> Sequence[Example]:
+        """Examples that have only labels that the model learns.
+
+        Raises:
+            InputError: one has another.
+        """
+        from xformer.data.labelled import require_known_labels
+
+        require_known_labels(found, labels)
+        return found
+
+    def within_files(self) -> tuple[Path, ...]:
+        """Files for the baselines that learn within each language."""
+        return ()
+
+    def _experiment(self, progress: Progress) -> Experiment:
+        """All examples, read and checked, and the settings: what is wrong is found before work begins."""
+        from xformer.data.labelled import LeftOut
+        from xformer.finetuning.experiment import Experiment
+
+        left_out = LeftOut()
+        examples, labels = self._source(left_out)
+        tests = self.with_labels(self.read(self.test, left_out), labels, left_out)
+        within = self.with_labels(self.read(self.within_files(), left_out), labels, left_out)
+        if said := str(left_out):
+            progress.say(f"left out: {said}")
+        return Experiment(
+            out=self.out,
+            config=self._config(examples, labels),
+            examples=examples,
+            tests=tests,
+            within=within,
+            seeds=self.seeds,
+            baselines=self.baselines and bool(tests),
+            watched=self.oracle_texts if tests else 0,
+        )
+
+    def _source(self, left_out: LeftOut) -> tuple[SourceExamples[Example], tuple[str, ...]]:
+        from xformer.data.labelled import check_columns_mean_classes
+        from xformer.finetuning.finetune import SourceExamples, split_off
+
+        train = self.read(self.train, left_out)
+        check_columns_mean_classes(train, self.fields())
+        labels = self.labels_of(train)
+        train = self.with_labels(train, labels, left_out)
+        if not self.dev:
+            if len(train) < 2:
+                lacking = "expected two examples or more, since one is held out, or --dev"
+                raise InputError(f"{train[0].place}: {lacking}")
+            return SourceExamples(*split_off(train, _DEV_SHARE)), labels
+        dev = self.with_labels(self.read(self.dev, left_out), labels, left_out)
+        sources = {one.language for one in train}
+        for one in dev:
+            if one.language not in sources:
+                raise InputError(
+                    f"{one.place}: --dev is in {one.language}; expected examples in the languages of --train"
+                    f" ({', '.join(sorted(sources))}), since checkpoints are chosen by them. Those of other"
+                    " languages belong to --test"
+                )
+        return SourceExamples(train, dev), labels
+
+    def _config(self, examples: SourceExamples[Example], labels: tuple[str, ...]) -> FinetuningConfig:
+        """The settings: those of the pretrained run, of the options, and of --set."""
+        import math
+
+        from xformer.finetuning.base import base_of
+        from xformer.finetuning.config import FinetuningConfig
+        from xformer.runs.config import TrainingConfig, seconds
+        from xformer.storage.toml import overridden
+
+        base, model = base_of(self.run, self.out)
+        if self.budget is not None:
+            try:
+                seconds(self.budget, "--budget")
+            except ValueError as error:
+                raise InputError(str(error)) from error
+        classifier = self.classifier(labels)
+        training = TrainingConfig(budget=None, steps=1, keep_checkpoints=1)
+        config = FinetuningConfig(base, model, classifier, training=training)
+        config = overridden(dataclasses.asdict(config), self.set, FinetuningConfig, source="--set")
+        an_epoch = math.ceil(len(examples.train) / config.classifier.batch_texts)
+        return dataclasses.replace(
+            config,
+            training=dataclasses.replace(
+                config.training,
+                budget=self.budget,
+                steps=None if self.budget else max(1, round(self.epochs * an_epoch)),
+                evaluate_steps=max(1, round(self.evaluate_every * an_epoch)),
+                patience=self.patience,
+            ),
+        )
+
+    def _run(self, experiment: Experiment, progress: Progress) -> int:
+        from rich.console import Console
+
+        from xformer.evaluation.classification.table import classification_table
+        from xformer.finetuning.experiment import run_experiment
+
+        report = run_experiment(experiment, progress)
+        if report is None:
+            return 130
+        if self.json:
+            print(report.to_json())
+        elif report.languages:
+            Console().print(classification_table(report))
+        command, python = self.usage()
+        progress.say(f"use it: {command}, or in Python {python}")
+        return 0

@@ -1,0 +1,1 @@
+"""Heads: from the encoder's hidden states to logits of texts, of pairs of texts, or of words."""

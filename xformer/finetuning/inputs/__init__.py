@@ -1,0 +1,1 @@
+"""Examples as token ids: texts, pairs of texts, sentences of words."""

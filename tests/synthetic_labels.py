@@ -50,7 +50,7 @@ def finetuning(trained: RunDirectory, tmp_path_factory: pytest.TempPathFactory) 
         model,
         ClassifierConfig(tuple(sorted(ANIMALS)), batch_texts=16),
         FinetuningOptimizer(lr=3e-3, head_lr=1e-2),
-        TrainingConfig(
+        training=TrainingConfig(
             budget=None,
             steps=18,
             precision="fp32",

@@ -17,7 +17,7 @@ from tests.synthetic_labels import sentences
 from xformer.data.labelled import LabelledText
 from xformer.errors import InputError
 from xformer.finetuning.base import base_of
-from xformer.finetuning.config import FinetuningConfig
+from xformer.finetuning.config import ConsistencyConfig, FinetuningConfig
 from xformer.finetuning.finetune import SourceExamples, finetune, labelled, split_off
 from xformer.finetuning.load import open_finetuned
 from xformer.finetuning.predict import logits_of
@@ -191,3 +191,55 @@ def test_a_share_is_held_out_at_random() -> None:
     assert sorted(one.place for one in [*train, *dev]) == sorted(one.place for one in texts)
     assert split_off(texts, 0.1) == (train, dev)
     assert len(split_off(texts[:2], 0.1)[1]) == 1
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_translations_without_labels_teach_their_language(
+    frozen: bool,
+    finetuning: FinetuningConfig,
+    source_texts: SourceExamples[LabelledText],
+    corpus: Path,
+    listening: Listening,
+    tmp_path: Path,
+) -> None:
+    config = replace(
+        finetuning,
+        classifier=replace(finetuning.classifier, frozen=frozen),
+        consistency=ConsistencyConfig(str(corpus), batch_pairs=16),
+    )
+    whole, stopped = RunDirectory(tmp_path / "whole"), RunDirectory(tmp_path / "stopped")
+    assert finetune(whole.path, config, source_texts, listening())
+    assert set(read_metrics(whole.metrics)[0]["loss"]) == {"classification", "error", "consistency"}
+    without = RunDirectory(tmp_path / "without")
+    unlabelled = replace(config.consistency, weight=1e-9)
+    assert finetune(without.path, replace(config, consistency=unlabelled), source_texts, listening())
+    learned, ignored = (read_metrics(run.metrics)[-1]["loss"]["consistency"] for run in (whole, without))
+    assert learned < 0.8 * ignored
+    interrupt = listening(lambda step: signal.raise_signal(signal.SIGINT) if step == 3 else None)
+    assert not finetune(stopped.path, config, source_texts, interrupt)
+    assert finetune(stopped.path, config, source_texts, listening())
+    assert [row for row in compare_runs(whole, stopped) if row.differences] == []
+
+
+def test_a_probe_goes_on_with_the_vectors_that_it_began_with(
+    finetuning: FinetuningConfig,
+    source_texts: SourceExamples[LabelledText],
+    listening: Listening,
+    tmp_path: Path,
+) -> None:
+    config = replace(finetuning, classifier=replace(finetuning.classifier, frozen=True))
+    whole, stopped = RunDirectory(tmp_path / "whole"), RunDirectory(tmp_path / "stopped")
+    assert finetune(whole.path, config, source_texts, listening())
+    interrupt = listening(lambda step: signal.raise_signal(signal.SIGINT) if step == 3 else None)
+    assert not finetune(stopped.path, config, source_texts, interrupt)
+    assert finetune(stopped.path, config, source_texts, listening())
+    assert [row for row in compare_runs(whole, stopped) if row.differences] == []
+
+
+def test_translations_belong_to_texts(finetuning: FinetuningConfig) -> None:
+    with pytest.raises(ValueError, match=r"consistency.corpus: expected none unless examples are texts"):
+        replace(
+            finetuning,
+            classifier=replace(finetuning.classifier, example="words"),
+            consistency=ConsistencyConfig("corpora/mine"),
+        )

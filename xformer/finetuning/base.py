@@ -14,7 +14,7 @@ from xformer.finetuning.model import FinetunedModel
 from xformer.model.config import ModelConfig
 from xformer.model.init import take_memory
 from xformer.pretraining.load import load_model, open_tokenizer
-from xformer.runs.checkpoint_folders import checkpoint_folders
+from xformer.runs.checkpoint import newest_checkpoint
 from xformer.runs.directory import RunDirectory
 from xformer.runs.find import find_run
 from xformer.runs.kind import CLASSIFICATION, PRETRAINING, task_of
@@ -66,16 +66,19 @@ def copy_tokenizer(run: RunDirectory, base: BaseConfig) -> None:
 
 
 def begin_model(run: RunDirectory, config: FinetuningConfig) -> FinetunedModel:
-    """A model with the weights that a run begins with.
+    """A model with the weights of a run's newest checkpoint; without one, those that the run begins with.
 
-    A run with a checkpoint goes on from that, so the pretrained run is not needed any more.
+    A run with a checkpoint needs the pretrained run no more. Its weights are wanted before training goes on,
+    because where the encoder does not learn, texts are encoded once, at the start.
 
     Raises:
         InputError: the pretrained run is gone, or has no checkpoint of that step any more.
     """
     torch.manual_seed(config.training.seed)
     model = FinetunedModel(config)
-    if config.base.init == "pretrained" and not checkpoint_folders(run.checkpoints):
+    if (saved := newest_checkpoint(run.checkpoints)) is not None:
+        saved.load_model(model)
+    elif config.base.init == "pretrained":
         base = find_run(config.base.run)
         pretrained = load_model(base.load_config(), open_checkpoint(base, config.base.step))
         model.encoder.load_state_dict(pretrained.encoder.state_dict())

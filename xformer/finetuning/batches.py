@@ -17,6 +17,7 @@ from torch import Tensor
 
 from xformer.data.labelled import Example
 from xformer.finetuning.inputs.interface import InputBatch, Inputs, units_of
+from xformer.finetuning.parallel import ParallelBatch
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class ExampleBatch:
         n_units: units of the step in all processes, or of all batches of held-out examples together.
         n_tokens: tokens of the step in all processes.
         rows: digest of the numbers of the step's examples.
+        parallel: texts with their translations, which have no labels; None for none.
     """
 
     step: int
@@ -110,6 +112,7 @@ class ExampleBatch:
     n_units: int
     n_tokens: int
     rows: str
+    parallel: ParallelBatch | None = None
 
     @property
     def held_out(self) -> bool:
@@ -119,7 +122,13 @@ class ExampleBatch:
     def to(self, device: torch.device) -> ExampleBatch:
         """The same on another device."""
         vectors = None if self.vectors is None else self.vectors.to(device)
-        return replace(self, inputs=self.inputs.to(device), vectors=vectors, targets=self.targets.to(device))
+        return replace(
+            self,
+            inputs=self.inputs.to(device),
+            vectors=vectors,
+            targets=self.targets.to(device),
+            parallel=None if self.parallel is None else self.parallel.to(device),
+        )
 
     def digest(self, before: str) -> str:
         """Digest of the examples of all steps up to this one."""
@@ -128,6 +137,8 @@ class ExampleBatch:
     def tensors(self) -> dict[str, Tensor]:
         """The tensors that the losses read."""
         found = self.inputs.tensors() | {"targets": self.targets}
+        if self.parallel is not None:
+            found |= {f"parallel {name}": one for name, one in self.parallel.texts.tensors().items()}
         return found | ({} if self.vectors is None else {"vectors": self.vectors})
 
 

@@ -11,6 +11,8 @@ from xformer.storage.rules import (
     BELOW_ONE,
     COUNT,
     FROM_ZERO,
+    NOT_NEGATIVE,
+    POSITIVE,
     PROBABILITY,
     SHARE,
     Rule,
@@ -145,6 +147,34 @@ class FinetuningOptimizer(AdamSettings):
 
 
 @dataclass(frozen=True)
+class ConsistencyConfig:
+    """Learning to answer the same for a text and its translations, which need no labels.
+
+    The answer for the text in a source language teaches that for the translation (consistency, Zheng et al.
+    2021). So what the source languages teach reaches rows of the embedding that their texts never use.
+
+    Attributes:
+        corpus: folder of a corpus that `xformer data import` made; None for none.
+        weight (factor): of this loss beside that of the labels.
+        batch_pairs (pairs): pairs of a step.
+        pairs (pairs): most pairs that are drawn from the corpus; each is read again when all have been.
+        alpha (exponent): languages are drawn in proportion to (number of translations)^alpha.
+        max_tokens (tokens): of each text that are read.
+    """
+
+    corpus: str | None = None
+    weight: float = 1.0
+    batch_pairs: int = 32
+    pairs: int = 200_000
+    alpha: float = 0.5
+    max_tokens: int = 64
+
+    def __post_init__(self) -> None:
+        rules = [(POSITIVE, "weight"), (COUNT, "batch_pairs pairs max_tokens"), (NOT_NEGATIVE, "alpha")]
+        check(self, "consistency", rules)
+
+
+@dataclass(frozen=True)
 class FinetuningConfig:
     """All settings of a fine-tuning run: one TOML table for each field.
 
@@ -153,6 +183,7 @@ class FinetuningConfig:
         model: the encoder's architecture, that of the pretrained run.
         classifier: what is predicted, and how.
         optimizer: AdamW, with learning rates by depth.
+        consistency: translations without labels, to learn from beside the labelled texts.
         training: how long to train, in what precision, and what is kept.
     """
 
@@ -160,12 +191,15 @@ class FinetuningConfig:
     model: ModelConfig
     classifier: ClassifierConfig
     optimizer: FinetuningOptimizer = field(default_factory=FinetuningOptimizer)
+    consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
         layers, deepest = self.classifier.layers, self.model.n_layers
         within = layers is None or layers <= deepest
         require(within, "classifier.layers", layers, f"at most model.n_layers={deepest}")
+        corpus, texts = self.consistency.corpus, self.classifier.example == "text"
+        require(corpus is None or texts, "consistency.corpus", corpus, "none unless examples are texts")
 
     @property
     def layers(self) -> int:

@@ -20,6 +20,7 @@ from xformer.finetuning.batches import Examples
 from xformer.finetuning.calibrate import calibrate
 from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.kinds import inputs_of, kind_of
+from xformer.finetuning.parallel import ParallelTexts, read_parallel
 from xformer.finetuning.task import ClassificationTask
 from xformer.pretraining.load import open_tokenizer
 from xformer.progress import Progress
@@ -77,7 +78,7 @@ def finetune(
         Whether the run is complete; False after Ctrl-C.
 
     Raises:
-        InputError: as `train_run`.
+        InputError: as `train_run`, and as `read_parallel`.
     """
 
     def prepare(run: RunDirectory, config: FinetuningConfig, progress: Progress) -> FinetuningConfig:
@@ -90,6 +91,7 @@ def finetune(
         with processes.all_or_none():
             tokenizer = open_tokenizer(run)
             train, dev = (labelled(part, config, tokenizer) for part in (examples.train, examples.dev))
+            parallel = _parallel(config, train, tokenizer, progress)
             model = begin_model(run, config)
         noun = kind_of(config.classifier.example).examples
         progress.say(
@@ -97,12 +99,17 @@ def finetune(
             f" {len(config.classifier.labels)} classes, {counted(len(train.languages))};"
             f" {len(dev):,} {noun} are held out"
         )
+        if parallel is not None:
+            progress.say(
+                f"translations without labels: {len(parallel):,}, in {counted(len(parallel.languages))}"
+            )
         return ClassificationTask(
             config,
             model,
             train,
             dev,
             tokenizer.fingerprint(),
+            parallel,
             rank=processes.rank,
             world=processes.world,
             sparse_tables=processes.world == 1 and processes.device.type == "cpu",
@@ -115,6 +122,17 @@ def finetune(
             RunDirectory(Path(path)), lambda config, it: labelled(examples.dev, config, it), progress, device
         )
     return complete
+
+
+def _parallel(
+    config: FinetuningConfig, train: Examples, tokenizer: Tokenizer, progress: Progress
+) -> ParallelTexts | None:
+    corpus = config.consistency.corpus
+    if corpus is None:
+        return None
+    return read_parallel(
+        corpus, train.languages, tokenizer, config.consistency, config.base.max_length, progress
+    )
 
 
 def labelled(examples: Sequence[Example], config: FinetuningConfig, tokenizer: Tokenizer) -> Examples:

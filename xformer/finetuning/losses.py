@@ -11,12 +11,17 @@ from torch.nn import functional as F
 
 from xformer.finetuning.batches import ExampleBatch
 from xformer.finetuning.config import ClassWeights
+from xformer.finetuning.inputs.interface import InputBatch
 from xformer.finetuning.model import FinetunedModel
+from xformer.finetuning.parallel import ParallelBatch
 from xformer.training.losses import Loss
 
 
 class ClassificationLosses(nn.Module):
     """Cross-entropy, or for several labels a text the mean of a binary one over the classes.
+
+    To it comes, for texts with translations, the divergence KL(p‖q) of what is said of the translation, q,
+    from what is said of the text, p. No gradient goes through p: the text teaches, the translation learns.
 
     Attributes:
         model: an encoder with a head.
@@ -28,6 +33,7 @@ class ClassificationLosses(nn.Module):
         self.model, self.weight = model, weight
         self._multi_label = model.config.classifier.multi_label
         self._smoothing = model.config.classifier.label_smoothing
+        self._consistency_weight = model.config.consistency.weight
 
     def forward(self, batch: ExampleBatch, stage: str) -> tuple[Tensor, dict[str, Loss]]:
         """This process's part of the loss, and of the share of wrong answers.
@@ -41,8 +47,7 @@ class ClassificationLosses(nn.Module):
             of units with a wrong answer, by which checkpoints are compared: of an over-confident model the
             loss rises while its answers still improve.
         """
-        logits = self.model(batch.inputs) if batch.vectors is None else self.model.head(batch.vectors)
-        logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        logits = self._logits(batch.inputs, batch.vectors)
         weight = None if self.weight is None else self.weight.to(logits)
         if self._multi_label:
             targets = batch.targets.to(logits.dtype)
@@ -59,7 +64,30 @@ class ClassificationLosses(nn.Module):
             "classification": Loss(items.sum() / batch.n_units, items.detach(), batch.language),
             "error": Loss(error.sum() / batch.n_units, error, batch.language),
         }
-        return losses["error" if batch.held_out else "classification"].value, losses
+        if batch.held_out:
+            return losses["error"].value, losses
+        total = losses["classification"].value
+        if batch.parallel is not None:
+            losses["consistency"] = self._consistency(batch.parallel)
+            total = total + self._consistency_weight * losses["consistency"].value
+        return total, losses
+
+    def _consistency(self, batch: ParallelBatch) -> Loss:
+        teacher, student = self._logits(batch.texts, batch.vectors).chunk(2)
+        p, q = (self._log_probabilities(logits) for logits in (teacher.detach(), student))
+        # The mean over classes, where each is a question of its own.
+        items = (p.exp() * (p - q)).sum(dim=1) / (q.shape[1] / 2 if self._multi_label else 1)
+        return Loss(items.sum() / batch.n_pairs, items.detach(), batch.language)
+
+    def _log_probabilities(self, logits: Tensor) -> Tensor:
+        """(U, N), or where each class is a question of its own (U, 2N): of yes, and of no."""
+        if self._multi_label:
+            return torch.cat([F.logsigmoid(logits), F.logsigmoid(-logits)], dim=1)
+        return logits.log_softmax(dim=1)
+
+    def _logits(self, inputs: InputBatch, vectors: Tensor | None) -> Tensor:
+        logits: Tensor = self.model(inputs) if vectors is None else self.model.head(vectors)
+        return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
 def class_weights(counts: Tensor, n_units: int, kind: ClassWeights, multi_label: bool) -> Tensor | None:

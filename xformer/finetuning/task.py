@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from xformer.finetuning.batches import EpochBatches, ExampleBatch, Examples, hel
 from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.losses import ClassificationLosses, class_weights
 from xformer.finetuning.model import FinetunedModel
+from xformer.finetuning.parallel import ParallelBatches, ParallelTexts
 from xformer.finetuning.parameter_groups import freeze_unused, make_optimizer
 from xformer.finetuning.predict import vectors_of
 from xformer.runs.checkpoint import TrainingState
@@ -19,6 +21,8 @@ from xformer.training.optimizer import AdamWithTables
 from xformer.training.schedule import Span, learning_rate_factor
 from xformer.training.tally import Tally
 from xformer.training.task import Stage, Task
+
+D = TypeVar("D", Examples, ParallelTexts)
 
 _HELD_OUT_TOKENS = 4_096
 """Tokens of a batch of held-out examples."""
@@ -29,8 +33,8 @@ class ClassificationTask(Task[ExampleBatch]):
 
     Attributes:
         model: an encoder with a head.
-        losses: cross-entropy, and the share of wrong answers.
-        categories: the languages of the training examples, and of those that are held out.
+        losses: cross-entropy, the share of wrong answers, and the loss of translations.
+        categories: the languages of the training examples, of those that are held out, and of translations.
     """
 
     model: FinetunedModel
@@ -42,6 +46,7 @@ class ClassificationTask(Task[ExampleBatch]):
         train: Examples,
         dev: Examples,
         tokenizer: str,
+        parallel: ParallelTexts | None = None,
         *,
         rank: int = 0,
         world: int = 1,
@@ -55,6 +60,7 @@ class ClassificationTask(Task[ExampleBatch]):
             train: the training examples.
             dev: examples of the source languages that are held out, by which checkpoints are compared.
             tokenizer: its fingerprint.
+            parallel: texts in the source languages with their translations; None for none.
             rank: this process's number.
             world: number of processes.
             sparse_tables: whether tables have gradients by rows, as in pretraining.
@@ -64,7 +70,10 @@ class ClassificationTask(Task[ExampleBatch]):
             cpu = torch.device("cpu")
             train = replace(train, vectors=vectors_of(model, train.inputs, cpu))
             dev = replace(dev, vectors=vectors_of(model, dev.inputs, cpu))
-        languages = tuple(sorted({*train.languages, *dev.languages}))
+            if parallel is not None:
+                parallel = replace(parallel, vectors=vectors_of(model, parallel.texts, cpu))
+        others = parallel.languages if parallel is not None else ()
+        languages = tuple(sorted({*train.languages, *dev.languages, *others}))
         train, dev = (_renumbered(one, languages) for one in (train, dev))
         self.model, self.categories = model, languages
         self.max_grad_norm = config.optimizer.max_grad_norm
@@ -73,19 +82,29 @@ class ClassificationTask(Task[ExampleBatch]):
         )
         self.losses = ClassificationLosses(model, weight)
         self._config = config
-        self._batches = EpochBatches(train, config.classifier.batch_texts, config.training.seed, rank, world)
+        seed, size = config.training.seed, config.consistency.batch_pairs
+        self._batches = EpochBatches(train, config.classifier.batch_texts, seed, rank, world)
+        self._parallel: ParallelBatches | None = None
         self._dev = list(held_out_batches(dev, _HELD_OUT_TOKENS))
         self._fingerprints = {
             "training text": train.fingerprint,
             "dev text": dev.fingerprint,
             "tokenizer": tokenizer,
         }
+        if parallel is not None:
+            parallel = _renumbered(parallel, languages)
+            self._parallel = ParallelBatches(parallel, size, seed, rank, world)
+            self._fingerprints["parallel text"] = parallel.fingerprint
         for table in model.encoder.embeddings.tables:
             table.sparse = sparse_tables and table.weight.requires_grad
 
     def batch(self, step: int, stage: str) -> ExampleBatch:
         """This process's share of a step."""
-        return self._batches.make(step)
+        batch = self._batches.make(step)
+        if self._parallel is None:
+            return batch
+        parallel = self._parallel.make(step)
+        return replace(batch, parallel=parallel, n_tokens=batch.n_tokens + parallel.n_tokens)
 
     def stage(self, state: TrainingState, span: Span) -> Stage:
         """The only stage, in which all learning rates rise and fall together."""
@@ -101,7 +120,7 @@ class ClassificationTask(Task[ExampleBatch]):
         return optimizer
 
     def tally(self, state: Mapping[str, tuple[float, ...]]) -> Tally[ExampleBatch]:
-        """Means of the loss and of the share of wrong answers."""
+        """Means of the losses and of the share of wrong answers."""
         return Tally(state)
 
     def held_out_loss(self, total_of: Callable[[ExampleBatch], Tensor]) -> float | None:
@@ -117,8 +136,8 @@ class ClassificationTask(Task[ExampleBatch]):
         return self._fingerprints
 
 
-def _renumbered(data: Examples, languages: tuple[str, ...]) -> Examples:
-    """The examples, with numbers of these languages."""
+def _renumbered(data: D, languages: tuple[str, ...]) -> D:
+    """The examples or pairs, with numbers of these languages."""
     import numpy as np
 
     number = np.array([languages.index(tag) for tag in data.languages], dtype=np.int64)

@@ -12,7 +12,7 @@ from xformer.errors import InputError
 
 if TYPE_CHECKING:
     from xformer.data.labelled import Example, LabelFields, LabelledText, LeftOut
-    from xformer.finetuning.config import ClassifierConfig
+    from xformer.finetuning.config import ClassifierConfig, ConsistencyConfig
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class FinetuneClassify(FinetuneOptions):
     Baselines learn from labelled texts of the tested languages, the model does not: xformer finetune classify
     runs/demo --train train.en.tsv --test test.de.tsv --within train.de.tsv --out runs/topics --seeds 3
 
+    Texts with translations and without labels, to learn the other languages by: xformer finetune classify
+    runs/demo --train train.en.tsv --parallel corpora/mine --test test.de.tsv --out runs/topics
+
     A probe of the encoder as it is: xformer finetune classify runs/demo --train train.en.tsv --test
     test.de.tsv --out runs/probe --frozen
 
@@ -35,6 +38,9 @@ class FinetuneClassify(FinetuneOptions):
 
     within: tuple[Path, ...] = ()
     """Labelled texts of the tested languages for the baselines that learn within each language."""
+    parallel: Path | None = None
+    """A corpus with translations of texts like these, made by `xformer data import`; it needs no labels. The
+    model learns to answer the same for a text in the source language and for its translation."""
     text_field: str = "text"
     """The field with the text; in a file without header, the number of its column."""
     label_field: str = "label"
@@ -55,6 +61,10 @@ class FinetuneClassify(FinetuneOptions):
             from xformer.evaluation.classification.baselines import require_scikit_learn
 
             require_scikit_learn()
+        if self.parallel is not None:
+            from xformer.data.corpus import open_corpus
+
+            open_corpus(self.parallel)
         super().check()
 
     def fields(self) -> LabelFields:
@@ -96,6 +106,14 @@ class FinetuneClassify(FinetuneOptions):
             frozen=self.frozen,
             class_weights="balanced" if self.balanced else "none",
         )
+
+    def consistency(self) -> ConsistencyConfig:
+        """The settings of translations without labels."""
+        import os
+
+        from xformer.finetuning.config import ConsistencyConfig
+
+        return ConsistencyConfig(None if self.parallel is None else os.fspath(self.parallel))
 
     def usage(self) -> tuple[str, str]:
         """The command that uses the run, and the expression in Python."""

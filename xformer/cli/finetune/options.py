@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xformer.data.labelled import Example, LabelFields, LeftOut, PairFields, WordFields
-    from xformer.finetuning.config import ClassifierConfig, FinetuningConfig
+    from xformer.finetuning.config import ClassifierConfig, ConsistencyConfig, FinetuningConfig
     from xformer.finetuning.experiment import Experiment
     from xformer.finetuning.finetune import SourceExamples
     from xformer.progress import Progress
@@ -87,6 +87,12 @@ class FinetuneOptions(ABC):
     @abstractmethod
     def classifier(self, labels: tuple[str, ...]) -> ClassifierConfig:
         """The settings of what is predicted."""
+
+    def consistency(self) -> ConsistencyConfig:
+        """The settings of translations without labels; none by default."""
+        from xformer.finetuning.config import ConsistencyConfig
+
+        return ConsistencyConfig()
 
     @abstractmethod
     def usage(self) -> tuple[str, str]:
@@ -194,7 +200,7 @@ class FinetuneOptions(ABC):
                 raise InputError(str(error)) from error
         classifier = self.classifier(labels)
         training = TrainingConfig(budget=None, steps=1, keep_checkpoints=1)
-        config = FinetuningConfig(base, model, classifier, training=training)
+        config = FinetuningConfig(base, model, classifier, consistency=self.consistency(), training=training)
         config = overridden(dataclasses.asdict(config), self.set, FinetuningConfig, source="--set")
         an_epoch = math.ceil(len(examples.train) / config.classifier.batch_texts)
         return dataclasses.replace(

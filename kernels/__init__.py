@@ -12,6 +12,7 @@ if __name__ == "xformer.kernels":
         attention,
         attention_rows,
         attention_statistics,
+        attention_step,
         relative_buckets,
     )
     from .embedding_norm.op import embedding_norm
@@ -26,6 +27,7 @@ __all__ = [
     "attention",
     "attention_rows",
     "attention_statistics",
+    "attention_step",
     "embedding_norm",
     "glu",
     "layer_norm",

@@ -34,7 +34,13 @@ MODEL = {
     "encoder",
     "heads",
     "multilingual",
+    "seq2seq_config",
+    "cache",
+    "decoder",
+    "seq2seq",
 }
+ABOVE_ENCODER = {"heads", "multilingual", "seq2seq_config", "cache", "decoder", "seq2seq"}
+ABOVE_ENCODER = {f"model.{name}" for name in ABOVE_ENCODER}
 MODEL = {f"model.{name}" for name in MODEL}
 RUNS = {"model.config", "tokenizer", "data", "distributed", "plotting", "runs"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -61,12 +67,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.norms": {"model.config", "kernels"},
     "model.context": {"model.config", "model.packed", "model.positions"},
     "model.probe": {"model.context", "kernels"},
-    "model.layers": MODEL - {"model.layers", "model.encoder", "model.heads", "model.multilingual"}
-    | {"kernels"},
-    "model.encoder": MODEL - {"model.encoder", "model.heads", "model.multilingual"} | {"kernels"},
-    "model.heads": MODEL - {"model.heads", "model.encoder", "model.multilingual"} | {"kernels"},
+    "model.layers": MODEL - ABOVE_ENCODER - {"model.layers", "model.encoder"} | {"kernels"},
+    "model.encoder": MODEL - ABOVE_ENCODER - {"model.encoder"} | {"kernels"},
+    "model.heads": MODEL - ABOVE_ENCODER - {"model.encoder"} | {"kernels"},
     "model.int8": {"model.cpu", "model.encoder", "model.int8_linear", "model.layers"},
-    "model.multilingual": MODEL - {"model.multilingual"} | {"kernels"},
+    "model.multilingual": MODEL - ABOVE_ENCODER | {"model.heads", "kernels"},
+    "model.seq2seq_config": {"model.config", "storage"},
+    "model.cache": {"model.config", "model.context", "model.layers", "model.packed", "kernels"},
+    "model.decoder": MODEL - ABOVE_ENCODER | {"model.cache", "kernels"},
+    "model.seq2seq": MODEL - {"model.seq2seq", "model.multilingual", "model.heads"} | {"kernels"},
     # The padded twin shares the settings and nothing else: what defines "correct" borrows from nobody.
     "model.reference": {"model.config"},
     "data": {"version", "errors", "storage"},

@@ -27,7 +27,9 @@ Gelu = Literal["erf", "tanh"]
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The encoder. The defaults are ModernBERT's architecture (Warner et al. 2024) at a small size.
+    """The encoder, or the decoder of `Seq2SeqConfig`.
+
+    The defaults are ModernBERT's architecture (Warner et al. 2024) at a small size.
 
     `bert()`, `xlm_r()` and `modernbert()` give the settings under which this is BERT (Devlin et al. 2019),
     XLM-R (Conneau et al. 2020) and ModernBERT, base size unless told otherwise.
@@ -55,6 +57,7 @@ class ModelConfig:
         norm: kind of normalisation: LayerNorm or RMSNorm.
         norm_position: place of the norms: before each sublayer, or after each residual sum.
         norm_eps (variance): added to the variance in each norm.
+        scale_embeddings: multiply the token embeddings by √d_model (Vaswani et al. 2017, section 3.4).
         embedding_norm: normalise the sum of the embeddings.
         bigrams (rows per vocabulary row): rows of the table of bigram embeddings (`xformer.model.bigrams`)
             per row of the vocabulary; 0 for no such table.
@@ -101,6 +104,7 @@ class ModelConfig:
     norm: Norm = "layernorm"
     norm_position: NormPosition = "pre"
     norm_eps: float = 1e-5
+    scale_embeddings: bool = False
     embedding_norm: bool = True
     bigrams: int = 0
     skip_first_norm: bool = True

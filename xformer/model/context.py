@@ -73,6 +73,7 @@ def self_attention_contexts(
     bias_table: Tensor | None = None,
     *,
     causal: bool = False,
+    rotary: dict[bool, tuple[Tensor, Tensor]] | None = None,
 ) -> dict[bool, AttentionContext]:
     """The contexts of global (True) and local (False) layers.
 
@@ -82,19 +83,42 @@ def self_attention_contexts(
         dtype: of the residual stream.
         bias_table: (K, H) weight of the model's `T5Bias`, if it has one.
         causal: as in `AttentionContext`.
+        rotary: `rotary_tables` of more positions than the batch is long, where its sequences begin later.
     """
     device = batch.tokens.device
     slopes = alibi_slopes(config.n_heads).to(device, dtype) if config.positions == "alibi" else None
-    table_dtype = torch.promote_types(dtype, torch.float32)
-    contexts = {}
-    for is_global in {config.is_global(layer) for layer in range(config.n_layers)}:
-        rotary = None
-        if config.positions == "rotary":
-            base = config.rotary_base if is_global else config.rotary_base_local
-            cos, sin = rotary_table(batch.max_length, config.d_head, base, device=device)
-            rotary = cos.to(table_dtype), sin.to(table_dtype)
-        contexts[is_global] = AttentionContext(
-            batch, causal=causal, window=None if is_global else config.window, rotary=rotary,
+    if rotary is None:
+        rotary = rotary_tables(config, batch.max_length, dtype, device)
+    return {
+        is_global: AttentionContext(
+            batch, causal=causal, window=None if is_global else config.window, rotary=rotary.get(is_global),
             alibi_slopes=slopes, bias_table=bias_table, bias_max_distance=config.t5_max_distance,
-        )  # fmt: skip
-    return contexts
+        )
+        for is_global in layer_kinds(config)
+    }  # fmt: skip
+
+
+def layer_kinds(config: ModelConfig) -> set[bool]:
+    """The kinds of layers there are: global (True), local (False)."""
+    return {config.is_global(layer) for layer in range(config.n_layers)}
+
+
+def rotary_tables(
+    config: ModelConfig, length: int, dtype: torch.dtype, device: torch.device
+) -> dict[bool, tuple[Tensor, Tensor]]:
+    """Cosines and sines (N, D/2) for each kind of layer, in at least fp32; none if positions are not rotary.
+
+    Args:
+        config: the model's settings.
+        length: N, in tokens.
+        dtype: of the residual stream.
+        device: where to put them.
+    """
+    if config.positions != "rotary":
+        return {}
+    tables, dtype = {}, torch.promote_types(dtype, torch.float32)
+    for is_global in layer_kinds(config):
+        base = config.rotary_base if is_global else config.rotary_base_local
+        cos, sin = rotary_table(length, config.d_head, base, device=device)
+        tables[is_global] = cos.to(dtype), sin.to(dtype)
+    return tables

@@ -24,12 +24,19 @@ from xformer.model.probe import Part, Probe
 
 
 class Embeddings(nn.Module):
-    """The embedding layer: token + position + segment, normalised, + bigram, with dropout."""
+    """The embedding layer: token + position + segment, normalised, + bigram, with dropout.
 
-    def __init__(self, config: ModelConfig) -> None:
+    Attributes:
+        tok_embeddings: the table of tokens; absent where each call is given that of another layer.
+    """
+
+    tok_embeddings: EmbeddingTable
+
+    def __init__(self, config: ModelConfig, *, own_table: bool = True) -> None:
         super().__init__()
         self.config = config
-        self.tok_embeddings = EmbeddingTable(config.rows, config.d_model)
+        if own_table:
+            self.tok_embeddings = EmbeddingTable(config.rows, config.d_model)
         if config.positions == "learned":
             self.position_embeddings = LearnedPositions(
                 config.max_length, config.d_model, config.position_offset
@@ -42,33 +49,73 @@ class Embeddings(nn.Module):
             BigramEmbeddings(config.bigram_rows, config.d_model) if config.bigrams else None
         )
 
-    def forward(self, batch: Packed) -> Tensor:
-        """(T, C)."""
-        tokens_alone = self.config.positions not in ("learned", "sinusoidal") and not self.config.n_segments
-        table, norm = self.tok_embeddings, self.norm
+    def forward(
+        self,
+        batch: Packed,
+        table: EmbeddingTable | None = None,
+        *,
+        blank_first: bool = False,
+        position_table: Tensor | None = None,
+    ) -> Tensor:
+        """(T, C).
+
+        Args:
+            batch: tokens and their positions.
+            table: of the tokens, for a layer without one of its own.
+            blank_first: tokens at position 0 have the zero vector instead of a row of the table.
+            position_table: that of more positions than the batch is long, where its sequences begin later.
+        """
+        config, norm = self.config, self.norm
+        table = self.tok_embeddings if table is None else table
+        tokens_alone = not self.has_position_table and not config.n_segments
+        tokens_alone = tokens_alone and not config.scale_embeddings and not blank_first
         if tokens_alone and isinstance(norm, LayerNorm) and not table.sparse:
             x = embedding_norm(batch.tokens, table.weight, norm.weight, norm.bias, eps=norm.eps)
         else:
-            x = norm(self._sum(batch))
+            x = norm(self._sum(batch, table, blank_first, position_table))
         if self.bigram_embeddings is not None:
             x = x + self.bigram_embeddings(batch)
-        return F.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
+        return F.dropout(x, config.dropout, self.training) if config.dropout else x
 
     @property
     def tables(self) -> list[EmbeddingTable]:
-        """The embedding tables of tokens and, where there are any, of bigrams."""
-        return [self.tok_embeddings] + ([self.bigram_embeddings] if self.bigram_embeddings else [])
+        """The embedding tables that it has: of tokens, and of bigrams."""
+        return [part for part in self.children() if isinstance(part, EmbeddingTable)]
 
-    def _sum(self, batch: Packed) -> Tensor:
-        x = self.tok_embeddings(batch.tokens)
-        if self.config.positions == "learned":
-            if batch.max_length > self.config.max_length:
-                limit = f"at most model.max_length={self.config.max_length} tokens with learned positions"
-                raise ValueError(f"batch: expected sequences of {limit}, got {batch.max_length}")
-            x = x + self.position_embeddings(batch.positions)
+    @property
+    def has_position_table(self) -> bool:
+        """Whether each position adds a vector."""
+        return self.config.positions in ("learned", "sinusoidal")
+
+    def position_table(self, length: int, like: Tensor) -> Tensor:
+        """What each of the first positions adds, (N, C).
+
+        Args:
+            length: N.
+            like: has the dtype and the device of the token embeddings.
+
+        Raises:
+            ValueError: there are fewer learned positions.
+        """
         if self.config.positions == "sinusoidal":
-            table = sinusoidal(batch.max_length, self.config.d_model, device=x.device)
-            x = x + table.to(x.dtype)[batch.positions]
+            return sinusoidal(length, self.config.d_model, device=like.device).to(like.dtype)
+        if length > self.config.max_length:
+            limit = f"at most model.max_length={self.config.max_length} tokens with learned positions"
+            raise ValueError(f"batch: expected sequences of {limit}, got {length}")
+        return self.position_embeddings.rows(length)
+
+    def _sum(
+        self, batch: Packed, table: EmbeddingTable, blank_first: bool, position_table: Tensor | None
+    ) -> Tensor:
+        x: Tensor = table(batch.tokens)
+        if self.config.scale_embeddings:
+            x = x * self.config.d_model**0.5
+        if blank_first:
+            x = x * (batch.positions > 0)[:, None].to(x.dtype)
+        if self.has_position_table:
+            if position_table is None:
+                position_table = self.position_table(batch.max_length, x)
+            x = x + F.embedding(batch.positions, position_table)
         if self.config.n_segments:
             x = x + self.segment_embeddings.weight[0]
         return x

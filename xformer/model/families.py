@@ -64,6 +64,6 @@ def family_of(config: ModelConfig) -> Family:
 
 
 def _require_ours(config: ModelConfig, family: str, needed: Mapping[str, Any]) -> None:
-    for name, value in {**needed, "head_activation_norm": True}.items():
+    for name, value in {**needed, "head_activation_norm": True, "scale_embeddings": False}.items():
         if getattr(config, name) != value:
             raise InputError(f"model.{name}: {family} needs {value!r}, got {getattr(config, name)!r}")

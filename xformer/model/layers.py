@@ -6,6 +6,8 @@ buckets of relative positions.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,6 +19,13 @@ from xformer.model.context import AttentionContext
 from xformer.model.cpu import rotary_qkv
 from xformer.model.norms import norm
 from xformer.model.probe import Part
+
+
+class LayerCache(Protocol):
+    """What a block asks of the keys and values of earlier tokens (`xformer.model.cache`)."""
+
+    def attend(self, attention: Attention, x: Tensor, context: AttentionContext) -> Tensor:
+        """Outputs of the heads (T, H, D) for new tokens (T, C), which also see the earlier ones."""
 
 
 class Attention(nn.Module):
@@ -46,6 +55,7 @@ class Attention(nn.Module):
         memory: Tensor | None = None,
         backend: Backend | None = None,
         probe: Part | None = None,
+        cache: LayerCache | None = None,
     ) -> Tensor:
         """Mix tokens of the same sequence: `project(attend(*qkv(x)))`.
 
@@ -55,10 +65,13 @@ class Attention(nn.Module):
             memory: (S, C) to attend to; None in self-attention.
             backend: of `xformer.kernels.attention`; None for the device's best.
             probe: sees queries, keys, values and the outputs of heads; None for nobody.
+            cache: keys and values of earlier tokens, or of the memory; None for neither.
 
         Returns:
             (T, C).
         """
+        if cache is not None:
+            return self.project(cache.attend(self, x, context))
         q, k, v = self.qkv(x, context, memory)
         if probe is None:
             heads, _ = self.attend(q, k, v, context, backend=backend)
@@ -74,16 +87,23 @@ class Attention(nn.Module):
         With rotary positions the D columns of queries and keys may be in another order than in a checkpoint,
         alike for both (see `rotary_qkv`).
         """
-        heads = self.n_heads, self.d_head
         if self.cross:
             if memory is None:
                 raise ValueError("memory: expected what cross-attention attends to, got None")
-            k, v = self.Wkv(memory).view(len(memory), 2, *heads).unbind(1)
-            return self.Wq(x).view(len(x), *heads), k, v
+            return self.queries(x), *self.keys_and_values(memory)
         if context.rotary is not None:
             return rotary_qkv(x, self.Wqkv, self.n_heads, context.batch.positions, *context.rotary)
-        q, k, v = self.Wqkv(x).view(len(x), 3, *heads).unbind(1)
+        q, k, v = self.Wqkv(x).view(len(x), 3, self.n_heads, self.d_head).unbind(1)
         return q, k, v
+
+    def queries(self, x: Tensor) -> Tensor:
+        """Queries (T, H, D) of (T, C), in cross-attention."""
+        return self.Wq(x).view(len(x), self.n_heads, self.d_head)
+
+    def keys_and_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (S, H, D) of a memory (S, C), in cross-attention."""
+        k, v = self.Wkv(memory).view(len(memory), 2, self.n_heads, self.d_head).unbind(1)
+        return k, v
 
     def attend(
         self,
@@ -165,6 +185,7 @@ class Block(nn.Module):
         backend: Backend | None = None,
         memory: tuple[Tensor, AttentionContext] | None = None,
         probe: Part | None = None,
+        cache: LayerCache | None = None,
     ) -> Tensor:
         """(T, C) to (T, C).
 
@@ -174,16 +195,18 @@ class Block(nn.Module):
             backend: of `xformer.kernels.attention`; None for the device's best.
             memory: (S, C) and the context of attending to it, for a block with cross-attention.
             probe: sees the residual stream, and what each part reads and adds; None for nobody.
+            cache: keys and values of earlier tokens and of the memory, in place of `memory`.
         """
-        if (memory is None) != (self.cross_attn is None):
+        if (memory is None and cache is None) != (self.cross_attn is None):
             raise ValueError("memory: expected for a block with cross-attention, and for no other")
+        across = (None, context) if memory is None else memory
         if probe is not None:
             x = probe.see("resid_pre", x)
         read = self.attn_norm(x) if self.pre_norm else x
-        added = self._attend("attn", read, context, None, backend, probe)
-        if memory is not None:
+        added = self._attend("attn", read, (None, context), backend, probe, cache)
+        if self.cross_attn is not None:
             read, x = self._add(added, x, (self.attn_norm, self.cross_norm), "resid_mid", probe)
-            added = self._attend("cross_attn", read, memory[1], memory[0], backend, probe)
+            added = self._attend("cross_attn", read, across, backend, probe, cache)
             read, x = self._add(added, x, (self.cross_norm, self.mlp_norm), "resid_cross", probe)
         else:
             read, x = self._add(added, x, (self.attn_norm, self.mlp_norm), "resid_mid", probe)
@@ -195,15 +218,16 @@ class Block(nn.Module):
         self,
         name: str,
         read: Tensor,
-        context: AttentionContext,
-        memory: Tensor | None,
+        over: tuple[Tensor | None, AttentionContext],
         backend: Backend | None,
         probe: Part | None,
+        cache: LayerCache | None,
     ) -> Tensor:
-        """What the attention of this name adds to the residual stream."""
+        """What the attention of this name, over a memory or none, adds to the residual stream."""
         attend: Attention = getattr(self, name)
+        memory, context = over
         if probe is None:
-            return self._drop(attend(read, context, memory, backend))
+            return self._drop(attend(read, context, memory, backend, cache=cache))
         part = probe.within(name)
         out = attend(part.see("in", read), context, memory, backend, part)
         return self._drop(part.see("out", out))

@@ -76,9 +76,9 @@ class LearnedPositions(nn.Module):
         self.offset = offset
         self.weight = nn.Parameter(torch.zeros(max_length + offset, width))
 
-    def forward(self, positions: Tensor) -> Tensor:
-        """Rows (T, C) for positions (T,)."""
-        return nn.functional.embedding(positions + self.offset, self.weight)
+    def rows(self, length: int) -> Tensor:
+        """(N, C): the rows of the first N positions."""
+        return self.weight[self.offset : self.offset + length]
 
 
 class T5Bias(nn.Module):

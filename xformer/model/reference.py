@@ -99,6 +99,52 @@ def reference_block(
     return x
 
 
+def reference_decoder(
+    config: ModelConfig,
+    parameters: Parameters,
+    tokens: Tensor,
+    mask: Tensor,
+    memory: Tensor,
+    memory_mask: Tensor,
+    *,
+    blank_start: bool,
+) -> Tensor:
+    """Decode padded sequences, without dropout.
+
+    Args:
+        config: the decoder's settings.
+        parameters: of `Decoder`, with a table of tokens among them.
+        tokens: (B, N) int64, each sequence beginning with the start.
+        mask: (B, N) bool, True at tokens, which come before any padding.
+        memory: (B, M, C), the encoder's output.
+        memory_mask: (B, M) bool.
+        blank_start: the start is the zero vector.
+
+    Returns:
+        (B, N, C), zero at padding.
+    """
+    x = _embed(config, parameters, tokens, mask, blank_first=blank_start)
+    for layer in range(config.n_layers):
+        x = reference_block(
+            config, parameters, layer, x, mask, causal=True, memory=memory, memory_mask=memory_mask
+        )
+    x = _norm(config, parameters, "final_norm", x) if config.final_norm else x
+    return x.where(mask[..., None], 0.0)
+
+
+def reference_loss(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+    """-Σ_v q_v log p_v for each row, q = (1 - e) · [v = target] + e/V.
+
+    Args:
+        logits: (T, V).
+        targets: (T,) int64.
+        label_smoothing: e.
+    """
+    wanted = torch.full_like(logits, label_smoothing / logits.shape[1])
+    wanted = wanted.scatter_add(1, targets[:, None], torch.full_like(wanted[:, :1], 1 - label_smoothing))
+    return -(wanted * torch.log(torch.softmax(logits, 1))).sum(1)
+
+
 def reference_masked_lm(
     config: ModelConfig, parameters: Parameters, hidden: Tensor, embedding: Tensor
 ) -> Tensor:
@@ -133,11 +179,20 @@ def reference_pooling(hidden: Tensor, mask: Tensor, weight: Tensor | None = None
     return (share[..., None] * hidden).sum(dim=1)  # Σ_n a_n h_n
 
 
-def _embed(config: ModelConfig, parameters: Parameters, tokens: Tensor, mask: Tensor) -> Tensor:
-    """E[token] + P[position] + S[0], normalised; + G[pair with the token before] + G[pair with the next]."""
+def _embed(
+    config: ModelConfig, parameters: Parameters, tokens: Tensor, mask: Tensor, *, blank_first: bool = False
+) -> Tensor:
+    """E[token] + P[position] + S[0], normalised; + G[pair with the token before] + G[pair with the next].
+
+    With `blank_first`, zero stands for the row of E at position 0.
+    """
     table = parameters["embeddings.tok_embeddings.weight"]
     position = torch.arange(tokens.shape[1], device=tokens.device)
     x = table[tokens]
+    if config.scale_embeddings:
+        x = x * math.sqrt(config.d_model)
+    if blank_first:
+        x = x.where(position[:, None] > 0, 0.0)
     if config.positions == "learned":
         x = x + parameters["embeddings.position_embeddings.weight"][position + config.position_offset]
     if config.positions == "sinusoidal":

@@ -1,0 +1,360 @@
+"""The key/value cache: what a decoder that generates keeps of the tokens it has read.
+
+A group is one source with its W hypotheses (beams), each a row. All hypotheses of a group are equally
+long, and their keys lie side by side, in slots. A beam search does not move keys: `ancestors` says in which
+slot each hypothesis has its token of each position, and that table is reordered instead. Each hypothesis then
+looks at the keys of its whole group, of which all but its own are hidden: more multiplications, of which
+there are few, for no copies, of which there would be many.
+
+The keys and values of the memory are computed once, and shared by the hypotheses of a group.
+
+Shapes: G groups, W hypotheses of each, H heads, D head size, N capacity in tokens, n tokens that are kept, S
+longest source, L layers, T new tokens of all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from xformer.kernels import attention, attention_step, relative_buckets
+from xformer.model.config import ModelConfig
+from xformer.model.context import AttentionContext
+from xformer.model.layers import Attention
+from xformer.model.packed import Packed
+
+Table = TypeVar("Table")
+
+BLOCK = 32
+"""The capacity grows by multiples of this number of tokens."""
+
+
+def cache_bytes(
+    config: ModelConfig, groups: int, beams: int, capacity: int, source: int, itemsize: int = 4
+) -> int:
+    """Memory of a cache, in bytes.
+
+    Keys and values of the tokens, `2·L·G·W·N·C`, and of the sources, `2·L·G·S·C`, in the model's dtype; and
+    `ancestors`, `G·W·N` numbers of 8 bytes.
+
+    Args:
+        config: of the decoder.
+        groups: G.
+        beams: W.
+        capacity: N, a multiple of `BLOCK`.
+        source: S.
+        itemsize: bytes of a number.
+    """
+    rows = groups * beams * capacity
+    return 2 * config.n_layers * config.d_model * (rows + groups * source) * itemsize + 8 * rows
+
+
+class DecoderCache:
+    """Keys and values of all layers.
+
+    Attributes:
+        config: of the decoder.
+        n_beams: W.
+        lengths: of each group, the number of tokens that are kept.
+        source_lengths: of each group's memory.
+        keys: L tensors (G, H, N, W, D).
+        values: as `keys`.
+        memory_keys: L tensors (G, H, S, D).
+        memory_values: as `memory_keys`.
+        ancestors: (G, W, N) int64, the slot in which a hypothesis has its token of a position.
+    """
+
+    def __init__(
+        self, config: ModelConfig, memory: Sequence[tuple[Tensor, Tensor]], source: Packed, like: Tensor
+    ) -> None:
+        """An empty cache, of one hypothesis a group.
+
+        Args:
+            config: of the decoder.
+            memory: keys and values (S₁ + … + S_G, H, D) of each layer.
+            source: their layout.
+            like: has the dtype and the device of the residual stream.
+        """
+        self.config, self.n_beams = config, 1
+        self.lengths = [0] * source.n_sequences
+        self.source_lengths = source.lengths
+        empty = (source.n_sequences, config.n_heads, 0, 1, config.d_head)
+        self.keys = [like.new_empty(empty) for _ in memory]
+        self.values = [like.new_empty(empty) for _ in memory]
+        self.ancestors = torch.zeros(source.n_sequences, 1, 0, dtype=torch.int64, device=like.device)
+        at = source.sequence_ids(), source.positions
+        self.memory_keys = [_padded(k, at, source) for k, _ in memory]
+        self.memory_values = [_padded(v, at, source) for _, v in memory]
+        self._tables: dict[str, tuple[int, Any]] = {}
+        self._place_memory()
+
+    @property
+    def n_groups(self) -> int:
+        """G."""
+        return len(self.lengths)
+
+    @property
+    def n_rows(self) -> int:
+        """G·W, of which those of a group are neighbours."""
+        return self.n_groups * self.n_beams
+
+    @property
+    def capacity(self) -> int:
+        """N."""
+        return self.ancestors.shape[2]
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longest group."""
+        return max(self.lengths, default=0)
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that its tensors take, in bytes; see `cache_bytes`."""
+        tensors = [*self.keys, *self.values, *self.memory_keys, *self.memory_values, self.ancestors]
+        return sum(tensor.untyped_storage().nbytes() for tensor in tensors)
+
+    def table(self, name: str, length: int, make: Callable[[], Table]) -> Table:
+        """A table of positions, made again when it must be longer.
+
+        Args:
+            name: of the table.
+            length: how many positions it must have.
+            make: what makes it.
+        """
+        if name not in self._tables or self._tables[name][0] < length:
+            self._tables[name] = length, make()
+        found: Table = self._tables[name][1]
+        return found
+
+    def reserve(self, length: int) -> None:
+        """Make room for `length` tokens in each row."""
+        if length <= self.capacity:
+            return
+        more = -(-length // BLOCK) * BLOCK - self.capacity
+        for tensors in (self.keys, self.values):
+            for layer, old in enumerate(tensors):
+                room = old.new_zeros(*old.shape[:2], more, *old.shape[3:])
+                tensors[layer] = torch.cat((old, room), 2)
+        self.ancestors = torch.nn.functional.pad(self.ancestors, (0, more))
+
+    def expand(self, n_beams: int) -> None:
+        """Make W hypotheses of each group's only one, all with its tokens."""
+        if self.n_beams != 1:
+            raise ValueError(f"cache: expected one hypothesis a group, got {self.n_beams}")
+        self.n_beams = n_beams
+        for tensors in (self.keys, self.values):
+            for layer, old in enumerate(tensors):
+                tensors[layer] = torch.cat((old, old.new_zeros(*old.shape[:3], n_beams - 1, old.shape[4])), 3)
+        self.ancestors = self.ancestors.repeat(1, n_beams, 1)
+
+    def reorder(self, parents: Tensor) -> None:
+        """Let each hypothesis go on from another one of its group.
+
+        Args:
+            parents: (G, W) int64, the number, within the group, of the one it goes on from.
+        """
+        kept = self.ancestors[:, :, : self.length]
+        self.ancestors[:, :, : self.length] = kept.gather(1, parents[..., None].expand_as(kept))
+
+    def keep(self, groups: Sequence[int]) -> None:
+        """Keep these groups alone, in this order, and no more room than they need."""
+        chosen = torch.tensor(list(groups), dtype=torch.int64, device=self.ancestors.device)
+        self.lengths = [self.lengths[g] for g in groups]
+        self.source_lengths = tuple(self.source_lengths[g] for g in groups)
+        longest = max(self.source_lengths, default=0)
+        for kept in (self.keys, self.values):
+            kept[:] = [tensor.index_select(0, chosen) for tensor in kept]
+        for kept in (self.memory_keys, self.memory_values):
+            kept[:] = [tensor[:, :, :longest].index_select(0, chosen) for tensor in kept]
+        self.ancestors = self.ancestors.index_select(0, chosen)
+        self._place_memory()
+
+    def step(self, tokens: Tensor, counts: Sequence[int] | None) -> CacheStep:
+        """Lay out the next tokens; see `xformer.model.decoder.Decoder.extend`."""
+        if counts is not None and all(count == 1 for count in counts):
+            counts = None
+        total = self.n_rows if counts is None else sum(counts) * self.n_beams
+        if len(tokens) != total or (counts is not None and len(counts) != self.n_groups):
+            raise ValueError(f"tokens: expected {total} for {self.n_rows} rows, got {len(tokens)}")
+        counts = [1] * self.n_groups if counts is None else list(counts)
+        before = list(self.lengths)
+        self.lengths = [length + count for length, count in zip(before, counts, strict=True)]
+        self.reserve(self.length)
+        step = CacheStep(self, _layout(tokens, before, counts, self.n_beams), before, counts)
+        own = torch.arange(self.n_beams, device=tokens.device)
+        if step.at is not None:
+            self.ancestors[:, :, step.at] = own
+        else:
+            self.ancestors[step.group, step.beam, step.batch.positions] = step.beam
+        return step
+
+    def _place_memory(self) -> None:
+        """Hide what pads the memory."""
+        lengths = torch.tensor(self.source_lengths, device=self.ancestors.device)
+        longest = max(self.source_lengths, default=0)
+        seen = torch.arange(longest, device=lengths.device) < lengths[:, None]
+        dtype = self.memory_keys[0].dtype if self.memory_keys else torch.float32
+        hidden = torch.zeros(seen.shape, dtype=dtype, device=lengths.device).masked_fill(~seen, -torch.inf)
+        self.memory_seen = seen
+        self.memory_bias = None if bool(seen.all()) else hidden[:, None, None]
+
+
+@dataclass
+class CacheStep:
+    """Some new tokens of each row, and what all layers need to attend to them and to earlier ones.
+
+    Attributes:
+        cache: which holds the earlier ones.
+        batch: the new ones, their positions those in the whole row.
+        before: of each group, the tokens there were before.
+        counts: of each group, the new ones a row.
+    """
+
+    cache: DecoderCache
+    batch: Packed
+    before: list[int]
+    counts: list[int]
+
+    def __post_init__(self) -> None:
+        one_each = all(count == 1 for count in self.counts)
+        #: whether each row has one new token, so that keys need not be packed
+        self.dense = one_each
+        #: the position of each new token, where they have the same; otherwise None
+        self.at = self.before[0] if one_each and len(set(self.before)) == 1 else None
+        rows = self.batch.sequence_ids()
+        self.group, self.beam = rows // self.cache.n_beams, rows % self.cache.n_beams
+        self.biases: dict[bool, Tensor | None] = {}
+
+    def layer(self, number: int) -> StepLayer:
+        """The keys and values of one layer."""
+        return StepLayer(self, number)
+
+    def bias(self, context: AttentionContext, dtype: torch.dtype) -> Tensor | None:
+        """What a kind of layer adds to the scores (G, H, W, n·W) of a dense step; None for nothing."""
+        kind = context.window is None
+        if kind not in self.biases:
+            self.biases[kind] = self._bias(context, dtype)
+        return self.biases[kind]
+
+    def _bias(self, context: AttentionContext, dtype: torch.dtype) -> Tensor | None:
+        cache, device = self.cache, self.batch.tokens.device
+        n, beams = cache.length, cache.n_beams
+        time = torch.arange(n, device=device)
+        here = torch.tensor(self.before if self.at is None else self.before[:1], device=device)
+        distance = time - here[:, None]  # (G or 1, n): key - query
+        added = None
+        if context.alibi_slopes is not None:
+            added = -context.alibi_slopes.to(dtype)[:, None] * distance[:, None].abs()  # (G, H, n)
+        if context.bias_table is not None:
+            rows = relative_buckets(distance, len(context.bias_table), context.bias_max_distance, False)
+            added = context.bias_table[rows].movedim(-1, 1).to(dtype)
+        seen = distance <= 0
+        if context.window is not None:
+            seen = seen & (distance >= -(context.window // 2))
+        if beams == 1:
+            if added is None and (self.at is not None and (context.window is None or bool(seen.all()))):
+                return None
+            hidden = torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, -torch.inf)
+            hidden = hidden[:, None]  # (G, 1, n)
+            return (hidden if added is None else added + hidden)[:, :, None]
+        slots = torch.arange(beams, device=device)
+        its = cache.ancestors[:, :, :n, None] == slots  # (G, W, n, W)
+        its = its & seen[:, None, :, None]
+        hidden = torch.zeros(its.shape, dtype=dtype, device=device).masked_fill(~its, -torch.inf)[:, None]
+        if added is not None:
+            hidden = hidden + added[:, :, None, :, None]
+        return hidden.flatten(3)
+
+
+@dataclass(frozen=True)
+class StepLayer:
+    """One layer's keys and values in a step: a `LayerCache`."""
+
+    step: CacheStep
+    number: int
+
+    def attend(self, attention: Attention, x: Tensor, context: AttentionContext) -> Tensor:
+        """Outputs of the heads (T, H, D) for new tokens (T, C), which also see the earlier ones."""
+        if attention.cross:
+            return self._over_memory(attention.queries(x), context)
+        q, k, v = attention.qkv(x, context)
+        self._append(self.step.cache.keys[self.number], k)
+        self._append(self.step.cache.values[self.number], v)
+        return self._over_tokens(q, context)
+
+    def _append(self, kept: Tensor, new: Tensor) -> None:
+        step, cache = self.step, self.step.cache
+        if step.at is not None:
+            rows = new.view(cache.n_groups, cache.n_beams, *new.shape[1:])
+            kept[:, :, step.at] = rows.transpose(1, 2)
+        else:
+            kept[step.group, :, step.batch.positions, step.beam] = new
+
+    def _over_tokens(self, q: Tensor, context: AttentionContext) -> Tensor:
+        step, cache = self.step, self.step.cache
+        keys, values = cache.keys[self.number], cache.values[self.number]
+        if step.dense:
+            n = cache.length
+            k, v = (kept[:, :, :n].flatten(2, 3) for kept in (keys, values))
+            return _rows(attention_step(_by_group(q, cache), k, v, step.bias(context, q.dtype)))
+        group, beam, time, starts = _places(cache, q.device)
+        slot = cache.ancestors[group, beam, time]
+        k, v = (kept[group, :, time, slot] for kept in (keys, values))
+        options = context.options() | {"cu_seqlens_k": starts, "max_length_k": cache.length}
+        return attention(q, k, v, context.batch.cu_seqlens, **options)
+
+    def _over_memory(self, q: Tensor, context: AttentionContext) -> Tensor:
+        step, cache = self.step, self.step.cache
+        keys, values = cache.memory_keys[self.number], cache.memory_values[self.number]
+        if step.dense:
+            return _rows(attention_step(_by_group(q, cache), keys, values, cache.memory_bias))
+        # All queries of a group are one sequence: nothing is causal here.
+        seen, starts = cache.memory_seen, context.batch.cu_seqlens[:: cache.n_beams].contiguous()
+        ends = torch.tensor((0, *cache.source_lengths), device=q.device).cumsum(0)
+        k, v = (kept.transpose(1, 2)[seen] for kept in (keys, values))
+        return attention(q, k, v, starts, ends.to(starts.dtype))
+
+
+def _by_group(q: Tensor, cache: DecoderCache) -> Tensor:
+    """(G·W, H, D) to (G, H, W, D)."""
+    return q.view(cache.n_groups, cache.n_beams, *q.shape[1:]).transpose(1, 2)
+
+
+def _rows(out: Tensor) -> Tensor:
+    """The inverse of `_by_group`."""
+    return out.transpose(1, 2).flatten(0, 1)
+
+
+def _padded(packed: Tensor, at: tuple[Tensor, Tensor], source: Packed) -> Tensor:
+    """(S₁ + … + S_G, H, D) to (G, H, S, D), zero at padding."""
+    wide = packed.new_zeros(source.n_sequences, packed.shape[1], source.max_length, packed.shape[2])
+    wide[at[0], :, at[1]] = packed
+    return wide
+
+
+def _layout(tokens: Tensor, before: Sequence[int], counts: Sequence[int], beams: int) -> Packed:
+    """The new tokens of each row, packed, at their positions in the whole row."""
+    device = tokens.device
+    lengths = [count for count in counts for _ in range(beams)]
+    sizes = torch.tensor(lengths)
+    first = torch.tensor([start for start in before for _ in range(beams)])
+    starts = torch.zeros(len(lengths) + 1, dtype=torch.int64)
+    torch.cumsum(sizes, 0, out=starts[1:])
+    shift = (first - starts[:-1]).repeat_interleave(sizes)
+    positions = torch.arange(len(tokens)) + shift
+    order = torch.arange(len(lengths))
+    return Packed(tokens, positions.to(device), starts.int().to(device), tuple(lengths), order.to(device))
+
+
+def _places(cache: DecoderCache, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Group, hypothesis and position of each token of each row, and where each row begins."""
+    lengths = torch.tensor([length for length in cache.lengths for _ in range(cache.n_beams)], device=device)
+    rows = torch.arange(cache.n_rows, device=device).repeat_interleave(lengths)
+    starts = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
+    time = torch.arange(len(rows), device=device) - starts[:-1].repeat_interleave(lengths)
+    return rows // cache.n_beams, rows % cache.n_beams, time, starts.int()

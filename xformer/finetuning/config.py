@@ -115,7 +115,7 @@ class FinetuningOptimizer(AdamSettings):
         layer_decay (factor): of the learning rate from each block to the one below it, and from the first
             block to the embedding.
         embedding_lr (factor): of the embedding's learning rate beside that; 0 to leave the embedding as it
-            is.
+            is. A row learns only in the few steps that use it, and so needs a larger rate.
         head_lr (step size): learning rate of the head.
         weight_decay (share of the step size): decoupled weight decay of the matrices of the blocks.
         head_weight_decay (share of the step size): decoupled weight decay of the head's matrices. Large
@@ -128,9 +128,9 @@ class FinetuningOptimizer(AdamSettings):
         final_lr (share of the step size): learning rate at the end, as a share of the full rate.
     """
 
-    lr: float = 5e-4
+    lr: float = 1e-3
     layer_decay: float = 0.8
-    embedding_lr: float = 1.0
+    embedding_lr: float = 50.0
     head_lr: float = 2e-3
     weight_decay: float = 0.01
     head_weight_decay: float = 1.0

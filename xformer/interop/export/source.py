@@ -42,8 +42,8 @@ class Classes:
     Attributes:
         labels: by number.
         multi_label: whether a text may have several.
-        weight: (N, D) of the linear layer after root-mean-square normalisation.
-        bias: (N,).
+        weight: (N, D) of the linear layer after root-mean-square normalisation, divided by the temperature.
+        bias: (N,), likewise.
     """
 
     labels: tuple[str, ...]
@@ -166,7 +166,8 @@ def _finetuned(run: RunDirectory) -> Source:
     config, model = opened.config, opened.model
     _require_held(config.model, config.base.pooling)
     check_classifier(config.model, model.width, config.classifier.hidden)
-    weight, bias = model.head.out.weight.detach(), model.head.out.bias.detach()
+    # Divided by the temperature here, probabilities are those of `xformer classify`.
+    weight, bias = (one.detach() / opened.temperature for one in (model.head.out.weight, model.head.out.bias))
     return Source(
         run,
         config,

@@ -102,7 +102,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inspect.page": BASE | MODEL | RUNS | {"inspect", "kernels", "plotting"},
     # The names of `import xformer`, for type checkers; at run time they wait until they are used.
     "__init__": {"version", "threads", "api", "inspect", "kernels", "tokenizer"},
-    "report": BASE | RUNS | {"pretraining", "evaluation"},
+    "report": BASE | RUNS | {"pretraining", "evaluation", "finetuning"},
     "benchmarks": BASE
     | {"ended", "threads"}
     | MODEL

@@ -13,6 +13,7 @@ from xformer.cli.arguments import OnByDefault
 if TYPE_CHECKING:
     from xformer.evaluation.report_file import Report
     from xformer.progress import Progress
+    from xformer.runs.directory import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Evaluate:
     xformer evaluate runs/demo --on corpora/captions --split dev
 
     xformer evaluate runs/demo --alignment
+
+    A fine-tuned run on its test files: xformer evaluate runs/topics --force
 
     xformer evaluate runs/demo --json | python -m json.tool
     """
@@ -82,11 +85,31 @@ class Evaluate:
         return 0
 
     def _evaluated(self, progress: Progress) -> Report:
+        from xformer.runs.find import find_run
+        from xformer.runs.kind import CLASSIFICATION, task_of
+
+        if task_of(run := find_run(self.run)) == CLASSIFICATION:
+            return self._evaluated_finetuned(run, progress)
         if self.alignment:
             return self._evaluated_alignment(progress)
         if self.on is not None:
             return self._evaluated_outside(self.on, progress)
         return self._evaluated_inside(progress)
+
+    def _evaluated_finetuned(self, run: RunDirectory, progress: Progress) -> Report:
+        """On its test files, when nothing is asked for that belongs to a pretrained run."""
+        from xformer.cli.finetune.again import evaluate_again
+        from xformer.errors import InputError
+
+        usual = Evaluate(self.run)
+        for name in ("on", "split", "pivot", "min_messages", "alignment", "baselines", "bits", "overlap"):
+            if getattr(self, name) != getattr(usual, name):
+                option = f"--{'no-' * (name in ('baselines', 'bits', 'overlap'))}{name.replace('_', '-')}"
+                raise InputError(
+                    f"{option}: {self.run} was fine-tuned, and is evaluated on its test files. For other"
+                    " files, give the command that made it with another --test: nothing is trained again"
+                )
+        return evaluate_again(run, progress, force=self.force)
 
     def _inside_split(self) -> str:
         """The split of the run's own corpus, when nothing is asked for that belongs to --on."""
@@ -148,6 +171,8 @@ class Evaluate:
 
         from xformer.evaluation.alignment.report import AlignmentReport
         from xformer.evaluation.alignment.table import alignment_table
+        from xformer.evaluation.classification.report import ClassificationReport
+        from xformer.evaluation.classification.table import classification_table
         from xformer.evaluation.outside.report import OutsideReport
         from xformer.evaluation.outside.table import outside_table
         from xformer.evaluation.report import EvaluationReport
@@ -157,6 +182,8 @@ class Evaluate:
             print(report.to_json())
         elif isinstance(report, AlignmentReport):
             Console().print(alignment_table(report))
+        elif isinstance(report, ClassificationReport):
+            Console().print(classification_table(report))
         elif isinstance(report, OutsideReport):
             Console().print(outside_table(report))
         elif isinstance(report, EvaluationReport):

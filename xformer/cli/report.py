@@ -12,7 +12,11 @@ import tyro
 class Report:
     """Write one HTML page about a run: losses, learning rates, speed, languages and their common space.
 
+    Of a fine-tuned run: scores by language beside the baselines, confusion, calibration, how it learned.
+
     xformer report runs/demo
+
+    xformer report runs/topics
 
     xformer report runs/demo --out demo.html
     """

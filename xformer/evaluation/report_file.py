@@ -13,8 +13,6 @@ from xformer.errors import InputError
 from xformer.plotting.charts import Figure
 from xformer.plotting.png import can_write_png, png
 from xformer.progress import Progress
-from xformer.runs.directory import RunDirectory
-from xformer.runs.model_card import write_model_card
 from xformer.storage.files import atomic_write, try_to_write, write_files
 from xformer.storage.structure import structure
 
@@ -100,7 +98,7 @@ def write_report(
     progress: Progress,
     *,
     table: str | None = None,
-    card_of: RunDirectory | None = None,
+    write_card: Callable[[], object] | None = None,
 ) -> None:
     """Write the files of a report, each whole or not at all.
 
@@ -112,7 +110,7 @@ def write_report(
         pictures: what each PNG file shows; None removes an earlier picture, which is of other scores.
         progress: where to say that there are no pictures.
         table: Markdown for the file beside the JSON, with the ending `.md`.
-        card_of: the run whose model card shows the table and the pictures.
+        write_card: writes the model card, which shows the table and the pictures.
 
     Raises:
         UnsavedError: a file cannot be written.
@@ -124,8 +122,8 @@ def write_report(
         for place, figure in pictures.items():
             place.unlink(missing_ok=True)
             write_files([(place, None if figure is None else png(figure))])
-        if card_of is not None:
-            write_model_card(card_of)
+        if write_card is not None:
+            write_card()
         report.save(path)
     except OSError as error:
         raise UnsavedError(f"{_reason(error)}: the scores are shown, but not saved", report) from error

@@ -24,6 +24,7 @@ from xformer.progress import Progress, duration
 from xformer.runs.checkpoint import TrainingState
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
+from xformer.runs.model_card import write_model_card
 from xformer.runs.trackers import Trackers
 from xformer.tokenizer import Tokenizer
 
@@ -107,7 +108,9 @@ def evaluate_run(
         run.space_plot: None if shown is None else space_figure(shown),
     }
     table = markdown_table(report)
-    write_report(report, run.evaluation, pictures, progress, table=table, card_of=run)
+    write_report(
+        report, run.evaluation, pictures, progress, table=table, write_card=lambda: write_model_card(run)
+    )
     trackers = Trackers(
         config.training.trackers, run.events, run.path.resolve().name, state.step, progress.say
     )

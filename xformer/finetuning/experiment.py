@@ -26,8 +26,10 @@ from xformer.evaluation.classification.table import markdown
 from xformer.evaluation.report_file import write_report
 from xformer.finetuning.baselines import pair_baselines, text_baselines, word_baselines
 from xformer.finetuning.config import FinetuningConfig
+from xformer.finetuning.data_record import DataRecord, PartRecord, write_data_record
 from xformer.finetuning.finetune import SourceExamples, finetune, labelled
 from xformer.finetuning.load import open_finetuned
+from xformer.finetuning.model_card import write_finetuned_card
 from xformer.finetuning.predict import logits_of, probabilities_of
 from xformer.finetuning.watch import oracle_gaps, watch_languages, watched_sizes
 from xformer.progress import Progress
@@ -50,6 +52,7 @@ class Experiment:
         seeds: number of seeds.
         baselines: whether baselines are measured.
         watched: test examples of each language for the oracle gap; 0 for no gap.
+        record: what the run keeps of its data; None for the counts alone.
     """
 
     out: Path
@@ -60,6 +63,7 @@ class Experiment:
     seeds: int = 1
     baselines: bool = True
     watched: int = 200
+    record: DataRecord | None = None
 
     @property
     def languages(self) -> dict[str, list[Example]]:
@@ -72,7 +76,7 @@ def run_experiment(
 ) -> ClassificationReport | None:
     """Train all runs, from wherever they are, and evaluate them.
 
-    Writes classification.json, classification.md and two pictures into the folder.
+    Writes data.json, classification.json, classification.md, two pictures and the model card into the folder.
 
     Returns:
         The scores; None after Ctrl-C: what was trained is saved, and the same call goes on with it.
@@ -97,14 +101,28 @@ def run_experiment(
             if not _train(experiment, out / "baselines" / name, changed, progress, device):
                 return None
             runs[name] = [out / "baselines" / name]
-    report = _evaluate(experiment, runs, baselines, progress, device)
     run = RunDirectory(out)
+    write_data_record(run, experiment.record or _counted(experiment))
+    report = _evaluate(experiment, runs, baselines, progress, device)
     pictures = {
-        run.classification_plot: scores_figure(report),
+        run.classification_plot: scores_figure(report) if report.languages else None,
         run.confusion_plot: confusion_figure(report),
     }
-    write_report(report, run.classification, pictures, progress, table=markdown(report))
+    write_report(
+        report,
+        run.classification,
+        pictures,
+        progress,
+        table=markdown(report),
+        write_card=lambda: write_finetuned_card(run, report),
+    )
     return report
+
+
+def _counted(experiment: Experiment) -> DataRecord:
+    """A record of examples that come from no file."""
+    parts = (experiment.examples.train, experiment.examples.dev, experiment.tests, experiment.within)
+    return DataRecord(*(PartRecord.of(part) for part in parts))
 
 
 def _variants(config: FinetuningConfig) -> dict[str, FinetuningConfig]:

@@ -72,7 +72,7 @@ def oracle_gaps(run: RunDirectory, step: int, sizes: Mapping[str, int]) -> dict[
     Returns:
         By language; none if the run was not watched at that step.
     """
-    watched = _read(run)
+    watched = watched_so_far(run)
     if step not in watched:
         return {}
     return {
@@ -99,12 +99,13 @@ def _sample(texts: Sequence[Example], most: int) -> dict[str, list[Example]]:
 
 def _append(run: RunDirectory, step: int, found: dict[str, float]) -> None:
     """Write the numbers of a step; those of later steps, from before the run was stopped, go."""
-    watched = {at: one for at, one in _read(run).items() if at < step} | {step: found}
+    watched = {at: one for at, one in watched_so_far(run).items() if at < step} | {step: found}
     with atomic_write(run.path / _FILE) as file:
         json.dump({str(at): one for at, one in watched.items()}, file)
 
 
-def _read(run: RunDirectory) -> dict[int, dict[str, float]]:
+def watched_so_far(run: RunDirectory) -> dict[int, dict[str, float]]:
+    """Accuracy by language of each evaluation that was watched, by step; none where none was."""
     path = Path(run.path / _FILE)
     if not path.is_file():
         return {}

@@ -30,6 +30,7 @@ from xformer.pretraining.load import load_run
 from xformer.pretraining.prepare import open_shards
 from xformer.progress import Progress, duration
 from xformer.report.examples import Example, find_examples
+from xformer.report.finetuned_page import finetuned_page, read_finetuned
 from xformer.report.inside_outside import outside_section
 from xformer.report.neutrality import neutrality_section
 from xformer.report.run_charts import (
@@ -46,6 +47,7 @@ from xformer.runs.checkpoint_folders import checkpoint_folders
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.find import find_run
+from xformer.runs.kind import CLASSIFICATION, task_of
 from xformer.runs.loss_plot import Metrics
 from xformer.runs.metrics import PRETRAINING_FIELDS, read_metrics
 from xformer.runs.sentence_layer import recorded_layer
@@ -98,6 +100,8 @@ def write_run_page(
 ) -> Path:
     """Measure the newest checkpoint on the dev split, and write the page.
 
+    Of a fine-tuned run nothing is measured: the page shows what `xformer finetune` found.
+
     Args:
         path: the run directory.
         out: the HTML file; left out, `report.html` in the run.
@@ -110,7 +114,7 @@ def write_run_page(
     Raises:
         InputError: there is no run, nothing in it to show, or no page can be written there.
     """
-    find_run(path)
+    run = find_run(path)
     target = out or Path(path) / "report.html"
     try:
         try_to_write(target)
@@ -118,9 +122,12 @@ def write_run_page(
         raise InputError(
             f"{target}: cannot be written ({error.strerror}); --out puts the page elsewhere"
         ) from error
-    report = read_run(path, progress, device)
+    if task_of(run) == CLASSIFICATION:
+        text = finetuned_page(read_finetuned(run))
+    else:
+        text = page(read_run(path, progress, device))
     with atomic_write(target) as file:
-        file.write(page(report))
+        file.write(text)
     return target
 
 

@@ -54,6 +54,7 @@ class RunDirectory:
         outside: evaluations on text from outside the run, three files each.
         alignment: how language-neutral the space is, layer by layer.
         alignment_plot: the same as charts, and a map of languages.
+        labelled_data: what a fine-tuned run learned from and is tested on.
         calibration: the temperature of a fine-tuned run's best checkpoint.
         classification: scores of a run that was fine-tuned to classify, by language.
         classification_table: the same as Markdown tables.
@@ -85,6 +86,7 @@ class RunDirectory:
     outside = _Inside("outside")
     alignment = _Inside("alignment.json")
     alignment_plot = _Inside("alignment.png")
+    labelled_data = _Inside("data.json")
     calibration = _Inside("calibration.json")
     classification = _Inside("classification.json")
     classification_table = _Inside("classification.md")

@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
     from xformer.data.labelled import Example, LabelFields, LeftOut, PairFields, WordFields
     from xformer.finetuning.config import ClassifierConfig, ConsistencyConfig, FinetuningConfig
+    from xformer.finetuning.data_record import DataRecord
     from xformer.finetuning.experiment import Experiment
     from xformer.finetuning.finetune import SourceExamples
     from xformer.progress import Progress
 
 _DEV_SHARE = 0.1
 """Of the training examples, held out where there is no --dev."""
+
+_DEV_NAMES = ("validation", "dev", "valid", "val")
+"""Names of the split that --dev takes of a saved dataset; the first that is there."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class FinetuneOptions(ABC):
     run: tyro.conf.Positional[Path]
     """Run directory of the pretrained encoder."""
     train: tuple[Path, ...]
-    """Labelled examples to learn from, in one language or several."""
+    """Labelled examples to learn from, in one language or several: files, or folders that Hugging Face's
+    `datasets` saved, of which --train takes the split train, --dev validation or dev, and --test test."""
     out: Path
     """Run directory: a new one, or that of a run to go on with."""
     dev: tuple[Path, ...] = ()
@@ -64,6 +69,8 @@ class FinetuneOptions(ABC):
     set: tuple[str, ...] = ()
     """Settings as TABLE.KEY=VALUE, with a TOML value: optimizer.lr=1e-4 classifier.max_tokens=128. They are
     listed in docs/classify.md."""
+    licence: Annotated[str, tyro.conf.arg(aliases=["--license"])] = ""
+    """Licence of the examples, for the run's model card. Left out: what a saved dataset says of itself."""
     json: bool = False
     """Print one JSON object and nothing else on standard output."""
 
@@ -73,7 +80,7 @@ class FinetuneOptions(ABC):
 
         self.check()
         with Progress() as progress:
-            experiment = self._experiment(progress)
+            experiment = self.experiment(progress)
             return self._run(experiment, progress)
 
     @abstractmethod
@@ -137,15 +144,16 @@ class FinetuneOptions(ABC):
         """Files for the baselines that learn within each language."""
         return ()
 
-    def _experiment(self, progress: Progress) -> Experiment:
+    def experiment(self, progress: Progress) -> Experiment:
         """All examples, read and checked, and the settings: what is wrong is found before work begins."""
         from xformer.data.labelled import LeftOut
         from xformer.finetuning.experiment import Experiment
 
         left_out = LeftOut()
         examples, labels = self._source(left_out)
-        tests = self.with_labels(self.read(self.test, left_out), labels, left_out)
-        within = self.with_labels(self.read(self.within_files(), left_out), labels, left_out)
+        tests = self.with_labels(self.read(_split(self.test, "test"), left_out), labels, left_out)
+        others = _split(self.within_files(), "train")
+        within = self.with_labels(self.read(others, left_out), labels, left_out)
         if said := str(left_out):
             progress.say(f"left out: {said}")
         return Experiment(
@@ -157,13 +165,42 @@ class FinetuneOptions(ABC):
             seeds=self.seeds,
             baselines=self.baselines and bool(tests),
             watched=self.oracle_texts if tests else 0,
+            record=self._record(examples, tests, within, left_out),
+        )
+
+    def _record(
+        self,
+        examples: SourceExamples[Example],
+        tests: Sequence[Example],
+        within: Sequence[Example],
+        left_out: LeftOut,
+    ) -> DataRecord:
+        """What the run keeps of its data."""
+        from xformer.data.readers.arrow import dataset_licence
+        from xformer.finetuning.data_record import DataRecord, PartRecord
+
+        train = _split(self.train, "train")
+        said = dict.fromkeys(licence for path in train if (licence := dataset_licence(path)))
+        options = {
+            name: _plain(value)
+            for name, value in dataclasses.asdict(self).items()
+            if name not in ("json", "licence")
+        }
+        return DataRecord(
+            train=PartRecord.of(examples.train, train),
+            dev=PartRecord.of(examples.dev, _split(self.dev, *_DEV_NAMES)),
+            test=PartRecord.of(tests, _split(self.test, "test")),
+            within=PartRecord.of(within, _split(self.within_files(), "train")),
+            licence=self.licence or "; ".join(said),
+            left_out=dict(left_out.counts),
+            options=options,
         )
 
     def _source(self, left_out: LeftOut) -> tuple[SourceExamples[Example], tuple[str, ...]]:
         from xformer.data.labelled import check_columns_mean_classes
         from xformer.finetuning.finetune import SourceExamples, split_off
 
-        train = self.read(self.train, left_out)
+        train = self.read(_split(self.train, "train"), left_out)
         check_columns_mean_classes(train, self.fields())
         labels = self.labels_of(train)
         train = self.with_labels(train, labels, left_out)
@@ -172,7 +209,7 @@ class FinetuneOptions(ABC):
                 lacking = "expected two examples or more, since one is held out, or --dev"
                 raise InputError(f"{train[0].place}: {lacking}")
             return SourceExamples(*split_off(train, _DEV_SHARE)), labels
-        dev = self.with_labels(self.read(self.dev, left_out), labels, left_out)
+        dev = self.with_labels(self.read(_split(self.dev, *_DEV_NAMES), left_out), labels, left_out)
         sources = {one.language for one in train}
         for one in dev:
             if one.language not in sources:
@@ -230,3 +267,17 @@ class FinetuneOptions(ABC):
         command, python = self.usage()
         progress.say(f"use it: {command}, or in Python {python}")
         return 0
+
+
+def _split(paths: Sequence[Path], *names: str) -> tuple[Path, ...]:
+    """The paths; of a folder with several splits, the first of these names."""
+    from xformer.data.readers.arrow import one_split
+
+    return tuple(one_split(path, names) for path in paths)
+
+
+def _plain(value: object) -> object:
+    """An option as JSON has it."""
+    if isinstance(value, Path):
+        return str(value)
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value

@@ -9,6 +9,13 @@ from typing import Any
 
 from xformer.data.import_notes import ImportNotes
 from xformer.data.labelled.examples import joined_languages
+from xformer.data.readers.arrow import (
+    arrow_rows,
+    dataset_name,
+    is_saved_dataset,
+    saved_dataset_rows,
+    splits_of,
+)
 from xformer.data.readers.csv import csv_rows
 from xformer.data.readers.languages import language_of
 from xformer.data.readers.lines import FilePath, input_errors, uncompressed_name
@@ -16,7 +23,7 @@ from xformer.data.readers.parquet import parquet_rows
 from xformer.data.readers.rows import Row, field_value, jsonl_rows, tsv_rows
 from xformer.errors import InputError
 
-ENDINGS = (".tsv", ".csv", ".jsonl", ".ndjson", ".json", ".parquet")
+ENDINGS = (".tsv", ".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow")
 
 _TWO_LANGUAGES = re.compile(r"([a-z]{2,3}(?:_[A-Za-z0-9]{2,8})*)[-+]([a-z]{2,3}(?:_[A-Za-z0-9]{2,8})*)")
 
@@ -27,11 +34,13 @@ def ending_of(path: FilePath) -> str:
 
 
 def rows_of(path: FilePath, needed: Sequence[str]) -> Iterator[Row]:
-    """Stream the rows of a file, with `needed` columns in it.
+    """Stream the rows of a file, or of a folder that `datasets` saved, with `needed` columns in it.
 
     Raises:
         InputError: its name says no format, or as the reader of the format.
     """
+    if is_saved_dataset(path):
+        return saved_dataset_rows(path, needed)
     require_file(path)
     ending = ending_of(path)
     if ending == ".tsv":
@@ -40,6 +49,8 @@ def rows_of(path: FilePath, needed: Sequence[str]) -> Iterator[Row]:
         return csv_rows(path, needed)
     if ending == ".parquet":
         return parquet_rows(path, needed)
+    if ending == ".arrow":
+        return arrow_rows(path, needed)
     if ending in ENDINGS:
         return jsonl_rows(path)
     raise InputError(f"{path}: expected a name that ends in {', '.join(ENDINGS)}, maybe compressed")
@@ -48,8 +59,31 @@ def rows_of(path: FilePath, needed: Sequence[str]) -> Iterator[Row]:
 def require_file(path: FilePath) -> None:
     """Raise an `InputError` if the path is a folder."""
     with input_errors(path):
-        if Path(path).is_dir():
-            raise IsADirectoryError
+        if not Path(path).is_dir():
+            return
+    if splits := splits_of(path):
+        names = ", ".join(str(Path(path) / name) for name in splits)
+        raise InputError(f"{path}: has several splits; name one: {names}")
+    raise InputError(
+        f"{path}: expected a file, this is a folder; a folder that `datasets` saved has a state.json"
+    )
+
+
+def language_of_name(path: FilePath, notes: ImportNotes) -> str:
+    """The language that the end of a file's name says; of a saved dataset, that of the folder's.
+
+    Raises:
+        InputError: it says none.
+    """
+    name = dataset_name(path)
+    try:
+        return language_of(name, None, ENDINGS, notes)
+    except InputError as error:
+        example = f"{Path(name).name.partition('.')[0]}.en{ending_of(name) if Path(path).is_file() else ''}"
+        raise InputError(
+            f"{path}: its name does not give the language: expected an end such as {example!r}, or"
+            " --language-field, the field that has it"
+        ) from error
 
 
 def one_label(row: Mapping[str, Any], name: str, place: str) -> tuple[str]:
@@ -85,11 +119,12 @@ def two_languages_of(path: FilePath, notes: ImportNotes) -> tuple[str, str]:
     Raises:
         InputError: the name says no language.
     """
-    stem = uncompressed_name(path).removesuffix(ending_of(path))
+    name = uncompressed_name(dataset_name(path))
+    stem = name.removesuffix(ending_of(name)) if ending_of(name) in ENDINGS else name
     if match := _TWO_LANGUAGES.fullmatch(stem.rpartition(".")[2]):
         return notes.normalize(match[1]), notes.normalize(match[2])
     try:
-        language = language_of(path, None, ENDINGS, notes)
+        language = language_of(name, None, ENDINGS, notes)
     except InputError as error:
         raise InputError(
             f"{path}: the file's name does not give the languages of the two texts: expected an end such as"

@@ -1,4 +1,4 @@
-"""Texts with class labels, from rows: tab-separated values, CSV, JSON lines and Parquet."""
+"""Texts with class labels, from rows: tab-separated values, CSV, JSON lines, Parquet, saved `datasets`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from xformer.data.import_notes import ImportNotes
 from xformer.data.labelled.examples import LabelledText, LeftOut
-from xformer.data.labelled.rows import ENDINGS, one_label, rows_of, several_labels
-from xformer.data.readers.languages import language_of
+from xformer.data.labelled.rows import language_of_name, one_label, rows_of, several_labels
 from xformer.data.readers.lines import FilePath
 from xformer.data.readers.rows import language_value, text_field
 from xformer.errors import InputError
@@ -46,7 +45,7 @@ def read_labelled(
     Blank texts are left out, and counted.
 
     Args:
-        paths: plain or compressed files; the end of a name says the format.
+        paths: plain or compressed files, whose names' ends say the format, or folders that `datasets` saved.
         fields: what the rows have.
         left_out: counts what is left out.
 
@@ -66,7 +65,7 @@ def read_labelled(
 def _of_file(path: FilePath, fields: LabelFields, left_out: LeftOut) -> Iterator[LabelledText]:
     notes = ImportNotes()
     rows = rows_of(path, fields.names)
-    language = None if fields.language else language_of(path, None, ENDINGS, notes)
+    language = None if fields.language else language_of_name(path, notes)
     for place, _, row in rows:
         text = text_field(row, fields.text, place)
         if fields.separator is None:

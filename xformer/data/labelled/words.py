@@ -14,15 +14,15 @@ from typing import Any
 
 from xformer.data.import_notes import ImportNotes
 from xformer.data.labelled.examples import LabelledWords, LeftOut
-from xformer.data.labelled.rows import ending_of, mixed_language, require_file
+from xformer.data.labelled.rows import ending_of, mixed_language, require_file, rows_of
+from xformer.data.readers.arrow import dataset_name, is_saved_dataset
 from xformer.data.readers.languages import language_of
 from xformer.data.readers.lines import FilePath, read_lines, uncompressed_name
-from xformer.data.readers.parquet import parquet_rows
-from xformer.data.readers.rows import Row, field_value, jsonl_rows
+from xformer.data.readers.rows import field_value
 from xformer.errors import InputError
 
 COLUMN_ENDINGS = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".tsv", ".txt")
-LIST_ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet")
+LIST_ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow")
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,3}")
 _NO_WORD = re.compile(r"[0-9]+[-.][0-9]+")
@@ -64,9 +64,10 @@ def read_words(
     """
     found: list[LabelledWords] = []
     for path in paths:
-        require_file(path)
-        before, ending = len(found), ending_of(path)
-        if ending in LIST_ENDINGS:
+        before, ending, saved = len(found), ending_of(path), is_saved_dataset(path)
+        if not saved:
+            require_file(path)
+        if saved or ending in LIST_ENDINGS:
             found += _of_lists(path, fields, left_out or LeftOut())
         elif ending in COLUMN_ENDINGS:
             found += _of_columns(path, fields)
@@ -135,8 +136,7 @@ def _of_lists(path: FilePath, fields: WordFields, left_out: LeftOut) -> Iterator
     notes = ImportNotes()
     tokens, tags = fields.tokens or "tokens", fields.tags or "tags"
     needed = [tokens, tags, *([fields.language] if fields.language else [])]
-    parquet = ending_of(path) == ".parquet"
-    rows: Iterator[Row] = parquet_rows(path, needed) if parquet else jsonl_rows(path)
+    rows = rows_of(path, needed)
     language = None if fields.language else _named_language(path, notes)
     for place, number, row in rows:
         words, labels = _list(row, tokens, place), _list(row, tags, place)
@@ -171,13 +171,14 @@ def _list(row: Any, name: str, place: str) -> list[Any]:
 
 def _named_language(path: FilePath, notes: ImportNotes) -> str:
     """The language that a file's name says; several have `+` between."""
-    stem = uncompressed_name(path).removesuffix(ending_of(path))
-    if "+" in (last := stem.rpartition(".")[2]):
+    name = uncompressed_name(dataset_name(path))
+    ending = ending_of(name) if ending_of(name) in (*COLUMN_ENDINGS, *LIST_ENDINGS) else ""
+    if "+" in (last := name.removesuffix(ending).rpartition(".")[2]):
         return mixed_language(last, str(path), notes)
     try:
-        return language_of(path, None, (ending_of(path),), notes)
+        return language_of(name, None, (ending,), notes)
     except InputError as error:
         raise InputError(
-            f"{path}: the file's name does not give the language: expected an end such as"
-            f" '.de{ending_of(path)}' or '.de+en{ending_of(path)}'"
+            f"{path}: the name does not give the language: expected an end such as '.de{ending}' or"
+            f" '.de+en{ending}'"
         ) from error

@@ -105,8 +105,11 @@ def markdown(report: ClassificationReport) -> str:
     ]
     parts += [f"- {line}" for line in summary(report)]
     if classes := class_rows(report):
-        heads = ("class", report.answered, "precision", "recall", "F1", "mostly taken for")
-        parts += ["", f"Classes in {', '.join(report.source)}:\n", markdown_of(heads, classes)]
+        parts += [
+            "",
+            f"Classes in {', '.join(report.source)}:\n",
+            markdown_of(class_headers(report), classes),
+        ]
     return "\n".join(parts) + "\n"
 
 
@@ -151,6 +154,11 @@ def summary(report: ClassificationReport) -> list[str]:
         )
     lines += [f"Most often confused: {line}." for line in confusions(report)[:1]]
     return lines
+
+
+def class_headers(report: ClassificationReport) -> tuple[str, ...]:
+    """Columns of the table of classes."""
+    return ("class", report.answered, "precision", "recall", "F1", "mostly taken for")
 
 
 def class_rows(report: ClassificationReport) -> list[tuple[str, ...]]:

@@ -28,6 +28,7 @@ from xformer.pretraining.prepare import find_corpus, open_shards, require_same_c
 from xformer.progress import Progress, duration
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
+from xformer.runs.model_card import write_model_card
 from xformer.tokenizer import Tokenizer
 
 _HOLD_NOTHING_OUT = SplitSizes(dev=0, test=0)
@@ -117,7 +118,7 @@ def evaluate_run_outside(
         shared = shared or _overlap(run, config, texts, progress)
     report = evaluate_outside(subject, texts, shared, asked, progress)
     pictures, table = {target.with_suffix(".png"): outside_figure(report)}, outside_markdown(report)
-    write_report(report, target, pictures, progress, table=table, card_of=run)
+    write_report(report, target, pictures, progress, table=table, write_card=lambda: write_model_card(run))
     progress.say(f"evaluation: {duration(sum(report.seconds.values()))}, written to {target}")
     return report
 

@@ -18,21 +18,22 @@ from xformer.version import __version__
 
 if TYPE_CHECKING:
     from xformer import inspect
-    from xformer.api import Index, Model, load
+    from xformer.api import Index, Model, finetune, load
     from xformer.kernels import attention
     from xformer.tokenizer import Tokenizer
 
-__all__ = ["Index", "Model", "Tokenizer", "__version__", "attention", "inspect", "load"]
+__all__ = ["Index", "Model", "Tokenizer", "__version__", "attention", "finetune", "inspect", "load"]
 
 _PLACES = {
     "Index": "xformer.api",
     "Model": "xformer.api",
     "Tokenizer": "xformer.tokenizer",
     "attention": "xformer.kernels",
+    "finetune": "xformer.api.finetune",
     "inspect": "xformer.inspect",
     "load": "xformer.api",
 }
-"""The module of each name that is imported when it is first used (PEP 562); `inspect` is one itself."""
+"""The module of each name that is imported when it is first used (PEP 562); some are modules themselves."""
 
 
 def __getattr__(name: str) -> Any:
@@ -41,7 +42,7 @@ def __getattr__(name: str) -> Any:
     if name != "Tokenizer":  # all others import torch, whose threads read this when they start
         set_wait_policy()
     module = importlib.import_module(_PLACES[name])
-    found = module if _PLACES[name] == f"{__name__}.{name}" else getattr(module, name)
+    found = module if module.__name__.endswith(f".{name}") else getattr(module, name)
     globals()[name] = found  # the next use finds it without this function
     return found
 

@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xformer.progress import Progress
+    from xformer.runs.config import RunConfig
+    from xformer.training.verify_resume.fault_plan import Fault
     from xformer.training.verify_resume.verify import Verdict
 
 _UNPROVEN = 3
@@ -28,10 +33,14 @@ class VerifyResume:
     xformer verify-resume
 
     xformer verify-resume --config mine.toml --steps 40 --kills 6
+
+    A run of xformer finetune: xformer verify-resume --finetune --steps 40 --kills 6
     """
 
     config: Path | None = None
     """TOML file of settings. Left out: a tiny model on synthetic sentences; nothing is downloaded."""
+    finetune: bool = False
+    """Check a run that fine-tunes a tiny encoder on synthetic sentences in classes."""
     steps: int | None = None
     """Length of the runs. Left out: the steps of the settings, or 60."""
     kills: int = 12
@@ -46,24 +55,15 @@ class VerifyResume:
     def run_command(self) -> int:
         """Train both runs, compare them, and return the exit status."""
         from xformer.errors import InputError
-        from xformer.pretraining.pretrain import pretrain
-        from xformer.pretraining.synthetic_data import synthetic_config, synthetic_corpus
         from xformer.progress import Progress
-        from xformer.runs.config import RunConfig
-        from xformer.runs.effects import require_effect
-        from xformer.runs.renamed_settings import read_settings
         from xformer.storage.outputs import check_output_folder
-        from xformer.storage.toml import from_table, names_in
         from xformer.training.verify_resume.fault_plan import plan_faults
-        from xformer.training.verify_resume.verify import verify_resume
 
         if self.kills < 1 or (self.steps is not None and self.steps < 1):
             raise InputError("--kills, --steps: expected whole numbers from 1")
-        mine = None
-        if self.config is not None:
-            table = read_settings(self.config)
-            mine = from_table(table, RunConfig, source=str(self.config))
-            require_effect(mine, dict.fromkeys(names_in(table), str(self.config)))
+        if self.finetune and self.config is not None:
+            raise InputError("--config: expected without --finetune; its settings are those of pretraining")
+        mine = None if self.config is None else _settings(self.config)
         if self.out is not None:
             check_output_folder(self.out)
             if self.out.is_dir() and any(self.out.iterdir()):
@@ -71,20 +71,31 @@ class VerifyResume:
             self.out.mkdir(parents=True, exist_ok=True)
         folder = nullcontext(self.out) if self.out is not None else tempfile.TemporaryDirectory()
         with folder as place, Progress() as progress:
-            where = Path(place)
-            if mine is None:
-                config = synthetic_config(synthetic_corpus(where / "corpus"), self.steps or 60)
-            else:
-                steps = self.steps or mine.training.steps or 60
-                config = replace(mine, training=replace(mine.training, budget=None, steps=steps))
-            # Matrices this small are slower on more threads.
-            threads = 1 if mine is None else None
-            faults = plan_faults(self.kills, self.seed)
-            verdict = verify_resume(where, config, pretrain, faults, progress, threads)
+            verdict = self._verdict(Path(place), mine, plan_faults(self.kills, self.seed), progress)
         self._show(verdict)
         if verdict.proven:
             return 0
         return _UNPROVEN if verdict.same else 1
+
+    def _verdict(
+        self, folder: Path, mine: RunConfig | None, faults: Sequence[Fault], progress: Progress
+    ) -> Verdict:
+        from xformer.pretraining.pretrain import pretrain
+        from xformer.pretraining.synthetic_data import synthetic_config, synthetic_corpus
+        from xformer.training.verify_resume.verify import verify_resume
+
+        # On matrices as small as the synthetic ones more threads are slower than one.
+        if self.finetune:
+            from xformer.finetuning.synthetic import finetune_synthetic, synthetic_finetuning
+
+            settings = synthetic_finetuning(folder, self.steps or 60, progress)
+            return verify_resume(folder, settings, finetune_synthetic, faults, progress, threads=1)
+        if mine is None:
+            config = synthetic_config(synthetic_corpus(folder / "corpus"), self.steps or 60)
+            return verify_resume(folder, config, pretrain, faults, progress, threads=1)
+        steps = self.steps or mine.training.steps or 60
+        config = replace(mine, training=replace(mine.training, budget=None, steps=steps))
+        return verify_resume(folder, config, pretrain, faults, progress)
 
     def _show(self, verdict: Verdict) -> None:
         if self.json:
@@ -117,3 +128,16 @@ class VerifyResume:
             console.print(f"{said}; --steps makes runs longer", style="bold", highlight=False, soft_wrap=True)
         else:
             console.print("the same in every bit" if verdict.same else "NOT the same", style="bold")
+
+
+def _settings(path: Path) -> RunConfig:
+    """The settings of a TOML file, all of which have an effect."""
+    from xformer.runs.config import RunConfig
+    from xformer.runs.effects import require_effect
+    from xformer.runs.renamed_settings import read_settings
+    from xformer.storage.toml import from_table, names_in
+
+    table = read_settings(path)
+    found = from_table(table, RunConfig, source=str(path))
+    require_effect(found, dict.fromkeys(names_in(table), str(path)))
+    return found

@@ -1,9 +1,13 @@
-"""`xformer finetune classify` and `xformer classify`. Covers `options` and `command`, xformer.cli.classify."""
+"""`xformer finetune classify`, `xformer classify` and `xformer evaluate` of such a run.
+
+Covers `options`, `command` and `again`, and xformer.cli.classify.
+"""
 
 from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +18,7 @@ import xformer as package
 from tests.synthetic_labels import sentences
 from xformer.data.labelled import LabelledText
 from xformer.finetuning.config import FinetuningConfig
+from xformer.finetuning.data_record import DataRecord, PartRecord, write_data_record
 from xformer.runs.directory import RunDirectory
 
 Run = Callable[..., tuple[int, str, str]]
@@ -42,6 +47,7 @@ def test_a_run_is_made_and_used(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    pytest.importorskip("pyarrow")
     out = tmp_path / "animals"
     options = ["--epochs", "2", "--no-baselines", "--balanced", "--set", "training.precision=fp32"]
     command = ["finetune", "classify", trained.path, "--train", files["train"], "--dev", files["dev"]]
@@ -53,10 +59,17 @@ def test_a_run_is_made_and_used(
     config = RunDirectory(out).load_config(FinetuningConfig)
     assert config.classifier.class_weights == "balanced"
     assert (config.training.steps, config.training.evaluate_steps) == (6, 2)
-    status, shown, said = xformer(*command, "--json")
-    assert status == 0
+    # The same texts from a folder that `datasets` saved.
+    folder = saved_by_datasets(tmp_path / "animals.en", files)
+    again = [folder if one in (files["train"], files["dev"]) else one for one in command]
+    status, shown, said = xformer(*again, "--json", "--licence", "CC0-1.0")
+    assert status == 0, said
     assert json.loads(shown)["languages"]["de"]["texts"] == 20
     assert "training: complete" in said
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "Licence of the texts: CC0-1.0" in card
+    assert f"{folder}/validation" in card
+    evaluated_again(xformer, out, files["test"], json.loads(shown))
 
     lines = ["dog sees house", "", "Hund\tsieht Haus"]
     path = tmp_path / "lines.txt"
@@ -74,6 +87,62 @@ def test_a_run_is_made_and_used(
     assert [row["labels"] for row in rows] == [list(one.labels) for one in expected]
     for row, one in zip(rows, expected, strict=True):
         assert row["probabilities"] == pytest.approx(one.probabilities, abs=1e-5)
+
+
+def evaluated_again(xformer: Run, out: Path, test: Path, scores: object) -> None:
+    """`xformer evaluate` finds the files again, and works where they have gone."""
+    status, shown, said = xformer("evaluate", out, "--json")
+    assert (status, json.loads(shown)) == (0, scores)
+    assert "evaluated before, at step" in said
+    status, shown, said = xformer("evaluate", out, "--force", "--json")
+    assert (status, json.loads(shown)) == (0, scores)
+    assert "evaluated before" not in said
+    status, _, said = xformer("evaluate", out, "--pivot", "de")
+    assert status == 2
+    assert "--pivot: " in said
+    moved = test.rename(test.with_name("elsewhere"))
+    status, shown, said = xformer("evaluate", out, "--json")
+    assert (status, json.loads(shown)) == (0, scores)
+    assert f"{test}: no such file; these are the scores that the run has" in said
+    assert xformer("evaluate", out, "--force")[0] == 2
+    moved.rename(test)
+    status, shown, _ = xformer("report", out)
+    assert (status, Path(shown.strip())) == (0, out / "report.html")
+
+
+def saved_by_datasets(folder: Path, files: dict[str, Path]) -> Path:
+    """The training and dev texts as splits of a saved dataset."""
+    import pyarrow
+
+    from tests.data.readers.test_arrow import saved
+
+    for split, name in (("train", "train"), ("validation", "dev")):
+        rows = [line.split("\t") for line in files[name].read_text(encoding="utf-8").splitlines()[1:]]
+        texts, labels = zip(*rows, strict=True)
+        saved(folder / split, pyarrow.table({"text": list(texts), "label": list(labels)}))
+    (folder / "dataset_dict.json").write_text('{"splits": ["train", "validation"]}')
+    return folder
+
+
+def test_evaluate_says_what_it_cannot_do_with_a_fine_tuned_run(
+    xformer: Run, finetuned: Path, tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "animals")
+    shutil.copytree(finetuned, run.path)
+    status, _, said = xformer("evaluate", run.path)
+    assert status == 2
+    assert "is not complete; the command that began it goes on with it" in said
+    part = PartRecord.of(sentences("en"), ["train.en.tsv"])
+    options = {"run": "runs/demo", "train": ["train.en.tsv"], "out": "x"}
+    for record, expected in (
+        (DataRecord(part, part), "was made in Python from rows"),
+        (DataRecord(part, part, options=options), "has no test files; give the command"),
+        (DataRecord(part, part, options=options | {"new": 3}), "options.new: unknown"),
+    ):
+        write_data_record(run, record)
+        status, _, said = xformer("evaluate", run.path)
+        assert status == 2
+        assert expected in said
 
 
 def test_a_run_without_labels_says_what_makes_one(

@@ -118,3 +118,44 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     (tmp_path / "folder.en.tsv").mkdir()
     with pytest.raises(InputError, match="this is a folder"):
         read_labelled([tmp_path / "folder.en.tsv"], LabelFields())
+
+
+@pytest.mark.parametrize("kind", ["arrow", "folder", "split"])
+def test_what_datasets_saved_has_the_names_of_its_classes(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    from tests.data.readers.test_arrow import saved, table, write
+
+    columns = {"text": ["good", "", "bad"], "label": [1, 0, 0], "tags": [["a"], [], []]}
+    rows = table({**columns, "tags": [[0], [], []]})
+    path = tmp_path / "tweets.de"
+    if kind == "arrow":
+        path = write(tmp_path / "tweets.de.arrow", rows)
+    elif kind == "folder":
+        saved(path, rows)
+    else:
+        saved(path / "train", rows)
+        (path / "dataset_dict.json").write_text('{"splits": ["train"]}')
+        with pytest.raises(InputError, match=rf"has several splits; name one: {path / 'train'}"):
+            read_labelled([path], LabelFields())
+        path = path / "train"
+    left_out = LeftOut()
+    found = read_labelled([path], LabelFields(), left_out)
+    assert [(one.text, one.labels, one.language, one.place) for one in found] == [
+        ("good", ("pos",), "de", f"{path}: row 1"),
+        ("bad", ("neg",), "de", f"{path}: row 3"),
+    ]
+    assert str(left_out) == "1 without text"
+    several = read_labelled([path], LabelFields(label="tags", separator=","))
+    assert several[0].labels == ("a",)
+
+
+def test_a_name_without_language_says_what_helps(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("text\tlabel\nx\ty\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"expected an end such as 'train\.en\.tsv', or --language-field"):
+        read_labelled([tmp_path / "train.tsv"], LabelFields())
+    pytest.importorskip("pyarrow")
+    from tests.data.readers.test_arrow import saved, table
+
+    folder = saved(tmp_path / "tweets", table())
+    with pytest.raises(InputError, match=r"tweets: its name .* such as 'tweets\.en', or --language-field"):
+        read_labelled([folder], LabelFields())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xformer.progress import Progress
     from xformer.runs.directory import RunDirectory
 
-_PATHS = ("run", "out", "train", "dev", "test", "within")
+_PATHS = ("run", "out", "train", "dev", "test", "within", "parallel")
 
 
 def evaluate_again(run: RunDirectory, progress: Progress, *, force: bool) -> ClassificationReport:

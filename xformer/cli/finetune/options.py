@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from xformer.finetuning.finetune import SourceExamples
     from xformer.progress import Progress
 
-_DEV_SHARE = 0.1
-"""Of the training examples, held out where there is no --dev."""
-
 _DEV_NAMES = ("validation", "dev", "valid", "val")
 """Names of the split that --dev takes of a saved dataset; the first that is there."""
 
@@ -181,11 +178,7 @@ class FinetuneOptions(ABC):
 
         train = _split(self.train, "train")
         said = dict.fromkeys(licence for path in train if (licence := dataset_licence(path)))
-        options = {
-            name: _plain(value)
-            for name, value in dataclasses.asdict(self).items()
-            if name not in ("json", "licence")
-        }
+        options = {name: _plain(value) for name, value in dataclasses.asdict(self).items() if name != "json"}
         return DataRecord(
             train=PartRecord.of(examples.train, train),
             dev=PartRecord.of(examples.dev, _split(self.dev, *_DEV_NAMES)),
@@ -198,57 +191,30 @@ class FinetuneOptions(ABC):
 
     def _source(self, left_out: LeftOut) -> tuple[SourceExamples[Example], tuple[str, ...]]:
         from xformer.data.labelled import check_columns_mean_classes
-        from xformer.finetuning.finetune import SourceExamples, split_off
+        from xformer.finetuning.setup import source_examples
 
         train = self.read(_split(self.train, "train"), left_out)
         check_columns_mean_classes(train, self.fields())
         labels = self.labels_of(train)
         train = self.with_labels(train, labels, left_out)
-        if not self.dev:
-            if len(train) < 2:
-                lacking = "expected two examples or more, since one is held out, or --dev"
-                raise InputError(f"{train[0].place}: {lacking}")
-            return SourceExamples(*split_off(train, _DEV_SHARE)), labels
-        dev = self.with_labels(self.read(_split(self.dev, *_DEV_NAMES), left_out), labels, left_out)
-        sources = {one.language for one in train}
-        for one in dev:
-            if one.language not in sources:
-                raise InputError(
-                    f"{one.place}: --dev is in {one.language}; expected examples in the languages of --train"
-                    f" ({', '.join(sorted(sources))}), since checkpoints are chosen by them. Those of other"
-                    " languages belong to --test"
-                )
-        return SourceExamples(train, dev), labels
+        dev = None
+        if self.dev:
+            dev = self.with_labels(self.read(_split(self.dev, *_DEV_NAMES), left_out), labels, left_out)
+        return source_examples(train, dev), labels
 
     def _config(self, examples: SourceExamples[Example], labels: tuple[str, ...]) -> FinetuningConfig:
         """The settings: those of the pretrained run, of the options, and of --set."""
-        import math
+        from xformer.finetuning.setup import Length, settings_for
 
-        from xformer.finetuning.base import base_of
-        from xformer.finetuning.config import FinetuningConfig
-        from xformer.runs.config import TrainingConfig, seconds
-        from xformer.storage.toml import overridden
-
-        base, model = base_of(self.run, self.out)
-        if self.budget is not None:
-            try:
-                seconds(self.budget, "--budget")
-            except ValueError as error:
-                raise InputError(str(error)) from error
-        classifier = self.classifier(labels)
-        training = TrainingConfig(budget=None, steps=1, keep_checkpoints=1)
-        config = FinetuningConfig(base, model, classifier, consistency=self.consistency(), training=training)
-        config = overridden(dataclasses.asdict(config), self.set, FinetuningConfig, source="--set")
-        an_epoch = math.ceil(len(examples.train) / config.classifier.batch_texts)
-        return dataclasses.replace(
-            config,
-            training=dataclasses.replace(
-                config.training,
-                budget=self.budget,
-                steps=None if self.budget else max(1, round(self.epochs * an_epoch)),
-                evaluate_steps=max(1, round(self.evaluate_every * an_epoch)),
-                patience=self.patience,
-            ),
+        length = Length(self.epochs, self.budget, self.evaluate_every, self.patience)
+        return settings_for(
+            self.run,
+            self.out,
+            self.classifier(labels),
+            len(examples.train),
+            length,
+            self.consistency(),
+            self.set,
         )
 
     def _run(self, experiment: Experiment, progress: Progress) -> int:

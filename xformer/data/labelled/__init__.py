@@ -15,7 +15,7 @@ from xformer.data.labelled.examples import (
     joined_languages,
 )
 from xformer.data.labelled.pairs import PairFields, read_pairs
-from xformer.data.labelled.texts import LabelFields, read_labelled
+from xformer.data.labelled.texts import LabelFields, label_rows, read_labelled
 from xformer.data.labelled.words import WordFields, read_words
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "commonest_labels",
     "joined_languages",
     "keep_labels",
+    "label_rows",
     "read_labelled",
     "read_pairs",
     "read_words",

@@ -26,8 +26,10 @@ class Dataset(list[dict[str, Any]]):
     features: ClassVar = {"text": SimpleNamespace(), "label": SimpleNamespace(names=["animal", "traffic"])}
 
 
-def read(texts: Any, language: str | None = "en", **fields: Any) -> list[tuple[Any, ...]]:
-    found = _texts(texts, LabelFields(**fields), language, "train", LeftOut())
+def read(
+    texts: Any, language: str | None = "en", fields: LabelFields = LabelFields()
+) -> list[tuple[Any, ...]]:
+    found = _texts(texts, fields, language, "train", LeftOut())
     return [(one.text, one.labels, one.language, one.place) for one in found]
 
 
@@ -37,7 +39,7 @@ def test_rows_of_every_kind_mean_the_same(tmp_path: Path) -> None:
     numbers = [{"text": text, "label": ("animal", "traffic").index(label)} for text, label in ROWS]
     for rows in (ROWS, [list(row) for row in ROWS], iter(ROWS), dicts, Dataset(numbers)):
         assert read(rows) == expected
-    assert read(dicts, None, language="language") == expected
+    assert read(dicts, None, LabelFields(language="language")) == expected
     by_language = {"de": ROWS[:1], "fr": ROWS[2:]}
     assert [one[2:] for one in read(by_language, None)] == [
         ("de", "train['de'][0]"),
@@ -48,7 +50,7 @@ def test_rows_of_every_kind_mean_the_same(tmp_path: Path) -> None:
     for given in (path, str(path), [path]):
         assert [one[:3] for one in read(given, None)] == [one[:3] for one in expected]
     several = [("x", ["b", "a"]), ("y", ()), ("z", {"c"})]
-    assert [one[1] for one in read(several, separator=",")] == [("a", "b"), (), ("c",)]
+    assert [one[1] for one in read(several, fields=LabelFields(separator=","))] == [("a", "b"), (), ("c",)]
 
 
 @pytest.mark.parametrize(

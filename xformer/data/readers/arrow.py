@@ -49,8 +49,9 @@ def saved_dataset_rows(folder: FilePath, needed: Sequence[str]) -> Iterator[Row]
     """
     state, number = _json(Path(folder) / _STATE), 0
     files = state.get("_data_files")
-    names = [one.get("filename") for one in files if isinstance(one, dict)] if isinstance(files, list) else []
-    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+    listed = [one for one in files if isinstance(one, dict)] if isinstance(files, list) else []
+    names = [str(one.get("filename")) for one in listed]
+    if not names or not all(Path(name).name == name for name in names):
         raise InputError(f"{Path(folder) / _STATE}: expected the names of the dataset's files, `_data_files`")
     if state.get("_indices_data_files"):
         raise InputError(

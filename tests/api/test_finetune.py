@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from xformer.api.finetune import _texts
 from xformer.data.labelled import LabelFields, LeftOut
 from xformer.errors import InputError
 from xformer.finetuning.data_record import read_data_record
+from xformer.finetuning.setup import seen_in_training
 from xformer.runs.directory import RunDirectory
 
 ROWS = [("the dog", "animal"), ("", "animal"), ("a bus", "traffic")]
@@ -26,10 +28,8 @@ class Dataset(list[dict[str, Any]]):
     features: ClassVar = {"text": SimpleNamespace(), "label": SimpleNamespace(names=["animal", "traffic"])}
 
 
-def read(
-    texts: Any, language: str | None = "en", fields: LabelFields = LabelFields()
-) -> list[tuple[Any, ...]]:
-    found = _texts(texts, fields, language, "train", LeftOut())
+def read(texts: Any, language: str | None = "en", fields: LabelFields | None = None) -> list[tuple[Any, ...]]:
+    found = _texts(texts, fields or LabelFields(), language, "train", LeftOut())
     return [(one.text, one.labels, one.language, one.place) for one in found]
 
 
@@ -84,9 +84,11 @@ def test_a_run_is_made_from_rows(
     test = {tag: [(one.text, one.labels[0]) for one in sentences(tag)[1::8]] for tag in ("en", "de")}
     call: dict[str, Any] = dict(train=train, test=test, language="en", out=tmp_path / "animals", epochs=2)
     call |= dict(baselines=False, settings=["training.precision=fp32"], licence="CC0-1.0")
-    model, report = xformer.finetune.classify(trained.path, progress=listening(), **call)
+    said = listening()
+    model, report = xformer.finetune.classify(trained.path, progress=said, **call)
     assert model.labels == ("bird", "cat", "dog", "fox", "horse")
     assert set(report.languages) == {"de", "en"}
+    assert "stand in the training part" not in said.console.export_text(clear=False)
     record = read_data_record(RunDirectory(tmp_path / "animals"))
     assert record is not None
     assert (record.options, record.licence, record.train.files) == (None, "CC0-1.0", ())
@@ -96,3 +98,11 @@ def test_a_run_is_made_from_rows(
         xformer.finetune.classify(trained.path, **call | {"test": [("die Maus", "mouse")]})
     with pytest.raises(InputError, match="out: expected another folder than the pretrained run's"):
         xformer.finetune.classify(trained.path, **call | {"out": trained.path})
+
+
+def test_test_texts_that_were_trained_on_are_counted() -> None:
+    train, tests = sentences("en")[:4], [*sentences("en")[2:6], *sentences("de")[:2]]
+    assert seen_in_training(train, tests) == 2
+    spaced = [replace(one, text=f" {one.text}\n") for one in train]
+    assert seen_in_training(spaced, tests) == 2
+    assert seen_in_training([], tests) == 0

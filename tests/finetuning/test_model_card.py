@@ -76,6 +76,9 @@ def test_limits_are_those_of_the_scores(finetuning: FinetuningConfig) -> None:
     del changed["en"]
     assert "no test text in en (English), which it learned from" in said(replace(REPORT, languages=changed))
     assert "One seed" not in said(replace(REPORT, seeds=(0, 1)))
+    assert "stand in the training texts" not in said(REPORT)
+    leaky = "\n".join(limits(finetuning, replace(RECORD, seen=7), REPORT))
+    assert "7 of 30 test texts stand in the training texts as well" in leaky
     few = replace(RECORD, train=PartRecord.of(sentences("en")[::10]))
     assert "Fewer than 20 training texts have the label bird" in "\n".join(limits(finetuning, few, REPORT))
 

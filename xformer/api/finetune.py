@@ -26,7 +26,7 @@ from xformer.evaluation.classification.report import ClassificationReport
 from xformer.finetuning.config import ClassifierConfig
 from xformer.finetuning.data_record import DataRecord, PartRecord
 from xformer.finetuning.experiment import Experiment, run_experiment
-from xformer.finetuning.setup import Length, settings_for, source_examples
+from xformer.finetuning.setup import Length, seen_in_training, settings_for, source_examples
 from xformer.progress import Progress
 from xformer.storage.outputs import check_output_folder
 
@@ -148,7 +148,6 @@ def classify(
         class_weights="balanced" if balanced else "none",
     )
     length = Length(epochs, budget, evaluate_every, patience)
-    parts = (examples.train, examples.dev, tests, others)
     experiment = Experiment(
         out=Path(out),
         config=settings_for(run, out, classifier, len(examples.train), length, changes=settings),
@@ -159,7 +158,13 @@ def classify(
         baselines=baselines and bool(tests),
         watched=oracle_texts if tests else 0,
         record=DataRecord(
-            *(PartRecord.of(part) for part in parts), licence=licence, left_out=dict(left_out.counts)
+            PartRecord.of(examples.train),
+            PartRecord.of(examples.dev),
+            PartRecord.of(tests),
+            PartRecord.of(others),
+            licence=licence,
+            left_out=dict(left_out.counts),
+            seen=seen_in_training(examples.train, tests),
         ),
     )
     if progress is None:

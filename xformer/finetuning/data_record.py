@@ -67,6 +67,7 @@ class DataRecord:
         within: what baselines alone learned from.
         licence: of the examples, as told; empty where nobody said it.
         left_out: what was not read: counts by reason.
+        seen: test examples that stand in the training part as well.
         options: of the command that made the run; none where Python did.
     """
 
@@ -76,6 +77,7 @@ class DataRecord:
     within: PartRecord = field(default_factory=PartRecord)
     licence: str = ""
     left_out: dict[str, int] = field(default_factory=dict)
+    seen: int = 0
     options: dict[str, Any] | None = None
 
 

@@ -84,6 +84,11 @@ def run_experiment(
     Raises:
         InputError: as `finetune`, or the cosines of pairs are asked for and the pretrained run is gone.
     """
+    if experiment.record is not None and (seen := experiment.record.seen):
+        progress.say(
+            f"{seen:,} of {len(experiment.tests):,} test examples stand in the training part as well; scores"
+            " are higher than of what the model has not seen"
+        )
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config, out = experiment.config, experiment.out
     first = config.training.seed
@@ -121,8 +126,13 @@ def run_experiment(
 
 def _counted(experiment: Experiment) -> DataRecord:
     """A record of examples that come from no file."""
-    parts = (experiment.examples.train, experiment.examples.dev, experiment.tests, experiment.within)
-    return DataRecord(*(PartRecord.of(part) for part in parts))
+    train, dev = experiment.examples.train, experiment.examples.dev
+    return DataRecord(
+        PartRecord.of(train),
+        PartRecord.of(dev),
+        PartRecord.of(experiment.tests),
+        PartRecord.of(experiment.within),
+    )
 
 
 def _variants(config: FinetuningConfig) -> dict[str, FinetuningConfig]:

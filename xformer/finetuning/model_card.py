@@ -85,6 +85,11 @@ def limits(
         ]
         if below:
             found.append(f"{said} scores higher in {', '.join(map(named, below))}.")
+    if record is not None and record.seen:
+        found.append(
+            f"{record.seen:,} of {record.test.examples:,} test texts stand in the training texts as well:"
+            " scores are higher than of texts that it has not seen."
+        )
     if record is not None:
         rare = [label for label, n in record.train.labels.items() if n < 20]
         if rare:

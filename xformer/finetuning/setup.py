@@ -65,6 +65,17 @@ def source_examples(train: Sequence[E], dev: Sequence[E] | None) -> SourceExampl
     return SourceExamples(train, dev)
 
 
+def seen_in_training(train: Sequence[Example], tests: Sequence[Example]) -> int:
+    """How many test examples read the same as one that is learned from, but for spaces at their ends."""
+    seen = {_stripped(one) for one in train}
+    return sum(_stripped(one) in seen for one in tests)
+
+
+def _stripped(one: Example) -> str | tuple[str, ...]:
+    content = one.content
+    return content.strip() if isinstance(content, str) else tuple(part.strip() for part in content)
+
+
 def settings_for(
     base: str | os.PathLike[str],
     out: str | os.PathLike[str],

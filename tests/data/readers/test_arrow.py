@@ -30,7 +30,7 @@ FEATURES = {
 }
 METADATA = {b"huggingface": json.dumps({"info": {"features": FEATURES}}).encode()}
 COLUMNS = {"text": ["good", "bad", ""], "label": [1, 0, None], "tags": [[0, 1], [], None]}
-NAMED = [
+NAMED: list[dict[str, Any]] = [
     {"text": "good", "label": "pos", "tags": ["a", "b"]},
     {"text": "bad", "label": "neg", "tags": []},
     {"text": "", "label": None, "tags": None},

@@ -175,6 +175,7 @@ class FinetuneOptions(ABC):
         """What the run keeps of its data."""
         from xformer.data.readers.arrow import dataset_licence
         from xformer.finetuning.data_record import DataRecord, PartRecord
+        from xformer.finetuning.setup import seen_in_training
 
         train = _split(self.train, "train")
         said = dict.fromkeys(licence for path in train if (licence := dataset_licence(path)))
@@ -186,6 +187,7 @@ class FinetuneOptions(ABC):
             within=PartRecord.of(within, _split(self.within_files(), "train")),
             licence=self.licence or "; ".join(said),
             left_out=dict(left_out.counts),
+            seen=seen_in_training(examples.train, tests),
             options=options,
         )
 

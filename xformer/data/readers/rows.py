@@ -160,7 +160,12 @@ def check_columns(names: list[str], needed: Sequence[str], place: str) -> list[s
         InputError: two columns have one name, or one of the `needed` is missing.
     """
     refuse_repeated(names, "columns", place)
-    require_columns(needed, names, place)
+    try:
+        require_columns(needed, names, place)
+    except InputError as error:
+        if set(needed) & set(names):
+            raise
+        raise InputError(f"{error}. Without a header, columns have numbers: 1 to {len(names)}") from error
     return names
 
 

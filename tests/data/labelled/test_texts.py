@@ -137,6 +137,8 @@ def test_what_datasets_saved_has_the_names_of_its_classes(kind: str, tmp_path: P
         (path / "dataset_dict.json").write_text('{"splits": ["train"]}')
         with pytest.raises(InputError, match=rf"has several splits; name one: {path / 'train'}"):
             read_labelled([path], LabelFields())
+        with pytest.raises(InputError, match=rf"test: no such split; {path} has train"):
+            read_labelled([path / "test"], LabelFields())
         path = path / "train"
     left_out = LeftOut()
     found = read_labelled([path], LabelFields(), left_out)
@@ -147,6 +149,19 @@ def test_what_datasets_saved_has_the_names_of_its_classes(kind: str, tmp_path: P
     assert str(left_out) == "1 without text"
     several = read_labelled([path], LabelFields(label="tags", separator=","))
     assert several[0].labels == ("a",)
+
+
+def test_no_header_is_said_where_columns_might_have_numbers(tmp_path: Path) -> None:
+    (tmp_path / "a.en.tsv").write_text("a cat\tx\na dog\ty\n", encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"no column 'text'; .* Without a header, columns have numbers: 1 to 2"
+    ):
+        read_labelled([tmp_path / "a.en.tsv"], LabelFields())
+    with pytest.raises(InputError, match="with --multi-label a text may have several"):
+        (tmp_path / "a.en.jsonl").write_text('{"text": "x", "label": ["x", "y"]}\n', encoding="utf-8")
+        read_labelled([tmp_path / "a.en.jsonl"], LabelFields())
+    with pytest.raises(InputError, match="missing: no such file"):
+        read_labelled([tmp_path / "missing"], LabelFields())
 
 
 def test_a_name_without_language_says_what_helps(tmp_path: Path) -> None:

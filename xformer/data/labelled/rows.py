@@ -57,10 +57,14 @@ def rows_of(path: FilePath, needed: Sequence[str]) -> Iterator[Row]:
 
 
 def require_file(path: FilePath) -> None:
-    """Raise an `InputError` if the path is a folder."""
+    """Raise an `InputError` if the path is a folder, or is not there."""
+    there = splits_of(Path(path).parent)
+    if there and not Path(path).exists():
+        raise InputError(f"{path}: no such split; {Path(path).parent} has {', '.join(there)}")
     with input_errors(path):
-        if not Path(path).is_dir():
-            return
+        Path(path).stat()
+    if not Path(path).is_dir():
+        return
     if splits := splits_of(path):
         names = ", ".join(str(Path(path) / name) for name in splits)
         raise InputError(f"{path}: has several splits; name one: {names}")
@@ -92,7 +96,12 @@ def one_label(row: Mapping[str, Any], name: str, place: str) -> tuple[str]:
     Raises:
         InputError: there is no such field, or it is empty, or neither text nor an integer.
     """
-    value = field_value(row, name, place, str | int | None, "one label: text or an integer")
+    value = field_value(row, name, place, str | int | list | None, "one label: text or an integer")
+    if isinstance(value, list):
+        raise InputError(
+            f"{place}: field {name!r}: expected one label: text or an integer, got {value!r:.60}; with"
+            " --multi-label a text may have several"
+        )
     if value is None or not str(value).strip():
         raise InputError(f"{place}: field {name!r}: expected a label, it is empty")
     return (str(value).strip(),)

@@ -21,6 +21,14 @@ E = TypeVar("E", bound=Example)
 _DEV_SHARE = 0.1
 """Of the training examples, held out where none are given for that."""
 
+_OPTIONS = {
+    "training.steps": "--epochs",
+    "training.budget": "--budget",
+    "training.evaluate_steps": "--evaluate-every",
+    "training.patience": "--patience",
+}
+"""Settings that follow from options, which count in epochs."""
+
 
 @dataclass(frozen=True)
 class Length:
@@ -99,6 +107,9 @@ def settings_for(
     Raises:
         InputError: there is no such run, a change is unknown or out of range, or the length is no length.
     """
+    for change in changes:
+        if (option := _OPTIONS.get(change.partition("=")[0].strip())) is not None:
+            raise InputError(f"--set {change}: this is what {option} says; expected that instead")
     found, model = base_of(base, out)
     if length.budget is not None:
         try:

@@ -162,6 +162,7 @@ def test_a_run_without_labels_says_what_makes_one(
         (["--epochs", "0"], "--epochs, --evaluate-every: expected positive numbers"),
         (["--seeds", "0"], "--seeds: expected a whole number from 1"),
         (["--budget", "soon"], "--budget: expected something like 90s"),
+        (["--set", "training.steps=5"], "--set training.steps=5: this is what --epochs says"),
         (["--set", "classifier.layers=9"], "classifier.layers: expected at most model.n_layers=2"),
         (["--set", "classifier.dropot=0"], "classifier.dropot: unknown key, did you mean classifier.dropout"),
         (["--text-field", "label"], "expected"),

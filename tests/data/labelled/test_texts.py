@@ -157,8 +157,8 @@ def test_no_header_is_said_where_columns_might_have_numbers(tmp_path: Path) -> N
         InputError, match=r"no column 'text'; .* Without a header, columns have numbers: 1 to 2"
     ):
         read_labelled([tmp_path / "a.en.tsv"], LabelFields())
+    (tmp_path / "a.en.jsonl").write_text('{"text": "x", "label": ["x", "y"]}\n', encoding="utf-8")
     with pytest.raises(InputError, match="with --multi-label a text may have several"):
-        (tmp_path / "a.en.jsonl").write_text('{"text": "x", "label": ["x", "y"]}\n', encoding="utf-8")
         read_labelled([tmp_path / "a.en.jsonl"], LabelFields())
     with pytest.raises(InputError, match="missing: no such file"):
         read_labelled([tmp_path / "missing"], LabelFields())

@@ -111,9 +111,9 @@ def _class_names(feature: Any) -> list[str]:
 
 
 def _of_file(path: FilePath, fields: LabelFields, left_out: LeftOut) -> Iterator[LabelledText]:
-    notes = ImportNotes()
+    notes, rows = ImportNotes(), rows_of(path, fields.names)
     language = None if fields.language else language_of_name(path, notes)
-    return _labelled(rows_of(path, fields.names), fields, language, notes, left_out)
+    return _labelled(rows, fields, language, notes, left_out)
 
 
 def _labelled(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import cast, get_args
@@ -23,6 +23,8 @@ from sentencepiece import SentencePieceProcessor
 
 from .errors import TokenizerError
 from .files import write_whole
+from .fixed_ids import FixedIdsTokenizer
+from .interface import Ids
 from .normalize import normalize, normalize_with_alignment
 from .options import ModelType, Normalization
 from .pieces import PieceTable
@@ -30,13 +32,14 @@ from .proto import read_spec, with_normalization, without_dummy_prefix
 from .sampling import sample_bpe, sample_unigram
 from .special import BOS_ID, EOS_ID, FIRST_BYTE_ID, MASK_ID, SPECIAL_PIECES
 
-Ids = NDArray[np.int32]
+FILE = "tokenizer.model"
+"""The usual name of the file of a model."""
 
 _SPACE_MARK = "\u2581"
 _SPACE_MARK_IDS = [FIRST_BYTE_ID + byte for byte in _SPACE_MARK.encode()]
 
 
-class Tokenizer:
+class Tokenizer(FixedIdsTokenizer):
     """Encodes text as subword ids and decodes it.
 
     Made by `train_tokenizer`, `Tokenizer.load` or `Tokenizer.from_bytes`. It is immutable, can be shared
@@ -110,6 +113,10 @@ class Tokenizer:
     def to_bytes(self) -> bytes:
         """The serialised model, as `save` writes it."""
         return self._bytes
+
+    def files(self) -> Mapping[str, bytes]:
+        """The serialised model by its usual name."""
+        return {FILE: self._bytes}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file, atomically; a missing folder is made."""

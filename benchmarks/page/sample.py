@@ -14,7 +14,7 @@ from xformer.errors import InputError
 from xformer.inspect.page.make import make_page
 from xformer.inspect.page.parts import KEEP, extras
 from xformer.inspect.subject import Subject
-from xformer.inspect.tokenised import tokens_of_run
+from xformer.inspect.tokenised import tokens_of
 from xformer.model.config import ModelConfig
 from xformer.model.layers import Block
 from xformer.model.multilingual import MultilingualModel
@@ -87,7 +87,7 @@ def _subject(tokenizer: Tokenizer, tokens: int, layers: int, heads: int) -> Subj
     return Subject(
         name=f"random {layers} × {heads}",
         network=network,
-        tokens=tokens_of_run(tokenizer),
+        tokens=tokens_of(tokenizer),
         device=torch.device("cpu"),
         computing=nullcontext,
         max_length=tokens,

@@ -57,7 +57,7 @@ def test_it_is_the_checkpoint_that_was_chosen_and_it_encodes(finetuned: Path) ->
     vectors = model.encode(["dog sees house", "Hund sieht Haus"])
     assert vectors.shape == (2, model.dim)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
-    with pytest.raises(InputError, match="has not learnt to fill masks"):
+    with pytest.raises(InputError, match="fine-tuning keeps no masked-LM head"):
         model.fill_mask("a <mask>")
 
 

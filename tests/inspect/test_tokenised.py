@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xformer.errors import InputError
-from xformer.inspect.tokenised import TextTokens, tokens_of_huggingface, tokens_of_run
+from xformer.inspect.tokenised import TextTokens, tokens_of, tokens_of_huggingface
 from xformer.runs.directory import RunDirectory
 from xformer.tokenizer import Tokenizer
 from xformer.tokenizer.special import MASK_ID
@@ -18,7 +18,7 @@ from xformer.tokenizer.special import MASK_ID
 
 @pytest.fixture(scope="module")
 def ours(trained: RunDirectory) -> TextTokens:
-    return tokens_of_run(Tokenizer.load(trained.tokenizer))
+    return tokens_of(Tokenizer.load(trained.tokenizer))
 
 
 TEXTS = st.text(st.sampled_from("dog cat sees Hund βλέπει <mask>\u3000xé日本🙂\n"), max_size=12).flatmap(

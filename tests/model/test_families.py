@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from xformer.errors import InputError
 from xformer.model.config import ModelConfig
 from xformer.model.families import family_of, held_by_none
 from xformer.runs.config import RunConfig
@@ -32,6 +33,7 @@ def test_each_family_is_its_own(kind: str, family: str) -> None:
         ({"bigrams": 4}, "mean", "model.bigrams"),
         ({"positions": "alibi"}, "mean", "model.positions"),
         ({"norm": "rmsnorm"}, "mean", "model.norm"),
+        ({"activation": "relu"}, "mean", "model.activation"),
         ({"pool_after_norm": False}, "mean", "model.pool_after_norm"),
         ({}, "weighted", "objectives.pooling"),
     ],
@@ -40,3 +42,13 @@ def test_what_only_the_laboratory_holds_is_named(settings: dict[str, Any], pooli
     why = held_by_none(ModelConfig(**settings), pooling)
     assert why is not None
     assert why.startswith(f"{name}:")
+
+
+def test_bert_without_segments_is_distilbert() -> None:
+    assert family_of(ModelConfig.bert(n_segments=0)) == "distilbert"
+    assert family_of(ModelConfig.bert(activation="relu", tie_embeddings=False)) == "bert"
+    for wrong in ({"norm_eps": 1e-5}, {"activation": "relu2"}):
+        with pytest.raises(InputError, match=f"model.{next(iter(wrong))}: DistilBERT needs"):
+            family_of(ModelConfig.bert(n_segments=0, **wrong))
+    with pytest.raises(InputError, match="XLM-R needs 'gelu'"):
+        family_of(ModelConfig.xlm_r(activation="relu"))

@@ -53,7 +53,7 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         bigrams=draw(st.integers(0, 3)),
         skip_first_norm=draw(st.booleans()),
         final_norm=draw(st.booleans()),
-        activation=draw(st.sampled_from(("geglu", "swiglu", "gelu", "relu2"))),
+        activation=draw(st.sampled_from(("geglu", "swiglu", "gelu", "relu", "relu2"))),
         gelu=draw(st.sampled_from(("erf", "tanh"))),
         bias=draw(st.booleans()),
         window=draw(st.sampled_from((None, 2, 5, 128))),

@@ -14,7 +14,8 @@ from xformer.errors import InputError
 from xformer.model.packed import pack
 from xformer.model.reference import reference_forward, reference_masked_lm
 from xformer.prediction.fill_mask import Filling
-from xformer.pretraining.stages import EMBEDDING_WARMUP
+from xformer.pretraining.abilities import masked_lm_gap
+from xformer.pretraining.stages import EMBEDDING_WARMUP, FULL
 from xformer.runs.directory import RunDirectory
 from xformer.tokenizer.special import FIRST_BYTE_ID, MASK_ID
 
@@ -118,11 +119,17 @@ def test_a_text_without_a_mask_is_told_how(model: xformer.Model) -> None:
 def test_a_run_without_a_masked_lm_names_the_command_that_makes_one(
     model: xformer.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    objectives = replace(model.config.objectives, masked_lm_tokens=0, translation_lm_tokens=0)
-    with monkeypatch.context() as patch:
-        patch.setattr(model, "config", replace(model.config, objectives=objectives))
-        with pytest.raises(InputError, match=r"xformer pretrain NEW_RUN --set objectives.masked_lm_tokens="):
+    config = RunDirectory(model.path).load_config()
+    untrained = replace(config.objectives, masked_lm_tokens=0, translation_lm_tokens=0)
+    gaps = {
+        "xformer pretrain NEW_RUN --set objectives.masked_lm_tokens=": (
+            replace(config, objectives=untrained),
+            FULL,
+        ),
+        "embedding warm-up alone; `xformer pretrain": (config, EMBEDDING_WARMUP),
+    }
+    for message, (settings, stage) in gaps.items():
+        gap = masked_lm_gap(model.path, settings, stage)
+        monkeypatch.setattr(model, "_opened", replace(model._opened, masked_lm_gap=gap))
+        with pytest.raises(InputError, match=message):
             model.fill_mask("a <mask>")
-    monkeypatch.setattr(model, "_stage", EMBEDDING_WARMUP)
-    with pytest.raises(InputError, match="embedding warm-up alone; `xformer pretrain"):
-        model.fill_mask("a <mask>")

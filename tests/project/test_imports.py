@@ -87,6 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "embedding": MODEL | {"model.int8", "data", "errors", "storage", "tokenizer"},
     "prediction": MODEL | {"errors", "tokenizer", "embedding"},
     "interop": BASE | MODEL | {"tokenizer"},
+    "interop.importing": BASE | MODEL | RUNS | {"interop"},
     "interop.export": BASE | MODEL | RUNS | {"interop", "pretraining", "finetuning", "evaluation"},
     "inspect": BASE
     | MODEL
@@ -117,7 +118,7 @@ MAY_IMPORT["__main__"] = {"cli"}
 # What may come from outside the standard library; parts not named here are not held to a list.
 THIRD_PARTY: dict[str, set[str]] = {
     "kernels": {"torch", "triton"},
-    "tokenizer": {"sentencepiece", "numpy", "matplotlib"},
+    "tokenizer": {"sentencepiece", "numpy", "matplotlib", "tokenizers"},
     "plotting": {"matplotlib"},
     "errors": set(),
     "storage": {"docstring_parser", "tomli_w", "numpy"},

@@ -16,7 +16,11 @@ from xformer.runs.find import find_run
     [
         ((), "nowhere", "but there is nothing; `xformer pretrain .*nowhere` makes one, and `xformer demo`"),
         (("file",), "file", "but it is a file"),
-        (("bert/config.json",), "bert", "but it is a model of Hugging Face; .*from_huggingface"),
+        (
+            ("bert/config.json",),
+            "bert",
+            "but it is a model of Hugging Face; `xformer import hf .*bert NEW_RUN`",
+        ),
         (("corpus/manifest.json",), "corpus", "but it is a corpus; `xformer pretrain RUN --set data.corpus="),
         (
             ("runs/a/config.toml", "runs/b/config.toml"),

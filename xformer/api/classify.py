@@ -19,7 +19,7 @@ from xformer.finetuning.model import FinetunedModel
 from xformer.finetuning.predict import logits_of, probabilities_of
 from xformer.progress import ShowProgress, shown
 from xformer.runs.sentence_layer import SentenceLayer
-from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Classifying:
     """The part of `Model` that classifies."""
 
     path: Path
-    tokenizer: Tokenizer
+    tokenizer: TextTokenizer
     device: torch.device
     _classifier: FinetunedModel | None = None
     _temperature: float = 1.0

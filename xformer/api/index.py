@@ -157,8 +157,8 @@ class Index:
             InputError: a query is no text, or `k` no whole number from 1.
         """
         if isinstance(queries, str):
-            return next(self.search_vectors(self.model.encode([queries]), k))
-        return list(self.search_vectors(self.model.encode(queries), k))
+            return next(self.search_vectors(self.model.encode([queries], normalise=True), k))
+        return list(self.search_vectors(self.model.encode(queries, normalise=True), k))
 
     def search_vectors(
         self, vectors: Vectors, k: int = 5, progress: ProgressCallback | None = None
@@ -201,7 +201,7 @@ def _blocks(
                 waiting.append(text)
                 yield text
 
-        for vectors in model.encode_stream(kept(), batch_tokens=batch_tokens):
+        for vectors in model.encode_stream(kept(), normalise=True, batch_tokens=batch_tokens):
             yield name, [waiting.popleft() for _ in vectors], vectors
             done += len(vectors)
             if progress:

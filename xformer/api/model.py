@@ -17,7 +17,6 @@ from torch import Tensor
 
 from xformer.api.classify import Classifying
 from xformer.api.keywords import refuse
-from xformer.data.manifest import Manifest
 from xformer.data.reporting import ProgressCallback
 from xformer.embedding.checked import as_texts, check_one
 from xformer.embedding.precision import Prepared
@@ -27,19 +26,13 @@ from xformer.errors import InputError
 from xformer.inspect.interventions import Intervention
 from xformer.inspect.names import DEFAULT_KEEP
 from xformer.inspect.subject import Subject
-from xformer.inspect.tokenised import tokens_of_run
+from xformer.inspect.tokenised import tokens_of
 from xformer.inspect.trace import LIMIT_BYTES, Trace
 from xformer.inspect.trace import Texts as TracedTexts
 from xformer.prediction.fill_mask import Filling, MaskFiller
-from xformer.pretraining.abilities import masked_lm_gap
-from xformer.pretraining.load import load_model
+from xformer.pretraining.pretrained import PretrainedRun, open_pretrained
 from xformer.progress import Progress, ShowProgress, shown
-from xformer.runs.checkpoint import TrainingState
-from xformer.runs.config import RunConfig
-from xformer.runs.directory import RunDirectory
-from xformer.runs.opening import open_checkpoint
-from xformer.runs.sentence_layer import SentenceLayer, recorded_layer
-from xformer.tokenizer import Tokenizer
+from xformer.runs.sentence_layer import SentenceLayer
 
 Vectors = NDArray[np.float32]
 Texts = Iterable[str]
@@ -70,25 +63,19 @@ class Model(Classifying):
     """
 
     def __init__(
-        self,
-        run: RunDirectory,
-        config: RunConfig,
-        tokenizer: Tokenizer,
-        state: TrainingState,
-        prepared: Prepared,
-        device: torch.device,
-        threads: int | None,
+        self, opened: PretrainedRun, prepared: Prepared, device: torch.device, threads: int | None
     ) -> None:
-        self.path, self.config, self.tokenizer = run.path, config, tokenizer
-        self.step, self.dtype, self.device = state.step, prepared.dtype, device
-        self.dim, self.max_length = config.model.pooled_dim, config.data.max_length
-        self._run, self._stage, self._threads = run, state.stage, threads
+        self.path, self.config, self.tokenizer = opened.run.path, opened.config, opened.tokenizer
+        self.step, self.dtype, self.device = opened.state.step, prepared.dtype, device
+        self._settings = opened.settings
+        self.dim, self.max_length = self._settings.model.pooled_dim, self._settings.max_length
+        self._opened, self._threads = opened, threads
         self._network, self._context = prepared.model, prepared.computing
-        self._layer = recorded_layer(run, state.step)
+        self._layer = opened.layer
         self._interventions: tuple[Intervention, ...] = ()
 
     def __repr__(self) -> str:
-        blocks = self.config.model.n_layers
+        blocks = self._settings.model.n_layers
         layer = (
             "layer not chosen yet" if self._layer is None else f"after {self._layer.layer} of {blocks} blocks"
         )
@@ -99,7 +86,7 @@ class Model(Classifying):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Tags of the languages that the run was trained on, sorted.
+        """Tags of the languages that the run was trained on, sorted; none where it was imported.
 
         >>> model.languages
         ('de', 'el', 'en')
@@ -107,7 +94,7 @@ class Model(Classifying):
         Raises:
             InputError: the run has no manifest.
         """
-        return tuple(sorted(Manifest.read(self.path).split("train").languages))
+        return self._opened.languages
 
     @property
     def layer(self) -> SentenceLayer:
@@ -118,12 +105,19 @@ class Model(Classifying):
         """
         return self._sentence_layer(None)
 
+    @property
+    def of_longer_texts(self) -> str:
+        """What becomes of texts of more than `max_length` tokens, in words."""
+        if self._settings.cuts:
+            return "what comes after these is left out, as in the library that the model comes from"
+        return "the vector of each is the mean of its chunks'"
+
     @overload
     def encode(
         self,
         texts: str | Texts,
         *,
-        normalise: bool = ...,
+        normalise: bool | None = ...,
         batch_tokens: int | None = ...,
         progress: ShowProgress = ...,
         as_tensor: Literal[False] = ...,
@@ -133,7 +127,7 @@ class Model(Classifying):
         self,
         texts: str | Texts,
         *,
-        normalise: bool = ...,
+        normalise: bool | None = ...,
         batch_tokens: int | None = ...,
         progress: ShowProgress = ...,
         as_tensor: Literal[True],
@@ -143,7 +137,7 @@ class Model(Classifying):
         self,
         texts: str | Texts,
         *,
-        normalise: bool = True,
+        normalise: bool | None = None,
         batch_tokens: int | None = None,
         progress: ShowProgress = None,
         as_tensor: bool = False,
@@ -161,7 +155,8 @@ class Model(Classifying):
         Args:
             texts: a list, an iterator (it is read as the work goes on), an array or a column of strings; or
                 one string.
-            normalise: scale vectors to unit length, so that a product of two is their cosine.
+            normalise: scale vectors to unit length, so that a product of two is their cosine. None does, but
+                for an imported model that its own library uses without.
             batch_tokens: most tokens in a pass; None for 4,096 a thread of a CPU, and 16,384 on a GPU.
             progress: True shows a bar with rate and time left on standard error; a function is called with
                 (what is done, texts done, texts in all or None).
@@ -185,7 +180,7 @@ class Model(Classifying):
             found = joined(list(stream), self.dim)
             if isinstance(tell, Progress) and stream.cut:
                 longer = f"{stream.cut:,} of {stream.texts:,} texts have more than {self.max_length} tokens"
-                tell.say(f"encode: {longer}; the vector of each is the mean of its chunks'")
+                tell.say(f"encode: {longer}; {self.of_longer_texts}")
         vectors = found[0] if one else found
         return torch.from_numpy(vectors) if as_tensor else vectors
 
@@ -193,7 +188,7 @@ class Model(Classifying):
         self,
         texts: Texts,
         *,
-        normalise: bool = True,
+        normalise: bool | None = None,
         batch_tokens: int | None = None,
         progress: ProgressCallback | None = None,
     ) -> EncodedStream:
@@ -294,13 +289,14 @@ class Model(Classifying):
         return Subject(
             name=self.path.resolve().name,
             network=self._network,
-            tokens=tokens_of_run(self.tokenizer),
+            tokens=tokens_of(self.tokenizer),
             device=self.device,
             computing=self._computing,
             max_length=self.max_length,
             languages=self.languages,
             layer=None if self._layer is None else self._layer.layer,
-            has_masked_lm=masked_lm_gap(self.path, self.config, self._stage) is None,
+            pools_final=self._settings.cuts,
+            has_masked_lm=self._opened.masked_lm_gap is None,
             interventions=self._interventions,
         )
 
@@ -340,7 +336,11 @@ class Model(Classifying):
             yield changed
 
     def _stream(
-        self, texts: Texts, normalise: bool, batch_tokens: int | None, progress: ProgressCallback | None
+        self,
+        texts: Texts,
+        normalise: bool | None,
+        batch_tokens: int | None,
+        progress: ProgressCallback | None,
     ) -> EncodedStream:
         whole = isinstance(batch_tokens, int) and not isinstance(batch_tokens, bool)
         if batch_tokens is not None and not (whole and batch_tokens >= 1):
@@ -354,17 +354,19 @@ class Model(Classifying):
             self.device,
             self._computing,
             self._threads,
+            cuts=self._settings.cuts,
         )
-        return encoder.stream(checked, normalise=normalise, batch_tokens=batch_tokens, progress=progress)
+        wanted = self._settings.normalise if normalise is None else normalise
+        return encoder.stream(checked, normalise=wanted, batch_tokens=batch_tokens, progress=progress)
 
     def _sentence_layer(self, progress: ProgressCallback | None) -> SentenceLayer:
         if self._layer is None:
             from xformer.evaluation.sentence_layer import sentence_layer_of
 
             # In full precision, as `xformer evaluate` measures it.
-            network = load_model(self.config, open_checkpoint(self._run, self.step)).to(self.device)
+            opened = open_pretrained(self.path, self.step)
             self._layer = sentence_layer_of(
-                self._run, network, self.step, device=self.device, progress=progress
+                opened.run, opened.network.to(self.device), self.step, device=self.device, progress=progress
             )
         return self._layer
 
@@ -393,5 +395,5 @@ class Model(Classifying):
         return self.encode(cast(Texts, given))
 
     def _require_masked_lm(self) -> None:
-        if (gap := masked_lm_gap(self.path, self.config, self._stage)) is not None:
-            raise InputError(gap)
+        if self._opened.masked_lm_gap is not None:
+            raise InputError(self._opened.masked_lm_gap)

@@ -11,12 +11,11 @@ from xformer.embedding.precision import device_of, prepare
 from xformer.errors import InputError
 from xformer.finetuning.load import open_finetuned
 from xformer.model.multilingual import MultilingualModel
-from xformer.pretraining.load import load_model, open_tokenizer
-from xformer.runs.config import DataConfig, ObjectivesConfig, RunConfig
+from xformer.pretraining.pretrained import PretrainedRun, PretrainedSettings, open_pretrained
 from xformer.runs.directory import RunDirectory
 from xformer.runs.find import find_run
-from xformer.runs.kind import CLASSIFICATION, PRETRAINING, task_of
-from xformer.runs.opening import Which, open_checkpoint
+from xformer.runs.kind import CLASSIFICATION, task_of
+from xformer.runs.opening import Which
 from xformer.runs.sentence_layer import SentenceLayer
 
 
@@ -28,7 +27,7 @@ def load(
     dtype: str = "auto",
     threads: int | None = None,
 ) -> Model:
-    """Open a run that `xformer pretrain` or `xformer finetune` made, to use its model.
+    """Open a run that `xformer pretrain`, `xformer import` or `xformer finetune` made, to use its model.
 
     >>> import xformer
     >>> model = xformer.load("runs/demo")
@@ -56,14 +55,10 @@ def load(
         raise InputError(f"threads: expected a whole number from 1, or None; got {threads!r}")
     place = device_of(device)
     run = find_run(path)
-    if (task := task_of(run)) == CLASSIFICATION:
+    if task_of(run) == CLASSIFICATION:
         return _load_finetuned(run, "best" if checkpoint is None else checkpoint, place, dtype, threads)
-    if task != PRETRAINING:
-        raise InputError(f"{path}: expected a run of {PRETRAINING} or {CLASSIFICATION}, it is one of {task}")
-    config, tokenizer = run.load_config(), open_tokenizer(run)
-    found = open_checkpoint(run, "newest" if checkpoint is None else checkpoint)
-    prepared = prepare(load_model(config, found), dtype, place)
-    return Model(run, config, tokenizer, found.state, prepared, place, threads)
+    opened = open_pretrained(run.path, "newest" if checkpoint is None else checkpoint)
+    return Model(opened, prepare(opened.network, dtype, place), place, threads)
 
 
 def _load_finetuned(
@@ -72,11 +67,6 @@ def _load_finetuned(
     """A model that classifies, and encodes with the encoder as it was fine-tuned."""
     opened = open_finetuned(run.path, checkpoint)
     config, classifier = opened.config, opened.model
-    as_pretrained = RunConfig(
-        model=config.model,
-        data=DataConfig(max_length=config.base.max_length),
-        objectives=ObjectivesConfig(masked_lm_tokens=0, pooling=config.base.pooling),
-    )
     with torch.device("meta"):
         network = MultilingualModel(config.model, config.base.pooling)
     network.encoder = classifier.encoder
@@ -84,7 +74,22 @@ def _load_finetuned(
         network.pooling = classifier.pooling
     del network.masked_lm  # which was not kept
     prepared = prepare(network.eval(), dtype, place)
-    model = Model(run, as_pretrained, opened.tokenizer, opened.state, prepared, place, threads)
     layer = SentenceLayer(opened.state.step, config.layers, [])
+    encoder = PretrainedRun(
+        run,
+        config,
+        PretrainedSettings(
+            config.model,
+            config.base.pooling,
+            config.base.max_length,
+            cuts=bool(opened.tokenizer.prefix or opened.tokenizer.suffix),
+        ),
+        opened.tokenizer,
+        prepared.model,
+        opened.state,
+        layer,
+        f"{run.path}: fine-tuning keeps no masked-LM head; `xformer fill-mask {config.base.run}` has one",
+    )
+    model = Model(encoder, prepared, place, threads)
     model._use_classifier(classifier.to(place), opened.temperature, layer)
     return model

@@ -21,6 +21,7 @@ from xformer.cli.evaluate import Evaluate
 from xformer.cli.export import Export
 from xformer.cli.fill_mask import FillMask
 from xformer.cli.finetune.command import Finetune
+from xformer.cli.import_model import Import
 from xformer.cli.index import IndexCommand
 from xformer.cli.inspect.command import Inspect
 from xformer.cli.mine import Mine
@@ -59,6 +60,7 @@ _COMMANDS = {
     "index": IndexCommand,
     "search": Search,
     "mine": Mine,
+    "import": Import,
     "export": Export,
     "inspect": Inspect,
     "settings": Settings,

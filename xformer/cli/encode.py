@@ -104,7 +104,7 @@ class Encode:
         from xformer.embedding.vector_files import vector_writer
 
         total, done = texts.count(progress), 0
-        options = {"normalise": self.normalise, "batch_tokens": self.batch_tokens}
+        options = {"normalise": None if self.normalise else False, "batch_tokens": self.batch_tokens}
         single = self.line_buffered or texts.typed
         with vector_writer(sys.stdout if self.out is None else self.out, kind, model.dim) as write:
             for block, vectors in encoded_blocks(model, texts, total, progress, "encode", single, **options):
@@ -132,12 +132,13 @@ def encoded_blocks(
         progress: shows how many are done.
         what: the name of the work.
         single: encode each text before the next one is read.
-        options: of `Model.encode_stream`.
+        options: of `Model.encode_stream`; vectors have length 1 unless these say otherwise.
 
     Yields:
         Texts and their vectors (b, D), in the order given.
     """
     waiting: deque[str] = deque()
+    options = {"normalise": True} | options
     done = cut = 0
 
     def kept(part: Iterable[str]) -> Iterator[str]:
@@ -157,6 +158,6 @@ def encoded_blocks(
         done, cut = done + stream.texts, cut + stream.cut
     if cut:
         progress.say(
-            f"{what}: {cut:,} of {done:,} texts have more than {model.max_length} tokens; the vector of each"
-            " is the mean of its chunks'"
+            f"{what}: {cut:,} of {done:,} texts have more than {model.max_length} tokens;"
+            f" {model.of_longer_texts}"
         )

@@ -32,12 +32,14 @@ class Export:
 
     Before the folder is put in place, these libraries open it, and token ids, outputs and sentence vectors
     are compared with the run's. If they differ, nothing is written and the exit status is 2.
+
+    A run of `xformer import hf` gives back the folder that it came from, tokenizer and settings unchanged.
     """
 
     format: tyro.conf.Positional[Literal["hf"]]
     """`hf`: a folder of Hugging Face."""
     run: tyro.conf.Positional[Path]
-    """Run directory of `xformer pretrain` or `xformer finetune`."""
+    """Run directory of `xformer pretrain`, `xformer finetune` or `xformer import`."""
     folder: tyro.conf.Positional[Path]
     """The folder to write: new, or empty."""
     lines: int = 10_000
@@ -73,6 +75,9 @@ def _said(done: Exported) -> str:
         f"{done.folder}: {', '.join(done.architectures)}; sentence vectors of {done.vector_width} coordinates"
         f" after {done.vector_blocks} blocks; texts are cut after {done.max_length} tokens"
     ]
+    if done.given_back:
+        back = "the files are those that were imported; the weights were read back, and are the run's"
+        return "\n".join([*lines, back])
     if done.comparison is None:
         return "\n".join([*lines, "not compared with the run"])
     return "\n".join([*lines, *_compared(done.comparison)])

@@ -28,7 +28,7 @@ from xformer.embedding.encode import evaluation_mode, length_batches
 from xformer.embedding.worker_threads import encoding_threads, map_in_threads, tokens_for_each
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack_flat
-from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 
 Vectors = NDArray[np.float32]
 
@@ -47,11 +47,13 @@ class _Buffer:
         ids: their token ids, end to end.
         lengths: (E,) int64, in tokens.
         chunks: of the texts.
+        longer: how many texts are longer than the model reads.
     """
 
     ids: NDArray[np.int32]
     lengths: NDArray[np.int64]
     chunks: Chunks
+    longer: int
 
 
 class EncodedStream(Iterator[Vectors]):
@@ -59,7 +61,7 @@ class EncodedStream(Iterator[Vectors]):
 
     Attributes:
         texts: how many texts the blocks so far hold.
-        cut: how many of them were longer than the model reads, and were cut into chunks.
+        cut: how many of them were longer than the model reads, and were cut, into chunks or off.
         tokens: how many tokens they have.
     """
 
@@ -84,15 +86,17 @@ class TextEncoder:
         device: where to compute.
         computing: makes the context in which the model runs.
         threads: of tokenisation; None for one a core.
+        cuts: whether what comes after `max_length` tokens of a text is left out, instead of being a chunk.
     """
 
     model: MultilingualModel
-    tokenizer: Tokenizer
+    tokenizer: TextTokenizer
     layer: int
     max_length: int
     device: torch.device
     computing: Callable[[], AbstractContextManager[object]]
     threads: int | None = None
+    cuts: bool = False
 
     def stream(
         self,
@@ -125,7 +129,7 @@ class TextEncoder:
                 if normalise:
                     vectors = F.normalize(vectors, dim=-1)
                 stream.texts += n_texts
-                stream.cut += int(np.count_nonzero(buffer.lengths > self.max_length))
+                stream.cut += buffer.longer
                 stream.tokens += int(buffer.lengths.sum())
                 yield vectors.numpy()
 
@@ -151,9 +155,10 @@ class TextEncoder:
                 yield waiting.result()
 
     def _tokenise(self, texts: Sequence[str]) -> _Buffer:
-        rows = self.tokenizer.encode_batch(texts, self.threads)
+        rows, cut = self.tokenizer.sequences(texts, self.max_length if self.cuts else None, self.threads)
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
-        return _Buffer(np.concatenate(rows), lengths, Chunks.of(lengths, self.max_length))
+        longer = cut if self.cuts else int(np.count_nonzero(lengths > self.max_length))
+        return _Buffer(np.concatenate(rows), lengths, Chunks.of(lengths, self.max_length), longer)
 
     def _encode(self, buffer: _Buffer, batch_tokens: int | None, tell: Callable[[float], None]) -> Tensor:
         """(E, D) float32 on the host; zero for a text without tokens."""

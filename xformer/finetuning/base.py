@@ -13,12 +13,11 @@ from xformer.finetuning.config import BaseConfig, FinetuningConfig
 from xformer.finetuning.model import FinetunedModel
 from xformer.model.config import ModelConfig
 from xformer.model.init import take_memory
-from xformer.pretraining.load import load_model, open_tokenizer
+from xformer.pretraining.pretrained import open_pretrained
 from xformer.runs.checkpoint import newest_checkpoint
 from xformer.runs.directory import RunDirectory
-from xformer.runs.find import find_run
-from xformer.runs.kind import CLASSIFICATION, PRETRAINING, task_of
-from xformer.runs.opening import open_checkpoint
+from xformer.runs.kind import CLASSIFICATION, task_of
+from xformer.storage.checksummed import atomic_folder
 from xformer.storage.files import atomic_write
 
 
@@ -41,27 +40,28 @@ def base_of(base: str | os.PathLike[str], new: str | os.PathLike[str]) -> tuple[
                 " another run directory"
             )
         return config.base, config.model
-    run = find_run(base)
-    if (task := task_of(run)) != PRETRAINING:
-        raise InputError(f"{base}: expected a run of {PRETRAINING}, it is one of {task}")
-    config_of_run, step = run.load_config(), open_checkpoint(run).state.step
-    open_tokenizer(run)
+    opened = open_pretrained(base)
+    settings = opened.settings
     return (
         BaseConfig(
             run=os.fspath(base),
-            step=step,
-            pooling=config_of_run.objectives.pooling,
-            max_length=config_of_run.data.max_length,
+            step=opened.state.step,
+            pooling=settings.pooling,
+            max_length=settings.max_length,
         ),
-        config_of_run.model,
+        settings.model,
     )
 
 
 def copy_tokenizer(run: RunDirectory, base: BaseConfig) -> None:
     """Copy the tokenizer of the pretrained run into a new run, if it has none."""
-    if not run.tokenizer.is_file():
-        source = RunDirectory(Path(base.run)).tokenizer
-        with source.open("rb") as original, atomic_write(run.tokenizer, "wb") as copy:
+    source = RunDirectory(Path(base.run))
+    if source.tokenizer_folder.is_dir():
+        if not run.tokenizer_folder.is_dir():
+            with atomic_folder(run.tokenizer_folder) as scratch:
+                shutil.copytree(source.tokenizer_folder, scratch, dirs_exist_ok=True)
+    elif not run.tokenizer.is_file():
+        with source.tokenizer.open("rb") as original, atomic_write(run.tokenizer, "wb") as copy:
             shutil.copyfileobj(original, copy)
 
 
@@ -79,8 +79,7 @@ def begin_model(run: RunDirectory, config: FinetuningConfig) -> FinetunedModel:
     if (saved := newest_checkpoint(run.checkpoints)) is not None:
         saved.load_model(model)
     elif config.base.init == "pretrained":
-        base = find_run(config.base.run)
-        pretrained = load_model(base.load_config(), open_checkpoint(base, config.base.step))
+        pretrained = open_pretrained(config.base.run, config.base.step).network
         model.encoder.load_state_dict(pretrained.encoder.state_dict())
         if config.classifier.coordinates == "shared":
             model.pooling.load_state_dict(pretrained.pooling.state_dict())

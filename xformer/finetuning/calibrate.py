@@ -14,12 +14,12 @@ from xformer.finetuning.temperature import Temperature, record_temperature, reco
 from xformer.progress import Progress
 from xformer.runs.checkpoint import best_checkpoint
 from xformer.runs.directory import RunDirectory
-from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 
 
 def calibrate(
     run: RunDirectory,
-    held_out: Callable[[FinetuningConfig, Tokenizer], Examples],
+    held_out: Callable[[FinetuningConfig, TextTokenizer], Examples],
     progress: Progress,
     device: torch.device | None = None,
 ) -> Temperature | None:

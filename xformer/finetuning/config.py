@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from xformer.model.config import ModelConfig
-from xformer.runs.config import AdamSettings, Pooling, TrainingConfig
+from xformer.runs.config import AdamSettings, TrainingConfig
 from xformer.storage.rules import (
     BELOW_ONE,
     COUNT,
@@ -21,6 +21,7 @@ from xformer.storage.rules import (
     require,
 )
 
+BasePooling = Literal["mean", "weighted", "first"]
 Init = Literal["pretrained", "random"]
 ExampleKind = Literal["text", "pair", "words"]
 Coordinates = Literal["shared", "all"]
@@ -37,17 +38,18 @@ class BaseConfig:
         init: `pretrained`: the encoder begins with the checkpoint's weights; `random`: with new ones, as a
             baseline that shows what pretraining is worth.
         pooling: how the tokens of a text become one vector, as the run was pretrained.
-        max_length (tokens): longest sequence that it reads at once; a longer text is cut into several.
+        max_length (tokens): longest sequence that it reads at once; a longer text is cut into several, or
+            off, where the model wants special tokens around it.
     """
 
     run: str
     step: int
     init: Init = "pretrained"
-    pooling: Pooling = "mean"
+    pooling: BasePooling = "mean"
     max_length: int = 128
 
     def __post_init__(self) -> None:
-        rules = [(FROM_ZERO, "step"), (one_of(Init), "init"), (one_of(Pooling), "pooling")]
+        rules = [(FROM_ZERO, "step"), (one_of(Init), "init"), (one_of(BasePooling), "pooling")]
         check(self, "base", [*rules, (COUNT, "max_length")])
 
 

@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 
 from xformer.embedding.encode import encode_tokens
 from xformer.finetuning.config import FinetuningConfig
-from xformer.pretraining.load import load_model, open_tokenizer
+from xformer.pretraining.pretrained import open_pretrained
 from xformer.progress import Progress
-from xformer.runs.find import find_run
-from xformer.runs.opening import open_checkpoint
-from xformer.runs.sentence_layer import recorded_layer
 from xformer.storage.files import atomic_write
 
 _FILE = "cosines.json"
@@ -63,15 +60,13 @@ def settle_cosines(
 
 
 def _cosines(config: FinetuningConfig, pairs: Pairs, progress: Progress, device: torch.device) -> list[float]:
-    run = find_run(config.base.run)
-    tokenizer = open_tokenizer(run)
-    model = load_model(run.load_config(), open_checkpoint(run, config.base.step)).to(device)
-    layer = recorded_layer(run, config.base.step)
-    ids = tokenizer.encode_batch([text for pair in pairs for text in pair])
+    opened = open_pretrained(config.base.run, config.base.step)
+    texts = [text for pair in pairs for text in pair]
+    ids, _ = opened.tokenizer.sequences(texts, config.base.max_length)
     vectors = encode_tokens(
-        model,
-        [row[: config.base.max_length] for row in ids],
-        n_layers=None if layer is None else layer.layer,
+        opened.network.to(device),
+        ids,
+        n_layers=None if opened.layer is None else opened.layer.layer,
         device=device,
         progress=progress,
         what="cosines of the pretrained run",

@@ -22,11 +22,11 @@ from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.kinds import inputs_of, kind_of
 from xformer.finetuning.parallel import ParallelTexts, read_parallel
 from xformer.finetuning.task import ClassificationTask
-from xformer.pretraining.load import open_tokenizer
+from xformer.pretraining.pretrained import open_text_tokenizer
 from xformer.progress import Progress
 from xformer.runs.directory import RunDirectory
 from xformer.runs.kind import CLASSIFICATION
-from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 from xformer.training.run import MakeCallback, Recipe, train_run
 
 E = TypeVar("E", bound=Example)
@@ -89,7 +89,7 @@ def finetune(
         run: RunDirectory, config: FinetuningConfig, processes: OneProcess, progress: Progress
     ) -> ClassificationTask:
         with processes.all_or_none():
-            tokenizer = open_tokenizer(run)
+            tokenizer = open_text_tokenizer(run)
             train, dev = (labelled(part, config, tokenizer) for part in (examples.train, examples.dev))
             parallel = _parallel(config, train, tokenizer, progress)
             model = begin_model(run, config)
@@ -125,7 +125,7 @@ def finetune(
 
 
 def _parallel(
-    config: FinetuningConfig, train: Examples, tokenizer: Tokenizer, progress: Progress
+    config: FinetuningConfig, train: Examples, tokenizer: TextTokenizer, progress: Progress
 ) -> ParallelTexts | None:
     corpus = config.consistency.corpus
     if corpus is None:
@@ -135,11 +135,11 @@ def _parallel(
     )
 
 
-def labelled(examples: Sequence[Example], config: FinetuningConfig, tokenizer: Tokenizer) -> Examples:
+def labelled(examples: Sequence[Example], config: FinetuningConfig, tokenizer: TextTokenizer) -> Examples:
     """Examples as token ids and their labels as numbers, as the settings say."""
     inputs = inputs_of([one.content for one in examples], config, tokenizer)
     return Examples.of(examples, inputs, config.classifier.labels, config.classifier.multi_label)
 
 
 def _made_by(run: RunDirectory) -> dict[str, bool]:
-    return {"data": False, "tokenizer": run.tokenizer.is_file()}
+    return {"data": False, "tokenizer": run.tokenizer.is_file() or run.tokenizer_folder.is_dir()}

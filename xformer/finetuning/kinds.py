@@ -15,9 +15,9 @@ from xformer.finetuning.inputs.interface import Inputs
 from xformer.finetuning.inputs.pairs import TokenPairs
 from xformer.finetuning.inputs.texts import TokenTexts
 from xformer.finetuning.inputs.words import TokenWords
-from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 
-Tokenise = Callable[[Sequence[Any], Tokenizer, int, int], Inputs]
+Tokenise = Callable[[Sequence[Any], TextTokenizer, int, int], Inputs]
 """Makes inputs of what examples contain: `(contents, tokenizer, max_tokens, max_length)`."""
 
 
@@ -50,7 +50,7 @@ def kind_of(example: ExampleKind) -> Kind:
     return kinds[example]
 
 
-def inputs_of(contents: Sequence[Any], config: FinetuningConfig, tokenizer: Tokenizer) -> Inputs:
+def inputs_of(contents: Sequence[Any], config: FinetuningConfig, tokenizer: TextTokenizer) -> Inputs:
     """The token ids of what examples contain, as the settings of a run say.
 
     Args:

@@ -10,13 +10,13 @@ from xformer.finetuning.base import blank_model
 from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.model import FinetunedModel
 from xformer.finetuning.temperature import recorded_temperature
-from xformer.pretraining.load import open_tokenizer
+from xformer.pretraining.pretrained import open_text_tokenizer
 from xformer.runs.checkpoint import TrainingState
 from xformer.runs.directory import RunDirectory
 from xformer.runs.find import find_run
 from xformer.runs.kind import CLASSIFICATION, task_of
 from xformer.runs.opening import Which, open_checkpoint
-from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class FinetunedRun:
 
     run: RunDirectory
     config: FinetuningConfig
-    tokenizer: Tokenizer
+    tokenizer: TextTokenizer
     model: FinetunedModel
     state: TrainingState
     temperature: float = 1.0
@@ -57,7 +57,7 @@ def open_finetuned(path: str | os.PathLike[str], which: Which = "best") -> Finet
             f"{path}: expected a run that was fine-tuned to classify, it is one of {task};"
             f" `xformer finetune classify {path} --train FILES --out NEW` makes one from it"
         )
-    config, tokenizer = run.load_config(FinetuningConfig), open_tokenizer(run)
+    config, tokenizer = run.load_config(FinetuningConfig), open_text_tokenizer(run)
     checkpoint = open_checkpoint(run, which)
     model = blank_model(config)
     checkpoint.load_model(model)

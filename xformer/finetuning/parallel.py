@@ -23,7 +23,7 @@ from xformer.data.sampling import language_shares
 from xformer.errors import InputError
 from xformer.finetuning.config import ConsistencyConfig
 from xformer.finetuning.inputs.texts import TextBatch, TokenTexts
-from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class ParallelBatches:
 def read_parallel(
     folder: str | os.PathLike[str],
     sources: Collection[str],
-    tokenizer: Tokenizer,
+    tokenizer: TextTokenizer,
     config: ConsistencyConfig,
     max_length: int,
     progress: ProgressCallback | None = None,

@@ -20,7 +20,7 @@ from xformer.evaluation.classification.report import OracleGap
 from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.finetune import labelled
 from xformer.finetuning.predict import logits_of, probabilities_of
-from xformer.pretraining.load import open_tokenizer
+from xformer.pretraining.pretrained import open_text_tokenizer
 from xformer.progress import Progress
 from xformer.runs.checkpoint import TrainingState
 from xformer.runs.directory import RunDirectory
@@ -41,7 +41,7 @@ def watch_languages(texts: Sequence[Example], most: int) -> MakeCallback:
     chosen = _sample(texts, most)
 
     def make(run: RunDirectory, config: FinetuningConfig, progress: Progress) -> Callback:
-        tokenizer = open_tokenizer(run)
+        tokenizer = open_text_tokenizer(run)
         data = {tag: labelled(found, config, tokenizer) for tag, found in chosen.items()}
         multi_label = config.classifier.multi_label
 

@@ -9,19 +9,15 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from xformer.data.manifest import Manifest
 from xformer.embedding.precision import device_of, prepare
 from xformer.errors import InputError
 from xformer.inspect.subject import Subject
-from xformer.inspect.tokenised import tokens_of_huggingface, tokens_of_run
+from xformer.inspect.tokenised import tokens_of, tokens_of_huggingface
 from xformer.interop.huggingface.folder import from_huggingface
 from xformer.model.heads import PoolingKind
 from xformer.model.multilingual import MultilingualModel
-from xformer.pretraining.abilities import masked_lm_gap
-from xformer.pretraining.load import load_model, open_tokenizer
-from xformer.runs.find import find_run
-from xformer.runs.opening import Which, open_checkpoint
-from xformer.runs.sentence_layer import recorded_layer
+from xformer.pretraining.pretrained import open_pretrained
+from xformer.runs.opening import Which
 
 
 @runtime_checkable
@@ -75,21 +71,19 @@ def open(
 
 
 def _run(path: Path, which: Which, device: str | torch.device | None, dtype: str) -> Subject:
-    run = find_run(path)
-    config, tokenizer = run.load_config(), open_tokenizer(run)
-    checkpoint, place = open_checkpoint(run, which), device_of(device)
-    prepared = prepare(load_model(config, checkpoint), dtype, place)
-    chosen = recorded_layer(run, checkpoint.state.step)
+    opened, place = open_pretrained(path, which), device_of(device)
+    prepared = prepare(opened.network, dtype, place)
     return Subject(
         name=path.resolve().name,
         network=prepared.model,
-        tokens=tokens_of_run(tokenizer),
+        tokens=tokens_of(opened.tokenizer),
         device=place,
         computing=prepared.computing,
-        max_length=config.data.max_length,
-        languages=tuple(sorted(Manifest.read(path).split("train").languages)),
-        layer=None if chosen is None else chosen.layer,
-        has_masked_lm=masked_lm_gap(path, config, checkpoint.state.stage) is None,
+        max_length=opened.settings.max_length,
+        languages=opened.languages,
+        layer=None if opened.layer is None else opened.layer.layer,
+        pools_final=opened.settings.cuts,
+        has_masked_lm=opened.masked_lm_gap is None,
     )
 
 

@@ -5,18 +5,17 @@ Shapes: n tokens of a text.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xformer.errors import InputError
-from xformer.tokenizer import Tokenizer
-from xformer.tokenizer.special import MASK_ID, SPECIAL_IDS, SPECIAL_PIECES
+from xformer.tokenizer.errors import TokenizerError
+from xformer.tokenizer.folder import open_folder
+from xformer.tokenizer.interface import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -86,89 +85,39 @@ class TextTokens:
     mask_id: int | None
 
 
-def tokens_of_run(tokenizer: Tokenizer) -> TextTokens:
-    """The tokens of one of our own tokenizers; `<mask>` in a text is one token, as in `Model.fill_mask`."""
-    starts = tokenizer.starts_word()
+def tokens_of(tokenizer: TextTokenizer) -> TextTokens:
+    """The tokens of a model's tokenizer, with the special tokens that the model expects around a text.
+
+    `<mask>` in a text is one token, as in `Model.fill_mask`.
+    """
+    special_ids = tokenizer.special_ids
 
     def tokenise(text: str) -> TokenisedText:
-        masked = SPECIAL_PIECES[MASK_ID] in text
-        encode = tokenizer.encode_masked_with_offsets if masked else tokenizer.encode_with_offsets
-        ids, offsets = encode(text)
-        special = [int(i) in SPECIAL_IDS for i in ids]
-        # The first token of a text, or behind a mask, begins a word whatever it is.
-        begins = [bool(starts[i]) or k == 0 or special[k - 1] for k, i in enumerate(ids)]
+        found = tokenizer.locate(text)
+        ids = found.ids.tolist()
+        special = [i in special_ids for i in ids]
         return TokenisedText(
             text,
-            ids.astype(np.int64),
-            tuple(tokenizer.piece(int(i)) for i in ids),
-            tuple(_without_space(text, int(a), int(b)) for a, b in offsets),
+            found.ids.astype(np.int64),
+            tuple(map(tokenizer.piece, ids)),
+            tuple(_without_space(text, int(a), int(b)) for a, b in found.offsets),
             tuple(special),
-            _numbered(begins, special),
+            _numbered(found.begins_word.tolist(), special),
         )
 
-    return TextTokens(tokenise, tokenizer.piece, tokenizer.vocab_size, SPECIAL_IDS, MASK_ID)
+    return TextTokens(tokenise, tokenizer.piece, tokenizer.vocab_size, special_ids, tokenizer.mask_id)
 
 
 def tokens_of_huggingface(folder: Path) -> TextTokens:
-    """The tokens of a Hugging Face folder's `tokenizer.json`, with the special tokens that its model expects.
+    """The tokens of a Hugging Face folder.
 
     Raises:
-        InputError: the file is missing or broken, or the package `tokenizers` is not installed.
+        InputError: a file is missing or broken, or the package `tokenizers` is not installed.
     """
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise InputError(f"{folder}: expected tokenizer.json beside the weights; `transformers` writes one")
     try:
-        import tokenizers
-    except ImportError as error:
-        raise InputError("tokenizers: this package is needed; pip install 'xformer[hf]'") from error
-    try:
-        fast = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # the package raises bare Exceptions
-        raise InputError(f"{path}: expected a tokenizer of `tokenizers`: {error}") from error
-    fast.no_padding()
-    fast.no_truncation()
-    added = fast.get_added_tokens_decoder()
-    special_ids = frozenset(i for i, token in added.items() if token.special)
-
-    def tokenise(text: str) -> TokenisedText:
-        found = fast.encode(text)
-        special = [
-            bool(flag) or i in special_ids
-            for flag, i in zip(found.special_tokens_mask, found.ids, strict=True)
-        ]
-        words = [
-            (-1 if own else -2) if word is None else word
-            for word, own in zip(found.word_ids, special, strict=True)
-        ]
-        begins = [k == 0 or words[k] != words[k - 1] for k in range(len(words))]
-        return TokenisedText(
-            text,
-            np.array(found.ids, dtype=np.int64),
-            tuple(found.tokens),
-            tuple(_without_space(text, a, b) for a, b in found.offsets),
-            tuple(special),
-            _numbered(begins, special),
-        )
-
-    def piece(i: int) -> str:
-        return fast.id_to_token(i) or f"<{i}>"
-
-    return TextTokens(tokenise, piece, fast.get_vocab_size(), special_ids, _mask_id(folder, fast))
-
-
-def _mask_id(folder: Path, fast: Any) -> int | None:
-    """The id of the mask: by `tokenizer_config.json` or `special_tokens_map.json`, or the usual names."""
-    names: list[str] = []
-    for file in ("tokenizer_config.json", "special_tokens_map.json"):
-        if (folder / file).is_file():
-            try:
-                given = json.loads((folder / file).read_text(encoding="utf-8")).get("mask_token")
-            except (ValueError, AttributeError) as error:
-                raise InputError(f"{folder / file}: expected a JSON object: {error}") from error
-            names += [given["content"] if isinstance(given, dict) else given] if given else []
-    ids = [fast.token_to_id(name) for name in (*names, "[MASK]", "<mask>")]
-    return next((i for i in ids if i is not None), None)
+        return tokens_of(open_folder(folder))
+    except TokenizerError as error:
+        raise InputError(str(error)) from error
 
 
 def _without_space(text: str, begin: int, end: int) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from xformer.storage.rules import (
 
 Positions = Literal["rotary", "sinusoidal", "learned", "alibi", "t5", "none"]
 Norm = Literal["layernorm", "rmsnorm"]
-Activation = Literal["geglu", "swiglu", "gelu", "relu2"]
+Activation = Literal["geglu", "swiglu", "gelu", "relu", "relu2"]
 NormPosition = Literal["pre", "post"]
 Gelu = Literal["erf", "tanh"]
 
@@ -64,7 +64,8 @@ class ModelConfig:
         skip_first_norm: leave out the attention norm of the first block, which the embedding norm would
             precede (pre-norm models).
         final_norm: normalise the last block's output (pre-norm models).
-        activation: the feed-forward's non-linearity; `geglu` and `swiglu` are gated (Shazeer 2020).
+        activation: the feed-forward's non-linearity; `geglu` and `swiglu` are gated (Shazeer 2020). With
+            `relu` it is that of the masked-LM head, too, as in BERT.
         gelu: how GELU is computed wherever it appears: by the exact error function or its tanh approximation.
         bias: biases in linear layers of the blocks, and in norms.
         window (tokens): total width of local attention, half to either side; None for global attention

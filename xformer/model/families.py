@@ -1,4 +1,4 @@
-"""The architectures of other libraries that hold a model: ModernBERT, BERT, XLM-R."""
+"""The architectures of other libraries that hold a model: ModernBERT, BERT, XLM-R, DistilBERT."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from xformer.errors import InputError
 from xformer.model.config import ModelConfig
 
-Family = Literal["modernbert", "bert", "xlm-roberta"]
+Family = Literal["modernbert", "bert", "xlm-roberta", "distilbert"]
 
 
 def held_by_none(config: ModelConfig, pooling: str) -> str | None:
@@ -50,17 +50,24 @@ def family_of(config: ModelConfig) -> Family:
             found = repr(config.activation)
             raise InputError(f"model.activation: ModernBERT needs 'geglu' or 'swiglu', got {found}")
         return "modernbert"
-    needed = {"positions": "learned", "norm": "layernorm", "activation": "gelu", "bias": True}
-    needed |= {"embedding_norm": True, "final_norm": False, "decoder_bias": True, "tie_embeddings": True}
-    name = "XLM-R" if config.position_offset else "BERT"
+    needed = {"positions": "learned", "norm": "layernorm", "bias": True}
+    needed |= {"embedding_norm": True, "final_norm": False, "decoder_bias": True}
+    name = "XLM-R" if config.position_offset else "BERT" if config.n_segments else "DistilBERT"
     _require_ours(config, name, needed)
+    if config.activation not in ("gelu", "relu"):
+        raise InputError(f"model.activation: {name} needs 'gelu' or 'relu', got {config.activation!r}")
     if not all(config.is_global(layer) for layer in range(config.n_layers)):
         raise InputError(f"model.window: {name} has global layers only, got {config.window}")
-    if config.n_segments == 0:
-        raise InputError(f"model.n_segments: {name} needs at least 1, got 0")
-    if name == "XLM-R" and config.gelu != "erf":
-        raise InputError(f"model.gelu: XLM-R needs 'erf', got {config.gelu!r}")
-    return "xlm-roberta" if config.position_offset else "bert"
+    if name == "XLM-R":
+        if config.n_segments == 0:
+            raise InputError("model.n_segments: XLM-R needs at least 1, got 0")
+        # Its masked-LM head has the exact GELU, whatever the blocks have.
+        _require_ours(config, name, {"gelu": "erf", "activation": "gelu"})
+        return "xlm-roberta"
+    if name == "DistilBERT":
+        _require_ours(config, name, {"norm_eps": 1e-12})
+        return "distilbert"
+    return "bert"
 
 
 def _require_ours(config: ModelConfig, family: str, needed: Mapping[str, Any]) -> None:

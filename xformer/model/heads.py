@@ -24,18 +24,19 @@ _IGNORED = -100
 
 
 class PredictionHead(nn.Module):
-    """Dense layer, GELU and norm before an output layer, as in BERT and ModernBERT."""
+    """Dense layer, GELU (or ReLU) and norm before an output layer, as in BERT and ModernBERT."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.approximate = config.gelu_approximate
+        self.relu, self.approximate = config.activation == "relu", config.gelu_approximate
         self.dense = nn.Linear(config.d_model, config.d_model, bias=config.bias)
         self.norm = norm(config)
         draw_weights(self, config.init_std)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, C) to (…, C)."""
-        return self.norm(F.gelu(self.dense(x), approximate=self.approximate))
+        x = self.dense(x)
+        return self.norm(F.relu(x) if self.relu else F.gelu(x, approximate=self.approximate))
 
 
 class MaskedLMHead(nn.Module):

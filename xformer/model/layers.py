@@ -153,6 +153,8 @@ class FeedForward(nn.Module):
                 hidden = glu(hidden, "silu")
             case "gelu":
                 hidden = F.gelu(hidden, approximate=self.gelu)
+            case "relu":
+                hidden = F.relu(hidden)
             case "relu2":
                 hidden = squared_relu(hidden)
         if probe is not None:

@@ -157,7 +157,8 @@ def reference_masked_lm(
         embedding: (V, C), the encoder's token embeddings.
     """
     if config.head_activation_norm:
-        y = _gelu(config, _linear(parameters, "head.dense", hidden))
+        y = _linear(parameters, "head.dense", hidden)
+        y = y.clamp(min=0) if config.activation == "relu" else _gelu(config, y)
         hidden = _norm(config, parameters, "head.norm", y)  # h ← Norm(GELU(W h + b))
     logits = hidden @ (embedding if config.tie_embeddings else parameters["weight"]).T
     return logits + parameters["bias"] if config.decoder_bias else logits
@@ -272,6 +273,8 @@ def _feed_forward(config: ModelConfig, parameters: Parameters, name: str, x: Ten
             hidden = value * torch.sigmoid(value) * gate
         case "gelu":
             hidden = _gelu(config, value)
+        case "relu":
+            hidden = value.clamp(min=0)
         case "relu2":
             hidden = value.clamp(min=0) ** 2
     return _linear(parameters, f"{name}.Wo", hidden)

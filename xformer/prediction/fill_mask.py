@@ -22,14 +22,9 @@ from xformer.embedding.encode import evaluation_mode
 from xformer.errors import InputError
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
-from xformer.tokenizer import Tokenizer
-from xformer.tokenizer.special import BYTE_COUNT, FIRST_BYTE_ID, MASK_ID, SPECIAL_PIECES
-
-MASK = SPECIAL_PIECES[MASK_ID]
-"""How a mask is written in a text."""
+from xformer.tokenizer.interface import MASK, TextTokenizer
 
 _LOGITS_AT_ONCE = 1 << 24
-_ASCII = 0x80
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ class _Mask:
 
     Attributes:
         text: number of the text.
-        before: what is shown before the piece; without the space that a piece brings along.
+        before: what is shown before the piece.
         after: what follows it.
         ids: the tokens around it, at most as many as the model reads.
         place: of the mask in `ids`.
@@ -79,7 +74,7 @@ class MaskFiller:
     """
 
     model: MultilingualModel
-    tokenizer: Tokenizer
+    tokenizer: TextTokenizer
     max_length: int
     device: torch.device
     computing: Callable[[], AbstractContextManager[object]]
@@ -107,7 +102,11 @@ class MaskFiller:
             for mask, row, pieces in zip(masks, probabilities.tolist(), ids.tolist(), strict=True):
                 found[mask.text].append(
                     [
-                        Filling(self.tokenizer.piece(piece), probability, self._shown(mask, piece))
+                        Filling(
+                            self.tokenizer.piece(piece),
+                            probability,
+                            self.tokenizer.fill(mask.before, piece, mask.after),
+                        )
                         for probability, piece in zip(row, pieces, strict=True)
                     ]
                 )
@@ -130,18 +129,20 @@ class MaskFiller:
             yield batch
 
     def _masks(self, text: str, number: int, name: str) -> Iterator[_Mask]:
-        parts = text.split(MASK)
+        # An imported model's own name of a mask means the same.
+        parts = (text if (own := self.tokenizer.mask) is None else text.replace(own, MASK)).split(MASK)
         if len(parts) == 1:
             raise InputError(
                 f"{name}: expected {MASK} where a piece is hidden, as in 'Open the {MASK}'; got {text[:80]!r}"
             )
         ids = self.tokenizer.encode_masked(text)
-        for index, place in enumerate(np.flatnonzero(ids == MASK_ID).tolist()):
-            begin = min(max(0, place - self.max_length // 2), max(0, len(ids) - self.max_length))
+        n_before, n_behind = len(self.tokenizer.prefix), len(self.tokenizer.suffix)
+        inside, room = ids[n_before : len(ids) - n_behind], self.max_length - n_before - n_behind
+        for index, place in enumerate(np.flatnonzero(inside == self.tokenizer.mask_id).tolist()):
+            begin = min(max(0, place - room // 2), max(0, len(inside) - room))
+            around = (ids[:n_before], inside[begin : begin + room], ids[len(ids) - n_behind :])
             before, after = MASK.join(parts[: index + 1]), MASK.join(parts[index + 1 :])
-            yield _Mask(
-                number, before.removesuffix(" "), after, ids[begin : begin + self.max_length], place - begin
-            )
+            yield _Mask(number, before, after, np.concatenate(around), n_before + place - begin)
 
     def _best(self, masks: Sequence[_Mask], k: int) -> tuple[Tensor, Tensor]:
         """Probabilities and ids of the best pieces of each mask, (M, k) each, on the host."""
@@ -167,13 +168,9 @@ class MaskFiller:
 
     def _pieces(self) -> tuple[Tensor, Tensor]:
         """Rows of the model (V,) that text can have, and those of them that can be shown alone."""
-        ids = torch.arange(self.model.config.rows, device=self.device)
-        allowed = (ids >= FIRST_BYTE_ID) & (ids < self.tokenizer.vocab_size)
-        part_of_character = (ids >= FIRST_BYTE_ID + _ASCII) & (ids < FIRST_BYTE_ID + BYTE_COUNT)
-        return allowed, allowed & ~part_of_character
-
-    def _shown(self, mask: _Mask, piece: int) -> str:
-        """The text with the piece; the space in front of a text's first piece is not part of the text."""
-        byte = piece - FIRST_BYTE_ID
-        written = chr(byte) if byte < BYTE_COUNT else self.tokenizer.piece(piece).replace("\u2581", " ")
-        return f"{mask.before}{written if mask.before else written.removeprefix(' ')}{mask.after}"
+        found = []
+        for pieces in self.tokenizer.fillable():
+            rows = torch.zeros(self.model.config.rows, dtype=torch.bool)
+            rows[: len(pieces)] = torch.from_numpy(pieces)
+            found.append(rows.to(self.device))
+        return found[0], found[1]

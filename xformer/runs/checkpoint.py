@@ -190,6 +190,22 @@ def save_checkpoint(
     return Checkpoint(target, state)
 
 
+def save_weights(folder: Path, model: nn.Module, state: TrainingState) -> None:
+    """Write a checkpoint of weights alone, of a model that was not trained here; no run resumes from it.
+
+    Args:
+        folder: the run's checkpoints.
+        model: whose weights to save.
+        state: the state of the run.
+
+    Raises:
+        OSError, SafetensorError: it cannot be written.
+    """
+    with atomic_folder(folder / f"step-{state.step:08d}") as work:
+        written = files.write_weights(work, model)
+        write_checksummed(work / STATE, _Contents(state, (written,)))
+
+
 def _write(
     target: Path,
     model: nn.Module,

@@ -215,6 +215,12 @@ def write(
     return tuple(FileEntry.of(_whole(folder, kind)) for kind in KINDS)
 
 
+def write_weights(folder: Path, model: nn.Module) -> FileEntry:
+    """Write a model's weights alone, by one process."""
+    save_file({name: tensor.contiguous() for name, tensor in weights(model).items()}, _whole(folder, "model"))
+    return FileEntry.of(_whole(folder, "model"))
+
+
 def write_parts(
     folder: Path, tensors: Mapping[Kind, Mapping[str, Tensor]], processes: Processes
 ) -> tuple[FileEntry, ...]:

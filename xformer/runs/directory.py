@@ -41,6 +41,9 @@ class RunDirectory:
         tokenizer: the SentencePiece model.
         checkpoints: one folder for each checkpoint.
         metrics: the training log, one JSON object a line.
+        tokenizer_folder: files of a tokenizer that is not ours, as they came with its model.
+        original: other files of an imported model, as they came.
+        left_weights: weights of an imported model that nothing is computed with, such as BERT's pooler.
         panel: the log of the panel's evaluations, one JSON object a line.
         events: TensorBoard's files.
         loss_plot: the loss curves.
@@ -71,6 +74,9 @@ class RunDirectory:
     manifest = _Inside("manifest.json")
     checks = _Inside("checks.json")
     tokenizer = _Inside("tokenizer.model")
+    tokenizer_folder = _Inside("tokenizer")
+    original = _Inside("huggingface")
+    left_weights = _Inside("left.safetensors")
     checkpoints = _Inside("checkpoints")
     metrics = _Inside("metrics.jsonl")
     panel = _Inside("panel.jsonl")
@@ -159,6 +165,11 @@ class RunDirectory:
                 have been made with other settings than the defaults.
         """
         tables = read_settings(self.config)
+        if kind is RunConfig and "source" in tables:
+            raise InputError(
+                f"{self.path}: expected a run of xformer pretrain, with a corpus, languages and settings of"
+                " training; this one was imported, and has none"
+            )
         missing = [f"[{table.name}]" for table in fields(kind) if table.name not in tables]
         if missing and (self.manifest.is_file() or self.corpus.is_dir()):
             raise InputError(

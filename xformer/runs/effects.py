@@ -113,9 +113,10 @@ NEEDS: dict[str, Need] = {
     ),
     "model.gelu": Need(
         lambda c: (
-            c.model.head_activation_norm or (_has_blocks(c) and c.model.activation in ("gelu", "geglu"))
+            (c.model.head_activation_norm and c.model.activation != "relu")
+            or (_has_blocks(c) and c.model.activation in ("gelu", "geglu"))
         ),
-        "where GELU appears (model.activation=geglu or gelu, or model.head_activation_norm)",
+        "where GELU appears (model.activation=geglu or gelu, or model.head_activation_norm and no relu)",
     ),
     "model.window": Need(_has_windows, _WINDOWS, off=None),
     "model.global_every": Need(

@@ -37,10 +37,7 @@ def _instead(run: RunDirectory) -> str:
             return f"but it is a part of the run {folder}; give that folder"
     names = {found.name for found in path.iterdir()}
     if "config.json" in names:
-        return (
-            "but it is a model of Hugging Face; `xformer.interop.huggingface.folder.from_huggingface` reads"
-            " its encoder, without its tokenizer"
-        )
+        return f"but it is a model of Hugging Face; `xformer import hf {path} NEW_RUN` makes a run of it"
     if MANIFEST_NAME in names:
         return f"but it is a corpus; `xformer pretrain RUN --set data.corpus={path}` makes a run of it"
     runs = sorted(found for found in names if (path / found / run.config.name).is_file())

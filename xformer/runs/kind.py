@@ -12,6 +12,9 @@ PRETRAINING = "pretraining"
 CLASSIFICATION = "classification"
 """The task of `xformer finetune classify`."""
 
+IMPORTED = "import"
+"""The task of `xformer import`: the model of another library."""
+
 
 def task_of(run: RunDirectory) -> str:
     """The name of the task that made a run."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xformer.finetuning.inputs.texts import TextBatch, TokenTexts
-from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class TokenPairs:
     def of(
         cls,
         pairs: Sequence[tuple[str, str]],
-        tokenizer: Tokenizer,
+        tokenizer: TextTokenizer,
         max_tokens: int,
         max_length: int,
         threads: int | None = None,

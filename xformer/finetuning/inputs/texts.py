@@ -15,7 +15,7 @@ from torch import Tensor
 
 from xformer.data.chunks import Chunks
 from xformer.model.packed import Packed, pack_flat
-from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,14 @@ class TokenTexts:
     def of(
         cls,
         texts: Sequence[str],
-        tokenizer: Tokenizer,
+        tokenizer: TextTokenizer,
         max_tokens: int,
         max_length: int,
         threads: int | None = None,
     ) -> TokenTexts:
         """Tokenise texts, and keep the first `max_tokens` tokens of each.
+
+        Where a model wants special tokens around a text, a text is one sequence of at most `max_length`.
 
         Args:
             texts: E texts.
@@ -91,7 +93,8 @@ class TokenTexts:
             max_length: longest sequence of a batch, in tokens.
             threads: of tokenisation; None for one a core.
         """
-        rows = [row[:max_tokens] for row in tokenizer.encode_batch(texts, threads)]
+        one = bool(tokenizer.prefix or tokenizer.suffix)
+        rows, _ = tokenizer.sequences(texts, min(max_tokens, max_length) if one else max_tokens, threads)
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         return cls(np.concatenate([np.zeros(0, dtype=np.int32), *rows]), lengths, max_length)
 

@@ -16,10 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xformer.errors import InputError
 from xformer.finetuning.inputs.interface import units_of
 from xformer.finetuning.inputs.texts import TokenTexts
 from xformer.model.packed import Packed
 from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 
 _SPACE = "\u2581"
 
@@ -69,7 +71,7 @@ class TokenWords:
     def of(
         cls,
         sentences: Sequence[Sequence[str]],
-        tokenizer: Tokenizer,
+        tokenizer: TextTokenizer,
         max_tokens: int,
         max_length: int,
         threads: int | None = None,
@@ -86,6 +88,11 @@ class TokenWords:
             max_length: longest sequence of a batch, in tokens; a longer sentence is several.
             threads: of tokenisation; None for one a core.
         """
+        if not isinstance(tokenizer, Tokenizer):
+            raise InputError(
+                "labels of words: expected a run of xformer pretrain; an imported model wants special tokens"
+                " around a sentence, and its tokenizer does not cut words apart from one another"
+            )
         words = [word for sentence in sentences for word in sentence]
         # Most words occur often.
         different = list(dict.fromkeys(words))

@@ -8,12 +8,17 @@ from pathlib import Path
 
 from xformer.interop.export.card import model_card
 from xformer.interop.export.compare import Comparison, compare
+from xformer.interop.export.imported import give_back
 from xformer.interop.export.source import Source, first_blocks, open_source
 from xformer.interop.huggingface.classifier import classifier_fields, classifier_weights
 from xformer.interop.huggingface.folder import save_huggingface
 from xformer.interop.huggingface.sentence_modules import write_sentence_modules
 from xformer.interop.huggingface.tokenizer import tokenizer_config, tokenizer_json
 from xformer.progress import Progress
+from xformer.runs.directory import RunDirectory
+from xformer.runs.find import find_run
+from xformer.runs.imported import ImportedConfig
+from xformer.runs.kind import IMPORTED, task_of
 from xformer.storage.checksummed import atomic_folder
 from xformer.storage.files import atomic_write
 
@@ -31,7 +36,8 @@ class Exported:
         vector_width: coordinates of a sentence's vector.
         vector_blocks: number of blocks after which it is taken.
         max_length: tokens after which a text is cut.
-        comparison: with the run; None where it was left out.
+        comparison: with the run; None where it was left out, and for an imported run.
+        given_back: whether it is the folder that was imported, with the run's weights.
     """
 
     folder: Path
@@ -40,12 +46,15 @@ class Exported:
     vector_blocks: int
     max_length: int
     comparison: Comparison | None
+    given_back: bool = False
 
 
 def export_huggingface(
     run: Path, folder: Path, progress: Progress, *, n_lines: int = 10_000, comparing: bool = True
 ) -> Exported:
     """Write the model of a run, compare it with the run, and only then put it in place.
+
+    An imported run gives back the folder that it came from; nothing is compared then but its weights.
 
     Args:
         run: the run's folder.
@@ -58,6 +67,9 @@ def export_huggingface(
         InputError: no architecture holds the model, a setting of the run is unusable, or what the folder
             gives differs from what the run gives; nothing is written.
     """
+    found = find_run(run)
+    if task_of(found) == IMPORTED:
+        return _given_back(found, folder, progress)
     source = open_source(run, progress)
     with atomic_folder(folder) as scratch:
         architectures = _write(source, scratch)
@@ -67,6 +79,13 @@ def export_huggingface(
     return Exported(
         folder, architectures, source.config.pooled_dim, source.layer, source.max_length, comparison
     )
+
+
+def _given_back(run: RunDirectory, folder: Path, progress: Progress) -> Exported:
+    config = run.load_config(ImportedConfig)
+    named = give_back(run, folder, progress)
+    model = config.model
+    return Exported(folder, named, model.pooled_dim, model.n_layers, config.vectors.max_length, None, True)
 
 
 def _write(source: Source, folder: Path) -> tuple[str, ...]:

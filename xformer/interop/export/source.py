@@ -163,6 +163,11 @@ def first_blocks(encoder: Encoder, n_layers: int) -> Encoder:
 
 def _finetuned(run: RunDirectory) -> Source:
     opened = open_finetuned(run.path)
+    if not isinstance(opened.tokenizer, Tokenizer):
+        raise InputError(
+            f"{run.path}: expected a run fine-tuned from one of xformer pretrain; {opened.config.base.run}"
+            " was imported, and the classifiers of its architecture have another head than was trained"
+        )
     config, model = opened.config, opened.model
     _require_held(config.model, config.base.pooling)
     check_classifier(config.model, model.width, config.classifier.hidden)

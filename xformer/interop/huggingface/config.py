@@ -1,13 +1,14 @@
-"""Conversion of settings between `ModelConfig` and the `config.json` of ModernBERT, BERT and XLM-R."""
+"""Conversion of settings between `ModelConfig` and the `config.json` of each architecture."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from xformer.errors import InputError
-from xformer.model.config import Gelu, ModelConfig
-from xformer.model.families import family_of
+from xformer.model.config import Activation, Gelu, ModelConfig
+from xformer.model.families import Family, family_of
 
 _SIZES = {
     "vocab_size": "vocab_size",
@@ -17,6 +18,13 @@ _SIZES = {
     "d_ff": "intermediate_size",
 }
 """Names of sizes in `ModelConfig` and in `config.json`."""
+
+_DISTILBERT_SIZES = _SIZES | {
+    "d_model": "dim",
+    "n_layers": "n_layers",
+    "n_heads": "n_heads",
+    "d_ff": "hidden_dim",
+}
 
 # The ids of our special tokens are fixed.
 _SPECIAL_IDS = {
@@ -28,6 +36,29 @@ _SPECIAL_IDS = {
     "mask_token_id": 4,
 }
 
+_FAMILIES: dict[str, Family] = {
+    "modernbert": "modernbert",
+    "bert": "bert",
+    "distilbert": "distilbert",
+    "xlm-roberta": "xlm-roberta",
+    # Other names of the same architecture.
+    "roberta": "xlm-roberta",
+    "camembert": "xlm-roberta",
+}
+
+_UNSUPPORTED: dict[str, tuple[Any, ...]] = {
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+    "is_encoder_decoder": (False,),
+    "position_embedding_type": ("absolute",),
+    "rope_scaling": (None,),
+    "pruned_heads": (None, {}),
+    "quantization_config": (None,),
+    "auto_map": (None, {}),
+}
+"""Fields that change what is computed, with the values that change nothing; other values are refused.
+`auto_map` names code of the folder's own, which is never run."""
+
 
 def config_to_huggingface(config: ModelConfig) -> dict[str, Any]:
     """The fields of `config.json`, with our special token ids.
@@ -37,15 +68,27 @@ def config_to_huggingface(config: ModelConfig) -> dict[str, Any]:
     """
     family = family_of(config)
     gelu = "gelu" if config.gelu == "erf" else "gelu_pytorch_tanh"
+    if config.activation == "relu":
+        gelu = "relu"
+    sizes = _DISTILBERT_SIZES if family == "distilbert" else _SIZES
     fields: dict[str, Any] = {
         "model_type": family,
-        **{theirs: getattr(config, ours) for ours, theirs in _SIZES.items()},
+        **{theirs: getattr(config, ours) for ours, theirs in sizes.items()},
         "initializer_range": config.init_std,
         "tie_word_embeddings": config.tie_embeddings,
         **_SPECIAL_IDS,
         # A field of our own: transformers keeps fields that it does not know.
         **({"pooled_dim_fraction": config.pooled_dim_fraction} if config.pooled_dim_fraction < 1 else {}),
     }
+    if family == "distilbert":
+        return fields | {
+            "architectures": ["DistilBertForMaskedLM"],
+            "activation": gelu,
+            "dropout": config.dropout,
+            "attention_dropout": config.attention_dropout,
+            "max_position_embeddings": config.max_length,
+            "sinusoidal_pos_embds": False,
+        }
     if family != "modernbert":
         if family == "xlm-roberta":
             fields["pad_token_id"] = config.position_offset - 1
@@ -84,20 +127,35 @@ def config_to_huggingface(config: ModelConfig) -> dict[str, Any]:
 
 
 def config_from_huggingface(fields: Mapping[str, Any]) -> ModelConfig:
-    """The settings of a `config.json` of ModernBERT, BERT or XLM-R.
+    """The settings of a `config.json` of ModernBERT, BERT, DistilBERT or XLM-R.
 
     ModernBERT's `mlp_dropout`, inside the feed-forward, has no counterpart and is ignored.
 
     Raises:
         InputError: a field is missing, or has a value that our model does not support; the message names it.
     """
-    match _field(fields, "model_type"):
-        case "modernbert":
+    family = family_of_fields(fields)
+    for name, values in _UNSUPPORTED.items():
+        if name in fields and fields[name] not in values:
+            raise InputError(f"{name}: expected {values[0]!r} or no such field, got {fields[name]!r}")
+    try:
+        if family == "modernbert":
             return _from_modernbert(fields)
-        case "bert" | "xlm-roberta" as family:
-            return _from_bert(fields, family)
-        case other:
-            raise InputError(f"model_type: expected 'modernbert', 'bert' or 'xlm-roberta', got {other!r}")
+        return _from_distilbert(fields) if family == "distilbert" else _from_bert(fields, family)
+    except ValueError as error:  # a rule of ours, in whose message our name of the field stands
+        raise error if isinstance(error, InputError) else InputError(f"config.json: {error}") from error
+
+
+def family_of_fields(fields: Mapping[str, Any]) -> Family:
+    """The architecture that a `config.json` names.
+
+    Raises:
+        InputError: it names none, or none of ours.
+    """
+    name = _field(fields, "model_type")
+    if not isinstance(name, str) or name not in _FAMILIES:
+        raise InputError(f"model_type: expected one of {', '.join(_FAMILIES)}, got {name!r}")
+    return _FAMILIES[name]
 
 
 def special_ids(fields: Mapping[str, Any]) -> dict[str, int]:
@@ -117,10 +175,10 @@ def _from_modernbert(fields: Mapping[str, Any]) -> ModelConfig:
         raise InputError(f"classifier_activation: expected {activation!r}, as hidden_activation")
     window, global_every = _layer_pattern(fields)
     return ModelConfig.modernbert(
-        **_sizes(fields),
+        **_sizes(fields, _SIZES),
         max_length=_whole(fields, "max_position_embeddings", 8192),
-        rotary_base=_rotary_base(fields, "full_attention", fields.get("global_rope_theta", 160_000.0)),
-        rotary_base_local=_rotary_base(fields, "sliding_attention", fields.get("local_rope_theta", 10_000.0)),
+        rotary_base=_rotary_base(fields, "full_attention", "global_rope_theta", 160_000.0),
+        rotary_base_local=_rotary_base(fields, "sliding_attention", "local_rope_theta", 10_000.0),
         norm_eps=_number(fields, "norm_eps", 1e-5),
         activation="swiglu" if activation == "silu" else "geglu",
         gelu=gelu,
@@ -134,34 +192,44 @@ def _from_modernbert(fields: Mapping[str, Any]) -> ModelConfig:
     )
 
 
-def _from_bert(fields: Mapping[str, Any], family: str) -> ModelConfig:
-    for name, expected in {
-        "is_decoder": False,
-        "add_cross_attention": False,
-        "tie_word_embeddings": True,
-        "position_embedding_type": "absolute",
-    }.items():
-        if fields.get(name, expected) != expected:
-            raise InputError(f"{name}: expected {expected!r}, got {fields[name]!r}")
-    gelu = _gelu(fields, "hidden_act")
-    if family == "xlm-roberta" and gelu != "erf":
+def _from_bert(fields: Mapping[str, Any], family: Family) -> ModelConfig:
+    activation, gelu = _activation(fields, "hidden_act")
+    if family == "xlm-roberta" and (activation, gelu) != ("gelu", "erf"):
         raise InputError(f"hidden_act: expected 'gelu', which XLM-R's head has, got {fields['hidden_act']!r}")
     offset = _whole(fields, "pad_token_id", 1) + 1 if family == "xlm-roberta" else 0
     return ModelConfig.bert(
-        **_sizes(fields),
+        **_sizes(fields, _SIZES),
         max_length=_whole(fields, "max_position_embeddings", 512) - offset,
         position_offset=offset,
         n_segments=_whole(fields, "type_vocab_size", 2),
         norm_eps=_number(fields, "layer_norm_eps", 1e-12),
+        activation=activation,
         gelu=gelu,
+        tie_embeddings=bool(fields.get("tie_word_embeddings", True)),
         dropout=_number(fields, "hidden_dropout_prob", 0.1),
         attention_dropout=_number(fields, "attention_probs_dropout_prob", 0.1),
     )
 
 
-def _sizes(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _from_distilbert(fields: Mapping[str, Any]) -> ModelConfig:
+    # Positions are a table with names and values of its own even where they began as sinusoids.
+    activation, gelu = _activation(fields, "activation")
+    return ModelConfig.bert(
+        **_sizes(fields, _DISTILBERT_SIZES),
+        max_length=_whole(fields, "max_position_embeddings", 512),
+        n_segments=0,
+        norm_eps=1e-12,
+        activation=activation,
+        gelu=gelu,
+        tie_embeddings=bool(fields.get("tie_word_embeddings", True)),
+        dropout=_number(fields, "dropout", 0.1),
+        attention_dropout=_number(fields, "attention_dropout", 0.1),
+    )
+
+
+def _sizes(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return {
-        **{ours: _whole(fields, theirs) for ours, theirs in _SIZES.items()},
+        **{ours: _whole(fields, theirs) for ours, theirs in names.items()},
         "init_std": _number(fields, "initializer_range", 0.02),
         # Version 0.1 called it `sentence_share`.
         "pooled_dim_fraction": _number(fields, "pooled_dim_fraction", _number(fields, "sentence_share", 1.0)),
@@ -182,31 +250,60 @@ def _number(fields: Mapping[str, Any], name: str, default: float) -> float:
     return float(value)
 
 
-def _rotary_base(fields: Mapping[str, Any], kind: str, default: float) -> float:
-    """The base of one kind of layer; `default` is the value in the fields of transformers 4."""
-    rope = (fields.get("rope_parameters") or {}).get(kind) or {}
+def _rotary_base(fields: Mapping[str, Any], kind: str, older: str, default: float) -> float:
+    """The base of one kind of layer; `older` is its name in the fields of transformers 4."""
+    given = fields.get("rope_parameters")
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError(f"rope_parameters: expected an object, got {given!r}")
+    rope = (given or {}).get(kind)
+    if rope is not None and not isinstance(rope, Mapping):
+        raise InputError(f"rope_parameters.{kind}: expected an object, got {rope!r}")
+    rope = rope or {}
     if rope.get("rope_type", "default") != "default":
         raise InputError(f"rope_parameters.{kind}.rope_type: expected 'default', got {rope['rope_type']!r}")
-    return float(rope.get("rope_theta", default))
+    if unknown := sorted(rope.keys() - {"rope_type", "rope_theta"}):
+        raise InputError(f"rope_parameters.{kind}.{unknown[0]}: expected no such field")
+    name = f"rope_parameters.{kind}.rope_theta" if "rope_theta" in rope else older
+    base = _number(rope, "rope_theta", 0.0) if "rope_theta" in rope else _number(fields, older, default)
+    if not 0 < base < math.inf:
+        raise InputError(f"{name}: expected a finite positive number, got {base!r}")
+    return base
 
 
 def _layer_pattern(fields: Mapping[str, Any]) -> tuple[int | None, int]:
-    """`window` and `global_every`."""
-    window = _whole(fields, "local_attention", 128)
+    """`window` and `global_every`; `layer_types` decides where it is given."""
+    window, n_layers = _whole(fields, "local_attention", 128), _whole(fields, "num_hidden_layers")
     if window < 2:
         raise InputError(f"local_attention: expected a width of at least 2 tokens, got {window}")
-    every = fields.get("global_attn_every_n_layers")
-    every = None if every is None else _whole(fields, "global_attn_every_n_layers")
     types = fields.get("layer_types")
     if types is None:
-        return window, 3 if every is None else every
+        every = fields.get("global_attn_every_n_layers")
+        every = 3 if every is None else _whole(fields, "global_attn_every_n_layers")
+        if every < 1:
+            raise InputError(f"global_attn_every_n_layers: expected a whole number from 1, got {every}")
+        return window, every
+    kinds = ("full_attention", "sliding_attention")
+    if not isinstance(types, list | tuple) or not all(kind in kinds for kind in types):
+        raise InputError(f"layer_types: expected a list of {' and '.join(kinds)}, got {types!r}")
+    if len(types) != n_layers:
+        raise InputError(
+            f"layer_types: expected one for each of num_hidden_layers={n_layers}, got {len(types)}"
+        )
     full = [kind == "full_attention" for kind in types]
     if all(full):
         return None, 1
-    distance = every if every else (full[1:].index(True) + 1 if any(full[1:]) else len(full))
-    if full != [layer % distance == 0 for layer in range(len(full))]:
-        raise InputError(f"layer_types: expected 'full_attention' at layers 0, k, 2k, …, got {list(types)}")
-    return window, distance
+    distance = full[1:].index(True) + 1 if any(full[1:]) else len(full)
+    # The older field says which of several distances is meant where there is no second global layer.
+    older = fields.get("global_attn_every_n_layers")
+    for every in ([older] if isinstance(older, int) and older >= 1 else []) + [distance]:
+        if full == [layer % every == 0 for layer in range(len(full))]:
+            return window, int(every)
+    raise InputError(f"layer_types: expected 'full_attention' at layers 0, k, 2k, …, got {list(types)}")
+
+
+def _activation(fields: Mapping[str, Any], name: str) -> tuple[Activation, Gelu]:
+    """The activation of BERT's kind, and which GELU it is."""
+    return ("relu", "erf") if fields.get(name) == "relu" else ("gelu", _gelu(fields, name))
 
 
 def _gelu(fields: Mapping[str, Any], name: str) -> Gelu:
@@ -216,7 +313,8 @@ def _gelu(fields: Mapping[str, Any], name: str) -> Gelu:
         case "gelu_new" | "gelu_pytorch_tanh":
             return "tanh"
         case other:
-            raise InputError(f"{name}: expected 'gelu', 'gelu_new' or 'gelu_pytorch_tanh', got {other!r}")
+            expected = "'gelu', 'gelu_new' or 'gelu_pytorch_tanh'"
+            raise InputError(f"{name}: expected {expected}, which are supported here, got {other!r}")
 
 
 def _field(fields: Mapping[str, Any], name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Conversion of models from and to Hugging Face: ModernBERT, BERT and XLM-R.
+"""Conversion of models from and to Hugging Face: ModernBERT, BERT, DistilBERT and XLM-R.
 
 A folder holds `config.json` and `model.safetensors`; pickled weights are refused. Only `to_huggingface` needs
 `transformers` (extra `hf`).
@@ -22,12 +22,13 @@ from xformer.errors import InputError
 from xformer.interop.huggingface.config import (
     config_from_huggingface,
     config_to_huggingface,
+    family_of_fields,
     special_ids,
 )
-from xformer.interop.huggingface.weights import from_their_names, to_their_names
+from xformer.interop.huggingface.weights import from_their_names, their_name, to_their_names
 from xformer.model.config import ModelConfig
 from xformer.model.encoder import Encoder
-from xformer.model.families import family_of
+from xformer.model.families import Family, family_of
 from xformer.model.heads import MaskedLMHead
 from xformer.storage.files import atomic_write
 
@@ -42,12 +43,16 @@ class Pretrained:
         head: its masked-LM head, or None if the source has none.
         special_ids: ids of its special tokens, as fields of `config.json`, for `save_huggingface`: they
             belong to the tokenizer that it was trained with.
+        left: weights of the source that we compute nothing with, by their names, such as BERT's pooler.
+        bare: whether the names of the source are those of a model without a head.
     """
 
     config: ModelConfig
     encoder: Encoder
     head: MaskedLMHead | None
     special_ids: Mapping[str, int] = field(default_factory=dict)
+    left: Mapping[str, Tensor] = field(default_factory=dict)
+    bare: bool = False
 
 
 def from_huggingface(source: str | os.PathLike[str] | torch.nn.Module) -> Pretrained:
@@ -65,19 +70,58 @@ def from_huggingface(source: str | os.PathLike[str] | torch.nn.Module) -> Pretra
         fields = source.config.to_dict()  # type: ignore[union-attr, operator]
         weights = {name: value.detach().clone() for name, value in source.state_dict().items()}
     else:
-        fields, weights = _read_config(Path(source)), _read_weights(Path(source))
-    config = config_from_huggingface(fields)
-    ours = from_their_names(family_of(config), weights, tied=config.tie_embeddings)
+        fields, weights = read_config(Path(source)), read_weights(Path(source))
+    return convert(fields, weights)
+
+
+def convert(fields: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Pretrained:
+    """A model from the content of its files.
+
+    Args:
+        fields: of `config.json`.
+        weights: by their names; their memory is used.
+
+    Raises:
+        InputError: a setting is not supported, or weights are missing, unknown or of other shapes.
+    """
+    config, family = config_from_huggingface(fields), family_of_fields(fields)
+    found = from_their_names(family, weights, tied=config.tie_embeddings)
     with torch.device("meta"):
         encoder, head = Encoder(config), MaskedLMHead(config)
-    has_head = any(name.startswith("head.") for name in ours)
+    has_head = any(name.startswith("head.") for name in found.ours)
     for module, prefix in ((encoder, "encoder."), (head, "head."))[: 1 + has_head]:
-        state = {name.removeprefix(prefix): w for name, w in ours.items() if name.startswith(prefix)}
-        try:
-            module.load_state_dict(state, assign=True)
-        except RuntimeError as error:
-            raise InputError(f"weights: {error}") from error
-    return Pretrained(config, encoder.eval(), head.eval() if has_head else None, special_ids(fields))
+        state = {name.removeprefix(prefix): w for name, w in found.ours.items() if name.startswith(prefix)}
+        _require_fitting(module, state, prefix, family, found.bare)
+        module.load_state_dict(state, assign=True)
+        module.requires_grad_(True)
+    return Pretrained(
+        config,
+        encoder.eval(),
+        head.eval() if has_head else None,
+        special_ids(fields),
+        found.left,
+        found.bare,
+    )
+
+
+def _require_fitting(
+    module: torch.nn.Module, state: Mapping[str, Tensor], prefix: str, family: Family, bare: bool
+) -> None:
+    """Check that weights are those of a module; errors have the names that they have in the files."""
+    wanted, wrong = module.state_dict(), []
+    for name in sorted(wanted.keys() | state.keys()):
+        theirs = their_name(family, f"{prefix}{name}", bare=bare)
+        if name not in state:
+            wrong.append(f"{theirs} is missing")
+        elif name not in wanted:
+            wrong.append(f"{theirs} is not a weight of a model with these settings")
+        elif state[name].shape != wanted[name].shape:
+            shapes = tuple(state[name].shape), tuple(wanted[name].shape)
+            joined = ", with keys and values below it," if family != "modernbert" and "Wqkv" in name else ""
+            wrong.append(f"{theirs}{joined} is {shapes[0]}, expected {shapes[1]}")
+    if wrong:
+        more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise InputError(f"weights: {'; '.join(wrong[:3])}{more}")
 
 
 def to_huggingface(
@@ -157,34 +201,90 @@ def _our_weights(encoder: Encoder, head: MaskedLMHead | None) -> dict[str, Tenso
     return weights
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """The fields of `config.json`.
+
+    Raises:
+        InputError: it is missing or broken.
+    """
     path = folder / "config.json"
     if not path.is_file():
         raise InputError(f"{folder}: expected a folder with config.json and model.safetensors")
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: expected JSON: {error}") from error
+    return read_json_object(path)
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    fields = read_json(path)
     if not isinstance(fields, dict):
         raise InputError(f"{path}: expected a JSON object, got {type(fields).__name__}")
     return fields
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        InputError: it is missing or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: expected JSON; {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: expected JSON: {error}") from error
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files with the weights of a folder.
+
+    Raises:
+        InputError: there are none, or `model.safetensors.index.json` is broken or names files elsewhere.
+    """
     index = folder / "model.safetensors.index.json"
-    files = [folder / "model.safetensors"]
+    names = {"model.safetensors"}
     if index.is_file():
-        files = [
-            folder / name for name in sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-        ]
-    weights: dict[str, Tensor] = {}
-    for path in files:
+        places = read_json_object(index).get("weight_map")
+        if not isinstance(places, dict) or not places:
+            raise InputError(f"{index}: weight_map: expected the file of each weight, got {places!r}")
+        names = set()
+        for weight, name in places.items():
+            if not isinstance(name, str) or Path(name).name != name or name in (".", ".."):
+                raise InputError(f"{index}: {weight}: expected the name of a file beside it, got {name!r}")
+            names.add(name)
+    for path in (found := [folder / name for name in sorted(names)]):
         if not path.is_file():
+            pickled = next((one.name for one in _pickled(folder)), None)
             raise InputError(
-                f"{path}: expected weights in this file; pickled ones (pytorch_model.bin) are not read"
+                f"{path}: expected weights in this file"
+                + (
+                    f"; pickled ones ({pickled}) are not read, since they can run code. transformers converts"
+                    " them: AutoModel.from_pretrained(…).save_pretrained(…)"
+                    if pickled
+                    else ""
+                )
             )
+    return found
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """All weights of a folder, by name.
+
+    Raises:
+        InputError: as `weight_files`, or a file is not safetensors.
+    """
+    weights: dict[str, Tensor] = {}
+    for path in weight_files(folder):
         try:
             weights |= load_file(path)
         except SafetensorError as error:
             raise InputError(f"{path}: expected safetensors: {error}") from error
     return weights
+
+
+def _pickled(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*") if path.suffix in (".bin", ".pt", ".pth", ".ckpt"))

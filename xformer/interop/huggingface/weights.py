@@ -1,4 +1,4 @@
-"""Conversion of parameter names: ours are ModernBERT's, those of BERT and XLM-R are translated.
+"""Conversion of parameter names: ours are ModernBERT's, those of BERT, DistilBERT and XLM-R are translated.
 
 Our names begin with `encoder.` in the encoder and with `head.` in the masked-LM head.
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,14 +19,32 @@ from xformer.model.families import Family
 
 Names = list[tuple[str, str]]
 
-# Parts of BERT and XLM-R that we do not have: the pooler, next-sentence prediction, tables of indices, and
-# the second name of the decoder's bias.
-_IGNORED = re.compile(
-    r"(.*\.)?pooler\..*|cls\.seq_relationship\..*|.*\.(position_ids|token_type_ids)"
-    r"|(cls\.predictions|lm_head)\.decoder\.bias"
-)
+# Parts of BERT and XLM-R that we do not have: the pooler, next-sentence prediction, tables of indices.
+_LEFT = re.compile(r"(.*\.)?pooler\..*|cls\.seq_relationship\..*|(.*\.)?(position_ids|token_type_ids)")
+# The name under which the decoder of BERT and XLM-R has its bias, and the second name of the same.
+_BIAS = re.compile(r"(cls\.predictions|lm_head)\.(decoder\.)?bias")
 _PARTS = ("query", "key", "value")
-_PREFIX: dict[Family, str] = {"modernbert": "model.", "bert": "bert.", "xlm-roberta": "roberta."}
+_PREFIX: dict[Family, str] = {
+    "modernbert": "model.",
+    "bert": "bert.",
+    "distilbert": "distilbert.",
+    "xlm-roberta": "roberta.",
+}
+
+
+@dataclass(frozen=True)
+class OurWeights:
+    """The weights of another library's model in our names.
+
+    Attributes:
+        ours: by our names.
+        left: those that we compute nothing with, by their names.
+        bare: whether the encoder's names have no prefix, as in a model without a head.
+    """
+
+    ours: dict[str, Tensor]
+    left: dict[str, Tensor]
+    bare: bool
 
 
 def to_their_names(family: Family, weights: Mapping[str, Tensor], *, bare: bool) -> dict[str, Tensor]:
@@ -43,10 +62,14 @@ def to_their_names(family: Family, weights: Mapping[str, Tensor], *, bare: bool)
         weights = dict(_split(weights))
     prefix = "" if bare else _PREFIX[family]
     names = [(ours, theirs) for theirs, ours in _names(family, prefix)]
-    return {_translate(name, names): value for name, value in weights.items()}
+    theirs = {_translate(name, names): value for name, value in weights.items()}
+    for name in [name for name in theirs if _BIAS.fullmatch(name) and "head.weight" in weights]:
+        # With a matrix of its own the decoder has its bias under both names.
+        theirs[name.replace(".bias", ".decoder.bias")] = theirs[name].clone()
+    return theirs
 
 
-def from_their_names(family: Family, weights: Mapping[str, Tensor], *, tied: bool) -> dict[str, Tensor]:
+def from_their_names(family: Family, weights: Mapping[str, Tensor], *, tied: bool) -> OurWeights:
     """Translate the names of a Hugging Face architecture to ours.
 
     Args:
@@ -58,19 +81,35 @@ def from_their_names(family: Family, weights: Mapping[str, Tensor], *, tied: boo
         InputError: the architecture has no weight of this name.
     """
     prefix = _PREFIX[family]
-    if not any(name.startswith(prefix) for name in weights):
-        prefix = ""
-    names = _names(family, prefix)
+    bare = not any(name.startswith(prefix) for name in weights)
+    names = _names(family, "" if bare else prefix)
     ours: dict[str, Tensor] = {}
+    left: dict[str, Tensor] = {}
     for name, value in weights.items():
-        if _IGNORED.fullmatch(name):
+        if _LEFT.fullmatch(name):
+            left[name] = value
             continue
         # The names of 2018 are still in Google's own checkpoints.
         modern = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
-        translated = _translate(re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", modern), names)
+        modern = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", modern)
+        if _BIAS.fullmatch(modern):
+            # Where both names are there, the decoder's own is what a model computes with.
+            if "decoder" in modern or modern.replace(".bias", ".decoder.bias") not in weights:
+                ours["head.bias"] = value
+            elif not tied:
+                left[name] = value
+            continue
+        translated = _translate(modern, names)
         if not (tied and translated == "head.weight"):
             ours[translated] = value
-    return ours if family == "modernbert" else dict(_merge(ours))
+    return OurWeights(ours if family == "modernbert" else dict(_merge(ours)), left, bare)
+
+
+def their_name(family: Family, name: str, *, bare: bool) -> str:
+    """Their name of a weight of ours; of a matrix of queries, keys and values that of the queries."""
+    prefix = "" if bare else _PREFIX[family]
+    ours = name if family == "modernbert" else name.replace("Wqkv", _PARTS[0])
+    return _translate(ours, [(ours, theirs) for theirs, ours in _names(family, prefix)])
 
 
 def _names(family: Family, prefix: str) -> Names:
@@ -97,6 +136,8 @@ def _names(family: Family, prefix: str) -> Names:
                 ("lm_head.bias", "head.bias"),
                 ("lm_head.decoder.weight", "head.weight"),
             ]
+        case "distilbert":
+            return _distilbert_names(prefix)
     layer, our_layer = f"{prefix}encoder.layer.#", "encoder.layers.#"
     return [
         *head,
@@ -110,6 +151,26 @@ def _names(family: Family, prefix: str) -> Names:
         (f"{layer}.intermediate.dense.*", f"{our_layer}.mlp.Wi.*"),
         (f"{layer}.output.dense.*", f"{our_layer}.mlp.Wo.*"),
         (f"{layer}.output.LayerNorm.*", f"{our_layer}.mlp_norm.*"),
+    ]
+
+
+def _distilbert_names(prefix: str) -> Names:
+    layer, our_layer = f"{prefix}transformer.layer.#", "encoder.layers.#"
+    letters = zip("qkv", _PARTS, strict=True)
+    return [
+        ("vocab_transform.*", "head.head.dense.*"),
+        ("vocab_layer_norm.*", "head.head.norm.*"),
+        ("vocab_projector.bias", "head.bias"),
+        ("vocab_projector.weight", "head.weight"),
+        (f"{prefix}embeddings.word_embeddings.*", "encoder.embeddings.tok_embeddings.*"),
+        (f"{prefix}embeddings.position_embeddings.*", "encoder.embeddings.position_embeddings.*"),
+        (f"{prefix}embeddings.LayerNorm.*", "encoder.embeddings.norm.*"),
+        *((f"{layer}.attention.{letter}_lin.*", f"{our_layer}.attn.{part}.*") for letter, part in letters),
+        (f"{layer}.attention.out_lin.*", f"{our_layer}.attn.Wo.*"),
+        (f"{layer}.sa_layer_norm.*", f"{our_layer}.attn_norm.*"),
+        (f"{layer}.ffn.lin1.*", f"{our_layer}.mlp.Wi.*"),
+        (f"{layer}.ffn.lin2.*", f"{our_layer}.mlp.Wo.*"),
+        (f"{layer}.output_layer_norm.*", f"{our_layer}.mlp_norm.*"),
     ]
 
 

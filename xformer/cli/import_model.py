@@ -1,0 +1,71 @@
+"""`xformer import`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    from xformer.interop.importing.folder import Imported
+
+
+@dataclass(frozen=True)
+class Import:
+    """Make a run from a model of another library. What works on a run works on it.
+
+    xformer import hf models/all-MiniLM-L6-v2 runs/minilm
+
+    From the hub, or its local cache: xformer import hf google-bert/bert-base-multilingual-cased runs/mbert
+
+    For `hf` the model is a folder of transformers or sentence-transformers, or an id of the hub: BERT,
+    DistilBERT, RoBERTa, XLM-R or ModernBERT, with its tokenizer, pooling, normalisation and longest text.
+    Weights are safetensors; pickled ones are not read, and no code of the folder is run. A setting that is
+    not supported is refused by name, and then nothing is written. `xformer export hf` gives the folder back.
+    """
+
+    format: tyro.conf.Positional[Literal["hf"]]
+    """`hf`: a folder of Hugging Face."""
+    source: tyro.conf.Positional[str]
+    """The folder, or an id of the hub."""
+    run: tyro.conf.Positional[Path]
+    """The run directory to write: new, or empty."""
+    revision: str = "main"
+    """Of an id: a branch, a tag or a commit."""
+    json: bool = False
+    """Print one JSON object and nothing else on standard output."""
+
+    def run_command(self) -> int:
+        """Import the model, say what it is, and return the exit status."""
+        from xformer.progress import Progress
+        from xformer.storage.outputs import check_output_folder
+
+        check_output_folder(self.run, new=True)
+        with Progress() as progress:
+            from xformer.interop.importing.folder import import_huggingface
+
+            done = import_huggingface(self.source, self.run, progress, revision=self.revision)
+        if self.json:
+            print(json.dumps(dataclasses.asdict(done), default=str, ensure_ascii=False))
+        else:
+            print(_said(done))
+        return 0
+
+
+def _said(done: Imported) -> str:
+    source, model, vectors = done.config.source, done.config.model, done.config.vectors
+    token = "mean of the tokens" if vectors.pooling == "mean" else "first token"
+    lines = [
+        f"{done.run}: {source.family}, {model.n_layers} blocks, width {model.d_model}, {model.rows:,} pieces,"
+        f" {done.parameters:,} parameters",
+        f"sentence vectors: {model.pooled_dim} coordinates, {token}"
+        f"{', length 1' if vectors.normalise else ''}; texts are cut after {vectors.max_length} tokens",
+        "masked-LM head: yes" if source.masked_lm else "masked-LM head: none, so it cannot fill masks",
+    ]
+    if done.left_out:
+        lines.append(f"not read and left out: {', '.join(done.left_out)}")
+    return "\n".join([*lines, f"use it: xformer encode {done.run} FILES -o vectors.npy"])

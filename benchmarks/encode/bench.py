@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from xformer.interop.export.imported import give_back
 from xformer.progress import Progress
+from xformer.runs.find import find_run
 from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 
 from ..environment import environment, version
 from . import ShapeName
@@ -38,7 +41,8 @@ class Options:
         threads: numbers of threads.
         seconds: about how long a pass of `BASE` over the texts takes on one thread.
         rounds: passes of each side.
-        onnx_python: the Python whose environment has sentence-transformers' ONNX backend.
+        onnx_python: the Python whose environment has sentence-transformers' ONNX and OpenVINO backends.
+        model: an imported run, instead of random weights; None for none.
     """
 
     shapes: tuple[ShapeName, ...] = ("small", "minilm")
@@ -46,6 +50,7 @@ class Options:
     seconds: float = 2.0
     rounds: int = 5
     onnx_python: str = sys.executable
+    model: str | None = None
 
 
 @dataclass
@@ -61,8 +66,10 @@ class Result:
         texts: how many were encoded in a pass.
         tokens: how many they have.
         seconds: of each round's pass, tokenisation included.
+        cpu_seconds: of the processor, of each round's pass: what other processes take is not in it.
         model_seconds: of the model alone.
         ratio: the median over the rounds of `BASE`'s seconds over its seconds; None without `BASE`.
+        cpu_ratio: the same of the processor's seconds.
         cosine: mean and lowest cosine with fp64.
         peak_bytes: peak memory of its process.
     """
@@ -75,8 +82,10 @@ class Result:
     texts: int = 0
     tokens: int = 0
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
     model_seconds: list[float] = field(default_factory=list)
     ratio: float | None = None
+    cpu_ratio: float | None = None
     cosine: tuple[float, float] | None = None
     peak_bytes: int = 0
 
@@ -104,14 +113,15 @@ def sides(options: Options) -> dict[str, tuple[str, str, dict[str, Any], float]]
         BASE: (here, peer, {"backend": "torch"}, FP32_LIMIT),
         "sentence-transformers onnx fp32": (there, peer, {"backend": "onnx"}, FP32_LIMIT),
         "sentence-transformers onnx int8": (there, peer, {"backend": "onnx-int8"}, INT8_LIMIT),
-        "xformer fp32": (here, ours, {"dtype": "fp32"}, FP32_LIMIT),
-        "xformer int8": (here, ours, {"dtype": "int8"}, INT8_LIMIT),
+        "sentence-transformers openvino int8": (there, peer, {"backend": "openvino-int8"}, INT8_LIMIT),
+        "xformer fp32": (here, ours, {"dtype": "fp32", "run": options.model}, FP32_LIMIT),
+        "xformer int8": (here, ours, {"dtype": "int8", "run": options.model}, INT8_LIMIT),
     }
 
 
 def run(
     texts: Sequence[str],
-    tokenizer: Tokenizer,
+    tokenizer: TextTokenizer,
     options: Options,
     folder: Path,
     progress: Progress,
@@ -120,20 +130,25 @@ def run(
     """Measure.
 
     Args:
-        texts: real ones; as many are used as `options.seconds` need. Longer ones than a model reads are left
-            out.
+        texts: real ones; as many are used as `options.seconds` need. Longer ones than a model with random
+            weights reads are left out.
         tokenizer: of both sides.
         options: what is measured.
         folder: an empty one, for models and messages.
         progress: where to show what happens.
         on_result: called with each result.
     """
-    lengths = map(len, tokenizer.encode_batch(texts))
-    texts = [text for text, n in zip(texts, lengths, strict=True) if 0 < n <= MAX_LENGTH]
+    if options.model is None:
+        lengths = map(len, tokenizer.encode_batch(texts))
+        texts = [text for text, n in zip(texts, lengths, strict=True) if 0 < n <= MAX_LENGTH]
     results = []
     for shape in options.shapes:
         model = folder / shape
-        write_model(model, shape, tokenizer)
+        if options.model is not None:
+            give_back(find_run(options.model), model, progress)
+        else:
+            assert isinstance(tokenizer, Tokenizer)
+            write_model(model, shape, tokenizer)
         used: Sequence[str] = texts
         for threads in options.threads:
             with ExitStack() as stack:
@@ -168,7 +183,7 @@ def _measure(
     results = {name: Result(shape, threads, name) for name in sides(options)}
     here = f"{shape}, {threads} thread{'s' if threads > 1 else ''}"
     progress.say(f"{here}: compare vectors with fp64")
-    reference = _reference(model, texts[:_CHECKED], threads)
+    reference = _reference(model, texts[:_CHECKED], threads, options.model)
     ready: dict[str, Side] = {}
     for name, (python, module, job, limit) in sides(options).items():
         side = Side.start(name, python, module, {"folder": str(model), **job}, threads, model / f"{name}.log")
@@ -227,14 +242,20 @@ def _take_turns(
         for name, shown, size in turns[first:] + turns[:first]:
             answer = ready[name].ask(do="encode", **size)
             results[shown].seconds.append(answer["seconds"])
+            results[shown].cpu_seconds.append(answer["cpu_seconds"])
             results[shown].peak_bytes = answer["peak_bytes"]
             results[shown].model_seconds.append(ready[name].ask(do="model", **size)["seconds"])
         progress(here, number + 1, rounds)
-    base = results[BASE].seconds
-    for _, shown, _ in turns:
-        if base:
-            pairs = zip(base, results[shown].seconds, strict=True)
-            results[shown].ratio = statistics.median(before / after for before, after in pairs)
+    base = results.get(BASE)
+    for _, shown, _ in turns if base is not None and base.seconds else ():
+        assert base is not None
+        found = results[shown]
+        found.ratio = _ratio(base.seconds, found.seconds)
+        found.cpu_ratio = _ratio(base.cpu_seconds, found.cpu_seconds)
+
+
+def _ratio(base: Sequence[float], other: Sequence[float]) -> float:
+    return statistics.median(before / after for before, after in zip(base, other, strict=True))
 
 
 def _best_batch(side: Side) -> int:
@@ -244,13 +265,13 @@ def _best_batch(side: Side) -> int:
     return min(seconds, key=seconds.__getitem__)
 
 
-def _reference(model: Path, texts: Sequence[str], threads: int) -> np.ndarray:
+def _reference(model: Path, texts: Sequence[str], threads: int, run: str | None) -> np.ndarray:
     """Unit vectors of our model in fp64, of texts without chunks."""
     from .ours import Ours
 
     before = torch.get_num_threads()
     try:
-        return Ours(model, "fp64", threads).vectors(texts).astype(np.float64)
+        return Ours(model, "fp64", threads, run).vectors(texts).astype(np.float64)
     finally:
         torch.set_num_threads(before)
 

@@ -17,7 +17,7 @@ from . import ShapeName
 
 if TYPE_CHECKING:
     from xformer.progress import Progress
-    from xformer.tokenizer import Tokenizer
+    from xformer.tokenizer.interface import TextTokenizer
 
     from .bench import Options
 
@@ -33,6 +33,8 @@ class EncodeBench:
 
     xformer bench encode --text sentences.txt --onnx-python onnx/bin/python
 
+    xformer bench encode --model runs/minilm --text sentences.txt --onnx-python onnx/bin/python
+
     xformer bench encode --run runs/demo --memory
     """
 
@@ -40,6 +42,8 @@ class EncodeBench:
     """A run, whose held-out texts and tokenizer are used. It is not changed."""
     text: Path | None = None
     """Instead of --run: a file with a text a line."""
+    model: Path | None = None
+    """With --text: an imported run, whose weights and tokenizer are used instead of random ones."""
     tokenizer: Path | None = None
     """With --text: a tokenizer; without it, one is trained on the lines."""
     quick: bool = False
@@ -77,7 +81,7 @@ class EncodeBench:
             return measure(texts, tokenizer, options, Path(folder), progress)
 
     def _speed(
-        self, texts: list[str], tokenizer: Tokenizer, options: Options, folder: Path, progress: Progress
+        self, texts: list[str], tokenizer: TextTokenizer, options: Options, folder: Path, progress: Progress
     ) -> int:
         from rich.console import Console
 
@@ -96,12 +100,15 @@ class EncodeBench:
         return int(any(one.ours and one.status != "ok" for one in results))
 
     def _memory(
-        self, texts: list[str], tokenizer: Tokenizer, options: Options, folder: Path, progress: Progress
+        self, texts: list[str], tokenizer: TextTokenizer, options: Options, folder: Path, progress: Progress
     ) -> int:
+        from xformer.tokenizer import Tokenizer
+
         from .bench import about
         from .memory import flat, peaks
         from .shapes import write_model
 
+        assert isinstance(tokenizer, Tokenizer)  # --memory has no --model
         machine = about(options, str(self.run or self.text))
         for shape in options.shapes:
             write_model(folder / shape, shape, tokenizer)
@@ -128,8 +135,10 @@ class EncodeBench:
         if (self.run is None) == (self.text is None):
             given = "neither" if self.run is None else "both"
             raise InputError(f"bench encode: expected --run RUN or --text FILE, got {given}")
-        if self.tokenizer is not None and self.text is None:
+        if self.tokenizer is not None and (self.text is None or self.model is not None):
             raise InputError("--tokenizer: expected with --text; a run has its own")
+        if self.model is not None and (self.text is None or self.shape or self.memory):
+            raise InputError("--model: expected with --text, and without --shape and --memory")
         numbers = (("threads", self.threads), ("rounds", (self.rounds,)), ("sentences", (self.sentences,)))
         for name, values in numbers:
             if bad := [value for value in values if value is not None and value < 1]:
@@ -139,13 +148,17 @@ class EncodeBench:
         if self.onnx_python is not None and not self.onnx_python.is_file():
             raise InputError(f"--onnx-python: expected a Python, there is no {self.onnx_python}")
 
-    def _texts(self, progress: Progress) -> tuple[list[str], Tokenizer]:
-        from .texts import texts_of_file, texts_of_run
+    def _texts(self, progress: Progress) -> tuple[list[str], TextTokenizer]:
+        from xformer.pretraining.pretrained import open_pretrained
+
+        from .texts import lines_of_file, texts_of_file, texts_of_run
 
         progress.say("read texts")
         if self.run is not None:
             return texts_of_run(self.run, _MOST_TEXTS)
         assert self.text is not None
+        if self.model is not None:
+            return lines_of_file(self.text, _MOST_TEXTS), open_pretrained(self.model).tokenizer
         return texts_of_file(self.text, _MOST_TEXTS, self.tokenizer)
 
     def _options(self) -> Options:
@@ -154,8 +167,11 @@ class EncodeBench:
         usual: tuple[ShapeName, ...] = (
             ("tiny",) if self.memory else ("small",) if self.quick else ("small", "minilm")
         )
+        if self.model is not None:
+            usual = ("imported",)
         return Options(
             shapes=self.shape or usual,
+            model=None if self.model is None else str(self.model),
             threads=self.threads or ((1,) if self.quick else (1, 2)),
             seconds=self.seconds or (0.5 if self.quick else 2.0),
             rounds=self.rounds or (3 if self.quick else 5),

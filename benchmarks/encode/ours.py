@@ -16,7 +16,9 @@ from xformer.embedding.precision import prepare
 from xformer.embedding.texts import TextEncoder, Vectors
 from xformer.interop.huggingface.folder import from_huggingface
 from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.pretrained import open_pretrained
 from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 
 from .shapes import MAX_LENGTH
 from .turns import serve
@@ -31,19 +33,22 @@ class Ours:
         encoder: made of a folder of `shapes.write_model`.
     """
 
-    def __init__(self, folder: Path, dtype: str, threads: int) -> None:
+    def __init__(self, folder: Path, dtype: str, threads: int, run: str | None = None) -> None:
+        """Open the model of a folder, or of an imported run."""
         torch.set_num_threads(threads)
-        source = from_huggingface(folder)
-        with torch.device("meta"):
-            model = MultilingualModel(source.config, "mean")
-        model.encoder = source.encoder
-        model.masked_lm.to_empty(device=CPU)  # never used here
+        model, tokenizer, longest = _of_folder(folder) if run is None else _of_run(run)
         if dtype == "fp64":
             model.encoder.double()
         prepared = prepare(model.eval(), "fp32" if dtype == "fp64" else dtype, CPU)
-        tokenizer = Tokenizer.load(folder / "tokenizer.model")
         self.encoder = TextEncoder(
-            prepared.model, tokenizer, source.config.n_layers, MAX_LENGTH, CPU, prepared.computing, threads
+            prepared.model,
+            tokenizer,
+            model.config.n_layers,
+            longest,
+            CPU,
+            prepared.computing,
+            threads,
+            cuts=run is not None,
         )
         self._texts: list[str] = []
         self._ids: list[np.ndarray] = []
@@ -51,7 +56,8 @@ class Ours:
     def read(self, texts: str) -> int:
         """Take the texts of a JSON file; their tokens."""
         self._texts = json.loads(Path(texts).read_text(encoding="utf-8"))
-        self._ids = self.encoder.tokenizer.encode_batch(self._texts, self.encoder.threads)
+        most = self.encoder.max_length if self.encoder.cuts else None
+        self._ids, _ = self.encoder.tokenizer.sequences(self._texts, most, self.encoder.threads)
         return sum(map(len, self._ids))
 
     def encode(self) -> None:
@@ -72,7 +78,21 @@ class Ours:
         return np.concatenate(list(self.encoder.stream(as_texts(texts))))
 
 
+def _of_folder(folder: Path) -> tuple[MultilingualModel, TextTokenizer, int]:
+    source = from_huggingface(folder)
+    with torch.device("meta"):
+        model = MultilingualModel(source.config, "mean")
+    model.encoder = source.encoder
+    model.masked_lm.to_empty(device=CPU)  # never used here
+    return model, Tokenizer.load(folder / "tokenizer.model"), MAX_LENGTH
+
+
+def _of_run(run: str) -> tuple[MultilingualModel, TextTokenizer, int]:
+    opened = open_pretrained(run)
+    return opened.network, opened.tokenizer, opened.settings.max_length
+
+
 if __name__ == "__main__":
     job = json.loads(sys.argv[1])
-    ours = Ours(Path(job["folder"]), job["dtype"], job["threads"])
+    ours = Ours(Path(job["folder"]), job["dtype"], job["threads"], job.get("run"))
     serve({"read": ours.read, "encode": ours.encode, "model": ours.model, "save": ours.save})

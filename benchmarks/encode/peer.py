@@ -12,6 +12,9 @@ from typing import Any
 
 from .turns import serve
 
+_CALIBRATED = 64
+"""Texts on which OpenVINO is quantised."""
+
 
 class Peer:
     """A `SentenceTransformer`, and the commands of the bench."""
@@ -22,7 +25,11 @@ class Peer:
 
         torch.set_num_threads(threads)
         kwargs: dict[str, Any] = {}
-        if backend != "torch":
+        if backend == "openvino-int8":
+            file = _openvino_file(folder)
+            options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads)}
+            kwargs = {"backend": "openvino", "model_kwargs": {"file_name": file, "ov_config": options}}
+        elif backend != "torch":
             import onnxruntime
 
             session = onnxruntime.SessionOptions()
@@ -92,6 +99,34 @@ def _onnx_file(folder: Path, backend: str) -> str:
         export_dynamic_quantized_onnx_model(model, kind, str(folder))
         found = list(whole.parent.glob(f"*{kind}*.onnx"))
     return f"onnx/{found[0].name}"
+
+
+def _openvino_file(folder: Path) -> str:
+    """The OpenVINO file in the folder, which is made if it is missing: quantised on texts of the bench."""
+    from optimum.intel import OVQuantizationConfig
+    from sentence_transformers import SentenceTransformer, export_static_quantized_openvino_model
+
+    whole = folder / "openvino" / "openvino_model.xml"
+    name = "openvino_model_qint8_quantized.xml"
+    if not (whole.parent / name).is_file():
+        model = SentenceTransformer(
+            str(folder),
+            device="cpu",
+            backend="openvino",
+            model_kwargs={"export": True},
+            local_files_only=True,
+        )
+        model.save_pretrained(str(folder))
+        texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))[:_CALIBRATED]
+        place = folder / "calibration"
+        place.mkdir(exist_ok=True)
+        lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        (place / "train.jsonl").write_text(lines, encoding="utf-8")
+        export_static_quantized_openvino_model(
+            model, OVQuantizationConfig(num_samples=len(texts)), str(folder), dataset_name=str(place),
+            dataset_config_name="default", dataset_split="train", column_name="text",
+        )  # fmt: skip
+    return f"openvino/{name}"
 
 
 def _flags() -> str:

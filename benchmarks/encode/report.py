@@ -19,6 +19,7 @@ def table(results: Sequence[Result]) -> Table:
     for name in (
         "sentences/s",
         f"x {BASE.rpartition(' ')[2]} peer",
+        "x by processor",
         "model alone/s",
         "cosine mean",
         "lowest",
@@ -32,12 +33,12 @@ def table(results: Sequence[Result]) -> Table:
         before = one.shape, one.threads
         where = (one.shape, str(one.threads), one.side)
         if one.status != "ok":
-            found.add_row(*where, one.status, "", "", "", "", "")
+            found.add_row(*where, one.status, "", "", "", "", "", "")
             continue
         mean, lowest = one.cosine or (float("nan"), float("nan"))
-        ratio = "" if one.ratio is None else f"{one.ratio:.2f}"
+        ratios = ["" if ratio is None else f"{ratio:.2f}" for ratio in (one.ratio, one.cpu_ratio)]
         found.add_row(
-            *where, f"{one.rate:,.0f}", ratio, f"{one.model_rate:,.0f}", f"{mean:.5f}", f"{lowest:.5f}",
+            *where, f"{one.rate:,.0f}", *ratios, f"{one.model_rate:,.0f}", f"{mean:.5f}", f"{lowest:.5f}",
             f"{one.peak_bytes / 2**20:,.0f}",
         )  # fmt: skip
     return found

@@ -45,15 +45,29 @@ def texts_of_file(path: Path, count: int, tokenizer: Path | None) -> tuple[list[
     Raises:
         InputError: the file is missing or empty, or the tokenizer cannot be read or trained.
     """
-    lines = [line for line in islice(read_lines(path), MOST_LINES) if line.strip()]
-    if not lines:
-        raise InputError(f"{path}: expected a text a line, got no text")
+    lines = _lines(path)
     try:
         found = Tokenizer.load(tokenizer) if tokenizer else _train(lines)
     except TokenizerError as error:
         raise InputError(f"--text {path}: {error}") from error
+    return _drawn(lines, count), found
+
+
+def lines_of_file(path: Path, count: int) -> list[str]:
+    """The same lines, for a model that has its tokenizer."""
+    return _drawn(_lines(path), count)
+
+
+def _lines(path: Path) -> list[str]:
+    lines = [line for line in islice(read_lines(path), MOST_LINES) if line.strip()]
+    if not lines:
+        raise InputError(f"{path}: expected a text a line, got no text")
+    return lines
+
+
+def _drawn(lines: list[str], count: int) -> list[str]:
     drawn = np.random.default_rng(0).permutation(len(lines))[:count]
-    return [lines[i] for i in np.sort(drawn)], found
+    return [lines[i] for i in np.sort(drawn)]
 
 
 def _train(lines: list[str]) -> Tokenizer:

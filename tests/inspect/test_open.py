@@ -138,5 +138,5 @@ def test_what_cannot_be_opened_is_named(
         lab.open(untrained.path)
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
-    with pytest.raises(InputError, match=r"expected tokenizer\.json"):
+    with pytest.raises(InputError, match=r"expected a tokenizer, as tokenizer\.json"):
         lab.open(tmp_path)

@@ -121,7 +121,7 @@ def test_a_tokenizer_of_hugging_face(folder: Path) -> None:
 
 
 def test_what_is_no_tokenizer_is_named(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(InputError, match=r"expected tokenizer\.json"):
+    with pytest.raises(InputError, match=r"expected a tokenizer, as tokenizer\.json"):
         tokens_of_huggingface(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(InputError, match="expected a tokenizer"):

@@ -109,7 +109,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | MODEL
     | RUNS
     | {"__init__", "kernels", "model.int8", "training", "objectives", "pretraining", "embedding"}
-    | {"evaluation", "finetuning", "inspect", "inspect.page", "interop"},
+    | {"evaluation", "finetuning", "inspect", "inspect.page", "interop", "interop.export"},
 }
 # The command line stands on everything; `python -m xformer` on the command line.
 MAY_IMPORT["cli"] = set(MAY_IMPORT) - {"model.reference"}

@@ -95,7 +95,7 @@ def test_the_list_of_commands_has_a_line_for_each(helped: Helped) -> None:
     shown = out.partition("(required)")[2].replace("│", " ").split("•")[1:]
     assert [one.split()[0] for one in shown] == [
         "demo", "pretrain", "evaluate", "report", "encode", "fill-mask", "classify", "finetune", "neighbours",
-        "index", "search", "mine", "export", "inspect", "settings", "verify-resume", "data", "tokenizer",
+        "index", "search", "mine", "import", "export", "inspect", "settings", "verify-resume", "data", "tokenizer",
         "bench",
     ]  # fmt: skip
     for one in shown:

@@ -34,6 +34,7 @@ COMMANDS = [
     "index",
     "search",
     "mine",
+    "import",
     "export",
     "inspect align",
     "inspect heads",
@@ -95,8 +96,8 @@ def test_the_list_of_commands_has_a_line_for_each(helped: Helped) -> None:
     shown = out.partition("(required)")[2].replace("│", " ").split("•")[1:]
     assert [one.split()[0] for one in shown] == [
         "demo", "pretrain", "evaluate", "report", "encode", "fill-mask", "classify", "finetune", "neighbours",
-        "index", "search", "mine", "import", "export", "inspect", "settings", "verify-resume", "data", "tokenizer",
-        "bench",
+        "index", "search", "mine", "import", "export",
+        "inspect", "settings", "verify-resume", "data", "tokenizer", "bench",
     ]  # fmt: skip
     for one in shown:
         name, *words = one.replace("╰", " ").replace("─", " ").replace("╯", " ").split()

@@ -29,7 +29,7 @@ def test_a_model_comes_in_and_goes_out(tmp_path: Path, capsys: pytest.CaptureFix
     assert "masked-LM head: none" in out
     assert "not read and left out: pytorch_model.bin" in out
     (tmp_path / "lines.txt").write_text("the dog\nkatze sees\n", encoding="utf-8")
-    assert status("encode", tmp_path / "run", tmp_path / "lines.txt", "-o", tmp_path / "vectors.npy") == 0
+    assert status("encode", tmp_path / "run", tmp_path / "lines.txt", "--out", tmp_path / "vectors.npy") == 0
     assert status("export", "hf", tmp_path / "run", tmp_path / "again") == 0
     assert "the weights were read back, and are the run's" in capsys.readouterr().out
 

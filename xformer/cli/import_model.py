@@ -68,4 +68,4 @@ def _said(done: Imported) -> str:
     ]
     if done.left_out:
         lines.append(f"not read and left out: {', '.join(done.left_out)}")
-    return "\n".join([*lines, f"use it: xformer encode {done.run} FILES -o vectors.npy"])
+    return "\n".join([*lines, f"use it: xformer encode {done.run} FILES --out vectors.npy"])

@@ -7,12 +7,14 @@ https://protobuf.dev/programming-guides/encoding/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 # Field numbers in ModelProto and the messages inside it.
-_TRAINER_SPEC, _NORMALIZER_SPEC = 2, 3
-_MODEL_TYPE, _SUFFIX, _BYTE_FALLBACK = 3, 24, 35
+_PIECE, _TRAINER_SPEC, _NORMALIZER_SPEC = 1, 2, 3
+_TEXT, _SCORE = 1, 2
+_MODEL_TYPE, _VOCAB_SIZE, _SUFFIX, _BYTE_FALLBACK = 3, 4, 24, 35
 _NAME, _CHARSMAP, _DUMMY_PREFIX, _EXTRA_WHITESPACE, _ESCAPE = 1, 2, 3, 4, 5
 
 _MODEL_TYPES = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
@@ -74,21 +76,71 @@ def without_dummy_prefix(model: bytes) -> bytes:
     return model + _message(_NORMALIZER_SPEC, bytes([_DUMMY_PREFIX << 3, 0]))
 
 
+def with_pieces(model: bytes, kept: Sequence[int], added: Iterable[tuple[str, float]] = ()) -> bytes:
+    """The same model with some of its pieces, and new ones behind them.
+
+    Args:
+        model: a serialised model.
+        kept: ids of the pieces that stay, in their new order.
+        added: text of each new piece, with U+2581 for spaces, and its score.
+    """
+    pieces: list[bytes] = []
+    rest: list[bytes] = []
+    for number, _, field in _spans(model):
+        (pieces if number == _PIECE else rest).append(field)
+    new = [
+        _message(_PIECE, _message(_TEXT, text.encode()) + bytes([_SCORE << 3 | 5]) + struct.pack("<f", score))
+        for text, score in added
+    ]
+    size = _message(_TRAINER_SPEC, bytes([_VOCAB_SIZE << 3]) + _as_varint(len(kept) + len(new)))
+    return b"".join([*(pieces[i] for i in kept), *new, *rest, size])
+
+
+def with_rounded_scores(model: bytes, step: float) -> bytes:
+    """The same model with the scores of all pieces rounded to multiples of `step`."""
+    found: list[bytes] = []
+    for number, value, field in _spans(model):
+        if number == _PIECE and isinstance(value, bytes):
+            field = _message(_PIECE, b"".join(_rounded(value, step)))
+        found.append(field)
+    return b"".join(found)
+
+
+def _rounded(piece: bytes, step: float) -> Iterator[bytes]:
+    for number, value, field in _spans(piece):
+        if number == _SCORE and isinstance(value, bytes):
+            score = round(struct.unpack("<f", value)[0] / step) * step
+            field = field[:1] + struct.pack("<f", score)
+        yield field
+
+
 def _message(number: int, payload: bytes) -> bytes:
-    if len(payload) > 127:
-        raise ValueError(f"payload: expected at most 127 bytes, got {len(payload)}")
-    return bytes([number << 3 | 2, len(payload)]) + payload
+    return bytes([number << 3 | 2]) + _as_varint(len(payload)) + payload
+
+
+def _as_varint(value: int) -> bytes:
+    found = bytearray()
+    while value > 127:
+        found.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*found, value])
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Field numbers and values: integers for varints, bytes for other types."""
+    return ((number, value) for number, value, _ in _spans(data))
+
+
+def _spans(data: bytes) -> Iterator[tuple[int, int | bytes, bytes]]:
+    """Field numbers, values as in `_fields`, and the bytes of the whole field."""
     at = 0
     while at < len(data):
+        begin = at
         key, at = _varint(data, at)
         kind = key & 7
         if kind == 0:
             number, at = _varint(data, at)
-            yield key >> 3, number
+            yield key >> 3, number, data[begin:at]
             continue
         if kind == 2:
             size, at = _varint(data, at)
@@ -98,7 +150,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
             raise ValueError(f"byte {at}: not a protocol buffer field")
         if at + size > len(data):
             raise ValueError(f"byte {at}: a field runs past the end")
-        yield key >> 3, data[at : at + size]
+        yield key >> 3, data[at : at + size], data[begin : at + size]
         at += size
 
 

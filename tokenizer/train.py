@@ -17,6 +17,7 @@ from .errors import TokenizerError, VocabularySizeError
 from .model import Tokenizer
 from .normalize import normalize
 from .options import Normalization, TokenizerOptions, suitable_vocabulary
+from .proto import with_rounded_scores
 from .special import BOS_ID, EOS_ID, MASK_ID, PAD_ID, SPECIAL_PIECES, UNK_ID
 from .training_process import train_apart
 
@@ -29,6 +30,14 @@ _REPORT_EVERY = 4096
 
 _APART = 1 << 22
 """Bytes of text from which training takes ten seconds or more: a process of its own is worth its start."""
+
+SCORE_STEP = 2.0**-10
+"""Scores of a unigram model are multiples of this, in nats.
+
+Sums of such numbers are exact in float32 up to 2¹⁴, which a text of a thousand pieces reaches. So where two
+cuts are equally probable, as of a run of one letter, no rounding decides between them, but the order in which
+they are found: it is the same in all releases of SentencePiece, and in `tokenizers`, which adds in float64.
+"""
 
 # SentencePiece skips lines with these characters, or uses them as its own marks: NUL, tab (boundary), U+2585
 # (unknown character) and U+2581 (space). In training they become spaces; in encoding they become byte pieces.
@@ -94,6 +103,8 @@ def train_tokenizer(
         if failures:
             raise failures[0] from None
         raise _explained(error, options) from error
+    if options.model == "unigram":
+        model = with_rounded_scores(model, SCORE_STEP)
     tokenizer = Tokenizer.from_bytes(model, normalization=options.normalization)
     if tokenizer.vocab_size != options.vocabulary_size:
         # Only with BPE, which runs out of merges without an error.

@@ -104,6 +104,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The names of `import xformer`, for type checkers; at run time they wait until they are used.
     "__init__": {"version", "threads", "api", "inspect", "kernels", "tokenizer"},
     "report": BASE | RUNS | {"pretraining", "evaluation", "finetuning"},
+    "auto": BASE | MODEL | RUNS | {"embedding", "pretraining", "finetuning"},
+    "vocabulary": BASE | MODEL | RUNS | {"pretraining", "finetuning", "embedding", "evaluation"},
     "benchmarks": BASE
     | {"ended", "threads"}
     | MODEL

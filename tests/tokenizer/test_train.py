@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from xformer.tokenizer import LanguageShare, Tokenizer, TokenizerError, TokenizerOptions, train_tokenizer
-from xformer.tokenizer.train import _sentences
+from xformer.tokenizer.train import SCORE_STEP, _sentences
 from xformer.tokenizer.training_process import Rounds, train_apart
 
 Texts = list[tuple[str, str]]
@@ -288,3 +288,10 @@ def test_the_result_is_ready_to_use(sentences: Texts, tmp_path: Path) -> None:
     path = tmp_path / "t.model"
     made = train_tokenizer(lambda: iter(sentences), TokenizerOptions(vocabulary_size=720), path)
     assert Tokenizer.load(path).fingerprint() == made.fingerprint()
+
+
+def test_sums_of_scores_are_exact_in_float32(sentences: Texts) -> None:
+    """So rounding never decides between cuts that are equally probable."""
+    steps = train_tokenizer(sentences, TokenizerOptions(vocabulary_size=700)).piece_scores() / SCORE_STEP
+    assert (steps == steps.round()).all()
+    assert len(set(steps.tolist())) > 100

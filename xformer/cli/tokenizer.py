@@ -1,4 +1,4 @@
-"""`xformer tokenizer train | report`."""
+"""`xformer tokenizer train | report | trim | extend`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from xformer.cli.data import CorpusFolder, TokenizerModel
+from xformer.cli.vocabulary import TokenizerTrim
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,12 @@ class TokenizerReport:
 
 @dataclass(frozen=True)
 class TokenizerCommand:
-    """Train a shared vocabulary, and compare its cost for each language."""
+    """Train a shared vocabulary, compare its cost for each language, and change that of a run."""
 
     command: (
         Annotated[TokenizerTrain, tyro.conf.subcommand("train")]
         | Annotated[TokenizerReport, tyro.conf.subcommand("report")]
+        | Annotated[TokenizerTrim, tyro.conf.subcommand("trim")]
     )
 
     def run_command(self) -> int:

@@ -18,7 +18,7 @@ import errno
 import hashlib
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -239,6 +239,19 @@ def _write(
                 write_checksummed(work / STATE, _Contents(state, written))
                 stack.close()
                 _prune(target, keep)
+
+
+def write_tensors(folder: Path, tensors: Mapping[Kind, Mapping[str, Tensor]], state: TrainingState) -> None:
+    """Write the first checkpoint of a run that was made out of another one, from tensors.
+
+    Args:
+        folder: the new run's checkpoints.
+        tensors: the weights, and the optimizer's moments with the random state, by name.
+        state: of the new run.
+    """
+    with atomic_folder(folder / f"step-{state.step:08d}") as work:
+        written = files.write(work, tensors, ALONE)
+        write_checksummed(work / STATE, _Contents(state, written))
 
 
 def best_checkpoint(folder: Path) -> Checkpoint | None:

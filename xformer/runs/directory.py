@@ -34,6 +34,7 @@ class RunDirectory:
         path: the folder.
         lock: locked by the process that trains the run.
         task: the name of the task that made the run.
+        origin: the run that this one was made out of, and what was changed; not every run has it.
         config: the settings of the run, resolved.
         corpus: the corpus, if the run imported it.
         manifest: the manifest of the corpus.
@@ -69,6 +70,7 @@ class RunDirectory:
     path: Path
     lock = _Inside("lock")
     task = _Inside("task.txt")
+    origin = _Inside("origin.json")
     config = _Inside("config.toml")
     corpus = _Inside("corpus")
     manifest = _Inside("manifest.json")

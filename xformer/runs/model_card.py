@@ -8,16 +8,18 @@ from xformer.progress import duration
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.metrics import PRETRAINING_FIELDS, read_metrics
+from xformer.runs.origin import Origin
 from xformer.storage.files import atomic_write
 from xformer.version import __version__
 
 
 def write_model_card(run: RunDirectory) -> None:
     """Write the run's README.md from its settings, manifest, metrics and last evaluation."""
-    config, manifest = run.load_config(), Manifest.read(run.path)
+    config, manifest, origin = run.load_config(), Manifest.read(run.path), Origin.load(run)
     parts = [
         f"# {run.path.resolve().name}\n",
         summary(config, manifest),
+        *([] if origin is None else ["## Origin\n", origin.said()]),
         "## Results\n",
         _results(run),
         *_outside(run),
@@ -73,7 +75,7 @@ def _outside(run: RunDirectory) -> list[str]:
 def _training(run: RunDirectory) -> str:
     lines = read_metrics(run.metrics, PRETRAINING_FIELDS)
     if not lines:
-        return "Not trained yet.\n"
+        return "Not trained any further.\n" if run.origin.is_file() else "Not trained yet.\n"
     last = lines[-1]
     losses = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in last["loss"].items())
     picture = f"![loss curves]({run.loss_plot.name})\n\n" if run.loss_plot.is_file() else ""

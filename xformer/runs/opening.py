@@ -10,7 +10,7 @@ from xformer.runs.checkpoint_folders import checkpoint_folders, step_of
 from xformer.runs.directory import RunDirectory
 
 Which = Literal["newest", "best"] | int
-"""A checkpoint: the newest; the one with the lowest loss on held-out texts; or that of a step."""
+"""A checkpoint: the newest; the best, with the lowest loss on held-out texts, or the only one; of a step."""
 
 
 def open_checkpoint(run: RunDirectory, which: Which = "newest") -> Checkpoint:
@@ -34,6 +34,8 @@ def open_checkpoint(run: RunDirectory, which: Which = "newest") -> Checkpoint:
         return newest
     if which == "best":
         best = best_checkpoint(run.checkpoints)
+        if best is None and len(folders) == 1:
+            return verified_checkpoint(folders[0], ["model"])
         if best is None:
             raise InputError(
                 f"{run.path}: no checkpoint has a loss on held-out texts, by which the best is known; use"

@@ -1,0 +1,1 @@
+"""Runs with another vocabulary, made out of runs: trimmed to some languages, extended for new ones."""

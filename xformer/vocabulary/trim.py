@@ -1,0 +1,223 @@
+"""Trim a run to some texts: without the pieces that they do not need, and without these pieces' rows.
+
+Shapes: V pieces before, K after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xformer.data.corpus import Corpus
+from xformer.data.reporting import ProgressCallback
+from xformer.data.subset import write_subset
+from xformer.errors import InputError
+from xformer.evaluation.sentence_layer import sentence_layer_of
+from xformer.finetuning.load import open_finetuned
+from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.load import load_model
+from xformer.progress import Progress
+from xformer.runs.checkpoint import verified_checkpoint, weights_hash
+from xformer.runs.checkpoint_folders import checkpoint_folders
+from xformer.runs.config import RunConfig
+from xformer.runs.directory import RunDirectory
+from xformer.runs.model_card import write_model_card
+from xformer.runs.origin import Origin
+from xformer.storage.checksummed import atomic_folder
+from xformer.tokenizer import Tokenizer, TokenizerError
+from xformer.tokenizer.trim import pieces_in, trim_tokenizer
+from xformer.vocabulary.measure import Segmentation, compare_cuts, output_difference, top1_retrieval
+from xformer.vocabulary.new_run import NewVocabulary, write_run
+from xformer.vocabulary.source import Source, Texts
+
+MADE_BY = "xformer tokenizer trim"
+_LARGEST_DIFFERENCE = 1e-5
+"""Of outputs, as a share of the largest: rounding of products with fewer columns."""
+
+
+@dataclass(frozen=True)
+class Trimmed:
+    """A run after it was trimmed, beside the run before.
+
+    Attributes:
+        run: path of the new run.
+        languages: tags of the texts; empty where they have none.
+        pieces: before and after.
+        parameters: before and after.
+        weight_bytes: of the checkpoint's weights, before and after.
+        kept_texts: texts whose cuts were compared and are all the same.
+        unseen: cuts of texts that the vocabulary was not fitted to.
+        output_difference: largest difference of hidden states and logits, as a share of the largest value;
+            None for a run that was fine-tuned.
+        top1: mean top-1 retrieval on the test split before and after; None where it has no translations.
+    """
+
+    run: Path
+    languages: tuple[str, ...]
+    pieces: tuple[int, int]
+    parameters: tuple[int, int]
+    weight_bytes: tuple[int, int]
+    kept_texts: int
+    unseen: Segmentation
+    output_difference: float | None
+    top1: tuple[float, float] | None
+
+
+def trim_run(source: Source, texts: Texts, out: Path, progress: Progress) -> Trimmed:
+    """Make a run that has the pieces of some texts alone.
+
+    The texts have the same pieces as before, with other ids, and the model computes the same for them.
+    Pretraining can go on in the new run, and fine-tuning start from it.
+
+    Args:
+        source: the run, which is only read.
+        texts: what the vocabulary is to hold. Texts of a corpus become the new run's corpus, without those in
+            other languages.
+        out: the new run; a new folder.
+        progress: where to report.
+
+    Raises:
+        InputError: there are no texts, a text is no Unicode, or `out` exists. Nothing is written.
+    """
+    try:
+        with atomic_folder(out) as folder:
+            made = _trim(source, texts, folder, out, progress)
+    except TokenizerError as error:
+        raise InputError(str(error)) from error
+    run = RunDirectory(out)
+    if isinstance(source.config, RunConfig) and run.manifest.is_file():
+        write_model_card(run)
+    return made
+
+
+def _trim(source: Source, texts: Texts, folder: Path, out: Path, progress: Progress) -> Trimmed:
+    before, corpus = source.tokenizer, texts.corpus or source.corpus()
+    if texts.corpus is not None and set(texts.languages) < set(texts.corpus.manifest.languages):
+        place = RunDirectory(folder).corpus
+        corpus = write_subset(texts.corpus, texts.languages, place, progress)
+        texts = replace(Texts.of_corpus(corpus, texts.languages), name=texts.name)
+    after, old_ids, unseen = _fit(texts, before, progress)
+    kept = compare_cuts(texts.all(), before, after, old_ids, _counted(progress, "compare cuts"))
+    if kept.same < kept.texts:
+        raise InputError(
+            f"{texts.name}: the trimmed vocabulary cuts {kept.texts - kept.same:,} of {kept.texts:,} texts in"
+            f" another way, first {kept.first!r}. This must not be; nothing was written"
+        )
+    rows = torch.from_numpy(old_ids)
+    vocabulary = NewVocabulary(after, lambda name, tensor: tensor[rows], lambda name, tensor: tensor[rows])
+    layer = _layer(source, progress)
+    run = write_run(source, folder, out, vocabulary, corpus, layer, progress)
+    measured = _outputs(source, run, old_ids, texts, corpus, layer, progress)
+    made = Trimmed(
+        out,
+        texts.languages,
+        (before.vocab_size, after.vocab_size),
+        *_sizes(source, run),
+        kept.texts,
+        unseen,
+        *measured,
+    )
+    _origin(source, texts, made).save(run)
+    return made
+
+
+def _fit(
+    texts: Texts, before: Tokenizer, progress: Progress
+) -> tuple[Tokenizer, NDArray[np.int64], Segmentation]:
+    """The vocabulary of texts, its ids before, and how it cuts texts that it has not seen."""
+    counts = pieces_in(before, texts.fitted(), _counted(progress, "find pieces"))
+    if not counts.any():
+        raise InputError(f"{texts.name}: expected texts, found none")
+    after, old_ids = trim_tokenizer(before, counts)
+    unseen = compare_cuts(texts.unseen(), before, after, old_ids)
+    if texts.kept:
+        after, old_ids = trim_tokenizer(before, counts + pieces_in(before, texts.unseen()))
+    return after, old_ids, unseen
+
+
+def _layer(source: Source, progress: ProgressCallback) -> int | None:
+    """The number of blocks after which the run takes its sentence vectors."""
+    if not isinstance(source.config, RunConfig):
+        return None
+    model = load_model(source.config, source.checkpoint)
+    return sentence_layer_of(source.run, model, source.checkpoint.state.step, progress=progress).layer
+
+
+def _model(run: RunDirectory) -> MultilingualModel:
+    (newest,) = checkpoint_folders(run.checkpoints)
+    return load_model(run.load_config(), verified_checkpoint(newest, ["model"]))
+
+
+def _outputs(
+    source: Source,
+    run: RunDirectory,
+    old_ids: NDArray[np.int64],
+    texts: Texts,
+    corpus: Corpus | None,
+    layer: int | None,
+    progress: Progress,
+) -> tuple[float | None, tuple[float, float] | None]:
+    """The largest difference of outputs on kept texts, and retrieval before and after.
+
+    Raises:
+        InputError: outputs differ by more than rounding.
+    """
+    if not isinstance(source.config, RunConfig) or layer is None:
+        open_finetuned(run.path)  # the new run can be opened
+        return None, None
+    config, models = source.config, (load_model(source.config, source.checkpoint), _model(run))
+    cuts, length = (source.tokenizer, Tokenizer.load(run.tokenizer)), config.data.max_length
+    difference = output_difference(*models, cuts, old_ids, texts.fitted(), length)
+    if not difference <= _LARGEST_DIFFERENCE:
+        raise InputError(
+            f"outputs on kept texts differ by {difference:.1e} of the largest value, expected at most"
+            f" {_LARGEST_DIFFERENCE:.0e}. Nothing was written"
+        )
+    if texts.corpus is None or corpus is None or not corpus.manifest.split("test").total.records:
+        return difference, None
+    top1 = [
+        top1_retrieval(model, cut, corpus.folder, config.data.pivot, layer, length, progress)
+        for model, cut in zip(models, cuts, strict=True)
+    ]
+    return difference, None if top1[0] is None or top1[1] is None else (top1[0], top1[1])
+
+
+def _sizes(source: Source, run: RunDirectory) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Parameters, and bytes of weights, before and after."""
+    (newest,) = checkpoint_folders(run.checkpoints)
+    both = [source.checkpoint.whole("model"), verified_checkpoint(newest, ["model"]).whole("model")]
+    counts = [sum(tensor.numel() for tensor in one.values()) for one in both]
+    sizes = [sum(tensor.nbytes for tensor in one.values()) for one in both]
+    return (counts[0], counts[1]), (sizes[0], sizes[1])
+
+
+def _origin(source: Source, texts: Texts, made: Trimmed) -> Origin:
+    measured: dict[str, object] = {
+        "parameters before and after": list(made.parameters),
+        "texts with the same pieces": made.kept_texts,
+        "share of unseen texts with the same pieces": made.unseen.share,
+        "unseen texts": made.unseen.texts,
+        "largest difference of outputs": made.output_difference,
+    }
+    if made.top1 is not None:
+        measured["top-1 retrieval before and after"] = list(made.top1)
+    return Origin(
+        MADE_BY,
+        str(source.run.path),
+        source.checkpoint.state.step,
+        weights_hash(source.checkpoint.path),
+        source.tokenizer.fingerprint(),
+        *made.pieces,
+        (texts.name,),
+        texts.languages,
+        {name: value for name, value in measured.items() if value is not None},
+    )
+
+
+def _counted(progress: ProgressCallback, what: str) -> Callable[[int], None]:
+    return lambda done: progress(what, done, None)

@@ -14,10 +14,11 @@ import torch
 
 import xformer
 from xformer.data.corpus import open_corpus
+from xformer.data.labelled import LabelledText
 from xformer.errors import InputError
 from xformer.finetuning.base import base_of
 from xformer.finetuning.config import FinetuningConfig
-from xformer.finetuning.finetune import SourceTexts, finetune
+from xformer.finetuning.finetune import SourceExamples, finetune
 from xformer.model.packed import pack
 from xformer.pretraining import pretrain
 from xformer.pretraining.load import load_model
@@ -196,7 +197,7 @@ def test_cuts_are_compared_by_the_ids_before(plain_run: RunDirectory) -> None:
 def test_a_classifier_gives_the_same_labels(
     plain_run: RunDirectory,
     finetuning: FinetuningConfig,
-    source_texts: SourceTexts,
+    source_texts: SourceExamples[LabelledText],
     tmp_path: Path,
     listening: type[Progress],
 ) -> None:

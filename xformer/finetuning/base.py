@@ -74,11 +74,24 @@ def begin_model(run: RunDirectory, config: FinetuningConfig) -> FinetunedModel:
     Raises:
         InputError: the pretrained run is gone, or has no checkpoint of that step any more.
     """
+    saved = newest_checkpoint(run.checkpoints)
+    if saved is None:
+        return new_model(config)
     torch.manual_seed(config.training.seed)
     model = FinetunedModel(config)
-    if (saved := newest_checkpoint(run.checkpoints)) is not None:
-        saved.load_model(model)
-    elif config.base.init == "pretrained":
+    saved.load_model(model)
+    return model
+
+
+def new_model(config: FinetuningConfig) -> FinetunedModel:
+    """A model over the encoder of the pretrained run; its head has random weights from the seed.
+
+    Raises:
+        InputError: as `begin_model`.
+    """
+    torch.manual_seed(config.training.seed)
+    model = FinetunedModel(config)
+    if config.base.init == "pretrained":
         pretrained = open_pretrained(config.base.run, config.base.step).network
         model.encoder.load_state_dict(pretrained.encoder.state_dict())
         if config.classifier.coordinates == "shared":

@@ -83,6 +83,8 @@ def write_run(
     weights = with_rows(source.checkpoint.whole("model"), rows, new.weights)
     moments = with_rows(source.optimizer(), rows, new.moments)
     write_tensors(run.checkpoints, {"model": weights, "optimizer": moments}, _begun(state))
+    if source.run.calibration.is_file():  # of a run that was fine-tuned; outputs stay as they are
+        shutil.copyfile(source.run.calibration, run.calibration)
     if layer is not None:
         record_layer(run, SentenceLayer(state.step, layer, []))
     return run

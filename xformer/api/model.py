@@ -17,6 +17,7 @@ from torch import Tensor
 
 from xformer.api.classify import Classifying
 from xformer.api.keywords import refuse
+from xformer.api.tag import Tagger
 from xformer.data.reporting import ProgressCallback
 from xformer.embedding.checked import as_texts, check_one
 from xformer.embedding.precision import Prepared
@@ -38,7 +39,7 @@ Vectors = NDArray[np.float32]
 Texts = Iterable[str]
 
 
-class Model(Classifying):
+class Model(Classifying, Tagger):
     """The model of a run: sentence vectors and masked tokens. Made by `xformer.load`.
 
     A text of any length can be encoded. One of more than `max_length` tokens is cut into chunks, as few as

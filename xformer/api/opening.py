@@ -91,5 +91,5 @@ def _load_finetuned(
         f"{run.path}: fine-tuning keeps no masked-LM head; `xformer fill-mask {config.base.run}` has one",
     )
     model = Model(encoder, prepared, place, threads)
-    model._use_classifier(classifier.to(place), opened.temperature, layer)
+    model._use_finetuned(classifier.to(place), opened.temperature, layer)
     return model

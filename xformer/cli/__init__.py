@@ -30,6 +30,7 @@ from xformer.cli.pretrain import Pretrain
 from xformer.cli.report import Report
 from xformer.cli.search import Search
 from xformer.cli.settings import Settings
+from xformer.cli.tag import Tag
 from xformer.cli.tokenizer import TokenizerCommand
 from xformer.cli.verify_resume import VerifyResume
 from xformer.ended import Ended, ended_by_signals
@@ -55,6 +56,7 @@ _COMMANDS = {
     "encode": Encode,
     "fill-mask": FillMask,
     "classify": Classify,
+    "tag": Tag,
     "finetune": Finetune,
     "neighbours": Neighbours,
     "index": IndexCommand,

@@ -9,17 +9,20 @@ import tyro
 
 from xformer.cli.data import DataImport, DataShard, DataStats
 from xformer.cli.fetch import DataFetch
+from xformer.cli.synthetic import DataMixed, DataPairs
 
 
 @dataclass(frozen=True)
 class Data:
-    """Fetch public text, import it into a corpus, encode it for training, and show its statistics."""
+    """Fetch public text, import it into a corpus, encode it, show its statistics, make labelled examples."""
 
     command: (
         Annotated[DataFetch, tyro.conf.subcommand("fetch")]
         | Annotated[DataImport, tyro.conf.subcommand("import")]
         | Annotated[DataShard, tyro.conf.subcommand("shard")]
         | Annotated[DataStats, tyro.conf.subcommand("stats")]
+        | Annotated[DataPairs, tyro.conf.subcommand("pairs")]
+        | Annotated[DataMixed, tyro.conf.subcommand("mixed")]
     )
 
     def run_command(self) -> int:

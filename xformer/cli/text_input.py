@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
@@ -75,31 +75,32 @@ class TextInput:
             with input_errors(path):
                 if stat.S_ISDIR(path.stat().st_mode):
                     raise IsADirectoryError
-        standard = len(self._sources) - len(self.files)
+        standard = len(self.sources) - len(self.files)
         if standard > 1:
             raise InputError("-: expected standard input once")
         if standard and sys.stdin is None:
             raise InputError("expected a file, or texts on standard input, which is closed")
         if standard and self.format == "parquet":
             raise InputError("standard input: a Parquet file cannot be read from a pipe; name the file")
-        if self.field is not None and all(format_of(path, self.format) == "lines" for path in self._sources):
+        if self.field is not None and all(format_of(path, self.format) == "lines" for path in self.sources):
             raise InputError(
                 f"--field {self.field}: lines have no fields; say which rows these are with --input-format"
             )
 
     @property
-    def _sources(self) -> tuple[Path, ...]:
+    def sources(self) -> tuple[Path, ...]:
+        """The paths, that of standard input too."""
         return self.paths or (STANDARD_INPUT,)
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The paths without standard input."""
-        return tuple(path for path in self._sources if path != STANDARD_INPUT)
+        return tuple(path for path in self.sources if path != STANDARD_INPUT)
 
     @property
     def repeatable(self) -> bool:
         """Whether the texts can be read more than once: all are in files, none in a pipe."""
-        return len(self.files) == len(self._sources) and all(path.is_file() for path in self.files)
+        return len(self.files) == len(self.sources) and all(path.is_file() for path in self.files)
 
     def __iter__(self) -> Iterator[str]:
         """Yield the texts.
@@ -108,9 +109,10 @@ class TextInput:
             InputError: a file is damaged or not UTF-8, a row lacks the field, or a text lacks what it must
                 have; the message names file and line.
         """
-        for path in self._sources:
+        for path in self.sources:
             lines = format_of(path, self.format) == "lines"
-            for number, (place, text) in enumerate(self._lines(path) if lines else self._rows(path), 1):
+            found = self.lines(path) if lines else self._texts(path)
+            for number, (place, text) in enumerate(found, 1):
                 if self.must_have is not None and self.must_have not in text:
                     where = f"{place}:{number}" if lines else place
                     raise InputError(f"{where}: expected a text with {self.must_have}, got {text[:80]!r}")
@@ -133,7 +135,7 @@ class TextInput:
     @property
     def typed(self) -> bool:
         """Whether the texts come from someone at a terminal."""
-        return len(self.files) < len(self._sources) and sys.stdin.isatty()
+        return len(self.files) < len(self.sources) and sys.stdin.isatty()
 
     def say_what_is_awaited(self) -> None:
         """Tell a user at a terminal, who gave no file, that the command reads what they type."""
@@ -141,35 +143,40 @@ class TextInput:
             with suppress(OSError):
                 print("xformer: type one text a line; Ctrl-D on an empty line ends", file=sys.stderr)
 
-    def _lines(self, path: Path) -> Iterator[tuple[str, str]]:
-        """The name of a file with each of its lines."""
-        return zip(repeat(_name(path)), _open(path))
+    @staticmethod
+    def name_of(path: Path) -> str:
+        """The name of a file in messages."""
+        return "standard input" if path == STANDARD_INPUT else str(path)
 
-    def _rows(self, path: Path) -> Iterator[tuple[str, str]]:
-        """The place of each row, and its text."""
+    def open(self, path: Path) -> Iterator[str]:
+        """The lines of a file or of standard input."""
+        from xformer.data.readers.lines import decode_lines, read_lines
+
+        if path == STANDARD_INPUT:
+            return decode_lines(sys.stdin.buffer, self.name_of(path))
+        return read_lines(path)
+
+    def lines(self, path: Path) -> Iterator[tuple[str, str]]:
+        """The name of a file with each of its lines."""
+        return zip(repeat(self.name_of(path)), self.open(path))
+
+    def _texts(self, path: Path) -> Iterator[tuple[str, str]]:
+        return ((place, text) for place, (text,) in self.rows(path, [self.field or "text"]))
+
+    def rows(self, path: Path, fields: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+        """The place of each row of a file, and the texts in some of its fields."""
         from xformer.data.readers import rows
         from xformer.data.readers.csv import csv_rows
         from xformer.data.readers.parquet import parquet_rows
 
-        kind, field = format_of(path, self.format), self.field or "text"
+        kind = format_of(path, self.format)
         if kind == "parquet":
-            found = parquet_rows(path, [field])
+            found = parquet_rows(path, fields)
         elif kind == "jsonl":
-            found = rows.jsonl_rows(_name(path), _open(path))
+            found = rows.jsonl_rows(self.name_of(path), self.open(path))
         elif kind == "csv":
-            found = csv_rows(_name(path), [field], lines=_open(path))
+            found = csv_rows(self.name_of(path), fields, lines=self.open(path))
         else:
-            found = rows.tsv_rows(_name(path), [field], lines=_open(path))
+            found = rows.tsv_rows(self.name_of(path), fields, lines=self.open(path))
         for place, _, row in found:
-            yield place, rows.text_field(row, field, place)
-
-
-def _name(path: Path) -> str:
-    return "standard input" if path == STANDARD_INPUT else str(path)
-
-
-def _open(path: Path) -> Iterator[str]:
-    """The lines of a file or of standard input."""
-    from xformer.data.readers.lines import decode_lines, read_lines
-
-    return decode_lines(sys.stdin.buffer, _name(path)) if path == STANDARD_INPUT else read_lines(path)
+            yield place, [rows.text_field(row, field, place) for field in fields]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from xformer.data.labelled import Example, LabelledPair, LabelledText, LabelledWords
 from xformer.errors import InputError
@@ -15,7 +14,6 @@ from xformer.evaluation.classification.metrics import Probabilities, Targets
 from xformer.evaluation.classification.pair_baselines import length_ratios, regression
 from xformer.evaluation.classification.word_baselines import tags_as_seen, tags_by_letters
 from xformer.finetuning.config import FinetuningConfig
-from xformer.finetuning.cosines import settle_cosines
 from xformer.progress import Progress
 
 BySystem = dict[str, Probabilities]
@@ -72,9 +70,7 @@ def pair_baselines(
     config: FinetuningConfig,
     train: Sequence[LabelledPair],
     tests: Mapping[str, Sequence[LabelledPair]],
-    folder: Path,
-    progress: Progress,
-    device: torch.device,
+    cosines: Mapping[str, NDArray[np.float64]],
 ) -> dict[str, BySystem]:
     """The majority, a threshold of the pretrained vectors' cosine, and the ratio of lengths.
 
@@ -82,14 +78,9 @@ def pair_baselines(
         config: settings of the run.
         train: the training pairs.
         tests: test pairs by languages.
-        folder: where the cosines are kept.
-        progress: where to report.
-        device: where to encode.
+        cosines: of the pairs of `train` and of each part of the tests (`xformer.finetuning.cosines`).
     """
     targets = targets_of(train, config.classifier.labels)
-    cosines = settle_cosines(
-        folder, config, {"train": [one.content for one in train], **contents(tests)}, progress, device
-    )
     by_cosine = regression(cosines["train"][:, None], targets)
     by_length = regression(length_ratios([one.content for one in train]), targets)
     return {
@@ -100,11 +91,6 @@ def pair_baselines(
         }
         for tag, pairs in tests.items()
     }
-
-
-def contents(tests: Mapping[str, Sequence[LabelledPair]]) -> dict[str, list[tuple[str, str]]]:
-    """The two texts of each pair, by languages."""
-    return {tag: [one.content for one in pairs] for tag, pairs in tests.items()}
 
 
 def word_baselines(

@@ -26,6 +26,7 @@ from xformer.evaluation.classification.table import markdown
 from xformer.evaluation.report_file import write_report
 from xformer.finetuning.baselines import pair_baselines, text_baselines, word_baselines
 from xformer.finetuning.config import FinetuningConfig
+from xformer.finetuning.cosines import settle_cosines
 from xformer.finetuning.data_record import DataRecord, PartRecord, write_data_record
 from xformer.finetuning.finetune import SourceExamples, finetune, labelled
 from xformer.finetuning.load import open_finetuned
@@ -82,7 +83,7 @@ def run_experiment(
         The scores; None after Ctrl-C: what was trained is saved, and the same call goes on with it.
 
     Raises:
-        InputError: as `finetune`, or the cosines of pairs are asked for and the pretrained run is gone.
+        InputError: as `finetune`.
     """
     if experiment.record is not None and (seen := experiment.record.seen):
         progress.say(
@@ -92,7 +93,6 @@ def run_experiment(
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config, out = experiment.config, experiment.out
     first = config.training.seed
-    baselines = _baselines(experiment, progress, device) if experiment.baselines else None
     runs: dict[str, list[Path]] = {"model": []}
     for number in range(experiment.seeds):
         place = out if not number else out / "seeds" / str(first + number)
@@ -106,6 +106,7 @@ def run_experiment(
             if not _train(experiment, out / "baselines" / name, changed, progress, device):
                 return None
             runs[name] = [out / "baselines" / name]
+    baselines = _baselines(experiment, progress, device) if experiment.baselines else None
     run = RunDirectory(out)
     write_data_record(run, experiment.record or _counted(experiment))
     report = _evaluate(experiment, runs, baselines, progress, device)
@@ -147,7 +148,21 @@ def _train(
     experiment: Experiment, place: Path, config: FinetuningConfig, progress: Progress, device: torch.device
 ) -> bool:
     watch = watch_languages(experiment.tests, experiment.watched) if experiment.watched else None
-    return finetune(place, config, experiment.examples, progress, device, watch)
+
+    def prepare(run: RunDirectory) -> None:
+        # What needs the pretrained run, which may be gone when this one goes on.
+        if place == experiment.out and experiment.baselines and config.classifier.example == "pair":
+            _cosines(experiment, progress, device)
+
+    return finetune(place, config, experiment.examples, progress, device, watch, prepare)
+
+
+def _cosines(
+    experiment: Experiment, progress: Progress, device: torch.device
+) -> dict[str, NDArray[np.float64]]:
+    pairs = {"train": experiment.examples.train, **experiment.languages}
+    contents = {part: [one.content for one in _of(LabelledPair, some)] for part, some in pairs.items()}
+    return settle_cosines(experiment.out / "baselines", experiment.config, contents, progress, device)
 
 
 @dataclass(frozen=True)
@@ -162,10 +177,8 @@ def _baselines(experiment: Experiment, progress: Progress, device: torch.device)
     config, train, tests = experiment.config, experiment.examples.train, experiment.languages
     if config.classifier.example == "pair":
         of_pairs = {tag: _of(LabelledPair, some) for tag, some in tests.items()}
-        folder = experiment.out / "baselines"
-        return _Baselines(
-            pair_baselines(config, _of(LabelledPair, train), of_pairs, folder, progress, device), {}
-        )
+        cosines = _cosines(experiment, progress, device)
+        return _Baselines(pair_baselines(config, _of(LabelledPair, train), of_pairs, cosines), {})
     if config.classifier.example == "words":
         of_words = {tag: _of(LabelledWords, some) for tag, some in tests.items()}
         return _Baselines(word_baselines(config, _of(LabelledWords, train), of_words, progress), {})

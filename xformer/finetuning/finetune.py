@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -63,6 +63,7 @@ def finetune(
     progress: Progress,
     device: torch.device | None = None,
     make_callback: MakeCallback | None = None,
+    prepare: Callable[[RunDirectory], None] | None = None,
 ) -> bool:
     """Train the run at `path` to its end, from its newest checkpoint, if it has one; calibrate it at the end.
 
@@ -73,6 +74,7 @@ def finetune(
         progress: where to report.
         device: by default a GPU if there is one.
         make_callback: as for `train_run`.
+        prepare: makes what else the run's folder is to have before training begins.
 
     Returns:
         Whether the run is complete; False after Ctrl-C.
@@ -81,8 +83,10 @@ def finetune(
         InputError: as `train_run`, and as `read_parallel`.
     """
 
-    def prepare(run: RunDirectory, config: FinetuningConfig, progress: Progress) -> FinetuningConfig:
+    def make(run: RunDirectory, config: FinetuningConfig, progress: Progress) -> FinetuningConfig:
         copy_tokenizer(run, config.base)
+        if prepare is not None:
+            prepare(run)
         return config
 
     def task(
@@ -115,7 +119,7 @@ def finetune(
             sparse_tables=processes.world == 1 and processes.device.type == "cpu",
         )
 
-    recipe = Recipe(CLASSIFICATION, task=task, prepare=prepare, made=_made_by)
+    recipe = Recipe(CLASSIFICATION, task=task, prepare=make, made=_made_by)
     complete = train_run(path, config, recipe, progress, device, make_callback)
     if complete and Launch.of_environment().rank == 0:
         calibrate(

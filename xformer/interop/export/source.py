@@ -169,6 +169,12 @@ def _finetuned(run: RunDirectory) -> Source:
             " was imported, and the classifiers of its architecture have another head than was trained"
         )
     config, model = opened.config, opened.model
+    if (example := config.classifier.example) != "text":
+        what = "pair of texts" if example == "pair" else "word"
+        raise InputError(
+            f"{run.path}: this run gives each {what} a label; what is exported of fine-tuned runs is their"
+            f" labels of texts. Its encoder before that is in {config.base.run}"
+        )
     _require_held(config.model, config.base.pooling)
     check_classifier(config.model, model.width, config.classifier.hidden)
     # Divided by the temperature here, probabilities are those of `xformer classify`.

@@ -1,0 +1,1 @@
+"""Labelled examples made from translations: pairs that are translations or not, and mixed text."""

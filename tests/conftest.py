@@ -22,7 +22,7 @@ import torch
 # without the packages that these need, too.
 _OF_RUNS = ("rich", "safetensors", "sentencepiece", "tomli_w")
 pytest_plugins = (
-    ("tests.synthetic_runs", "tests.synthetic_shards", "tests.synthetic_labels")
+    ("tests.synthetic_runs", "tests.synthetic_shards", "tests.synthetic_labels", "tests.synthetic_examples")
     if all(map(importlib.util.find_spec, _OF_RUNS))
     else ()
 )

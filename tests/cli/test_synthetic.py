@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from xformer.data.labelled import PairFields, WordFields, read_pairs, read_words
-from xformer.runs.directory import RunDirectory
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.mark.parametrize("name", ["p.en-de.tsv", "p.en-de.jsonl"])
-def test_pairs_can_be_trained_on(name: str, xformer: Run, trained: RunDirectory, tmp_path: Path) -> None:
-    command = ["data", "pairs", trained.corpus, "--languages", "en", "de", "--out"]
+def test_pairs_can_be_trained_on(name: str, xformer: Run, corpus: Path, tmp_path: Path) -> None:
+    command = ["data", "pairs", corpus, "--languages", "en", "de", "--out"]
     status, _, said = xformer(*command, tmp_path / name, "--most", "30")
     assert status == 0, said
     assert "60 pairs, half of them translations" in said
@@ -26,10 +25,10 @@ def test_pairs_can_be_trained_on(name: str, xformer: Run, trained: RunDirectory,
     assert (tmp_path / f"again.{name}").read_bytes() == (tmp_path / name).read_bytes()
 
 
-def test_mixed_text_can_be_trained_on(xformer: Run, trained: RunDirectory, tmp_path: Path) -> None:
+def test_mixed_text_can_be_trained_on(xformer: Run, corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "mixed.jsonl"
     status, _, said = xformer(
-        "data", "mixed", trained.corpus, "--languages", "en", "de", "el", "--out", out, "--most", "40"
+        "data", "mixed", corpus, "--languages", "en", "de", "el", "--out", out, "--most", "40"
     )
     assert status == 0, said
     found = read_words([out], WordFields(language="language"))
@@ -66,9 +65,9 @@ def test_mixed_text_can_be_trained_on(xformer: Run, trained: RunDirectory, tmp_p
     ],
 )
 def test_what_is_wrong_is_said(
-    arguments: list[str], expected: str, xformer: Run, trained: RunDirectory, tmp_path: Path
+    arguments: list[str], expected: str, xformer: Run, corpus: Path, tmp_path: Path
 ) -> None:
     placed = [str(tmp_path / word) if word.startswith("a.") else word for word in arguments[1:]]
-    status, _, said = xformer("data", arguments[0], trained.corpus, *placed)
+    status, _, said = xformer("data", arguments[0], corpus, *placed)
     assert (status, expected in said) == (2, True), said
     assert list(tmp_path.iterdir()) == []

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.synthetic_examples import pairs_in, words_in
+from tests.synthetic_examples import pair_config, pairs_in, words_config, words_in
 from xformer.data.labelled import Example
 from xformer.errors import InputError
 from xformer.evaluation.classification.report import ClassificationReport
 from xformer.evaluation.classification.table import classification_table, markdown
 from xformer.finetuning.baselines import targets_of
-from xformer.finetuning.config import Coordinates, ExampleKind, FinetuningConfig
+from xformer.finetuning.config import ExampleKind, FinetuningConfig
 from xformer.finetuning.cosines import settle_cosines
 from xformer.finetuning.experiment import Experiment, run_experiment
 from xformer.finetuning.finetune import SourceExamples, finetune, labelled
@@ -36,12 +36,7 @@ KINDS: tuple[ExampleKind, ...] = ("pair", "words")
 
 
 def config_of(finetuning: FinetuningConfig, kind: ExampleKind, **changes: Any) -> FinetuningConfig:
-    labels = {"pair": ("other", "same"), "words": ("de", "en")}[kind]
-    coordinates: Coordinates = "all" if kind == "words" else "shared"
-    classifier = replace(
-        finetuning.classifier, example=kind, labels=labels, coordinates=coordinates, **changes
-    )
-    return replace(finetuning, classifier=classifier)
+    return {"pair": pair_config, "words": words_config}[kind](finetuning, **changes)
 
 
 def examples_of(kind: ExampleKind) -> SourceExamples[Any]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xformer.api.finetuned import Finetuned
 from xformer.embedding.checked import check, check_one
@@ -66,6 +70,15 @@ class Tagger(Finetuned):
             check_one(texts, "text")
             return self._tagged([texts.split()], model, calibrated, None)[0]
         return self._tagged(words_of(texts), model, calibrated, progress)
+
+    def tag_probabilities(
+        self, texts: Iterable[Sentence], *, calibrated: bool = True, progress: ShowProgress = None
+    ) -> list[NDArray[np.float32]]:
+        """Probabilities (words, labels) of `labels` for each text's words; arguments are those of `tag`."""
+        sentences = words_of(texts)
+        rows = self._probabilities(sentences, self._require_tagger(), calibrated, progress)
+        ends = np.cumsum([0, *map(len, sentences)])
+        return [rows[begin:end] for begin, end in pairwise(ends.tolist())]
 
     def _tagged(
         self, sentences: list[list[str]], model: FinetunedModel, calibrated: bool, progress: ShowProgress

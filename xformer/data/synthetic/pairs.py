@@ -56,7 +56,7 @@ def pairs_of(texts: Sequence[tuple[str, str]], negatives: Negatives, seed: int) 
 
 
 class _Allowed:
-    """Which texts may stand beside another as no translation: those of which neither side is the same."""
+    """Which texts may stand beside another as no translation of it."""
 
     def __init__(self, texts: Sequence[tuple[str, str]]) -> None:
         numbers: dict[str, int] = {}
@@ -66,8 +66,9 @@ class _Allowed:
             raise InputError("expected at least two different texts with translations")
 
     def __call__(self, row: int) -> NDArray[np.bool_]:
-        """(E,) for the text of a row."""
-        return (self._one != self._one[row]) & (self._other != self._other[row])
+        """(E,) for the text of a row: not its translations, nor translations of an equal text."""
+        found: NDArray[np.bool_] = self._one != self._one[row]
+        return found & ~np.isin(self._other, self._other[~found])
 
     def first(self, row: int, order: NDArray[np.integer]) -> int:
         """The first of an order that may stand beside a row's text."""

@@ -130,3 +130,20 @@ def test_runs_of_another_kind_say_so(
     assert (status, "pairs need a run of `xformer finetune pair`" in said) == (2, True), said
     with pytest.raises(InputError, match="expected two different fields, got 'text_pair'"):
         PairInput.of((rows,), "text_pair")
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (("evaluate",), "this run was fine-tuned from one. `xformer"),
+        (("export", "hf"), "a label; what is exported of fine-tuned runs is their labels of texts"),
+    ],
+)
+def test_what_such_runs_are_not_for_is_said(
+    command: tuple[str, ...], expected: str, xformer: Run, paired: Path, tagged: Path, tmp_path: Path
+) -> None:
+    for run in (paired, tagged):
+        folder = [tmp_path / "new"] if command[0] == "export" else []
+        status, _, said = xformer(*command, run, *folder)
+        assert (status, expected in said) == (2, True), said
+        assert not (tmp_path / "new").exists()

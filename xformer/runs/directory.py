@@ -192,6 +192,13 @@ class RunDirectory:
             kind: the dataclass of the settings.
 
         Raises:
-            InputError: as `read_config`.
+            InputError: as `read_config`, or settings of pretraining are asked for and the run was fine-tuned.
         """
-        return from_table(self.read_config(kind), kind, source=str(self.config))
+        tables = self.read_config(kind)
+        if kind is RunConfig and "classifier" in tables:
+            use = "tag" if tables["classifier"].get("example") == "words" else "classify"
+            raise InputError(
+                f"{self.path}: expected a run of xformer pretrain; this run was fine-tuned from one. `xformer"
+                f" {use} {self.path}` uses it, and its scores are in {self.classification_table.name}"
+            )
+        return from_table(tables, kind, source=str(self.config))

@@ -14,6 +14,7 @@ from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.data_record import DataRecord, PartRecord, write_data_record
 from xformer.finetuning.model_card import data_rows, label_rows, limits, write_finetuned_card
 from xformer.runs.directory import RunDirectory
+from xformer.storage.toml import save_toml
 
 RECORD = DataRecord(
     PartRecord.of(sentences("en"), ["train|1.en.tsv"]),
@@ -58,6 +59,12 @@ def test_without_test_texts_it_says_so(run: RunDirectory) -> None:
     assert "Not tested: there were no test texts." in text
     assert "nothing is known of texts that it has not learned from" in text
     assert "## Data" not in text
+    assert "Translations without labels" not in text
+    config = run.load_config(FinetuningConfig)
+    save_toml(run.config, replace(config, consistency=replace(config.consistency, corpus="corpora/captions")))
+    write_finetuned_card(run, None)
+    card = run.model_card.read_text(encoding="utf-8")
+    assert "Translations without labels, of `corpora/captions`, taught it, too." in card
 
 
 def test_limits_are_those_of_the_scores(finetuning: FinetuningConfig) -> None:

@@ -58,10 +58,10 @@ def test_it_is_found_again_where_labels_are_drawn_with_it(temperature: float, se
 def test_it_is_where_the_derivative_vanishes() -> None:
     logits, truth = drawn(1.7, False, 200)
     log = torch.tensor(np.log(fit_temperature(logits, truth, False)), requires_grad=True)
-    loss = torch.nn.functional.cross_entropy(
-        logits / log.exp(), torch.from_numpy(truth.argmax(axis=1)), reduction="sum"
-    )
-    (loss + log**2 / 2).backward()
+    # Each label has 201 of 202, and the other three share the rest.
+    targets = torch.full((200, 4), 1 / 202 / 3).double()
+    targets[torch.from_numpy(truth)] = 201 / 202
+    torch.nn.functional.cross_entropy(logits / log.exp(), targets, reduction="sum").backward()
     assert log.grad is not None
     assert abs(float(log.grad)) < 1e-3
 
@@ -75,6 +75,20 @@ def test_a_few_texts_give_a_finite_one(answers: list[tuple[int, bool]], several:
     assert 0.04 < found < 21
     if not answers:
         assert found == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 4, 50])
+def test_answers_that_are_all_right_are_as_sure_as_their_number_says(n: int) -> None:
+    logits = torch.tensor([[2.0, 0.0]] * n)
+    truth = np.array([[True, False]] * n)
+    p = (logits.double() / fit_temperature(logits, truth, False)).softmax(dim=1)[0, 0]
+    assert float(p) == pytest.approx((n + 1) / (n + 2), abs=1e-4)
+    several = np.array([[True, False]] * n)
+    chosen = (
+        torch.tensor([[2.0, -2.0]] * n).double()
+        / fit_temperature(torch.tensor([[2.0, -2.0]] * n), several, True)
+    ).sigmoid()[0]
+    assert chosen.tolist() == pytest.approx([(n + 1) / (n + 2), 1 / (n + 2)], abs=1e-4)
 
 
 def test_a_complete_run_has_one_that_no_label_depends_on(

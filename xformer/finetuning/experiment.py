@@ -260,6 +260,7 @@ def _evaluate(
         temperature=tuple(temperatures),
         languages=languages,
         example=config.classifier.example,
+        parallel=None if config.consistency.corpus is None else Path(config.consistency.corpus).name,
     )
 
 

@@ -131,10 +131,12 @@ def _summary(config: FinetuningConfig, record: DataRecord | None) -> str:
     begun = f"`{base.run}` at step {base.step:,}" if base.init == "pretrained" else "random weights"
     learned = "its head alone learned" if classifier.frozen else "all of it learned"
     languages = "" if record is None else f" in {', '.join(map(language_name, record.train.languages))}"
+    corpus = config.consistency.corpus
+    parallel = "" if corpus is None else f" Translations without labels, of `{corpus}`, taught it, too."
     several = ", of which a text may have several, or none" if classifier.multi_label else ""
     return (
         f"A classifier of texts, fine-tuned with xformer {__version__} from {begun};"
-        f" {learned}{languages}.\n\n"
+        f" {learned}{languages}.{parallel}\n\n"
         f"- {len(classifier.labels)} labels{several}: {_some_labels(classifier.labels)}\n"
         f"- {config.layers} of {counted_layers(model.n_layers)}, width {model.d_model},"
         f" {model.rows:,} subwords, up to {classifier.max_tokens:,} tokens of a text\n"

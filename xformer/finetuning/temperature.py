@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -64,11 +65,10 @@ class Temperature:
 
 
 def fit_temperature(logits: Tensor, truth: Targets, multi_label: bool) -> float:
-    """The most probable temperature, given texts with labels.
+    """The temperature with the smallest cross-entropy of labels that are smoothed a little (`smoothed`).
 
-    Beside the likelihood of the labels there is a prior: the logarithm of the temperature is normal around 0
-    with variance 1. It weighs as much as a few texts. Without it a classifier that is right about all of few
-    texts would have the temperature 0.
+    A classifier that is right about all of few texts would have the temperature 0 without that. Where nothing
+    tells temperatures apart, it is 1.
 
     Args:
         logits: (E, N), finite.
@@ -76,7 +76,7 @@ def fit_temperature(logits: Tensor, truth: Targets, multi_label: bool) -> float:
         multi_label: whether a text may have several labels, or none: each class is a decision of its own.
     """
     logits = logits.double()
-    targets = torch.from_numpy(np.asarray(truth, dtype=np.float64))
+    targets = torch.from_numpy(smoothed(truth, multi_label))
 
     def cost(log: float) -> float:
         scaled = logits / math.exp(log)
@@ -84,9 +84,9 @@ def fit_temperature(logits: Tensor, truth: Targets, multi_label: bool) -> float:
             nats = F.binary_cross_entropy_with_logits(scaled, targets, reduction="sum")
         else:
             nats = -(scaled.log_softmax(dim=1) * targets).sum()
-        return float(nats) + 0.5 * log * log
+        return float(nats) + 1e-6 * log * log
 
-    # A coarse search, then golden sections: the cost has one minimum but for what the prior may add.
+    # A coarse search, then golden sections.
     grid = np.linspace(-_WIDEST, _WIDEST, 61).tolist()
     middle = min(grid, key=cost)
     low, high = max(middle - 0.1, -_WIDEST), min(middle + 0.1, _WIDEST)
@@ -98,6 +98,18 @@ def fit_temperature(logits: Tensor, truth: Targets, multi_label: bool) -> float:
         else:
             low = left
     return math.exp((low + high) / 2)
+
+
+def smoothed(truth: Targets, multi_label: bool) -> NDArray[np.float64]:
+    """Targets (E, N) for labels (E, N): of n texts, as sure as n + 1 right answers of n + 2 are (Platt 1999).
+
+    Where a text may have several labels, decisions for and against a label are counted apart.
+    """
+    if multi_label:
+        yes, no = int(truth.sum()), int((~truth).sum())
+        return np.where(truth, (yes + 1) / (yes + 2), 1 / (no + 2))
+    n, n_classes = truth.shape
+    return np.where(truth, (n + 1) / (n + 2), 1 / (n + 2) / (n_classes - 1))
 
 
 def recorded_temperature(run: RunDirectory, step: int) -> Temperature | None:

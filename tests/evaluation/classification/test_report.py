@@ -103,6 +103,9 @@ def test_the_terminal_s_table_fits_and_markdown_is_escaped() -> None:
     assert "a\\|b" in text
     assert "&lt;i>" in text
     assert "chosen on held-out texts of en alone: accuracy 0.750 at step 12" in text
+    assert "translations without labels" not in text
+    taught = markdown(replace(REPORT, parallel="captions"))
+    assert "also learned from translations without labels, of the corpus captions" in taught
     assert "with the temperature (1.25) that the same held-out texts chose" in text
 
 

@@ -127,6 +127,8 @@ class ClassificationReport(Report):
         temperature: what logits are divided by, found on the same texts (Guo et al. 2017), by seed.
         languages: by tag; of a pair or of a mixed text, tags with `+` between.
         example: what an example is: `text`, `pair` or `words`.
+        parallel: name of the corpus whose translations, without labels, were learned from as well; None for
+            none.
     """
 
     what: ClassVar[str] = "the scores of a classifier"
@@ -146,6 +148,7 @@ class ClassificationReport(Report):
     temperature: tuple[float, ...]
     languages: dict[str, LanguageReport]
     example: Literal["text", "pair", "words"] = "text"
+    parallel: str | None = None
 
     @property
     def examples(self) -> str:

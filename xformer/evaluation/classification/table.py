@@ -137,6 +137,11 @@ def summary(report: ClassificationReport) -> list[str]:
         f"ECE: expected calibration error, with the temperature ({temperatures}) that the same held-out texts"
         " chose; before: without it."
     )
+    if report.parallel is not None:
+        lines.append(
+            f"The model also learned from translations without labels, of the corpus {report.parallel}; so"
+            f" it knows more than {', '.join(report.source)} alone."
+        )
     if len(report.seeds) > 1:
         lines.append(
             f"Means over {len(report.seeds)} seeds; intervals by bootstrap over {report.examples} and seeds."

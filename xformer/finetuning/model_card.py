@@ -76,7 +76,7 @@ def limits(
     for name, said in (
         ("words", "TF-IDF words"),
         ("characters", "TF-IDF characters"),
-        ("bag", "the bag of subwords"),
+        ("bag", "The bag of subwords"),
     ):
         below = [
             tag

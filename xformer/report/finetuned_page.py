@@ -18,6 +18,7 @@ from xformer.evaluation.classification.table import (
     accuracy_headers,
     accuracy_rows,
     class_headers,
+    class_languages,
     class_rows,
     score_headers,
     score_rows,
@@ -148,6 +149,7 @@ def _scores(report: ClassificationReport) -> list[Section]:
     shown = shown_languages(report)
     confused = [confusion_chart(report, tag) for tag in shown if report.languages[tag].confusion]
     classes = class_rows(report)
+    classified = _table(class_headers(report), classes, f"In {', '.join(class_languages(report))}")
     return [
         Section("languages", "Languages", pictures([*tables, _figure(accuracy_chart(report))])),
         Section("meaning", "What the numbers mean", _list(summary(report))),
@@ -161,8 +163,7 @@ def _scores(report: ClassificationReport) -> list[Section]:
         Section(
             "classes",
             "Classes",
-            (_table(class_headers(report), classes, f"In {', '.join(report.source)}") if classes else "")
-            + _figures(confused),
+            pictures([*([classified] if classes else []), *map(_figure, confused)]),
         ),
     ]
 

@@ -28,6 +28,7 @@ from xformer.evaluation.classification.report import (
 from xformer.evaluation.classification.table import (
     accuracy_headers,
     accuracy_rows,
+    class_languages,
     class_rows,
     classification_table,
     confusions,
@@ -91,6 +92,14 @@ def test_classes_and_confusions() -> None:
         ("<i>", "1", "", "0.000", "0.000", "sport (1)"),
     ]
     assert confusions(REPORT) == ["a|b taken for sport (1), <i> taken for sport (1)"]
+
+
+def test_classes_are_those_of_the_source_languages_or_of_all() -> None:
+    assert class_languages(REPORT) == ("en",)
+    others = {tag: one for tag, one in REPORT.languages.items() if tag != "en"}
+    assert class_languages(replace(REPORT, languages=others)) == ("de", "fr")
+    assert "Classes in de, fr:" in markdown(replace(REPORT, languages=others))
+    assert class_rows(replace(REPORT, languages=others))[0][1] == "6"
 
 
 def test_the_terminal_s_table_fits_and_markdown_is_escaped() -> None:

@@ -107,7 +107,7 @@ def markdown(report: ClassificationReport) -> str:
     if classes := class_rows(report):
         parts += [
             "",
-            f"Classes in {', '.join(report.source)}:\n",
+            f"Classes in {', '.join(class_languages(report))}:\n",
             markdown_of(class_headers(report), classes),
         ]
     return "\n".join(parts) + "\n"
@@ -157,8 +157,16 @@ def summary(report: ClassificationReport) -> list[str]:
             "oracle gap: what choosing the checkpoint by the language's own tests would have added; it is"
             " in no other number."
         )
-    lines += [f"Most often confused: {line}." for line in confusions(report)[:1]]
+    where = ", ".join(class_languages(report))
+    lines += [f"Most often confused in {where}: {line}." for line in confusions(report)[:1]]
     return lines
+
+
+def class_languages(report: ClassificationReport) -> tuple[str, ...]:
+    """The languages whose classes are shown: those that it learned in, or if none was tested, all."""
+    counted_in = {tag: one.source for tag, one in report.languages.items() if one.confusion}
+    sources = tuple(tag for tag, source in counted_in.items() if source)
+    return sources or tuple(counted_in)
 
 
 def class_headers(report: ClassificationReport) -> tuple[str, ...]:
@@ -167,7 +175,7 @@ def class_headers(report: ClassificationReport) -> tuple[str, ...]:
 
 
 def class_rows(report: ClassificationReport) -> list[tuple[str, ...]]:
-    """Precision, recall and F1 of each class in the source languages; none with several labels a text."""
+    """Precision, recall and F1 of each class in `class_languages`; none with several labels a text."""
     counts = _confusion_of_sources(report)
     if counts is None:
         return []
@@ -191,7 +199,7 @@ def class_rows(report: ClassificationReport) -> list[tuple[str, ...]]:
 
 
 def confusions(report: ClassificationReport) -> list[str]:
-    """The commonest mistakes in the source languages, in words."""
+    """The commonest mistakes in `class_languages`, in words."""
     counts = _confusion_of_sources(report)
     if counts is None:
         return []
@@ -206,9 +214,7 @@ def confusions(report: ClassificationReport) -> list[str]:
 
 
 def _confusion_of_sources(report: ClassificationReport) -> list[list[int]] | None:
-    tables = [one.confusion for one in report.languages.values() if one.source and one.confusion]
-    if not tables:
-        tables = [one.confusion for one in report.languages.values() if one.confusion]
+    tables = [report.languages[tag].confusion for tag in class_languages(report)]
     if not tables:
         return None
     size = range(len(report.labels))

@@ -70,8 +70,9 @@ def test_it_is_where_the_derivative_vanishes() -> None:
 def test_a_few_texts_give_a_finite_one(answers: list[tuple[int, bool]], several: bool) -> None:
     logits = torch.tensor([[5.0 * (place == label) for place in range(3)] for label, _ in answers])
     logits = logits.reshape(len(answers), 3)
-    truth = np.array([np.roll(np.eye(3, dtype=bool)[label], not right) for label, right in answers])
-    found = fit_temperature(logits, truth.reshape(len(answers), 3), several)
+    rows = [np.roll(np.eye(3, dtype=bool)[label], not right) for label, right in answers]
+    truth = np.array(rows, dtype=bool).reshape(len(answers), 3)
+    found = fit_temperature(logits, truth, several)
     assert 0.04 < found < 21
     if not answers:
         assert found == pytest.approx(1.0, abs=1e-4)

@@ -71,7 +71,10 @@ def test_limits_are_those_of_the_scores(finetuning: FinetuningConfig) -> None:
     def said(report: object) -> str:
         return "\n".join(limits(finetuning, RECORD, report))  # type: ignore[arg-type]
 
-    assert "also a text that none of them fits" in said(REPORT)
+    assert "Each text gets one of these labels, also one that none of them fits." in said(REPORT)
+    words = replace(finetuning, classifier=replace(finetuning.classifier, example="words"))
+    assert limits(words, RECORD, REPORT)[0].startswith("Each word gets one")
+    assert not any("tokens of a text" in line for line in limits(words, RECORD, REPORT))
     assert "One seed" in said(REPORT)
     assert "scores higher" not in said(REPORT)
     assert "Fewer than 20" not in said(REPORT)

@@ -52,12 +52,16 @@ def limits(
 ) -> list[str]:
     """What the scores do not show, and where they are low: sentences."""
     classifier = config.classifier
+    unit = {"text": "text", "pair": "pair of texts", "words": "word"}[classifier.example]
     found = [
         "A text gets labels of this list alone."
         if classifier.multi_label
-        else "Each text gets one of these labels, also a text that none of them fits.",
-        f"The first {classifier.max_tokens:,} tokens of a text are read; what comes after is left out.",
+        else f"Each {unit} gets one of these labels, also one that none of them fits."
     ]
+    if classifier.example != "words":
+        found.append(
+            f"The first {classifier.max_tokens:,} tokens of a text are read; what comes after is left out."
+        )
     if report is None or not report.languages:
         return [*found, "It was not tested: nothing is known of texts that it has not learned from."]
     if untested := [tag for tag in report.source if tag not in report.languages]:
@@ -128,6 +132,7 @@ def label_rows(record: DataRecord) -> list[tuple[str, ...]]:
 
 def _summary(config: FinetuningConfig, record: DataRecord | None) -> str:
     model, classifier, base = config.model, config.classifier, config.base
+    of = {"text": "texts", "pair": "pairs of texts", "words": "words"}[classifier.example]
     begun = f"`{base.run}` at step {base.step:,}" if base.init == "pretrained" else "random weights"
     learned = "its head alone learned" if classifier.frozen else "all of it learned"
     languages = "" if record is None else f" in {', '.join(map(language_name, record.train.languages))}"
@@ -135,7 +140,7 @@ def _summary(config: FinetuningConfig, record: DataRecord | None) -> str:
     parallel = "" if corpus is None else f" Translations without labels, of `{corpus}`, taught it, too."
     several = ", of which a text may have several, or none" if classifier.multi_label else ""
     return (
-        f"A classifier of texts, fine-tuned with xformer {__version__} from {begun};"
+        f"A classifier of {of}, fine-tuned with xformer {__version__} from {begun};"
         f" {learned}{languages}.{parallel}\n\n"
         f"- {len(classifier.labels)} labels{several}: {_some_labels(classifier.labels)}\n"
         f"- {config.layers} of {counted_layers(model.n_layers)}, width {model.d_model},"
@@ -216,10 +221,14 @@ def _data(record: DataRecord) -> str:
 
 
 def _use(run: RunDirectory, config: FinetuningConfig) -> str:
+    command, call = {
+        "text": (f"xformer classify {run.path} texts.txt", 'model.classify(["a text"])'),
+        "pair": (f"xformer classify {run.path} pairs.tsv", 'model.classify([("a text", "another")])'),
+        "words": (f"xformer tag {run.path} texts.txt", 'model.tag(["a text"])'),
+    }[config.classifier.example]
     return (
-        f"```sh\nxformer classify {run.path} texts.txt\n```\n\n"
-        f"```python\nimport xformer\n\nmodel = xformer.load({str(run.path)!r})\n"
-        'model.classify(["a text"])\n```\n'
+        f"```sh\n{command}\n```\n\n```python\nimport xformer\n\n"
+        f"model = xformer.load({str(run.path)!r})\n{call}\n```\n"
     )
 
 

@@ -11,8 +11,8 @@ what they mean; how many pairs the first pass leaves in doubt does, a little.
 queries, and the next round goes the other way. Ours opens an index as `xformer search` does, whose files are
 mapped; faiss has all vectors in memory (`IndexFlatIP`). Both have the same number of threads. faiss is
 measured as it is, and with the setting by which it computes scores as a matrix product for any number of
-queries; the ratio is to the faster of the two, and one that takes over 4 times as long as the other is
-measured once, and not for more queries. Beside seconds by the clock there are those of the processor, which
+queries; the ratio is to the faster of the two, and one that takes over 4 times as long as the other, for so
+many queries, is measured once. Beside seconds by the clock there are those of the processor, which
 other work on the machine changes less.
 
 **First the answers are compared.** faiss sums in float32, in an order that depends on batch and threads, and

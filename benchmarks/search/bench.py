@@ -137,7 +137,7 @@ def run(options: Options, folder: Path, progress: Progress) -> tuple[list[Result
                 progress("search", turn * len(results) + place, options.rounds * len(results))
                 names = [OURS, PEER, BLAS] if PEER in sides else [OURS]
                 for name in () if result.wrong else names if turn % 2 == 0 else reversed(names):
-                    if any(fewer.is_hopeless(name) for fewer in results[: place + 1]):
+                    if result.is_hopeless(name):
                         continue
                     asked = {"queries": str(folder / f"{result.queries}.npy"), "k": options.k}
                     side = sides[PEER if name == BLAS else name]

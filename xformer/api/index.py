@@ -9,15 +9,16 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
+from xformer.api.comparing import Match, check_k
 from xformer.api.model import Model, Vectors
 from xformer.api.opening import load
 from xformer.data.reporting import ProgressCallback
 from xformer.embedding.search.exact import search
-from xformer.embedding.search.folder import Block, IndexFolder, Stamp, add_to_index, make_index
+from xformer.embedding.search.folder import Block, IndexFolder, Stamp, make_index
+from xformer.embedding.search.grow import add_to_index
 from xformer.errors import InputError
 from xformer.progress import ShowProgress, shown
 from xformer.runs.checkpoint import weights_hash
@@ -26,27 +27,10 @@ from xformer.runs.find import find_run
 from xformer.runs.opening import Which
 
 _QUERIES_AT_ONCE = 4096
+_RESULTS_AT_ONCE = 1 << 22
+"""Results that are held at a time, whatever `k`: 50 MB."""
 
 Texts = Iterable[str]
-
-
-@dataclass(frozen=True)
-class Match:
-    """A text that was found.
-
-    Attributes:
-        score: the product of its vector with the query's, which is their cosine.
-        text: the text.
-        source: the name of where it comes from: a file's path, or what the caller named it.
-        line: its place there, from 1.
-        row: its place in the index, from 0.
-    """
-
-    score: float
-    text: str
-    source: str
-    line: int
-    row: int
 
 
 class Index:
@@ -168,15 +152,15 @@ class Index:
         Raises:
             InputError: the vectors have another width or are not finite, or `k` is no whole number from 1.
         """
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise InputError(f"k: expected a whole number from 1, got {k!r}")
-        for start in range(0, len(vectors), _QUERIES_AT_ONCE):
+        check_k(k)
+        at_once = max(1, min(_QUERIES_AT_ONCE, _RESULTS_AT_ONCE // min(k, len(self))))
+        for start in range(0, len(vectors), at_once):
             try:
-                found = search(vectors[start : start + _QUERIES_AT_ONCE], self._folder.vectors, k)
+                found = search(vectors[start : start + at_once], self._folder.vectors, k)
             except ValueError as error:
                 raise InputError(f"{self.path}: {error}") from error
             if progress:
-                progress("search", min(start + _QUERIES_AT_ONCE, len(vectors)), len(vectors))
+                progress("search", min(start + at_once, len(vectors)), len(vectors))
             for rows, scores in zip(found.rows.tolist(), found.scores.tolist(), strict=True):
                 yield [self._match(row, score) for row, score in zip(rows, scores, strict=True)]
 

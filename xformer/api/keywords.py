@@ -13,10 +13,12 @@ _OURS = {
     "normalize": "it is spelled normalise",
     "convert_to_tensor": "as_tensor=True gives a torch tensor",
     "convert_to_numpy": "a NumPy array is what is given, unless as_tensor=True",
+    "top_k": "it is spelled k",
+    "corpus_embeddings": "vectors=… are those of the texts",
     "device": "`xformer.load(…, device=…)` chooses it",
     "precision": "`xformer.load(…, dtype=…)` chooses it",
 }
-"""What is meant by arguments of sentence-transformers' `encode`."""
+"""What is meant by arguments of sentence-transformers' `encode` and `semantic_search`."""
 
 
 def refuse(unknown: Mapping[str, object], known: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The model of a run, as `xformer.load` gives it: vectors, similarities, masked tokens, traces.
+"""The model of a run, as `xformer.load` gives it: vectors, masked tokens, traces, labels, neighbours.
 
 Shapes: E texts, D vector width.
 """
@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from typing import Any, Literal, cast, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from xformer.api.classify import Classifying
+from xformer.api.comparing import Comparing, check_k
 from xformer.api.keywords import refuse
 from xformer.api.tag import Tagger
 from xformer.data.reporting import ProgressCallback
 from xformer.embedding.checked import as_texts, check_one
 from xformer.embedding.precision import Prepared
-from xformer.embedding.similarity import cosines, rows_of_numbers
 from xformer.embedding.texts import EncodedStream, TextEncoder, joined
 from xformer.errors import InputError
 from xformer.inspect.interventions import Intervention
@@ -39,7 +39,7 @@ Vectors = NDArray[np.float32]
 Texts = Iterable[str]
 
 
-class Model(Classifying, Tagger):
+class Model(Classifying, Comparing, Tagger):
     """The model of a run: sentence vectors and masked tokens. Made by `xformer.load`.
 
     A text of any length can be encoded. One of more than `max_length` tokens is cut into chunks, as few as
@@ -222,24 +222,6 @@ class Model(Classifying, Tagger):
             )
         return self._stream(texts, normalise, batch_tokens, progress)
 
-    def similarity(self, a: str | Texts | ArrayLike | Tensor, b: str | Texts | ArrayLike | Tensor) -> Vectors:
-        """Cosines of each text or vector of `a` with each of `b`.
-
-        >>> model.similarity(["Open the file"], ["Datei öffnen", "Save the file"]).shape
-        (1, 2)
-
-        Args:
-            a: texts, one text, vectors (Ea, D), or one vector (D,).
-            b: the same.
-
-        Returns:
-            (Ea, Eb) float32; 0 beside an empty text.
-
-        Raises:
-            InputError: as `encode`, or the vectors differ in width.
-        """
-        return cosines(self._vectors(a), self._vectors(b))
-
     @overload
     def fill_mask(  # type: ignore[overload-overlap]  # a string is an iterable of strings, too
         self, text: str, k: int = ...
@@ -269,8 +251,7 @@ class Model(Classifying, Tagger):
         Raises:
             InputError: a text has no mask, or the run has no masked LM.
         """
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise InputError(f"k: expected a whole number from 1, got {k!r}")
+        check_k(k)
         self._require_masked_lm()
         one = isinstance(text, str)
         if isinstance(text, str):
@@ -382,18 +363,6 @@ class Model(Classifying, Tagger):
         finally:
             if self._threads is not None:
                 torch.set_num_threads(before)
-
-    def _vectors(self, given: str | Texts | ArrayLike | Tensor) -> Vectors:
-        """Vectors as they are, and those of texts."""
-        if isinstance(given, Tensor):
-            return np.atleast_2d(cast(Vectors, given.detach().float().cpu().numpy()))
-        if isinstance(given, str):
-            return self.encode([given])
-        if isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
-            return np.atleast_2d(given)
-        if isinstance(given, list | tuple) and given and not isinstance(given[0], str | bytes):
-            return rows_of_numbers(given)
-        return self.encode(cast(Texts, given))
 
     def _require_masked_lm(self) -> None:
         if self._opened.masked_lm_gap is not None:

@@ -40,7 +40,8 @@ class Mine:
 
     Written are mined.de and mined.en, line by line translations, the best first, which `xformer data import
     moses mined.de mined.en` takes; and mined.scores, with margin, cosine and both line numbers of each pair.
-    Equal lines are taken once. Vectors lie in temporary files, so memory stays small.
+    Equal lines are taken once. Vectors lie in temporary files, so memory stays small; TMPDIR says where, and
+    a line takes 7 bytes for each number of its vector.
     """
 
     a: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="A")]]

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xformer.embedding.search.coded import Coded, fast_dtype
+from xformer.embedding.search.coded import Coded
+from xformer.embedding.search.codes import fast_dtype
 
 
 @settings(max_examples=60, deadline=None)
@@ -27,16 +28,16 @@ def test_no_product_of_copies_is_further_off_than_the_bound(
     a, b = ((rng.standard_normal((9, dim)) + shift).astype(np.float32) * 2**power for _ in range(2))
     left, right = Coded.of(a, dtype), Coded.of(b, dtype)
     exact = a.astype(np.float64) @ b.astype(np.float64).T
-    copies = (left.codes.double() @ right.codes.double().T).numpy()
+    copies = (left.codes.values.double() @ right.codes.values.double().T).numpy()
     assert np.abs(exact - copies).max() <= left.in_doubt(right)
-    assert left.in_doubt(right) <= 0.03 * left.length * right.length
+    assert left.in_doubt(right) <= 0.03 * left.codes.rounding.length * right.codes.rounding.length
 
 
 def test_the_sums_of_this_machine_keep_the_bound(rng: np.random.Generator) -> None:
     """What the first pass computes, before it is rounded to its dtype, differs by no more than the bound."""
     vectors = np.abs(rng.standard_normal((64, 1024))).astype(np.float32)
     coded = Coded.of(vectors, fast_dtype())
-    products = (coded.codes @ coded.codes.T).double().numpy()
+    products = coded.codes.products(coded.codes.values, slice(None)).double().numpy()
     exact = vectors.astype(np.float64) @ vectors.astype(np.float64).T
     rounding = np.abs(products) * torch.finfo(fast_dtype()).eps
     assert (np.abs(exact - products) <= coded.in_doubt(coded) + rounding).all()
@@ -48,10 +49,3 @@ def test_what_has_no_length_is_refused(bad: float) -> None:
     vectors[1, 2] = bad
     with pytest.raises(ValueError, match="expected finite vectors"):
         Coded.of(vectors)
-
-
-def test_parts_keep_the_bound_of_the_whole() -> None:
-    coded = Coded.of(np.eye(4, dtype=np.float32), torch.bfloat16)
-    part = coded.rows(1, 3)
-    assert (len(part), part.length, part.error) == (2, 1.0, 0.0)
-    assert not Coded.of(np.empty((0, 4), np.float32)).length

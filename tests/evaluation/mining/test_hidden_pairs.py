@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from xformer.evaluation.mining.hidden_pairs import hide, judge
+from xformer.embedding.mining.pairs import Pairs
+from xformer.evaluation.mining.hidden_pairs import hide, intervals, judge
 
 A, B = [f"a{number}" for number in range(60)], [f"b{number}" for number in range(60)]
 
@@ -41,9 +42,34 @@ def test_perfect_similarities_find_all_and_no_more() -> None:
     judged = judge(of_numbers, *hide(A, B))
     assert (judged.scores.precision, judged.scores.recall) == (1, 1)
     assert judged.threshold.scores.f1 == 1
+    assert judged.intervals == dict.fromkeys(("precision", "recall", "f1"), (1, 1))
+
+
+def test_similarities_that_find_nothing_are_no_error() -> None:
+    judged = judge(lambda a, b: np.zeros((len(a), len(b))), *hide(A, B))
+    assert (judged.scores.found, judged.scores.recall, judged.intervals["precision"]) == (0, 0, None)
 
 
 def test_similarities_that_know_nothing_find_little() -> None:
     rng = np.random.default_rng(3)
     judged = judge(lambda a, b: rng.uniform(0.1, 1, (len(a), len(b))), *hide(A, B))
     assert judged.scores.f1 < 0.5
+    low, high = judged.intervals["f1"] or (0, 0)
+    assert low <= judged.scores.f1 <= high
+
+
+def test_intervals_are_those_of_lines_drawn_one_by_one() -> None:
+    """Against the scores of lines that stand there as often as they were drawn."""
+    _, test = hide([f"a{n}" for n in range(600)], [f"b{n}" for n in range(600)])
+    rng = np.random.default_rng(5)
+    rows = rng.permutation(200)[:80]
+    partner = dict(test.gold)
+    b = np.array([partner.get(a, 0) if rng.uniform() < 0.7 else 1 for a in rows.tolist()])
+    pairs = Pairs(rows, b, np.ones(80), np.ones(80, np.float32))
+    right, found = ({a for a, x in zip(rows, b, strict=True) if partner.get(a) == x}, set(rows.tolist()))
+    f1 = []
+    for _ in range(2_000):
+        lines = rng.integers(0, 200, 200).tolist()
+        counts = [sum(line in some for line in lines) for some in (right, found, partner.keys())]
+        f1.append(2 * counts[0] / (counts[1] + counts[2]))
+    assert intervals(pairs, test)["f1"] == pytest.approx(tuple(np.quantile(f1, [0.025, 0.975])), abs=0.02)

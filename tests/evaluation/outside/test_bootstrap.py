@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xformer.evaluation.outside.bootstrap import interval
+from xformer.evaluation.outside.bootstrap import interval, ratio_interval
 
 
 def test_it_covers_the_true_mean_about_as_often_as_it_says(rng: np.random.Generator) -> None:
@@ -28,3 +28,25 @@ def test_the_same_draws_are_made_again_and_equal_values_have_no_width() -> None:
     assert interval(np.full(9, 0.25)) == pytest.approx((0.25, 0.25))
     assert interval(np.array([0.5])) is None
     assert interval(np.array([])) is None
+
+
+def test_a_ratio_of_equal_parts_is_certain_and_that_of_one_is_a_mean() -> None:
+    values = np.random.default_rng(0).uniform(0, 1, 50)
+    assert ratio_interval(2 * values, values) == pytest.approx((2, 2))
+    assert ratio_interval(values, np.ones(50)) == pytest.approx(interval(values))
+
+
+def test_resamples_without_what_is_divided_by_do_not_count() -> None:
+    below = np.array([1.0, 0.0, 0.0])
+    assert ratio_interval(np.array([1.0, 0.0, 0.0]), below) == (1, 1)
+    assert ratio_interval(np.zeros(3), np.zeros(3)) is None
+    assert ratio_interval(np.ones(1), np.ones(1)) is None
+
+
+def test_the_interval_of_a_ratio_is_about_that_of_its_definition() -> None:
+    """Against drawing rows one by one."""
+    rng = np.random.default_rng(1)
+    above, below = rng.integers(0, 2, 80).astype(float), rng.integers(1, 3, 80).astype(float)
+    draws = rng.integers(0, 80, (4_000, 80))
+    expected = np.quantile(above[draws].sum(1) / below[draws].sum(1), [0.025, 0.975])
+    assert ratio_interval(above, below) == pytest.approx(tuple(expected), abs=0.02)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from xformer.embedding.mining.margin import MarginKind, neighbours_both_ways, with_margins
 from xformer.embedding.mining.pairs import Pairs, Retrieval, choose
-from xformer.embedding.search.coded import Coded, Vectors
+from xformer.embedding.search.coded import Coded
+from xformer.embedding.search.codes import Vectors
 from xformer.embedding.search.scan import Tell
 
 NEIGHBOURS = 4

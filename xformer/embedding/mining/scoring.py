@@ -54,7 +54,7 @@ def score(pairs: Pairs, gold: Collection[tuple[int, int]]) -> Scores:
         pairs: found.
         gold: rows of each true pair; a text may be in several.
     """
-    return Scores(int(_right(pairs, frozenset(gold)).sum()), len(pairs), len(set(gold)))
+    return Scores(int(are_right(pairs, gold).sum()), len(pairs), len(set(gold)))
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def best_threshold(pairs: Pairs, sample: Mapping[int, Collection[int]]) -> Thres
     asked = pairs.where(np.isin(pairs.a, np.fromiter(sample, dtype=np.int64, count=len(sample))))
     if not len(asked):
         raise ValueError("no pair was found for any text of the sample")
-    right = np.cumsum(_right(asked, gold))
+    right = np.cumsum(are_right(asked, gold))
     found = np.arange(1, len(asked) + 1)
     f1 = 2 * right / (found + len(gold))
     following = np.append(asked.margins[1:], -np.inf)
@@ -100,6 +100,8 @@ def best_threshold(pairs: Pairs, sample: Mapping[int, Collection[int]]) -> Thres
     return Threshold(margin, Scores(int(right[last]), last + 1, len(gold)))
 
 
-def _right(pairs: Pairs, gold: frozenset[tuple[int, int]]) -> NDArray[np.bool_]:
+def are_right(pairs: Pairs, gold: Collection[tuple[int, int]]) -> NDArray[np.bool_]:
+    """Whether each pair is among the true ones, (P,)."""
+    gold = frozenset(gold)
     both = zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)
     return np.fromiter((pair in gold for pair in both), dtype=bool, count=len(pairs))

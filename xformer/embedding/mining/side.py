@@ -13,7 +13,8 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from xformer.embedding.search.coded import Coded, Vectors
+from xformer.embedding.search.coded import Coded
+from xformer.embedding.search.codes import Vectors
 from xformer.embedding.search.part import Part, write_part
 from xformer.errors import InputError
 
@@ -61,7 +62,7 @@ class Side:
         entry = write_part(folder, 0, encode(self._different(lines)))
         if not entry.texts:
             raise InputError(f"{name}: expected lines with text, got none")
-        self._part = Part(folder, 0, entry, dim)
+        self._part = Part(folder, entry, dim)
 
     def __len__(self) -> int:
         return len(self._first_line)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xformer.embedding.search.best import Best
-from xformer.embedding.search.coded import Coded, Vectors
+from xformer.embedding.search.coded import Coded
+from xformer.embedding.search.codes import Vectors
 from xformer.embedding.search.scan import Tell, scan
 
 
@@ -55,6 +56,7 @@ def search(queries: Vectors, parts: Iterable[Coded], k: int, tell: Tell | None =
     best, first = Best(len(queries), min(k, total)), 0
     for part in parts:
         if len(queries) and len(part):
-            scan(Coded.of(queries, part.codes.dtype), part, best, first_id=first, tell=tell)
+            chosen = part.for_queries(len(queries))
+            scan(Coded.of(queries, chosen.codes.query_dtype), chosen, best, first_id=first, tell=tell)
         first += len(part)
     return Found(best.ids, best.scores)

@@ -2,40 +2,30 @@
 
     INDEX/
       index.json      what follows, with hashes, under a checksum of its own
-      00000.vectors  00000.codes  00000.texts  00000.ends
-      00001.vectors  …            what was added later
-
-A folder is complete or absent, and so is what is added: the files of a part come first, and count when
-`index.json` lists them.
+      00000.vectors  00000.bf16  00000.int8  00000.scales  00000.texts  00000.ends
+      00001.vectors  …            what was added later (`grow.py`)
 
 Shapes: E texts, B texts of one block, D vector width.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
-from xformer.embedding.search.coded import Coded, Vectors
+from xformer.embedding.search.coded import Coded
+from xformer.embedding.search.codes import Vectors
 from xformer.embedding.search.part import Part, PartEntry, write_part
 from xformer.errors import InputError
-from xformer.storage.checksummed import (
-    atomic_folder,
-    read_checksummed,
-    scratch_folder,
-    verify_files,
-    write_checksummed,
-)
-from xformer.storage.files import flush_to_disk
+from xformer.storage.checksummed import atomic_folder, read_checksummed, verify_files, write_checksummed
 
-_NAME = "index.json"
-_FORMAT = 1
+NAME = "index.json"
+_FORMAT = 2
 
 Block = tuple[str, Sequence[str], Vectors]
 """The name of a source, its next B texts, and their vectors (B, D)."""
@@ -96,6 +86,7 @@ class IndexFolder:
     Attributes:
         path: its folder.
         info: its `index.json`.
+        parts: what it consists of, in the order of the texts.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, verify: bool = False) -> None:
@@ -109,19 +100,20 @@ class IndexFolder:
             InputError: it is no index, of a later format, or a file is missing or damaged.
         """
         self.path = Path(path)
-        if not (self.path / _NAME).is_file():
-            raise InputError(
-                f"{path}: expected an index, with {_NAME} in it; `xformer index FILES --run RUN -o {path}`"
-                " makes one"
-            )
-        self.info = read_checksummed(self.path / _NAME, IndexInfo)
-        if self.info.format != _FORMAT:
-            raise InputError(f"{path}: expected an index of format {_FORMAT}, it is of {self.info.format}")
-        verify_files(self.path, [file for part in self.info.parts for file in part.files], content=verify)
-        self._parts = [
-            Part(self.path, number, entry, self.info.dim) for number, entry in enumerate(self.info.parts)
-        ]
-        self._part_ends = list(accumulate(map(len, self._parts)))
+        self.info = read_info(path)
+        while True:
+            try:
+                verify_files(
+                    self.path, [file for part in self.info.parts for file in part.files], content=verify
+                )
+                self.parts = [Part(self.path, entry, self.info.dim) for entry in self.info.parts]
+                break
+            except (InputError, FileNotFoundError):
+                # Another process may just have joined parts, and removed those that were listed before.
+                before, self.info = self.info, read_info(path)
+                if before == self.info:
+                    raise
+        self._part_ends = list(accumulate(map(len, self.parts)))
         self._source_ends = list(accumulate(source.texts for source in self.info.sources))
 
     def __len__(self) -> int:
@@ -130,17 +122,36 @@ class IndexFolder:
     @property
     def vectors(self) -> list[Coded]:
         """The vectors of all texts, in parts."""
-        return [part.vectors for part in self._parts]
+        return [part.vectors for part in self.parts]
 
     def text(self, row: int) -> str:
         """The text of a row."""
         part = bisect_right(self._part_ends, row)
-        return self._parts[part].text(row - (self._part_ends[part - 1] if part else 0))
+        return self.parts[part].text(row - (self._part_ends[part - 1] if part else 0))
 
     def place(self, row: int) -> tuple[str, int]:
         """The name of the source of a row, and its line there, from 1."""
         source = bisect_right(self._source_ends, row)
         return self.info.sources[source].name, 1 + row - (self._source_ends[source - 1] if source else 0)
+
+
+def read_info(path: str | os.PathLike[str]) -> IndexInfo:
+    """What an index's `index.json` says.
+
+    Raises:
+        InputError: it is no index, of another format, or damaged.
+    """
+    file = Path(path) / NAME
+    if not file.is_file():
+        make = f"`xformer index FILES --run RUN -o {path}` makes one"
+        raise InputError(f"{path}: expected an index, with {NAME} in it; {make}")
+    return read_checksummed(file, IndexInfo, _of_this_format)
+
+
+def _of_this_format(content: dict[str, Any]) -> dict[str, Any]:
+    if (found := content.get("format")) != _FORMAT:
+        raise ValueError(f"an index of format {_FORMAT}, it is of {found}; make it again by `xformer index`")
+    return content
 
 
 def make_index(path: str | os.PathLike[str], model: Stamp, dim: int, blocks: Iterable[Block]) -> None:
@@ -156,38 +167,26 @@ def make_index(path: str | os.PathLike[str], model: Stamp, dim: int, blocks: Ite
         InputError: the folder exists, there are no texts, or a vector is not finite.
     """
     with atomic_folder(path) as folder:
-        part, sources = _write(folder, 0, blocks, model)
+        part, sources = write_blocks(folder, 0, blocks, model)
         if not part.texts:
             raise InputError(f"{path}: expected texts, got none")
-        write_checksummed(folder / _NAME, IndexInfo(_FORMAT, model, dim, (part,), sources))
+        write_checksummed(folder / NAME, IndexInfo(_FORMAT, model, dim, (part,), sources))
 
 
-def add_to_index(path: str | os.PathLike[str], blocks: Iterable[Block]) -> None:
-    """Add texts to an index: all of them, or none if it ends early.
-
-    Those who have the index open go on with what it was.
-
-    Raises:
-        InputError: it is no index, another process is adding to it, or a vector is not finite.
-    """
-    target = Path(path)
-    with _locked(target):
-        info = read_checksummed(target / _NAME, IndexInfo)
-        with scratch_folder(target / "new") as folder:
-            part, sources = _write(folder, len(info.parts), blocks, info.model)
-            if not part.texts:
-                return
-            for file in folder.iterdir():
-                flush_to_disk(file)
-                os.replace(file, target / file.name)
-        flush_to_disk(target)
-        grown = replace(info, parts=(*info.parts, part), sources=(*info.sources, *sources))
-        write_checksummed(target / _NAME, grown)
-
-
-def _write(
+def write_blocks(
     folder: Path, number: int, blocks: Iterable[Block], model: Stamp
 ) -> tuple[PartEntry, tuple[Source, ...]]:
+    """Write a part; what `index.json` says of it, and of where its texts come from.
+
+    Args:
+        folder: where to write.
+        number: of the part.
+        blocks: written as they come.
+        model: that makes the vectors, for messages.
+
+    Raises:
+        InputError: a vector is not finite.
+    """
     sources: list[Source] = []
 
     def noted() -> Iterator[tuple[Sequence[str], Vectors]]:
@@ -202,19 +201,3 @@ def _write(
         if isinstance(error, InputError):
             raise
         raise InputError(f"{model.run}: its model at step {model.step:,}: {error}") from error
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Be the only process that adds to an index."""
-    if not (path / _NAME).is_file():
-        raise InputError(f"{path}: expected an index, with {_NAME} in it")
-    lock = os.open(path, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{path}: another process is adding to it; wait for its end") from None
-        yield
-    finally:
-        os.close(lock)

@@ -20,14 +20,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xformer.embedding.search.best import Best
-from xformer.embedding.search.coded import Coded, Vectors
+from xformer.embedding.search.coded import Coded
+from xformer.embedding.search.codes import Vectors
 from xformer.embedding.worker_threads import map_in_threads
 
 _QUERIES_AT_ONCE = 512
 _CELLS_AT_ONCE = 1 << 20
 """Products of one call: in half precision, and as a mask, they about fit into a core's cache."""
 _MOST_ROWS = 1 << 17
-_FEWEST_QUERIES = 16
+_FEWEST_QUERIES = 8
 _HITS_AT_ONCE = 256
 
 Tell = Callable[[int, int], None]
@@ -71,8 +72,8 @@ def scan(
     Memory is that of a few tiles a thread, whatever the numbers of queries and of vectors.
 
     Args:
-        queries: Q rows.
-        vectors: V rows, of the same dtype and width.
+        queries: Q rows, of the dtype that the vectors' codes are multiplied with.
+        vectors: V rows.
         forward: of Q rows.
         backward: of V rows; None if it is not wanted.
         first_id: of the first vector in `forward`.
@@ -81,14 +82,14 @@ def scan(
     bound = queries.in_doubt(vectors)
 
     def look(tile: _Tile) -> _Hits:
-        codes = queries.codes[tile.queries]
+        codes = queries.codes.values[tile.queries]
         worst = forward.worst(tile.queries)
         limits: Tensor | None = None
         found = []
         step = _rows_of_a_call(len(codes))
         for start in range(tile.vectors.start, tile.vectors.stop, step):
             rows = slice(start, min(start + step, tile.vectors.stop))
-            products = _products(codes, vectors.codes[rows])
+            products = vectors.codes.products(codes, rows)
             if limits is None:
                 limits = _limits(worst, forward.k, products, bound)
             doubtful = _at_least(products, limits)
@@ -139,17 +140,6 @@ def _tiles(n_queries: int, n_vectors: int) -> Iterator[_Tile]:
 
 def _rows_of_a_call(n_queries: int) -> int:
     return max(1, _CELLS_AT_ONCE // max(n_queries, _FEWEST_QUERIES))
-
-
-def _products(queries: Tensor, vectors: Tensor) -> Tensor:
-    """(V, Q) in the dtype of both. In this order a CPU's bf16 product takes half the time of the other.
-
-    A few queries are filled up to a number for which oneDNN's product is no slower than reading the vectors.
-    """
-    few = len(queries)
-    if few < _FEWEST_QUERIES:
-        queries = torch.cat([queries, queries.new_zeros(_FEWEST_QUERIES - few, queries.shape[1])])
-    return torch.mm(vectors, queries.T)[:, :few].contiguous()
 
 
 def _limits(worst: NDArray[np.float32], k: int, products: Tensor, bound: float) -> Tensor:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from xformer.embedding.mining.margin import with_margins
 from xformer.embedding.mining.mine import NEIGHBOURS
 from xformer.embedding.mining.pairs import Pairs, choose
-from xformer.embedding.mining.scoring import Scores, Threshold, best_threshold, score
+from xformer.embedding.mining.scoring import Scores, Threshold, are_right, best_threshold, score
 from xformer.embedding.search.best import Best
+from xformer.evaluation.outside.bootstrap import Interval, ratio_interval
 
 Similarities = Callable[[Sequence[str], Sequence[str]], NDArray[np.floating]]
 """Of each text of one list with each of another, (A, B)."""
@@ -85,23 +86,43 @@ class Judged:
     Attributes:
         threshold: that of the sample, with the sample's scores.
         scores: of the test with it.
+        intervals: 95% intervals of `precision`, `recall` and `f1`, over the lines of the test, for this
+            threshold; None where nothing was found.
     """
 
     threshold: Threshold
     scores: Scores
+    intervals: dict[str, Interval | None]
 
 
 def judge(similarities: Similarities, sample: HiddenPairs, test: HiddenPairs) -> Judged:
     """Mine both by ratio margins, one to one; the sample chooses the threshold for the test.
 
-    Raises:
-        ValueError: nothing was found in the sample.
+    Where nothing is found in the sample, all that is found in the test counts.
     """
     gold = dict(sample.gold)
     labelled = {row: {gold[row]} if row in gold else set() for row in range(len(sample.a))}
-    threshold = best_threshold(_mined(similarities(sample.a, sample.b)), labelled)
+    mined = _mined(similarities(sample.a, sample.b))
+    nothing = Threshold(0.0, Scores(0, 0, len(gold)))
+    threshold = best_threshold(mined, labelled) if len(mined) else nothing
     found = _mined(similarities(test.a, test.b)).from_margin(threshold.margin)
-    return Judged(threshold, score(found, test.gold))
+    return Judged(threshold, score(found, test.gold), intervals(found, test))
+
+
+def intervals(found: Pairs, test: HiddenPairs, seed: int = 0) -> dict[str, Interval | None]:
+    """95% intervals of precision, recall and F1, by bootstrap of the lines of the first language.
+
+    All pairs of a line, found and true, are drawn together. The same seed draws the same lines for each side.
+    """
+    lines = len(test.a)
+    right = np.bincount(found.a[are_right(found, test.gold)], minlength=lines).astype(np.float64)
+    given = np.bincount(found.a, minlength=lines).astype(np.float64)
+    true = np.bincount([a for a, _ in test.gold], minlength=lines).astype(np.float64)
+    return {
+        "precision": ratio_interval(right, given, seed),
+        "recall": ratio_interval(right, true, seed),
+        "f1": ratio_interval(2 * right, given + true, seed),
+    }
 
 
 def _mined(similarities: NDArray[np.floating]) -> Pairs:

@@ -1,4 +1,4 @@
-"""Bootstrap intervals of means (Efron 1979): the percentile method, with resamples that a seed decides.
+"""Bootstrap intervals (Efron 1979) of means and of ratios: the percentile method, resamples by a seed.
 
 Shapes: N observations, R resamples.
 """
@@ -34,16 +34,47 @@ def interval(values: NDArray[np.float64], seed: int = 0, resamples: int = RESAMP
     """
     if len(values) < 2:
         return None
+    return _percentiles(_resampled_sums(values[:, None], seed, resamples)[:, 0] / len(values))
+
+
+def ratio_interval(
+    above: NDArray[np.float64], below: NDArray[np.float64], seed: int = 0, resamples: int = RESAMPLES
+) -> Interval | None:
+    """The 95% interval of the sum of some observations divided by that of others, such as a precision.
+
+    Args:
+        above: (N,) a part of each observation.
+        below: (N,) the other part, at least 0. Resamples in which their sum is 0 do not count.
+        seed: as in `interval`.
+        resamples: R.
+
+    Returns:
+        The 2.5th and the 97.5th percentile of the ratios; None of fewer than two observations, or if the sum
+        of `below` is 0.
+    """
+    if len(above) < 2 or not below.any():
+        return None
+    sums = _resampled_sums(np.stack([above, below], axis=1), seed, resamples)
+    sums = sums[sums[:, 1] > 0]
+    return _percentiles(sums[:, 0] / sums[:, 1])
+
+
+def _resampled_sums(values: NDArray[np.float64], seed: int, resamples: int) -> NDArray[np.float64]:
+    """The sums of the columns of (N, C) over each resample of the rows, (R, C)."""
     size = len(values)
-    rng, means = np.random.default_rng((seed, size)), np.empty(resamples)
+    rng, sums = np.random.default_rng((seed, size)), np.empty((resamples, values.shape[1]))
     rows = max(1, _COUNTS_AT_ONCE // size)
     for start in range(0, resamples, rows):
         stop = min(start + rows, resamples)
         # How often each value is drawn: the sum of the draws is then a product.
         counts = rng.multinomial(size, np.full(size, 1 / size), size=stop - start)
-        means[start:stop] = counts @ values / size
+        sums[start:stop] = counts @ values
+    return sums
+
+
+def _percentiles(found: NDArray[np.float64]) -> Interval:
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
+    low, high = np.quantile(found, [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -70,7 +70,7 @@ class MiningBench:
         found: list[dict[str, Any]] = []
         with Progress() as progress:
             model = xformer.load(self.run)
-            cosines = cosines_of(model, texts, progress)
+            cosines = cosines_of(lambda some: model.encode(some, progress=progress), texts)
             for a, b in combinations(range(len(texts)), 2):
                 progress.say(f"mine {tags[a]}-{tags[b]}")
                 known = (learned[a], learned[b]) if learned else None

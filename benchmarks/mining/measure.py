@@ -1,14 +1,14 @@
 """What each side finds of the pairs hidden in two texts.
 
-Shapes: A and B texts of the two sides.
+Shapes: A and B texts of the two sides, E texts, D vector width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,11 @@ from xformer.errors import InputError
 from xformer.evaluation.mining.dictionary import LengthAndDictionary
 from xformer.evaluation.mining.hidden_pairs import Judged, Similarities, hide, judge
 from xformer.evaluation.outside.trigrams import Trigrams
-from xformer.progress import Progress
-
-if TYPE_CHECKING:
-    from xformer.api import Model
 
 RUN, TRIGRAMS, DICTIONARY = "the run", "character trigrams", "length and dictionary"
 
+Encode = Callable[[list[str]], NDArray[np.float32]]
+"""Texts to their vectors (E, D)."""
 Two = tuple[Sequence[str], Sequence[str]]
 
 
@@ -52,13 +50,13 @@ def measure(texts: Two, run: Similarities, learned: Two | None, seed: int) -> di
     return {"pairs": len(test.gold), "lines": [len(test.a), len(test.b)], "sides": rows}
 
 
-def cosines_of(model: Model, texts: Sequence[Sequence[str]], progress: Progress) -> Similarities:
-    """Cosines of the model's vectors of these texts, which are encoded once."""
+def cosines_of(encode: Encode, texts: Sequence[Sequence[str]]) -> Similarities:
+    """Cosines of the vectors of these texts, each of which is encoded once."""
     rows: dict[str, int] = {}
     for some in texts:
         for text in some:
             rows.setdefault(text, len(rows))
-    vectors = model.encode(list(rows), progress=progress)
+    vectors = encode(list(rows))
 
     def similarities(a: Sequence[str], b: Sequence[str]) -> NDArray[np.floating]:
         left, right = (vectors[[rows[text] for text in some]] for some in (a, b))

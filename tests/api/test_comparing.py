@@ -52,7 +52,7 @@ def test_texts_and_vectors_may_be_given_in_many_ways(model: Model) -> None:
 def test_refused(model: Model) -> None:
     for k in (0, True, 2.0):
         with pytest.raises(InputError, match="k: expected a whole number from 1"):
-            model.search("Hund", TEXTS, k)  # type: ignore[call-overload]
+            model.search("Hund", TEXTS, k)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="texts: expected a list of strings, got one string"):
         model.search("Hund", "Haus")
     with pytest.raises(InputError, match=r"texts\[1\]: expected a string"):

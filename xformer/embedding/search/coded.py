@@ -69,8 +69,9 @@ class Coded:
 
     def for_queries(self, count: int) -> Coded:
         """The same with the copy that is the fastest for so many queries."""
-        fits = self.few is not None and count <= MOST_FOR_INT8
-        return replace(self, codes=self.few) if fits else self
+        if self.few is None or count > MOST_FOR_INT8:
+            return self
+        return replace(self, codes=self.few)
 
     def in_doubt(self, other: Coded) -> float:
         """How far the first pass's product of one of these with one of `other` may be from the true one.

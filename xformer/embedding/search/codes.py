@@ -18,7 +18,7 @@ from torch import Tensor
 
 Vectors = NDArray[np.float32]
 
-MOST_FOR_INT8 = 8
+MOST_FOR_INT8 = 4
 """Queries beyond which a copy in bf16 is faster than one in 8 bits (docs/log/search.md)."""
 _FEWEST_QUERIES = 16
 _WIDTH_STEP = 32

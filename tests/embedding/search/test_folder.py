@@ -56,9 +56,7 @@ def test_refused(made: Path, tmp_path: Path, vectors: np.ndarray) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["i"]
 
 
-@pytest.mark.parametrize(
-    "name", [f"00000.{kind}" for kind in ("vectors", "bf16", "int8", "scales", "texts", "ends")]
-)
+@pytest.mark.parametrize("kind", ["vectors", "bf16", "int8", "scales", "texts", "ends"])
 def test_damage_is_found(made: Path, kind: str) -> None:
     name = f"00000.{kind}"
     data = bytearray((made / name).read_bytes())

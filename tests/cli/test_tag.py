@@ -132,18 +132,11 @@ def test_runs_of_another_kind_say_so(
         PairInput.of((rows,), "text_pair")
 
 
-@pytest.mark.parametrize(
-    ("command", "expected"),
-    [
-        (("evaluate",), "this run was fine-tuned from one. `xformer"),
-        (("export", "hf"), "a label; what is exported of fine-tuned runs is their labels of texts"),
-    ],
-)
-def test_what_such_runs_are_not_for_is_said(
-    command: tuple[str, ...], expected: str, xformer: Run, paired: Path, tagged: Path, tmp_path: Path
-) -> None:
-    for run in (paired, tagged):
-        folder = [tmp_path / "new"] if command[0] == "export" else []
-        status, _, said = xformer(*command, run, *folder)
+def test_what_such_runs_are_not_for_is_said(xformer: Run, paired: Path, tagged: Path, tmp_path: Path) -> None:
+    for run, use in ((paired, "classify"), (tagged, "tag")):
+        status, _, said = xformer("export", "hf", run, tmp_path / "new")
+        expected = "a label; what is exported of fine-tuned runs is their labels of texts"
         assert (status, expected in said) == (2, True), said
         assert not (tmp_path / "new").exists()
+        with pytest.raises(InputError, match=f"this run was fine-tuned from one. `xformer {use} "):
+            RunDirectory(run).load_config()

@@ -1,0 +1,14 @@
+"""What docs/pairs-and-tags.md says can be done is done here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.project.pages import run_page
+
+
+@pytest.mark.slow
+def test_its_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_page("docs/pairs-and-tags.md", tmp_path, monkeypatch, at_least=3)

@@ -138,13 +138,13 @@ def test_with_the_cache_as_without_at_any_cut(
     assert cache.lengths == done
 
 
-@given(seq2seq_configs(), st.integers(0, 2**31), st.integers(1, 4), st.data())
-@settings(max_examples=40)
+@given(seq2seq_configs(), st.integers(0, 2**31), st.sampled_from((1, 2, 4, 17)), st.data())
+@settings(max_examples=20)
 def test_hypotheses_that_are_reordered_and_groups_that_leave(
     config: Seq2SeqConfig, seed: int, beams: int, data: st.DataObject
 ) -> None:
     model = built(config, seed)
-    n_groups, steps = data.draw(st.integers(1, 3)), 7
+    n_groups, steps = data.draw(st.integers(1, 3)), 5
     generator = torch.Generator().manual_seed(seed)
     sources = [torch.randint(17, (n,), generator=generator).tolist() for n in (4, 0, 6)[:n_groups]]
     source = pack(sources, sort=False)

@@ -38,8 +38,9 @@ MODEL = {
     "cache",
     "decoder",
     "seq2seq",
+    "init_seq2seq",
 }
-ABOVE_ENCODER = {"heads", "multilingual", "seq2seq_config", "cache", "decoder", "seq2seq"}
+ABOVE_ENCODER = {"heads", "multilingual", "seq2seq_config", "cache", "decoder", "seq2seq", "init_seq2seq"}
 ABOVE_ENCODER = {f"model.{name}" for name in ABOVE_ENCODER}
 MODEL = {f"model.{name}" for name in MODEL}
 RUNS = {"model.config", "tokenizer", "data", "distributed", "plotting", "runs"}
@@ -75,7 +76,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.seq2seq_config": {"model.config", "storage"},
     "model.cache": {"model.config", "model.context", "model.layers", "model.packed", "kernels"},
     "model.decoder": MODEL - ABOVE_ENCODER | {"model.cache", "kernels"},
-    "model.seq2seq": MODEL - {"model.seq2seq", "model.multilingual", "model.heads"} | {"kernels"},
+    "model.init_seq2seq": {"model.encoder", "model.seq2seq", "errors"},
+    "model.seq2seq": MODEL - {"model.seq2seq", "model.init_seq2seq", "model.multilingual", "model.heads"}
+    | {"kernels"},
     # The padded twin shares the settings and nothing else: what defines "correct" borrows from nobody.
     "model.reference": {"model.config"},
     "data": {"version", "errors", "storage"},
@@ -86,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pretraining": BASE | MODEL | RUNS | {"training", "objectives"},
     "embedding": MODEL | {"model.int8", "data", "errors", "storage", "tokenizer"},
     "prediction": MODEL | {"errors", "tokenizer", "embedding"},
+    "generation": BASE | MODEL | {"data"},
     "interop": BASE | MODEL | {"tokenizer"},
     "interop.importing": BASE | MODEL | RUNS | {"interop"},
     "interop.export": BASE | MODEL | RUNS | {"interop", "pretraining", "finetuning", "evaluation"},

@@ -32,6 +32,9 @@ Table = TypeVar("Table")
 BLOCK = 32
 """The capacity grows by multiples of this number of tokens."""
 
+MOST_SHARED = 16
+"""Up to so many hypotheses look at the keys of their whole group; of more, each gets a copy of its own."""
+
 
 def cache_bytes(
     config: ModelConfig, groups: int, beams: int, capacity: int, source: int, itemsize: int = 4
@@ -65,6 +68,9 @@ class DecoderCache:
         values: as `keys`.
         memory_keys: L tensors (G, H, S, D).
         memory_values: as `memory_keys`.
+        coverage: (G, W, S), of each hypothesis the sum over its tokens of the last layer's attention, a
+            mean over the heads; None if it is not tracked.
+        memory_seen: (G, S) bool, True at tokens of the sources.
         ancestors: (G, W, N) int64, the slot in which a hypothesis has its token of a position.
     """
 
@@ -89,6 +95,7 @@ class DecoderCache:
         at = source.sequence_ids(), source.positions
         self.memory_keys = [_padded(k, at, source) for k, _ in memory]
         self.memory_values = [_padded(v, at, source) for _, v in memory]
+        self.coverage: Tensor | None = None
         self._tables: dict[str, tuple[int, Any]] = {}
         self._place_memory()
 
@@ -142,6 +149,11 @@ class DecoderCache:
                 tensors[layer] = torch.cat((old, room), 2)
         self.ancestors = torch.nn.functional.pad(self.ancestors, (0, more))
 
+    def track_coverage(self, wanted: bool) -> None:
+        """Track `coverage` from now on, or no longer."""
+        shape = (self.n_groups, self.n_beams, self.memory_seen.shape[1])
+        self.coverage = self.memory_keys[-1].new_zeros(shape) if wanted else None
+
     def expand(self, n_beams: int) -> None:
         """Make W hypotheses of each group's only one, all with its tokens."""
         if self.n_beams != 1:
@@ -151,6 +163,8 @@ class DecoderCache:
             for layer, old in enumerate(tensors):
                 tensors[layer] = torch.cat((old, old.new_zeros(*old.shape[:3], n_beams - 1, old.shape[4])), 3)
         self.ancestors = self.ancestors.repeat(1, n_beams, 1)
+        if self.coverage is not None:
+            self.coverage = self.coverage.repeat(1, n_beams, 1)
 
     def reorder(self, parents: Tensor) -> None:
         """Let each hypothesis go on from another one of its group.
@@ -160,6 +174,8 @@ class DecoderCache:
         """
         kept = self.ancestors[:, :, : self.length]
         self.ancestors[:, :, : self.length] = kept.gather(1, parents[..., None].expand_as(kept))
+        if self.coverage is not None:
+            self.coverage = self.coverage.gather(1, parents[..., None].expand_as(self.coverage))
 
     def keep(self, groups: Sequence[int]) -> None:
         """Keep these groups alone, in this order, and no more room than they need."""
@@ -172,6 +188,8 @@ class DecoderCache:
         for kept in (self.memory_keys, self.memory_values):
             kept[:] = [tensor[:, :, :longest].index_select(0, chosen) for tensor in kept]
         self.ancestors = self.ancestors.index_select(0, chosen)
+        if self.coverage is not None:
+            self.coverage = self.coverage[:, :, :longest].index_select(0, chosen)
         self._place_memory()
 
     def step(self, tokens: Tensor, counts: Sequence[int] | None) -> CacheStep:
@@ -235,7 +253,7 @@ class CacheStep:
         return StepLayer(self, number)
 
     def bias(self, context: AttentionContext, dtype: torch.dtype) -> Tensor | None:
-        """What a kind of layer adds to the scores (G, H, W, n·W) of a dense step; None for nothing."""
+        """What a kind of layer adds to the scores of a dense step: (G, H, W, n·W), (G·W, H, 1, n) or None."""
         kind = context.window is None
         if kind not in self.biases:
             self.biases[kind] = self._bias(context, dtype)
@@ -256,12 +274,12 @@ class CacheStep:
         seen = distance <= 0
         if context.window is not None:
             seen = seen & (distance >= -(context.window // 2))
-        if beams == 1:
+        if beams == 1 or beams > MOST_SHARED:
             if added is None and (self.at is not None and (context.window is None or bool(seen.all()))):
                 return None
             hidden = torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, -torch.inf)
-            hidden = hidden[:, None]  # (G, 1, n)
-            return (hidden if added is None else added + hidden)[:, :, None]
+            hidden = (hidden[:, None] if added is None else added + hidden[:, None])[:, :, None]
+            return hidden if len(hidden) == 1 else hidden.repeat_interleave(beams, 0)  # (G·W, H, 1, n)
         slots = torch.arange(beams, device=device)
         its = cache.ancestors[:, :, :n, None] == slots  # (G, W, n, W)
         its = its & seen[:, None, :, None]
@@ -299,18 +317,29 @@ class StepLayer:
         step, cache = self.step, self.step.cache
         keys, values = cache.keys[self.number], cache.values[self.number]
         if step.dense:
-            n = cache.length
+            n, bias = cache.length, step.bias(context, q.dtype)
+            if cache.n_beams > MOST_SHARED:
+                k, v = (self._own(kept[:, :, :n]) for kept in (keys, values))
+                return attention_step(q[:, :, None], k, v, bias)[:, :, 0]
             k, v = (kept[:, :, :n].flatten(2, 3) for kept in (keys, values))
-            return _rows(attention_step(_by_group(q, cache), k, v, step.bias(context, q.dtype)))
+            return _rows(attention_step(_by_group(q, cache), k, v, bias))
         group, beam, time, starts = _places(cache, q.device)
         slot = cache.ancestors[group, beam, time]
         k, v = (kept[group, :, time, slot] for kept in (keys, values))
         options = context.options() | {"cu_seqlens_k": starts, "max_length_k": cache.length}
         return attention(q, k, v, context.batch.cu_seqlens, **options)
 
+    def _own(self, kept: Tensor) -> Tensor:
+        """Each hypothesis' own keys or values, (G·W, H, n, D), of those of all slots (G, H, n, W, D)."""
+        slots = self.step.cache.ancestors[:, :, : kept.shape[2]].transpose(1, 2)
+        own = kept.gather(3, slots[:, None, :, :, None].expand_as(kept))
+        return own.permute(0, 3, 1, 2, 4).flatten(0, 1)
+
     def _over_memory(self, q: Tensor, context: AttentionContext) -> Tensor:
         step, cache = self.step, self.step.cache
         keys, values = cache.memory_keys[self.number], cache.memory_values[self.number]
+        if self.number == len(cache.keys) - 1:
+            self._cover(q, keys)
         if step.dense:
             return _rows(attention_step(_by_group(q, cache), keys, values, cache.memory_bias))
         # All queries of a group are one sequence: nothing is causal here.
@@ -318,6 +347,18 @@ class StepLayer:
         ends = torch.tensor((0, *cache.source_lengths), device=q.device).cumsum(0)
         k, v = (kept.transpose(1, 2)[seen] for kept in (keys, values))
         return attention(q, k, v, starts, ends.to(starts.dtype))
+
+    def _cover(self, q: Tensor, keys: Tensor) -> None:
+        """Add the attention of the new tokens (T, H, D) to the coverage."""
+        step, cache = self.step, self.step.cache
+        if cache.coverage is None:
+            return
+        hidden = ~cache.memory_seen[step.group]
+        score = torch.einsum("thd,thsd->ths", q, keys[step.group]) / q.shape[2] ** 0.5
+        lowest = torch.finfo(score.dtype).min
+        share = torch.softmax(score.masked_fill(hidden[:, None], lowest), -1).mean(1).masked_fill(hidden, 0.0)
+        rows = cache.coverage.flatten(0, 1).index_add(0, step.group * cache.n_beams + step.beam, share)
+        cache.coverage = rows.view_as(cache.coverage)
 
 
 def _by_group(q: Tensor, cache: DecoderCache) -> Tensor:

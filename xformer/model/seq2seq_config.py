@@ -47,24 +47,24 @@ class Seq2SeqConfig:
         require(far, "decoder.t5_max_distance", ours.t5_max_distance, "more than t5_buckets/2")
 
     @classmethod
-    def of(cls, config: ModelConfig, *, n_layers: int | None = None, **others: Any) -> Self:
+    def of(cls, config: ModelConfig, *, decoder_layers: int | None = None, **others: Any) -> Self:
         """A decoder like the encoder, as deep unless told otherwise.
 
         Args:
             config: of the encoder.
-            n_layers: number of the decoder's blocks.
+            decoder_layers: number of the decoder's blocks.
             others: further settings of this class.
         """
-        depth = config.n_layers if n_layers is None else n_layers
+        depth = config.n_layers if decoder_layers is None else decoder_layers
         decoder = replace(config, n_layers=depth, bigrams=0, head_activation_norm=False)
         return cls(config, decoder, **others)
 
     @classmethod
-    def marian(cls, *, n_layers: int | None = None, **overrides: Any) -> Self:
+    def marian(cls, *, decoder_layers: int | None = None, **overrides: Any) -> Self:
         """Marian's transformer-base, or the same architecture with other settings in both halves.
 
         Args:
-            n_layers: number of the decoder's blocks; None for as many as the encoder has.
+            decoder_layers: number of the decoder's blocks; None for as many as the encoder has.
             overrides: of `ModelConfig`.
         """
         sizes: dict[str, Any] = dict(vocab_size=58_101, d_model=512, n_layers=6, n_heads=8, d_ff=2048)
@@ -74,4 +74,4 @@ class Seq2SeqConfig:
         others = {"head_activation_norm": False, "pooled_dim_fraction": 1.0}
         settings = sizes | inputs | norms | blocks | others | overrides
         settings.setdefault("init_std", settings["d_model"] ** -0.5)
-        return cls.of(ModelConfig(**settings), n_layers=n_layers)
+        return cls.of(ModelConfig(**settings), decoder_layers=decoder_layers)

@@ -28,6 +28,12 @@ def test_what_is_missing_or_in_the_way_is_said(xformer: Run, tmp_path: Path) -> 
     status, _, err = xformer("export", "hf", tmp_path / "none", tmp_path / "out", "--lines", 0)
     assert status == 2
     assert "--lines" in err
+    status, _, err = xformer("export", "hf", tmp_path / "none", tmp_path / "out", "--public")
+    assert status == 2
+    assert "expected --push as well" in err
+    status, _, err = xformer("export", "hf", tmp_path / "none", tmp_path / "out", "--push", "demo")
+    assert status == 2
+    assert "expected ORG/NAME" in err
 
 
 @pytest.mark.slow

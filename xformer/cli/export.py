@@ -24,7 +24,9 @@ class Export:
 
     xformer export hf runs/demo exported/demo
 
-    More lines to compare token ids on: xformer export hf runs/demo exported/demo --lines 1000000
+    Token ids compared on the whole corpus: xformer export hf runs/demo exported/demo --lines all
+
+    Sent to the hub, where nobody else sees it: xformer export hf runs/demo exported/demo --push me/demo
 
     For `hf` the folder is one of Hugging Face: transformers' AutoModel, AutoModelForMaskedLM, AutoTokenizer
     and pipeline load it, and SentenceTransformer(FOLDER); of a run of `xformer finetune classify`,
@@ -42,10 +44,16 @@ class Export:
     """Run directory of `xformer pretrain`, `xformer finetune` or `xformer import`."""
     folder: tyro.conf.Positional[Path]
     """The folder to write: new, or empty."""
-    lines: int = 10_000
-    """Lines of the run's corpus, and as many random ones, on which token ids are compared."""
+    lines: int | Literal["all"] = 10_000
+    """Lines of the run's corpus, and as many random ones, on which token ids are compared. `all`: the whole
+    corpus, and 100,000 random ones."""
     compare: OnByDefault = True
     """Do not compare with the run, which needs the extra `hf`."""
+    push: str | None = None
+    """Also upload the folder to this repository of the Hugging Face hub, ORG/NAME, with your own login (`hf
+    auth login`). A new repository is private."""
+    public: bool = False
+    """With --push: a new repository can be seen by all."""
     json: bool = False
     """Print one JSON object and nothing else on standard output."""
 
@@ -54,15 +62,26 @@ class Export:
         from xformer.progress import Progress
         from xformer.storage.outputs import check_output_folder
 
-        if self.lines < 1:
-            raise InputError(f"--lines: expected a whole number from 1, got {self.lines}")
+        if self.lines != "all" and self.lines < 1:
+            raise InputError(f"--lines: expected a whole number from 1, or all, got {self.lines}")
+        if self.public and self.push is None:
+            raise InputError("--public: expected --push as well")
         check_output_folder(self.folder, new=True)
+        if self.push is not None:
+            from xformer.interop.export.push import check_repository
+
+            check_repository(self.push)
         with Progress() as progress:
             from xformer.interop.export.folder import export_huggingface
 
+            n_lines = None if self.lines == "all" else self.lines
             done = export_huggingface(
-                self.run, self.folder, progress, n_lines=self.lines, comparing=self.compare
+                self.run, self.folder, progress, n_lines=n_lines, comparing=self.compare
             )
+            if self.push is not None:
+                from xformer.interop.export.push import push_folder
+
+                progress.say(f"pushed: {push_folder(self.folder, self.push, public=self.public)}")
         if self.json:
             print(json.dumps(dataclasses.asdict(done), default=str, ensure_ascii=False))
         else:

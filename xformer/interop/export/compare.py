@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ _LARGEST_ERROR = 1e-4
 _LEAST_COSINE = 0.99999
 _TEXTS, _BATCH, _LINES_AT_ONCE = 128, 16, 1_000
 """Texts whose outputs are compared, in batches; lines whose ids are."""
+_SAMPLE = 100_000
+"""Random lines beside a whole corpus."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def missing_packages() -> list[str]:
     return [name for name in _PACKAGES if not _version(name)]
 
 
-def compare(source: Source, folder: Path, n_lines: int, progress: Progress) -> Comparison:
+def compare(source: Source, folder: Path, n_lines: int | None, progress: Progress) -> Comparison:
     """Compare a folder with its run.
 
     Raises:
@@ -77,9 +79,10 @@ def compare(source: Source, folder: Path, n_lines: int, progress: Progress) -> C
     if absent := missing_packages():
         raise InputError(f"{', '.join(absent)}: not installed; pip install 'xformer[hf]', or --no-compare")
     with _quiet():
-        real = list(islice(source.corpus(), n_lines))
-        made = list(fuzzed_lines(0, n_lines, real))
-        ids = _compare_ids(source, folder, [*real, *made], progress)
+        real = list(islice(source.corpus(), n_lines or _SAMPLE))
+        made = list(fuzzed_lines(0, n_lines or _SAMPLE, real))
+        corpus = islice(source.corpus(), n_lines)
+        ids, compared = _compare_ids(source, folder, chain(made, corpus), progress)
         texts = _spread(real, _TEXTS // 2) + _spread(made, _TEXTS // 2)
         chosen = [
             text for text in texts if 0 < len(source.tokenizer.encode_masked(text)) <= source.max_length
@@ -88,7 +91,7 @@ def compare(source: Source, folder: Path, n_lines: int, progress: Progress) -> C
         cosine = _compare_vectors(source, folder, chosen)
     return Comparison(
         {name: _version(name) for name in _PACKAGES},
-        len(real),
+        compared - len(made),
         len(made),
         len(SCRIPTS),
         tuple(ids.ties),
@@ -99,16 +102,19 @@ def compare(source: Source, folder: Path, n_lines: int, progress: Progress) -> C
     )
 
 
-def _compare_ids(source: Source, folder: Path, lines: Sequence[str], progress: Progress) -> IdComparison:
+def _compare_ids(
+    source: Source, folder: Path, lines: Iterable[str], progress: Progress
+) -> tuple[IdComparison, int]:
+    """The ties, and the number of lines; some lines are in memory at a time."""
     from transformers import AutoTokenizer
 
     theirs, found = AutoTokenizer.from_pretrained(folder), IdComparison(source.tokenizer)
-    done = 0
-    for some in _batched(lines, _LINES_AT_ONCE):
-        found.add(some, theirs(list(some), verbose=False)["input_ids"])
+    iterator, done = iter(lines), 0
+    while some := list(islice(iterator, _LINES_AT_ONCE)):
+        found.add(some, theirs(some, verbose=False)["input_ids"])
         done += len(some)
-        progress("compare ids", done, len(lines))
-    return found
+        progress("compare ids", done, None)
+    return found, done
 
 
 def _compare_outputs(

@@ -14,6 +14,7 @@ from xformer.interop.huggingface.classifier import classifier_fields, classifier
 from xformer.interop.huggingface.folder import save_huggingface
 from xformer.interop.huggingface.sentence_modules import write_sentence_modules
 from xformer.interop.huggingface.tokenizer import tokenizer_config, tokenizer_json
+from xformer.model.families import family_of
 from xformer.progress import Progress
 from xformer.runs.directory import RunDirectory
 from xformer.runs.find import find_run
@@ -50,7 +51,7 @@ class Exported:
 
 
 def export_huggingface(
-    run: Path, folder: Path, progress: Progress, *, n_lines: int = 10_000, comparing: bool = True
+    run: Path, folder: Path, progress: Progress, *, n_lines: int | None = 10_000, comparing: bool = True
 ) -> Exported:
     """Write the model of a run, compare it with the run, and only then put it in place.
 
@@ -60,7 +61,8 @@ def export_huggingface(
         run: the run's folder.
         folder: to write; must be missing or empty.
         progress: what is done.
-        n_lines: lines of the corpus, and as many fuzzed ones, on which token ids are compared.
+        n_lines: lines of the corpus, and as many fuzzed ones, on which token ids are compared; None for the
+            whole corpus, and 100,000 fuzzed ones.
         comparing: whether to compare; needs the extra `hf`.
 
     Raises:
@@ -92,7 +94,9 @@ def _write(source: Source, folder: Path) -> tuple[str, ...]:
     """Write all but the model card; the names of the classes that hold the model."""
     config, classes = source.config, source.classes
     if classes is None:
-        save_huggingface(folder, source.encoder, source.head)
+        # A new classifier would read the state of `<s>` otherwise, which our texts do not have.
+        pooled = {"classifier_pooling": "mean"} if family_of(config) == "modernbert" else {}
+        save_huggingface(folder, source.encoder, source.head, fields=pooled)
     else:
         save_huggingface(
             folder,

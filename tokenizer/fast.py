@@ -54,7 +54,7 @@ class FastTokenizer(TextTokenizer):
         # Files often have the length of some training run in them; who encodes says where to cut.
         self._fast.no_padding()
         self._fast.no_truncation()
-        self._settings = _settings(files, source)
+        self._settings = read_settings(files, source)
         self._prefix, self._suffix = self._around()
         self._mask = self._find_mask()
 
@@ -226,8 +226,12 @@ class FastTokenizer(TextTokenizer):
         return next((one for one in found if self._fast.token_to_id(one) is not None), None)
 
 
-def _settings(files: Mapping[str, bytes], source: str) -> dict[str, Any]:
-    """The settings beside `tokenizer.json`."""
+def read_settings(files: Mapping[str, bytes], source: str) -> dict[str, Any]:
+    """The settings beside `tokenizer.json`.
+
+    Raises:
+        TokenizerError: a file is broken, or a setting is not supported.
+    """
     found: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         if name not in files:

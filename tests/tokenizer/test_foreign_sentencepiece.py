@@ -37,7 +37,7 @@ def xlm_r(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with XLM-R's older file alone."""
     folder, model = tmp_path_factory.mktemp("xlm-r"), io.BytesIO()
     SentencePieceTrainer.train(
-        sentence_iterator=iter(lines), model_writer=model, vocab_size=130, model_type="unigram",
+        sentence_iterator=iter(lines), model_writer=model, vocab_size=64, model_type="unigram",
         normalization_rule_name="nmt_nfkc", minloglevel=2, num_threads=1,
     )  # fmt: skip
     (folder / "sentencepiece.bpe.model").write_bytes(model.getvalue())
@@ -50,7 +50,7 @@ def t5(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with T5's older file alone."""
     folder, model = tmp_path_factory.mktemp("t5"), io.BytesIO()
     SentencePieceTrainer.train(
-        sentence_iterator=iter(lines), model_writer=model, vocab_size=130, model_type="unigram",
+        sentence_iterator=iter(lines), model_writer=model, vocab_size=64, model_type="unigram",
         pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2, num_threads=1,
     )  # fmt: skip
     (folder / "spiece.model").write_bytes(model.getvalue())
@@ -93,13 +93,13 @@ def test_sentencepiece_has_the_ids_of_transformers(
     assert ours.vocab_size == len(peer)
     texts = [*TEXTS, *lines[:50], *fuzzed_lines(0, 400, lines)]
     different = differing(ours, peer, texts)
-    model = next(folder.glob("*.model"))
-    processor = SentencePieceProcessor(model_file=str(model))
+    processor = SentencePieceProcessor(model_file=str(next(folder.glob("*.model"))))
+    offset, unknown = (1, 3) if kind == "xlm_r" else (0, 2)
     for text in different:
-        # Two cuts of the same score, or `tokenizers` normalises otherwise than SentencePiece itself.
-        pieces = processor.encode(text, out_type=str)
-        assert ours.encode(text).tolist() == [ours.id(piece) for piece in pieces], text
-    assert len(different) < 0.03 * len(texts)
+        # `tokenizers` normalises a few characters otherwise than SentencePiece, whose model it is.
+        ids = [unknown if i == processor.unk_id() else i + offset for i in processor.encode(text)]
+        assert "<" in text or ours.encode(text).tolist() == ids, text
+    assert len(different) < 0.02 * len(texts), different
 
 
 @pytest.mark.slow
@@ -139,21 +139,22 @@ def test_pieces_have_the_ids_of_fairseq(xlm_r: Path) -> None:
     ours = open_folder(xlm_r)
     assert [ours.piece(i) for i in range(4)] == ["<s>", "<pad>", "</s>", "<unk>"]
     assert ours.piece(ours.vocab_size - 1) == "<mask>"
-    assert ours.mask_id == ours.vocab_size - 1 == 131
+    assert ours.mask_id == ours.vocab_size - 1 == 65
     own = SentencePieceProcessor(model_file=str(xlm_r / "sentencepiece.bpe.model"))
     assert ours.id(own.id_to_piece(10)) == 11
     allowed, shown = ours.fillable()
-    assert allowed.sum() == 127
+    assert allowed.sum() == 61
     assert (allowed == shown).all()
-    assert ours.fill("the ", ours.id("▁dog"), "!") == "the dog!"
-    assert ours.fill("", ours.id("▁dog"), "!") == "dog!"
+    piece = next(piece for piece in map(ours.piece, range(4, 65)) if piece[0] == "▁" and len(piece) > 1)
+    assert ours.fill("the ", ours.id(piece), "!") == f"the {piece[1:]}!"
+    assert ours.fill("", ours.id(piece), "!") == f"{piece[1:]}!"
     assert ours.decode(ours.encode_masked("the dog")) == "the dog"
     again = pickle.loads(pickle.dumps(ours))  # noqa: S301 - our own bytes
     assert again.encode("the dog").tolist() == ours.encode("the dog").tolist()
     with pytest.raises(TokenizerError, match="piece: expected"):
         ours.id("no such piece")
     with pytest.raises(TokenizerError, match="id: expected"):
-        ours.piece(132)
+        ours.piece(66)
     with pytest.raises(TokenizerError, match="lone surrogate"):
         ours.encode("\ud800")
 

@@ -1,6 +1,6 @@
 """The decoder and the translator against the padded reference, and with the cache against without it.
 
-Covers `cache`, `seq2seq` and `seq2seq_config`.
+Covers `cache`, `cache_step`, `seq2seq` and `seq2seq_config`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from xformer.model.cache_step import CacheStep
 from xformer.model.config import ModelConfig
 from xformer.model.packed import Packed
 
@@ -186,25 +185,6 @@ class DecoderCache:
             self.coverage = self.coverage[:, :, :longest].index_select(0, chosen)
         self._place_memory()
 
-    def step(self, tokens: Tensor, counts: Sequence[int] | None) -> CacheStep:
-        """Lay out the next tokens; see `xformer.model.decoder.Decoder.extend`."""
-        if counts is not None and all(count == 1 for count in counts):
-            counts = None
-        total = self.n_rows if counts is None else sum(counts) * self.n_beams
-        if len(tokens) != total or (counts is not None and len(counts) != self.n_groups):
-            raise ValueError(f"tokens: expected {total} for {self.n_rows} rows, got {len(tokens)}")
-        counts = [1] * self.n_groups if counts is None else list(counts)
-        before = list(self.lengths)
-        self.lengths = [length + count for length, count in zip(before, counts, strict=True)]
-        self.reserve(self.length)
-        step = CacheStep(self, _layout(tokens, before, counts, self.n_beams), before, counts)
-        own = torch.arange(self.n_beams, device=tokens.device)
-        if step.at is not None:
-            self.ancestors[:, :, step.at] = own
-        else:
-            self.ancestors[step.group, step.beam, step.batch.positions] = step.beam
-        return step
-
     def _place_memory(self) -> None:
         """Hide what pads the memory."""
         lengths = torch.tensor(self.source_lengths, device=self.ancestors.device)
@@ -221,17 +201,3 @@ def _padded(packed: Tensor, at: tuple[Tensor, Tensor], source: Packed) -> Tensor
     wide = packed.new_zeros(source.n_sequences, packed.shape[1], source.max_length, packed.shape[2])
     wide[at[0], :, at[1]] = packed
     return wide
-
-
-def _layout(tokens: Tensor, before: Sequence[int], counts: Sequence[int], beams: int) -> Packed:
-    """The new tokens of each row, packed, at their positions in the whole row."""
-    device = tokens.device
-    lengths = [count for count in counts for _ in range(beams)]
-    sizes = torch.tensor(lengths)
-    first = torch.tensor([start for start in before for _ in range(beams)])
-    starts = torch.zeros(len(lengths) + 1, dtype=torch.int64)
-    torch.cumsum(sizes, 0, out=starts[1:])
-    shift = (first - starts[:-1]).repeat_interleave(sizes)
-    positions = torch.arange(len(tokens)) + shift
-    order = torch.arange(len(lengths))
-    return Packed(tokens, positions.to(device), starts.int().to(device), tuple(lengths), order.to(device))

@@ -6,19 +6,17 @@ source, T new tokens of all rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from xformer.kernels import attention, attention_step, relative_buckets
+from xformer.model.cache import DecoderCache
 from xformer.model.context import AttentionContext
 from xformer.model.layers import Attention
 from xformer.model.packed import Packed
-
-if TYPE_CHECKING:
-    from xformer.model.cache import DecoderCache
 
 MOST_SHARED = 16
 """Up to so many hypotheses look at the keys of their whole group; of more, each gets a copy of its own."""
@@ -163,6 +161,26 @@ class StepLayer:
         cache.coverage = rows.view_as(cache.coverage)
 
 
+def next_step(cache: DecoderCache, tokens: Tensor, counts: Sequence[int] | None) -> CacheStep:
+    """Lay out the next tokens; see `xformer.model.decoder.Decoder.extend`."""
+    if counts is not None and all(count == 1 for count in counts):
+        counts = None
+    total = cache.n_rows if counts is None else sum(counts) * cache.n_beams
+    if len(tokens) != total or (counts is not None and len(counts) != cache.n_groups):
+        raise ValueError(f"tokens: expected {total} for {cache.n_rows} rows, got {len(tokens)}")
+    counts = [1] * cache.n_groups if counts is None else list(counts)
+    before = list(cache.lengths)
+    cache.lengths = [length + count for length, count in zip(before, counts, strict=True)]
+    cache.reserve(cache.length)
+    step = CacheStep(cache, _layout(tokens, before, counts, cache.n_beams), before, counts)
+    own = torch.arange(cache.n_beams, device=tokens.device)
+    if step.at is not None:
+        cache.ancestors[:, :, step.at] = own
+    else:
+        cache.ancestors[step.group, step.beam, step.batch.positions] = step.beam
+    return step
+
+
 def _by_group(q: Tensor, cache: DecoderCache) -> Tensor:
     """(G·W, H, D) to (G, H, W, D)."""
     return q.view(cache.n_groups, cache.n_beams, *q.shape[1:]).transpose(1, 2)
@@ -180,3 +198,17 @@ def _places(cache: DecoderCache, device: torch.device) -> tuple[Tensor, Tensor, 
     starts = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
     time = torch.arange(len(rows), device=device) - starts[:-1].repeat_interleave(lengths)
     return rows // cache.n_beams, rows % cache.n_beams, time, starts.int()
+
+
+def _layout(tokens: Tensor, before: Sequence[int], counts: Sequence[int], beams: int) -> Packed:
+    """The new tokens of each row, packed, at their positions in the whole row."""
+    device = tokens.device
+    lengths = [count for count in counts for _ in range(beams)]
+    sizes = torch.tensor(lengths)
+    first = torch.tensor([start for start in before for _ in range(beams)])
+    starts = torch.zeros(len(lengths) + 1, dtype=torch.int64)
+    torch.cumsum(sizes, 0, out=starts[1:])
+    shift = (first - starts[:-1]).repeat_interleave(sizes)
+    positions = torch.arange(len(tokens)) + shift
+    order = torch.arange(len(lengths))
+    return Packed(tokens, positions.to(device), starts.int().to(device), tuple(lengths), order.to(device))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from xformer.kernels.backend import Backend
 from xformer.model.cache import DecoderCache
+from xformer.model.cache_step import next_step
 from xformer.model.config import ModelConfig
 from xformer.model.context import AttentionContext, rotary_tables, self_attention_contexts
 from xformer.model.cpu import EmbeddingTable
@@ -118,7 +119,7 @@ class Decoder(nn.Module):
             ValueError: there are fewer learned positions, or another number of tokens.
         """
         first = self.blank_start and min(cache.lengths, default=0) == 0
-        step = cache.step(tokens, counts)
+        step = next_step(cache, tokens, counts)
         room = cache.capacity
         if self.config.positions == "learned" and cache.length <= self.config.max_length:
             room = min(room, self.config.max_length)

@@ -36,11 +36,21 @@ MODEL = {
     "multilingual",
     "seq2seq_config",
     "cache",
+    "cache_step",
     "decoder",
     "seq2seq",
     "init_seq2seq",
 }
-ABOVE_ENCODER = {"heads", "multilingual", "seq2seq_config", "cache", "decoder", "seq2seq", "init_seq2seq"}
+ABOVE_ENCODER = {
+    "heads",
+    "multilingual",
+    "seq2seq_config",
+    "cache",
+    "cache_step",
+    "decoder",
+    "seq2seq",
+    "init_seq2seq",
+}
 ABOVE_ENCODER = {f"model.{name}" for name in ABOVE_ENCODER}
 MODEL = {f"model.{name}" for name in MODEL}
 RUNS = {"model.config", "tokenizer", "data", "distributed", "plotting", "runs"}
@@ -75,7 +85,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.multilingual": MODEL - ABOVE_ENCODER | {"model.heads", "kernels"},
     "model.seq2seq_config": {"model.config", "storage"},
     "model.cache": {"model.config", "model.context", "model.layers", "model.packed", "kernels"},
-    "model.decoder": MODEL - ABOVE_ENCODER | {"model.cache", "kernels"},
+    "model.cache_step": {"model.cache", "model.context", "model.layers", "model.packed", "kernels"},
+    "model.decoder": MODEL - ABOVE_ENCODER | {"model.cache", "model.cache_step", "kernels"},
     "model.init_seq2seq": {"model.encoder", "model.seq2seq", "errors"},
     "model.seq2seq": MODEL - {"model.seq2seq", "model.init_seq2seq", "model.multilingual", "model.heads"}
     | {"kernels"},

@@ -57,11 +57,9 @@ def reliability_chart(report: ClassificationReport, tag: str) -> LineChart:
         for name, of, style, marker in found
     ]
     series.append(Series("as sure as right", [(0.0, 0.0), (1.0, 1.0)], Look("s8 dotted")))
-    title = (
-        f"{short_names([tag])[tag]}: right answers by confidence; ECE {found[0][1].ece:.3f},"
-        f" without {found[1][1].ece:.3f}"
-    )
-    return LineChart(title, Axis("confidence", ends), series, Axis(ends=ends))
+    confidence = f"confidence (ECE {found[0][1].ece:.3f}, without temperature {found[1][1].ece:.3f})"
+    title = f"{short_names([tag])[tag]}: right answers by confidence"
+    return LineChart(title, Axis(confidence, ends), series, Axis(ends=ends))
 
 
 def shown_languages(report: ClassificationReport) -> list[str]:

@@ -132,7 +132,8 @@ def test_charts_show_what_was_found() -> None:
     assert [list(row) for row in chart.values] == [[2 / 3, 1 / 3, 0], [0, 1, 0], [0, 1, 0]]
     assert chart.rows[0] == "1 a|b"
     lines = reliability_chart(REPORT, "de")
-    assert lines.title == "de German: right answers by confidence; ECE 0.233, without 0.313"
+    assert lines.title == "de German: right answers by confidence"
+    assert lines.x.name == "confidence (ECE 0.233, without temperature 0.313)"
     assert np.array(lines.series[0].points) == pytest.approx(np.array([[0.9, 4 / 6]]))
     assert np.array(lines.series[1].points) == pytest.approx(np.array([[0.98, 4 / 6]]))
     assert len(scores_figure(REPORT).charts) == 1 + 3

@@ -18,6 +18,7 @@ from rich.console import Console
 from xformer.cli.report import Report
 from xformer.evaluation import run as evaluation
 from xformer.evaluation.report_file import UnsavedError
+from xformer.runs.directory import RunDirectory
 
 Run = Callable[..., tuple[int, str, str]]
 FullDisk = Callable[..., AbstractContextManager[None]]
@@ -216,5 +217,6 @@ def test_an_evaluation_that_cannot_be_kept_is_shown(
         raise UnsavedError("the run is closed", report)  # type: ignore[arg-type]
 
     monkeypatch.setattr(evaluation, "evaluate_run", evaluate_run)
+    monkeypatch.setattr("xformer.runs.find.find_run", lambda path: RunDirectory(Path(path)))
     status, out, err = xformer("evaluate", tmp_path, "--json")
     assert (status, json.loads(out), err) == (2, {"measured": 1}, "xformer: the run is closed\n")

@@ -109,7 +109,7 @@ def test_wrong_depth_and_too_long_sequences_are_refused() -> None:
     [
         ("positions", "rotery"),
         ("norm", "batchnorm"),
-        ("activation", "relu"),
+        ("activation", "tanh"),
         ("norm_position", "middle"),
         ("gelu", "fast"),
         ("vocab_size", 0),

@@ -93,4 +93,4 @@ def test_learned_positions_begin_at_the_offset() -> None:
     assert module.weight.shape == (6, 3)
     with torch.no_grad():
         module.weight.copy_(torch.arange(18.0).view(6, 3))
-    assert torch.equal(module.rows(4)[[0, 3]], module.weight[[2, 5]])
+    assert torch.equal(module.rows()[[0, 3]], module.weight[[2, 5]])

@@ -88,10 +88,10 @@ class Embeddings(nn.Module):
         return self.config.positions in ("learned", "sinusoidal")
 
     def position_table(self, length: int, like: Tensor) -> Tensor:
-        """What each of the first positions adds, (N, C).
+        """What each position adds: (length, C), or all rows where they are learned.
 
         Args:
-            length: N.
+            length: positions that are needed.
             like: has the dtype and the device of the token embeddings.
 
         Raises:
@@ -102,7 +102,8 @@ class Embeddings(nn.Module):
         if length > self.config.max_length:
             limit = f"at most model.max_length={self.config.max_length} tokens with learned positions"
             raise ValueError(f"batch: expected sequences of {limit}, got {length}")
-        return self.position_embeddings.rows(length)
+        # All of them, because a batch may have positions beyond its lengths (`Packed.with_positions`).
+        return self.position_embeddings.rows()
 
     def _sum(
         self, batch: Packed, table: EmbeddingTable, blank_first: bool, position_table: Tensor | None

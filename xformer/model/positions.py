@@ -76,9 +76,9 @@ class LearnedPositions(nn.Module):
         self.offset = offset
         self.weight = nn.Parameter(torch.zeros(max_length + offset, width))
 
-    def rows(self, length: int) -> Tensor:
-        """(N, C): the rows of the first N positions."""
-        return self.weight[self.offset : self.offset + length]
+    def rows(self) -> Tensor:
+        """(N, C): the rows of all positions."""
+        return self.weight[self.offset :]
 
 
 class T5Bias(nn.Module):

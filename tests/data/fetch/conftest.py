@@ -26,8 +26,9 @@ def zipped(seed: int = 0, size: int = 60_000) -> bytes:
     """A zip of noise, which no compression makes small."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a.txt", random.Random(seed).randbytes(size))
-        archive.writestr("b.txt", "the second one" * 10)
+        # Named by a string, an entry has the time of this moment, and two archives of the same would differ.
+        archive.writestr(zipfile.ZipInfo("a.txt"), random.Random(seed).randbytes(size), zipfile.ZIP_DEFLATED)
+        archive.writestr(zipfile.ZipInfo("b.txt"), "the second one" * 10, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 

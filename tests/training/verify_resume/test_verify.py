@@ -235,7 +235,7 @@ def test_less_than_was_asked_for_is_no_proof(
     status: int,
 ) -> None:
     verdict = Verdict(9, tuple(injected), missed, (Comparison("weights", "3 tensors", ()),), 2.0)
-    monkeypatch.setattr("xformer.training.verify_resume.verify.verify_resume", lambda *arguments: verdict)
+    monkeypatch.setattr("xformer.training.verify_resume.verify.verify_resume", lambda *_, **__: verdict)
     assert VerifyResume(steps=9).run_command() == status
     half = sum(fault.half_written for fault in injected)
     said = f"not proven: 1 of {1 + missed} stops happened, {half} in a checkpoint"
@@ -254,8 +254,8 @@ def test_the_command_tells_and_exits_accordingly(
     rows = (Comparison("weights", "3 tensors", () if same else ("a", "b", "c", "d")),)
     seen: list[Any] = []
 
-    def prove(*arguments: Any) -> Verdict:
-        seen.append(arguments)
+    def prove(*arguments: Any, threads: int) -> Verdict:
+        seen.append((*arguments, threads))
         return Verdict(9, (InjectedFault("checkpoint", 4, True),), 0, rows, 2.0)
 
     monkeypatch.setattr("xformer.training.verify_resume.verify.verify_resume", prove)

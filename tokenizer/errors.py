@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class TokenizerError(ValueError):
     """Bad text, a bad option or a bad model file; the message names it and what was expected."""
@@ -34,3 +36,16 @@ def utf8_length(text: str) -> int:
             f"text: expected Unicode, found the lone surrogate U+{ord(text[at]):04X} at character {at}, "
             f"in {text[max(0, at - 10) : at + 10]!r}"
         ) from None
+
+
+def require_encodable(texts: Iterable[str], num_threads: int | None) -> None:
+    """Check what a tokenizer is given, before it begins.
+
+    Raises:
+        TokenizerError: a text holds a lone surrogate, or `num_threads` is not positive.
+    """
+    if num_threads is not None and num_threads < 1:
+        raise TokenizerError(f"num_threads: expected at least 1, got {num_threads}")
+    for text in texts:
+        if not text.isascii():
+            utf8_length(text)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import TokenizerError, utf8_length
+from .errors import TokenizerError, require_encodable, utf8_length
 from .interface import MASK, Ids, LocatedIds, TextTokenizer
 
 JSON = "tokenizer.json"
@@ -108,11 +108,7 @@ class FastTokenizer(TextTokenizer):
 
     def encode_batch(self, texts: Sequence[str], num_threads: int | None = None) -> list[Ids]:
         """Ids of many texts; the library has its own threads, unless `num_threads` is 1."""
-        if num_threads is not None and num_threads < 1:
-            raise TokenizerError(f"num_threads: expected at least 1, got {num_threads}")
-        for text in texts:
-            if not text.isascii():
-                utf8_length(text)
+        require_encodable(texts, num_threads)
         if num_threads == 1:
             found = [self._fast.encode(text, add_special_tokens=False) for text in texts]
         else:

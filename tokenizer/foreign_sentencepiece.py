@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sentencepiece import SentencePieceProcessor
 
-from .errors import TokenizerError, utf8_length
+from .errors import TokenizerError, require_encodable, utf8_length
 from .interface import MASK, Ids, LocatedIds, TextTokenizer
 from .pieces import is_unspaced
 
@@ -139,11 +139,7 @@ class ForeignSentencePiece(TextTokenizer):
 
     def encode_batch(self, texts: Sequence[str], num_threads: int | None = None) -> list[Ids]:
         """Ids of many texts, the same as each has alone."""
-        if num_threads is not None and num_threads < 1:
-            raise TokenizerError(f"num_threads: expected at least 1, got {num_threads}")
-        for text in texts:
-            if not text.isascii():
-                utf8_length(text)
+        require_encodable(texts, num_threads)
         odd = {n for n, text in enumerate(texts) if "<" in text and self._split.search(text)}
         plain = ["" if n in odd else text for n, text in enumerate(texts)]
         rows = self._processor.encode(plain, out_type=int, num_threads=num_threads or -1)

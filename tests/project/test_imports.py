@@ -84,7 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.int8": {"model.cpu", "model.encoder", "model.int8_linear", "model.layers"},
     "model.multilingual": MODEL - ABOVE_ENCODER | {"model.heads", "kernels"},
     "model.seq2seq_config": {"model.config", "storage"},
-    "model.cache": {"model.config", "model.context", "model.layers", "model.packed", "kernels"},
+    "model.cache": {"model.config", "model.packed"},
     "model.cache_step": {"model.cache", "model.context", "model.layers", "model.packed", "kernels"},
     "model.decoder": MODEL - ABOVE_ENCODER | {"model.cache", "model.cache_step", "kernels"},
     "model.init_seq2seq": {"model.encoder", "model.seq2seq", "errors"},

@@ -1,6 +1,6 @@
 """`xformer finetune classify`, `xformer classify` and `xformer evaluate` of such a run.
 
-Covers `options`, `command` and `again`, and xformer.cli.classify.
+Covers `options`, `top_labels`, `command` and `again`, and xformer.cli.classify.
 """
 
 from __future__ import annotations

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xformer.cli.finetune.options import FinetuneOptions
-from xformer.errors import InputError
+from xformer.cli.finetune.top_labels import TopLabelsOptions
 
 if TYPE_CHECKING:
-    from xformer.data.labelled import Example, LabelFields, LabelledText, LeftOut
+    from xformer.data.labelled import LabelFields, LabelledText, LeftOut
     from xformer.finetuning.config import ClassifierConfig, ConsistencyConfig
 
 
 @dataclass(frozen=True)
-class FinetuneClassify(FinetuneOptions):
+class FinetuneClassify(TopLabelsOptions):
     """Fine-tune the encoder of a run to classify texts; train in some languages, test in others.
 
     xformer finetune classify runs/demo --train train.en.tsv --dev dev.en.tsv --test test.de.tsv test.fr.tsv
@@ -51,12 +50,9 @@ class FinetuneClassify(FinetuneOptions):
     """A text may have several labels, or none: a list in JSON and Parquet, else with --separator between."""
     separator: str = ","
     """With --multi-label: what stands between labels."""
-    top_labels: int | None = None
-    """Only the so many commonest labels of the training files; texts with others are left out everywhere."""
 
     def check(self) -> None:
         """Check the options; raise `InputError` for one that is out of range."""
-        check_top_labels(self.top_labels)
         if self.baselines and self.test:
             from xformer.evaluation.classification.baselines import require_scikit_learn
 
@@ -79,18 +75,6 @@ class FinetuneClassify(FinetuneOptions):
         from xformer.data.labelled import read_labelled
 
         return read_labelled(files, self.fields(), left_out)
-
-    def labels_of(self, train: Sequence[Example]) -> tuple[str, ...]:
-        """The labels that the model learns, sorted."""
-        from xformer.data.labelled import commonest_labels
-
-        return commonest_labels(train, self.top_labels)
-
-    def with_labels(
-        self, found: Sequence[Example], labels: tuple[str, ...], left_out: LeftOut
-    ) -> Sequence[Example]:
-        """Texts that have only labels that the model learns."""
-        return only_labels(found, labels, self.top_labels, left_out)
 
     def within_files(self) -> tuple[Path, ...]:
         """Files for TF-IDF."""
@@ -118,25 +102,3 @@ class FinetuneClassify(FinetuneOptions):
     def usage(self) -> tuple[str, str]:
         """The command that uses the run, and the expression in Python."""
         return f"xformer classify {self.out} FILE", f"xformer.load({str(self.out)!r}).classify(texts)"
-
-
-def check_top_labels(top_labels: int | None) -> None:
-    """Raise an `InputError` for fewer than two."""
-    if top_labels is not None and top_labels < 2:
-        raise InputError(f"--top-labels: expected a whole number from 2, got {top_labels}")
-
-
-def only_labels(
-    found: Sequence[Example], labels: tuple[str, ...], top_labels: int | None, left_out: LeftOut
-) -> Sequence[Example]:
-    """Examples with these labels: others are refused, or with --top-labels left out.
-
-    Raises:
-        InputError: one has another label, and there is no --top-labels.
-    """
-    from xformer.data.labelled import LabelledWords, keep_labels, require_known_labels
-
-    if top_labels is None:
-        advice = ". --top-labels N leaves out all but the N commonest labels of the training files"
-        require_known_labels(found, labels, advice)
-    return keep_labels([one for one in found if not isinstance(one, LabelledWords)], labels, left_out)

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xformer.cli.finetune.classify import check_top_labels, only_labels
-from xformer.cli.finetune.options import FinetuneOptions
+from xformer.cli.finetune.top_labels import TopLabelsOptions
 
 if TYPE_CHECKING:
-    from xformer.data.labelled import Example, LabelledPair, LeftOut, PairFields
+    from xformer.data.labelled import LabelledPair, LeftOut, PairFields
     from xformer.finetuning.config import ClassifierConfig
 
 
 @dataclass(frozen=True)
-class FinetunePair(FinetuneOptions):
+class FinetunePair(TopLabelsOptions):
     """Fine-tune the encoder of a run to label pairs of texts, such as translations, or what entails what.
 
     xformer finetune pair runs/demo --train train.en-de.tsv --dev dev.en-de.tsv --test test.en-fr.tsv
@@ -41,13 +40,6 @@ class FinetunePair(FinetuneOptions):
     """The field with the first text's language. Left out: the end of each file's name."""
     language_pair_field: str | None = None
     """The field with the second text's language."""
-    top_labels: int | None = None
-    """Only the so many commonest labels of the training files; pairs with others are left out everywhere."""
-
-    def check(self) -> None:
-        """Check the options; raise `InputError` for one that is out of range."""
-        check_top_labels(self.top_labels)
-        super().check()
 
     def fields(self) -> PairFields:
         """What the files have where."""
@@ -61,18 +53,6 @@ class FinetunePair(FinetuneOptions):
         from xformer.data.labelled import read_pairs
 
         return read_pairs(files, self.fields(), left_out)
-
-    def labels_of(self, train: Sequence[Example]) -> tuple[str, ...]:
-        """The labels that the model learns, sorted."""
-        from xformer.data.labelled import commonest_labels
-
-        return commonest_labels(train, self.top_labels)
-
-    def with_labels(
-        self, found: Sequence[Example], labels: tuple[str, ...], left_out: LeftOut
-    ) -> Sequence[Example]:
-        """Pairs that have only labels that the model learns."""
-        return only_labels(found, labels, self.top_labels, left_out)
 
     def classifier(self, labels: tuple[str, ...]) -> ClassifierConfig:
         """The settings of what is predicted."""

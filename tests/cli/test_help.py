@@ -20,6 +20,7 @@ COMMANDS = [
     "evaluate",
     "report",
     "settings",
+    "doctor",
     "data fetch",
     "data import",
     "data shard",
@@ -97,7 +98,7 @@ def test_the_list_of_commands_has_a_line_for_each(helped: Helped) -> None:
     assert [one.split()[0] for one in shown] == [
         "demo", "pretrain", "evaluate", "report", "encode", "fill-mask", "classify", "tag", "finetune",
         "neighbours", "index", "search", "mine", "import", "export",
-        "inspect", "settings", "verify-resume", "data", "tokenizer", "bench",
+        "inspect", "settings", "doctor", "verify-resume", "data", "tokenizer", "bench",
     ]  # fmt: skip
     for one in shown:
         name, *words = one.replace("╰", " ").replace("─", " ").replace("╯", " ").split()

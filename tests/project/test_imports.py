@@ -95,6 +95,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"version", "errors", "storage"},
     "runs": BASE | RUNS - {"runs"},
     # The loop trains any task: of models it knows the embeddings whose gradients it is given by rows.
+    # What says why an installation is broken stands on as little of it as it can.
+    "doctor": {"version", "model.config", "training"},
     "training": BASE | {"threads", "model.cpu", "distributed", "runs"},
     "objectives": MODEL | {"data", "runs", "tokenizer", "training"},
     "pretraining": BASE | MODEL | RUNS | {"training", "objectives"},
@@ -130,7 +132,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # The command line stands on everything; `python -m xformer` on the command line.
 MAY_IMPORT["cli"] = set(MAY_IMPORT) - {"model.reference"}
-MAY_IMPORT["__main__"] = {"cli"}
+MAY_IMPORT["__main__"] = {"cli", "doctor"}
 
 # What may come from outside the standard library; parts not named here are not held to a list.
 THIRD_PARTY: dict[str, set[str]] = {
@@ -138,6 +140,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "tokenizer": {"sentencepiece", "numpy", "matplotlib", "tokenizers"},
     "plotting": {"matplotlib"},
     "errors": set(),
+    "doctor": {"torch", "triton"},
     "storage": {"docstring_parser", "tomli_w", "numpy"},
     "cli": {"tyro", "rich"},
 }

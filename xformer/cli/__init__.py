@@ -16,6 +16,7 @@ from xformer.cli.bench.command import Bench
 from xformer.cli.classify import Classify
 from xformer.cli.data_command import Data
 from xformer.cli.demo import Demo
+from xformer.cli.doctor import Doctor
 from xformer.cli.encode import Encode
 from xformer.cli.evaluate import Evaluate
 from xformer.cli.export import Export
@@ -66,6 +67,7 @@ _COMMANDS = {
     "export": Export,
     "inspect": Inspect,
     "settings": Settings,
+    "doctor": Doctor,
     "verify-resume": VerifyResume,
     "data": Data,
     "tokenizer": TokenizerCommand,

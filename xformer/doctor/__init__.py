@@ -1,0 +1,1 @@
+"""`xformer doctor`: what this machine and this installation can do, and what is broken."""

@@ -182,8 +182,16 @@ class Tokenizer(FixedIdsTokenizer):
         # SentencePiece puts no space in front of an empty text.
         return (ids or [self._table.learnt[" "]]) + _SPACE_MARK_IDS + self._continue(rest)
 
+    def encode_continued(self, text: str) -> Ids:
+        """Ids of a text that goes on after another, `(n,)` int32: no space is put in front of it.
+
+        Raises:
+            TokenizerError: `text` holds a lone surrogate.
+        """
+        return _array(self._continue(normalize(text, self.normalization)), False)
+
     def _continue(self, text: str) -> list[int]:
-        """The ids of a text that goes on after another: without a space in front."""
+        """The ids of a normalised text that goes on after another."""
         first, *rest = text.split(_SPACE_MARK)
         ids: list[int] = self._inner.encode(first, out_type=int)
         for part in rest:

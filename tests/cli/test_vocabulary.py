@@ -85,3 +85,43 @@ def test_what_cannot_be_used_is_named(
     assert status("trim", plain.path, *given, "--out", tmp_path / "new") == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_extend_for_lines(plain: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = tmp_path / "lines.txt"
+    lines.write_text("вода дома\nстол окно\nгора река\n" * 40, encoding="utf-8")
+    assert status("extend", plain.path, lines, "--pieces", 5, "--out", tmp_path / "new") == 0
+    shown = capsys.readouterr().out
+    assert "pieces; " in shown
+    assert "unseen new texts: " in shown
+    assert "earlier texts: " in shown
+    assert f"xformer pretrain {tmp_path / 'new'} --steps N" in shown
+
+
+def test_extend_for_a_language_of_the_corpus_as_json(
+    plain: RunDirectory, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status("extend", plain.path, "--languages", "Greek", "--out", tmp_path / "new", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["languages"] == ["el"]
+    assert found["unseen"]["tokens"] < found["unseen"]["tokens_before"]
+    assert found["top1"] is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "its languages are those that the run was trained on; name the ones to extend for"),
+        (["--pieces", "0"], "--pieces: expected at least 1, got 0"),
+    ],
+)
+def test_what_cannot_be_extended_is_named(
+    plain: RunDirectory,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    says: str,
+) -> None:
+    assert status("extend", plain.path, *arguments, "--out", tmp_path / "new") == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from xformer.cli.data import CorpusFolder, TokenizerModel
-from xformer.cli.vocabulary import TokenizerTrim
+from xformer.cli.vocabulary import TokenizerExtend, TokenizerTrim
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ class TokenizerCommand:
         Annotated[TokenizerTrain, tyro.conf.subcommand("train")]
         | Annotated[TokenizerReport, tyro.conf.subcommand("report")]
         | Annotated[TokenizerTrim, tyro.conf.subcommand("trim")]
+        | Annotated[TokenizerExtend, tyro.conf.subcommand("extend")]
     )
 
     def run_command(self) -> int:

@@ -13,8 +13,13 @@ import tyro
 from xformer.errors import InputError
 
 if TYPE_CHECKING:
+    from xformer.data.corpus import Corpus
+    from xformer.vocabulary.extend import ExtendedRun
     from xformer.vocabulary.source import Source, Texts
     from xformer.vocabulary.trim import Trimmed
+
+_SHOWN = 5
+"""Languages that a line lists."""
 
 Run = tyro.conf.Positional[Path]
 TextSources = tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="[CORPUS | FILE ...]")]]
@@ -67,6 +72,81 @@ class TokenizerTrim:
         return 0
 
 
+@dataclass(frozen=True)
+class TokenizerExtend:
+    """Make a run for more languages: pieces for their texts, with rows that start from the pieces before.
+
+    For the languages of a corpus that the run has not seen: xformer tokenizer extend runs/demo corpora/mine
+    --out runs/more
+
+    For the lines of a file, 2,000 pieces at most: xformer tokenizer extend runs/demo maltese.txt --pieces
+    2000 --out runs/more
+
+    The row of a new piece is the mean of the rows of the pieces that it was cut into before. Earlier pieces
+    keep their ids, scores and rows. How many pieces new texts have now, and how many earlier texts are cut as
+    before, is measured on texts that were not looked at. Then train: `xformer pretrain NEW --steps N`, on a
+    corpus that holds the earlier languages as well, or else the model forgets them. The run itself is only
+    read.
+    """
+
+    run: Run
+    """Run directory of `xformer pretrain` or `xformer finetune`."""
+    out: Path
+    """The new run: a new folder."""
+    texts: TextSources = ()
+    """A corpus made by `xformer data import`, or files with a text a line. Left out: the run's own corpus, of
+    which `--languages` then names some."""
+    languages: tuple[str, ...] = ()
+    """Languages of the corpus to extend for, by tag or English name. Left out: those that the run's own
+    corpus lacks."""
+    pieces: int | None = None
+    """The largest number of new pieces. Left out: as many as the vocabulary has. Fewer are added where the
+    texts are too small to teach as many."""
+    json: bool = False
+    """Print one JSON object and nothing else on standard output."""
+
+    def run_command(self) -> int:
+        """Make the run, say what was measured, and return the exit status."""
+        from xformer.progress import Progress
+        from xformer.storage.outputs import check_output_folder
+
+        if self.pieces is not None and self.pieces < 1:
+            raise InputError(f"--pieces: expected at least 1, got {self.pieces}")
+        check_output_folder(self.out, new=True)
+        with Progress() as progress:
+            from xformer.vocabulary.extend import extend_run
+            from xformer.vocabulary.source import Source
+
+            source = Source.open(self.run)
+            texts = _texts(source, self.texts, self.languages)
+            if texts.corpus is not None and not self.languages:
+                texts = _new_languages(source, texts.corpus)
+            made = extend_run(source, texts, self.out, progress, self.pieces)
+        if self.json:
+            print(json.dumps(dataclasses.asdict(made), default=str, ensure_ascii=False))
+        else:
+            print("\n".join(_extended(made)))
+        return 0
+
+
+def _new_languages(source: Source, corpus: Corpus) -> Texts:
+    """The texts of a corpus in languages that the run's own lacks.
+
+    Raises:
+        InputError: there are none.
+    """
+    from xformer.vocabulary.source import Texts
+
+    own = source.corpus()
+    had = () if own is None else own.manifest.languages
+    if not (new := tuple(one for one in corpus.manifest.languages if one not in had)):
+        raise InputError(
+            f"{corpus.folder}: its languages are those that the run was trained on; name the ones to extend"
+            " for by --languages"
+        )
+    return Texts.of_corpus(corpus, new)
+
+
 def _texts(source: Source, paths: tuple[Path, ...], languages: tuple[str, ...]) -> Texts:
     """The texts that a vocabulary is fitted to.
 
@@ -96,13 +176,19 @@ def _texts(source: Source, paths: tuple[Path, ...], languages: tuple[str, ...]) 
     return Texts.of_corpus(corpus, languages_of(corpus, languages))
 
 
-def _trimmed(made: Trimmed) -> list[str]:
+def _sizes(made: Trimmed | ExtendedRun) -> str:
     def change(values: tuple[int, int]) -> str:
         return f"{values[0]:,} → {values[1]:,}"
 
-    lines = [
+    return (
         f"{made.run}: {change(made.pieces)} pieces; {change(made.parameters)} parameters;"
-        f" {made.weight_bytes[0] / 1e6:,.1f} → {made.weight_bytes[1] / 1e6:,.1f} MB of weights",
+        f" {made.weight_bytes[0] / 1e6:,.1f} → {made.weight_bytes[1] / 1e6:,.1f} MB of weights"
+    )
+
+
+def _trimmed(made: Trimmed) -> list[str]:
+    lines = [
+        _sizes(made),
         f"kept texts: {made.kept_texts:,}, all with the same pieces"
         + ("" if made.output_difference is None else f"; outputs differ by {made.output_difference:.0e}"),
     ]
@@ -114,4 +200,28 @@ def _trimmed(made: Trimmed) -> list[str]:
         )
     if made.top1 is not None:
         lines.append(f"top-1 retrieval on the test split: {made.top1[0]:.4f} → {made.top1[1]:.4f}")
+    return lines
+
+
+def _extended(made: ExtendedRun) -> list[str]:
+    lines = [_sizes(made)]
+    if made.unseen.texts:
+        lines.append(
+            f"unseen new texts: {made.unseen.tokens_before:,} → {made.unseen.tokens:,} pieces"
+            f" ({made.unseen.tokens / max(1, made.unseen.tokens_before) - 1:+.1%})"
+        )
+    if made.earlier is not None and made.earlier.share is not None:
+        earlier, exact = made.earlier, ""
+        if made.output_difference is not None:
+            exact = f"; their outputs differ by {made.output_difference:.0e}"
+        lines.append(
+            f"earlier texts: {earlier.same:,} of {earlier.texts:,} ({earlier.share:.2%}) with the same"
+            f" pieces{exact}"
+        )
+    if made.top1 is not None:
+        lines.append(f"top-1 retrieval on the test split: {made.top1[0]:.4f} → {made.top1[1]:.4f}")
+    if made.left:
+        shown = ", ".join(made.left[:_SHOWN]) + (", …" if len(made.left) > _SHOWN else "")
+        lines.append(f"pretraining forgets {len(made.left):,} languages that the new corpus lacks: {shown}")
+    lines.append(f"the rows of new pieces are a start: xformer pretrain {made.run} --steps N")
     return lines

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xformer.data.reporting import ProgressCallback
 from xformer.data.shard_writer import Sharding, write_shards
 from xformer.data.shards import TokenShards
 from xformer.embedding.encode import encode_tokens
@@ -89,18 +90,22 @@ def output_difference(
     old_ids: NDArray[np.int64],
     texts: Iterable[str],
     max_length: int,
-) -> float:
+) -> float | None:
     """The largest difference of hidden states and of logits of kept pieces, as a share of the largest value.
+
+    None without texts.
 
     Args:
         before: with V rows.
         after: with K rows.
         cuts: the vocabularies of both.
-        old_ids: (K,) the row before of each row.
+        old_ids: (K,) the row before of each row; -1 for a new one.
         texts: that both cut alike; the first are taken.
         max_length: tokens of a text that are read.
     """
     some = [text for text in islice(texts, _PROBED) if text.strip()]
+    if not some:
+        return None
     batches = [pack([ids[:max_length] for ids in cut.encode_batch(some)], sort=False) for cut in cuts]
     selected = torch.arange(batches[0].n_tokens)[:_PROBED_TOKENS]
     with torch.no_grad():
@@ -109,7 +114,8 @@ def output_difference(
             model.masked_lm(states, selected, model.encoder.token_embedding)
             for model, states in zip((before, after), hidden, strict=True)
         ]
-    logits[0] = logits[0][:, torch.from_numpy(old_ids)]
+    had = torch.from_numpy(old_ids)
+    logits = [logits[0][:, had[had >= 0]], logits[1][:, had >= 0]]
     return max(float((b - a).abs().max() / b.abs().max()) for b, a in (hidden, logits))
 
 
@@ -142,3 +148,8 @@ def top1_retrieval(
         texts = RetrievalTexts.of(shards, settle_pivot(shards, pivot, None, shared)[0])
         vectors = encode_tokens(model, texts.sequences(), n_layers=layer, progress=progress)
         return texts.retrieval(vectors).mean_top1
+
+
+def counted(progress: ProgressCallback, what: str) -> Callable[[int], None]:
+    """Reports the number of texts done, of an unknown number."""
+    return lambda done: progress(what, done, None)

@@ -15,9 +15,12 @@ from xformer.data.embedded import is_embedded
 from xformer.data.shared_groups import has_translations
 from xformer.data.source_rules import SourceRule, require_matches
 from xformer.errors import InputError
+from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.load import load_model
 from xformer.pretraining.prepare import prepare
 from xformer.progress import Progress
-from xformer.runs.checkpoint import TrainingState, write_tensors
+from xformer.runs.checkpoint import TrainingState, verified_checkpoint, write_tensors
+from xformer.runs.checkpoint_folders import checkpoint_folders
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.kind import settle_task, task_of
@@ -88,6 +91,21 @@ def write_run(
     if layer is not None:
         record_layer(run, SentenceLayer(state.step, layer, []))
     return run
+
+
+def newest_model(run: RunDirectory) -> MultilingualModel:
+    """The pretrained model of a run that was written."""
+    (newest,) = checkpoint_folders(run.checkpoints)
+    return load_model(run.load_config(), verified_checkpoint(newest, ["model"]))
+
+
+def sizes(source: Source, run: RunDirectory) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Parameters, and bytes of weights, before and after."""
+    (newest,) = checkpoint_folders(run.checkpoints)
+    both = [source.checkpoint.whole("model"), verified_checkpoint(newest, ["model"]).whole("model")]
+    counts = [sum(tensor.numel() for tensor in one.values()) for one in both]
+    n_bytes = [sum(tensor.nbytes for tensor in one.values()) for one in both]
+    return (counts[0], counts[1]), (n_bytes[0], n_bytes[1])
 
 
 def _begun(state: TrainingState) -> TrainingState:

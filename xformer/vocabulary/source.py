@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from xformer.data.corpus import Corpus
+from xformer.data.reporting import ProgressCallback
 from xformer.errors import InputError
+from xformer.evaluation.sentence_layer import sentence_layer_of
 from xformer.finetuning.config import FinetuningConfig
 from xformer.finetuning.load import open_finetuned
-from xformer.pretraining.load import open_tokenizer
+from xformer.pretraining.load import load_model, open_tokenizer
 from xformer.pretraining.prepare import find_corpus
 from xformer.runs.checkpoint import Checkpoint, verified_checkpoint
 from xformer.runs.checkpoint_files import RNG
@@ -83,6 +85,13 @@ class Source:
                 raise
             return None
 
+    def sentence_layer(self, progress: ProgressCallback) -> int | None:
+        """The number of blocks before the run's sentence vectors; None of a run for other tasks."""
+        if not isinstance(self.config, RunConfig):
+            return None
+        model = load_model(self.config, self.checkpoint)
+        return sentence_layer_of(self.run, model, self.checkpoint.state.step, progress=progress).layer
+
     def optimizer(self) -> dict[str, Tensor]:
         """The optimizer's moments and the random state; without a complete file of them, a new random state.
 
@@ -142,6 +151,14 @@ class Texts:
             lambda: (line for number, line in enumerate(lines, 1) if not number % _UNSEEN_LINE),
             kept=True,
         )
+
+    def labelled(self) -> Iterator[tuple[str, str]]:
+        """Those that are fitted to first, each with its language; lines have the language `und`."""
+        if self.corpus is None:
+            return (("und", text) for text in self.fitted())
+        chosen = set(self.languages)
+        records = chain.from_iterable(self.corpus.records(split) for split in ("train", "dev"))
+        return ((record.language, record.text) for record in records if record.language in chosen)
 
     def all(self) -> Iterator[str]:
         """All texts that are fitted to in the end."""

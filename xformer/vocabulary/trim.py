@@ -5,7 +5,6 @@ Shapes: V pieces before, K after.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,17 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xformer.data.corpus import Corpus
-from xformer.data.reporting import ProgressCallback
 from xformer.data.subset import write_subset
 from xformer.errors import InputError
-from xformer.evaluation.sentence_layer import sentence_layer_of
-from xformer.finetuning.load import open_finetuned
-from xformer.model.multilingual import MultilingualModel
-from xformer.pretraining.load import load_model
 from xformer.progress import Progress
-from xformer.runs.checkpoint import verified_checkpoint, weights_hash
-from xformer.runs.checkpoint_folders import checkpoint_folders
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.model_card import write_model_card
@@ -31,13 +22,16 @@ from xformer.runs.origin import Origin
 from xformer.storage.checksummed import atomic_folder
 from xformer.tokenizer import Tokenizer, TokenizerError
 from xformer.tokenizer.trim import pieces_in, trim_tokenizer
-from xformer.vocabulary.measure import Segmentation, compare_cuts, output_difference, top1_retrieval
-from xformer.vocabulary.new_run import NewVocabulary, write_run
+from xformer.vocabulary.check import compare_models, origin_of
+from xformer.vocabulary.measure import (
+    Segmentation,
+    compare_cuts,
+    counted,
+)
+from xformer.vocabulary.new_run import NewVocabulary, sizes, write_run
 from xformer.vocabulary.source import Source, Texts
 
 MADE_BY = "xformer tokenizer trim"
-_LARGEST_DIFFERENCE = 1e-5
-"""Of outputs, as a share of the largest: rounding of products with fewer columns."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ def _trim(source: Source, texts: Texts, folder: Path, out: Path, progress: Progr
         corpus = write_subset(texts.corpus, texts.languages, place, progress)
         texts = replace(Texts.of_corpus(corpus, texts.languages), name=texts.name)
     after, old_ids, unseen = _fit(texts, before, progress)
-    kept = compare_cuts(texts.all(), before, after, old_ids, _counted(progress, "compare cuts"))
+    kept = compare_cuts(texts.all(), before, after, old_ids, counted(progress, "compare cuts"))
     if kept.same < kept.texts:
         raise InputError(
             f"{texts.name}: the trimmed vocabulary cuts {kept.texts - kept.same:,} of {kept.texts:,} texts in"
@@ -110,14 +104,15 @@ def _trim(source: Source, texts: Texts, folder: Path, out: Path, progress: Progr
         )
     rows = torch.from_numpy(old_ids)
     vocabulary = NewVocabulary(after, lambda name, tensor: tensor[rows], lambda name, tensor: tensor[rows])
-    layer = _layer(source, progress)
+    layer = source.sentence_layer(progress)
     run = write_run(source, folder, out, vocabulary, corpus, layer, progress)
-    measured = _outputs(source, run, old_ids, texts, corpus, layer, progress)
+    shown = None if texts.corpus is None else corpus
+    measured = compare_models(source, run, old_ids, texts.fitted(), shown, layer, progress)
     made = Trimmed(
         out,
         texts.languages,
         (before.vocab_size, after.vocab_size),
-        *_sizes(source, run),
+        *sizes(source, run),
         kept.texts,
         unseen,
         *measured,
@@ -130,7 +125,7 @@ def _fit(
     texts: Texts, before: Tokenizer, progress: Progress
 ) -> tuple[Tokenizer, NDArray[np.int64], Segmentation]:
     """The vocabulary of texts, its ids before, and how it cuts texts that it has not seen."""
-    counts = pieces_in(before, texts.fitted(), _counted(progress, "find pieces"))
+    counts = pieces_in(before, texts.fitted(), counted(progress, "find pieces"))
     if not counts.any():
         raise InputError(f"{texts.name}: expected texts, found none")
     after, old_ids = trim_tokenizer(before, counts)
@@ -138,62 +133,6 @@ def _fit(
     if texts.kept:
         after, old_ids = trim_tokenizer(before, counts + pieces_in(before, texts.unseen()))
     return after, old_ids, unseen
-
-
-def _layer(source: Source, progress: ProgressCallback) -> int | None:
-    """The number of blocks after which the run takes its sentence vectors."""
-    if not isinstance(source.config, RunConfig):
-        return None
-    model = load_model(source.config, source.checkpoint)
-    return sentence_layer_of(source.run, model, source.checkpoint.state.step, progress=progress).layer
-
-
-def _model(run: RunDirectory) -> MultilingualModel:
-    (newest,) = checkpoint_folders(run.checkpoints)
-    return load_model(run.load_config(), verified_checkpoint(newest, ["model"]))
-
-
-def _outputs(
-    source: Source,
-    run: RunDirectory,
-    old_ids: NDArray[np.int64],
-    texts: Texts,
-    corpus: Corpus | None,
-    layer: int | None,
-    progress: Progress,
-) -> tuple[float | None, tuple[float, float] | None]:
-    """The largest difference of outputs on kept texts, and retrieval before and after.
-
-    Raises:
-        InputError: outputs differ by more than rounding.
-    """
-    if not isinstance(source.config, RunConfig) or layer is None:
-        open_finetuned(run.path)  # the new run can be opened
-        return None, None
-    config, models = source.config, (load_model(source.config, source.checkpoint), _model(run))
-    cuts, length = (source.tokenizer, Tokenizer.load(run.tokenizer)), config.data.max_length
-    difference = output_difference(*models, cuts, old_ids, texts.fitted(), length)
-    if not difference <= _LARGEST_DIFFERENCE:
-        raise InputError(
-            f"outputs on kept texts differ by {difference:.1e} of the largest value, expected at most"
-            f" {_LARGEST_DIFFERENCE:.0e}. Nothing was written"
-        )
-    if texts.corpus is None or corpus is None or not corpus.manifest.split("test").total.records:
-        return difference, None
-    top1 = [
-        top1_retrieval(model, cut, corpus.folder, config.data.pivot, layer, length, progress)
-        for model, cut in zip(models, cuts, strict=True)
-    ]
-    return difference, None if top1[0] is None or top1[1] is None else (top1[0], top1[1])
-
-
-def _sizes(source: Source, run: RunDirectory) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Parameters, and bytes of weights, before and after."""
-    (newest,) = checkpoint_folders(run.checkpoints)
-    both = [source.checkpoint.whole("model"), verified_checkpoint(newest, ["model"]).whole("model")]
-    counts = [sum(tensor.numel() for tensor in one.values()) for one in both]
-    sizes = [sum(tensor.nbytes for tensor in one.values()) for one in both]
-    return (counts[0], counts[1]), (sizes[0], sizes[1])
 
 
 def _origin(source: Source, texts: Texts, made: Trimmed) -> Origin:
@@ -206,18 +145,4 @@ def _origin(source: Source, texts: Texts, made: Trimmed) -> Origin:
     }
     if made.top1 is not None:
         measured["top-1 retrieval before and after"] = list(made.top1)
-    return Origin(
-        MADE_BY,
-        str(source.run.path),
-        source.checkpoint.state.step,
-        weights_hash(source.checkpoint.path),
-        source.tokenizer.fingerprint(),
-        *made.pieces,
-        (texts.name,),
-        texts.languages,
-        {name: value for name, value in measured.items() if value is not None},
-    )
-
-
-def _counted(progress: ProgressCallback, what: str) -> Callable[[int], None]:
-    return lambda done: progress(what, done, None)
+    return origin_of(source, MADE_BY, texts, made.pieces, measured)

@@ -21,6 +21,7 @@ COMMANDS = [
     "report",
     "settings",
     "doctor",
+    "completion",
     "data fetch",
     "data import",
     "data shard",
@@ -98,7 +99,7 @@ def test_the_list_of_commands_has_a_line_for_each(helped: Helped) -> None:
     assert [one.split()[0] for one in shown] == [
         "demo", "pretrain", "evaluate", "report", "encode", "fill-mask", "classify", "tag", "finetune",
         "neighbours", "index", "search", "mine", "import", "export",
-        "inspect", "settings", "doctor", "verify-resume", "data", "tokenizer", "bench",
+        "inspect", "settings", "doctor", "completion", "verify-resume", "data", "tokenizer", "bench",
     ]  # fmt: skip
     for one in shown:
         name, *words = one.replace("╰", " ").replace("─", " ").replace("╯", " ").split()

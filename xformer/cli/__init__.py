@@ -14,6 +14,7 @@ from typing import Any, TextIO, cast
 from xformer.cli.arguments import parse
 from xformer.cli.bench.command import Bench
 from xformer.cli.classify import Classify
+from xformer.cli.completion.command import Completion
 from xformer.cli.data_command import Data
 from xformer.cli.demo import Demo
 from xformer.cli.doctor import Doctor
@@ -68,6 +69,7 @@ _COMMANDS = {
     "inspect": Inspect,
     "settings": Settings,
     "doctor": Doctor,
+    "completion": Completion,
     "verify-resume": VerifyResume,
     "data": Data,
     "tokenizer": TokenizerCommand,
@@ -88,7 +90,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     set_wait_policy()
     try:
         with ended_by_signals(), _plain_warnings(), _named_output():
-            status = parse(given, _COMMANDS, _DESCRIPTION).run_command()
+            command = parse(given, _COMMANDS, _DESCRIPTION)
+            if isinstance(command, Completion):
+                status = command.print_script(_COMMANDS)
+            else:
+                status = command.run_command()
     except InputError as error:
         status = _say(str(error), 2)
     except BrokenPipeError:  # the reader has closed the pipe (`| head`)
@@ -109,6 +115,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             # Python flushes at its end again, which would fail again and change the status.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)
+
+
+def commands() -> dict[str, Any]:
+    """The commands by their names."""
+    return dict(_COMMANDS)
 
 
 def _renamed(arguments: Sequence[str]) -> list[str]:

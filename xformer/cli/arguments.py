@@ -17,7 +17,7 @@ OnByDefault = Annotated[bool, tyro.conf.arg(help_behavior_hint="(default: False)
 """What a command does unless `--no-NAME` is given. Help describes that option, and its default: False where
 the field's is True."""
 
-_CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
+CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
 
 
 def parse(given: Sequence[str], commands: Mapping[str, Any], description: str) -> Any:
@@ -42,20 +42,20 @@ def parse(given: Sequence[str], commands: Mapping[str, Any], description: str) -
             for name, kind in commands.items()
         ]
         union: Any = reduce(or_, brief)
-        return tyro.cli(union, prog="xformer", description=description, args=given, config=_CONFIG)
+        return tyro.cli(union, prog="xformer", description=description, args=given, config=CONFIG)
     name, *rest = given
     _require_known(name, list(commands), "xformer")
     kind = commands[name]
     named = kind
-    if rest and not rest[0].startswith("-") and (below := _subcommands(kind)):
+    if rest and not rest[0].startswith("-") and (below := subcommands(kind)):
         _require_known(rest[0], list(below), f"xformer {name}")
         named = below[rest[0]]
     # One command alone, so that of a wrong option tyro suggests no option of another command.
     rest = _joined(rest, _options_with_several_values(named))
-    return tyro.cli(kind, prog=f"xformer {name}", args=rest, config=_CONFIG)
+    return tyro.cli(kind, prog=f"xformer {name}", args=rest, config=CONFIG)
 
 
-def _subcommands(kind: type[Any]) -> dict[str, type[Any]]:
+def subcommands(kind: type[Any]) -> dict[str, type[Any]]:
     """The classes of a command's subcommands by their names; none if it has none."""
     annotations = get_type_hints(kind, include_extras=True)
     found = map(get_args, get_args(annotations.get("command")))

@@ -41,7 +41,11 @@ def processor(proc: Path = PROC) -> Finding:
     value = f"{cpu_name(proc) or 'CPU'}: {', '.join(there) or 'none'}"
     if "AVX2" not in there and not flags & {"asimd"}:
         return Finding("CPU", "instructions", value, "no AVX2, so no int8; expect slow training", "warning")
-    int8 = "int8 (--dtype int8) has instructions of its own" if "VNNI" in there else "int8 (--dtype int8) may be worth trying"
+    int8 = (
+        "int8 (--dtype int8) has instructions of its own"
+        if "VNNI" in there
+        else "int8 (--dtype int8) may be worth trying"
+    )
     return Finding("CPU", "instructions", value, f"{int8}; not there: {', '.join(lacking) or 'none'}")
 
 

@@ -1,0 +1,1 @@
+"""`xformer completion`: scripts with which a shell completes commands, options, settings and runs."""

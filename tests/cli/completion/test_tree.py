@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import warnings
 from contextlib import redirect_stdout
@@ -85,8 +84,7 @@ def test_the_parser_has_the_same_options(root: Command) -> None:
         for name, value in values.items():
             action = actions[name]
             assert (value.what == "nothing") == (action.nargs == 0), (path, name)
-            several = action.nargs in ("*", "+", 2) or isinstance(action, argparse._AppendAction)
-            assert value.several == several, (path, name)
+            assert value.several == (action.nargs in ("*", "+", 2)), (path, name)
             assert not action.choices or set(value.choices) == set(map(str, action.choices)) - {"None"}, (
                 path,
                 name,

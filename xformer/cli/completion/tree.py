@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -97,6 +97,8 @@ def _command(kind: type[Any], path: tuple[str, ...]) -> Command:
         value, marks = _value(field, hint, path), get_args(hint)[1:] if get_origin(hint) is Annotated else ()
         if _is_marked(marks, tyro.conf.Suppress[int]):
             continue
+        if _is_marked(marks, tyro.conf.UseAppendAction[int]):
+            value = replace(value, several=False)  # given again for each
         if _is_marked(marks, tyro.conf.Positional[int]):
             places.append((field.name, value))
             continue

@@ -20,6 +20,9 @@ WORDS = [*SPECIAL, "dog", "cat", "sees", "the", "house", "##s", "katze", ".", *L
 WORDS += [f"##{letter}" for letter in LETTERS]
 SIZES: dict[str, Any] = {"d_model": 16, "n_heads": 2, "d_ff": 20, "n_layers": 2, "max_length": 32}
 
+CLASSIFIERS = ("Bert", "DistilBert", "Roberta", "ModernBert")
+"""Architectures that `write_classifier` knows."""
+
 
 def write_json(path: Path, content: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +97,37 @@ def write_sentence_model(
     modes = {f"pooling_mode_{mode}": mode == pooling for mode in ("cls_token", "mean_tokens", "max_tokens")}
     write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": 16, **modes})
     (folder / "2_Normalize").mkdir(exist_ok=True)
+    return folder
+
+
+def write_classifier(folder: Path, family: str, end: str, **fields: Any) -> Path:
+    """A small classifier with random weights, by transformers: `family` and `end` name its class."""
+    import transformers
+
+    labels = {"id2label": {0: "no", 1: "yes", 2: "maybe"}, "label2id": {"no": 0, "yes": 1, "maybe": 2}}
+    sizes: dict[str, Any] = {"vocab_size": len(WORDS), "pad_token_id": 0, "max_position_embeddings": 32}
+    if family == "DistilBert":
+        sizes |= {"dim": 16, "n_heads": 2, "hidden_dim": 20, "n_layers": 2}
+    else:
+        sizes |= {
+            "hidden_size": 16,
+            "num_attention_heads": 2,
+            "intermediate_size": 20,
+            "num_hidden_layers": 2,
+        }
+    if family == "Roberta":
+        sizes |= {"max_position_embeddings": 33, "type_vocab_size": 1}
+    if family == "ModernBert":
+        sizes |= {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
+        sizes |= {"local_attention": 4, "classifier_pooling": "mean"}
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{family}Config")(**sizes | labels | fields)
+    model = getattr(transformers, family + end)(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    model.save_pretrained(folder)
+    write_wordpiece(folder)
     return folder
 
 

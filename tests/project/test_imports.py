@@ -104,7 +104,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prediction": MODEL | {"errors", "tokenizer", "embedding"},
     "generation": BASE | MODEL | {"data"},
     "interop": BASE | MODEL | {"tokenizer"},
-    "interop.importing": BASE | MODEL | RUNS | {"interop"},
+    "interop.importing": BASE | MODEL | RUNS | {"interop", "finetuning"},
     "interop.export": BASE | MODEL | RUNS | {"interop", "pretraining", "finetuning", "evaluation"},
     "inspect": BASE
     | MODEL

@@ -97,6 +97,15 @@ def _said(done: Exported) -> str:
     if done.given_back:
         back = "the files are those that were imported; the weights were read back, and are the run's"
         return "\n".join([*lines, back])
+    if (head := done.head_comparison) is not None:
+        return "\n".join(
+            [
+                *lines,
+                f"compared with transformers {head.version}: logits of {head.texts:,} random texts, largest"
+                f" error {head.logits_error:.1e} of the largest; its tokenizer cuts {head.same_ids:,} of them"
+                " the same",
+            ]
+        )
     if done.comparison is None:
         return "\n".join([*lines, "not compared with the run"])
     return "\n".join([*lines, *_compared(done.comparison)])

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 if TYPE_CHECKING:
+    from xformer.finetuning.config import FinetuningConfig
     from xformer.interop.importing.folder import Imported
+    from xformer.runs.imported import ImportedConfig
+
+_SHOWN = 10
+"""Labels that are named."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class Import:
     DistilBERT, RoBERTa, XLM-R or ModernBERT, with its tokenizer, pooling, normalisation and longest text.
     Weights are safetensors; pickled ones are not read, and no code of the folder is run. A setting that is
     not supported is refused by name, and then nothing is written. `xformer export hf` gives the folder back.
+    A classifier of texts or of words (…ForSequenceClassification, …ForTokenClassification) becomes a run that
+    `xformer classify` or `xformer tag` uses.
     """
 
     format: tyro.conf.Positional[Literal["hf"]]
@@ -57,15 +64,39 @@ class Import:
 
 
 def _said(done: Imported) -> str:
-    source, model, vectors = done.config.source, done.config.model, done.config.vectors
-    token = "mean of the tokens" if vectors.pooling == "mean" else "first token"
+    from xformer.runs.imported import ImportedConfig
+
+    config, model = done.config, done.config.model
+    source = config.source
+    assert source is not None
     lines = [
         f"{done.run}: {source.family}, {model.n_layers} blocks, width {model.d_model}, {model.rows:,} pieces,"
-        f" {done.parameters:,} parameters",
-        f"sentence vectors: {model.pooled_dim} coordinates, {token}"
-        f"{', length 1' if vectors.normalise else ''}; texts are cut after {vectors.max_length} tokens",
-        "masked-LM head: yes" if source.masked_lm else "masked-LM head: none, so it cannot fill masks",
+        f" {done.parameters:,} parameters"
     ]
+    if isinstance(config, ImportedConfig):
+        lines += _vectors(config)
+        use = f"xformer encode {done.run} FILES --out vectors.npy"
+    else:
+        lines += _labels(config)
+        use = f"xformer {'tag' if config.classifier.example == 'words' else 'classify'} {done.run} FILES"
     if done.left_out:
         lines.append(f"not read and left out: {', '.join(done.left_out)}")
-    return "\n".join([*lines, f"use it: xformer encode {done.run} FILES --out vectors.npy"])
+    return "\n".join([*lines, f"use it: {use}"])
+
+
+def _vectors(config: ImportedConfig) -> list[str]:
+    model, vectors = config.model, config.vectors
+    token = "mean of the tokens" if vectors.pooling == "mean" else "first token"
+    return [
+        f"sentence vectors: {model.pooled_dim} coordinates, {token}"
+        f"{', length 1' if vectors.normalise else ''}; texts are cut after {vectors.max_length} tokens",
+        "masked-LM head: yes" if config.source.masked_lm else "masked-LM head: none, so it cannot fill masks",
+    ]
+
+
+def _labels(config: FinetuningConfig) -> list[str]:
+    classifier = config.classifier
+    unit = "word" if classifier.example == "words" else "text"
+    names = ", ".join(classifier.labels[:_SHOWN]) + (", …" if len(classifier.labels) > _SHOWN else "")
+    several = "several or none" if classifier.multi_label else "one"
+    return [f"labels: {several} of {len(classifier.labels)} for each {unit}: {names}"]

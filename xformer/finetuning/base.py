@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
 from xformer.errors import InputError
-from xformer.finetuning.config import BaseConfig, FinetuningConfig
+from xformer.finetuning.config import BaseConfig, ClassifierConfig, FinetuningConfig, HeadKind
+from xformer.finetuning.heads.head import Head
 from xformer.finetuning.model import FinetunedModel
 from xformer.model.config import ModelConfig
 from xformer.model.init import take_memory
-from xformer.pretraining.pretrained import open_pretrained
+from xformer.pretraining.pretrained import PretrainedRun, open_pretrained
 from xformer.runs.checkpoint import newest_checkpoint
 from xformer.runs.directory import RunDirectory
+from xformer.runs.imported import ImportedConfig
 from xformer.runs.kind import CLASSIFICATION, task_of
 from xformer.storage.checksummed import atomic_folder
 from xformer.storage.files import atomic_write
@@ -48,6 +52,7 @@ def base_of(base: str | os.PathLike[str], new: str | os.PathLike[str]) -> tuple[
             step=opened.state.step,
             pooling=settings.pooling,
             max_length=settings.max_length,
+            family=opened.config.source.family if isinstance(opened.config, ImportedConfig) else "own",
         ),
         settings.model,
     )
@@ -60,9 +65,32 @@ def copy_tokenizer(run: RunDirectory, base: BaseConfig) -> None:
         if not run.tokenizer_folder.is_dir():
             with atomic_folder(run.tokenizer_folder) as scratch:
                 shutil.copytree(source.tokenizer_folder, scratch, dirs_exist_ok=True)
+        _copy_settings(run, source)
     elif not run.tokenizer.is_file():
         with source.tokenizer.open("rb") as original, atomic_write(run.tokenizer, "wb") as copy:
             shutil.copyfileobj(original, copy)
+
+
+def _copy_settings(run: RunDirectory, source: RunDirectory) -> None:
+    """Copy what a folder of Hugging Face needs besides, which `xformer export hf` writes of the new run."""
+    inner = source.original / source.load_config(ImportedConfig).source.encoder
+    for path in inner.iterdir() if not run.original.is_dir() else ():
+        if path.name == "config.json" or path.name.upper().startswith("LICENSE"):
+            run.original.mkdir(exist_ok=True)
+            with path.open("rb") as original, atomic_write(run.original / path.name, "wb") as copy:
+                shutil.copyfileobj(original, copy)
+
+
+def fitted_to(base: BaseConfig, classifier: ClassifierConfig) -> ClassifierConfig:
+    """What is predicted, by the head that the architecture of an imported run has in transformers.
+
+    A probe, whose encoder does not learn, reads the run's sentence vectors, and pairs are read apart; both
+    have heads of this project.
+    """
+    own = base.family == "own" or classifier.head != "own"
+    if own or classifier.frozen or classifier.example == "pair":
+        return classifier
+    return replace(classifier, head=base.family, coordinates="all")
 
 
 def begin_model(run: RunDirectory, config: FinetuningConfig) -> FinetunedModel:
@@ -92,11 +120,29 @@ def new_model(config: FinetuningConfig) -> FinetunedModel:
     torch.manual_seed(config.training.seed)
     model = FinetunedModel(config)
     if config.base.init == "pretrained":
-        pretrained = open_pretrained(config.base.run, config.base.step).network
+        opened = open_pretrained(config.base.run, config.base.step)
+        pretrained = opened.network
         model.encoder.load_state_dict(pretrained.encoder.state_dict())
         if config.classifier.coordinates == "shared":
             model.pooling.load_state_dict(pretrained.pooling.state_dict())
+        if config.classifier.head != "own":
+            _begin_head(model.head, config.classifier.head, opened)
     return model
+
+
+@torch.no_grad()
+def _begin_head(head: Head, kind: HeadKind, opened: PretrainedRun) -> None:
+    """The weights that transformers begins with: BERT's pooler, the layers before ModernBERT's decoder."""
+    if head.dense is None:
+        return
+    if kind == "modernbert" and opened.masked_lm_gap is None:
+        head.load_state_dict(opened.network.masked_lm.head.state_dict(), strict=False)
+    elif kind == "bert" and opened.run.left_weights.is_file():
+        left = load_file(opened.run.left_weights)
+        for name, weight in head.dense.named_parameters():
+            found = [value for key, value in left.items() if key.endswith(f"pooler.dense.{name}")]
+            if found and found[0].shape == weight.shape:
+                weight.copy_(found[0])
 
 
 def blank_model(config: FinetuningConfig) -> FinetunedModel:

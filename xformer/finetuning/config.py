@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from xformer.model.config import ModelConfig
 from xformer.runs.config import AdamSettings, TrainingConfig
+from xformer.runs.imported import ImportedFamily, SourceConfig
 from xformer.storage.rules import (
     BELOW_ONE,
     COUNT,
@@ -26,6 +27,7 @@ Init = Literal["pretrained", "random"]
 ExampleKind = Literal["text", "pair", "words"]
 Coordinates = Literal["shared", "all"]
 ClassWeights = Literal["none", "balanced"]
+HeadKind = Literal["own", "bert", "distilbert", "xlm-roberta", "modernbert", "modernbert-identity"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class BaseConfig:
         pooling: how the tokens of a text become one vector, as the run was pretrained.
         max_length (tokens): longest sequence that it reads at once; a longer text is cut into several, or
             off, where the model wants special tokens around it.
+        family: the architecture of transformers that it was imported as; `own` for a run of `xformer
+            pretrain`.
     """
 
     run: str
@@ -47,6 +51,7 @@ class BaseConfig:
     init: Init = "pretrained"
     pooling: BasePooling = "mean"
     max_length: int = 128
+    family: ImportedFamily | Literal["own"] = "own"
 
     def __post_init__(self) -> None:
         rules = [(FROM_ZERO, "step"), (one_of(Init), "init"), (one_of(BasePooling), "pooling")]
@@ -62,6 +67,9 @@ class ClassifierConfig:
         example: what an example is: `text`, with a label; `pair`: two texts, with a label; `words`, each with
             a label.
         multi_label: whether a text may have several of them, or none.
+        head: `own`: of this project, over the direction of a vector; otherwise that which transformers has in
+            models of this architecture (`xformer.finetuning.heads.library`). A run that begins from an
+            imported model has its architecture's, so that `xformer export hf` can write it.
         layers (blocks): number of the encoder's blocks that are run; none for all.
         coordinates: `shared`: the head reads the coordinates that translations were made alike in
             (`model.pooled_dim_fraction`); `all`: all of them.
@@ -78,6 +86,7 @@ class ClassifierConfig:
     labels: tuple[str, ...]
     example: ExampleKind = "text"
     multi_label: bool = False
+    head: HeadKind = "own"
     layers: int | None = None
     coordinates: Coordinates = "shared"
     hidden: int = 0
@@ -92,6 +101,7 @@ class ClassifierConfig:
         rules = [
             (Rule(lambda x: x is None or x >= 0, "a whole number from 0, or none"), "layers"),
             (one_of(ExampleKind), "example"),
+            (one_of(HeadKind), "head"),
             (one_of(Coordinates), "coordinates"),
             (FROM_ZERO, "hidden"),
             (PROBABILITY, "dropout"),
@@ -104,6 +114,11 @@ class ClassifierConfig:
         require(some, "classifier.labels", self.labels, "at least two different labels")
         only_texts = self.example == "text" or not self.multi_label
         require(only_texts, "classifier.multi_label", self.multi_label, "false unless examples are texts")
+        own = self.head == "own"
+        require(own or self.example != "pair", "classifier.head", self.head, "own where examples are pairs")
+        require(own or not self.hidden, "classifier.hidden", self.hidden, "0 unless classifier.head is own")
+        whole = own or self.coordinates == "all"
+        require(whole, "classifier.coordinates", self.coordinates, "all unless classifier.head is own")
         apart = not (self.multi_label and self.label_smoothing)
         require(apart, "classifier.label_smoothing", self.label_smoothing, "0 with classifier.multi_label")
 
@@ -142,6 +157,14 @@ class FinetuningOptimizer(AdamSettings):
     warmup: float = 0.06
     decay: float = 0.94
     final_lr: float = 0.0
+
+    @classmethod
+    def of_imported(cls) -> Self:
+        """For a model of another library: small steps, and all parts of the encoder alike.
+
+        Long pretrained, it is to change little (Devlin et al. 2019, appendix A.3).
+        """
+        return cls(lr=1e-4, layer_decay=1.0, embedding_lr=1.0, head_lr=1e-3, head_weight_decay=0.01)
 
     def __post_init__(self) -> None:
         self.check_adam("lr head_lr layer_decay", not_negative="embedding_lr head_weight_decay")
@@ -187,6 +210,7 @@ class FinetuningConfig:
         optimizer: AdamW, with learning rates by depth.
         consistency: translations without labels, to learn from beside the labelled texts.
         training: how long to train, in what precision, and what is kept.
+        source: where a classifier that was imported comes from; none for one that was trained here.
     """
 
     base: BaseConfig
@@ -195,6 +219,7 @@ class FinetuningConfig:
     optimizer: FinetuningOptimizer = field(default_factory=FinetuningOptimizer)
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    source: SourceConfig | None = None
 
     def __post_init__(self) -> None:
         layers, deepest = self.classifier.layers, self.model.n_layers

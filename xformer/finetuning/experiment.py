@@ -137,10 +137,13 @@ def _counted(experiment: Experiment) -> DataRecord:
 
 
 def _variants(config: FinetuningConfig) -> dict[str, FinetuningConfig]:
-    """The same without pretraining, and without blocks."""
+    """The same without pretraining, and without blocks.
+
+    Without blocks the first token says nothing of a text, so a bag has a head of this project.
+    """
     return {
         "untrained": replace(config, base=replace(config.base, init="random")),
-        "bag": replace(config, classifier=replace(config.classifier, layers=0)),
+        "bag": replace(config, classifier=replace(config.classifier, layers=0, head="own")),
     }
 
 

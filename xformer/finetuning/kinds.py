@@ -8,6 +8,7 @@ from typing import Any
 
 from xformer.finetuning.config import ExampleKind, FinetuningConfig
 from xformer.finetuning.heads.head import Head
+from xformer.finetuning.heads.library import LibraryHead
 from xformer.finetuning.heads.pair import PairHead
 from xformer.finetuning.heads.text import TextHead
 from xformer.finetuning.heads.words import WordHead
@@ -48,6 +49,21 @@ def kind_of(example: ExampleKind) -> Kind:
         "words": Kind(TokenWords.of, WordHead, "tag", "sentences", "words"),
     }
     return kinds[example]
+
+
+def head_of(config: FinetuningConfig, width: int) -> Head:
+    """A head with its first weights.
+
+    Args:
+        config: settings of the run.
+        width: coordinates that it reads.
+    """
+    classifier = config.classifier
+    if classifier.head != "own":
+        return LibraryHead(config)
+    return kind_of(classifier.example).head(
+        width, len(classifier.labels), classifier.hidden, classifier.dropout, config.model.init_std
+    )
 
 
 def inputs_of(contents: Sequence[Any], config: FinetuningConfig, tokenizer: TextTokenizer) -> Inputs:

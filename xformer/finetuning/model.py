@@ -8,11 +8,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from xformer.finetuning.config import FinetuningConfig
+from xformer.finetuning.heads.library import library_pooling
 from xformer.finetuning.inputs.interface import InputBatch
-from xformer.finetuning.kinds import kind_of
+from xformer.finetuning.kinds import head_of
 from xformer.kernels.backend import Backend
 from xformer.model.encoder import Encoder
-from xformer.model.heads import Pooling
+from xformer.model.heads import Pooling, PoolingKind
 
 
 class FinetunedModel(nn.Module):
@@ -32,15 +33,8 @@ class FinetunedModel(nn.Module):
         self.encoder = Encoder(config.model)
         shared = classifier.coordinates == "shared"
         self.width = config.model.pooled_dim if shared else config.model.d_model
-        # The weights of a weighted pooling are of the shared coordinates.
-        self.pooling = Pooling(self.width, config.base.pooling if shared else "mean")
-        self.head = kind_of(classifier.example).head(
-            self.width,
-            len(classifier.labels),
-            classifier.hidden,
-            classifier.dropout,
-            config.model.init_std,
-        )
+        self.pooling = Pooling(self.width, pooling_of(config))
+        self.head = head_of(config, self.width)
 
     def vectors(self, batch: InputBatch, *, backend: Backend | None = None) -> Tensor:
         """What the head reads of each unit, (U, `head.width`): of a text its vector."""
@@ -53,3 +47,12 @@ class FinetunedModel(nn.Module):
         """Logits (U, N)."""
         logits: Tensor = self.head(self.vectors(batch, backend=backend))
         return logits
+
+
+def pooling_of(config: FinetuningConfig) -> PoolingKind:
+    """How the tokens of a text become the vector that the head reads."""
+    if config.classifier.head != "own":
+        return library_pooling(config)
+    # The weights of a weighted pooling are of the shared coordinates.
+    weighted = config.base.pooling == "weighted"
+    return "mean" if weighted and config.classifier.coordinates == "all" else config.base.pooling

@@ -10,8 +10,13 @@ from typing import TypeVar
 
 from xformer.data.labelled import Example
 from xformer.errors import InputError
-from xformer.finetuning.base import base_of
-from xformer.finetuning.config import ClassifierConfig, ConsistencyConfig, FinetuningConfig
+from xformer.finetuning.base import base_of, fitted_to
+from xformer.finetuning.config import (
+    ClassifierConfig,
+    ConsistencyConfig,
+    FinetuningConfig,
+    FinetuningOptimizer,
+)
 from xformer.finetuning.finetune import SourceExamples, split_off
 from xformer.runs.config import TrainingConfig, seconds
 from xformer.storage.toml import overridden
@@ -118,7 +123,12 @@ def settings_for(
             raise InputError(str(error)) from error
     training = TrainingConfig(budget=None, steps=1, keep_checkpoints=1)
     config = FinetuningConfig(
-        found, model, classifier, consistency=consistency or ConsistencyConfig(), training=training
+        found,
+        model,
+        fitted_to(found, classifier),
+        FinetuningOptimizer() if found.family == "own" else FinetuningOptimizer.of_imported(),
+        consistency or ConsistencyConfig(),
+        training,
     )
     config = overridden(asdict(config), changes, FinetuningConfig, source="--set")
     an_epoch = math.ceil(n_train / config.classifier.batch_texts)

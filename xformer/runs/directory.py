@@ -167,7 +167,7 @@ class RunDirectory:
                 have been made with other settings than the defaults.
         """
         tables = read_settings(self.config)
-        if kind is RunConfig and "source" in tables:
+        if kind is RunConfig and "source" in tables and "classifier" not in tables:
             raise InputError(
                 f"{self.path}: expected a run of xformer pretrain, with a corpus, languages and settings of"
                 " training; this one was imported, and has none"

@@ -62,7 +62,12 @@ def words_of(lengths: list[list[int]]) -> TokenWords:
     """Sentences of words with so many pieces each."""
     texts = texts_of([sum(one) for one in lengths])
     first = [sum(one[:at]) if one[at] else -1 for one in lengths for at in range(len(one))]
-    return TokenWords(texts, np.array([len(one) for one in lengths]), np.array(first, dtype=np.int64))
+    return TokenWords(
+        texts,
+        np.ones(len(lengths), dtype=np.int64),
+        np.array(list(map(len, lengths))),
+        np.array(first, dtype=np.int64),
+    )
 
 
 def test_a_word_is_the_hidden_state_of_its_first_piece() -> None:

@@ -18,11 +18,16 @@ class WordHead(Head):
     pools = False
 
     def read(self, hidden: Tensor, batch: WordBatch, pooling: Pooling) -> Tensor:
-        """Vectors (W, D) of words; zero for a word without pieces."""
-        if not len(hidden):
-            return hidden.new_zeros(len(batch.first), hidden.shape[1])
-        return hidden.index_select(0, batch.first) * batch.filled[:, None].to(hidden.dtype)
+        """Vectors (W, D) of words."""
+        return word_vectors(hidden, batch)
 
     def features(self, vectors: Tensor) -> Tensor:
         """Their directions."""
         return direction(vectors)
+
+
+def word_vectors(hidden: Tensor, batch: WordBatch) -> Tensor:
+    """The hidden states (W, D) of the first pieces of words; zero for a word without pieces."""
+    if not len(hidden):
+        return hidden.new_zeros(len(batch.first), hidden.shape[1])
+    return hidden.index_select(0, batch.first) * batch.filled[:, None].to(hidden.dtype)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xformer.errors import InputError
+from xformer.data.chunks import cut_points
 from xformer.finetuning.inputs.interface import units_of
 from xformer.finetuning.inputs.texts import TokenTexts
 from xformer.model.packed import Packed
@@ -57,13 +58,15 @@ class TokenWords:
     """The token ids of sentences, and where their words begin.
 
     Attributes:
-        texts: E sentences.
+        texts: the K parts of E sentences, one for a sentence that is no longer than the model reads.
+        parts: (E,) int64, parts of each sentence.
         units: (E,) int64, words of each sentence.
         first: (W,) int64, the token of each word's first piece, counted from the first token of its sentence;
             -1 for a word without pieces, such as an empty one.
     """
 
     texts: TokenTexts
+    parts: NDArray[np.int64]
     units: NDArray[np.int64]
     first: NDArray[np.int64]
 
@@ -78,6 +81,9 @@ class TokenWords:
     ) -> TokenWords:
         """Tokenise the words of sentences. All of them are kept, since each gets a label.
 
+        A tokenizer of an imported model cuts a whole sentence, words with a space between, as its own library
+        does; each part of a long sentence has the special tokens around it.
+
         A piece that is the space in front of a word alone, as those of Chinese or of unknown characters
         begin, says nothing of the word: then it is the second piece that counts as its first.
 
@@ -89,10 +95,7 @@ class TokenWords:
             threads: of tokenisation; None for one a core.
         """
         if not isinstance(tokenizer, Tokenizer):
-            raise InputError(
-                "labels of words: expected a run of xformer pretrain; an imported model wants special tokens"
-                " around a sentence, and its tokenizer does not cut words apart from one another"
-            )
+            return _of_sentences(sentences, tokenizer, min(max_tokens, max_length))
         words = [word for sentence in sentences for word in sentence]
         # Most words occur often.
         different = list(dict.fromkeys(words))
@@ -108,19 +111,24 @@ class TokenWords:
         skipped = np.fromiter((skip[word] for word in words), dtype=np.int64, count=len(words))
         first = np.where(n_pieces > 0, begins + skipped, -1)
         ids = np.concatenate([np.zeros(0, dtype=np.int32), *(pieces[word] for word in words)])
-        return cls(TokenTexts(ids, lengths, min(max_tokens, max_length)), units, first)
+        texts = TokenTexts(ids, lengths, min(max_tokens, max_length))
+        return cls(texts, np.ones(len(lengths), dtype=np.int64), units, first)
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.parts)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """(E,) tokens of each sentence."""
-        return self.texts.lengths
+        ends = np.concatenate([[0], np.cumsum(self.texts.lengths)])
+        bounds = np.concatenate([[0], np.cumsum(self.parts)])
+        return ends[bounds[1:]] - ends[bounds[:-1]]
 
     def batch(self, rows: NDArray[np.integer]) -> WordBatch:
         """Some of the sentences, by number, in that order."""
-        texts = self.texts.batch(rows)
+        starts, counts = (np.cumsum(self.parts) - self.parts)[rows], self.parts[rows]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        texts = self.texts.batch(np.repeat(starts, counts) + within)
         first = self.first[units_of(self, rows)]
         lengths = self.lengths[rows]
         # Counted from the first token of the chosen sentences, which lie end to end.
@@ -131,10 +139,55 @@ class TokenWords:
 
     def contents(self) -> bytes:
         """All that a model reads, for a fingerprint."""
-        return self.texts.contents() + self.units.tobytes() + self.first.tobytes()
+        parts = b"" if bool((self.parts == 1).all()) else self.parts.tobytes()
+        return self.texts.contents() + parts + self.units.tobytes() + self.first.tobytes()
 
 
 def _space(tokenizer: Tokenizer) -> int | None:
     """The id of the piece that is a space and nothing else."""
     ones = np.flatnonzero(tokenizer.byte_lengths() == 1)
     return next((int(id) for id in ones if tokenizer.piece(int(id)) == _SPACE), None)
+
+
+def _of_sentences(
+    sentences: Sequence[Sequence[str]], tokenizer: TextTokenizer, max_length: int
+) -> TokenWords:
+    before, behind = (np.array(ids, dtype=np.int32) for ids in (tokenizer.prefix, tokenizer.suffix))
+    room = max_length - len(before) - len(behind)
+    rows: list[NDArray[np.int32]] = []
+    parts: list[int] = []
+    first: list[NDArray[np.int64]] = []
+    for words in sentences:
+        located = tokenizer.locate(" ".join(words))
+        inside = slice(len(before), len(located.ids) - len(behind))
+        ids, ends = located.ids[inside], located.offsets[inside, 1]
+        begin = _first_pieces(words, ends)
+        cuts = cut_points(len(ids), room) if len(ids) else [0, 0]
+        rows += [np.concatenate((before, ids[a:b], behind)) for a, b in pairwise(cuts)]
+        parts.append(len(cuts) - 1)
+        # Special tokens of its own part and of those before it stand in front of a piece.
+        part = np.searchsorted(np.array(cuts[1:-1], dtype=np.int64), begin, side="right")
+        moved = begin + len(before) + part * (len(before) + len(behind))
+        first.append(np.where(begin < 0, -1, moved))
+    lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+    return TokenWords(
+        TokenTexts(np.concatenate([np.zeros(0, dtype=np.int32), *rows]), lengths, max_length),
+        np.array(parts, dtype=np.int64),
+        np.fromiter(map(len, sentences), dtype=np.int64, count=len(sentences)),
+        np.concatenate([np.zeros(0, dtype=np.int64), *first]),
+    )
+
+
+def _first_pieces(words: Sequence[str], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first piece of each word, by where pieces end in the sentence; -1 for a word without one.
+
+    A piece belongs to the word that it ends in: it may begin with the space in front. One that is this space
+    alone ends in no word.
+    """
+    lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
+    begins = np.cumsum(lengths + 1) - lengths - 1
+    last = ends - 1  # the last character of each piece
+    found = np.searchsorted(last, begins, side="left")
+    there = found < len(last)
+    there[there] = last[found[there]] < (begins + lengths)[there]
+    return np.where(there, found, -1)

@@ -6,9 +6,17 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from xformer.finetuning.config import FinetuningConfig
+from xformer.finetuning.load import open_finetuned
 from xformer.interop.export.card import model_card
 from xformer.interop.export.compare import Comparison, compare
 from xformer.interop.export.imported import give_back
+from xformer.interop.export.library_classifier import (
+    HeadComparison,
+    compare_classifier,
+    max_length_of,
+    write_classifier,
+)
 from xformer.interop.export.source import Source, first_blocks, open_source
 from xformer.interop.huggingface.classifier import classifier_fields, classifier_weights
 from xformer.interop.huggingface.folder import save_huggingface
@@ -19,7 +27,7 @@ from xformer.progress import Progress
 from xformer.runs.directory import RunDirectory
 from xformer.runs.find import find_run
 from xformer.runs.imported import ImportedConfig
-from xformer.runs.kind import IMPORTED, task_of
+from xformer.runs.kind import CLASSIFICATION, IMPORTED, task_of
 from xformer.storage.checksummed import atomic_folder
 from xformer.storage.files import atomic_write
 
@@ -39,6 +47,7 @@ class Exported:
         max_length: tokens after which a text is cut.
         comparison: with the run; None where it was left out, and for an imported run.
         given_back: whether it is the folder that was imported, with the run's weights.
+        head_comparison: of a run that was fine-tuned from an imported model.
     """
 
     folder: Path
@@ -48,6 +57,7 @@ class Exported:
     max_length: int
     comparison: Comparison | None
     given_back: bool = False
+    head_comparison: HeadComparison | None = None
 
 
 def export_huggingface(
@@ -72,6 +82,13 @@ def export_huggingface(
     found = find_run(run)
     if task_of(found) == IMPORTED:
         return _given_back(found, folder, progress)
+    if task_of(found) == CLASSIFICATION:
+        config = found.load_config(FinetuningConfig)
+        if config.source is not None:
+            named, width = give_back(found, folder, progress), config.model.pooled_dim
+            return Exported(folder, named, width, config.layers, config.base.max_length, None, True)
+        if config.classifier.head != "own":
+            return _library_classifier(found, folder, progress, comparing=comparing)
     source = open_source(run, progress)
     with atomic_folder(folder) as scratch:
         architectures = _write(source, scratch)
@@ -88,6 +105,18 @@ def _given_back(run: RunDirectory, folder: Path, progress: Progress) -> Exported
     named = give_back(run, folder, progress)
     model = config.model
     return Exported(folder, named, model.pooled_dim, model.n_layers, config.vectors.max_length, None, True)
+
+
+def _library_classifier(run: RunDirectory, folder: Path, progress: Progress, *, comparing: bool) -> Exported:
+    opened = open_finetuned(run.path)
+    with atomic_folder(folder) as scratch:
+        named = write_classifier(run, scratch)
+        compared = compare_classifier(run, scratch, progress) if comparing else None
+    config = opened.config
+    longest = max_length_of(opened)
+    return Exported(
+        folder, named, config.model.pooled_dim, config.layers, longest, None, head_comparison=compared
+    )
 
 
 def _write(source: Source, folder: Path) -> tuple[str, ...]:

@@ -163,17 +163,17 @@ def first_blocks(encoder: Encoder, n_layers: int) -> Encoder:
 
 def _finetuned(run: RunDirectory) -> Source:
     opened = open_finetuned(run.path)
-    if not isinstance(opened.tokenizer, Tokenizer):
-        raise InputError(
-            f"{run.path}: expected a run fine-tuned from one of xformer pretrain; {opened.config.base.run}"
-            " was imported, and the classifiers of its architecture have another head than was trained"
-        )
     config, model = opened.config, opened.model
     if (example := config.classifier.example) != "text":
         what = "pair of texts" if example == "pair" else "word"
         raise InputError(
             f"{run.path}: this run gives each {what} a label; what is exported of fine-tuned runs is their"
             f" labels of texts. Its encoder before that is in {config.base.run}"
+        )
+    if not isinstance(opened.tokenizer, Tokenizer):
+        raise InputError(
+            f"{run.path}: classifier.head: expected that of {opened.config.base.family}, got 'own':"
+            " classifiers of this architecture have another head than was trained"
         )
     _require_held(config.model, config.base.pooling)
     check_classifier(config.model, model.width, config.classifier.hidden)

@@ -170,7 +170,9 @@ def _from_modernbert(fields: Mapping[str, Any]) -> ModelConfig:
     for name in ("attention_bias", "mlp_bias", "classifier_bias"):
         if bool(fields.get(name, False)) != bias:
             raise InputError(f"{name}: expected {bias}, as norm_bias, got {fields.get(name, False)}")
-    gelu = _gelu(fields, "classifier_activation")
+    # A classifier without one (`linear`) is what `export hf` writes of a run of ours.
+    plain = fields.get("classifier_activation") == "linear"
+    gelu = _gelu(fields, "hidden_activation" if plain else "classifier_activation")
     if activation != "silu" and _gelu(fields, "hidden_activation") != gelu:
         raise InputError(f"classifier_activation: expected {activation!r}, as hidden_activation")
     window, global_every = _layer_pattern(fields)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from xformer.errors import InputError
+from xformer.finetuning.config import FinetuningConfig
+from xformer.finetuning.model import FinetunedModel
 from xformer.interop.huggingface.config import family_of_fields
 from xformer.interop.huggingface.folder import Pretrained, convert, read_config, read_weights, weight_files
+from xformer.interop.huggingface.library_heads import take_head, unit_of
+from xformer.interop.importing.classifier import classifier_config, classifier_network
 from xformer.interop.importing.find import find_folder
 from xformer.interop.importing.sentence import SentenceModules, read_modules
 from xformer.model.config import ModelConfig
@@ -24,7 +29,7 @@ from xformer.progress import Progress
 from xformer.runs.checkpoint import TrainingState, save_weights
 from xformer.runs.directory import RunDirectory
 from xformer.runs.imported import ImportedConfig, ImportedDtype, SourceConfig, VectorsConfig
-from xformer.runs.kind import IMPORTED, settle_task
+from xformer.runs.kind import CLASSIFICATION, IMPORTED, settle_task
 from xformer.storage.checksummed import atomic_folder
 from xformer.storage.files import atomic_write, sha256_of
 from xformer.storage.toml import save_toml
@@ -42,13 +47,13 @@ class Imported:
 
     Attributes:
         run: its folder.
-        config: its settings.
-        parameters: number of parameters of the encoder and the masked-LM head.
+        config: its settings: of a classifier those of a run that was fine-tuned.
+        parameters: number of parameters of the encoder and its head.
         left_out: files of the source that are not read and do not travel, such as pickled weights.
     """
 
     run: Path
-    config: ImportedConfig
+    config: ImportedConfig | FinetuningConfig
     parameters: int
     left_out: tuple[str, ...]
 
@@ -73,26 +78,34 @@ def import_huggingface(
     inner = folder / modules.encoder
     progress.say(f"read {inner}")
     fields, files = read_config(inner), weight_files(inner)
-    found = convert(fields, read_weights(inner))
+    unit, weights, head = unit_of(fields), read_weights(inner), None
+    if unit is not None:
+        head, weights = take_head(family_of_fields(fields), unit, weights)
+    found = convert(fields, weights)
     tokenizer = _tokenizer(inner, found.config)
-    config = ImportedConfig(
-        source=SourceConfig(
-            name=os.fspath(source),
-            family=family_of_fields(fields),
-            dtype=_dtype(found),
-            sha256=hashlib.sha256("".join(map(sha256_of, files)).encode()).hexdigest(),
-            encoder=modules.encoder,
-            bare=found.bare,
-            masked_lm=found.head is not None,
-        ),
-        model=_with_width(found.config, modules.width),
-        vectors=VectorsConfig(modules.pooling, modules.normalise, _max_length(found, modules, tokenizer)),
+    origin = SourceConfig(
+        name=os.fspath(source),
+        family=family_of_fields(fields),
+        dtype=_dtype(found, head or {}),
+        sha256=hashlib.sha256("".join(map(sha256_of, files)).encode()).hexdigest(),
+        encoder=modules.encoder,
+        bare=found.bare,
+        masked_lm=found.head is not None,
     )
-    network = _network(config, found)
+    longest = _max_length(found, modules, tokenizer)
+    config: ImportedConfig | FinetuningConfig
+    network: MultilingualModel | FinetunedModel
+    if unit is None or head is None:
+        vectors = VectorsConfig(modules.pooling, modules.normalise, longest)
+        config = ImportedConfig(origin, _with_width(found.config, modules.width), vectors)
+        network, task = _network(config, found), IMPORTED
+    else:
+        config = classifier_config(origin, found.config, fields, unit, head, longest)
+        network, task = classifier_network(config, found.encoder, head), CLASSIFICATION
     kept, left_out = _travelling(folder, inner, {path.name for path in files})
     with atomic_folder(run) as scratch:
         place = RunDirectory(scratch)
-        settle_task(place, IMPORTED)
+        settle_task(place, task)
         save_toml(place.config, config)
         for name, content in tokenizer.files().items():
             _write(place.tokenizer_folder / name, content)
@@ -117,10 +130,11 @@ def _tokenizer(folder: Path, config: ModelConfig) -> TextTokenizer:
     return tokenizer
 
 
-def _dtype(found: Pretrained) -> ImportedDtype:
+def _dtype(found: Pretrained, head: Mapping[str, Tensor]) -> ImportedDtype:
     """Of all weights; `float32` where they differ, which holds each of them exactly."""
     modules = [found.encoder, *([] if found.head is None else [found.head])]
-    names = {str(x.dtype).removeprefix("torch.") for module in modules for x in module.parameters()}
+    tensors = [*(x for module in modules for x in module.parameters()), *head.values()]
+    names = {str(x.dtype).removeprefix("torch.") for x in tensors}
     if unknown := sorted(names - set(get_args(ImportedDtype))):
         raise InputError(f"weights: expected {', '.join(get_args(ImportedDtype))}, got {unknown[0]}")
     return cast(ImportedDtype, names.pop()) if len(names) == 1 else "float32"

@@ -55,20 +55,33 @@ class TokenizerOptions:
     seed: int = 0
     threads: int = 4
 
+    @staticmethod
+    def bounds() -> dict[str, tuple[float, float | None]]:
+        """The least and the largest value of each number."""
+        found: dict[str, tuple[float, float | None]] = {
+            "vocabulary_size": (SMALLEST_VOCABULARY, None),
+            "max_sentence_bytes": (16, None),
+            "seed": (0, None),
+            "threads": (1, 128),
+            "alpha": (0, 1),
+            "character_coverage": (0.9, 1),
+        }
+        return found | dict.fromkeys(("max_repeats", "sample_bytes", "max_piece_characters"), (1, None))
+
     def __post_init__(self) -> None:
-        smallest = {"vocabulary_size": SMALLEST_VOCABULARY, "max_sentence_bytes": 16, "seed": 0}
-        smallest |= dict.fromkeys(("max_repeats", "sample_bytes", "max_piece_characters", "threads"), 1)
-        for name, least in smallest.items():
+        for name, (least, most) in self.bounds().items():
             value = getattr(self, name)
             if name == "vocabulary_size" and value is None:
                 continue
+            if name in ("alpha", "character_coverage"):
+                expected = f"a number from {least:g} to {most:g}"
+                self._require(name, least <= value and (most is None or value <= most), expected)
+                continue
             whole = isinstance(value, int) and not isinstance(value, bool)
             self._require(name, whole and value >= least, f"a whole number of at least {least}")
-        self._require("threads", self.threads <= 128, "at most 128")
+            self._require(name, most is None or value <= most, f"at most {most}")
         for name, kind in (("model", ModelType), ("normalization", Normalization)):
             self._require(name, getattr(self, name) in get_args(kind), f"one of {get_args(kind)}")
-        self._require("alpha", 0 <= self.alpha <= 1, "a number from 0 to 1")
-        self._require("character_coverage", 0.9 <= self.character_coverage <= 1, "a number from 0.9 to 1")
 
     def _require(self, name: str, condition: bool, expected: str) -> None:
         if not condition:

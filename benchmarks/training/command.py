@@ -101,7 +101,7 @@ class TrainingBench:
     def _options(self) -> Options:
         import torch
 
-        from xformer.runs.config import seconds
+        from xformer.runs.duration import seconds
 
         from .bench import Options
 

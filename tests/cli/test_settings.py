@@ -118,3 +118,12 @@ def test_it_answers_without_what_is_slow_to_import() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "model.d_model" in done.stdout
     assert done.stderr.strip() == "set()"
+
+
+def test_the_schema_is_json(xformer: Run) -> None:
+    status, out, _ = xformer("settings", "--schema")
+    assert status == 0
+    schema = json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert schema["properties"]["model"]["properties"]["d_model"]["minimum"] == 1
+    status, _, err = xformer("settings", "--schema", "--json")
+    assert (status, "--schema: expected no other option" in err) == (2, True)

@@ -9,8 +9,6 @@ from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from xformer.model.config import ModelConfig
 from xformer.runs.config import (
@@ -20,7 +18,6 @@ from xformer.runs.config import (
     OptimizerConfig,
     RunConfig,
     TrainingConfig,
-    seconds,
 )
 
 NAN = float("nan")
@@ -140,15 +137,3 @@ def test_joined_pairs_fit_learned_positions() -> None:
     RunConfig(model=short, data=data, objectives=replace(joined, translation_lm_tokens=0))
     RunConfig(model=ModelConfig(max_length=129, positions="learned"), data=data, objectives=joined)
     RunConfig(model=ModelConfig(max_length=64), data=data, objectives=joined)  # rotary positions have no end
-
-
-@given(st.floats(0.001, 1e6), st.sampled_from([("", 1), ("s", 1), ("m", 60), ("h", 3600), ("d", 86400)]))
-def test_durations_are_read_in_their_unit(value: float, unit: tuple[str, int]) -> None:
-    name, factor = unit
-    assert seconds(f"{value!r}{name}") == pytest.approx(value * factor)
-
-
-@pytest.mark.parametrize("text", ["", "m", "0", "-3s", "nan", "inf", "1e400h", "3w", "ten", "10 minutes"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="expected something like 90s"):
-        seconds(text)

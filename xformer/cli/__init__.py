@@ -91,10 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with ended_by_signals(), _plain_warnings(), _named_output():
             command = parse(given, _COMMANDS, _DESCRIPTION)
-            if isinstance(command, Completion):
-                status = command.print_script(_COMMANDS)
-            else:
-                status = command.run_command()
+            of_all = isinstance(command, Completion)
+            status = command.print_script(_COMMANDS) if of_all else command.run_command()
     except InputError as error:
         status = _say(str(error), 2)
     except BrokenPipeError:  # the reader has closed the pipe (`| head`)

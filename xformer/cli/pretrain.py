@@ -62,8 +62,9 @@ class Pretrain:
         Raises:
             InputError: a setting is unknown, has a value that it cannot have, or would do nothing.
         """
-        from xformer.runs.config import RunConfig, seconds
+        from xformer.runs.config import RunConfig
         from xformer.runs.directory import RunDirectory
+        from xformer.runs.duration import seconds
         from xformer.runs.effects import require_effect
         from xformer.runs.renamed_settings import read_settings, renamed
         from xformer.storage.toml import names_in, overridden

@@ -29,6 +29,8 @@ class Settings:
     xformer settings --search "learning rate"
 
     xformer settings --run runs/demo --changed
+
+    xformer settings --schema > xformer.schema.json
     """
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
@@ -43,6 +45,8 @@ class Settings:
     """Print one JSON list and nothing else on standard output."""
     markdown: bool = False
     """Print the page docs/settings.md."""
+    schema: bool = False
+    """Print JSON Schema (draft 2020-12) of files of settings, for editors; see docs/settings.md."""
 
     def run_command(self) -> int:
         """Print the settings, and return the exit status."""
@@ -51,9 +55,16 @@ class Settings:
         from xformer.storage.describe import value_of
 
         if self.markdown:
-            if self.names or self.search or self.run or self.changed or self.json:
+            if self.names or self.search or self.run or self.changed or self.json or self.schema:
                 raise InputError("--markdown: expected no other option; the page has all settings")
             print(markdown(), end="")
+            return 0
+        if self.schema:
+            from xformer.runs.settings_schema import settings_schema
+
+            if self.names or self.search or self.run or self.changed or self.json:
+                raise InputError("--schema: expected no other option; the schema has all settings")
+            print(json.dumps(settings_schema(), indent=2, ensure_ascii=False))
             return 0
         if self.changed and self.run is None:
             raise InputError("--changed: expected --run as well")

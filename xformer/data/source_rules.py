@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePath
 
 from xformer.errors import InputError
-from xformer.storage.rules import COUNT_OR_NONE, FROM_ZERO, NOT_NEGATIVE, require
+from xformer.storage.rules import COUNT_OR_NONE, FROM_ZERO, NOT_NEGATIVE, Rule, Rules, check, require
 
 OTHER = "other"
 """The source of texts that come from none of the manifest's."""
@@ -39,12 +39,18 @@ class SourceRule:
     min_translations: int = 0
     languages: tuple[str, ...] = ()
 
+    @staticmethod
+    def rules() -> Rules:
+        """What each field must be."""
+        return [
+            (Rule(bool, "a pattern of names, such as 'cldr-*/*'", {"minLength": 1}), "pattern"),
+            (NOT_NEGATIVE, "weight"),
+            (FROM_ZERO, "min_chars min_translations"),
+            (COUNT_OR_NONE, "max_chars"),
+        ]
+
     def __post_init__(self) -> None:
-        require(bool(self.pattern), "pattern", self.pattern, "a pattern of names, such as 'cldr-*/*'")
-        require(NOT_NEGATIVE.holds(self.weight), "weight", self.weight, NOT_NEGATIVE.expected)
-        for name in ("min_chars", "min_translations"):
-            require(FROM_ZERO.holds(value := getattr(self, name)), name, value, FROM_ZERO.expected)
-        require(COUNT_OR_NONE.holds(self.max_chars), "max_chars", self.max_chars, COUNT_OR_NONE.expected)
+        check(self, "", self.rules())
         least = self.max_chars is None or self.max_chars >= self.min_chars
         require(least, "max_chars", self.max_chars, f"at least min_chars={self.min_chars}")
 

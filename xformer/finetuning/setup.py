@@ -18,7 +18,8 @@ from xformer.finetuning.config import (
     FinetuningOptimizer,
 )
 from xformer.finetuning.finetune import SourceExamples, split_off
-from xformer.runs.config import TrainingConfig, seconds
+from xformer.runs.config import TrainingConfig
+from xformer.runs.duration import seconds
 from xformer.storage.toml import overridden
 
 E = TypeVar("E", bound=Example)

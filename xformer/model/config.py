@@ -12,7 +12,8 @@ from xformer.storage.rules import (
     NOT_NEGATIVE,
     POSITIVE,
     PROBABILITY,
-    Rule,
+    Rules,
+    bounds,
     check,
     one_of,
     require,
@@ -125,8 +126,10 @@ class ModelConfig:
     pooled_dim_fraction: float = 0.75
     pool_after_norm: bool = True
 
-    def __post_init__(self) -> None:
-        rules = [
+    @staticmethod
+    def rules() -> Rules:
+        """What each setting must be."""
+        return [
             (one_of(Positions), "positions"),
             (one_of(Norm), "norm"),
             (one_of(Activation), "activation"),
@@ -135,13 +138,15 @@ class ModelConfig:
             (COUNT_OR_NONE, "vocab_size"),
             (COUNT, "d_model n_heads d_ff max_length global_every"),
             (FROM_ZERO, "n_layers position_offset n_segments bigrams"),
-            (Rule(lambda x: x >= 4 and x % 2 == 0, "an even number from 4"), "t5_buckets"),
-            (Rule(lambda x: x is None or x >= 2, "a width of at least 2 tokens, or none"), "window"),
+            (bounds("an even number from 4", least=4, multiple_of=2), "t5_buckets"),
+            (bounds("a width of at least 2 tokens, or none", least=2, also=[None]), "window"),
             (PROBABILITY, "dropout attention_dropout"),
-            (POSITIVE, "norm_eps"),
+            (POSITIVE, "norm_eps rotary_base rotary_base_local"),
             (NOT_NEGATIVE, "init_std"),
         ]
-        check(self, "model", rules)
+
+    def __post_init__(self) -> None:
+        check(self, "model", self.rules())
         whole = self.d_model % self.n_heads == 0
         self._require(whole, "d_model", f"a multiple of n_heads={self.n_heads}")
         even = self.positions != "rotary" or self.d_head % 2 == 0

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from xformer.model.config import ModelConfig
 from xformer.runs.data_config import DataConfig as DataConfig
+from xformer.runs.duration import DURATION_OR_NONE
 from xformer.storage.rules import (
     BELOW_ONE,
     COUNT,
     COUNT_OR_NONE,
     FROM_ZERO,
+    LARGEST,
     NOT_NEGATIVE,
     POSITIVE,
     SHARE,
     Rule,
+    Rules,
+    bounds,
     check,
     one_of,
     require,
@@ -31,6 +34,10 @@ NonFinite = Literal["stop", "skip"]
 Sharding = Literal["none", "full"]
 TrackerName = Literal["tensorboard", "trackio"]
 AlignmentLanguages = Literal["one", "mixed"]
+
+
+_TOKENS = "masked_lm_tokens translation_lm_tokens alignment_tokens"
+_RATES = "lr embedding_lr full_embedding_lr bigram_lr full_bigram_lr vector_lr"
 
 
 @dataclass(frozen=True)
@@ -53,15 +60,19 @@ class MaskingConfig:
     span_max: int = 10
     replacement: Replacement = "mask"
 
-    def __post_init__(self) -> None:
-        rules = [
-            (Rule(lambda x: 0 < x < 1, "a share between 0 and 1"), "rate"),
+    @staticmethod
+    def rules() -> Rules:
+        """What each setting must be."""
+        return [
+            (bounds("a share between 0 and 1", above=0, below=1), "rate"),
             (one_of(Masking), "unit"),
-            (Rule(lambda x: 1 <= x < math.inf, "a finite number of tokens from 1"), "span_mean"),
-            (Rule(lambda x: x >= 1, "at least 1 token"), "span_max"),
+            (bounds("a finite number of tokens from 1", least=1, most=LARGEST), "span_mean"),
+            (bounds("at least 1 token", least=1), "span_max"),
             (one_of(Replacement), "replacement"),
         ]
-        check(self, "objectives.masking", rules)
+
+    def __post_init__(self) -> None:
+        check(self, "objectives.masking", self.rules())
 
 
 @dataclass(frozen=True)
@@ -120,22 +131,25 @@ class ObjectivesConfig:
     margin: float = 0.3
     pooling: Pooling = "mean"
 
-    def __post_init__(self) -> None:
-        tokens = "masked_lm_tokens translation_lm_tokens alignment_tokens"
+    @staticmethod
+    def rules() -> Rules:
+        """What each setting must be."""
         factors = "masked_lm_weight translation_lm_weight alignment_weight distillation_weight"
-        rules = [
-            (FROM_ZERO, f"{tokens} sampled_softmax_size"),
+        return [
+            (FROM_ZERO, f"{_TOKENS} sampled_softmax_size"),
             (COUNT, "embedding_warmup_tokens"),
             (SHARE, "embedding_warmup_share"),
             (NOT_NEGATIVE, factors),
             (POSITIVE, "logit_scale"),
-            (Rule(lambda x: 0 <= x < 1, "a cosine in [0, 1)"), "margin"),
+            (bounds("a cosine in [0, 1)", least=0, below=1), "margin"),
             (one_of(Pooling), "pooling"),
             (one_of(AlignmentLanguages), "alignment_languages"),
         ]
-        check(self, "objectives", rules)
-        sizes = tuple(getattr(self, name) for name in tokens.split())
-        fields = ", ".join(f"objectives.{name}" for name in tokens.split())
+
+    def __post_init__(self) -> None:
+        check(self, "objectives", self.rules())
+        sizes = tuple(getattr(self, name) for name in _TOKENS.split())
+        fields = ", ".join(f"objectives.{name}" for name in _TOKENS.split())
         require(any(sizes), fields, sizes, "at least one objective with tokens")
 
 
@@ -160,19 +174,23 @@ class AdamSettings:
         Raises:
             ValueError: a setting has a value that it cannot have.
         """
-        rules = [
-            (POSITIVE, rates),
-            (NOT_NEGATIVE, f"weight_decay warmup decay final_lr {not_negative}"),
-            (Rule(lambda x: x >= 0, "a number from 0"), "max_grad_norm"),
-            (BELOW_ONE, "beta1 beta2"),
-        ]
-        check(self, "optimizer", rules)
+        check(self, "optimizer", adam_rules(rates, not_negative))
         require(self.warmup + self.decay <= 1, "optimizer.decay", self.decay, "warmup + decay of at most 1")
 
     @property
     def schedule(self) -> tuple[float, float, float]:
         """Warm-up, decay and final rate, as `xformer.training.schedule.learning_rate_factor` takes them."""
         return self.warmup, self.decay, self.final_lr
+
+
+def adam_rules(rates: str, not_negative: str = "") -> Rules:
+    """What each setting of AdamW must be; the arguments are those of `AdamSettings.check_adam`."""
+    return [
+        (POSITIVE, rates),
+        (NOT_NEGATIVE, f"weight_decay warmup decay final_lr {not_negative}"),
+        (bounds("a number from 0", least=0), "max_grad_norm"),
+        (BELOW_ONE, "beta1 beta2"),
+    ]
 
 
 @dataclass(frozen=True)
@@ -214,8 +232,13 @@ class OptimizerConfig(AdamSettings):
     decay: float = 0.5
     final_lr: float = 0.02
 
+    @staticmethod
+    def rules() -> Rules:
+        """What each setting must be."""
+        return adam_rules(_RATES)
+
     def __post_init__(self) -> None:
-        self.check_adam("lr embedding_lr full_embedding_lr bigram_lr full_bigram_lr vector_lr")
+        self.check_adam(_RATES)
 
     @property
     def rates(self) -> dict[str, float]:
@@ -285,6 +308,24 @@ class TrainingConfig:
     trackers: tuple[TrackerName, ...] = ("tensorboard",)
     seed: int = 0
 
+    @staticmethod
+    def rules() -> Rules:
+        """What each setting must be."""
+        return [
+            (DURATION_OR_NONE, "budget"),
+            (COUNT_OR_NONE, "steps evaluate_steps patience"),
+            (bounds("positive seconds", above=0), "checkpoint_every"),
+            (bounds("seconds from 0", least=0), "log_every panel_every"),
+            (COUNT, "keep_checkpoints log_steps"),
+            (bounds("none, or a number above 1", above=1, also=[None]), "spike_factor"),
+            (one_of(Precision), "precision"),
+            (bounds("auto, or a whole number from 1", least=1, also=["auto"]), "threads"),
+            (one_of(Sharding), "sharding"),
+            (one_of(NonFinite), "non_finite"),
+            (FROM_ZERO, "seed"),
+            (Rule(lambda x: len(set(x)) == len(x), "each name once", {"uniqueItems": True}), "trackers"),
+        ]
+
     def __post_init__(self) -> None:
         one = (self.budget is None) != (self.steps is None)
         require(
@@ -293,28 +334,12 @@ class TrainingConfig:
             (self.budget, self.steps),
             "one of them, and none for the other, as --budget and --steps give them",
         )
-        if self.budget is not None:
-            seconds(self.budget, "training.budget")
-        rules = [
-            (COUNT_OR_NONE, "steps evaluate_steps patience"),
-            (Rule(lambda x: x > 0, "positive seconds"), "checkpoint_every"),
-            (Rule(lambda x: x >= 0, "seconds from 0"), "log_every panel_every"),
-            (COUNT, "keep_checkpoints log_steps"),
-            (Rule(lambda x: x is None or x > 1, "none, or a number above 1"), "spike_factor"),
-            (one_of(Precision), "precision"),
-            (Rule(lambda x: x == "auto" or x >= 1, "auto, or a whole number from 1"), "threads"),
-            (one_of(Sharding), "sharding"),
-            (one_of(NonFinite), "non_finite"),
-            (FROM_ZERO, "seed"),
-        ]
-        check(self, "training", rules)
+        check(self, "training", self.rules())
         stops = self.patience is None or self.evaluate_steps is not None
         require(stops, "training.patience", self.patience, "none, or also training.evaluate_steps")
         for name in self.trackers:
             known = one_of(TrackerName)
             require(known.holds(name), "training.trackers", name, known.expected)
-        once = len(set(self.trackers)) == len(self.trackers)
-        require(once, "training.trackers", self.trackers, "each name once")
 
     def is_evaluated(self, step: int, progress: float) -> bool:
         """Whether the run is evaluated after `step` steps, when a share `progress` of it is done."""
@@ -350,23 +375,3 @@ class RunConfig:
                 f"at most {(limit - 1) // 2} with learned positions, since the translation LM needs {why}"
             )
             require(2 * longest + 1 <= limit, "data.max_length", longest, expected)
-
-
-def seconds(duration: str, field: str = "duration") -> float:
-    """Read `90s`, `10m`, `1.5h`, `2d` or plain seconds.
-
-    Args:
-        duration: the text.
-        field: what errors call it.
-
-    Raises:
-        ValueError: when `duration` is none of these, or not positive.
-    """
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-    number, unit = (duration[:-1], duration[-1]) if duration[-1:] in units else (duration, "s")
-    try:
-        value = float(number) * units[unit]
-    except ValueError:
-        value = 0.0
-    require(0 < value < float("inf"), field, duration, "something like 90s, 10m or 1.5h")
-    return value

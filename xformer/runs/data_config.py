@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from xformer.data.kin import SmallLanguages
 from xformer.data.source_rules import SourceRule
-from xformer.storage.rules import COUNT, SHARE, Rule, check, one_of, require
+from xformer.storage.rules import COUNT, SHARE, Rules, bounds, check, one_of, require
 
 
 @dataclass(frozen=True)
@@ -67,18 +67,22 @@ class DataConfig:
     sources: tuple[SourceRule, ...] = ()
     min_sampled_texts: int = 1
 
-    def __post_init__(self) -> None:
+    @staticmethod
+    def rules() -> Rules:
+        """What each setting must be."""
         counts = "dev_groups test_groups held_out_chars min_language_texts min_sampled_texts"
-        rules = [
+        return [
             (COUNT, counts),
-            (Rule(lambda x: x >= 2, "at least 2"), "held_out_languages"),
-            (Rule(lambda x: 0 <= x <= 1, "a number in [0, 1]"), "alpha"),
+            (bounds("at least 2", least=2), "held_out_languages"),
+            (bounds("a number in [0, 1]", least=0, most=1), "alpha"),
             (SHARE, "pivot_share"),
             (one_of(SmallLanguages), "small_languages"),
-            (Rule(lambda x: x >= 1, "a number from 1"), "max_repeats"),
-            (Rule(lambda x: x >= 2, "at least 2 tokens"), "max_length"),
+            (bounds("a number from 1", least=1), "max_repeats"),
+            (bounds("at least 2 tokens", least=2), "max_length"),
         ]
-        check(self, "data", rules)
+
+    def __post_init__(self) -> None:
+        check(self, "data", self.rules())
         given = self.shards is None or self.tokenizer is not None
         expected = f"the model that data.shards={self.shards!r} were made with"
         require(given, "data.tokenizer", self.tokenizer, expected)

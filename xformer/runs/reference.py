@@ -24,6 +24,11 @@ All settings of `xformer pretrain`, as `--set TABLE.KEY=VALUE` and the files of 
 is shown by `xformer settings`, one setting by `xformer settings NAME`, those with a word in their meaning by
 `xformer settings --search WORD`, and the values of a run beside the defaults by `xformer settings --run RUN`.
 
+`xformer settings --schema > xformer.schema.json` writes them as JSON Schema. An editor that knows TOML (Even
+Better TOML in VS Code, or whatever calls taplo) completes and checks a file of settings whose first line is
+`#:schema ./xformer.schema.json`. What settings ask of one another no schema says:
+`xformer pretrain RUN --config FILE --dry-run` does.
+
 A setting that would do nothing beside the others is refused, unless it has its default. *May change* says
 until when the settings of a run that exists may become others."""
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from xformer.progress import duration
 from xformer.runs.checkpoint import TrainingState
-from xformer.runs.config import TrainingConfig, seconds
+from xformer.runs.config import TrainingConfig
+from xformer.runs.duration import seconds
 
 
 @dataclass(frozen=True)

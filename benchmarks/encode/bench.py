@@ -134,7 +134,7 @@ def run(
             weights reads are left out.
         tokenizer: of both sides.
         options: what is measured.
-        folder: an empty one, for models and messages.
+        folder: for models and messages; empty, or that of an earlier call with the same imported run.
         progress: where to show what happens.
         on_result: called with each result.
     """
@@ -145,7 +145,9 @@ def run(
     for shape in options.shapes:
         model = folder / shape
         if options.model is not None:
-            give_back(find_run(options.model), model, progress)
+            # What peers made of another model would not pass the comparison of vectors.
+            if not model.is_dir():
+                give_back(find_run(options.model), model, progress)
         else:
             assert isinstance(tokenizer, Tokenizer)
             write_model(model, shape, tokenizer)

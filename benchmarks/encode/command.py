@@ -58,6 +58,9 @@ class EncodeBench:
     """Passes of each side; by default 5, or 3 with --quick."""
     onnx_python: Path | None = None
     """Python of an environment with `sentence-transformers[onnx]`; by default this one."""
+    models: Path | None = None
+    """With --model: folder in which the models that peers export stay. A later call finds them there: to
+    export and to quantise takes minutes."""
     memory: bool = False
     """Instead of speed: the peak memory of encoding a stream of sentences, after 10,000, 100,000 and all."""
     sentences: int = 1_000_000
@@ -71,14 +74,17 @@ class EncodeBench:
         """Measure; the exit status."""
         from xformer.progress import Progress
         from xformer.storage.files import try_to_write
+        from xformer.storage.outputs import check_output_folder
 
         self._check()
         try_to_write(self.out)
+        if self.models is not None:
+            check_output_folder(self.models)
         options = self._options()
         with Progress() as progress, tempfile.TemporaryDirectory() as folder:
             texts, tokenizer = self._texts(progress)
             measure = self._memory if self.memory else self._speed
-            return measure(texts, tokenizer, options, Path(folder), progress)
+            return measure(texts, tokenizer, options, self.models or Path(folder), progress)
 
     def _speed(
         self, texts: list[str], tokenizer: TextTokenizer, options: Options, folder: Path, progress: Progress
@@ -139,6 +145,8 @@ class EncodeBench:
             raise InputError("--tokenizer: expected with --text; a run has its own")
         if self.model is not None and (self.text is None or self.shape or self.memory):
             raise InputError("--model: expected with --text, and without --shape and --memory")
+        if self.models is not None and self.model is None:
+            raise InputError("--models: expected with --model; random weights are written anew each time")
         numbers = (("threads", self.threads), ("rounds", (self.rounds,)), ("sentences", (self.sentences,)))
         for name, values in numbers:
             if bad := [value for value in values if value is not None and value < 1]:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from xformer.model.config import ModelConfig, NormPosition, Positions
+from xformer.model.config import Activation, ModelConfig, NormPosition, Positions
 from xformer.model.context import AttentionContext, self_attention_contexts
-from xformer.model.layers import Attention, Block
+from xformer.model.cpu import FEED_FORWARD_ROWS
+from xformer.model.layers import Attention, Block, FeedForward
 from xformer.model.packed import Packed, pack
 
 SMALL = ModelConfig(vocab_size=31, d_model=24, n_heads=3, d_ff=16, n_layers=1, window=None)
@@ -156,3 +158,17 @@ def test_a_memory_goes_with_cross_attention_and_with_nothing_else() -> None:
     for cross in (False, True):
         with pytest.raises(ValueError, match=r"^memory: expected for a block with cross-attention"):
             Block(SMALL, 0, cross=cross)(x, context, memory=None if cross else across)
+
+
+@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("rows", [0, FEED_FORWARD_ROWS, 2 * FEED_FORWARD_ROWS + 3])
+def test_a_feed_forward_of_some_rows_at_a_time_is_that_of_all(rows: int, activation: Activation) -> None:
+    torch.manual_seed(0)
+    part = FeedForward(replace(SMALL, activation=activation)).double()
+    nn.init.normal_(part.Wo.weight)
+    x = torch.randn(rows, 24, dtype=torch.float64)
+    before = x.clone()
+    with torch.no_grad():
+        found = part(x)
+    torch.testing.assert_close(found, part(x.requires_grad_()))  # with a gradient: all rows, nothing in place
+    assert torch.equal(x, before)

@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 _AHEAD = 2  # batches a thread that are given out before their results are taken
 _SMALLEST = 2_048  # tokens of a batch that is worth a thread
-_ON_A_CPU = 4_096  # tokens of a batch of one thread, whose tensors the caches and the allocator keep
+_ON_A_CPU = 2_048  # tokens of a batch of one thread, whose tensors the caches and the allocator keep
 _ON_A_GPU = 16_384
 
 
@@ -45,7 +45,7 @@ def encoding_threads(device: torch.device | str) -> int:
 def tokens_for_each(batch_tokens: int | None, threads: int, device: torch.device | str = "cpu") -> int:
     """Tokens of a batch such that those that are encoded side by side have `batch_tokens`, if not tiny.
 
-    None for what is fast: 4,096 for each thread of a CPU. Larger tensors lie outside the caches, and glibc
+    None for what is fast: 2,048 for each thread of a CPU. Larger tensors lie outside the caches, and glibc
     returns their memory to the system, so that the next ones cause page faults (docs/log/encoding.md).
     """
     if batch_tokens is None:

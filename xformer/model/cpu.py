@@ -4,6 +4,9 @@
   a product of complex numbers.
 - `EmbeddingTable`: a step uses some thousand rows of a vocabulary, but PyTorch's gradient has all rows. To
   fill 32 MiB with zeros, twice, and to add them takes as long as a block of a small model.
+- `feed_forward_rows`, `gelu`: without a gradient, a feed-forward takes some rows at a time, and the
+  activation is written over what it is of. Its hidden activations are four times as wide as the stream: those
+  of a whole batch lie outside the caches, in new memory whose pages the system fills with zeros.
 - `rows_to_add`: oneDNN computes products in half precision and compiles a kernel for each new shape: about
   20 ms, for a product of 1 ms. Nearly each batch of whole texts has another number of tokens, so batches are
   padded to a multiple of `ROW_MULTIPLE`.
@@ -15,6 +18,7 @@ Shapes: T tokens, B sequences, C d_model, H heads, D head size, V rows of a tabl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +33,25 @@ from xformer.model.packed import Packed
 
 ROW_MULTIPLE = 128
 """`rows_to_add` pads to a multiple of this number of rows."""
+
+FEED_FORWARD_ROWS = 512
+"""Rows of a feed-forward at a time: 3 MiB of hidden activations where they are 1,536 wide. A product of fewer
+rows is slower (docs/log/encoding.md)."""
+
+
+def feed_forward_rows(x: Tensor) -> Sequence[Tensor]:
+    """The rows (T, C) that a feed-forward computes at a time: some, or all where that is no gain."""
+    if x.device.type != "cpu" or torch.is_grad_enabled() or len(x) <= FEED_FORWARD_ROWS:
+        return (x,)
+    return x.split(FEED_FORWARD_ROWS)
+
+
+def gelu(x: Tensor, approximate: str) -> Tensor:
+    """GELU (Hendrycks and Gimpel 2016) of what nobody else reads: without a gradient, in place."""
+    if torch.is_grad_enabled():
+        return F.gelu(x, approximate=approximate)
+    out: Tensor = torch.ops.aten.gelu_(x, approximate=approximate)
+    return out
 
 
 def rotary_qkv(

@@ -16,7 +16,7 @@ from xformer.kernels import attention, glu, squared_relu
 from xformer.kernels.backend import Backend
 from xformer.model.config import ModelConfig
 from xformer.model.context import AttentionContext
-from xformer.model.cpu import rotary_qkv
+from xformer.model.cpu import feed_forward_rows, gelu, rotary_qkv
 from xformer.model.norms import norm
 from xformer.model.probe import Part
 
@@ -145,21 +145,25 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor, probe: Part | None = None) -> Tensor:
         """(T, C) to (T, C); a probe sees the activations (T, F)."""
+        if probe is not None:
+            return self.Wo(probe.see("act", self._activations(x)))
+        parts = [self.Wo(self._activations(rows)) for rows in feed_forward_rows(x)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _activations(self, x: Tensor) -> Tensor:
+        """(T, C) to (T, F)."""
         hidden = self.Wi(x)
         match self.activation:
             case "geglu":
-                hidden = glu(hidden, "gelu" if self.gelu == "none" else "gelu_tanh")
+                return glu(hidden, "gelu" if self.gelu == "none" else "gelu_tanh")
             case "swiglu":
-                hidden = glu(hidden, "silu")
+                return glu(hidden, "silu")
             case "gelu":
-                hidden = F.gelu(hidden, approximate=self.gelu)
+                return gelu(hidden, self.gelu)
             case "relu":
-                hidden = F.relu(hidden)
+                return F.relu(hidden, inplace=not torch.is_grad_enabled())
             case "relu2":
-                hidden = squared_relu(hidden)
-        if probe is not None:
-            hidden = probe.see("act", hidden)
-        return self.Wo(hidden)
+                return squared_relu(hidden)
 
 
 class Block(nn.Module):

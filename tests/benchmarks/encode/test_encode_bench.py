@@ -154,6 +154,7 @@ def test_memory_is_read_at_its_marks(folder: Path, lines: list[str]) -> None:
         (EncodeBench(run=Path("a"), rounds=0), "--rounds"),
         (EncodeBench(run=Path("a"), seconds=-1.0), "--seconds"),
         (EncodeBench(run=Path("a"), onnx_python=Path("none")), "--onnx-python"),
+        (EncodeBench(run=Path("a"), models=Path("b")), "--models: expected with --model"),
     ],
 )
 def test_what_cannot_be_is_refused_before_work(command: EncodeBench, message: str) -> None:

@@ -122,6 +122,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"version", "threads", "api", "inspect", "kernels", "tokenizer"},
     "report": BASE | RUNS | {"pretraining", "evaluation", "finetuning"},
     "auto": BASE | MODEL | RUNS | {"embedding", "pretraining", "finetuning"},
+    "localization": {"errors", "storage"},
     "vocabulary": BASE | MODEL | RUNS | {"pretraining", "finetuning", "embedding", "evaluation"},
     "benchmarks": BASE
     | {"ended", "threads"}

@@ -23,6 +23,7 @@ JSON = "tokenizer.json"
 _PROBES = ("a", "1", "the end", ".")
 _UNLIMITED = 10**9
 _USUAL_MASKS = ("[MASK]", "<mask>")
+_USUAL_PADDING = ("[PAD]", "<pad>")
 
 
 class FastTokenizer(TextTokenizer):
@@ -105,6 +106,19 @@ class FastTokenizer(TextTokenizer):
     def files(self) -> Mapping[str, bytes]:
         """The files that it was read from."""
         return self._files
+
+    def content(self) -> dict[str, Any]:
+        """A copy of the content of `tokenizer.json`."""
+        return dict(self._content)
+
+    def padding(self) -> tuple[int, str]:
+        """The id and the name of the token that fills up short texts; the first piece where none is named."""
+        given = self._settings.get("pad_token")
+        name = given.get("content") if isinstance(given, dict) else given
+        for one in (name, *_USUAL_PADDING):
+            if isinstance(one, str) and (found := self._fast.token_to_id(one)) is not None:
+                return int(found), one
+        return 0, self.piece(0)
 
     def encode_batch(self, texts: Sequence[str], num_threads: int | None = None) -> list[Ids]:
         """Ids of many texts; the library has its own threads, unless `num_threads` is 1."""

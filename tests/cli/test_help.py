@@ -37,13 +37,14 @@ COMMANDS = [
     "search",
     "mine",
     "import",
-    "export",
+    "export hf",
+    "export onnx",
     "inspect align",
     "inspect heads",
     "inspect languages",
     "inspect page",
 ]
-GROUPS = ["", "data", "tokenizer", "inspect"]
+GROUPS = ["", "data", "tokenizer", "export", "inspect"]
 
 Helped = dict[str, Any]
 

@@ -103,7 +103,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "embedding": MODEL | {"model.int8", "data", "errors", "storage", "tokenizer"},
     "prediction": MODEL | {"errors", "tokenizer", "embedding"},
     "generation": BASE | MODEL | {"data"},
-    "interop": BASE | MODEL | {"tokenizer"},
+    "interop": BASE | MODEL | {"tokenizer", "kernels"},
     "interop.importing": BASE | MODEL | RUNS | {"interop", "finetuning"},
     "interop.export": BASE | MODEL | RUNS | {"interop", "pretraining", "finetuning", "evaluation"},
     "inspect": BASE
@@ -145,6 +145,10 @@ THIRD_PARTY: dict[str, set[str]] = {
     "storage": {"docstring_parser", "tomli_w", "numpy"},
     "cli": {"tyro", "rich"},
 }
+
+
+EXTRAS = {"matplotlib", "transformers", "sklearn", "tensorboard", "pyarrow"}
+EXTRAS |= {"onnx", "onnxruntime", "tensorflow", "tokenizers"}
 
 
 @dataclass(frozen=True)
@@ -307,8 +311,7 @@ def test_heavy_drawing_libraries_wait_until_needed() -> None:
         str(found)
         for imports in imports_by_part().values()
         for found in imports
-        if found.top in ("matplotlib", "transformers", "sklearn", "tensorboard", "pyarrow")
-        and not (found.lazy or found.typing_only)
+        if found.top in EXTRAS and not (found.lazy or found.typing_only)
     ]
     assert not eager, "import these inside the function that uses them: they are extras"
 

@@ -20,7 +20,7 @@ from xformer.cli.demo import Demo
 from xformer.cli.doctor import Doctor
 from xformer.cli.encode import Encode
 from xformer.cli.evaluate import Evaluate
-from xformer.cli.export import Export
+from xformer.cli.export.command import Export
 from xformer.cli.fill_mask import FillMask
 from xformer.cli.finetune.command import Finetune
 from xformer.cli.import_model import Import

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from xformer.model.cpu import EmbeddingTable
 from xformer.model.packed import Packed
 
-_FIRST, _SECOND = 0x2545F4914F6CDD1D, 0x1B873593CC9E2D51
+FIRST_FACTOR, SECOND_FACTOR = 0x2545F4914F6CDD1D, 0x1B873593CC9E2D51
 """Factors of the hash: odd, so that multiplication modulo 2⁶⁴ is invertible, and with irregular bits."""
 
 
@@ -51,6 +51,6 @@ def bigram_rows(tokens: Tensor, positions: Tensor, rows: int) -> Tensor:
         (T,) int64: for x before y, h = a·x + b·y modulo 2⁶⁴ and row 1 + (h ⊕ h·2⁻³²) modulo 2³¹ modulo R-1.
     """
     before = torch.roll(tokens, 1)  # wrong at the first token of a text, where it is not used
-    mixed = before * _FIRST + tokens * _SECOND
+    mixed = before * FIRST_FACTOR + tokens * SECOND_FACTOR
     mixed = (mixed ^ (mixed >> 32)) & 0x7FFFFFFF
     return torch.where(positions > 0, 1 + mixed % (rows - 1), 0)

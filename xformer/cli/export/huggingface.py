@@ -1,4 +1,4 @@
-"""`xformer export`."""
+"""`xformer export hf`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Export:
-    """Write the model of a run for other libraries; they load it without code of ours.
+class ExportHuggingface:
+    """Write a folder of Hugging Face, which transformers and sentence-transformers load without code of ours.
 
     xformer export hf runs/demo exported/demo
 
@@ -28,8 +28,8 @@ class Export:
 
     Sent to the hub, where nobody else sees it: xformer export hf runs/demo exported/demo --push me/demo
 
-    For `hf` the folder is one of Hugging Face: transformers' AutoModel, AutoModelForMaskedLM, AutoTokenizer
-    and pipeline load it, and SentenceTransformer(FOLDER); of a run of `xformer finetune classify`,
+    transformers' AutoModel, AutoModelForMaskedLM, AutoTokenizer and pipeline load the folder, and
+    SentenceTransformer(FOLDER); of a run of `xformer finetune classify`,
     AutoModelForSequenceClassification does. The model card has the licences of the data.
 
     Before the folder is put in place, these libraries open it, and token ids, outputs and sentence vectors
@@ -38,8 +38,6 @@ class Export:
     A run of `xformer import hf` gives back the folder that it came from, tokenizer and settings unchanged.
     """
 
-    format: tyro.conf.Positional[Literal["hf"]]
-    """`hf`: a folder of Hugging Face."""
     run: tyro.conf.Positional[Path]
     """Run directory of `xformer pretrain`, `xformer finetune` or `xformer import`."""
     folder: tyro.conf.Positional[Path]

@@ -1,4 +1,4 @@
-"""`xformer export`, up to what it writes; what a folder holds is tested with its libraries."""
+"""`xformer export hf`, up to what it writes; what a folder holds is tested with its libraries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from xformer.cli.export import _said
+from xformer.cli.export.huggingface import _said
 from xformer.interop.export.compare import Comparison
 from xformer.interop.export.folder import Exported
 from xformer.interop.export.ids import Difference

@@ -23,6 +23,7 @@ from xformer.version import __version__
 LEAST_PYTHON = (3, 11)
 OPTIONAL = {
     "hf": "export and import of Hugging Face's folders, compared with transformers",
+    "onnx": "`xformer export onnx`",
     "eval": "TF-IDF baselines of `xformer finetune`",
     "plot": "pictures, TensorBoard",
     "parquet": "Parquet, Arrow",

@@ -156,7 +156,7 @@ def test_a_zip_holds_both_sides_of_moses(tmp_path: Path) -> None:
 
 
 def test_every_format_is_tried_above() -> None:
-    assert {kind for kind, *_ in READ} | {"parquet", "qm", "man"} == set(get_args(Format))
+    assert {kind for kind, *_ in READ} | {"parquet", "qm", "man", "datasets"} == set(get_args(Format))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,8 @@ def test_a_delimiter_is_for_csv(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", sorted({*get_args(Format)} - {"dict", "gettext", "man", "parquet", "qm", "tei", "text"})
+    "kind",
+    sorted({*get_args(Format)} - {"datasets", "dict", "gettext", "man", "parquet", "qm", "tei", "text"}),
 )
 def test_every_reader_notes_what_it_leaves_out(kind: Format, tmp_path: Path) -> None:
     files: dict[str, dict[str, str]] = {

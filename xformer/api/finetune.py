@@ -86,7 +86,8 @@ def classify(
     'animals'
 
     Texts are rows: mappings with fields, such as a `datasets.Dataset`, or pairs of a text and its label; or
-    files, or a folder that `datasets` saved. A mapping from language tags to any of these has several
+    files, or a folder that `datasets` saved. Of a `DatasetDict`, streamed or not, `train` takes the split
+    train, `dev` validation or dev, and `test` test. A mapping from language tags to any of these has several
     languages. The same call goes on with a run that was interrupted.
 
     Args:
@@ -183,6 +184,13 @@ def _texts(
     """The labelled texts that were given, of whatever kind."""
     if isinstance(texts, str | os.PathLike):
         return read_labelled([texts], fields, left_out)
+    if isinstance(texts, Mapping) and hasattr(texts, "with_format"):  # a dictionary of splits
+        wanted = ("validation", "dev") if name == "dev" else (name,)
+        split = next((split for split in wanted if split in texts), None)
+        if split is None:
+            there = ", ".join(map(str, texts)) or "none"
+            raise InputError(f"{name}: has no split {' or '.join(wanted)}; give one of its splits: {there}")
+        return _texts(texts[split], fields, language, name, left_out)
     if isinstance(texts, Mapping):
         found = []
         for tag, some in texts.items():

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from xformer.cli.formats import Format, records, source_of
+from xformer.cli.formats import Format, dataset_records, records, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from xformer.data.decontaminate import Decontaminator
     from xformer.data.import_notes import ImportNotes
     from xformer.data.readers import Fields, ParallelFields
+    from xformer.data.record import Record
 
 CorpusFolder = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="CORPUS")]]
 TokenizerModel = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="TOKENIZER")]]
@@ -36,6 +37,9 @@ class DataImport:
 
     Rows with fields: xformer data import jsonl texts.de.jsonl texts.en.jsonl --group-field id --out
     corpora/mine --licence CC0-1.0
+
+    A dataset of Hugging Face, saved or as files: xformer data import datasets books/ --split train --text
+    sentence --language de --out corpora/books --licence unknown
 
     Translations of programs: xformer data import gettext django.whl --out corpora/django --licence
     BSD-3-Clause
@@ -90,11 +94,13 @@ class DataImport:
     fetched. Near duplicates are found where the language is known: by the name's end, as of test.de."""
     seed: int = 0
     """Selects the groups for dev and test."""
-    text_field: str = "text"
-    """For csv, tsv, jsonl and parquet: the name of the field with the text. Without a header, this and the
-    other fields are numbers of columns, from 1."""
-    language_field: str | None = None
-    """For csv, tsv, jsonl and parquet: the field with the language of the row."""
+    text_field: Annotated[str, tyro.conf.arg(aliases=["--text"])] = "text"
+    """For csv, tsv, jsonl, parquet and datasets: the name of the field with the text. Without a header, this
+    and the other fields are numbers of columns, from 1. A dataset may have a column of translations
+    instead."""
+    language_field: Annotated[str | None, tyro.conf.arg(aliases=["--language"])] = None
+    """For csv, tsv, jsonl, parquet and datasets: the field with the language of the row. For datasets, a tag
+    such as de instead is that of all rows."""
     group_field: str | None = None
     """For csv, tsv, jsonl and parquet: the field with the group. Translations of one another have
     equal values."""
@@ -111,6 +117,15 @@ class DataImport:
     """For wikimatrix: least score of a pair, 1.04 if left out."""
     paragraphs: bool = False
     """For the format text: import each paragraph as one text, not each line."""
+    config: str | None = None
+    """For datasets: a configuration, such as de-en."""
+    split: tuple[str, ...] = ()
+    """For datasets: the splits to read. Left out: the only one."""
+    hub: bool = False
+    """For datasets: FILE is a name, such as ORG/NAME, that is looked for on huggingface.co. Without it no
+    network is used."""
+    streaming: bool = False
+    """For datasets, with --hub: read rows as they come, and keep no copy. What lies on disk always is."""
 
     def run_command(self) -> int:
         """Import the files and return the exit status."""
@@ -133,16 +148,7 @@ class DataImport:
                 min_language_records=self.min_language_texts,
                 small_languages=self.small_languages,
             )
-            stream = records(
-                self.format,
-                self.files,
-                languages=self.languages,
-                fields=self._fields(notes),
-                paragraphs=self.paragraphs,
-                delimiter=self.delimiter,
-                min_score=self.min_score,
-                notes=notes,
-            )
+            stream = self._records(notes)
             sources = [source_of(self.format, path, self.licence) for path in self.files]
         except ValueError as error:
             raise InputError(str(error)) from error
@@ -165,6 +171,29 @@ class DataImport:
             for line in summary(self.out, manifest, notes, self.format):
                 progress.say(line)
         return 0
+
+    def _records(self, notes: ImportNotes) -> Iterator[Record]:
+        from xformer.data.readers.hf_datasets import DatasetOptions
+        from xformer.errors import InputError
+
+        options = DatasetOptions(self.config, self.split, self.streaming, self.hub)
+        if self.format == "datasets":
+            return dataset_records(self.files, options, self._fields(notes), self.languages, notes)
+        if options != DatasetOptions():
+            raise InputError(
+                "--config, --split, --hub, --streaming: expected with the format datasets only, got"
+                f" {self.format}"
+            )
+        return records(
+            self.format,
+            self.files,
+            languages=self.languages,
+            fields=self._fields(notes),
+            paragraphs=self.paragraphs,
+            delimiter=self.delimiter,
+            min_score=self.min_score,
+            notes=notes,
+        )
 
     def _decontaminator(self, notes: ImportNotes, say: Callable[[str], None]) -> Decontaminator | None:
         from xformer.data.decontaminate import Decontaminator

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from xformer.data.import_notes import ImportNotes
     from xformer.data.manifest import Source
     from xformer.data.readers import Fields, ParallelFields
+    from xformer.data.readers.hf_datasets import DatasetOptions
     from xformer.data.record import Record
 
 Format = Literal[
     "gettext", "moses", "tatoeba", "manythings", "wikimatrix", "iwslt", "tmx", "dict", "tei", "cldr",
-    "messages", "qm", "man", "csv", "tsv", "jsonl", "parquet", "text",
+    "messages", "qm", "man", "csv", "tsv", "jsonl", "parquet", "datasets", "text",
 ]  # fmt: skip
 _DESCRIBES = {
     "gettext": "catalogues (.mo, .po), or folders, wheels or Debian packages that hold them",
@@ -35,6 +36,7 @@ _DESCRIBES = {
     "qm": "Qt catalogues (.qm), or folders, zips, tars or Debian packages that hold them",
     "man": "manual pages, or folders such as /usr/share/man or Debian packages that hold them",
     "iwslt": "the same talks in two or more languages",
+    "datasets": "one dataset: a folder that `save_to_disk` wrote, files or a folder, or a name on the hub",
 }
 _FORMAT_OF = {
     ".csv": "csv",
@@ -121,10 +123,40 @@ def other_format(kind: Format, paths: Sequence[Path]) -> tuple[Path, str] | None
             "qm": ("gettext",),  # of these there are Debian packages
             "dict": ("gettext",),
             "man": ("gettext",),
+            "datasets": ("csv", "tsv", "jsonl", "parquet"),
         }.get(kind, ())
         if named not in (None, kind, *same):
             return path, str(named)
     return None
+
+
+def dataset_records(
+    paths: Sequence[Path],
+    options: DatasetOptions,
+    fields: Fields | ParallelFields,
+    languages: Sequence[str],
+    notes: ImportNotes | None = None,
+) -> Iterator[Record]:
+    """Stream the records of a dataset of the library `datasets`.
+
+    Args:
+        paths: one, or the name of a dataset on the hub.
+        options: which part of it, and from where.
+        fields: the meaning of the columns.
+        languages: one, of all rows, or none.
+        notes: collects what is left out and how tags were read.
+
+    Raises:
+        InputError: there are more paths or languages; or as `xformer.data.readers.read_datasets`.
+    """
+    from xformer.data.readers.hf_datasets import read_dataset_at
+
+    if len(paths) != 1:
+        raise InputError(f"datasets: expected {_DESCRIBES['datasets']}, got {len(paths)} file(s)")
+    if len(languages) > 1:
+        raise InputError(f"--languages: expected one for all rows, got {len(languages)}")
+    language = languages[0] if languages else None
+    return read_dataset_at(str(paths[0]), fields, options, language=language, notes=notes)
 
 
 def source_of(kind: Format, path: Path, licence: str) -> Source:
@@ -148,6 +180,8 @@ def source_of(kind: Format, path: Path, licence: str) -> Source:
     from xformer.data.readers.messages import is_messages_file
     from xformer.data.readers.qm import is_qm_file
 
+    if kind == "datasets":
+        return _dataset_source(path, licence)
     if licence == "stated":
         licence = _stated_licence(kind, path)
     wanted = {"cldr": is_cldr_file, "dict": is_dict_file, "man": is_man_file}
@@ -159,6 +193,23 @@ def source_of(kind: Format, path: Path, licence: str) -> Source:
         return Source.of(path, licence)
     files = folder_files(path, wanted[kind]) if kind in wanted else catalogue_files(path)
     return Source.of_folder(path, files, licence)
+
+
+def _dataset_source(path: Path, licence: str) -> Source:
+    """Describe a dataset: the files of one on disk; of one on the hub, its name."""
+    from xformer.data.manifest import Source
+    from xformer.data.readers.arrow import dataset_licence
+    from xformer.data.readers.hf_datasets import dataset_files, source_name
+
+    if licence == "stated":
+        folders = [path, *sorted(inner for inner in path.glob("*") if inner.is_dir())]
+        stated = next(filter(None, map(dataset_licence, folders)), None)
+        if stated is None:
+            raise InputError(f"{path}: states no licence; name it with --licence")
+        licence = stated
+    if not path.is_dir():
+        return Source.of(path, licence) if path.is_file() else Source(source_name(str(path)), licence)
+    return Source.of_folder(path, dataset_files(str(path)), licence)
 
 
 def _stated_licence(kind: Format, path: Path) -> str:
@@ -184,8 +235,11 @@ def _records(
     notes: ImportNotes | None,
 ) -> Iterator[Record]:
     from xformer.data import readers
+    from xformer.data.readers.hf_datasets import DatasetOptions
     from xformer.data.readers.tatoeba import export_files
 
+    if kind == "datasets":
+        return dataset_records(paths, DatasetOptions(), fields, languages, notes)
     zipped = kind == "moses" and all(path.suffix == ".zip" for path in paths)
     needed = 2 if kind in ("moses", "iwslt") and not zipped else 1
     if len(paths) < needed:

@@ -19,7 +19,7 @@ _EXAMPLE = 60  # characters
 _FILES = 10
 _ROWS = "--group-field or --parallel says which rows are translations"
 _TRANSLATED_BY: dict[Format, str] = {
-    **dict.fromkeys(("csv", "tsv", "jsonl", "parquet"), _ROWS),
+    **dict.fromkeys(("csv", "tsv", "jsonl", "parquet", "datasets"), _ROWS),
     "text": "aligned files of two languages are read as moses",
     "man": "pages have translations in folders of other languages, such as man/de, or manpages-de_*.deb",
     "gettext": "originals have their translations in catalogues of other languages (.mo, .po)",

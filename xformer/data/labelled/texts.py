@@ -91,6 +91,7 @@ def label_rows(
 
 
 def _rows_in_memory(rows: Iterable[Any], fields: LabelFields, name: str) -> Iterator[Row]:
+    rows = rows.with_format(None) if hasattr(rows, "with_format") else rows  # not tensors
     features = getattr(rows, "features", None) or {}
     names = {field: of_class for field in features if (of_class := _class_names(features[field]))}
     for number, row in enumerate(rows):

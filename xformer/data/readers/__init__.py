@@ -8,6 +8,7 @@ from xformer.data.readers.cldr import read_cldr
 from xformer.data.readers.csv import read_csv
 from xformer.data.readers.dict import read_dict
 from xformer.data.readers.gettext import read_gettext
+from xformer.data.readers.hf_datasets import read_datasets
 from xformer.data.readers.iwslt import read_iwslt
 from xformer.data.readers.man import read_man
 from xformer.data.readers.messages import read_messages
@@ -26,6 +27,7 @@ __all__ = [
     "ParallelFields",
     "read_cldr",
     "read_csv",
+    "read_datasets",
     "read_dict",
     "read_gettext",
     "read_iwslt",

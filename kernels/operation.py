@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.compiler import is_dynamo_compiling
 from torch.library import custom_op, infer_schema
 
@@ -155,22 +156,42 @@ def plain_is_best(backend: Backend | None, x: Tensor) -> bool:
         (backend is None or backend == "torch")
         and is_eager(x)
         and x.is_cpu
+        and not is_transformed(x)
         and (x.numel() < WORTH_A_CALL or not (x.requires_grad and torch.is_grad_enabled()))
     )
 
 
-def choose(backend: Backend | None, x: Tensor, lack: str | None) -> Backend:
+def choose(
+    backend: Backend | None,
+    x: Tensor,
+    lack: str | None,
+    *others: Tensor | None,
+    plain_torch: bool = False,
+) -> Backend:
     """The backend of a call: the one asked for; left out, `triton` on a GPU if it can, otherwise `torch`.
+
+    Where a transform of `torch.func` or forward-mode differentiation is at work, a backward pass of our own
+    does not serve: left out, the backend is then one that PyTorch itself differentiates.
 
     Args:
         backend: the argument of the operation.
         x: the operation's input, whose device counts.
         lack: what the Triton kernels cannot do here; None if they can do all.
+        others: the operation's other tensors that are differentiated, as far as there are any.
+        plain_torch: whether the `torch` backend is PyTorch's own operators alone, which all transforms know.
 
     Raises:
         ValueError: no such backend.
-        NotImplementedError: the Triton kernels were asked for and cannot do this.
+        NotImplementedError: the backend asked for cannot do this.
     """
+    if backend != "reference" and is_transformed(x, *others):
+        able: Backend = "torch" if plain_torch else "reference"
+        if backend not in (None, able):
+            raise NotImplementedError(
+                f"backend {backend!r}: no transform of torch.func (grad, vmap, jvp, …) and no forward-mode "
+                f"derivative; use backend={able!r}, which has both"
+            )
+        return able
     if backend is None:
         return "triton" if x.is_cuda and lack is None and triton_absence("cuda") is None else "torch"
     if backend == "triton":
@@ -235,6 +256,20 @@ def cover(size: int, largest: int) -> int:
     while block > 64 and -size % block * 8 > size:
         block //= 2
     return block
+
+
+def is_transformed(*tensors: Tensor | None) -> bool:
+    """Whether a transform of `torch.func` is at work, or one of the tensors carries a forward-mode tangent.
+
+    Never under `torch.compile`, which traces both and does not say so.
+    """
+    if is_dynamo_compiling():
+        return False
+    if torch._C._are_functorch_transforms_active():
+        return True
+    return forward_ad._current_level >= 0 and any(
+        x is not None and forward_ad.unpack_dual(x).tangent is not None for x in tensors
+    )
 
 
 def is_eager(x: Tensor) -> bool:

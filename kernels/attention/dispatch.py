@@ -1,13 +1,12 @@
 """Which backend computes attention, and what the fused backends cannot do.
 
-Shapes: T query tokens, H query heads, D head size.
+Shapes: T query tokens, S key tokens, H query heads, G key/value heads, D head size.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd.forward_ad import unpack_dual
 
 from ..backend import Backend
 from ..device import INTERPRETER, target_of
@@ -17,43 +16,24 @@ from .options import AttentionOptions
 MAX_TRITON_HEAD_SIZE = 256
 
 
-def choose_backend(backend: Backend | None, q: Tensor, options: AttentionOptions) -> Backend:
-    """The backend asked for; left out, `triton` on a GPU where it can do this, otherwise `torch`.
+def choose_backend(backend: Backend | None, q: Tensor, options: AttentionOptions, *others: Tensor) -> Backend:
+    """The backend asked for; left out, the fastest that can do this.
 
     Args:
         backend: as the caller gave it.
         q: (T, H, D).
         options: already checked.
+        others: keys and values (S, G, D), where they are differentiated.
 
     Raises:
         ValueError: there is no such backend.
         NotImplementedError: the backend cannot do this; the message names one that can.
     """
-    chosen = choose(backend, q, _triton_lack(q))
     slopes = options.alibi_slopes
+    chosen = choose(backend, q, _triton_lack(q), *others, options.sink, slopes, options.bias_table)
     if chosen != "reference" and slopes is not None and slopes.requires_grad and torch.is_grad_enabled():
         raise NotImplementedError(f"backend {chosen!r}: no gradient for alibi_slopes; use 'reference'")
     return chosen
-
-
-def check_differentiation(backend: Backend, *tensors: Tensor | None) -> None:
-    """Refuse forward-mode and `torch.func` derivatives of the fused backends, which would be zero.
-
-    Under `torch.compile` they are not found out.
-
-    Raises:
-        NotImplementedError: an input carries a forward-mode tangent, or a `torch.func` transform's gradient.
-    """
-    if backend == "reference" or torch.compiler.is_compiling():
-        return
-    for x in tensors:
-        if x is None:
-            continue
-        if unpack_dual(x).tangent is not None or torch._C._functorch.is_gradtrackingtensor(x):
-            raise NotImplementedError(
-                f"backend {backend!r}: no forward-mode derivative and no torch.func derivative; "
-                "use backend='reference', which has both"
-            )
 
 
 def _triton_lack(q: Tensor) -> str | None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..backend import Backend
 from .checks import check_inputs, longest_sequence
-from .dispatch import check_differentiation, choose_backend
+from .dispatch import choose_backend
 from .options import AttentionOptions
 from .reference import reference_attention
 from .torch.backend import attention_torch
@@ -129,7 +129,7 @@ def attention(
             fast on the CPU. `"reference"`: the definition, slow, differentiable any number of times. Each
             raises for what it cannot do, except that under `torch.compile` the first two give zeros as
             forward-mode derivatives. Left out: `"triton"` on a GPU, where it can do what is asked; otherwise
-            `"torch"`.
+            `"torch"`; `"reference"` under transforms of `torch.func` and for forward-mode derivatives.
         return_lse: also return the log of each row's sum of exponentiated scores.
 
     Returns:
@@ -147,8 +147,7 @@ def attention(
         causal, window, alibi_slopes, bias_table, bias_max_distance, softcap, dropout, seed, sink,
     )  # fmt: skip
     options.check(q)
-    chosen = choose_backend(backend, q, options)
-    check_differentiation(chosen, q, k, v, sink, alibi_slopes, bias_table)
+    chosen = choose_backend(backend, q, options, k, v)
     if chosen == "reference":
         out, lse = reference_attention(q, k, v, cu_seqlens_q, cu_seqlens_k, options)
     elif chosen == "torch":

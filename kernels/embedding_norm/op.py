@@ -52,7 +52,8 @@ def embedding_norm(
     """
     check_norm(table, weight, bias, None)
     _check(tokens, table, positions, position_table)
-    chosen = choose(backend, table, triton_lacks(table))
+    lack = triton_lacks(table)
+    chosen = choose(backend, table, lack, position_table, weight, bias, plain_torch=True)
     if chosen == "triton":
         from .triton import embed  # triton exists only on some machines
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..backend import Backend
-from ..operation import choose, full_precision
+from ..operation import choose, full_precision, is_transformed
 from .few_rows import are_few, composed, composed_unchecked
 from .options import LossOptions
 from .reference import reference_items
@@ -106,7 +106,8 @@ def linear_cross_entropy(
         NotImplementedError: the backend asked for cannot do this; the message names one that can.
     """
     options = LossOptions(ignore_index, label_smoothing, z_loss)
-    if selected is None and not return_items and (backend is None or backend == "torch"):
+    transformed = is_transformed(hidden, weight, bias)
+    if selected is None and not return_items and (backend is None or backend == "torch") and not transformed:
         loss = composed_unchecked(hidden, weight, bias, targets, options, reduction)
         if loss is not None:
             return loss
@@ -115,7 +116,8 @@ def linear_cross_entropy(
         raise ValueError(f"reduction: expected 'mean', 'sum' or 'none', got {reduction!r}")
     _check_tensors(hidden, weight, bias)
     _check_targets(hidden, weight, targets, selected, ignore_index)
-    chosen = choose(backend, hidden, "no float64" if hidden.dtype == torch.float64 else None)
+    lack = "no float64" if hidden.dtype == torch.float64 else None
+    chosen = choose(backend, hidden, lack, weight, bias)
     with full_precision(hidden):
         rows = hidden if selected is None else _select(hidden, selected)
         few = chosen == "torch" and are_few(rows, options)
@@ -193,6 +195,8 @@ def _check_targets(
         )
     if hidden.device.type != "cpu" or torch.compiler.is_compiling() or targets.numel() == 0:
         return  # looking at the values would wait for the device, or break the graph
+    if is_transformed():
+        return  # one value of each may stand for many
     least, greatest = targets.aminmax()
     if least.item() >= 0 and greatest.item() < weight.shape[0]:
         return  # the usual case, and quick to check; an ignored target may be out of this range

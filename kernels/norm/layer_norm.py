@@ -76,7 +76,7 @@ def layer_norm(
         NotImplementedError: the backend asked for cannot do this; the message names one that can.
     """
     check_norm(x, weight, bias, residual)
-    chosen = choose(backend, x, triton_lacks(x))
+    chosen = choose(backend, x, triton_lacks(x), weight, bias, residual, plain_torch=True)
     if chosen == "triton":
         from .triton import add_norm, norm  # triton exists only on some machines
 

@@ -53,7 +53,7 @@ def rms_norm(
         NotImplementedError: the backend asked for cannot do this; the message names one that can.
     """
     check_norm(x, weight, None, residual)
-    chosen = choose(backend, x, triton_lacks(x))
+    chosen = choose(backend, x, triton_lacks(x), weight, residual)
     if chosen == "triton":
         from .triton import add_norm, norm  # triton exists only on some machines
 

@@ -54,7 +54,7 @@ def rotary(
         NotImplementedError: the backend asked for cannot do this; the message names one that can.
     """
     _check(q, k, positions, cos, sin)
-    chosen = choose(backend, q, "no float64" if q.dtype == torch.float64 else None)
+    chosen = choose(backend, q, "no float64" if q.dtype == torch.float64 else None, k, cos, sin)
     if chosen == "reference":
         return (
             reference_rotary(q, positions, cos, sin, interleaved),

@@ -241,3 +241,47 @@ def test_one_graph_holds_them_all(backend: Backend, triton_device: torch.device)
         graphs.append(sum(len(graph.graph.nodes) > 0 for graph in counter.graphs))
     # The second batch may show what the first was too special for; from then on nothing is compiled again.
     assert graphs in ([1, 1, 1], [1, 2, 2])
+
+
+# torch's own forward mode scripts its decompositions.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
+@pytest.mark.parametrize("tokens", [6, 130])
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_transforms_of_torch_func_work_or_are_refused(name: str, tokens: int) -> None:
+    """At few rows as at many: left out, the backend is one that has them."""
+    if name == "glu":
+        tokens *= 100  # where a backward pass of our own would begin
+    example = example_for(name, tokens, torch.device("cpu"))
+    leaves = {key: x.double() for key, x in example.leaves.items()}
+    arguments = {
+        key: x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
+        for key, x in example.arguments.items()
+    }
+
+    def loss(leaves: dict[str, Tensor], backend: Backend | None = None) -> Tensor:
+        found = getattr(kernels, name)(**leaves, **arguments, backend=backend)
+        found = found if isinstance(found, tuple) else (found,)
+        return sum((x.square().sum() for x in found), torch.zeros(()))
+
+    asking = {key: x.clone().requires_grad_() for key, x in leaves.items()}
+    expected = dict(
+        zip(asking, torch.autograd.grad(loss(asking, "reference"), list(asking.values())), strict=True)
+    )
+    found = torch.func.grad(loss)(leaves)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    slope = torch.func.jvp(loss, (leaves,), (leaves,))[1]
+    along = sum((expected[key] * x).sum() for key, x in leaves.items())
+    torch.testing.assert_close(slope, along, rtol=1e-9, atol=1e-9)
+    two = {key: torch.stack([x, 2 * x]) for key, x in leaves.items()}
+    each = torch.stack([loss(leaves), loss({key: 2 * x for key, x in leaves.items()})])
+    torch.testing.assert_close(torch.func.vmap(loss)(two), each, rtol=1e-9, atol=1e-9)
+    if name in ("layer_norm", "embedding_norm"):  # PyTorch's own operators, which have them
+        torch.testing.assert_close(torch.func.grad(loss)(leaves, "torch"), expected, rtol=1e-9, atol=1e-9)
+        return
+    for call in (
+        lambda: torch.func.grad(loss)(leaves, "torch"),
+        lambda: torch.func.jvp(lambda x: loss(x, "torch"), (leaves,), (leaves,)),
+        lambda: torch.func.vmap(lambda x: loss(x, "torch"))(two),
+    ):
+        with pytest.raises(NotImplementedError, match="use backend='reference'"):
+            call()

@@ -80,6 +80,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.probe": {"model.context", "kernels"},
     "model.layers": MODEL - ABOVE_ENCODER - {"model.layers", "model.encoder"} | {"kernels"},
     "model.encoder": MODEL - ABOVE_ENCODER - {"model.encoder"} | {"kernels"},
+    "model.exportable": {"model.encoder", "model.packed"},
     "model.heads": MODEL - ABOVE_ENCODER - {"model.encoder"} | {"kernels"},
     "model.int8": {"model.cpu", "model.encoder", "model.int8_linear", "model.layers"},
     "model.multilingual": MODEL - ABOVE_ENCODER | {"model.heads", "kernels"},
@@ -103,8 +104,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "embedding": MODEL | {"model.int8", "data", "errors", "storage", "tokenizer"},
     "prediction": MODEL | {"errors", "tokenizer", "embedding"},
     "generation": BASE | MODEL | {"data"},
+<<<<<<< Updated upstream
     "interop": BASE | MODEL | {"tokenizer", "kernels"},
     "interop.importing": BASE | MODEL | RUNS | {"interop", "finetuning"},
+=======
+    "interop": BASE | MODEL | {"kernels", "tokenizer"},
+    "interop.importing": BASE | MODEL | RUNS | {"interop"},
+>>>>>>> Stashed changes
     "interop.export": BASE | MODEL | RUNS | {"interop", "pretraining", "finetuning", "evaluation"},
     "inspect": BASE
     | MODEL

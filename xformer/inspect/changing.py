@@ -21,6 +21,7 @@ from xformer.kernels.backend import Backend
 from xformer.model.config import ModelConfig
 from xformer.model.context import AttentionContext
 from xformer.model.cpu import halves, neighbours, rotates_neighbours
+from xformer.model.packed import Packed
 from xformer.model.probe import Attends
 
 
@@ -178,7 +179,10 @@ class Changing:
         context: AttentionContext,
     ) -> Tensor:
         """Outputs of heads (T, H, D) where weights are changed; the others stay as they are, bit for bit."""
-        layout = self._layout or Layout.of(context.batch)
+        if (layout := self._layout) is None:
+            if not isinstance(context.batch, Packed):
+                raise TypeError("batch: expected a `Packed` batch, which knows its texts")
+            layout = Layout.of(context.batch)
         for text, n in enumerate(layout.lengths):
             mine = [one for one in interventions if text in _texts(one, layout)]
             if not mine or not n:

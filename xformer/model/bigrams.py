@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from xformer.model.cpu import EmbeddingTable
-from xformer.model.packed import Packed
+from xformer.model.packed import PackedTensors
 
 FIRST_FACTOR, SECOND_FACTOR = 0x2545F4914F6CDD1D, 0x1B873593CC9E2D51
 """Factors of the hash: odd, so that multiplication modulo 2⁶⁴ is invertible, and with irregular bits."""
@@ -32,11 +32,11 @@ class BigramEmbeddings(EmbeddingTable):
     def __init__(self, rows: int, d_model: int) -> None:
         super().__init__(rows, d_model, blank=0)
 
-    def forward(self, batch: Packed) -> Tensor:  # type: ignore[override]
+    def forward(self, batch: PackedTensors) -> Tensor:  # type: ignore[override]
         """(T, C)."""
         before = super().forward(bigram_rows(batch.tokens, batch.positions, len(self.weight)))
         # A token's pair with the next token is the next token's pair with it; zero at the end of a text.
-        return before + F.pad(before[1:], (0, 0, 0, min(1, len(before))))
+        return before + F.pad(before, (0, 0, 0, 1))[1:]
 
 
 def bigram_rows(tokens: Tensor, positions: Tensor, rows: int) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from xformer.model.config import ModelConfig
-from xformer.model.packed import Packed
+from xformer.model.packed import Packed, PackedTensors
 from xformer.model.positions import alibi_slopes, rotary_table
 
 
@@ -36,7 +36,7 @@ class AttentionContext:
             a GPU that would wait for the device.
     """
 
-    batch: Packed
+    batch: PackedTensors
     memory: Packed | None = None
     causal: bool = False
     window: int | None = None
@@ -46,7 +46,7 @@ class AttentionContext:
     bias_max_distance: int = 128
 
     def __post_init__(self) -> None:
-        if self.memory is None or not self.memory.order.is_cpu:
+        if self.memory is None or not self.memory.order.is_cpu or not isinstance(self.batch, Packed):
             return
         if not torch.equal(self.batch.order, self.memory.order):
             raise ValueError("memory: expected its sequences in the batch's order; see pack(sort=False)")
@@ -68,7 +68,7 @@ class AttentionContext:
 
 def self_attention_contexts(
     config: ModelConfig,
-    batch: Packed,
+    batch: PackedTensors,
     dtype: torch.dtype,
     bias_table: Tensor | None = None,
     *,

@@ -28,6 +28,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from xformer.kernels import rotary
+from xformer.kernels.operation import is_transformed
 from xformer.model.int8_linear import Int8Linear
 from xformer.model.packed import Packed
 
@@ -60,7 +61,8 @@ def rotary_qkv(
     """Project to queries, keys and values (T, H, D), and rotate queries and keys by their positions.
 
     On a CPU the columns of queries and keys are reordered alike, pairs side by side, so that their products
-    stay what they are. The weights are reordered, which costs little beside reordering tokens.
+    stay what they are. The weights are reordered, which costs little beside reordering tokens; but where a
+    projection is more than its weight (hooks, parametrizations, LoRA), it is called and tokens are reordered.
 
     Args:
         x: (T, C).
@@ -72,15 +74,26 @@ def rotary_qkv(
         sin: (N, D/2).
     """
     paired = rotates_neighbours(x, (cos, sin))
-    if isinstance(projection, Int8Linear):
-        qkv = projection(x)
-    elif paired:
+    fast = paired and is_plain(projection, nn.Linear)
+    if fast:
+        assert isinstance(projection, nn.Linear)
         bias = None if projection.bias is None else interleave_halves(projection.bias, n_heads)
         qkv = F.linear(x, interleave_halves(projection.weight, n_heads), bias)
     else:
         qkv = projection(x)
-    q, k, v = qkv.view(len(x), 3, n_heads, 2 * cos.shape[1]).unbind(1)
+    q, k, v = qkv.view(x.shape[0], 3, n_heads, 2 * cos.shape[1]).unbind(1)
+    if paired and not fast and not isinstance(projection, Int8Linear):
+        q, k = neighbours(q), neighbours(k)
     return *rotary(q, k, positions, cos, sin, interleaved=paired), v
+
+
+def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether calling a module does what its class does, and nothing else: no subclass, no wrapper, no hooks.
+
+    Only then may its weight be used in its place.
+    """
+    hooks = module._forward_hooks or module._forward_pre_hooks
+    return type(module) is kind and not (hooks or module._backward_hooks or module._backward_pre_hooks)
 
 
 def rotates_neighbours(x: Tensor, rotary: tuple[Tensor, Tensor] | None) -> bool:
@@ -153,7 +166,7 @@ class EmbeddingTable(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Rows (T,) int64, by number, to (T, C)."""
-        if self.sparse and torch.is_grad_enabled():
+        if self.sparse and torch.is_grad_enabled() and not is_transformed(self.weight):
             found: Tensor = _Lookup.apply(self.weight, rows, self.blank, self.row_gradients)
             return found
         return F.embedding(rows, self.weight, padding_idx=self.blank)
@@ -209,7 +222,10 @@ def rows_to_add(n_rows: int, device: torch.device) -> int:
 
 def weighted_mean(hidden: Tensor, weight: Tensor, batch: Packed) -> Tensor:
     """The mean over each sequence with weights softmax(h·w): (T, C) and (C,) to (B, C); zero where empty."""
-    pooled: Tensor = _WeightedMean.apply(hidden, weight, batch, batch.sequence_ids())
+    sequence = batch.sequence_ids()
+    if is_transformed(hidden, weight):
+        return _weighted(hidden, weight, batch, sequence)[0]
+    pooled: Tensor = _WeightedMean.apply(hidden, weight, batch, sequence)
     return pooled
 
 
@@ -228,6 +244,16 @@ def segment_sum(x: Tensor, batch: Packed, sequence: Tensor) -> Tensor:
     return torch.segment_reduce(x, "sum", lengths=lengths, axis=0, unsafe=True, initial=0)
 
 
+def _weighted(hidden: Tensor, weight: Tensor, batch: Packed, sequence: Tensor) -> tuple[Tensor, Tensor]:
+    """The weighted means (B, C), and each token's share of its sequence's (T,)."""
+    scores = hidden @ weight
+    peaks = scores.new_full((batch.n_sequences,), -torch.inf)
+    peaks = peaks.scatter_reduce(0, sequence, scores.detach(), "amax")  # any value gives the same shares
+    share = (scores - peaks[sequence]).exp()
+    share = share / segment_sum(share[:, None], batch, sequence)[:, 0][sequence]
+    return segment_sum(hidden * share[:, None], batch, sequence), share
+
+
 class _WeightedMean(torch.autograd.Function):
     """The derivative, written out.
 
@@ -238,12 +264,7 @@ class _WeightedMean(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, batch: Packed, sequence: Tensor) -> Tensor:
-        scores = hidden @ weight
-        peaks = scores.new_full((batch.n_sequences,), -torch.inf)
-        peaks = peaks.scatter_reduce(0, sequence, scores, "amax")
-        share = (scores - peaks[sequence]).exp()
-        share = share / segment_sum(share[:, None], batch, sequence)[:, 0][sequence]
-        pooled = segment_sum(hidden * share[:, None], batch, sequence)
+        pooled, share = _weighted(hidden, weight, batch, sequence)
         ctx.save_for_backward(hidden, weight, sequence, share, pooled)
         return pooled
 

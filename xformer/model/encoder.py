@@ -14,11 +14,11 @@ from xformer.kernels.backend import Backend
 from xformer.model.bigrams import BigramEmbeddings
 from xformer.model.config import ModelConfig
 from xformer.model.context import AttentionContext, self_attention_contexts
-from xformer.model.cpu import EmbeddingTable
-from xformer.model.init import draw_weights, scale_residual_outputs
+from xformer.model.cpu import EmbeddingTable, is_plain
+from xformer.model.init import draw_weights, scale_residual_outputs, undo_draws
 from xformer.model.layers import Block
 from xformer.model.norms import LayerNorm, norm
-from xformer.model.packed import Packed
+from xformer.model.packed import PackedTensors
 from xformer.model.positions import LearnedPositions, T5Bias, sinusoidal
 from xformer.model.probe import Part, Probe
 
@@ -51,7 +51,7 @@ class Embeddings(nn.Module):
 
     def forward(
         self,
-        batch: Packed,
+        batch: PackedTensors,
         table: EmbeddingTable | None = None,
         *,
         blank_first: bool = False,
@@ -69,7 +69,8 @@ class Embeddings(nn.Module):
         table = self.tok_embeddings if table is None else table
         tokens_alone = not self.has_position_table and not config.n_segments
         tokens_alone = tokens_alone and not config.scale_embeddings and not blank_first
-        if tokens_alone and isinstance(norm, LayerNorm) and not table.sparse:
+        tokens_alone = tokens_alone and is_plain(table, EmbeddingTable) and not table.sparse
+        if tokens_alone and isinstance(norm, LayerNorm) and is_plain(norm, LayerNorm):
             x = embedding_norm(batch.tokens, table.weight, norm.weight, norm.bias, eps=norm.eps)
         else:
             x = norm(self._sum(batch, table, blank_first, position_table))
@@ -106,7 +107,7 @@ class Embeddings(nn.Module):
         return self.position_embeddings.rows()
 
     def _sum(
-        self, batch: Packed, table: EmbeddingTable, blank_first: bool, position_table: Tensor | None
+        self, batch: PackedTensors, table: EmbeddingTable, blank_first: bool, position_table: Tensor | None
     ) -> Tensor:
         x: Tensor = table(batch.tokens)
         if self.config.scale_embeddings:
@@ -144,8 +145,19 @@ class Encoder(nn.Module):
         self.final_norm = norm(config) if config.final_norm else nn.Identity()
         if config.positions == "t5":
             self.relative_bias = T5Bias(config.t5_buckets, config.n_heads)
-        draw_weights(self, config.init_std)
-        scale_residual_outputs(self.layers, zero=config.zero_init_residual)
+        self._draw()
+
+    def reset_parameters(self) -> None:
+        """Initialise again, with the weights that a new encoder would have under the present seed.
+
+        For an encoder that was built on the device `meta`, after `to_empty`.
+        """
+        undo_draws(self)
+        self._draw()
+
+    def _draw(self) -> None:
+        draw_weights(self, self.config.init_std)
+        scale_residual_outputs(self.layers, zero=self.config.zero_init_residual)
 
     @property
     def token_embedding(self) -> Tensor:
@@ -154,7 +166,7 @@ class Encoder(nn.Module):
 
     def forward(
         self,
-        batch: Packed,
+        batch: PackedTensors,
         *,
         n_layers: int | None = None,
         backend: Backend | None = None,
@@ -163,7 +175,7 @@ class Encoder(nn.Module):
         """Encode.
 
         Args:
-            batch: B packed sequences.
+            batch: B packed sequences, a `Packed` batch unless for `torch.export`.
             n_layers: number of blocks to run; None for all. With `zero_init_residual`, a block that was never
                 trained is the identity, so that a model may grow in depth while it trains.
             backend: of `xformer.kernels.attention`; None for the device's best.
@@ -183,13 +195,13 @@ class Encoder(nn.Module):
         x = self.final_norm(x)
         return x if self.probe is None else self.probe.see("final", x)
 
-    def embed(self, batch: Packed) -> Tensor:
+    def embed(self, batch: PackedTensors) -> Tensor:
         """The residual stream before the first block, (T, C)."""
         x = self.embeddings(batch)
         return x if self.probe is None else self.probe.see("embeddings", x)
 
     def hidden_states(
-        self, batch: Packed, *, n_layers: int | None = None, backend: Backend | None = None
+        self, batch: PackedTensors, *, n_layers: int | None = None, backend: Backend | None = None
     ) -> list[Tensor]:
         """The residual stream before the first block and after each, no final norm.
 
@@ -217,6 +229,6 @@ class Encoder(nn.Module):
             raise ValueError(f"n_layers: expected 0 to {self.config.n_layers}, got {n_layers}")
         return n_layers
 
-    def _contexts(self, batch: Packed, dtype: torch.dtype) -> dict[bool, AttentionContext]:
+    def _contexts(self, batch: PackedTensors, dtype: torch.dtype) -> dict[bool, AttentionContext]:
         table = self.relative_bias.weight if self.config.positions == "t5" else None
         return self_attention_contexts(self.config, batch, dtype, table)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from xformer.kernels import linear_cross_entropy
 from xformer.model.config import ModelConfig
 from xformer.model.cpu import EmbeddingTable, rows_to_add, segment_sum, weighted_mean
-from xformer.model.init import draw_weights
+from xformer.model.init import draw_weights, undo_draws
 from xformer.model.norms import norm
 from xformer.model.packed import Packed
 
@@ -31,7 +31,13 @@ class PredictionHead(nn.Module):
         self.relu, self.approximate = config.activation == "relu", config.gelu_approximate
         self.dense = nn.Linear(config.d_model, config.d_model, bias=config.bias)
         self.norm = norm(config)
+        self.init_std = config.init_std
         draw_weights(self, config.init_std)
+
+    def reset_parameters(self) -> None:
+        """Initialise again; see `Encoder.reset_parameters`."""
+        undo_draws(self)
+        draw_weights(self, self.init_std)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, C) to (…, C)."""
@@ -53,6 +59,7 @@ class MaskedLMHead(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.init_std = config.init_std
         self.head = PredictionHead(config) if config.head_activation_norm else nn.Identity()
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
@@ -61,6 +68,15 @@ class MaskedLMHead(nn.Module):
             nn.init.normal_(self.weight, std=config.init_std)
         if config.decoder_bias:
             self.bias = nn.Parameter(torch.zeros(config.rows))
+
+    def reset_parameters(self) -> None:
+        """Initialise again; see `Encoder.reset_parameters`."""
+        if isinstance(self.head, PredictionHead):
+            self.head.reset_parameters()
+        if self.weight is not None:
+            nn.init.normal_(self.weight, std=self.init_std)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, hidden: Tensor, selected: Tensor, embedding: Tensor) -> Tensor:
         """Logits over the vocabulary at some tokens.
@@ -132,6 +148,11 @@ class Pooling(nn.Module):
         self.kind = kind
         self.weight = nn.Parameter(torch.zeros(d_model)) if kind == "weighted" else None
 
+    def reset_parameters(self) -> None:
+        """Become the mean again."""
+        if self.weight is not None:
+            nn.init.zeros_(self.weight)
+
     def forward(self, hidden: Tensor, batch: Packed) -> Tensor:
         """Pool hidden states (T, C), with or without the final norm, to (B, C), in at least fp32."""
         if hidden.dtype in (torch.float16, torch.bfloat16):
@@ -155,6 +176,13 @@ class Classifier(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.out = nn.Linear(config.d_model, n_classes)
         draw_weights(self.out, config.init_std)
+
+    def reset_parameters(self) -> None:
+        """Initialise again; see `Encoder.reset_parameters`."""
+        self.pooling.reset_parameters()
+        self.head.reset_parameters()
+        undo_draws(self.out)
+        draw_weights(self.out, self.head.init_std)
 
     def forward(self, hidden: Tensor, batch: Packed) -> Tensor:
         """Logits (B, K), in the packed order, of hidden states (T, C)."""

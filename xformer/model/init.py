@@ -33,6 +33,21 @@ def draw_weights(module: nn.Module, std: float) -> None:
             part.bias.zero_()
 
 
+@torch.no_grad()
+def undo_draws(module: nn.Module) -> None:
+    """Give all parts of a module the values with which they are made, before `draw_weights`.
+
+    As when they are made, linear layers and embeddings draw from the global generator what `draw_weights`
+    overwrites: so a module that got its memory later (`Module.to_empty`) has the weights of one that was
+    built under the same seed, bit for bit.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Embedding | nn.LayerNorm | nn.RMSNorm):
+            part.reset_parameters()
+        elif isinstance(part, LearnedPositions | T5Bias | EmbeddingTable):
+            part.weight.zero_()
+
+
 def take_memory(module: nn.Module) -> None:
     """Give a module that was built on the device `meta` memory on the CPU; its values are undefined.
 

@@ -93,16 +93,16 @@ class Attention(nn.Module):
             return self.queries(x), *self.keys_and_values(memory)
         if context.rotary is not None:
             return rotary_qkv(x, self.Wqkv, self.n_heads, context.batch.positions, *context.rotary)
-        q, k, v = self.Wqkv(x).view(len(x), 3, self.n_heads, self.d_head).unbind(1)
+        q, k, v = self.Wqkv(x).view(x.shape[0], 3, self.n_heads, self.d_head).unbind(1)
         return q, k, v
 
     def queries(self, x: Tensor) -> Tensor:
         """Queries (T, H, D) of (T, C), in cross-attention."""
-        return self.Wq(x).view(len(x), self.n_heads, self.d_head)
+        return self.Wq(x).view(x.shape[0], self.n_heads, self.d_head)
 
     def keys_and_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values (S, H, D) of a memory (S, C), in cross-attention."""
-        k, v = self.Wkv(memory).view(len(memory), 2, self.n_heads, self.d_head).unbind(1)
+        k, v = self.Wkv(memory).view(memory.shape[0], 2, self.n_heads, self.d_head).unbind(1)
         return k, v
 
     def attend(

@@ -35,6 +35,12 @@ class MultilingualModel(nn.Module):
         self.masked_lm = MaskedLMHead(config)
         self.pooling = Pooling(config.pooled_dim, pooling)
 
+    def reset_parameters(self) -> None:
+        """Initialise again; see `Encoder.reset_parameters`."""
+        self.encoder.reset_parameters()
+        self.masked_lm.reset_parameters()
+        self.pooling.reset_parameters()
+
     def token_logits(
         self, batch: Packed, selected: Tensor, *, n_layers: int | None = None, backend: Backend | None = None
     ) -> Tensor:

@@ -6,7 +6,7 @@ Shapes: T tokens in the batch, B sequences, N length of one sequence.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,24 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedTensors:
+    """What layers read of a batch: tensors, and one number. Nothing in it names a sequence on the host.
+
+    Attributes:
+        tokens: (T,) int64 token ids.
+        positions: (T,) int64, the index of each token in its own sequence.
+        cu_seqlens: (B+1,) int32; sequence b is `tokens[cu_seqlens[b]:cu_seqlens[b + 1]]`.
+        max_length: the longest sequence's length, in tokens, or more.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    cu_seqlens: Tensor
+    max_length: int
+
+
+@dataclass(frozen=True)
+class Packed(PackedTensors):
     """A batch of sequences laid end to end, longest first unless packed with `sort=False`.
 
     In a sorted batch sequences of equal length are neighbours. On a CPU, attention computes each such run as
@@ -26,19 +43,17 @@ class Packed:
         positions: (T,) int64, the index of each token in its own sequence.
         cu_seqlens: (B+1,) int32; sequence b is `tokens[cu_seqlens[b]:cu_seqlens[b + 1]]`.
         lengths: the B lengths, on the host, so that reading them does not wait for the device.
+        max_length: the longest sequence's length, in tokens.
         order: (B,) int64; packed sequence i was number `order[i]` of the list that was packed.
     """
 
-    tokens: Tensor
-    positions: Tensor
-    cu_seqlens: Tensor
+    # Kept, not computed: torch.compile then sees one number, and does not compile for each list of lengths.
+    max_length: int = field(init=False)
     lengths: tuple[int, ...]
     order: Tensor
 
-    @property
-    def max_length(self) -> int:
-        """The longest sequence's length, in tokens."""
-        return max(self.lengths, default=0)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "max_length", max(self.lengths, default=0))
 
     @property
     def n_tokens(self) -> int:

@@ -104,13 +104,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "embedding": MODEL | {"model.int8", "data", "errors", "storage", "tokenizer"},
     "prediction": MODEL | {"errors", "tokenizer", "embedding"},
     "generation": BASE | MODEL | {"data"},
-<<<<<<< Updated upstream
     "interop": BASE | MODEL | {"tokenizer", "kernels"},
     "interop.importing": BASE | MODEL | RUNS | {"interop", "finetuning"},
-=======
-    "interop": BASE | MODEL | {"kernels", "tokenizer"},
-    "interop.importing": BASE | MODEL | RUNS | {"interop"},
->>>>>>> Stashed changes
     "interop.export": BASE | MODEL | RUNS | {"interop", "pretraining", "finetuning", "evaluation"},
     "inspect": BASE
     | MODEL

@@ -1,6 +1,7 @@
 """The commands that use a trained run, against the same calls in Python.
 
-Covers `xformer.cli.encode`, `fill_mask`, `neighbours` and `model_options`.
+Covers `xformer.cli.encode`, `fill_mask`, `neighbours`, `summarize` and `model_options`, and
+`xformer.api.summarize`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pytest
 import xformer as package
 from xformer.api import Model
 from xformer.cli.encode import encoded_blocks
+from xformer.errors import InputError
 from xformer.progress import Progress
 from xformer.runs.directory import RunDirectory
 
@@ -322,3 +324,30 @@ def test_what_has_no_neighbours(xformer: Run, run: Path, model: Model, lines: Pa
         status, out, err = xformer("neighbours", run, lines, *arguments, "--query", "dog")
         assert (status, out) == (2, "")
         assert said in err.splitlines()[-1]
+
+
+def test_summarize(xformer: Run, run: Path, model: Model, tmp_path: Path) -> None:
+    texts = ["Dog sees house. Cat sees house. Dog buys apple.", "", "Hund sieht Haus"]
+    path = tmp_path / "texts.txt"
+    path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    status, out, _ = xformer("summarize", run, path)
+    found = model.summarize(texts)
+    assert status == 0
+    assert out.split("\n") == [*(one.text for one in found), ""]
+    assert found[1].text == ""
+    assert found[2].text == "Hund sieht Haus"
+    assert model.summarize(texts[0]) == found[0]
+    status, out, _ = xformer("summarize", run, path, "--sentences", "2", "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert rows[0]["sentences"] == sorted(rows[0]["sentences"])
+    assert [len(row["sentences"]) for row in rows] == [2, 0, 1]
+    assert model.summarize(iter([])) == []
+
+
+def test_summarize_asked_wrongly(xformer: Run, run: Path, model: Model, lines: Path) -> None:
+    status, _, error = xformer("summarize", run, lines, "--sentences", "0")
+    assert (status, "--sentences: expected a whole number from 1, got 0" in error) == (2, True)
+    with pytest.raises(InputError, match="sentences: expected a whole number from 1, got True"):
+        model.summarize("a", True)
+    with pytest.raises(InputError, match=r"texts\[1\]"):
+        model.summarize(["a", 5])  # type: ignore[list-item]

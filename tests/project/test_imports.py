@@ -112,17 +112,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     | RUNS
     | {"geometry", "kernels", "objectives", "pretraining", "embedding", "interop"},
     "finetuning": BASE | MODEL | RUNS | {"training", "pretraining", "embedding", "evaluation", "kernels"},
-    "evaluation": BASE | MODEL | RUNS | {"geometry", "training", "objectives", "pretraining", "embedding"},
+    "evaluation": BASE
+    | MODEL
+    | RUNS
+    | {"generation", "summarization", "geometry", "training", "objectives", "pretraining", "embedding"},
     "api": BASE
     | MODEL
     | RUNS
-    | {"embedding", "prediction", "pretraining", "evaluation", "inspect"}
+    | {"embedding", "prediction", "pretraining", "evaluation", "inspect", "summarization"}
     | {"finetuning"},
     "inspect.page": BASE | MODEL | RUNS | {"inspect", "kernels", "plotting"},
     # The names of `import xformer`, for type checkers; at run time they wait until they are used.
     "__init__": {"version", "threads", "api", "inspect", "kernels", "tokenizer"},
     "report": BASE | RUNS | {"pretraining", "evaluation", "finetuning"},
     "auto": BASE | MODEL | RUNS | {"embedding", "pretraining", "finetuning"},
+    "summarization": set(),
     "localization": {"errors", "storage"},
     "vocabulary": BASE | MODEL | RUNS | {"pretraining", "finetuning", "embedding", "evaluation"},
     "benchmarks": BASE
@@ -130,7 +134,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     | MODEL
     | RUNS
     | {"__init__", "kernels", "model.int8", "training", "objectives", "pretraining", "embedding"}
-    | {"evaluation", "finetuning", "inspect", "inspect.page", "interop", "interop.export"},
+    | {"evaluation", "finetuning", "inspect", "inspect.page", "interop", "interop.export"}
+    | {"summarization"},
 }
 # The command line stands on everything; `python -m xformer` on the command line.
 MAY_IMPORT["cli"] = set(MAY_IMPORT) - {"model.reference"}

@@ -18,6 +18,7 @@ from torch import Tensor
 from xformer.api.classify import Classifying
 from xformer.api.comparing import Comparing, check_k
 from xformer.api.keywords import refuse
+from xformer.api.summarize import Summarizing
 from xformer.api.tag import Tagger
 from xformer.data.reporting import ProgressCallback
 from xformer.embedding.checked import as_texts, check_one
@@ -39,7 +40,7 @@ Vectors = NDArray[np.float32]
 Texts = Iterable[str]
 
 
-class Model(Classifying, Comparing, Tagger):
+class Model(Classifying, Comparing, Summarizing, Tagger):
     """The model of a run: sentence vectors and masked tokens. Made by `xformer.load`.
 
     A text of any length can be encoded. One of more than `max_length` tokens is cut into chunks, as few as

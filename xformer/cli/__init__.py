@@ -32,6 +32,7 @@ from xformer.cli.pretrain import Pretrain
 from xformer.cli.report import Report
 from xformer.cli.search import Search
 from xformer.cli.settings import Settings
+from xformer.cli.summarize import Summarize
 from xformer.cli.tag import Tag
 from xformer.cli.tokenizer import TokenizerCommand
 from xformer.cli.verify_resume import VerifyResume
@@ -59,6 +60,7 @@ _COMMANDS = {
     "fill-mask": FillMask,
     "classify": Classify,
     "tag": Tag,
+    "summarize": Summarize,
     "finetune": Finetune,
     "neighbours": Neighbours,
     "index": IndexCommand,

@@ -16,6 +16,7 @@ from xformer.benchmarks.mining.command import MiningBench
 from xformer.benchmarks.multilinguality.command import MultilingualityBench
 from xformer.benchmarks.page.command import PageBench
 from xformer.benchmarks.search.command import SearchBench
+from xformer.benchmarks.summaries.command import SummariesBench
 from xformer.benchmarks.training.command import TrainingBench
 from xformer.cli.bench.measure import Measure, OperationName
 from xformer.cli.bench.records import Compare, Goals, Report
@@ -98,6 +99,7 @@ class Bench:
         | Annotated[PageBench, tyro.conf.subcommand("page")]
         | Annotated[SearchBench, tyro.conf.subcommand("search")]
         | Annotated[MiningBench, tyro.conf.subcommand("mining")]
+        | Annotated[SummariesBench, tyro.conf.subcommand("summaries")]
         | Annotated[MultilingualityBench, tyro.conf.subcommand("multilinguality")]
     )
 

@@ -1,0 +1,1 @@
+"""How near summaries are to those that people wrote, beside baselines that need no model."""

@@ -1,0 +1,1 @@
+"""Summaries: sentences of a text chosen by an encoder's vectors."""

@@ -256,6 +256,11 @@ def read_settings(files: Mapping[str, bytes], source: str) -> dict[str, Any]:
         found |= content
     if (side := found.get("truncation_side", "right")) != "right":
         raise TokenizerError(f"truncation_side: expected 'right', got {side!r}")
+    if found.get("auto_map"):
+        raise TokenizerError(
+            "tokenizer_config.json: auto_map: expected no code of the folder's own, which is never run, got"
+            f" {found['auto_map']!r}"
+        )
     return found
 
 

@@ -38,6 +38,9 @@ SIZES: dict[str, Any] = {
 }
 
 
+LOCAL, GLOBAL = "sliding_attention", "full_attention"
+
+
 def modernbert(**fields: Any) -> Any:
     defaults = SIZES | {"num_hidden_layers": 5, "local_attention": 8, "max_position_embeddings": 64}
     config = transformers.ModernBertConfig(**defaults | fields)
@@ -66,6 +69,8 @@ def distilbert(**fields: Any) -> Any:
 MODELS = {
     "modernbert": lambda: modernbert(),
     "modernbert-every-second-global": lambda: modernbert(global_attn_every_n_layers=2),
+    "modernbert-any-global": lambda: modernbert(layer_types=[LOCAL, GLOBAL, GLOBAL, LOCAL, GLOBAL]),
+    "modernbert-none-global": lambda: modernbert(layer_types=[LOCAL] * 5),
     "modernbert-all-global": lambda: modernbert(layer_types=["full_attention"] * 5),
     "modernbert-bias": lambda: modernbert(
         norm_bias=True, attention_bias=True, mlp_bias=True, classifier_bias=True, decoder_bias=False
@@ -247,7 +252,6 @@ def test_ours_out_and_in(config: ModelConfig) -> None:
         ({"model_type": "modernbert", "local_attention": 1}, "local_attention"),
         ({"model_type": "modernbert", "hidden_activation": "relu"}, "hidden_activation"),
         ({"model_type": "modernbert", "classifier_activation": "gelu_new"}, "classifier_activation"),
-        ({"model_type": "modernbert", "layer_types": ["sliding_attention", "full_attention"]}, "layer_types"),
         (
             {"model_type": "modernbert", "rope_parameters": {"full_attention": {"rope_type": "yarn"}}},
             "rope_parameters.full_attention.rope_type",

@@ -33,6 +33,7 @@ MODEL = {
     "layers",
     "encoder",
     "heads",
+    "projection",
     "multilingual",
     "seq2seq_config",
     "cache",
@@ -43,6 +44,7 @@ MODEL = {
 }
 ABOVE_ENCODER = {
     "heads",
+    "projection",
     "multilingual",
     "seq2seq_config",
     "cache",
@@ -83,7 +85,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.exportable": {"model.encoder", "model.packed"},
     "model.heads": MODEL - ABOVE_ENCODER - {"model.encoder"} | {"kernels"},
     "model.int8": {"model.cpu", "model.encoder", "model.int8_linear", "model.layers"},
-    "model.multilingual": MODEL - ABOVE_ENCODER | {"model.heads", "kernels"},
+    "model.projection": set(),
+    "model.multilingual": MODEL - ABOVE_ENCODER | {"model.heads", "model.projection", "kernels"},
     "model.seq2seq_config": {"model.config", "storage"},
     "model.cache": {"model.config", "model.packed"},
     "model.cache_step": {"model.cache", "model.context", "model.layers", "model.packed", "kernels"},
@@ -105,7 +108,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prediction": MODEL | {"errors", "tokenizer", "embedding"},
     "generation": BASE | MODEL | {"data"},
     "interop": BASE | MODEL | {"tokenizer", "kernels"},
-    "interop.importing": BASE | MODEL | RUNS | {"interop", "finetuning"},
+    "interop.importing": BASE | MODEL | RUNS | {"interop", "pretraining", "finetuning"},
     "interop.export": BASE | MODEL | RUNS | {"interop", "pretraining", "finetuning", "evaluation"},
     "inspect": BASE
     | MODEL

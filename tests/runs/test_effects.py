@@ -37,6 +37,7 @@ ALONE = {
     "model.gelu": ("tanh", "model.activation=swiglu model.head_activation_norm=false"),
     "model.window": ("64", "model.n_layers=1"),
     "model.global_every": ("2", "model.window=none"),
+    "model.global_layers": ("[1]", "model.window=none"),
     **{name: ("", "data.tokenizer=mine.model") for name in SETTINGS if name.startswith("tokenizer.")},
     **{name: ("", "data.corpus=mine") for name in SETTINGS if "_groups" in name or ".held_out" in name},
     "data.min_language_texts": ("2", "data.corpus=mine"),
@@ -142,7 +143,8 @@ TINY = ModelConfig(vocab_size=300, d_model=16, n_layers=3, n_heads=2, d_ff=16, w
 VALUES: dict[str, Any] = {
     "d_ff": 24, "activation": "relu2", "norm_position": "post", "attention_dropout": 0.5, "rotary_base": 3.0,
     "rotary_base_local": 3.0, "t5_buckets": 8, "t5_max_distance": 9, "position_offset": 2, "gelu": "tanh",
-    "window": 6, "global_every": 3, "zero_init_residual": False, "skip_first_norm": False,
+    "window": 6, "global_every": 3, "global_layers": (1,), "zero_init_residual": False,
+    "skip_first_norm": False,
 }  # fmt: skip
 # For each: settings with which it acts, and with which it does nothing.
 MODELS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -156,6 +158,7 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "gelu": ({}, {"activation": "swiglu", "head_activation_norm": False}),
     "window": ({}, {"n_layers": 1}),
     "global_every": ({}, {"window": None}),
+    "global_layers": ({}, {"window": None}),
     "skip_first_norm": ({}, {"norm_position": "post"}),
 }
 

@@ -5,7 +5,7 @@ Shapes: E texts, D vector width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from typing import Any, Literal, overload
@@ -70,7 +70,7 @@ class Model(Classifying, Comparing, Summarizing, Tagger):
         self.path, self.config, self.tokenizer = opened.run.path, opened.config, opened.tokenizer
         self.step, self.dtype, self.device = opened.state.step, prepared.dtype, device
         self._settings = opened.settings
-        self.dim, self.max_length = self._settings.model.pooled_dim, self._settings.max_length
+        self.dim, self.max_length = opened.network.vector_dim, self._settings.max_length
         self._opened, self._threads = opened, threads
         self._network, self._context = prepared.model, prepared.computing
         self._layer = opened.layer
@@ -99,6 +99,11 @@ class Model(Classifying, Comparing, Summarizing, Tagger):
         return self._opened.languages
 
     @property
+    def prompts(self) -> Mapping[str, str]:
+        """Texts that may stand in front of a text, by name; an imported model may have some."""
+        return self._settings.prompts
+
+    @property
     def layer(self) -> SentenceLayer:
         """The layer after which vectors are taken, and the dev scores that chose it.
 
@@ -120,6 +125,7 @@ class Model(Classifying, Comparing, Summarizing, Tagger):
         texts: str | Texts,
         *,
         normalise: bool | None = ...,
+        prompt: str | None = ...,
         batch_tokens: int | None = ...,
         progress: ShowProgress = ...,
         as_tensor: Literal[False] = ...,
@@ -130,6 +136,7 @@ class Model(Classifying, Comparing, Summarizing, Tagger):
         texts: str | Texts,
         *,
         normalise: bool | None = ...,
+        prompt: str | None = ...,
         batch_tokens: int | None = ...,
         progress: ShowProgress = ...,
         as_tensor: Literal[True],
@@ -140,6 +147,7 @@ class Model(Classifying, Comparing, Summarizing, Tagger):
         texts: str | Texts,
         *,
         normalise: bool | None = None,
+        prompt: str | None = None,
         batch_tokens: int | None = None,
         progress: ShowProgress = None,
         as_tensor: bool = False,
@@ -159,6 +167,8 @@ class Model(Classifying, Comparing, Summarizing, Tagger):
                 one string.
             normalise: scale vectors to unit length, so that a product of two is their cosine. None does, but
                 for an imported model that its own library uses without.
+            prompt: the name of the text that stands in front of each (`prompts`), such as `query`; None for
+                the model's own default.
             batch_tokens: most tokens in a pass; None for 4,096 a thread of a CPU, and 16,384 on a GPU.
             progress: True shows a bar with rate and time left on standard error; a function is called with
                 (what is done, texts done, texts in all or None).
@@ -172,13 +182,13 @@ class Model(Classifying, Comparing, Summarizing, Tagger):
             InputError: a text is no string, or holds a lone surrogate: its index is named. Items of a list
                 are checked before any is encoded. Or an argument is unknown.
         """
-        refuse(others, ("normalise", "batch_tokens", "progress", "as_tensor"))
+        refuse(others, ("normalise", "prompt", "batch_tokens", "progress", "as_tensor"))
         one = isinstance(texts, str)
         if isinstance(texts, str):
             check_one(texts, "text")
             texts = [texts]
         with shown(progress) as tell:
-            stream = self._stream(texts, normalise, batch_tokens, tell)
+            stream = self._stream(texts, normalise, prompt, batch_tokens, tell)
             found = joined(list(stream), self.dim)
             if isinstance(tell, Progress) and stream.cut:
                 longer = f"{stream.cut:,} of {stream.texts:,} texts have more than {self.max_length} tokens"
@@ -191,6 +201,7 @@ class Model(Classifying, Comparing, Summarizing, Tagger):
         texts: Texts,
         *,
         normalise: bool | None = None,
+        prompt: str | None = None,
         batch_tokens: int | None = None,
         progress: ProgressCallback | None = None,
     ) -> EncodedStream:
@@ -207,6 +218,7 @@ class Model(Classifying, Comparing, Summarizing, Tagger):
         Args:
             texts: as in `encode`, but not one string.
             normalise: as in `encode`.
+            prompt: as in `encode`.
             batch_tokens: as in `encode`.
             progress: a function, as in `encode`.
 
@@ -221,7 +233,7 @@ class Model(Classifying, Comparing, Summarizing, Tagger):
             raise InputError(
                 "texts: expected a list or an iterator of strings, got one string; put it in a list"
             )
-        return self._stream(texts, normalise, batch_tokens, progress)
+        return self._stream(texts, normalise, prompt, batch_tokens, progress)
 
     @overload
     def fill_mask(  # type: ignore[overload-overlap]  # a string is an iterable of strings, too
@@ -322,6 +334,7 @@ class Model(Classifying, Comparing, Summarizing, Tagger):
         self,
         texts: Texts,
         normalise: bool | None,
+        prompt: str | None,
         batch_tokens: int | None,
         progress: ProgressCallback | None,
     ) -> EncodedStream:
@@ -338,9 +351,19 @@ class Model(Classifying, Comparing, Summarizing, Tagger):
             self._computing,
             self._threads,
             cuts=self._settings.cuts,
+            prompt=self._prompt(prompt),
         )
         wanted = self._settings.normalise if normalise is None else normalise
         return encoder.stream(checked, normalise=wanted, batch_tokens=batch_tokens, progress=progress)
+
+    def _prompt(self, name: str | None) -> str:
+        """The text in front of texts."""
+        prompts = self._settings.prompts
+        chosen = self._settings.default_prompt if name is None else name
+        if chosen is not None and chosen not in prompts:
+            known = f"one of {', '.join(prompts)}" if prompts else "None, since this model has no prompts"
+            raise InputError(f"prompt: expected {known}; got {chosen!r}")
+        return "" if chosen is None else prompts[chosen]
 
     def _sentence_layer(self, progress: ProgressCallback | None) -> SentenceLayer:
         if self._layer is None:

@@ -61,6 +61,9 @@ class Encode:
     """Left out: by the names of the files, and lines on standard input."""
     normalise: OnByDefault = True
     """Leave the vectors as long as they are. Otherwise their length is 1, so that a product is a cosine."""
+    prompt: str | None = None
+    """Of an imported model that has some: the name of the text that stands in front of each, such as `query`.
+    Left out: the model's default."""
     batch_tokens: int | None = None
     """Most tokens that are encoded at a time; bounds the memory. Left out: what is fast on the device."""
     line_buffered: bool = False
@@ -104,7 +107,11 @@ class Encode:
         from xformer.embedding.vector_files import vector_writer
 
         total, done = texts.count(progress), 0
-        options = {"normalise": None if self.normalise else False, "batch_tokens": self.batch_tokens}
+        options: dict[str, Any] = {
+            "normalise": None if self.normalise else False,
+            "prompt": self.prompt,
+            "batch_tokens": self.batch_tokens,
+        }
         single = self.line_buffered or texts.typed
         with vector_writer(sys.stdout if self.out is None else self.out, kind, model.dim) as write:
             for block, vectors in encoded_blocks(model, texts, total, progress, "encode", single, **options):

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from xformer.interop.importing.folder import Imported
     from xformer.runs.imported import ImportedConfig
 
+_POOLED = {
+    "mean": "mean of the tokens",
+    "first": "first token",
+    "last": "last token",
+    "max": "largest value of the tokens",
+    "by_position": "mean of the tokens, later ones more",
+    "root_length": "sum of the tokens by the root of their number",
+}
 _SHOWN = 10
 """Labels that are named."""
 
@@ -86,10 +94,14 @@ def _said(done: Imported) -> str:
 
 def _vectors(config: ImportedConfig) -> list[str]:
     model, vectors = config.model, config.vectors
-    token = "mean of the tokens" if vectors.pooling == "mean" else "first token"
+    width = vectors.dense[-1].width if vectors.dense else model.pooled_dim
+    layers = "".join(f", a layer of {dense.width} ({dense.activation})" for dense in vectors.dense)
+    prompts = f", prompts {', '.join(vectors.prompts)}" if vectors.prompts else ""
+    default = f" ({vectors.default_prompt} by default)" if vectors.default_prompt else ""
     return [
-        f"sentence vectors: {model.pooled_dim} coordinates, {token}"
-        f"{', length 1' if vectors.normalise else ''}; texts are cut after {vectors.max_length} tokens",
+        f"sentence vectors: {width} coordinates, {_POOLED[vectors.pooling]}{layers}"
+        f"{', length 1' if vectors.normalise else ''}{prompts}{default}; texts are cut after"
+        f" {vectors.max_length} tokens",
         "masked-LM head: yes" if config.source.masked_lm else "masked-LM head: none, so it cannot fill masks",
     ]
 

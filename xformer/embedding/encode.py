@@ -138,7 +138,7 @@ def encode_tokens_by_layer(
     """
     _require_ids(sequences)
     depth = 1 + (model.config.n_layers if n_layers is None else n_layers)
-    vectors = [torch.empty(len(sequences), model.config.pooled_dim) for _ in range(depth)]
+    vectors = [torch.empty(len(sequences), model.vector_dim) for _ in range(depth)]
     lengths, done = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences)), 0
     threads = encoding_threads(device)
 

@@ -87,6 +87,7 @@ class TextEncoder:
         computing: makes the context in which the model runs.
         threads: of tokenisation; None for one a core.
         cuts: whether what comes after `max_length` tokens of a text is left out, instead of being a chunk.
+        prompt: stands in front of each text.
     """
 
     model: MultilingualModel
@@ -97,6 +98,7 @@ class TextEncoder:
     computing: Callable[[], AbstractContextManager[object]]
     threads: int | None = None
     cuts: bool = False
+    prompt: str = ""
 
     def stream(
         self,
@@ -155,6 +157,8 @@ class TextEncoder:
                 yield waiting.result()
 
     def _tokenise(self, texts: Sequence[str]) -> _Buffer:
+        if self.prompt:
+            texts = [self.prompt + text for text in texts]
         rows, cut = self.tokenizer.sequences(texts, self.max_length if self.cuts else None, self.threads)
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         longer = cut if self.cuts else int(np.count_nonzero(lengths > self.max_length))
@@ -163,7 +167,7 @@ class TextEncoder:
     def _encode(self, buffer: _Buffer, batch_tokens: int | None, tell: Callable[[float], None]) -> Tensor:
         """(E, D) float32 on the host; zero for a text without tokens."""
         chunks = buffer.chunks
-        vectors = torch.zeros(len(buffer.lengths), self.model.config.pooled_dim)
+        vectors = torch.zeros(len(buffer.lengths), self.model.vector_dim)
         share = (chunks.lengths / buffer.lengths[chunks.text]).astype(np.float32)
         any_cut, done = len(chunks.text) > np.count_nonzero(buffer.lengths), 0
 

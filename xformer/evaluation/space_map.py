@@ -165,7 +165,7 @@ def measure_map(
         return None
     choice = MapChoice.of(texts, decode)
     rows = choice.needed(texts)
-    vectors = torch.zeros(len(texts.examples), model.config.pooled_dim)
+    vectors = torch.zeros(len(texts.examples), model.vector_dim)
     sequences = texts.shards.take(texts.examples[rows])
     vectors[torch.from_numpy(rows)] = encode_tokens(model, sequences, n_layers=layer, device=device)
     return space_map(texts, choice, vectors, decode)

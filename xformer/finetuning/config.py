@@ -22,7 +22,7 @@ from xformer.storage.rules import (
     require,
 )
 
-BasePooling = Literal["mean", "weighted", "first"]
+BasePooling = Literal["mean", "weighted", "first", "last", "max", "by_position", "root_length"]
 Init = Literal["pretrained", "random"]
 ExampleKind = Literal["text", "pair", "words"]
 Coordinates = Literal["shared", "all"]

@@ -319,7 +319,7 @@ class Trace:
         hidden = self._final if name == "final" else self._recorder.recorded[name]
         assert hidden is not None
         with torch.set_grad_enabled(self._gradients and self._state == "open"), self.subject.computing():
-            pooled = self.subject.network.pool(hidden, batch, normalise=False)
+            pooled = self.subject.network.pooled(hidden, batch)
         return pooled.index_select(0, torch.argsort(batch.order))
 
 

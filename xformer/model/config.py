@@ -72,6 +72,8 @@ class ModelConfig:
         window (tokens): total width of local attention, half to either side; None for global attention
             everywhere.
         global_every (blocks): with `window`, layers 0, k, 2k, … attend globally.
+        global_layers (numbers of blocks): with `window`, these attend globally; none for each k-th, as
+            `global_every` says.
         tie_embeddings: the masked-LM decoder shares the embedding matrix.
         head_activation_norm: dense + activation + norm before the masked-LM decoder, as BERT and ModernBERT
             have.
@@ -116,6 +118,7 @@ class ModelConfig:
     bias: bool = False
     window: int | None = 128
     global_every: int = 3
+    global_layers: tuple[int, ...] | None = None
     tie_embeddings: bool = True
     head_activation_norm: bool = True
     decoder_bias: bool = True
@@ -149,6 +152,8 @@ class ModelConfig:
         check(self, "model", self.rules())
         whole = self.d_model % self.n_heads == 0
         self._require(whole, "d_model", f"a multiple of n_heads={self.n_heads}")
+        known = all(layer >= 0 for layer in self.global_layers or ())
+        self._require(known, "global_layers", "numbers of blocks, from 0, or none")
         even = self.positions != "rotary" or self.d_head % 2 == 0
         self._require(even, "d_model", "an even head size d_model/n_heads for rotary positions")
         even = self.positions != "sinusoidal" or self.d_model % 2 == 0
@@ -227,4 +232,7 @@ class ModelConfig:
 
     def is_global(self, layer: int) -> bool:
         """Whether block `layer` has global attention."""
-        return self.window is None or layer % self.global_every == 0
+        if self.window is None:
+            return True
+        chosen = self.global_layers
+        return layer % self.global_every == 0 if chosen is None else layer in chosen

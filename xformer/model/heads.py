@@ -5,7 +5,7 @@ Shapes: T tokens, B sequences, S selected tokens, C d_model, V vocabulary, K cla
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from xformer.model.init import draw_weights, undo_draws
 from xformer.model.norms import norm
 from xformer.model.packed import Packed
 
-PoolingKind = Literal["mean", "first", "weighted"]
+PoolingKind = Literal["mean", "first", "weighted", "last", "max", "by_position", "root_length"]
 _IGNORED = -100
 """Target of a row that has no loss."""
 
@@ -137,14 +137,16 @@ class MaskedLMHead(nn.Module):
 class Pooling(nn.Module):
     """Pooling of each sequence to one vector, in the packed order; an empty sequence gives zeros.
 
-    `mean` averages the tokens; `first` takes the first one; `weighted` averages with weights softmax(h·w)
-    over the sequence. w starts at zero, so that it begins as the mean.
+    `mean` averages the tokens; `first` takes the first one, `last` the last one, `max` each coordinate's
+    largest value; `by_position` averages with weights 1, 2, 3, …; `root_length` divides the sum by the square
+    root of the length; `weighted` averages with weights softmax(h·w) over the sequence. w starts at zero, so
+    that it begins as the mean.
     """
 
     def __init__(self, d_model: int, kind: PoolingKind = "mean") -> None:
         super().__init__()
-        if kind not in ("mean", "first", "weighted"):
-            raise ValueError(f"pooling: expected 'mean', 'first' or 'weighted', got {kind!r}")
+        if kind not in get_args(PoolingKind):
+            raise ValueError(f"pooling: expected one of {', '.join(get_args(PoolingKind))}, got {kind!r}")
         self.kind = kind
         self.weight = nn.Parameter(torch.zeros(d_model)) if kind == "weighted" else None
 
@@ -157,8 +159,17 @@ class Pooling(nn.Module):
         """Pool hidden states (T, C), with or without the final norm, to (B, C), in at least fp32."""
         if hidden.dtype in (torch.float16, torch.bfloat16):
             hidden = hidden.float()  # sums of many tokens: 256 + 1 is 256 in bfloat16
-        if self.kind == "first":
-            return _first(hidden, batch)
+        if self.kind in ("first", "last"):
+            return _one_token(hidden, batch, last=self.kind == "last")
+        if self.kind == "max":
+            return _largest(hidden, batch)
+        if self.kind == "by_position":
+            weights = torch.cat([torch.arange(1, n + 1) for n in (*batch.lengths, 0)]).to(hidden)
+            totals = torch.tensor([max(n * (n + 1) / 2, 1) for n in batch.lengths]).to(hidden)
+            return segment_sum(hidden * weights[:, None], batch, batch.sequence_ids()) / totals[:, None]
+        if self.kind == "root_length":
+            lengths = _lengths(batch, hidden).sqrt()
+            return segment_sum(hidden, batch, batch.sequence_ids()) / lengths[:, None]
         if self.weight is not None:
             return weighted_mean(hidden, self.weight.to(hidden.dtype), batch)
         return segment_sum(hidden, batch, batch.sequence_ids()) / _lengths(batch, hidden)[:, None]
@@ -193,8 +204,17 @@ def _lengths(batch: Packed, like: Tensor) -> Tensor:
     return torch.tensor([max(n, 1) for n in batch.lengths], dtype=like.dtype, device=like.device)
 
 
-def _first(hidden: Tensor, batch: Packed) -> Tensor:
+def _one_token(hidden: Tensor, batch: Packed, *, last: bool) -> Tensor:
     filled = [b for b, n in enumerate(batch.lengths) if n]
     rows = torch.tensor(filled, dtype=torch.int64, device=hidden.device)
-    out = hidden.index_select(0, batch.cu_seqlens.index_select(0, rows).long())
+    places = (
+        batch.cu_seqlens.index_select(0, rows + 1) - 1 if last else batch.cu_seqlens.index_select(0, rows)
+    )
+    out = hidden.index_select(0, places.long())
     return hidden.new_zeros(batch.n_sequences, hidden.shape[1]).index_copy(0, rows, out)
+
+
+def _largest(hidden: Tensor, batch: Packed) -> Tensor:
+    parts = hidden.split([*batch.lengths, len(hidden) - sum(batch.lengths)])[: batch.n_sequences]
+    rows = [part.amax(dim=0) if len(part) else hidden.new_zeros(hidden.shape[1]) for part in parts]
+    return torch.stack(rows) if rows else hidden.new_zeros(0, hidden.shape[1])

@@ -5,7 +5,7 @@ Shapes: T tokens, B sequences, S selected tokens, C d_model, D width of a senten
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,6 +16,7 @@ from xformer.model.cpu import rows_to_add
 from xformer.model.encoder import Encoder
 from xformer.model.heads import MaskedLMHead, Pooling, PoolingKind
 from xformer.model.packed import Packed, join
+from xformer.model.projection import Projection
 
 
 class MultilingualModel(nn.Module):
@@ -26,14 +27,27 @@ class MultilingualModel(nn.Module):
         encoder: tokens to hidden states.
         masked_lm: hidden states to vocabulary, at selected tokens.
         pooling: hidden states to one vector a sequence.
+        projections: layers behind it; none in a model that was trained here.
     """
 
-    def __init__(self, config: ModelConfig, pooling: PoolingKind = "weighted") -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        pooling: PoolingKind = "weighted",
+        projections: Iterable[Projection] = (),
+    ) -> None:
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
         self.masked_lm = MaskedLMHead(config)
         self.pooling = Pooling(config.pooled_dim, pooling)
+        self.projections = nn.Sequential(*projections)
+
+    @property
+    def vector_dim(self) -> int:
+        """D: width of a sentence's vector."""
+        last = self.projections[-1] if len(self.projections) else None
+        return last.out_features if isinstance(last, Projection) else self.config.pooled_dim
 
     def reset_parameters(self) -> None:
         """Initialise again; see `Encoder.reset_parameters`."""
@@ -72,7 +86,7 @@ class MultilingualModel(nn.Module):
         backend: Backend | None = None,
         normalise: bool = True,
     ) -> Tensor:
-        """Vectors (B, D), one a sequence, in the packed order; D is `config.pooled_dim`.
+        """Vectors (B, D), one a sequence, in the packed order; D is `vector_dim`.
 
         They are pooled from the first D coordinates of each token's state, after the final norm or before it
         (`config.pool_after_norm`). After the norm a token weighs in the mean by the share of its length that
@@ -89,7 +103,12 @@ class MultilingualModel(nn.Module):
 
     def pool(self, hidden: Tensor, batch: Packed, *, normalise: bool = True) -> Tensor:
         """Sentence vectors (B, D) of a residual stream (T, C), by default of unit length."""
+        vectors: Tensor = self.projections(self.pooled(hidden, batch))
+        return F.normalize(vectors, dim=-1) if normalise else vectors
+
+    def pooled(self, hidden: Tensor, batch: Packed) -> Tensor:
+        """The first coordinates of the tokens of a residual stream (T, C), as one vector a sequence."""
         if self.config.pool_after_norm:
             hidden = self.encoder.final_norm(hidden)
         pooled: Tensor = self.pooling(hidden[:, : self.config.pooled_dim], batch)
-        return F.normalize(pooled, dim=-1) if normalise else pooled
+        return pooled

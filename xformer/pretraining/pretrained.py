@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -14,6 +15,7 @@ from xformer.model.config import ModelConfig
 from xformer.model.heads import PoolingKind
 from xformer.model.init import take_memory
 from xformer.model.multilingual import MultilingualModel
+from xformer.model.projection import Projection
 from xformer.pretraining.abilities import masked_lm_gap
 from xformer.pretraining.load import load_model, open_tokenizer
 from xformer.runs.checkpoint import Checkpoint, TrainingState
@@ -45,6 +47,8 @@ class PretrainedSettings:
         cuts: whether the rest of a longer text is left out, as the model's own library does; otherwise such a
             text is read in several parts.
         normalise: whether vectors have length 1 unless asked otherwise.
+        prompts: texts that may stand in front of a text, by name.
+        default_prompt: the name of the one that does unless asked otherwise.
     """
 
     model: ModelConfig
@@ -52,6 +56,8 @@ class PretrainedSettings:
     max_length: int
     cuts: bool = False
     normalise: bool = True
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    default_prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,15 @@ def _imported(run: RunDirectory, which: Which) -> PretrainedRun:
     return PretrainedRun(
         run,
         config,
-        PretrainedSettings(config.model, vectors.pooling, vectors.max_length, True, vectors.normalise),
+        PretrainedSettings(
+            config.model,
+            vectors.pooling,
+            vectors.max_length,
+            True,
+            vectors.normalise,
+            vectors.prompts,
+            vectors.default_prompt,
+        ),
         tokenizer,
         _network(config, checkpoint),
         checkpoint.state,
@@ -151,9 +165,18 @@ def _imported(run: RunDirectory, which: Which) -> PretrainedRun:
 
 def _network(config: ImportedConfig, checkpoint: Checkpoint) -> MultilingualModel:
     with torch.device("meta"):
-        model = MultilingualModel(config.model, config.vectors.pooling)
+        model = MultilingualModel(config.model, config.vectors.pooling, projections_of(config))
     if not config.source.masked_lm:
         del model.masked_lm
     take_memory(model)
     checkpoint.load_model(model)
     return model.eval()
+
+
+def projections_of(config: ImportedConfig) -> list[Projection]:
+    """The layers behind the pooling, with random weights."""
+    found, width = [], config.model.pooled_dim
+    for dense in config.vectors.dense:
+        found.append(Projection(width, dense.width, dense.bias, dense.activation))
+        width = dense.width
+    return found

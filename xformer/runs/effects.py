@@ -120,8 +120,13 @@ NEEDS: dict[str, Need] = {
     ),
     "model.window": Need(_has_windows, _WINDOWS, off=None),
     "model.global_every": Need(
-        lambda c: c.model.window is not None and c.model.n_layers > 1,
-        "with local attention (model.window) in a model of two blocks and more",
+        lambda c: c.model.window is not None and c.model.n_layers > 1 and c.model.global_layers is None,
+        "with local attention (model.window) in a model of two blocks and more, and no model.global_layers",
+    ),
+    "model.global_layers": Need(
+        lambda c: c.model.window is not None and c.model.n_layers > 0,
+        "with local attention (model.window)",
+        off=None,
     ),
     **{f"tokenizer.{name}": _TOKENIZER for name in (field.name for field in fields(TokenizerOptions))},
     # The settings of runs of earlier versions have this number in any case.

@@ -1,6 +1,6 @@
 """Folders of Hugging Face become runs: what a run does with them is what their own libraries do.
 
-Covers `sentence`, and xformer.interop.export.imported, xformer.pretraining.pretrained, xformer.runs.imported.
+Covers xformer.interop.export.imported, xformer.pretraining.pretrained, xformer.runs.imported.
 """
 
 from __future__ import annotations
@@ -187,6 +187,28 @@ def break_modules(folder: Path, change: Callable[[Any], object]) -> None:
     (folder / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
 
 
+def pickled_part(folder: Path) -> None:
+    index(folder, "w.pt")
+    torch.save({"x": torch.zeros(2)}, folder / "w.pt")
+
+
+def half_of(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def index(folder: Path, name: str) -> None:
+    content = json.dumps({"weight_map": {"embeddings.LayerNorm.weight": name}})
+    (folder / "model.safetensors.index.json").write_text(content, encoding="utf-8")
+
+
+def change_weight(folder: Path, value: Any) -> None:
+    weights = load_file(folder / "model.safetensors")
+    name = "embeddings.LayerNorm.weight"
+    changed = torch.full_like(weights[name], value) if isinstance(value, float) else weights[name].to(value)
+    save_file(weights | {name: changed}, folder / "model.safetensors")
+
+
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "config.json: broken": (lambda f: (f / "config.json").write_text("{"), r"config\.json: expected JSON"),
     "is_decoder": (lambda f: break_config(f, is_decoder=True), "is_decoder: expected False"),
@@ -194,6 +216,68 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
         r"pickled ones \(pytorch_model\.bin\) are not read, since they can run code\. transformers converts",
     ),
+    "weights: half of the file": (
+        lambda f: half_of(f / "model.safetensors"),
+        r"model\.safetensors: expected safetensors: .*incomplete",
+    ),
+    "weights: a pickle of that name": (
+        lambda f: torch.save({"x": torch.zeros(2)}, f / "model.safetensors"),
+        r"model\.safetensors: expected safetensors",
+    ),
+    "weights: a pickle in the index": (
+        pickled_part,
+        r"w\.pt: expected safetensors",
+    ),
+    "index: elsewhere": (
+        lambda f: index(f, "../bert/x.safetensors"),
+        "expected the name of a file beside it",
+    ),
+    "index: a path": (lambda f: index(f, "/etc/passwd"), "expected the name of a file beside it"),
+    "index: no such part": (
+        lambda f: index(f, "model-2.safetensors"),
+        r"model-2\.safetensors: expected weights",
+    ),
+    "weights: whole numbers": (
+        lambda f: change_weight(f, torch.int8),
+        "is torch.int8, expected floating-point",
+    ),
+    "weights: float64": (
+        lambda f: change_weight(f, torch.float64),
+        "expected float32, float16, bfloat16, got",
+    ),
+    "weights: NaN": (
+        lambda f: change_weight(f, float("nan")),
+        "LayerNorm.weight has values that are not finite",
+    ),
+    "sizes: no memory has them": (
+        lambda f: break_config(f, hidden_size=2**40, num_attention_heads=1),
+        "expected sizes of a model",
+    ),
+    "sizes: layers without end": (
+        lambda f: break_config(f, num_hidden_layers=10**9),
+        "num_hidden_layers: expected at most",
+    ),
+    "sizes: vocabulary": (
+        lambda f: break_config(f, vocab_size=99),
+        r"word_embeddings\.weight is \(65, 16\), expected \(99, 16\)",
+    ),
+    "flags": (
+        lambda f: break_config(f, tie_word_embeddings="no"),
+        "tie_word_embeddings: expected true or false",
+    ),
+    "config.json: deep": (
+        lambda f: (f / "config.json").write_text("[" * 10**5),
+        r"config\.json: expected JSON",
+    ),
+    "auto_map": (
+        lambda f: break_config(f, auto_map={"AutoModel": "m.M"}),
+        "auto_map: expected None or no such",
+    ),
+    "auto_map of the tokenizer": (
+        lambda f: (f / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": ["t.T", null]}}'),
+        "auto_map: expected no code of the folder's own",
+    ),
+    "architecture": (lambda f: break_config(f, model_type="llama"), "model_type: expected one of modernbert"),
     "weights: missing": (lambda f: break_config(f, num_hidden_layers=3), r"encoder\.layer\.2\..* is missing"),
     "weights: shapes": (
         lambda f: break_config(f, intermediate_size=21),
@@ -219,12 +303,12 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "modules: order": (lambda f: break_modules(f, lambda m: m.reverse()), "expected Transformer, Pooling"),
     "pooling": (
-        lambda f: (f / "1_Pooling/config.json").write_text('{"pooling_mode_max_tokens": true}'),
-        "pooling_mode: expected 'cls' or 'mean', got max",
+        lambda f: (f / "1_Pooling/config.json").write_text('{"pooling_mode": ["cls", "max"]}'),
+        "pooling_mode: expected one of cls, mean, .*got cls, max",
     ),
     "prompt": (
         lambda f: (f / "config_sentence_transformers.json").write_text('{"default_prompt_name": "query"}'),
-        "default_prompt_name: expected null, got 'query'",
+        r"default_prompt_name: expected one of prompts \(none\), or null, got 'query'",
     ),
     "max_seq_length": (
         lambda f: (f / "sentence_bert_config.json").write_text('{"max_seq_length": "long"}'),

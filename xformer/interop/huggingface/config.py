@@ -119,8 +119,12 @@ def config_to_huggingface(config: ModelConfig) -> dict[str, Any]:
             "full_attention": {"rope_type": "default", "rope_theta": config.rotary_base},
             "sliding_attention": {"rope_type": "default", "rope_theta": config.rotary_base_local},
         },
-        # The same in the names of transformers 4.
-        "global_attn_every_n_layers": 1 if config.window is None else config.global_every,
+        # The same in the names of transformers 4; no number of these says which layers there are.
+        **(
+            {"global_attn_every_n_layers": 1 if config.window is None else config.global_every}
+            if config.window is None or config.global_layers is None
+            else {}
+        ),
         "global_rope_theta": config.rotary_base,
         "local_rope_theta": config.rotary_base_local,
     }
@@ -166,16 +170,16 @@ def special_ids(fields: Mapping[str, Any]) -> dict[str, int]:
 
 def _from_modernbert(fields: Mapping[str, Any]) -> ModelConfig:
     activation = fields.get("hidden_activation", "gelu")
-    bias = bool(fields.get("norm_bias", False))
+    bias = _flag(fields, "norm_bias", False)
     for name in ("attention_bias", "mlp_bias", "classifier_bias"):
-        if bool(fields.get(name, False)) != bias:
+        if _flag(fields, name, False) != bias:
             raise InputError(f"{name}: expected {bias}, as norm_bias, got {fields.get(name, False)}")
     # A classifier without one (`linear`) is what `export hf` writes of a run of ours.
     plain = fields.get("classifier_activation") == "linear"
     gelu = _gelu(fields, "hidden_activation" if plain else "classifier_activation")
     if activation != "silu" and _gelu(fields, "hidden_activation") != gelu:
         raise InputError(f"classifier_activation: expected {activation!r}, as hidden_activation")
-    window, global_every = _layer_pattern(fields)
+    window, global_every, global_layers = _layer_pattern(fields)
     return ModelConfig.modernbert(
         **_sizes(fields, _SIZES),
         max_length=_whole(fields, "max_position_embeddings", 8192),
@@ -187,8 +191,9 @@ def _from_modernbert(fields: Mapping[str, Any]) -> ModelConfig:
         bias=bias,
         window=window,
         global_every=global_every,
-        tie_embeddings=bool(fields.get("tie_word_embeddings", True)),
-        decoder_bias=bool(fields.get("decoder_bias", True)),
+        global_layers=global_layers,
+        tie_embeddings=_flag(fields, "tie_word_embeddings", True),
+        decoder_bias=_flag(fields, "decoder_bias", True),
         dropout=_number(fields, "embedding_dropout", 0.0),
         attention_dropout=_number(fields, "attention_dropout", 0.0),
     )
@@ -207,7 +212,7 @@ def _from_bert(fields: Mapping[str, Any], family: Family) -> ModelConfig:
         norm_eps=_number(fields, "layer_norm_eps", 1e-12),
         activation=activation,
         gelu=gelu,
-        tie_embeddings=bool(fields.get("tie_word_embeddings", True)),
+        tie_embeddings=_flag(fields, "tie_word_embeddings", True),
         dropout=_number(fields, "hidden_dropout_prob", 0.1),
         attention_dropout=_number(fields, "attention_probs_dropout_prob", 0.1),
     )
@@ -223,7 +228,7 @@ def _from_distilbert(fields: Mapping[str, Any]) -> ModelConfig:
         norm_eps=1e-12,
         activation=activation,
         gelu=gelu,
-        tie_embeddings=bool(fields.get("tie_word_embeddings", True)),
+        tie_embeddings=_flag(fields, "tie_word_embeddings", True),
         dropout=_number(fields, "dropout", 0.1),
         attention_dropout=_number(fields, "attention_dropout", 0.1),
     )
@@ -242,6 +247,13 @@ def _whole(fields: Mapping[str, Any], name: str, default: int | None = None) -> 
     value = _field(fields, name) if default is None else fields.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise InputError(f"{name}: expected a whole number, got {value!r}")
+    return value
+
+
+def _flag(fields: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = fields.get(name, default)
+    if not isinstance(value, bool):
+        raise InputError(f"{name}: expected true or false, got {value!r}")
     return value
 
 
@@ -272,8 +284,8 @@ def _rotary_base(fields: Mapping[str, Any], kind: str, older: str, default: floa
     return base
 
 
-def _layer_pattern(fields: Mapping[str, Any]) -> tuple[int | None, int]:
-    """`window` and `global_every`; `layer_types` decides where it is given."""
+def _layer_pattern(fields: Mapping[str, Any]) -> tuple[int | None, int, tuple[int, ...] | None]:
+    """`window`, `global_every` and `global_layers`; `layer_types` decides where it is given."""
     window, n_layers = _whole(fields, "local_attention", 128), _whole(fields, "num_hidden_layers")
     if window < 2:
         raise InputError(f"local_attention: expected a width of at least 2 tokens, got {window}")
@@ -283,7 +295,7 @@ def _layer_pattern(fields: Mapping[str, Any]) -> tuple[int | None, int]:
         every = 3 if every is None else _whole(fields, "global_attn_every_n_layers")
         if every < 1:
             raise InputError(f"global_attn_every_n_layers: expected a whole number from 1, got {every}")
-        return window, every
+        return window, every, None
     kinds = ("full_attention", "sliding_attention")
     if not isinstance(types, list | tuple) or not all(kind in kinds for kind in types):
         raise InputError(f"layer_types: expected a list of {' and '.join(kinds)}, got {types!r}")
@@ -293,14 +305,14 @@ def _layer_pattern(fields: Mapping[str, Any]) -> tuple[int | None, int]:
         )
     full = [kind == "full_attention" for kind in types]
     if all(full):
-        return None, 1
+        return None, 1, None
     distance = full[1:].index(True) + 1 if any(full[1:]) else len(full)
     # The older field says which of several distances is meant where there is no second global layer.
     older = fields.get("global_attn_every_n_layers")
     for every in ([older] if isinstance(older, int) and older >= 1 else []) + [distance]:
         if full == [layer % every == 0 for layer in range(len(full))]:
-            return window, int(every)
-    raise InputError(f"layer_types: expected 'full_attention' at layers 0, k, 2k, …, got {list(types)}")
+            return window, int(every), None
+    return window, 1, tuple(layer for layer, whole in enumerate(full) if whole)
 
 
 def _activation(fields: Mapping[str, Any], name: str) -> tuple[Activation, Gelu]:

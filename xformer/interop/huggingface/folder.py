@@ -86,8 +86,7 @@ def convert(fields: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Pretrai
     """
     config, family = config_from_huggingface(fields), family_of_fields(fields)
     found = from_their_names(family, weights, tied=config.tie_embeddings)
-    with torch.device("meta"):
-        encoder, head = Encoder(config), MaskedLMHead(config)
+    encoder, head = _blank(config, len(weights))
     has_head = any(name.startswith("head.") for name in found.ours)
     for module, prefix in ((encoder, "encoder."), (head, "head."))[: 1 + has_head]:
         state = {name.removeprefix(prefix): w for name, w in found.ours.items() if name.startswith(prefix)}
@@ -102,6 +101,20 @@ def convert(fields: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Pretrai
         found.left,
         found.bare,
     )
+
+
+def _blank(config: ModelConfig, n_weights: int) -> tuple[Encoder, MaskedLMHead]:
+    """Modules without values; sizes that no file could hold are refused before anything is made of them."""
+    if config.n_layers > n_weights:
+        raise InputError(
+            f"num_hidden_layers: expected at most {n_weights}, as there are so many weights, got"
+            f" {config.n_layers}"
+        )
+    try:
+        with torch.device("meta"):
+            return Encoder(config), MaskedLMHead(config)
+    except RuntimeError as error:  # a product of sizes that is no size
+        raise InputError(f"config.json: expected sizes of a model, got larger ones: {error}") from error
 
 
 def _require_fitting(
@@ -119,6 +132,8 @@ def _require_fitting(
             shapes = tuple(state[name].shape), tuple(wanted[name].shape)
             joined = ", with keys and values below it," if family != "modernbert" and "Wqkv" in name else ""
             wrong.append(f"{theirs}{joined} is {shapes[0]}, expected {shapes[1]}")
+        elif not state[name].is_floating_point():
+            wrong.append(f"{theirs} is {state[name].dtype}, expected floating-point numbers")
     if wrong:
         more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise InputError(f"weights: {'; '.join(wrong[:3])}{more}")
@@ -235,7 +250,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: expected JSON; {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected JSON: {error}") from error
 
 

@@ -25,6 +25,7 @@ from xformer.interop.importing.sentence import SentenceModules, read_modules
 from xformer.model.config import ModelConfig
 from xformer.model.heads import MaskedLMHead
 from xformer.model.multilingual import MultilingualModel
+from xformer.pretraining.pretrained import projections_of
 from xformer.progress import Progress
 from xformer.runs.checkpoint import TrainingState, save_weights
 from xformer.runs.directory import RunDirectory
@@ -82,6 +83,7 @@ def import_huggingface(
     if unit is not None:
         head, weights = take_head(family_of_fields(fields), unit, weights)
     found = convert(fields, weights)
+    _require_finite(inner, weights | (head or {}))
     tokenizer = _tokenizer(inner, found.config)
     origin = SourceConfig(
         name=os.fspath(source),
@@ -96,9 +98,8 @@ def import_huggingface(
     config: ImportedConfig | FinetuningConfig
     network: MultilingualModel | FinetunedModel
     if unit is None or head is None:
-        vectors = VectorsConfig(modules.pooling, modules.normalise, longest)
-        config = ImportedConfig(origin, _with_width(found.config, modules.width), vectors)
-        network, task = _network(config, found), IMPORTED
+        config = _settings(origin, found, modules, longest)
+        network, task = _network(config, found, modules), IMPORTED
     else:
         config = classifier_config(origin, found.config, fields, unit, head, longest)
         network, task = classifier_network(config, found.encoder, head), CLASSIFICATION
@@ -116,6 +117,12 @@ def import_huggingface(
         progress.say("write the weights")
         save_weights(place.checkpoints, network, TrainingState())
     return Imported(run, config, sum(one.numel() for one in network.parameters()), tuple(sorted(left_out)))
+
+
+def _require_finite(folder: Path, weights: Mapping[str, Tensor]) -> None:
+    for name, value in weights.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise InputError(f"{folder}: weights: {name} has values that are not finite")
 
 
 def _tokenizer(folder: Path, config: ModelConfig) -> TextTokenizer:
@@ -140,8 +147,24 @@ def _dtype(found: Pretrained, head: Mapping[str, Tensor]) -> ImportedDtype:
     return cast(ImportedDtype, names.pop()) if len(names) == 1 else "float32"
 
 
-def _with_width(config: ModelConfig, width: int | None) -> ModelConfig:
-    return replace(config, pooled_dim_fraction=1.0 if width is None else width / config.d_model)
+def _settings(
+    origin: SourceConfig, found: Pretrained, modules: SentenceModules, longest: int
+) -> ImportedConfig:
+    width = found.config.d_model
+    for dense in modules.dense:
+        if (before := dense.weights["weight"].shape[1]) != width:
+            raise InputError(f"Dense: in_features: expected {width}, the width before it, got {before}")
+        width = dense.config.width
+    share = 1.0 if modules.width is None else modules.width / found.config.d_model
+    vectors = VectorsConfig(
+        modules.pooling,
+        modules.normalise,
+        longest,
+        tuple(dense.config for dense in modules.dense),
+        modules.prompts,
+        modules.default_prompt,
+    )
+    return ImportedConfig(origin, replace(found.config, pooled_dim_fraction=share), vectors)
 
 
 def _max_length(found: Pretrained, modules: SentenceModules, tokenizer: TextTokenizer) -> int:
@@ -153,10 +176,12 @@ def _max_length(found: Pretrained, modules: SentenceModules, tokenizer: TextToke
     return longest
 
 
-def _network(config: ImportedConfig, found: Pretrained) -> MultilingualModel:
+def _network(config: ImportedConfig, found: Pretrained, modules: SentenceModules) -> MultilingualModel:
     """The model whose weights are saved, in float32."""
     with torch.device("meta"):
-        network = MultilingualModel(config.model, config.vectors.pooling)
+        network = MultilingualModel(config.model, config.vectors.pooling, projections_of(config))
+    for layer, dense in zip(network.projections, modules.dense, strict=True):
+        layer.load_state_dict(dense.weights, assign=True)
     network.encoder = found.encoder
     if isinstance(found.head, MaskedLMHead):
         network.masked_lm = found.head

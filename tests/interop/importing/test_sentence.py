@@ -24,14 +24,16 @@ peer = pytest.importorskip("sentence_transformers", reason="needs the extra `hf`
 
 TEXTS = ["The dog sees the house.", "katze", "", "cats see dogs " * 9, "x"]
 PROMPTS = {"query": "the dog ", "passage": "a . "}
+parts = pytest.importorskip("sentence_transformers.models", reason="needs sentence-transformers")
+
 MODES = ("cls", "mean", "max", "lasttoken", "weightedmean", "mean_sqrt_len_tokens")
 Dense = Callable[[], Any]
 LAYERS: dict[str, list[Dense]] = {
-    "tanh": [lambda: peer.models.Dense(16, 16)],
-    "narrow": [lambda: peer.models.Dense(16, 6, bias=False, activation_function=torch.nn.Identity())],
+    "tanh": [lambda: parts.Dense(16, 16)],
+    "narrow": [lambda: parts.Dense(16, 6, bias=False, activation_function=torch.nn.Identity())],
     "two": [
-        lambda: peer.models.Dense(16, 20, activation_function=torch.nn.GELU()),
-        lambda: peer.models.Dense(20, 5, activation_function=torch.nn.ReLU()),
+        lambda: parts.Dense(16, 20, activation_function=torch.nn.GELU()),
+        lambda: parts.Dense(20, 5, activation_function=torch.nn.ReLU()),
     ],
 }
 
@@ -46,10 +48,10 @@ def saved(
 ) -> Any:
     """A model of sentence-transformers, which it has saved."""
     torch.manual_seed(0)
-    encoder = peer.models.Transformer(str(bert), max_seq_length=14)
-    modules = [encoder, peer.models.Pooling(16, pooling_mode=pooling)]
+    encoder = parts.Transformer(str(bert), max_seq_length=14)
+    modules = [encoder, parts.Pooling(16, pooling_mode=pooling)]
     modules += [make() for make in LAYERS.get(dense, [])]
-    modules += [peer.models.Normalize()] if normal else []
+    modules += [parts.Normalize()] if normal else []
     model = peer.SentenceTransformer(modules=modules, device="cpu", **more)
     model.save(str(folder))
     return model
@@ -119,7 +121,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "sizes": (
         lambda f: change(f, "2_Dense/config.json", out_features="many"),
-        "in_features and out_features",
+        "whole numbers in_features, out_features",
     ),
     "pickled": (
         lambda f: (f / "2_Dense/model.safetensors").rename(f / "2_Dense/pytorch_model.bin"),

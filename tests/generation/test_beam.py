@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xformer.errors import InputError
+from xformer.generation.beam import BLOCK, likeliest
 from xformer.generation.generate import generate
 from xformer.generation.options import GenerationOptions, Hypothesis
 from xformer.generation.shortlist import Shortlist, make_shortlist
@@ -199,3 +200,17 @@ def test_wrong_input_is_named() -> None:
         GenerationOptions(method="greedy", n_best=2)
     assert generate(model, [], GenerationOptions(max_length=5)) == []
     assert isinstance(generate(model, [[]], GenerationOptions(max_length=5))[0][0], Hypothesis)
+
+
+@given(
+    rows=st.integers(1, 3), width=st.integers(1, 9 * BLOCK), number=st.integers(1, 5), seed=st.integers(0, 99)
+)
+@settings(max_examples=20, deadline=None)
+def test_the_likeliest_of_blocks_are_those_of_all(rows: int, width: int, number: int, seed: int) -> None:
+    logits = torch.randn(rows, width, generator=torch.Generator().manual_seed(seed))
+    logits[:, ::3] = -torch.inf
+    number = min(number, width)
+    values, columns = likeliest(logits, number)
+    assert torch.equal(values, logits.topk(number)[0])
+    assert torch.equal(values, logits.gather(1, columns))
+    assert all(len(set(row)) == number for row in columns.tolist())

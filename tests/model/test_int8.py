@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from xformer.model.config import ModelConfig
-from xformer.model.int8 import quantise
+from xformer.model.int8 import quantise, quantise_translator
 from xformer.model.int8_linear import Int8Linear
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import Packed, pack
+from xformer.model.seq2seq import Seq2Seq
+from xformer.model.seq2seq_config import Seq2SeqConfig
 
 pytestmark = pytest.mark.skipif(
     not torch.cpu.get_capabilities().get("avx2", False), reason="this CPU has no AVX2, which int8 needs"
@@ -47,3 +49,21 @@ def test_every_product_of_a_block_is_quantised_and_nothing_else() -> None:
     linear = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
     assert linear == ["masked_lm.head.dense"]
     assert sum(isinstance(module, Int8Linear) for module in model.modules()) == 4 * SIZES["n_layers"]
+
+
+def test_a_translator_has_nearly_the_logits_of_fp32() -> None:
+    torch.manual_seed(0)
+    sizes = {"d_model": 64, "n_layers": 2, "n_heads": 4, "d_ff": 96}
+    model = Seq2Seq(Seq2SeqConfig.marian(vocab_size=300, **sizes), 2).eval()
+    other = copy.deepcopy(model)
+    quantise_translator(other)
+    targets = pack([[7, 8, 2], [9, 2], [5, 6, 7, 2], [2], [11, 2], [3, 2]], sort=False)
+    source = pack([[5] * n for n in (1, 3, 17, 40, 40, 5)], sort=False)
+    with torch.no_grad():
+        ours, theirs = model.logits(model(source, targets)), other.logits(other(source, targets))
+        rows = torch.tensor([2, 9, 250])
+        hidden = torch.randn(4, 64)
+        some = other.output.of_rows(rows, other.target_table.weight)(hidden)
+    assert float(torch.cosine_similarity(ours, theirs).min()) > 0.99
+    torch.testing.assert_close(some, other.logits(hidden)[:, rows])
+    assert not any(isinstance(module, torch.nn.Linear) for module in other.modules())

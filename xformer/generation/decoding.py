@@ -5,11 +5,10 @@ Shapes: G groups (sources) of W hypotheses each, K columns: the vocabulary, or t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from xformer.generation.shortlist import Shortlist
 from xformer.model.packed import pack
@@ -49,8 +48,7 @@ class Decoding:
         """
         self.model, self.groups = model, list(range(len(sources)))
         table = model.target_table.weight
-        self._weight: Tensor = table if model.output.weight is None else model.output.weight
-        self._bias: Tensor | None = model.output.bias
+        self._output: Callable[[Tensor], Tensor] = model.logits
         self._columns: Tensor | None = None
         self._hidden_columns: Tensor | None = None
         self._suppressed = torch.tensor(suppress, dtype=torch.int64, device=table.device)
@@ -112,7 +110,7 @@ class Decoding:
         return per_token.masked_fill(~self.cache.memory_seen[:, None], 0.0).sum(-1)
 
     def _logits(self, hidden: Tensor) -> Tensor:
-        logits = F.linear(hidden, self._weight, self._bias)
+        logits = self._output(hidden)
         if self._hidden_columns is not None:
             logits = logits.view(len(self.groups), -1, logits.shape[1]) + self._hidden_columns[:, None]
             return logits.flatten(0, 1)
@@ -127,14 +125,14 @@ class Decoding:
 
         Otherwise what a source becomes would depend on its neighbours.
         """
-        device = self._weight.device
+        table = self.model.target_table.weight
+        device = table.device
         lists = [shortlist.of(source) for source in sources]
         ids = torch.from_numpy(shortlist.union(lists)).to(device)
-        hidden = torch.full((len(sources), len(ids)), -torch.inf, dtype=self._weight.dtype, device=device)
+        hidden = torch.full((len(sources), len(ids)), -torch.inf, dtype=table.dtype, device=device)
         for row, its in enumerate(lists):
             hidden[row, torch.searchsorted(ids, torch.from_numpy(its).to(device))] = 0.0
         for token in suppress:
             hidden[:, ids == token] = -torch.inf
         self._columns, self._hidden_columns = ids, hidden
-        self._weight = self._weight.index_select(0, ids)
-        self._bias = None if self._bias is None else self._bias.index_select(0, ids)
+        self._output = self.model.output.of_rows(ids, table)

@@ -5,6 +5,8 @@ Shapes: T target tokens, S source tokens, C d_model, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,6 +17,7 @@ from xformer.model.config import ModelConfig
 from xformer.model.cpu import EmbeddingTable, rows_to_add
 from xformer.model.decoder import Decoder, shifted
 from xformer.model.encoder import Encoder
+from xformer.model.int8_linear import Int8Linear
 from xformer.model.packed import Packed
 from xformer.model.seq2seq_config import Seq2SeqConfig
 
@@ -28,12 +31,14 @@ class OutputLayer(nn.Module):
     Attributes:
         weight: (V, C), only if not tied.
         bias: (V,), only if the config has one.
+        quantised: computes the logits in 8 bits, where `int8.quantise_translator` has put it; otherwise None.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
+        self.quantised: Int8Linear | None = None
         if not config.tie_embeddings:
             self.weight = nn.Parameter(torch.empty(config.rows, config.d_model))
             nn.init.normal_(self.weight, std=config.init_std)
@@ -47,7 +52,27 @@ class OutputLayer(nn.Module):
             hidden: after the final norm.
             table: (V, C), the decoder's token embeddings; unused if not tied.
         """
-        return F.linear(hidden, table if self.weight is None else self.weight, self.bias)
+        if self.quantised is not None:
+            out: Tensor = self.quantised(hidden.flatten(0, -2))
+            return out.view(*hidden.shape[:-1], -1)
+        return F.linear(hidden, self.matrix(table), self.bias)
+
+    def matrix(self, table: Tensor) -> Tensor:
+        """(V, C): its own matrix, or the one that it is tied to."""
+        return table if self.weight is None else self.weight
+
+    def of_rows(self, rows: Tensor, table: Tensor) -> Callable[[Tensor], Tensor]:
+        """What computes the logits (T, K) of some rows of the vocabulary alone.
+
+        Args:
+            rows: (K,) int64.
+            table: as in `forward`.
+        """
+        weight = self.matrix(table).index_select(0, rows)
+        bias = None if self.bias is None else self.bias.index_select(0, rows)
+        if self.quantised is not None:
+            return Int8Linear(weight, bias)
+        return lambda hidden: F.linear(hidden, weight, bias)
 
 
 class Seq2Seq(nn.Module):
@@ -126,7 +151,7 @@ class Seq2Seq(nn.Module):
         if more := rows_to_add(len(hidden), hidden.device):
             hidden = F.pad(hidden, (0, 0, 0, more))
             expected = F.pad(expected, (0, more), value=_IGNORED)
-        weight = self.target_table.weight if self.output.weight is None else self.output.weight
+        weight = self.output.matrix(self.target_table.weight)
         loss, items = linear_cross_entropy(
             hidden, weight, expected, bias=self.output.bias, ignore_index=_IGNORED,
             label_smoothing=label_smoothing, return_items=True, backend=backend,

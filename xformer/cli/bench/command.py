@@ -12,6 +12,7 @@ from xformer.benchmarks.company.command import CompanyBench
 from xformer.benchmarks.data.command import DataBench
 from xformer.benchmarks.encode.command import EncodeBench
 from xformer.benchmarks.finetuning.command import FinetuningBench
+from xformer.benchmarks.generation.command import GenerationBench
 from xformer.benchmarks.mining.command import MiningBench
 from xformer.benchmarks.multilinguality.command import MultilingualityBench
 from xformer.benchmarks.page.command import PageBench
@@ -95,6 +96,7 @@ class Bench:
         | Annotated[BurstsBench, tyro.conf.subcommand("bursts")]
         | Annotated[DataBench, tyro.conf.subcommand("data")]
         | Annotated[EncodeBench, tyro.conf.subcommand("encode")]
+        | Annotated[GenerationBench, tyro.conf.subcommand("generation")]
         | Annotated[FinetuningBench, tyro.conf.subcommand("finetuning")]
         | Annotated[PageBench, tyro.conf.subcommand("page")]
         | Annotated[SearchBench, tyro.conf.subcommand("search")]

@@ -23,7 +23,7 @@ the next side. Shown are medians, and medians of the ratio to `Hugging Face fp32
 
 CTranslate2 may need an environment of its own, with transformers and torch for the conversion:
 
-    pip install 'xformer[generation]'
+    pip install 'xformer[bench-generation]'
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class GenerationBench:
     rounds: int | None = None
     """Passes of each side; by default 5, or 2 with --quick."""
     ct2_python: Path | None = None
-    """Python of an environment with `xformer[generation]`; by default this one."""
+    """Python of an environment with `xformer[bench-generation]`; by default this one."""
     out: Path = Path("benchmarks/results/generation.jsonl")
     """File that the records are added to, one JSON object a line."""
     json: bool = False

@@ -40,7 +40,14 @@ if TYPE_CHECKING:
 
 Kind = Literal["model", "optimizer"]
 KINDS: tuple[Kind, Kind] = ("model", "optimizer")
+NAMES = 1
+"""Version of the parameters' names (docs/pytorch.md), which `model.safetensors` has in its header.
+
+They have not changed since version 0.1, whose files have no such entry. One that renames a parameter counts
+on, and reads files of this version under their names.
+"""
 RNG, CUDA_RNG = "rng", "rng.cuda"
+_HEADER = {"format": "pt", "names": str(NAMES)}
 _DIGEST = 32  # bytes of a SHA-256
 _DTYPES = {
     "F64": torch.float64,
@@ -139,9 +146,18 @@ def restore_random_state(path: Path) -> None:
 
 
 def names_of(path: Path, kind: Kind) -> dict[str, Saved]:
-    """The tensors in a checkpoint's files of one kind; only headers are read."""
+    """The tensors in a checkpoint's files of one kind; only headers are read.
+
+    Raises:
+        InputError: their names are of a later version.
+    """
     if (file := _whole(path, kind)).is_file():
         with safe_open(file, "pt") as opened:
+            if (names := (opened.metadata() or {}).get("names", "1")) != str(NAMES):
+                raise InputError(
+                    f"{file}: its parameters are named by version {names}; expected version {NAMES}. A newer "
+                    f"xformer wrote it; open it with that one"
+                )
             slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
             return {
                 name: Saved(torch.Size(one.get_shape()), _DTYPES[one.get_dtype()])
@@ -211,13 +227,14 @@ def write(
         return write_parts(folder, tensors, cast("Processes", processes))
     for kind in KINDS:
         whole = {name: tensor.contiguous() for name, tensor in tensors[kind].items()}
-        save_file(whole, _whole(folder, kind))
+        save_file(whole, _whole(folder, kind), _HEADER if kind == "model" else None)
     return tuple(FileEntry.of(_whole(folder, kind)) for kind in KINDS)
 
 
 def write_weights(folder: Path, model: nn.Module) -> FileEntry:
     """Write a model's weights alone, by one process."""
-    save_file({name: tensor.contiguous() for name, tensor in weights(model).items()}, _whole(folder, "model"))
+    whole = {name: tensor.contiguous() for name, tensor in weights(model).items()}
+    save_file(whole, _whole(folder, "model"), _HEADER)
     return FileEntry.of(_whole(folder, "model"))
 
 

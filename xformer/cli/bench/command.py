@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from xformer.benchmarks.attention_interface.command import AttentionInterfaceBench
 from xformer.benchmarks.bursts.command import BurstsBench
 from xformer.benchmarks.company.command import CompanyBench
 from xformer.benchmarks.data.command import DataBench
@@ -91,6 +92,7 @@ class Bench:
         | Annotated[Goals, tyro.conf.subcommand("goals")]
         | Annotated[Compare, tyro.conf.subcommand("compare")]
         | Annotated[Report, tyro.conf.subcommand("report")]
+        | Annotated[AttentionInterfaceBench, tyro.conf.subcommand("attention-interface")]
         | Annotated[TrainingBench, tyro.conf.subcommand("training")]
         | Annotated[CompanyBench, tyro.conf.subcommand("company")]
         | Annotated[BurstsBench, tyro.conf.subcommand("bursts")]

@@ -6,7 +6,7 @@ BIN   := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 DEMO_EXTRAS := plot
-TEST_EXTRAS := dev,hf,onnx,parquet,plot,po
+TEST_EXTRAS := dev,hf,onnx,parquet,plot,po,translate
 # Python compiles what it imports; compiling all that is installed takes longer than the rest of the set-up.
 INSTALL := install -q --disable-pip-version-check --no-compile -c constraints.txt
 # Where bytecode is not kept, each process that a test starts compiles torch again.

@@ -20,6 +20,7 @@ from xformer.api.comparing import Comparing, check_k
 from xformer.api.keywords import refuse
 from xformer.api.summarize import Summarizing
 from xformer.api.tag import Tagger
+from xformer.api.translate import Translating
 from xformer.data.reporting import ProgressCallback
 from xformer.embedding.checked import as_texts, check_one
 from xformer.embedding.precision import Prepared
@@ -40,7 +41,11 @@ Vectors = NDArray[np.float32]
 Texts = Iterable[str]
 
 
+<<<<<<< HEAD
 class Model(Classifying, Comparing, Summarizing, Tagger):
+=======
+class Model(Classifying, Comparing, Tagger, Translating):
+>>>>>>> c30a452 (Translation: xformer finetune translate, xformer translate, sacreBLEU scores)
     """The model of a run: sentence vectors and masked tokens. Made by `xformer.load`.
 
     A text of any length can be encoded. One of more than `max_length` tokens is cut into chunks, as few as

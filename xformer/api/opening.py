@@ -14,9 +14,11 @@ from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.pretrained import PretrainedRun, PretrainedSettings, open_pretrained
 from xformer.runs.directory import RunDirectory
 from xformer.runs.find import find_run
-from xformer.runs.kind import CLASSIFICATION, task_of
+from xformer.runs.kind import CLASSIFICATION, TRANSLATION, task_of
 from xformer.runs.opening import Which
 from xformer.runs.sentence_layer import SentenceLayer
+from xformer.translation.load import open_translation
+from xformer.translation.translator import Translator
 
 
 def load(
@@ -55,6 +57,8 @@ def load(
         raise InputError(f"threads: expected a whole number from 1, or None; got {threads!r}")
     place = device_of(device)
     run = find_run(path)
+    if task_of(run) == TRANSLATION:
+        return _load_translator(run, "best" if checkpoint is None else checkpoint, place, dtype, threads)
     if task_of(run) == CLASSIFICATION:
         return _load_finetuned(run, "best" if checkpoint is None else checkpoint, place, dtype, threads)
     opened = open_pretrained(run.path, "newest" if checkpoint is None else checkpoint)
@@ -92,4 +96,30 @@ def _load_finetuned(
     )
     model = Model(encoder, prepared, place, threads)
     model._use_finetuned(classifier.to(place), opened.temperature, layer)
+    return model
+
+
+def _load_translator(
+    run: RunDirectory, checkpoint: Which, place: torch.device, dtype: str, threads: int | None
+) -> Model:
+    """A model that translates, and encodes with the translator's encoder."""
+    opened = open_translation(run.path, checkpoint)
+    config = opened.config
+    with torch.device("meta"):
+        network = MultilingualModel(config.model, "mean")
+    del network.masked_lm  # which was not kept
+    network.encoder = opened.model.encoder
+    prepared = prepare(network.eval(), dtype, place)
+    encoder = PretrainedRun(
+        run,
+        config,
+        PretrainedSettings(config.model, "mean", config.translation.max_tokens),
+        opened.tokenizer,
+        prepared.model,
+        opened.state,
+        SentenceLayer(opened.state.step, config.model.n_layers, []),
+        f"{run.path}: a translator keeps no masked-LM head",
+    )
+    model = Model(encoder, prepared, place, threads)
+    model._translator = Translator(opened, place, model._computing)
     return model

@@ -35,6 +35,7 @@ from xformer.cli.settings import Settings
 from xformer.cli.summarize import Summarize
 from xformer.cli.tag import Tag
 from xformer.cli.tokenizer import TokenizerCommand
+from xformer.cli.translate import Translate
 from xformer.cli.verify_resume import VerifyResume
 from xformer.ended import Ended, ended_by_signals
 from xformer.errors import InputError
@@ -60,7 +61,11 @@ _COMMANDS = {
     "fill-mask": FillMask,
     "classify": Classify,
     "tag": Tag,
+<<<<<<< HEAD
     "summarize": Summarize,
+=======
+    "translate": Translate,
+>>>>>>> c30a452 (Translation: xformer finetune translate, xformer translate, sacreBLEU scores)
     "finetune": Finetune,
     "neighbours": Neighbours,
     "index": IndexCommand,

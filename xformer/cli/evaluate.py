@@ -38,6 +38,8 @@ class Evaluate:
 
     A fine-tuned run on its test files: xformer evaluate runs/topics --force
 
+    A translator on its test texts, and beside another: xformer evaluate runs/en-de --against runs/larger
+
     xformer evaluate runs/demo --json | python -m json.tool
     """
 
@@ -64,6 +66,8 @@ class Evaluate:
     alignment: bool = False
     """Is the space language-neutral? Measure instead, after each block: centroid gap, retrieval with and
     without it, whether a linear probe tells the language, hubness, CKA, a map of languages."""
+    against: Path | None = None
+    """Of a translator: another one with the same test texts, to compare with by a paired bootstrap test."""
     json: bool = False
     """Print one JSON object and nothing else on standard output."""
     force: bool = False
@@ -85,10 +89,17 @@ class Evaluate:
         return 0
 
     def _evaluated(self, progress: Progress) -> Report:
+        from xformer.errors import InputError
         from xformer.runs.find import find_run
-        from xformer.runs.kind import CLASSIFICATION, task_of
+        from xformer.runs.kind import CLASSIFICATION, TRANSLATION, task_of
 
-        if task_of(run := find_run(self.run)) == CLASSIFICATION:
+        if task_of(run := find_run(self.run)) == TRANSLATION:
+            return self._evaluated_translator(run, progress)
+        if self.against is not None:
+            raise InputError(
+                f"--against: expected a translator, as `xformer finetune translate` makes, {self.run} is none"
+            )
+        if task_of(run) == CLASSIFICATION:
             return self._evaluated_finetuned(run, progress)
         if self.alignment:
             return self._evaluated_alignment(progress)
@@ -96,9 +107,23 @@ class Evaluate:
             return self._evaluated_outside(self.on, progress)
         return self._evaluated_inside(progress)
 
+    def _evaluated_translator(self, run: RunDirectory, progress: Progress) -> Report:
+        """On the test texts that it keeps, or beside another one."""
+        from xformer.translation.evaluate import compare_translators, evaluate_again
+
+        self._refuse_options_of_pretraining()
+        if self.against is not None:
+            return compare_translators(self.run, self.against)
+        return evaluate_again(run, progress, force=self.force)
+
     def _evaluated_finetuned(self, run: RunDirectory, progress: Progress) -> Report:
         """On its test files, when nothing is asked for that belongs to a pretrained run."""
         from xformer.cli.finetune.again import evaluate_again
+
+        self._refuse_options_of_pretraining()
+        return evaluate_again(run, progress, force=self.force)
+
+    def _refuse_options_of_pretraining(self) -> None:
         from xformer.errors import InputError
 
         usual = Evaluate(self.run)
@@ -109,7 +134,6 @@ class Evaluate:
                     f"{option}: {self.run} was fine-tuned, and is evaluated on its test files. For other"
                     " files, give the command that made it with another --test: nothing is trained again"
                 )
-        return evaluate_again(run, progress, force=self.force)
 
     def _inside_split(self) -> str:
         """The split of the run's own corpus, when nothing is asked for that belongs to --on."""
@@ -177,6 +201,8 @@ class Evaluate:
         from xformer.evaluation.outside.table import outside_table
         from xformer.evaluation.report import EvaluationReport
         from xformer.evaluation.table import terminal_table
+        from xformer.evaluation.translation.report import TranslationComparison, TranslationReport
+        from xformer.evaluation.translation.table import comparison_table, translation_table
 
         if self.json:
             print(report.to_json())
@@ -186,5 +212,9 @@ class Evaluate:
             Console().print(classification_table(report))
         elif isinstance(report, OutsideReport):
             Console().print(outside_table(report))
+        elif isinstance(report, TranslationReport):
+            Console().print(translation_table(report))
+        elif isinstance(report, TranslationComparison):
+            Console().print(comparison_table(report))
         elif isinstance(report, EvaluationReport):
             Console().print(terminal_table(report))

@@ -15,7 +15,7 @@ from xformer.data.labelled import Example
 from xformer.data.languages import counted
 from xformer.distributed.launch import Launch
 from xformer.distributed.one_process import OneProcess
-from xformer.finetuning.base import begin_model, copy_tokenizer
+from xformer.finetuning.base import begin_model
 from xformer.finetuning.batches import Examples
 from xformer.finetuning.calibrate import calibrate
 from xformer.finetuning.config import FinetuningConfig
@@ -24,6 +24,7 @@ from xformer.finetuning.parallel import ParallelTexts, read_parallel
 from xformer.finetuning.task import ClassificationTask
 from xformer.pretraining.pretrained import open_text_tokenizer
 from xformer.progress import Progress
+from xformer.runs.copied_tokenizer import copy_tokenizer
 from xformer.runs.directory import RunDirectory
 from xformer.runs.kind import CLASSIFICATION
 from xformer.tokenizer.interface import TextTokenizer
@@ -84,7 +85,7 @@ def finetune(
     """
 
     def make(run: RunDirectory, config: FinetuningConfig, progress: Progress) -> FinetuningConfig:
-        copy_tokenizer(run, config.base)
+        copy_tokenizer(run, config.base.run)
         if prepare is not None:
             prepare(run)
         return config

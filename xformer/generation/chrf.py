@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 ORDER = 6
 """The longest n-grams, in characters."""
@@ -27,14 +28,32 @@ def chrf(hypothesis: NGrams, reference: NGrams) -> float:
         hypothesis: `character_ngrams` of one.
         reference: of the other.
     """
-    precision = recall = 0.0
-    orders = 0
-    for ours, theirs in zip(hypothesis, reference, strict=True):
-        n_ours, n_theirs = ours.total(), theirs.total()
-        if n_ours and n_theirs:
-            shared = (ours & theirs).total()
-            precision, recall, orders = precision + shared / n_ours, recall + shared / n_theirs, orders + 1
-    if precision + recall == 0:
+    return _score(_matches(hypothesis, reference))
+
+
+def corpus_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """chrF2 of many texts, 0 to 100: of the n-grams of all of them together.
+
+    Args:
+        hypotheses: texts.
+        references: of each what it should be.
+    """
+    total = [(0, 0, 0)] * ORDER
+    for ours, theirs in zip(hypotheses, references, strict=True):
+        found = _matches(character_ngrams(ours), character_ngrams(theirs))
+        total = [(a + x, b + y, c + z) for (a, b, c), (x, y, z) in zip(total, found, strict=True)]
+    return _score(total)
+
+
+def _matches(hypothesis: NGrams, reference: NGrams) -> list[tuple[int, int, int]]:
+    """Of each order the number of n-grams in both, in the hypothesis and in the reference."""
+    pairs = zip(hypothesis, reference, strict=True)
+    return [((ours & theirs).total(), ours.total(), theirs.total()) for ours, theirs in pairs]
+
+
+def _score(matches: Sequence[tuple[int, int, int]]) -> float:
+    both = [(shared / ours, shared / theirs) for shared, ours, theirs in matches if ours and theirs]
+    if not any(precision for precision, _ in both):
         return 0.0
-    precision, recall = precision / orders, recall / orders
+    precision, recall = (sum(values) / len(both) for values in zip(*both, strict=True))
     return 100 * (1 + _BETA_SQUARED) * precision * recall / (_BETA_SQUARED * precision + recall)

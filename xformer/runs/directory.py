@@ -64,6 +64,11 @@ class RunDirectory:
         classification_table: the same as Markdown tables.
         classification_plot: accuracy by language, and reliability.
         confusion_plot: confusion matrices.
+        translated_data: what a translation run learned from and is tested on.
+        dev_scores: chrF of the dev sample at each evaluation of a translation run.
+        translation: scores of a translation run, by direction.
+        translation_table: the same as a Markdown table.
+        translations: test texts with their translations, one file of JSON lines a direction.
         model_card: a description of the model for its users.
     """
 
@@ -100,6 +105,11 @@ class RunDirectory:
     classification_table = _Inside("classification.md")
     classification_plot = _Inside("classification.png")
     confusion_plot = _Inside("confusion.png")
+    translated_data = _Inside("data.json")
+    dev_scores = _Inside("dev-scores.json")
+    translation = _Inside("translation.json")
+    translation_table = _Inside("translation.md")
+    translations = _Inside("translations")
     model_card = _Inside("README.md")
 
     def shards(self, split: str) -> Path:
@@ -195,6 +205,11 @@ class RunDirectory:
             InputError: as `read_config`, or settings of pretraining are asked for and the run was fine-tuned.
         """
         tables = self.read_config(kind)
+        if kind is RunConfig and "translation" in tables:
+            raise InputError(
+                f"{self.path}: expected a run of xformer pretrain; this run was trained to translate."
+                f" `xformer translate {self.path} --to LANGUAGE` uses it"
+            )
         if kind is RunConfig and "classifier" in tables:
             use = "tag" if tables["classifier"].get("example") == "words" else "classify"
             raise InputError(

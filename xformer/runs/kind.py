@@ -12,6 +12,9 @@ PRETRAINING = "pretraining"
 CLASSIFICATION = "classification"
 """The task of `xformer finetune classify`."""
 
+TRANSLATION = "translation"
+"""The task of `xformer finetune translate`."""
+
 IMPORTED = "import"
 """The task of `xformer import`: the model of another library."""
 

@@ -17,12 +17,13 @@ from safetensors.torch import load_file, save_file
 
 import xformer
 from xformer.errors import InputError
-from xformer.finetuning.base import base_of, copy_tokenizer
+from xformer.finetuning.base import base_of
 from xformer.interop.export.folder import export_huggingface
 from xformer.interop.importing.folder import import_huggingface
 from xformer.prediction.fill_mask import Filling
 from xformer.pretraining.load import load_run
 from xformer.progress import Progress
+from xformer.runs.copied_tokenizer import copy_tokenizer
 from xformer.runs.directory import RunDirectory
 from xformer.runs.imported import ImportedConfig
 
@@ -163,7 +164,7 @@ def test_fine_tuning_begins_from_it(bert_folder: Make, tmp_path: Path) -> None:
     assert (base.step, base.pooling, base.max_length) == (0, "mean", 32)
     assert config == cast(ImportedConfig, model.config).model
     new = RunDirectory(tmp_path / "new")
-    copy_tokenizer(new, base)
+    copy_tokenizer(new, base.run)
     assert contents(new.tokenizer_folder) == contents(RunDirectory(tmp_path / "run").tokenizer_folder)
 
 

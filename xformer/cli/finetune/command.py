@@ -10,12 +10,13 @@ import tyro
 from xformer.cli.finetune.classify import FinetuneClassify
 from xformer.cli.finetune.pair import FinetunePair
 from xformer.cli.finetune.tag import FinetuneTag
+from xformer.cli.finetune.translate import FinetuneTranslate
 
 
 @dataclass(frozen=True)
 class Finetune:
-    """Fine-tune the encoder of a run to label texts, pairs of texts, or words; train in some languages, test
-    in others.
+    """Fine-tune the encoder of a run to label texts, pairs of texts, or words, or to translate; train in some
+    languages, test in others.
 
     A label for each text: xformer finetune classify runs/demo --train train.en.tsv --test test.de.tsv --out
     runs/topics
@@ -25,12 +26,15 @@ class Finetune:
 
     A label for each word: xformer finetune tag runs/demo --train train.en.conll --test test.de.conll --out
     runs/tags
+
+    A translation of each text: xformer finetune translate runs/demo --train train.en train.de --out runs/mt
     """
 
     command: (
         Annotated[FinetuneClassify, tyro.conf.subcommand("classify")]
         | Annotated[FinetunePair, tyro.conf.subcommand("pair")]
         | Annotated[FinetuneTag, tyro.conf.subcommand("tag")]
+        | Annotated[FinetuneTranslate, tyro.conf.subcommand("translate")]
     )
 
     def run_command(self) -> int:

@@ -1,0 +1,104 @@
+"""What a translation run adds to a model: translations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+from xformer.embedding.checked import as_texts, buffers, check_one
+from xformer.errors import InputError
+from xformer.generation.options import GenerationOptions
+from xformer.progress import ShowProgress, shown
+
+if TYPE_CHECKING:
+    from xformer.translation.translator import Translator
+
+_MOST_TEXTS, _MOST_CHARS = 256, 1 << 20
+
+
+class Translating:
+    """The part of `Model` that translates."""
+
+    path: Path
+    _translator: Translator | None = None
+
+    @property
+    def translator(self) -> Translator:
+        """What translates lists of texts, with all options: n-best lists, samples, scores.
+
+        Raises:
+            InputError: the run was not trained to translate.
+        """
+        if self._translator is None:
+            raise InputError(
+                f"{self.path}: this run does not translate; `xformer finetune translate {self.path} --train"
+                " FILES --out NEW` makes a run from it that does"
+            )
+        return self._translator
+
+    @overload
+    def translate(  # type: ignore[overload-overlap]
+        self, texts: str, to: str, *, source: str | None = ..., beam: int = ..., progress: ShowProgress = ...
+    ) -> str: ...
+    @overload
+    def translate(
+        self,
+        texts: Iterable[str],
+        to: str,
+        *,
+        source: str | None = ...,
+        beam: int = ...,
+        progress: ShowProgress = ...,
+    ) -> list[str]: ...
+
+    def translate(
+        self,
+        texts: str | Iterable[str],
+        to: str,
+        *,
+        source: str | None = None,
+        beam: int = 4,
+        progress: ShowProgress = None,
+    ) -> str | list[str]:
+        """Translate texts, in the order given.
+
+        >>> xformer.load("runs/en-de").translate("A dog runs.", to="de")  # doctest: +SKIP
+        'Ein Hund rennt.'
+
+        Args:
+            texts: texts, or one. Blank ones stay empty.
+            to: language to write.
+            source: language of the texts, to be checked; the model needs not be told.
+            beam: width of the beam; 1 takes the likeliest token each time.
+            progress: as in `encode`.
+
+        Returns:
+            The best translation of each text; of one string, one.
+
+        Raises:
+            InputError: the run does not translate, never saw one of the languages, or a text is too long.
+        """
+        from xformer.translation.translator import Search
+
+        translator = self.translator
+        try:
+            search = Search(GenerationOptions(method="greedy" if beam == 1 else "beam", beam=beam))
+        except ValueError as error:
+            raise InputError(str(error).replace("generation.", "")) from error
+        if isinstance(texts, str):
+            check_one(texts, "texts")
+            return translator.translate([texts], to, source, search)[0][0].text
+        given = as_texts(texts)
+        translator.direction(to, source)
+        if isinstance(given, list | tuple):
+            translator.check(given)
+        found: list[str] = []
+        total = len(given) if isinstance(given, list | tuple) else None
+        with shown(progress) as tell:
+            for block in buffers(given, _MOST_TEXTS, _MOST_CHARS):
+                its = translator.translate(block, to, source, search, first=len(found))
+                found += [one[0].text for one in its]
+                if tell is not None:
+                    tell("translate", len(found), total)
+        return found

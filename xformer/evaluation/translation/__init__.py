@@ -1,0 +1,1 @@
+"""How good translations are: sacreBLEU's BLEU and chrF++, with signatures, intervals and paired tests."""

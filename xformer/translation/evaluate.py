@@ -1,0 +1,179 @@
+"""Scores of a translation run on test texts, and of two runs beside each other."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from xformer.data.translated import direction_named
+from xformer.errors import InputError
+from xformer.evaluation.report_file import write_report
+from xformer.evaluation.translation.report import DirectionReport, TranslationComparison, TranslationReport
+from xformer.evaluation.translation.scores import paired, require_scorers, scores
+from xformer.evaluation.translation.table import translation_markdown
+from xformer.generation.options import GenerationOptions
+from xformer.progress import Progress
+from xformer.runs.directory import RunDirectory
+from xformer.runs.find import find_run
+from xformer.storage.files import atomic_write
+from xformer.translation.data_record import TranslationRecord
+from xformer.translation.load import open_translation
+from xformer.translation.model_card import write_translation_card
+from xformer.translation.translator import Search, Translator
+
+_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class TestPair:
+    """A text to translate and what it should become.
+
+    Attributes:
+        source: the text.
+        reference: its translation by people.
+        translation: by the run; empty before.
+    """
+
+    source: str
+    reference: str
+    translation: str = ""
+
+
+def evaluate_translator(
+    path: str | os.PathLike[str],
+    tests: Mapping[str, Sequence[TestPair]],
+    progress: Progress,
+    beam: int = 4,
+    device: torch.device | None = None,
+) -> TranslationReport:
+    """Translate test texts and score them; writes the scores, the translations and the model card.
+
+    Args:
+        path: a translation run.
+        tests: by direction; a direction without any is left out.
+        progress: where to report.
+        beam: width of the search.
+        device: by default a GPU if there is one.
+
+    Raises:
+        InputError: a text is too long, or sacreBLEU is missing.
+    """
+    opened = open_translation(path)
+    if tests:
+        require_scorers([direction_named(name).target for name in tests])
+    place = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    translator = Translator(opened, place)
+    search = Search(GenerationOptions(beam=beam))
+    found: dict[str, DirectionReport] = {}
+    for name, pairs in tests.items():
+        direction, sources = direction_named(name), [pair.source for pair in pairs]
+        translator.check(sources)
+        translations: list[str] = []
+        for start in range(0, len(sources), _AT_ONCE):
+            part = sources[start : start + _AT_ONCE]
+            its = translator.translate(part, direction.target, direction.source, search, first=start)
+            translations += [one[0].text for one in its]
+            progress(f"translate {name}", len(translations), len(sources))
+        references = [pair.reference for pair in pairs]
+        found[name] = DirectionReport(
+            len(pairs),
+            scores(translations, references, direction.target),
+            scores(sources, references, direction.target),
+        )
+        done = zip(pairs, translations, strict=True)
+        _write(opened.run, name, [TestPair(pair.source, pair.reference, text) for pair, text in done])
+    base = opened.config.origin.run
+    record = TranslationRecord.load(opened.run) if opened.run.translated_data.is_file() else None
+    report = TranslationReport(
+        opened.run.path.resolve().name,
+        None if base is None else Path(base).name,
+        opened.state.step,
+        beam,
+        opened.state.elapsed / 60,
+        0 if record is None else record.seen,
+        found,
+    )
+    write_report(
+        report,
+        opened.run.translation,
+        {},
+        progress,
+        table=translation_markdown(report) if found else None,
+        write_card=lambda: write_translation_card(opened.run, report),
+    )
+    return report
+
+
+def evaluate_again(run: RunDirectory, progress: Progress, *, force: bool) -> TranslationReport:
+    """The scores of a run on the test texts that it keeps.
+
+    Args:
+        run: a translation run.
+        progress: where to report.
+        force: translate again, even if the run has scores of this checkpoint.
+
+    Raises:
+        InputError: the run has no test texts.
+    """
+    tests = kept_translations(run)
+    saved = TranslationReport.load_if_there(run.translation)
+    step = open_translation(run.path).state.step
+    if saved is not None and saved.step == step and not force:
+        progress.say(f"evaluated before, at step {step:,}; --force does it again")
+        return saved
+    return evaluate_translator(run.path, tests, progress, 4 if saved is None else saved.beam)
+
+
+def compare_translators(
+    path: str | os.PathLike[str], against: str | os.PathLike[str]
+) -> TranslationComparison:
+    """Two runs on the same texts, by their kept translations.
+
+    Raises:
+        InputError: a run has no translations, or they have no direction with the same texts.
+    """
+    ours, theirs = (kept_translations(find_run(one)) for one in (path, against))
+    found = {}
+    for name in ours.keys() & theirs.keys():
+        same = [(one.source, one.reference) for one in ours[name]]
+        if same != [(one.source, one.reference) for one in theirs[name]]:
+            raise InputError(f"{path}, {against}: expected the same test texts, those of {name} differ")
+        references = [one.reference for one in ours[name]]
+        first, second = ([one.translation for one in its] for its in (ours[name], theirs[name]))
+        found[name] = paired(first, second, references, direction_named(name).target)
+    if not found:
+        raise InputError(f"{path}, {against}: expected a direction that both were tested in, found none")
+    return TranslationComparison(Path(path).resolve().name, Path(against).resolve().name, found)
+
+
+def kept_translations(run: RunDirectory) -> dict[str, list[TestPair]]:
+    """The test texts of a run with their translations, by direction.
+
+    Raises:
+        InputError: there are none, or a file is damaged.
+    """
+    found: dict[str, list[TestPair]] = {}
+    for path in sorted(run.translations.glob("*.jsonl")):
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+            found[path.stem] = [TestPair(**json.loads(line)) for line in lines]
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{path}: expected test texts with translations: {error}") from error
+    if not found:
+        raise InputError(
+            f"{run.path}: has no test texts; give the command that made it with --test FILES: nothing is"
+            " trained again"
+        )
+    return found
+
+
+def _write(run: RunDirectory, name: str, pairs: Sequence[TestPair]) -> None:
+    run.translations.mkdir(exist_ok=True)
+    with atomic_write(run.translations / f"{name}.jsonl") as file:
+        for pair in pairs:
+            file.write(json.dumps(asdict(pair), ensure_ascii=False) + "\n")

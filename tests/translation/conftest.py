@@ -63,14 +63,14 @@ def tiny_settings(out: Path, steps: int, *changes: str, base: Path | None = None
 
 
 @pytest.fixture(scope="session")
-def texts() -> TranslationTexts:
+def parallel() -> TranslationTexts:
     return TranslationTexts(*split_groups(numbers(400), 0.05, 20))
 
 
 @pytest.fixture(scope="session")
-def translator_run(tmp_path_factory: pytest.TempPathFactory, texts: TranslationTexts) -> Path:
+def translator_run(tmp_path_factory: pytest.TempPathFactory, parallel: TranslationTexts) -> Path:
     """A translator that has learned its numbers."""
     path = tmp_path_factory.mktemp("translator") / "run"
     with Progress() as progress:
-        assert train_translator(path, tiny_settings(path, 150), texts, progress)
+        assert train_translator(path, tiny_settings(path, 150), parallel, progress)
     return path

@@ -50,6 +50,7 @@ def test_texts_become_texts_in_their_order(model: Model) -> None:
     ]
     assert sum(right) >= 4
     assert model.encode(texts).shape == (5, model.dim)
+    assert model.languages == ("de", "en", "fr")
 
 
 def test_hypotheses_are_ranked_and_draws_repeat(model: Model) -> None:

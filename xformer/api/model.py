@@ -101,6 +101,8 @@ class Model(Classifying, Comparing, Tagger, Translating):
         Raises:
             InputError: the run has no manifest.
         """
+        if self._translator is not None:
+            return tuple(sorted({*self._translator.sources, *self._translator.targets}))
         return self._opened.languages
 
     @property

@@ -34,13 +34,15 @@ class VerifyResume:
 
     xformer verify-resume --config mine.toml --steps 40 --kills 6
 
-    A run of xformer finetune: xformer verify-resume --finetune --steps 40 --kills 6
+    A run of xformer finetune: xformer verify-resume --finetune --steps 40 --kills 6, or with --translate
     """
 
     config: Path | None = None
     """TOML file of settings. Left out: a tiny model on synthetic sentences; nothing is downloaded."""
     finetune: bool = False
     """Check a run that fine-tunes a tiny encoder on synthetic sentences in classes."""
+    translate: bool = False
+    """Check a run that trains a tiny translator on synthetic sentences."""
     steps: int | None = None
     """Length of the runs. Left out: the steps of the settings, or 60."""
     kills: int = 12
@@ -61,8 +63,11 @@ class VerifyResume:
 
         if self.kills < 1 or (self.steps is not None and self.steps < 1):
             raise InputError("--kills, --steps: expected whole numbers from 1")
-        if self.finetune and self.config is not None:
-            raise InputError("--config: expected without --finetune; its settings are those of pretraining")
+        if (self.finetune or self.translate) and self.config is not None:
+            others = "without --finetune and --translate"
+            raise InputError(f"--config: expected {others}; its settings are those of pretraining")
+        if self.finetune and self.translate:
+            raise InputError("--finetune, --translate: expected one of them")
         mine = None if self.config is None else _settings(self.config)
         if self.out is not None:
             check_output_folder(self.out)
@@ -90,6 +95,11 @@ class VerifyResume:
 
             settings = synthetic_finetuning(folder, self.steps or 60, progress)
             return verify_resume(folder, settings, finetune_synthetic, faults, progress, threads=1)
+        if self.translate:
+            from xformer.translation.synthetic import synthetic_translation, translate_synthetic
+
+            found = synthetic_translation(folder / "none", self.steps or 60)
+            return verify_resume(folder, found, translate_synthetic, faults, progress, threads=1)
         if mine is None:
             config = synthetic_config(synthetic_corpus(folder / "corpus"), self.steps or 60)
             return verify_resume(folder, config, pretrain, faults, progress, threads=1)

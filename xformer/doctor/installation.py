@@ -29,6 +29,7 @@ OPTIONAL = {
     "parquet": "Parquet, Arrow",
     "datasets": "`xformer data import datasets`",
     "trackio": "logs in trackio",
+    "translate": "scores of translations",
 }
 """The extras that commands use, and for what."""
 IMPORT_NAMES = {"docstring-parser": "docstring_parser", "tomli-w": "tomli_w"}

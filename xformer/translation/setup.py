@@ -10,7 +10,8 @@ from pathlib import Path
 from xformer.data.translated import Direction, TranslatedTexts
 from xformer.errors import InputError
 from xformer.pretraining.pretrained import open_pretrained
-from xformer.runs.config import TrainingConfig, seconds
+from xformer.runs.config import TrainingConfig
+from xformer.runs.duration import seconds
 from xformer.runs.directory import RunDirectory
 from xformer.runs.kind import TRANSLATION, task_of
 from xformer.storage.toml import overridden
@@ -96,8 +97,9 @@ def settings_for(
     elif base is not None:
         opened = open_pretrained(base)
         origin = OriginConfig(os.fspath(base), opened.state.step)
-        # How many rows there are is known when those of tags are.
-        encoder = replace(opened.settings.model, vocab_size=None, dropout=PRETRAINED_DROPOUT)
+        # How many rows there are is known when those of tags are. Bigrams are found by a hash of that number.
+        pretrained = opened.settings.model
+        encoder = replace(pretrained, vocab_size=None, dropout=PRETRAINED_DROPOUT, bigrams=0)
     else:
         origin, encoder = OriginConfig(), small_marian()
     if base is not None and vocabulary is not None:

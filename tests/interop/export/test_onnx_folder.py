@@ -200,8 +200,9 @@ def test_other_kinds_of_labels(
     example: str, n_inputs: int, with_classifier: Callable[..., Any], trained: RunDirectory, tmp_path: Path
 ) -> None:
     """A run that has learned nothing yet: what it says is compared by the export itself."""
-    from xformer.finetuning.base import copy_tokenizer, new_model
+    from xformer.finetuning.base import new_model
     from xformer.runs.checkpoint import TrainingState, save_weights
+    from xformer.runs.copied_tokenizer import copy_tokenizer
     from xformer.runs.kind import CLASSIFICATION, settle_task
     from xformer.storage.toml import save_toml
 
@@ -210,7 +211,7 @@ def test_other_kinds_of_labels(
     run.path.mkdir()
     settle_task(run, CLASSIFICATION)
     save_toml(run.config, config)
-    copy_tokenizer(run, config.base)
+    copy_tokenizer(run, config.base.run)
     torch.manual_seed(0)
     save_weights(run.checkpoints, new_model(config), TrainingState(step=1))
     done = export_onnx(run.path, tmp_path / "out", Progress(), n_lines=5)

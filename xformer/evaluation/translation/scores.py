@@ -100,7 +100,13 @@ def scores(translations: Sequence[str], references: Sequence[str], language: str
     Raises:
         InputError: as `require_scorers`.
     """
-    return Scores(*(_score(metric, translations, references) for metric in _metrics(language).values()))
+    found = _tested({"model": translations}, references, language)
+    return Scores(
+        *(
+            Score(float(one.score), float(one.mean - one.ci), float(one.mean + one.ci), signature)
+            for (one,), signature in found.values()
+        )
+    )
 
 
 def paired(
@@ -111,21 +117,32 @@ def paired(
     Raises:
         InputError: as `require_scorers`.
     """
+    # The first is sacreBLEU's baseline, beside which the other has a p-value.
+    found = _tested({"theirs": theirs, "ours": ours}, references, language)
+    return {
+        name: PairedScore(float(mine.score), float(other.score), float(mine.p_value), signature)
+        for name, ((other, mine), signature) in found.items()
+    }
+
+
+def _tested(
+    systems: dict[str, Sequence[str]], references: Sequence[str], language: str
+) -> dict[str, tuple[list[Any], str]]:
+    """Of each metric sacreBLEU's result of each system, with resampled mean and interval, and the signature.
+
+    `corpus_score(n_bootstrap=…)` would do for one system, but raises a TypeError where some resamples have a
+    score of 0 and others not.
+    """
+    metrics = _metrics(language)
     from sacrebleu.significance import PairedTest
 
-    metrics = _metrics(language)
-    # The first is sacreBLEU's baseline, the one that the p-value of the other is about.
-    systems = [("theirs", list(theirs)), ("ours", list(ours))]
-    test = PairedTest(systems, metrics, [list(references)], test_type="bs", n_samples=BOOTSTRAP)
+    named = [(name, list(translations)) for name, translations in systems.items()]
+    test = PairedTest(named, metrics, [list(references)], test_type="bs", n_samples=BOOTSTRAP)
     signatures, found = test()
+    # They come in the order of the metrics, under sacreBLEU's names of these.
     return {
-        name: PairedScore(
-            float(found[name][1].score),
-            float(found[name][0].score),
-            float(found[name][1].p_value),
-            str(signatures[name]),
-        )
-        for name in metrics
+        name: (list(found[theirs]), str(signatures[theirs]))
+        for name, theirs in zip(metrics, signatures, strict=True)
     }
 
 
@@ -134,12 +151,6 @@ def _metrics(language: str) -> dict[str, Any]:
     from sacrebleu.metrics import CHRF
 
     return {"bleu": _bleu(language), "chrf": CHRF(word_order=2)}
-
-
-def _score(metric: Any, translations: Sequence[str], references: Sequence[str]) -> Score:
-    found = metric.corpus_score(list(translations), [list(references)], n_bootstrap=BOOTSTRAP)
-    mean, half = float(found._mean), float(found._ci)
-    return Score(float(found.score), mean - half, mean + half, str(metric.get_signature()))
 
 
 def _require_sacrebleu() -> None:

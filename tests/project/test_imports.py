@@ -115,7 +115,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | RUNS
     | {"geometry", "kernels", "objectives", "pretraining", "embedding", "interop"},
     "finetuning": BASE | MODEL | RUNS | {"training", "pretraining", "embedding", "evaluation", "kernels"},
-<<<<<<< HEAD
+    "translation": BASE | MODEL | RUNS | {"training", "pretraining", "generation", "evaluation"},
     "evaluation": BASE
     | MODEL
     | RUNS
@@ -124,16 +124,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | MODEL
     | RUNS
     | {"embedding", "prediction", "pretraining", "evaluation", "inspect", "summarization"}
-    | {"finetuning"},
-=======
-    "translation": BASE | MODEL | RUNS | {"training", "pretraining", "generation", "evaluation"},
-    "evaluation": BASE | MODEL | RUNS | {"geometry", "training", "objectives", "pretraining", "embedding"},
-    "api": BASE
-    | MODEL
-    | RUNS
-    | {"embedding", "prediction", "pretraining", "evaluation", "inspect"}
     | {"finetuning", "generation", "translation"},
->>>>>>> c30a452 (Translation: xformer finetune translate, xformer translate, sacreBLEU scores)
     "inspect.page": BASE | MODEL | RUNS | {"inspect", "kernels", "plotting"},
     # The names of `import xformer`, for type checkers; at run time they wait until they are used.
     "__init__": {"version", "threads", "api", "inspect", "kernels", "tokenizer"},

@@ -41,11 +41,7 @@ Vectors = NDArray[np.float32]
 Texts = Iterable[str]
 
 
-<<<<<<< HEAD
-class Model(Classifying, Comparing, Summarizing, Tagger):
-=======
-class Model(Classifying, Comparing, Tagger, Translating):
->>>>>>> c30a452 (Translation: xformer finetune translate, xformer translate, sacreBLEU scores)
+class Model(Classifying, Comparing, Summarizing, Tagger, Translating):
     """The model of a run: sentence vectors and masked tokens. Made by `xformer.load`.
 
     A text of any length can be encoded. One of more than `max_length` tokens is cut into chunks, as few as

@@ -61,11 +61,8 @@ _COMMANDS = {
     "fill-mask": FillMask,
     "classify": Classify,
     "tag": Tag,
-<<<<<<< HEAD
     "summarize": Summarize,
-=======
     "translate": Translate,
->>>>>>> c30a452 (Translation: xformer finetune translate, xformer translate, sacreBLEU scores)
     "finetune": Finetune,
     "neighbours": Neighbours,
     "index": IndexCommand,

@@ -11,8 +11,8 @@ from xformer.data.translated import Direction, TranslatedTexts
 from xformer.errors import InputError
 from xformer.pretraining.pretrained import open_pretrained
 from xformer.runs.config import TrainingConfig
-from xformer.runs.duration import seconds
 from xformer.runs.directory import RunDirectory
+from xformer.runs.duration import seconds
 from xformer.runs.kind import TRANSLATION, task_of
 from xformer.storage.toml import overridden
 from xformer.tokenizer import TokenizerOptions

@@ -31,7 +31,9 @@ COMMANDS = [
     "encode",
     "fill-mask",
     "finetune",
+    "finetune translate",
     "classify",
+    "translate",
     "neighbours",
     "index",
     "search",
@@ -98,8 +100,8 @@ def test_the_list_of_commands_has_a_line_for_each(helped: Helped) -> None:
     _, out, _ = helped["found"][""]
     shown = out.partition("(required)")[2].replace("│", " ").split("•")[1:]
     assert [one.split()[0] for one in shown] == [
-        "demo", "pretrain", "evaluate", "report", "encode", "fill-mask", "classify", "tag", "finetune",
-        "neighbours", "index", "search", "mine", "import", "export",
+        "demo", "pretrain", "evaluate", "report", "encode", "fill-mask", "classify", "tag",
+        "summarize", "translate", "finetune", "neighbours", "index", "search", "mine", "import", "export",
         "inspect", "settings", "doctor", "completion", "verify-resume", "data", "tokenizer", "bench",
     ]  # fmt: skip
     for one in shown:

@@ -15,8 +15,9 @@ from xformer.cli.finetune.translate import FinetuneTranslate
 
 @dataclass(frozen=True)
 class Finetune:
-    """Fine-tune the encoder of a run to label texts, pairs of texts, or words, or to translate; train in some
-    languages, test in others.
+    """Fine-tune the encoder of a run: to label texts, pairs of texts or words, or to translate.
+
+    Train in some languages, test in others.
 
     A label for each text: xformer finetune classify runs/demo --train train.en.tsv --test test.de.tsv --out
     runs/topics

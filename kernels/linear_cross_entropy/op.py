@@ -147,8 +147,8 @@ def _items_by(backend: Backend) -> Callable[[Tensor, Tensor, Tensor | None, Tens
 
 
 def _select(hidden: Tensor, selected: Tensor) -> Tensor:
-    # A row that is selected twice gets a sum as its gradient: indexing adds in a fixed order, index_select on
-    # a GPU in any. On a CPU both have a fixed order, and index_select is faster.
+    # A row that is selected twice gets a sum as its gradient. On a GPU indexing adds in a fixed order, and
+    # index_select in any; on a CPU with several threads it is the other way round.
     return hidden.index_select(0, selected) if hidden.device.type == "cpu" else hidden[selected]
 
 

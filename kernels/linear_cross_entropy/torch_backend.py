@@ -5,9 +5,10 @@ Shapes: K rows, C width, V vocabulary; a chunk is R rows with the whole vocabula
 Where the result is one number, the share of each row in it is known before anything is computed, so the
 gradients are computed in the forward pass, while the logits of a chunk are still in the cache: three
 products, as in plain PyTorch, but without writing K V elements to fresh memory. The backward pass multiplies
-by the incoming gradient. Where the loss of every row is asked for (`reduction="none"`), the shares are not
-known. If there is only one chunk, the gradient of its logits is kept for the backward pass, in the memory
-that a chunk takes anyway; with several, the backward pass computes the logits again.
+by the incoming gradient, and rounds to half precision only then. Where the loss of every row is asked for
+(`reduction="none"`), the shares are not known. If there is only one chunk, the gradient of its logits is kept
+for the backward pass, in the memory that a chunk takes anyway; with several, the backward pass computes the
+logits again.
 
 With p = softmax(z) the gradient of a row's loss is g = (1 + 2 c lse) p - (1 - e) [v = target] - e / V. In
 half precision g is kept without the row's share, which multiplies the other factor, relative to the largest
@@ -43,6 +44,7 @@ def walk(
     needs: Sequence[bool],
     kept: Tensor | None = None,
     known: bool = False,
+    widely: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Losses of all rows, and gradients of the sum of their shares.
 
@@ -56,6 +58,7 @@ def walk(
         needs: whether to compute the gradients of rows, weight and bias; those left out have no elements.
         kept: (K, V), fp32 or fp64, for the gradients of the logits, if there is one chunk.
         known: whether `kept` holds them already; then the losses are not computed.
+        widely: whether gradients have the losses' dtype, and not the inputs'.
 
     Returns:
         losses (K,), 0 where ignored, in fp32, or fp64 for fp64 inputs; gradients in the inputs' dtypes.
@@ -65,10 +68,11 @@ def walk(
     if dtype != wide and not _has_products(rows):
         wider = rows.to(wide), weight.to(wide), None if bias is None else bias.to(wide)
         items, *grads = walk(*wider, targets, options, shares, needs, kept, known)
-        return items, grads[0].to(dtype), grads[1].to(dtype), grads[2].to(dtype)
+        final = wide if widely else dtype
+        return items, grads[0].to(final), grads[1].to(final), grads[2].to(final)
     counts = targets != options.ignore_index
     items = rows.new_empty(n_rows, dtype=wide)
-    grad_rows = rows.new_empty(rows.shape if needs[0] else 0)
+    grad_rows = rows.new_empty(rows.shape if needs[0] else 0, dtype=wide if widely else dtype)
     weight_total = weight.new_empty(weight.shape if needs[1] else 0, dtype=wide)
     bias_total = weight.new_zeros(n_vocabulary if needs[2] else 0, dtype=wide)
     if n_rows == 0:
@@ -106,7 +110,8 @@ def walk(
                 _add_product(weight_total, grad.t(), some * share.to(dtype)[:, None], start == 0)
     if unit is not None:
         weight_total, bias_total = weight_total * unit, bias_total * unit
-    return items, grad_rows, weight_total.to(dtype), bias_total.to(dtype)
+    final = wide if widely else dtype
+    return items, grad_rows, weight_total.to(final), bias_total.to(final)
 
 
 def _chunk(
@@ -222,13 +227,17 @@ def reduced_forward(
     mean: bool,
     needs: Sequence[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The sum or mean of the losses, the losses (K,), and the first's gradients of rows, weight and bias."""
+    """The sum or mean of the losses, the losses (K,), and the first's gradients of rows, weight and bias.
+
+    These have at least fp32: the incoming gradient may be a scale that saves 1/K of them from fp16's end.
+    """
     options = LossOptions(ignore_index, label_smoothing, z_loss)
     share = torch.ones((), device=rows.device, dtype=torch.promote_types(rows.dtype, torch.float32))
     if mean:
         share = share / (targets != ignore_index).sum().clamp_min(1)
     shares = share.expand(rows.shape[0])
-    items, grad_rows, grad_weight, grad_bias = walk(rows, weight, bias, targets, options, shares, needs)
+    walked = walk(rows, weight, bias, targets, options, shares, needs, widely=True)
+    items, grad_rows, grad_weight, grad_bias = walked
     return items.sum() * share, items, grad_rows, grad_weight, grad_bias
 
 
@@ -241,11 +250,11 @@ def reduced_backward(
     weight: Tensor,
     bias: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of the forward pass times the incoming one.
+    """The gradients of the forward pass times the incoming one, in the inputs' dtype.
 
     Rows, weight and bias are arguments, though not needed, so that autograd refuses a second derivative.
     """
-    scaled = [(x * grad).to(x.dtype) for x in (grad_rows, grad_weight, grad_bias)]
+    scaled = [(x * grad).to(rows.dtype) for x in (grad_rows, grad_weight, grad_bias)]
     return scaled[0], scaled[1], scaled[2]
 
 
@@ -292,7 +301,8 @@ def _differentiate_reduced(
     # On a CPU reading the gradient costs nothing, and if it is 1 nothing has to be multiplied. A compiler's
     # tensor has no value to read.
     looks = type(grad) is Tensor and grad.device.type == "cpu" and not torch.compiler.is_compiling()
-    if torch.is_grad_enabled() or not looks or grad != 1.0:
+    dtype = ctx.saved_tensors[3].dtype
+    if torch.is_grad_enabled() or not looks or grad != 1.0 or grads[0].dtype != dtype:
         grads = backward(grad, *ctx.saved_tensors)
     return *(x if needed else None for x, needed in zip(grads, ctx.needs, strict=True)), *[None] * 6
 
@@ -308,7 +318,8 @@ def _fake_forward(rows: Tensor, weight: Tensor, *rest: Any) -> tuple[Tensor, Ten
 
 def _fake_reduced(rows: Tensor, weight: Tensor, *rest: Any) -> tuple[Tensor, ...]:
     items = _fake_items(rows)
-    return items.new_empty(()), items, *fake_grads(rows, weight, rest[-1])
+    wide = (x.to(items.dtype) for x in fake_grads(rows, weight, rest[-1]))
+    return items.new_empty(()), items, *wide
 
 
 items_torch = Operation(
@@ -324,7 +335,7 @@ reduced_torch = Operation(
     reduced_forward,
     reduced_backward,
     fake=_fake_reduced,
-    fake_backward=lambda grad, *saved: tuple(torch.empty_like(x) for x in saved[:3]),
+    fake_backward=lambda grad, *saved: tuple(torch.empty_like(x, dtype=saved[3].dtype) for x in saved[:3]),
     save=_save_reduced,
     differentiate=_differentiate_reduced,
     visible=2,

@@ -86,8 +86,9 @@ def layer_norm(
         return operation(x, residual, weight, bias, eps, True)
     total = x if residual is None else x + residual
     if chosen == "torch":
-        # Only a CPU takes fp32 weights with half precision.
-        if total.is_cuda or weight.dtype != torch.float32:
+        # Only a CPU takes weights of another dtype: fp32 with half precision.
+        halves = total.dtype in (torch.float16, torch.bfloat16)
+        if total.is_cuda or weight.dtype != torch.float32 or not halves:
             weight, bias = _of_dtype(total.dtype, weight, bias)
         out = F.layer_norm(total, weight.shape, weight, bias, eps)
     else:

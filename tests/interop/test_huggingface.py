@@ -239,6 +239,14 @@ def test_ours_out_and_in(config: ModelConfig) -> None:
         ({"model_type": "modernbert", "global_attn_every_n_layers": 0}, "global_attn_every_n_layers"),
         ({"model_type": "modernbert", "rope_parameters": []}, "rope_parameters"),
         (
+            {"model_type": "modernbert", "rope_parameters": {"rope_theta": 5.0}},
+            r"rope_parameters\.rope_theta",
+        ),
+        ({"model_type": "modernbert", "norm_eps": 10**400}, "norm_eps"),
+        ({"model_type": "modernbert", "norm_bias": "false"}, "norm_bias"),
+        ({"model_type": "bert", "tie_word_embeddings": "false"}, "tie_word_embeddings"),
+        ({"model_type": "modernbert", "decoder_bias": 1}, "decoder_bias"),
+        (
             {"model_type": "modernbert", "rope_parameters": {"full_attention": 3}},
             "rope_parameters.full_attention",
         ),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from xformer.kernels import layer_norm, rms_norm
+from xformer.kernels import embedding_norm, layer_norm, rms_norm
 from xformer.kernels.backend import Backend
 from xformer.kernels.testing import compare, solve
 
@@ -335,3 +335,27 @@ def test_triton_says_what_it_cannot_do_and_who_can(triton_device: torch.device) 
 def test_a_cpu_uses_torch_unless_told() -> None:
     x, weight = torch.randn(3, 4), torch.randn(4)
     assert torch.equal(layer_norm(x, weight, eps=1e-5), layer_norm(x, weight, eps=1e-5, backend="torch"))
+
+
+FLOATING = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+
+
+@pytest.mark.parametrize("backend", ["torch", "reference"])
+@pytest.mark.parametrize("dtype", FLOATING)
+@pytest.mark.parametrize("weights", FLOATING)
+def test_weights_may_have_any_floating_dtype(
+    backend: Backend, dtype: torch.dtype, weights: torch.dtype
+) -> None:
+    """Beside tokens of any, and a residual of any."""
+    x, weight = torch.randn(4, 8, dtype=dtype), torch.rand(8, dtype=weights).requires_grad_()
+    for residual in (None, *(torch.randn(4, 8, dtype=other) for other in FLOATING)):
+        wanted = dtype if residual is None else torch.promote_types(dtype, residual.dtype)
+        for norm in (layer_norm, rms_norm):
+            given: Any = {} if residual is None else {"residual": residual}
+            out: Any = norm(x, weight, eps=1e-5, backend=backend, **given)
+            out = out if residual is None else out[0]
+            assert out.dtype == wanted
+            assert torch.autograd.grad(out.double().sum(), weight)[0].dtype == weights
+        if residual is None:
+            out = embedding_norm(torch.arange(4), x, weight, eps=1e-5, backend=backend)
+            assert out.dtype == dtype

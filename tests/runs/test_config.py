@@ -87,6 +87,11 @@ REFUSED: list[tuple[type, dict[str, Any], str]] = [
     *((ObjectivesConfig, {name: INF}, f"objectives.{name}") for name in FINITE[ObjectivesConfig]),
     (MaskingConfig, {"span_mean": INF}, "objectives.masking.span_mean"),
     (ModelConfig, {"norm_eps": INF}, "model.norm_eps"),
+    *[
+        (ModelConfig, {name: value}, f"model.{name}")
+        for name in ("rotary_base", "rotary_base_local")
+        for value in (-1.0, 0.0, NAN, INF)
+    ],
     (ModelConfig, {"init_std": INF}, "model.init_std"),
     (ModelConfig, {"init_std": -1.0}, "model.init_std"),
     (TrainingConfig, {"steps": 5}, "training.budget, training.steps"),

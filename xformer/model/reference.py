@@ -189,7 +189,8 @@ def _embed(
     """
     table = parameters["embeddings.tok_embeddings.weight"]
     position = torch.arange(tokens.shape[1], device=tokens.device)
-    x = table[tokens]
+    # Not table[tokens], whose gradient a CPU with several threads adds up in any order.
+    x = table.index_select(0, tokens.flatten()).unflatten(0, tokens.shape)
     if config.scale_embeddings:
         x = x * math.sqrt(config.d_model)
     if blank_first:

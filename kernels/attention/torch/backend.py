@@ -12,6 +12,7 @@ from torch import Tensor
 from ..operators import attention_operation
 from ..options import AttentionOptions
 from .chunks import block_backward, block_forward
+from .dense import with_nan
 from .equal_lengths import layout
 
 
@@ -28,8 +29,16 @@ def _forward(
             stacks, queries.blocks(q), keys.blocks(k), keys.blocks(v), strict=True
         )
     ]
-    out = queries.join([block[0] for block in blocks], q)
     lse = queries.join([block[1] for block in blocks], q[..., 0], float("-inf"))
+    if bool((lse == 0).any()):
+        outs = [
+            with_nan(block, query, key, options)
+            for block, query, key in zip(blocks, queries.blocks(q), keys.blocks(k), strict=True)
+        ]
+        lse = queries.join([block[1] for block in blocks], q[..., 0], float("-inf"))
+    else:
+        outs = [block[0] for block in blocks]
+    out = queries.join(outs, q)
     if options.sink is not None:
         out, lse = _add_sink(out, lse, options.sink)
     return queries.unsort(out).to(dtype), queries.unsort(lse).to(torch.promote_types(dtype, torch.float32))

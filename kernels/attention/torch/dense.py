@@ -101,6 +101,33 @@ def dense_forward(
     return weight.to(value.dtype) @ value, lse
 
 
+def with_nan(block: tuple[Tensor, Tensor], query: Tensor, key: Tensor, options: AttentionOptions) -> Tensor:
+    """Put NaN into rows of a block that the fused kernel took for rows without keys; changes its lse too.
+
+    A row whose largest score is no number, or -inf, gets out 0 and lse 0 from it: below 16 keys where scores
+    are NaN, and anywhere where all are -inf. No other row has both but by chance.
+
+    Args:
+        block: out (b, H, M, D) and lse (b, H, M), of `dense_forward`.
+        query: (b, H, M, D).
+        key: (b, H, N, D).
+        options: what shapes the scores.
+
+    Returns:
+        out.
+    """
+    out, lse = block
+    shift = key.shape[2] - query.shape[2]
+    for one, row in ((lse == 0) & (out == 0).all(-1)).any(1).nonzero().tolist():
+        place = slice(one, one + 1), slice(None), slice(row, row + 1)
+        score, _ = _scores(query[place], key[one : one + 1], options, shift + row)
+        true = torch.logsumexp(score, dim=-1)
+        lost = true.isnan() | true.isneginf()
+        out[place] = out[place].masked_fill(lost[..., None], float("nan"))
+        lse[place] = torch.where(lost, true, lse[place])
+    return out
+
+
 def dense_backward(
     grad_out: Tensor,
     grad_lse: Tensor | None,

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xformer.data.readers import read_tmx, tmx, xml_stream
+from xformer.errors import InputError
 
 HEAD = """<?xml version="1.0"?>
 <!DOCTYPE tmx SYSTEM "tmx14.dtd">
@@ -194,6 +195,13 @@ def test_broken_and_hostile_files(
     path = write("a.tmx", content)
     with refused(path, *pieces):
         list(read_tmx(path))
+
+
+def test_what_is_wrong_in_a_unit_is_not_the_encoding(write: Any) -> None:
+    for body in ('<tu><tuv lang="de">x</tuv></tu>', '<tuv lang="de"><seg>x</seg></tuv>'):
+        with pytest.raises(InputError) as caught:
+            list(read_tmx(write("a.tmx", HEAD + body + TAIL)))
+        assert "encoding" not in str(caught.value)
 
 
 def test_an_entity_of_html_is_known(write: Any, brief: Any) -> None:

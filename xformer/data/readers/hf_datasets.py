@@ -209,8 +209,7 @@ def _errors(datasets: Any) -> tuple[type[Exception], ...]:
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
 
 
 def _parts(dataset: Any, splits: Sequence[str], name: str) -> list[_Part]:

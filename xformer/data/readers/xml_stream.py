@@ -96,6 +96,8 @@ class XmlStream(Generic[Item]):
             self._expat.Parse(data, not chunk)
         except UnicodeError as error:
             raise InputError(f"{self.place}: not in the encoding that the file declares: {error}") from error
+        except InputError:  # of the handlers; it is a ValueError, too
+            raise
         except (LookupError, ValueError) as error:  # of a file in UTF-16 that declares another encoding
             raise InputError(f"{self.place}: the file declares an unknown encoding: {error}") from error
         except expat.ExpatError as error:

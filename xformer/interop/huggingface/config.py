@@ -261,7 +261,10 @@ def _number(fields: Mapping[str, Any], name: str, default: float) -> float:
     value = fields.get(name, default)
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise InputError(f"{name}: expected a number, got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise InputError(f"{name}: expected a finite number, got a whole one of too many digits") from error
 
 
 def _rotary_base(fields: Mapping[str, Any], kind: str, older: str, default: float) -> float:
@@ -269,6 +272,10 @@ def _rotary_base(fields: Mapping[str, Any], kind: str, older: str, default: floa
     given = fields.get("rope_parameters")
     if given is not None and not isinstance(given, Mapping):
         raise InputError(f"rope_parameters: expected an object, got {given!r}")
+    if unknown := sorted(map(str, (given or {}).keys() - {"full_attention", "sliding_attention"})):
+        raise InputError(
+            f"rope_parameters.{unknown[0]}: expected no such field beside full_attention, sliding_attention"
+        )
     rope = (given or {}).get(kind)
     if rope is not None and not isinstance(rope, Mapping):
         raise InputError(f"rope_parameters.{kind}: expected an object, got {rope!r}")

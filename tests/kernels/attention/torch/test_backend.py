@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.kernels.attention_accuracy import Problem, draw, errors, solve
+from xformer.kernels import attention
 from xformer.kernels.attention.options import AttentionOptions
 from xformer.kernels.attention.torch import chunks
 from xformer.kernels.attention.torch.equal_lengths import layout
@@ -127,3 +128,33 @@ def test_stacks_cover_each_token_once(lengths: list[int]) -> None:
     assert len(batch.stacks) == len({n for n in lengths if n})
     for stack in batch.stacks:  # a row of a stack is one sequence
         assert (stack.queries(rows).diff(dim=1) == 1).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("broken", [float("nan"), float("-inf")])
+def test_a_row_without_a_largest_score_is_nan(dtype: torch.dtype, causal: bool, broken: float) -> None:
+    """Of few keys PyTorch's kernel takes it for a row that sees none, and gives zeros."""
+    lengths = torch.tensor([1, 4, 7, 9, 15, 16, 17])
+    starts = torch.cat([torch.zeros(1, dtype=torch.int32), lengths.cumsum(0, dtype=torch.int32)])
+    q, k, v = torch.randn(3, int(lengths.sum()), 2, 8, dtype=dtype)
+    rows = starts[:-1].long()
+    # Scores of all keys are NaN, or all -inf.
+    q[rows, 0] = 0.0
+    q[rows, 0, 0] = broken
+    k[..., 0] = k[..., 0].abs() + 0.1
+    q.requires_grad_()
+    found = {}
+    for backend in ("torch", "reference"):
+        out, lse = attention(q, k, v, starts, causal=causal, return_lse=True, backend=backend)
+        found[backend] = (
+            out.isnan(),
+            lse.isnan(),
+            lse.isneginf(),
+            torch.autograd.grad(out.sum(), q)[0].isnan(),
+        )
+    for ours, right in zip(found["torch"], found["reference"], strict=True):
+        assert torch.equal(ours, right)
+    out_is_nan = found["torch"][0]
+    assert out_is_nan[rows, 0].all()
+    assert out_is_nan.sum() == out_is_nan[rows, 0].sum()

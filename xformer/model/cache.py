@@ -135,11 +135,9 @@ class DecoderCache:
         """Make room for `length` tokens in each row."""
         if length <= self.capacity:
             return
-        more = -(-length // BLOCK) * BLOCK - self.capacity
-        for tensors in (self.keys, self.values):
-            for layer, old in enumerate(tensors):
-                room = old.new_zeros(*old.shape[:2], more, *old.shape[3:])
-                tensors[layer] = torch.cat((old, room), 2)
+        capacity = -(-length // BLOCK) * BLOCK
+        more = capacity - self.capacity
+        self._move(capacity, self.n_beams)
         self.ancestors = torch.nn.functional.pad(self.ancestors, (0, more))
 
     def track_coverage(self, wanted: bool) -> None:
@@ -151,10 +149,8 @@ class DecoderCache:
         """Make W hypotheses of each group's only one, all with its tokens."""
         if self.n_beams != 1:
             raise ValueError(f"cache: expected one hypothesis a group, got {self.n_beams}")
+        self._move(self.capacity, n_beams)
         self.n_beams = n_beams
-        for tensors in (self.keys, self.values):
-            for layer, old in enumerate(tensors):
-                tensors[layer] = torch.cat((old, old.new_zeros(*old.shape[:3], n_beams - 1, old.shape[4])), 3)
         self.ancestors = self.ancestors.repeat(1, n_beams, 1)
         if self.coverage is not None:
             self.coverage = self.coverage.repeat(1, n_beams, 1)
@@ -184,6 +180,14 @@ class DecoderCache:
         if self.coverage is not None:
             self.coverage = self.coverage[:, :, :longest].index_select(0, chosen)
         self._place_memory()
+
+    def _move(self, capacity: int, n_beams: int) -> None:
+        """Move keys and values to tensors with more room, which is zero."""
+        for tensors in (self.keys, self.values):
+            for layer, old in enumerate(tensors):
+                room = old.new_zeros(*old.shape[:2], capacity, n_beams, old.shape[4])
+                room[:, :, : self.capacity, : self.n_beams] = old
+                tensors[layer] = room
 
     def _place_memory(self) -> None:
         """Hide what pads the memory."""

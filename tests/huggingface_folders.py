@@ -54,7 +54,7 @@ def write_bert(
 ) -> Path:
     """A small BERT with random weights; without segments, a DistilBERT."""
     torch.manual_seed(0)
-    config = ModelConfig.bert(vocab_size=len(WORDS), **SIZES | settings)
+    config = ModelConfig.bert(**{"vocab_size": len(WORDS)} | SIZES | settings)
     encoder, masked_lm = Encoder(config), MaskedLMHead(config)
     with torch.no_grad():
         for parameter in (*encoder.parameters(), *masked_lm.parameters()):

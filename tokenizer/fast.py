@@ -64,7 +64,7 @@ class FastTokenizer(TextTokenizer):
         return FastTokenizer, (self._files, made)
 
     def __repr__(self) -> str:
-        return f"FastTokenizer({self._model}, {self.vocab_size} pieces, {self.fingerprint()[:12]})"
+        return f"FastTokenizer({self.kind}, {self.vocab_size} pieces, {self.fingerprint()[:12]})"
 
     @cached_property
     def vocab_size(self) -> int:
@@ -166,7 +166,7 @@ class FastTokenizer(TextTokenizer):
     def fill(self, before: str, id: int, after: str) -> str:
         """A text with a piece in the place of a mask; a piece that goes on with a word joins it."""
         text, goes_on = self._written(self.piece(id))
-        if self._model == "WordPiece":
+        if self.kind == "WordPiece":
             return f"{before.rstrip(' ') if goes_on else before}{text}{after}"
         if self._mask_takes_space:
             before = before.removesuffix(" ")
@@ -184,16 +184,38 @@ class FastTokenizer(TextTokenizer):
         return allowed, shown
 
     @property
-    def _model(self) -> str:
+    def kind(self) -> str:
         """What cuts words: WordPiece, BPE, Unigram or WordLevel."""
         return str(self._content["model"].get("type", "BPE"))
+
+    @cached_property
+    def unknown_id(self) -> int | None:
+        """The id of a word or character that has no piece; None where there is none."""
+        model = self._content["model"]
+        if (number := model.get("unk_id")) is not None:
+            return int(number)
+        name = model.get("unk_token")
+        return None if name is None else self._fast.token_to_id(name)
+
+    @property
+    def pad_id(self) -> int:
+        """The id that fills rows up, by the folder's settings, or a usual name; else 0."""
+        given = self._settings.get("pad_token")
+        name = given.get("content") if isinstance(given, dict) else given
+        found = (self._fast.token_to_id(one) for one in (name, "[PAD]", "<pad>") if isinstance(one, str))
+        return next((int(number) for number in found if number is not None), 0)
+
+    def vocabulary(self) -> Mapping[str, int]:
+        """The id of each piece, added tokens among them."""
+        found: dict[str, int] = self._fast.get_vocab(with_added_tokens=True)
+        return found
 
     def _native(self, text: str) -> str:
         return text if self._mask is None else text.replace(MASK, self._mask)
 
     def _written(self, piece: str) -> tuple[str, bool]:
         """A piece as text, with its space in front; and whether it goes on with a word (WordPiece)."""
-        if self._model == "WordPiece":
+        if self.kind == "WordPiece":
             mark = self._content["model"].get("continuing_subword_prefix", "##")
             return piece.removeprefix(mark), bool(mark) and piece.startswith(mark)
         if self._byte_level:

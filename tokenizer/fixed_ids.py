@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .interface import MASK, Ids, LocatedIds, TextTokenizer
-from .special import BYTE_COUNT, FIRST_BYTE_ID, MASK_ID, SPECIAL_IDS
+from .special import BYTE_COUNT, FIRST_BYTE_ID, MASK_ID, PAD_ID, SPECIAL_IDS
 
 _ASCII = 0x80
 
@@ -50,6 +50,11 @@ class FixedIdsTokenizer(TextTokenizer):
     def mask(self) -> str:
         """How a mask is written."""
         return MASK
+
+    @property
+    def pad_id(self) -> int:
+        """`<pad>`."""
+        return PAD_ID
 
     @property
     def mask_id(self) -> int:

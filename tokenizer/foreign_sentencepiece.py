@@ -114,6 +114,11 @@ class ForeignSentencePiece(TextTokenizer):
         return (self._layout.special[self._layout.prefix],) if self._layout.prefix else ()
 
     @property
+    def pad_id(self) -> int:
+        """`<pad>`."""
+        return self._layout.special["<pad>"]
+
+    @property
     def suffix(self) -> tuple[int, ...]:
         """`</s>`."""
         return (self._layout.special[self._layout.suffix],)

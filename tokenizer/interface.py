@@ -72,6 +72,11 @@ class TextTokenizer(ABC):
         """The id that hides another; None if there is none."""
 
     @property
+    @abstractmethod
+    def pad_id(self) -> int:
+        """The id that fills the rows of a batch up; it is never read."""
+
+    @property
     def max_length(self) -> int | None:
         """Longest sequence that its files name, special tokens included; None where they name none."""
         return None

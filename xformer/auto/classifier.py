@@ -6,6 +6,7 @@ Shapes: B texts, T tokens of the longest, N classes.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,21 +16,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xformer.auto.tokenizer import own_tokenizer
+from xformer.auto.tokenizer import save_tokenizer
 from xformer.errors import InputError
-from xformer.finetuning.base import base_of, new_model
+from xformer.finetuning.base import base_of, fitted_to, new_model
 from xformer.finetuning.config import ClassifierConfig, FinetuningConfig
 from xformer.finetuning.inputs.texts import TokenTexts
 from xformer.finetuning.load import open_finetuned
 from xformer.finetuning.model import FinetunedModel
+from xformer.pretraining.pretrained import open_text_tokenizer
 from xformer.runs.checkpoint import TrainingState, save_weights
+from xformer.runs.copied_tokenizer import settings_files, write_settings
 from xformer.runs.directory import RunDirectory
 from xformer.runs.find import find_run
 from xformer.runs.kind import CLASSIFICATION, settle_task, task_of
 from xformer.storage.checksummed import atomic_folder
 from xformer.storage.toml import save_toml
-from xformer.tokenizer import Tokenizer
-from xformer.tokenizer.special import PAD_ID
+from xformer.tokenizer.interface import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,11 @@ class AutoModelForSequenceClassification(nn.Module):
         labels: names of the N classes, by number.
     """
 
-    def __init__(self, classifier: FinetunedModel, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, classifier: FinetunedModel, tokenizer: TextTokenizer, files: Mapping[str, bytes] | None = None
+    ) -> None:
         super().__init__()
+        self._files = dict(files or {})
         self.classifier, self.tokenizer = classifier, tokenizer
         self.labels = classifier.config.classifier.labels
 
@@ -86,7 +91,7 @@ class AutoModelForSequenceClassification(nn.Module):
             opened = open_finetuned(path)
             if (example := opened.config.classifier.example) != "text":
                 raise InputError(f"{path}: expected a run that classifies texts, it is one for {example}")
-            found = cls(opened.model, own_tokenizer(run)).eval()
+            found = cls(opened.model, opened.tokenizer, settings_files(run)).eval()
             asked = _names(num_labels or len(found.labels), id2label)
             if len(asked) != len(found.labels) or (id2label is not None and asked != found.labels):
                 raise InputError(
@@ -99,13 +104,13 @@ class AutoModelForSequenceClassification(nn.Module):
             settings = ClassifierConfig(labels)
         except ValueError as error:
             raise InputError(str(error)) from error
-        config = FinetuningConfig(base, model, settings)
+        config = FinetuningConfig(base, model, fitted_to(base, settings))
         # Nothing but the head is drawn; a seed set before decides it, as torch users expect.
         drawn = int(torch.randint(2**31, ()))
         config = replace(config, training=replace(config.training, seed=drawn))
         with torch.random.fork_rng(devices=[]):
             classifier = new_model(config)
-        return cls(classifier, own_tokenizer(run)).eval()
+        return cls(classifier, open_text_tokenizer(run), settings_files(run)).eval()
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, labels: Tensor | None = None
@@ -114,7 +119,7 @@ class AutoModelForSequenceClassification(nn.Module):
 
         Args:
             input_ids: (B, T) int64.
-            attention_mask: (B, T), 1 for tokens and 0 for padding; without it all `<pad>` are padding.
+            attention_mask: (B, T), 1 for tokens, 0 for padding; without it `pad_token_id` is padding.
             labels: (B,) int64 numbers of classes, for cross-entropy; (B, N) floats, for a binary
                 cross-entropy of each class.
 
@@ -123,15 +128,21 @@ class AutoModelForSequenceClassification(nn.Module):
         """
         if input_ids.ndim != 2:
             raise InputError(f"input_ids: expected shape (texts, tokens), got {tuple(input_ids.shape)}")
-        mask = input_ids != PAD_ID if attention_mask is None else attention_mask.bool()
+        mask = input_ids != self.tokenizer.pad_id if attention_mask is None else attention_mask.bool()
         if mask.shape != input_ids.shape:
             raise InputError(
                 f"attention_mask: expected shape {tuple(input_ids.shape)}, got {tuple(mask.shape)}"
             )
+        longest, base = int(mask.sum(dim=1).max()) if mask.numel() else 0, self.classifier.config.base
+        if base.family != "own" and longest > base.max_length:
+            raise InputError(
+                f"input_ids: expected at most {base.max_length} tokens, got {longest}; the tokenizer cuts with"
+                " truncation=True"
+            )
         texts = TokenTexts(
             input_ids[mask].cpu().numpy().astype(np.int32),
             mask.sum(dim=1).cpu().numpy(),
-            self.classifier.config.base.max_length,
+            base.max_length,
         )
         logits = self.classifier(texts.batch(np.arange(len(texts))).to(input_ids.device))
         return ClassifierOutput(logits, None if labels is None else _loss(logits, labels))
@@ -152,13 +163,19 @@ class AutoModelForSequenceClassification(nn.Module):
             InputError: the folder has other files.
         """
         place = RunDirectory(Path(folder))
-        if place.path.is_dir() and [path.name for path in place.path.iterdir()] == [place.tokenizer.name]:
-            place.tokenizer.unlink()  # that of `AutoTokenizer.save_pretrained`, which is written again
+        # That of `AutoTokenizer.save_pretrained` is written again.
+        names = [path.name for path in place.path.iterdir()] if place.path.is_dir() else []
+        if names == [place.tokenizer.name]:
+            place.tokenizer.unlink()
+        elif names == [place.tokenizer_folder.name]:
+            shutil.rmtree(place.tokenizer_folder)
         with atomic_folder(folder) as scratch:
             run = RunDirectory(scratch)
             settle_task(run, CLASSIFICATION)
-            save_toml(run.config, self.classifier.config)
-            self.tokenizer.save(run.tokenizer)
+            # Its weights are no longer those that were imported.
+            save_toml(run.config, replace(self.classifier.config, source=None))
+            save_tokenizer(self.tokenizer, run)
+            write_settings(run, self._files)
             save_weights(run.checkpoints, self.classifier, TrainingState())
 
 

@@ -16,13 +16,15 @@ from torch import Tensor
 from xformer.embedding.checked import check, check_one
 from xformer.errors import InputError
 from xformer.finetuning.config import FinetuningConfig
-from xformer.pretraining.load import open_tokenizer
+from xformer.pretraining.pretrained import open_text_tokenizer
 from xformer.runs.config import RunConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.find import find_run
-from xformer.runs.kind import CLASSIFICATION, task_of
+from xformer.runs.imported import ImportedConfig
+from xformer.runs.kind import CLASSIFICATION, IMPORTED, task_of
+from xformer.storage.files import atomic_write
 from xformer.tokenizer import Tokenizer
-from xformer.tokenizer.special import MASK_ID, PAD_ID
+from xformer.tokenizer.interface import TextTokenizer
 
 
 class Encoding(dict[str, Any]):
@@ -41,28 +43,30 @@ class Encoding(dict[str, Any]):
 class AutoTokenizer:
     """Texts to token ids as a model of a run takes them. Made by `from_pretrained`.
 
-    Ids are those of `xformer.load(RUN).tokenizer.encode_masked`: `<mask>` in a text is the mask, and there is
-    no `<s>` and no `</s>`, since training had none.
+    Ids are those of `xformer.load(RUN).tokenizer.encode_masked`: `<mask>` in a text is the mask. A run of
+    xformer pretrain has no `<s>` and no `</s>`, since training had none; around a text for an imported model
+    are the special tokens that it wants, which stay when a text is cut.
 
     Attributes:
         tokenizer: that of the run.
         model_max_length: tokens after which `truncation=True` cuts.
+        pad_token_id: what fills rows up.
+        mask_token_id: the mask; None where an imported tokenizer has none.
     """
 
-    pad_token_id, mask_token_id = PAD_ID, MASK_ID
-
-    def __init__(self, tokenizer: Tokenizer, model_max_length: int) -> None:
+    def __init__(self, tokenizer: TextTokenizer, model_max_length: int) -> None:
         self.tokenizer, self.model_max_length = tokenizer, model_max_length
+        self.pad_token_id, self.mask_token_id = tokenizer.pad_id, tokenizer.mask_id
 
     @classmethod
     def from_pretrained(cls, path: str | os.PathLike[str]) -> AutoTokenizer:
         """The tokenizer of a run.
 
         Raises:
-            InputError: as `own_tokenizer`.
+            InputError: there is no run, or its tokenizer is missing or damaged.
         """
         run = find_run(path)
-        return cls(own_tokenizer(run), _max_length(run))
+        return cls(open_text_tokenizer(run), _max_length(run))
 
     def __len__(self) -> int:
         return self.tokenizer.vocab_size
@@ -104,11 +108,11 @@ class AutoTokenizer:
         one = isinstance(text, str)
         rows = [self.tokenizer.encode_masked(part).tolist() for part in _texts(text)]
         if truncation:
-            rows = [row[:limit] for row in rows]
+            rows = [self._cut(row, limit) for row in rows]
         masks = [[1] * len(row) for row in rows]
         if padding:
             width = limit if padding == "max_length" else max(map(len, rows), default=0)
-            rows = [row + [PAD_ID] * (width - len(row)) for row in rows]
+            rows = [row + [self.pad_token_id] * (width - len(row)) for row in rows]
             masks = [mask + [0] * (width - len(mask)) for mask in masks]
         if return_tensors is None:
             return Encoding(input_ids=rows[0] if one else rows, attention_mask=masks[0] if one else masks)
@@ -128,21 +132,23 @@ class AutoTokenizer:
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write the tokenizer into a folder; that of a model has it, too."""
-        self.tokenizer.save(RunDirectory(Path(folder)).tokenizer)
+        save_tokenizer(self.tokenizer, RunDirectory(Path(folder)))
+
+    def _cut(self, row: list[int], limit: int) -> list[int]:
+        """At most `limit` ids of a row, the special tokens behind a text among them."""
+        behind = list(self.tokenizer.suffix)
+        return row if len(row) <= limit else row[: max(0, limit - len(behind))] + behind[:limit]
 
 
-def own_tokenizer(run: RunDirectory) -> Tokenizer:
-    """The tokenizer of a run that was trained here.
-
-    Raises:
-        InputError: it is missing or damaged, or the run's model was imported.
-    """
-    if run.tokenizer_folder.is_dir():
-        raise InputError(
-            f"{run.path}: a model of Hugging Face that was imported; transformers itself opens what `xformer"
-            f" export hf {run.path} FOLDER` writes"
-        )
-    return open_tokenizer(run)
+def save_tokenizer(tokenizer: TextTokenizer, run: RunDirectory) -> None:
+    """Write a tokenizer where a run has it."""
+    if isinstance(tokenizer, Tokenizer):
+        tokenizer.save(run.tokenizer)
+        return
+    run.tokenizer_folder.mkdir(parents=True, exist_ok=True)
+    for name, content in tokenizer.files().items():
+        with atomic_write(run.tokenizer_folder / name, "wb") as file:
+            file.write(content)
 
 
 def _max_length(run: RunDirectory) -> int:
@@ -150,6 +156,8 @@ def _max_length(run: RunDirectory) -> int:
     if task_of(run) == CLASSIFICATION:
         finetuned = run.load_config(FinetuningConfig)
         return min(finetuned.base.max_length, finetuned.model.max_length)
+    if task_of(run) == IMPORTED:
+        return run.load_config(ImportedConfig).vectors.max_length
     config = run.load_config(RunConfig)
     return min(config.data.max_length, config.model.max_length)
 

@@ -25,8 +25,8 @@ class ModelOptions:
     threads: int | None = None
     """Threads of the CPU. Left out: PyTorch's own number."""
 
-    def load(self, run: Path, checkpoint: Which = "newest") -> Model:
-        """Open the model of a run, at its newest checkpoint or another.
+    def load(self, run: Path, checkpoint: Which | None = None) -> Model:
+        """Open the model of a run: at its newest checkpoint, of one that was fine-tuned the best, or another.
 
         Raises:
             InputError: as `xformer.load`.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xformer.vocabulary.extend import ExtendedRun
     from xformer.vocabulary.source import Source, Texts
     from xformer.vocabulary.trim import Trimmed
+    from xformer.vocabulary.trim_imported import ImportedSource
 
 _SHOWN = 5
 """Languages that a line lists."""
@@ -43,7 +44,7 @@ class TokenizerTrim:
     """
 
     run: Run
-    """Run directory of `xformer pretrain` or `xformer finetune`."""
+    """Run directory of `xformer pretrain`, `xformer finetune` or, with texts given, `xformer import`."""
     out: Path
     """The new run: a new folder."""
     texts: TextSources = ()
@@ -62,9 +63,15 @@ class TokenizerTrim:
         with Progress() as progress:
             from xformer.vocabulary.source import Source
             from xformer.vocabulary.trim import trim_run
+            from xformer.vocabulary.trim_imported import ImportedSource, trim_imported
 
-            source = Source.open(self.run)
-            made = trim_run(source, _texts(source, self.texts, self.languages), self.out, progress)
+            if (imported := ImportedSource.open(self.run)) is not None:
+                made = trim_imported(
+                    imported, _texts(imported, self.texts, self.languages), self.out, progress
+                )
+            else:
+                source = Source.open(self.run)
+                made = trim_run(source, _texts(source, self.texts, self.languages), self.out, progress)
         if self.json:
             print(json.dumps(dataclasses.asdict(made), default=str, ensure_ascii=False))
         else:
@@ -147,7 +154,7 @@ def _new_languages(source: Source, corpus: Corpus) -> Texts:
     return Texts.of_corpus(corpus, new)
 
 
-def _texts(source: Source, paths: tuple[Path, ...], languages: tuple[str, ...]) -> Texts:
+def _texts(source: Source | ImportedSource, paths: tuple[Path, ...], languages: tuple[str, ...]) -> Texts:
     """The texts that a vocabulary is fitted to.
 
     Raises:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from xformer.runs.directory import RunDirectory
 from xformer.runs.imported import ImportedConfig
+from xformer.runs.kind import IMPORTED, task_of
 from xformer.storage.checksummed import atomic_folder
 from xformer.storage.files import atomic_write
 
@@ -23,17 +25,29 @@ def copy_tokenizer(run: RunDirectory, base: str) -> None:
         if not run.tokenizer_folder.is_dir():
             with atomic_folder(run.tokenizer_folder) as scratch:
                 shutil.copytree(source.tokenizer_folder, scratch, dirs_exist_ok=True)
-        _copy_settings(run, source)
+        if not run.original.is_dir():
+            write_settings(run, settings_files(source))
     elif not run.tokenizer.is_file():
         with source.tokenizer.open("rb") as original, atomic_write(run.tokenizer, "wb") as copy:
             shutil.copyfileobj(original, copy)
 
 
-def _copy_settings(run: RunDirectory, source: RunDirectory) -> None:
-    """Copy what a folder of Hugging Face needs besides, which `xformer export hf` writes of the new run."""
-    inner = source.original / source.load_config(ImportedConfig).source.encoder
-    for path in inner.iterdir() if not run.original.is_dir() else ():
-        if path.name == "config.json" or path.name.upper().startswith("LICENSE"):
-            run.original.mkdir(exist_ok=True)
-            with path.open("rb") as original, atomic_write(run.original / path.name, "wb") as copy:
-                shutil.copyfileobj(original, copy)
+def settings_files(run: RunDirectory) -> dict[str, bytes]:
+    """What a folder of Hugging Face needs beside weights and tokenizer, by name.
+
+    Of an imported run, or of one that began from it; others have nothing.
+    """
+    if not run.original.is_dir():
+        return {}
+    imported = task_of(run) == IMPORTED
+    inner = run.original / (run.load_config(ImportedConfig).source.encoder if imported else "")
+    names = ("config.json", "LICENSE")
+    return {path.name: path.read_bytes() for path in inner.iterdir() if path.name.startswith(names)}
+
+
+def write_settings(run: RunDirectory, files: Mapping[str, bytes]) -> None:
+    """Write them into a new run, which `xformer export hf` then writes as a folder."""
+    for name, content in files.items():
+        run.original.mkdir(exist_ok=True)
+        with atomic_write(run.original / name, "wb") as file:
+            file.write(content)

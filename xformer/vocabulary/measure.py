@@ -24,6 +24,7 @@ from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
 from xformer.progress import Progress
 from xformer.tokenizer import Tokenizer
+from xformer.tokenizer.interface import TextTokenizer
 
 _BATCH = 4096
 _PROBED, _PROBED_TOKENS = 64, 64
@@ -56,8 +57,8 @@ class Segmentation:
 
 def compare_cuts(
     texts: Iterable[str],
-    before: Tokenizer,
-    after: Tokenizer,
+    before: TextTokenizer,
+    after: TextTokenizer,
     old_ids: NDArray[np.int64],
     progress: Callable[[int], None] = lambda done: None,
 ) -> Segmentation:

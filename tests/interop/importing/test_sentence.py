@@ -90,7 +90,7 @@ def test_prompts(bert: Path, tmp_path: Path) -> None:
     both(model, theirs)
     both(model, theirs, prompt="passage")
     assert not np.allclose(model.encode("cats"), model.encode("cats", prompt="passage"))
-    with pytest.raises(InputError, match=r"prompt: expected one of .*passage, query; got 'questions'"):
+    with pytest.raises(InputError, match=r"prompt: expected one of .*query.*; got 'questions'"):
         model.encode("cats", prompt="questions")
 
 

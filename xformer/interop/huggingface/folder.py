@@ -166,8 +166,9 @@ def to_huggingface(
     weights = to_their_names(family_of(encoder.config), _our_weights(encoder, head), bare=head is None)
     missing, unexpected = model.load_state_dict(weights, strict=False)
     # Missing without harm: BERT's pooler, and the second names of tied weights.
-    tied = getattr(model, "_tied_weights_keys", None) or {}
-    missing = [name for name in missing if name not in tied and not name.startswith("pooler.")]
+    # Version 4 names tied weights by the ends of their names.
+    tied = tuple(getattr(model, "_tied_weights_keys", None) or ())
+    missing = [name for name in missing if not name.endswith(tied) and not name.startswith("pooler.")]
     if missing or unexpected:
         raise InputError(f"weights: {type(model).__name__} misses {missing} and does not know {unexpected}")
     return model.eval()

@@ -136,8 +136,8 @@ class AutoModelForSequenceClassification(nn.Module):
         longest, base = int(mask.sum(dim=1).max()) if mask.numel() else 0, self.classifier.config.base
         if base.family != "own" and longest > base.max_length:
             raise InputError(
-                f"input_ids: expected at most {base.max_length} tokens, got {longest}; truncation=True has the"
-                " tokenizer cut"
+                f"input_ids: expected at most {base.max_length} tokens, got {longest}; truncation=True"
+                " has the tokenizer cut"
             )
         texts = TokenTexts(
             input_ids[mask].cpu().numpy().astype(np.int32),

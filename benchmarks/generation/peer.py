@@ -57,7 +57,7 @@ class CTranslate2:
         """The best target of each source, without its end."""
         found = self._translator.translate_batch(
             self._texts, beam_size=beam, max_decoding_length=self._length, length_penalty=1.0,
-            max_batch_size=0,
+            max_batch_size=0, min_decoding_length=0,
         )  # fmt: skip
         return [_before_end([_id(word) for word in one.hypotheses[0]], -1) for one in found]
 

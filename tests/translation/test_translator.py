@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import xformer
 from tests.translation.conftest import NUMBERS, TINY, numbers
@@ -51,6 +52,16 @@ def test_texts_become_texts_in_their_order(model: Model) -> None:
     assert sum(right) >= 4
     assert model.encode(texts).shape == (5, model.dim)
     assert model.languages == ("de", "en", "fr")
+
+
+@pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx2", False), reason="int8 needs AVX2")
+def test_int8_computes_both_halves_and_writes_nearly_the_same(translator_run: Path, model: Model) -> None:
+    quick = xformer.load(translator_run, dtype="int8", device="cpu")
+    halves = quick.translator._model
+    assert not any(isinstance(part, torch.nn.Linear) for part in halves.modules())
+    assert halves.output.quantised is not None
+    found = quick.translate(NUMBERS["en"], to="de")
+    assert sum(a == b for a, b in zip(found, model.translate(NUMBERS["en"], to="de"), strict=True)) >= 5
 
 
 def test_hypotheses_are_ranked_and_draws_repeat(model: Model) -> None:

@@ -10,6 +10,7 @@ from xformer.api.model import Model
 from xformer.embedding.precision import device_of, prepare
 from xformer.errors import InputError
 from xformer.finetuning.load import open_finetuned
+from xformer.model.int8 import quantise_translator
 from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.pretrained import PretrainedRun, PretrainedSettings, open_pretrained
 from xformer.runs.directory import RunDirectory
@@ -45,7 +46,8 @@ def load(
             checkpoint the run has. None: the newest, and of a run that was fine-tuned the best.
         device: where to compute, as torch names it; None for a GPU if there is one.
         dtype: precision of matrix products: `fp32`, `bf16`, or `auto`: bf16 on a GPU that has it, else fp32.
-            `int8` is faster on a CPU with AVX2 and changes vectors a little. Vectors are always float32.
+            `int8` is faster on a CPU with AVX2 and changes vectors, and what a translator writes, a little.
+            Vectors are always float32.
         threads: of the CPU, while the model computes; PyTorch's own number is back after each call. None
             leaves it as it is.
 
@@ -110,6 +112,8 @@ def _load_translator(
     del network.masked_lm  # which was not kept
     network.encoder = opened.model.encoder
     prepared = prepare(network.eval(), dtype, place)
+    if prepared.dtype == "int8":
+        quantise_translator(opened.model)
     encoder = PretrainedRun(
         run,
         config,

@@ -31,7 +31,7 @@ def test_the_first_translation_that_keeps_placeholders_is_taken(tmp_path: Path) 
     opened.save(tmp_path / "out.po")
     found = {entry.msgid: entry for entry in polib.pofile(str(tmp_path / "out.po"))}
     assert found["open %s"].msgstr == "¡open %s"
-    assert found["two\nlines\n"].msgstr == "!two\nlines\n"  # white space at the ends stays
+    assert found["two\nlines\n"].msgstr == "!two\n!lines\n"  # line by line
     assert list(found["%d file"].msgstr_plural.values()) == ["¡%d file", "¡%d files", "¡%d files"]
     assert found["done"].msgstr == "готово"
 

@@ -10,7 +10,7 @@ from xformer.localization.placeholders import difference, has_words
 from xformer.localization.plurals import PluralForms
 
 Translate = Callable[[Sequence[str]], Iterable[Sequence[str]]]
-"""Gives for each text, in order, its translations, best first."""
+"""Gives for each line, in order, its translations, best first; none for one that is too long."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Kept:
     Attributes:
         line: of the file.
         text: the original.
-        why: what its best translation does wrong, or what the catalogue lacks.
+        why: what its best translation does wrong, or what is lacking.
     """
 
     line: int
@@ -44,8 +44,7 @@ class Filled:
 def fill_catalogue(catalogue: Catalogue, translate: Translate) -> Filled:
     """Translate what a catalogue lacks.
 
-    Of the translations of a message the first is taken that keeps its placeholders and its newlines at both
-    ends. All plural forms of a message are filled, or none. A form that stands for 1 alone is translated from
+    Of the translations of a line the first is taken that keeps its placeholders. White space at its ends stays. All plural forms of a message are filled, or none. A form that stands for 1 alone is translated from
     the singular; one that stands for more numbers from the plural, unless the singular has the same
     placeholders and the form stands for 1 as well.
 
@@ -60,7 +59,7 @@ def fill_catalogue(catalogue: Catalogue, translate: Translate) -> Filled:
     messages = catalogue.untranslated()
     wanted = [_sources(message, plurals) for message in messages]
     texts = [text for sources in wanted for text in dict.fromkeys(sources)]
-    found = iter(translate([_Framed(text).body for text in texts if has_words(text)]))
+    found = iter(translate([_Framed(line).body for text in texts for line in _lines(text) if has_words(line)]))
     filled, kept = 0, []
     for message, sources in zip(messages, wanted, strict=True):
         if not sources:
@@ -94,23 +93,30 @@ def _forms(message: Message, sources: list[str], found: Iterator[Sequence[str]])
     best: dict[str, str] = {}
     wrong = ""
     for source in dict.fromkeys(sources):
-        framed = _Framed(source)
-        candidates = next(found) if has_words(source) else [framed.body]
-        why = ""
-        for candidate in candidates:
-            target = framed.around(candidate)
-            why = difference(source, target, message.flags)
-            if framed.body and not candidate.strip():
-                why = "is empty"
-            if not why:
-                best[source] = target
-                break
-        else:
-            why = why or "has no translation"
-        wrong = wrong or why
-    if wrong:
-        return [], f"its translation {wrong}"
-    return [best[source] for source in sources], ""
+        lines = [
+            _line(line, next(found), message.flags) if has_words(line) else (line, "")
+            for line in _lines(source)
+        ]
+        best[source] = "".join(line for line, _ in lines)
+        wrong = wrong or next((why for _, why in lines if why), "")
+    return ([], wrong) if wrong else ([best[source] for source in sources], "")
+
+
+def _line(source: str, candidates: Sequence[str], flags: Sequence[str]) -> tuple[str, str]:
+    """The first translation of a line that breaks nothing, or what is wrong with the best one."""
+    wrong = "is longer than the model reads"
+    framed = _Framed(source)
+    for number, candidate in enumerate(candidates):
+        why = difference(framed.body, candidate, flags) if candidate.strip() else "is empty"
+        if not why:
+            return framed.around(candidate), ""
+        wrong = wrong if number else f"its translation {why}"
+    return "", wrong
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a message with their breaks: each is translated by itself, so that there stay as many."""
+    return text.splitlines(keepends=True) if "\n" in text else [text]
 
 
 class _Framed:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from xformer.cli.model_options import ModelOptions
 from xformer.cli.text_input import InputFormat, TextFiles, TextInput
+from xformer.cli.translate_catalogue import ENDINGS, fill, open_catalogue, report
 from xformer.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,10 +36,16 @@ class Translate:
 
     The translation most like 32 samples: xformer translate runs/en-de texts --to de --minimum-risk 32
 
+    What a catalogue of messages lacks: xformer translate runs/many messages.po --to fr -o fr.po
+
     In a pipe: tail -f captions | xformer translate runs/en-de --to de --line-buffered
 
     The run is one of `xformer finetune translate`. N lines give N lines; an empty line stays empty. Files are
     read once before work starts, so that a text that is too long is named then; of a pipe, when it comes.
+
+    In a catalogue (.po) messages without a translation get one, marked fuzzy for a person to look at; all
+    else stays byte for byte. A translation without a placeholder of its message is not taken; what stays
+    untranslated is said. All plural forms of a message are filled, or none.
     """
 
     run: tyro.conf.Positional[Path]
@@ -47,6 +54,8 @@ class Translate:
     """Language to write, such as de."""
     files: tyro.conf.Positional[TextFiles] = ()
     """Plain or compressed (.gz, .bz2, .xz). Left out, or -: standard input."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Of a catalogue: the file to write."""
     source: str | None = None
     """Language of the texts, to be checked. The model needs not be told."""
     field: str | None = None
@@ -77,6 +86,12 @@ class Translate:
         """Translate the texts and return the exit status."""
         from xformer.cli.results import progress_beside_results
 
+        if any(path.suffix in ENDINGS for path in self.files):
+            return self._fill_catalogue()
+        if self.out is not None:
+            raise InputError(
+                "--out: expected with a catalogue (.po); what lines become goes to standard output"
+            )
         texts = TextInput(self.files, self.field, self.input_format)
         search = self._search()
         with progress_beside_results() as progress:
@@ -88,6 +103,21 @@ class Translate:
             texts.say_what_is_awaited()
             at_once = 1 if self.line_buffered or texts.typed else _AT_ONCE
             self._translate(translator, texts, search, total, at_once, progress)
+        return 0
+
+    def _fill_catalogue(self) -> int:
+        """Fill the catalogue, write it, say what was done, and return the exit status."""
+        from xformer.cli.results import progress_beside_results
+
+        search = replace(self, json=True, n_best=1 if self.minimum_risk else self.beam)._search()
+        catalogue = open_catalogue(self.files, self.out, self.to)
+        assert self.out is not None
+        with progress_beside_results() as progress:
+            translator = self.computing.load(self.run, "best").translator
+            translator.direction(self.to, self.source)
+            done = fill(catalogue, translator, self.to, self.source, search, progress)
+            catalogue.save(self.out)
+        print(report(catalogue, self.out, done, self.json))
         return 0
 
     def _search(self) -> Search:

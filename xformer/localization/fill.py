@@ -44,8 +44,9 @@ class Filled:
 def fill_catalogue(catalogue: Catalogue, translate: Translate) -> Filled:
     """Translate what a catalogue lacks.
 
-    Of the translations of a line the first is taken that keeps its placeholders. White space at its ends stays. All plural forms of a message are filled, or none. A form that stands for 1 alone is translated from
-    the singular; one that stands for more numbers from the plural, unless the singular has the same
+    Of the translations of a line the first is taken that keeps its placeholders. White space at its ends
+    stays. All plural forms of a message are filled, or none. A form that stands for 1 alone is translated
+    from the singular; one that stands for more numbers from the plural, unless the singular has the same
     placeholders and the form stands for 1 as well.
 
     Args:
@@ -59,7 +60,9 @@ def fill_catalogue(catalogue: Catalogue, translate: Translate) -> Filled:
     messages = catalogue.untranslated()
     wanted = [_sources(message, plurals) for message in messages]
     texts = [text for sources in wanted for text in dict.fromkeys(sources)]
-    found = iter(translate([_Framed(line).body for text in texts for line in _lines(text) if has_words(line)]))
+    found = iter(
+        translate([_Framed(line).body for text in texts for line in _lines(text) if has_words(line)])
+    )
     filled, kept = 0, []
     for message, sources in zip(messages, wanted, strict=True):
         if not sources:

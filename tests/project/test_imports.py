@@ -84,7 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model.encoder": MODEL - ABOVE_ENCODER - {"model.encoder"} | {"kernels"},
     "model.exportable": {"model.encoder", "model.packed"},
     "model.heads": MODEL - ABOVE_ENCODER - {"model.encoder"} | {"kernels"},
-    "model.int8": {"model.cpu", "model.encoder", "model.int8_linear", "model.layers"},
+    "model.int8": {"model.cpu", "model.encoder", "model.int8_linear", "model.layers", "model.seq2seq"},
     "model.projection": set(),
     "model.multilingual": MODEL - ABOVE_ENCODER | {"model.heads", "model.projection", "kernels"},
     "model.seq2seq_config": {"model.config", "storage"},
@@ -124,7 +124,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | MODEL
     | RUNS
     | {"embedding", "prediction", "pretraining", "evaluation", "inspect", "summarization"}
-    | {"finetuning", "generation", "translation"},
+    | {"finetuning", "generation", "translation", "model.int8"},
     "inspect.page": BASE | MODEL | RUNS | {"inspect", "kernels", "plotting"},
     # The names of `import xformer`, for type checkers; at run time they wait until they are used.
     "__init__": {"version", "threads", "api", "inspect", "kernels", "tokenizer"},
@@ -139,7 +139,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | RUNS
     | {"__init__", "kernels", "model.int8", "training", "objectives", "pretraining", "embedding"}
     | {"evaluation", "finetuning", "inspect", "inspect.page", "interop", "interop.export"}
-    | {"summarization"},
+    | {"generation", "summarization"},
 }
 # The command line stands on everything; `python -m xformer` on the command line.
 MAY_IMPORT["cli"] = set(MAY_IMPORT) - {"model.reference"}

@@ -101,6 +101,8 @@ def test_names_of_earlier_versions_are_deprecated(tmp_path: Path) -> None:
         {"model": {"norm_eps": float("inf")}},
         {"model": {"dropout": 1.0}},
         {"model": {"window": 1}},
+        {"model": {"global_layers": [0, -1]}},
+        {"model": {"global_layers": [0.5]}},
         {"tokenizer": {"threads": 129}},
         {"tokenizer": {"alpha": 1.5}},
         {"tokenizer": {"model": "wordpiece"}},
@@ -130,7 +132,13 @@ WORDS = sorted(
     {choice for one in all_settings() for choice in one.about.choices} | {"none", "auto", "10m", "", "x"}
 )
 NUMBERS = st.integers(-2, 300) | st.floats(-2, 2, allow_nan=False).filter(lambda x: not x.is_integer())
-VALUES = NUMBERS | st.booleans() | st.sampled_from(WORDS) | st.lists(st.sampled_from(WORDS), max_size=2)
+VALUES = (
+    NUMBERS
+    | st.booleans()
+    | st.lists(st.integers(-1, 3), max_size=2)
+    | st.sampled_from(WORDS)
+    | st.lists(st.sampled_from(WORDS), max_size=2)
+)
 SOURCES = st.fixed_dictionaries(
     {},
     optional={

@@ -12,6 +12,7 @@ from xformer.storage.rules import (
     NOT_NEGATIVE,
     POSITIVE,
     PROBABILITY,
+    Rule,
     Rules,
     bounds,
     check,
@@ -72,7 +73,7 @@ class ModelConfig:
         window (tokens): total width of local attention, half to either side; None for global attention
             everywhere.
         global_every (blocks): with `window`, layers 0, k, 2k, … attend globally.
-        global_layers (numbers of blocks): with `window`, these attend globally; none for each k-th, as
+        global_layers (blocks): with `window`, numbers of those that attend globally; none for each k-th, as
             `global_every` says.
         tie_embeddings: the masked-LM decoder shares the embedding matrix.
         head_activation_norm: dense + activation + norm before the masked-LM decoder, as BERT and ModernBERT
@@ -132,6 +133,11 @@ class ModelConfig:
     @staticmethod
     def rules() -> Rules:
         """What each setting must be."""
+        blocks = Rule(
+            lambda x: all(layer >= 0 for layer in x or ()),
+            "numbers of blocks, from 0, or none",
+            {"items": {"type": "integer", "minimum": 0}},
+        )
         return [
             (one_of(Positions), "positions"),
             (one_of(Norm), "norm"),
@@ -139,6 +145,7 @@ class ModelConfig:
             (one_of(NormPosition), "norm_position"),
             (one_of(Gelu), "gelu"),
             (COUNT_OR_NONE, "vocab_size"),
+            (blocks, "global_layers"),
             (COUNT, "d_model n_heads d_ff max_length global_every"),
             (FROM_ZERO, "n_layers position_offset n_segments bigrams"),
             (bounds("an even number from 4", least=4, multiple_of=2), "t5_buckets"),
@@ -152,8 +159,6 @@ class ModelConfig:
         check(self, "model", self.rules())
         whole = self.d_model % self.n_heads == 0
         self._require(whole, "d_model", f"a multiple of n_heads={self.n_heads}")
-        known = all(layer >= 0 for layer in self.global_layers or ())
-        self._require(known, "global_layers", "numbers of blocks, from 0, or none")
         even = self.positions != "rotary" or self.d_head % 2 == 0
         self._require(even, "d_model", "an even head size d_model/n_heads for rotary positions")
         even = self.positions != "sinusoidal" or self.d_model % 2 == 0

@@ -15,7 +15,7 @@ Schema = dict[str, Any]
 _NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _KEYWORDS = {
     "string": ("minLength", "pattern", "enum"),
-    "array": ("uniqueItems",),
+    "array": ("uniqueItems", "items"),
     "integer": ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf"),
 }
 _KEYWORDS["number"] = _KEYWORDS["integer"]

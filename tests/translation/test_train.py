@@ -116,6 +116,7 @@ def test_it_begins_from_a_pretrained_run_and_then_needs_it_no_more(
 def test_wrong_settings_are_refused(trained: RunDirectory, tmp_path: Path) -> None:
     for changes, expected in (
         (["training.steps=3"], "this is what --steps says"),
+        (["training.sharding=full"], "training.sharding: expected none"),
         (["translation.averaging=1"], "translation.averaging: expected"),
         (["encoder.d_model=64"], "decoder.d_model: expected the encoder's, 64"),
     ):

@@ -177,6 +177,10 @@ class TranslationConfig:
 
     def __post_init__(self) -> None:
         _ = self.seq2seq  # which checks that the halves fit
+        whole = self.training.sharding == "none"
+        require(
+            whole, "training.sharding", self.training.sharding, "none: each evaluation needs the whole model"
+        )
         longest = self.translation.max_tokens + 2  # a tag in front, the end behind
         for name, half in (("encoder", self.encoder), ("decoder", self.decoder)):
             room = half.positions != "learned" or longest <= half.max_length

@@ -16,12 +16,14 @@ from safetensors.torch import load_file, save_file
 
 import xformer
 from tests.huggingface_folders import CLASSIFIERS, write_classifier
+from xformer.cli.finetune.again import evaluate_again
 from xformer.errors import InputError
 from xformer.finetuning.kinds import inputs_of
 from xformer.finetuning.load import open_finetuned
 from xformer.interop.export.folder import export_huggingface
 from xformer.interop.importing.folder import import_huggingface
 from xformer.progress import Progress
+from xformer.runs.directory import RunDirectory
 
 pytest.importorskip("tokenizers", reason="needs the extra `hf`: tokenizers")
 transformers = pytest.importorskip("transformers", reason="needs the extra `hf`: transformers")
@@ -123,6 +125,11 @@ def test_words_of_a_long_sentence_all_have_labels(made: Callable[..., tuple[Path
     long = xformer.load(run).tag("dogs see cats " * 30)
     assert len(long.tags) == 90
     assert xformer.load(run).tag([["dog", "", "cats"]])[0].words == ("dog", "", "cats")
+
+
+def test_it_has_no_test_files(made: Callable[..., tuple[Path, Path]]) -> None:
+    with pytest.raises(InputError, match=r"a classifier that was imported from .*; it has no test files"):
+        evaluate_again(RunDirectory(made("Bert")[1]), Progress(), force=False)
 
 
 def break_config(folder: Path, **fields: Any) -> None:

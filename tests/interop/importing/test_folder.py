@@ -84,6 +84,19 @@ def test_a_folder_comes_back_as_it_was(sentence_folder: Make, tmp_path: Path) ->
     assert contents(tmp_path / "again") == before
 
 
+def test_a_whole_model_beside_the_encoder_of_vectors_comes_back(
+    sentence_folder: Make, bert_folder: Make, tmp_path: Path
+) -> None:
+    """As `export hf` writes a run whose vectors are not taken after the last block."""
+    folder = sentence_folder(inside="0_Transformer", n_layers=1)
+    for path in bert_folder(head=True).iterdir():
+        path.rename(folder / path.name)
+    before = contents(folder)
+    imported(folder, tmp_path / "run")
+    export_huggingface(tmp_path / "run", tmp_path / "again", Progress())
+    assert contents(tmp_path / "again") == before
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_weights_of_half_precision_come_back_in_it(
     bert_folder: Make, tmp_path: Path, dtype: torch.dtype

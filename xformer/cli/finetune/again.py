@@ -29,13 +29,19 @@ def evaluate_again(run: RunDirectory, progress: Progress, *, force: bool) -> Cla
         force: compute them, even if the run has scores of this checkpoint on the same texts.
 
     Raises:
-        InputError: the run is not complete, was made in Python or without test files, or a file is gone.
+        InputError: the run is not complete, was imported, was made in Python or without test files, or a file
+            is gone.
     """
     from xformer.evaluation.classification.report import ClassificationReport
+    from xformer.finetuning.config import FinetuningConfig
     from xformer.finetuning.data_record import read_data_record
     from xformer.finetuning.experiment import run_experiment
     from xformer.runs.checkpoint import best_checkpoint
 
+    if (source := run.load_config(FinetuningConfig).source) is not None:
+        raise InputError(
+            f"{run.path}: a classifier that was imported from {source.name}; it has no test files"
+        )
     record, best = read_data_record(run), best_checkpoint(run.checkpoints)
     if record is None or best is None:
         raise InputError(f"{run.path}: is not complete; the command that began it goes on with it")

@@ -197,8 +197,9 @@ def _travelling(folder: Path, inner: Path, weights: set[str]) -> tuple[list[Path
         own = path.parent == inner
         if own and (path.name in weights or path.name in FILES or path.name.endswith(".index.json")):
             continue
-        small = path.suffix == ".safetensors" and not own and path.parent != folder
-        if path.suffix in _KEPT or small or path.name.upper().startswith("LICENSE"):
+        # Weights of small modules; and those of a whole model beside the encoder of vectors inside.
+        others = path.suffix == ".safetensors" and not own
+        if path.suffix in _KEPT or others or path.name.upper().startswith("LICENSE"):
             kept.append(path)
         else:
             left_out.append(path.relative_to(folder).as_posix())

@@ -15,7 +15,7 @@ RUN   ?= runs/demo
 OP    ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: demo check test lint bench gpu mutants notebooks pictures clean help
+.PHONY: demo check test test-tensorflow lint bench gpu mutants notebooks pictures clean help
 
 demo: $(VENV)/.ready-demo  ## train a small multilingual encoder on real text and show how its languages align
 	$(BIN)/xformer demo --run $(RUN)
@@ -25,6 +25,12 @@ check: lint  ## lint, then the tests that are quick: the loop while you work, un
 
 test: lint  ## lint, then the whole test suite
 	$(PYTEST) $(ARGS)
+
+test-tensorflow:  ## what `xformer export tensorflow` writes, in an environment of its own with TensorFlow
+	$(PYTHON) -m venv .venv-tensorflow
+	.venv-tensorflow/bin/python -m pip $(INSTALL) -e '.[tensorflow]' hypothesis pytest
+	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2 .venv-tensorflow/bin/pytest \
+		tests/interop/tensorflow tests/interop/export/test_tensorflow_folder.py $(ARGS)
 
 lint: $(VENV)/.ready-test  ## style, format and types: ruff and mypy
 	$(BIN)/ruff check .
@@ -52,7 +58,7 @@ clean:  ## remove the environment, caches and builds; runs/ stays
 	find . -name __pycache__ -type d -not -path './runs/*' -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 # One environment. The demo's packages come first and are enough to use it; the tests add theirs on top.
 $(BIN)/python:

@@ -41,6 +41,7 @@ COMMANDS = [
     "import",
     "export hf",
     "export onnx",
+    "export tensorflow",
     "inspect align",
     "inspect heads",
     "inspect languages",

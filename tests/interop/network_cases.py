@@ -117,4 +117,6 @@ def label_head(example: str, width: int, hidden: int, *, multi_label: bool = Fal
     features = width * (4 if example == "pair" else 1)
     dense = (torch.randn(hidden, features), torch.randn(hidden)) if hidden else None
     out = torch.randn(3, hidden or features), torch.randn(3)
-    return LabelHead(("a", "b", "c"), example, multi_label, width, "mean", None, dense, out)  # type: ignore[arg-type]
+    kind: Any = example
+    labels = ("a", "b", "c")
+    return LabelHead(labels, kind, multi_label, width, "mean", None, True, dense, "gelu", None, out)

@@ -24,6 +24,7 @@ LEAST_PYTHON = (3, 11)
 OPTIONAL = {
     "hf": "export and import of Hugging Face's folders, compared with transformers",
     "onnx": "`xformer export onnx`",
+    "tensorflow": "`xformer export tensorflow`",
     "eval": "TF-IDF baselines of `xformer finetune`",
     "plot": "pictures, TensorBoard",
     "parquet": "Parquet, Arrow",

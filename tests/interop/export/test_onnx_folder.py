@@ -1,6 +1,7 @@
 """Runs written as ONNX folders, opened with onnxruntime and tokenizers alone.
 
-Covers `agreement`, `portable`, `portable_card`, `onnx_card`, `settings_file` and `tokenizer_file`.
+Covers `agreement`, `packages`, `portable`, `portable_card`, `onnx_card`, `settings_file` and
+`tokenizer_file`.
 """
 
 from __future__ import annotations

@@ -139,7 +139,9 @@ def test_heads_by_their_definition(example: str, hidden: int) -> None:
     if example == "pair":  # both texts are the same
         x = torch.cat((x, x, 0 * x, x * x), -1)
     if head.dense is not None:
-        x = F.gelu(F.linear(x, *(one.double() for one in head.dense)))
+        weight, bias = head.dense
+        assert bias is not None
+        x = F.gelu(F.linear(x, weight.double(), bias.double()))
     logits = F.linear(x, *(one.double() for one in head.out))
     probabilities = logits.sigmoid() if head.multi_label else logits.softmax(-1)
     kept = mask[..., 0].bool() if example == "words" else slice(None)

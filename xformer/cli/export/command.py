@@ -1,4 +1,4 @@
-"""`xformer export hf | onnx`."""
+"""`xformer export hf | onnx | tensorflow`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tyro
 
 from xformer.cli.export.huggingface import ExportHuggingface
 from xformer.cli.export.onnx import ExportOnnx
+from xformer.cli.export.tensorflow import ExportTensorFlow
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,14 @@ class Export:
     xformer export hf runs/demo exported/demo
 
     xformer export onnx runs/demo exported/demo-onnx
+
+    xformer export tensorflow runs/demo exported/demo-tensorflow
     """
 
     command: (
         Annotated[ExportHuggingface, tyro.conf.subcommand("hf")]
         | Annotated[ExportOnnx, tyro.conf.subcommand("onnx")]
+        | Annotated[ExportTensorFlow, tyro.conf.subcommand("tensorflow")]
     )
 
     def run_command(self) -> int:

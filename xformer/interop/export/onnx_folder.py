@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 from xformer.errors import InputError
 from xformer.interop.export.agreement import Agreement, Feed, compare_outputs
 from xformer.interop.export.onnx_card import onnx_card
+from xformer.interop.export.packages import require_packages
 from xformer.interop.export.portable import open_portable
 from xformer.interop.export.portable_card import compared
-from xformer.interop.export.settings_file import SETTINGS, settings_of
+from xformer.interop.export.settings_file import settings_of, write_settings
 from xformer.interop.export.tokenizer_file import IdAgreement, compare_ids, require_portable, write_tokenizer
 from xformer.interop.network.outputs import Output
 from xformer.interop.onnx.graph import onnx_model
@@ -91,9 +91,7 @@ def export_onnx(
         write_tokenizer(source.tokenizer, source.max_length, scratch)
         found = compare_outputs(source, session_of(scratch / MODEL), "onnxruntime", progress)
         ids = compare_ids(source, scratch, n_lines, progress)
-        with atomic_write(scratch / SETTINGS) as file:
-            json.dump(settings, file, ensure_ascii=False, indent=1)
-            file.write("\n")
+        write_settings(settings, scratch)
         done = ExportedOnnx(
             folder,
             source.spec.inputs,
@@ -123,20 +121,3 @@ def session_of(path: Path) -> Any:
         return dict(zip(names, session.run(names, dict(fed)), strict=True))
 
     return compute
-
-
-def require_packages(names: Sequence[str], extra: str) -> dict[str, str]:
-    """The versions of packages.
-
-    Raises:
-        InputError: one is not installed.
-    """
-    found, absent = {}, []
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            absent.append(name)
-    if absent:
-        raise InputError(f"{', '.join(absent)}: not installed; pip install 'xformer[{extra}]'")
-    return found

@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from xformer.errors import InputError
 from xformer.evaluation.sentence_layer import settle_sentence_layer
+from xformer.finetuning.heads.library import LibraryHead
 from xformer.finetuning.inputs.texts import TextBatch
 from xformer.finetuning.inputs.words import WordBatch
 from xformer.finetuning.load import FinetunedRun, open_finetuned
 from xformer.finetuning.model import FinetunedModel
 from xformer.finetuning.predict import probabilities_of
 from xformer.interop.network.outputs import Output
-from xformer.interop.network.spec import LabelHead, NetworkSpec
+from xformer.interop.network.spec import Activation, LabelHead, NetworkSpec
 from xformer.model.multilingual import MultilingualModel
 from xformer.model.packed import pack
 from xformer.pretraining.pretrained import open_pretrained
@@ -145,23 +146,12 @@ def _pretrained(run: RunDirectory, task: str, progress: Progress) -> PortableRun
 
 def _finetuned(opened: FinetunedRun) -> PortableRun:
     config, model, temperature = opened.config, opened.model, opened.temperature
-    classifier, head = config.classifier, opened.model.head
+    classifier = config.classifier
     with torch.device("meta"):
         network = MultilingualModel(config.model, config.base.pooling)
     network.encoder = model.encoder
     if classifier.coordinates == "shared":
         network.pooling = model.pooling
-    label_head = LabelHead(
-        classifier.labels,
-        classifier.example,
-        classifier.multi_label,
-        model.width,
-        model.pooling.kind,
-        model.pooling.weight,
-        None if head.dense is None else (head.dense.weight, head.dense.bias),
-        # Divided by the temperature here, probabilities are those of `xformer classify`.
-        (head.out.weight / temperature, head.out.bias / temperature),
-    )
     # Fine-tuning keeps the weights of a weighted pooling where the head reads the same coordinates.
     known = classifier.coordinates == "shared" or config.base.pooling != "weighted"
     has_vectors = classifier.example == "text" and known
@@ -173,7 +163,7 @@ def _finetuned(opened: FinetunedRun) -> PortableRun:
         network.pooling.kind,
         network.pooling.weight,
         True,
-        label_head,
+        _label_head(opened),
         ("probabilities", "logits", *(("sentence_embedding",) if has_vectors else ()), "last_hidden_state"),
     )
     longest = min(config.base.max_length, classifier.max_tokens, config.model.max_length)
@@ -188,6 +178,28 @@ def _finetuned(opened: FinetunedRun) -> PortableRun:
         spec,
         network.eval(),
         model,
+    )
+
+
+def _label_head(opened: FinetunedRun) -> LabelHead:
+    classifier, model, temperature = opened.config.classifier, opened.model, opened.temperature
+    head, dense, norm = model.head, model.head.dense, getattr(model.head, "norm", None)
+    activation: Activation = head.activation if isinstance(head, LibraryHead) else "gelu"
+    if isinstance(head, LibraryHead) and activation == "gelu" and head.approximate == "tanh":
+        activation = "gelu_tanh"
+    return LabelHead(
+        classifier.labels,
+        classifier.example,
+        classifier.multi_label,
+        model.width,
+        model.pooling.kind,
+        model.pooling.weight,
+        not isinstance(head, LibraryHead),
+        None if dense is None else (dense.weight, dense.bias),
+        activation,
+        None if norm is None or isinstance(norm, nn.Identity) else (norm.weight, getattr(norm, "bias", None)),
+        # Divided by the temperature here, probabilities are those of `xformer classify`.
+        (head.out.weight / temperature, head.out.bias / temperature),
     )
 
 

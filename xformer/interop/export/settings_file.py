@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from xformer.interop.export.portable import PortableRun
+from xformer.storage.files import atomic_write
 from xformer.version import __version__
 
 SETTINGS = "config.json"
@@ -28,3 +31,10 @@ def settings_of(source: PortableRun) -> dict[str, Any]:
         found["labels_of"] = {"text": "texts", "pair": "pairs of texts", "words": "words"}[spec.head.example]
         found["temperature"] = source.temperature
     return found
+
+
+def write_settings(settings: dict[str, Any], folder: Path) -> None:
+    """Write `config.json`."""
+    with atomic_write(folder / SETTINGS) as file:
+        json.dump(settings, file, ensure_ascii=False, indent=1)
+        file.write("\n")

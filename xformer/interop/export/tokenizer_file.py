@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from xformer.interop.export.agreement import corpus_texts
 from xformer.interop.export.fuzz import SCRIPTS, fuzzed_lines
 from xformer.interop.export.ids import IdComparison
 from xformer.interop.export.portable import PortableRun
-from xformer.interop.huggingface.tokenizer import PADDING, tokenizer_json
+from xformer.interop.huggingface.tokenizer import MASK, PADDING, tokenizer_json
 from xformer.progress import Progress
 from xformer.storage.files import atomic_write
 from xformer.tokenizer import Tokenizer
@@ -80,11 +80,45 @@ def compare_ids(source: PortableRun, folder: Path, n_lines: int, progress: Progr
     theirs = tokenizers.Tokenizer.from_file(str(folder / FILE))
     theirs.no_truncation()
     theirs.no_padding()
+
+    def cut(texts: Sequence[str]) -> list[list[int]]:
+        return [one.ids for one in theirs.encode_batch(list(texts))]
+
+    return agreement_of_ids(source, cut, n_lines, "tokenizers", progress)
+
+
+def agreement_of_ids(
+    source: PortableRun,
+    cut: Callable[[Sequence[str]], list[list[int]]],
+    n_lines: int,
+    who: str,
+    progress: Progress,
+    *,
+    most: int | None = None,
+) -> IdAgreement:
+    """Compare the ids that another tokenizer gives with the run's.
+
+    Args:
+        source: the run.
+        cut: texts to ids.
+        n_lines: lines of the corpus, and as many random ones.
+        who: cuts them.
+        progress: says what is done.
+        most: ids after which it cuts a text off; None where it does not, and finds `<mask>` in a text.
+
+    Raises:
+        InputError: ids differ by more than a tie of two cuts; the line is named.
+    """
     real = corpus_texts(source, n_lines)
     made = list(fuzzed_lines(0, n_lines, real))
-    ties, done = 0, 0
-    for some in _at_once([*real, *made]):
-        ids = [one.ids for one in theirs.encode_batch(some)]
+    if most is not None:
+        real, made = (
+            [line for line in some if MASK not in line and len(source.tokenizer.encode(line)) <= most]
+            for some in (real, made)
+        )
+    lines, ties, done = [*real, *made], 0, 0
+    for some in _at_once(lines):
+        ids = cut(some)
         if isinstance(source.tokenizer, Tokenizer):
             found = IdComparison(source.tokenizer)
             found.add(some, ids)
@@ -92,7 +126,7 @@ def compare_ids(source: PortableRun, folder: Path, n_lines: int, progress: Progr
         else:
             _require_equal(source.tokenizer, some, ids)
         done += len(some)
-        progress("compare ids", done, len(real) + len(made))
+        progress(f"compare ids with {who}", done, len(lines))
     return IdAgreement(len(real), len(made), len(SCRIPTS), ties)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from xformer.interop.network.operations import Operations, Value, Weight
 from xformer.interop.network.outputs import Output
 from xformer.interop.network.positions import LOWEST, Positions
-from xformer.interop.network.spec import LabelHead, NetworkSpec, array_of
+from xformer.interop.network.spec import Activation, LabelHead, NetworkSpec, array_of
 from xformer.model.heads import PoolingKind
 
 _TOKENS = "embeddings.tok_embeddings.weight"
@@ -111,26 +111,42 @@ class _Network(Generic[Value]):
         """Of each text, pair or token."""
         op = self.op
         if head.example == "words":
-            x = self._direction(op.cut(self._read(texts[0]), 0, head.width))
+            parts = [op.cut(self._read(texts[0]), 0, head.width)]
         else:
-            read = [
+            parts = [
                 self._pool(one, head.width, head.pooling, head.pooling_weight, "head.pooling.weight")
                 for one in texts
             ]
-            parts = [self._direction(one) for one in read]
-            if head.example == "pair":
-                u, v = parts
-                parts = [u, v, op.absolute(op.subtract(u, v)), op.multiply(u, v)]
-            x = op.join(parts) if len(parts) > 1 else parts[0]
+        if head.directions:
+            parts = [self._direction(one) for one in parts]
+        if head.example == "pair":
+            u, v = parts
+            parts = [u, v, op.absolute(op.subtract(u, v)), op.multiply(u, v)]
+        x = op.join(parts) if len(parts) > 1 else parts[0]
         if head.dense is not None:
-            x = op.gelu(self._plain_linear("head.dense", x, *head.dense), "none")
-        return self._plain_linear("head.out", x, *head.out)
+            x = self._activated(head.activation, self._head_linear("head.dense", x, *head.dense))
+        if head.norm is not None:
+            x = self._normed("head.norm", x, *head.norm)
+        return self._head_linear("head.out", x, *head.out)
 
-    def _plain_linear(self, name: str, x: Value, weight: Tensor, bias: Tensor) -> Value:
+    def _activated(self, activation: Activation, x: Value) -> Value:
+        match activation:
+            case "gelu":
+                return self.op.gelu(x, "none")
+            case "gelu_tanh":
+                return self.op.gelu(x, "tanh")
+            case "tanh":
+                return self.op.tanh(x)
+            case "relu":
+                return self.op.relu(x)
+            case "identity":
+                return x
+
+    def _head_linear(self, name: str, x: Value, weight: Tensor, bias: Tensor | None) -> Value:
         """A linear layer of a head, which is small, and whose rounding would be seen at once."""
         op = self.op
         product = op.matmul(x, op.weight(f"{name}.weight", array_of(weight).T))
-        return op.add(product, op.weight(f"{name}.bias", array_of(bias)))
+        return product if bias is None else op.add(product, op.weight(f"{name}.bias", array_of(bias)))
 
     def _pool(
         self, text: _Encoded[Value], width: int, kind: PoolingKind, weight: Tensor | None, name: str
@@ -225,14 +241,17 @@ class _Network(Generic[Value]):
         return self.op.linear(part, x, weight, None if bias is None else array_of(bias)[begin:end])
 
     def _norm(self, name: str, x: Value) -> Value:
+        weights = self.spec.encoder
+        return self._normed(name, x, weights[f"{name}.weight"], weights.get(f"{name}.bias"))
+
+    def _normed(self, name: str, x: Value, weight: Tensor, bias: Tensor | None) -> Value:
         config, op = self.config, self.op
-        weight = op.weight(f"{name}.weight", self._array(f"{name}.weight"))
+        scale = op.weight(f"{name}.weight", array_of(weight))
         if config.norm == "rmsnorm":
             square = op.add(op.mean(op.multiply(x, x)), op.constant(config.norm_eps))
-            return op.multiply(op.divide(x, op.square_root(square)), weight)
-        found = self.spec.encoder.get(f"{name}.bias")
-        bias = None if found is None else op.weight(f"{name}.bias", array_of(found))
-        return op.layer_norm(x, weight, bias, config.norm_eps)
+            return op.multiply(op.divide(x, op.square_root(square)), scale)
+        shift = None if bias is None else op.weight(f"{name}.bias", array_of(bias))
+        return op.layer_norm(x, scale, shift, config.norm_eps)
 
     def _array(self, name: str) -> Weight:
         return array_of(self.spec.encoder[name])

@@ -20,7 +20,7 @@ Kind = Literal["float", "integer"]
 
 Plain = Literal[
     "matmul", "add", "subtract", "multiply", "divide", "modulo", "exclusive_or", "maximum", "greater", "both",
-    "where", "absolute", "square_root", "sigmoid", "relu", "softmax", "mean", "total", "rows",
+    "where", "absolute", "square_root", "sigmoid", "tanh", "relu", "softmax", "mean", "total", "rows",
 ]  # fmt: skip
 """Operations that every runtime has under some name and that need no settings."""
 
@@ -155,6 +155,10 @@ class Operations(ABC, Generic[Value]):
     def sigmoid(self, x: Value) -> Value:
         """The logistic function."""
         return self.plain("sigmoid", x)
+
+    def tanh(self, x: Value) -> Value:
+        """The hyperbolic tangent."""
+        return self.plain("tanh", x)
 
     def relu(self, x: Value) -> Value:
         """The larger of x and 0."""

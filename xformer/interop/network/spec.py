@@ -18,6 +18,7 @@ from xformer.interop.network.outputs import Output
 from xformer.model.config import ModelConfig
 from xformer.model.heads import PoolingKind
 
+Activation = Literal["gelu", "gelu_tanh", "tanh", "relu", "identity"]
 Example = Literal["text", "pair", "words"]
 
 
@@ -32,7 +33,10 @@ class LabelHead:
         width: W, first coordinates of a token that are read.
         pooling: of a text's tokens.
         pooling_weight: (W,) of a weighted pooling.
-        dense: weight (U, …) and bias (U,) of a hidden layer; None for a linear head.
+        directions: whether it reads vectors scaled to root mean square 1.
+        dense: weight (U, …) and maybe bias (U,) of a hidden layer; None for a linear head.
+        activation: of the hidden layer; `gelu_tanh` is the approximation.
+        norm: weight (U,) and maybe bias (U,) of a norm of the model's kind after it.
         out: weight (N, …) and bias (N,), divided by the temperature.
     """
 
@@ -42,7 +46,10 @@ class LabelHead:
     width: int
     pooling: PoolingKind
     pooling_weight: Tensor | None
-    dense: tuple[Tensor, Tensor] | None
+    directions: bool
+    dense: tuple[Tensor, Tensor | None] | None
+    activation: Activation
+    norm: tuple[Tensor, Tensor | None] | None
     out: tuple[Tensor, Tensor]
 
 

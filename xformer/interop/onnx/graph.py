@@ -37,6 +37,7 @@ _NODES: dict[Plain, str] = {
     "absolute": "Abs",
     "square_root": "Sqrt",
     "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
     "relu": "Relu",
     "softmax": "Softmax",
     "mean": "ReduceMean",

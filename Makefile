@@ -28,7 +28,8 @@ test: lint  ## lint, then the whole test suite
 
 test-tensorflow:  ## what `xformer export tensorflow` writes, in an environment of its own with TensorFlow
 	$(PYTHON) -m venv .venv-tensorflow
-	.venv-tensorflow/bin/python -m pip $(INSTALL) -e '.[tensorflow]' hypothesis pytest
+	.venv-tensorflow/bin/python -m pip $(INSTALL) -e . hypothesis pytest tensorflow-cpu tokenizers
+	.venv-tensorflow/bin/python -m pip $(INSTALL) --no-deps tensorflow-text
 	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2 .venv-tensorflow/bin/pytest \
 		tests/interop/tensorflow tests/interop/export/test_tensorflow_folder.py $(ARGS)
 

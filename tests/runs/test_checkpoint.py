@@ -15,8 +15,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from xformer.errors import InputError
@@ -38,7 +36,6 @@ from xformer.runs.checkpoint_folders import checkpoint_folders, half_written
 from xformer.runs.config import OptimizerConfig
 
 CONFIG = ModelConfig(vocab_size=20, d_model=8, n_heads=2, n_layers=1, d_ff=8, dropout=0.3)
-OLD = Path(__file__).parent / "run_of_0_1" / "run"
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
 
 
@@ -381,27 +378,3 @@ def test_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=rf"00001: expected weights of this run's model; .*{named}"):
             saved.load_model(MultilingualModel(config))
-
-
-def test_names_of_parameters_have_a_version(tmp_path: Path) -> None:
-    """Files of 0.1, which have none, have today's names; of a later version nothing is read."""
-    run = Run()
-    checkpoint = run.save(tmp_path, 1)
-    file = checkpoint.path / "model.safetensors"
-    with safe_open(file, "pt") as opened:
-        assert opened.metadata() == {"format": "pt", "names": "1"}
-    old = OLD / "checkpoints" / "step-00000022"
-    config = ModelConfig(
-        vocab_size=400, d_model=16, n_heads=2, n_layers=3, d_ff=16, bigrams=1, bias=False, window=8
-    )
-    with safe_open(old / "model.safetensors", "pt") as opened:
-        assert opened.metadata() is None
-    model = MultilingualModel(config)
-    Checkpoint(old, TrainingState()).load_model(model)
-    whole = Checkpoint(old, TrainingState()).whole("model")
-    _assert_same_bits(dict(model.state_dict()), {name: whole[name] for name in model.state_dict()})
-    weights = {name: x.contiguous() for name, x in run.model.state_dict().items()}
-    save_file(weights, file, {"format": "pt", "names": "2"})
-    for read in (lambda: checkpoint.load_model(run.model), lambda: checkpoint.whole("model")):
-        with pytest.raises(InputError, match=r"named by version 2; expected version 1\. A newer xformer"):
-            read()

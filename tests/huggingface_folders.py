@@ -45,7 +45,8 @@ def write_wordpiece(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     made.save(str(folder / "tokenizer.json"))
     names = {f"{token.strip('[]').lower()}_token": token for token in SPECIAL}
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 32}
+    settings: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 32}
+    settings["model_input_names"] = ["input_ids", "attention_mask"]
     write_json(folder / "tokenizer_config.json", settings | names)
 
 

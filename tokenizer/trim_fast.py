@@ -173,4 +173,6 @@ def _with_settings(files: dict[str, bytes], new: Mapping[int, int]) -> dict[str,
         kept = {str(new[int(number)]): token for number, token in decoder.items() if int(number) in new}
         settings["added_tokens_decoder"] = kept
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    # transformers 4 would give this class's ids of segments to models that have none.
+    settings.setdefault("model_input_names", ["input_ids", "attention_mask"])
     return files | {name: json.dumps(settings, ensure_ascii=False, indent=2).encode()}

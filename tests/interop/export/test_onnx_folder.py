@@ -1,7 +1,7 @@
 """Runs written as ONNX folders, opened with onnxruntime and tokenizers alone.
 
-Covers `agreement`, `packages`, `portable`, `portable_card`, `onnx_card`, `settings_file` and
-`tokenizer_file`.
+Covers `agreement`, `int8_loss`, `packages`, `portable`, `portable_card`, `onnx_card`, `settings_file`
+and `tokenizer_file`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def exported(trained: RunDirectory, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def labelled(finetuned: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportedOnnx:
-    return export_onnx(finetuned, tmp_path_factory.mktemp("labelled") / "animals", Progress(), n_lines=50)
+    place = tmp_path_factory.mktemp("labelled") / "animals"
+    return export_onnx(finetuned, place, Progress(), int8=True, n_lines=50)
 
 
 def computed(folder: Path, texts: list[str]) -> dict[str, np.ndarray]:
@@ -90,6 +91,12 @@ def test_the_comparison_says_what_it_saw(exported: ExportedOnnx, labelled: Expor
     assert exported.ids_compared.corpus_lines == exported.ids_compared.fuzzed_lines == 50
     assert 0 < max(labelled.outputs_compared.errors.values()) < 1e-5
     assert labelled.ids_compared.corpus_lines == 0
+    assert exported.int8 is None
+    assert labelled.int8 is not None
+    assert labelled.int8.least_cosine is not None
+    assert 0.98 < labelled.int8.least_cosine < 0.9999999
+    assert "the same label in" in (labelled.folder / "README.md").read_text(encoding="utf-8")
+    assert labelled.bytes["model.int8.onnx"] < 0.4 * labelled.bytes["model.onnx"]
     assert exported.bytes == {"model.onnx": (exported.folder / "model.onnx").stat().st_size}
 
 

@@ -1,4 +1,7 @@
-"""ONNX graphs of every kind of network in onnxruntime, on lengths that no trace has seen."""
+"""ONNX graphs of every kind of network in onnxruntime, on lengths that no trace has seen.
+
+Covers `int8`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from tests.interop.network_cases import CASES, LENGTHS, case, label_head
 from xformer.interop.network.spec import NetworkSpec
 from xformer.interop.onnx import graph
 from xformer.interop.onnx.graph import onnx_model
+from xformer.interop.onnx.int8 import Int8Operations
 
 onnx = pytest.importorskip("onnx", reason="needs the extra `onnx`: onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra `onnx`: onnxruntime")
@@ -42,6 +46,22 @@ def test_every_kind_of_network_is_the_reference(name: str, in_front: bool) -> No
             }
             alone = opened.run(["sentence_embedding"], fed)[0]
             assert np.abs(alone[0] - one.outputs["sentence_embedding"][row].numpy()).max() < 2e-5
+
+
+@pytest.mark.parametrize("name", ["modernbert", "bert", "bigrams"])
+def test_eight_bits_are_near_and_do_not_depend_on_the_batch(name: str) -> None:
+    one = case(CASES[name])
+    model = onnx_model(one.spec, {}, Int8Operations())
+    opened = session(model)
+    fed = {"input_ids": one.ids, "attention_mask": one.mask}
+    found = opened.run(["sentence_embedding"], fed)[0]
+    expected = one.outputs["sentence_embedding"].numpy()
+    assert (found * expected).sum(1)[[0, 2, 3, 4]].min() > 0.99
+    assert np.abs(found - expected).max() > 1e-6
+    alone = opened.run(["sentence_embedding"], {key: value[:1, :5] for key, value in fed.items()})[0]
+    assert np.abs(alone - found[:1]).max() < 1e-5
+    tables = {array.name: array.data_type for array in model.graph.initializer if array.dims[:1] == [50]}
+    assert tables["embeddings.tok_embeddings.weight.int8"] == onnx.TensorProto.INT8
 
 
 def test_axes_inputs_and_notes_are_named() -> None:

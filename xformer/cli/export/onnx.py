@@ -41,6 +41,8 @@ class ExportOnnx:
     outputs: tuple[Output, ...] = ()
     """What is computed, of sentence_embedding, last_hidden_state, logits, probabilities. Left out: all that
     the run has."""
+    int8: bool = False
+    """Also write `model.int8.onnx`, in 8-bit integers, and measure what it loses."""
     lines: int = 10_000
     """Lines of the run's corpus, and as many random ones, on which token ids are compared."""
     json: bool = False
@@ -58,7 +60,12 @@ class ExportOnnx:
             from xformer.interop.export.onnx_folder import export_onnx
 
             done = export_onnx(
-                self.run, self.folder, progress, outputs=self.outputs or None, n_lines=self.lines
+                self.run,
+                self.folder,
+                progress,
+                outputs=self.outputs or None,
+                int8=self.int8,
+                n_lines=self.lines,
             )
         if self.json:
             print(json.dumps(dataclasses.asdict(done), default=str, ensure_ascii=False))
@@ -76,5 +83,6 @@ def _said(done: ExportedOnnx) -> str:
         f"{done.folder}: {', '.join(done.outputs)}; texts are cut after {done.max_length} tokens; {sizes}",
         first,
         *(f"  {line}" for line in rest),
+        *([] if done.int8 is None else [f"  {done.int8.said()}"]),
     ]
     return "\n".join(lines)

@@ -61,7 +61,7 @@ def compare_outputs(source: PortableRun, compute: Compute, runtime: str, progres
         InputError: an output differs by more than rounding, or is not a number; it is named.
     """
     errors: dict[str, float] = dict.fromkeys(source.spec.outputs, 0.0)
-    batches = list(_batches(source))
+    batches = list(batches_of(source))
     for number, (texts, others, in_front) in enumerate(batches, 1):
         given = compute(feed(source, texts, others, in_front=in_front))
         mask = _padded(texts, in_front)[1].astype(bool)
@@ -106,8 +106,8 @@ def corpus_texts(source: PortableRun, n_texts: int) -> list[str]:
     return []
 
 
-def _batches(source: PortableRun) -> Iterator[tuple[Sequences, Sequences, bool]]:
-    """Texts, the second ones of pairs, and whether padding is in front."""
+def batches_of(source: PortableRun) -> Iterator[tuple[Sequences, Sequences, bool]]:
+    """What is compared: texts, the second ones of pairs, and whether padding is in front."""
     random = np.random.default_rng(0)
     whole = max(source.max_length, min(source.spec.config.max_length, _LONGEST))
     mixed = (source.max_length, 1, 0, 2, source.max_length // 2 + 1, 7, 3)

@@ -13,19 +13,21 @@ from numpy.typing import NDArray
 
 from xformer.errors import InputError
 from xformer.interop.export.agreement import Agreement, Feed, compare_outputs
+from xformer.interop.export.int8_loss import Int8Loss, int8_loss
 from xformer.interop.export.onnx_card import onnx_card
 from xformer.interop.export.packages import require_packages
-from xformer.interop.export.portable import open_portable
+from xformer.interop.export.portable import PortableRun, open_portable
 from xformer.interop.export.portable_card import compared
 from xformer.interop.export.settings_file import settings_of, write_settings
 from xformer.interop.export.tokenizer_file import IdAgreement, compare_ids, require_portable, write_tokenizer
 from xformer.interop.network.outputs import Output
 from xformer.interop.onnx.graph import onnx_model
+from xformer.interop.onnx.int8 import Int8Operations
 from xformer.progress import Progress
 from xformer.storage.checksummed import atomic_folder
 from xformer.storage.files import atomic_write
 
-MODEL = "model.onnx"
+MODEL, INT8_MODEL = "model.onnx", "model.int8.onnx"
 _PACKAGES = ("onnx", "onnxruntime", "tokenizers")
 
 
@@ -42,6 +44,7 @@ class ExportedOnnx:
         outputs_compared: with the run, in onnxruntime.
         ids_compared: with the run's.
         bytes: of each graph, by the name of its file.
+        int8: what the graph in 8-bit integers loses; None where there is none.
     """
 
     folder: Path
@@ -52,6 +55,7 @@ class ExportedOnnx:
     outputs_compared: Agreement
     ids_compared: IdAgreement
     bytes: dict[str, int]
+    int8: Int8Loss | None = None
 
 
 def export_onnx(
@@ -60,6 +64,7 @@ def export_onnx(
     progress: Progress,
     *,
     outputs: Sequence[Output] | None = None,
+    int8: bool = False,
     n_lines: int = 10_000,
 ) -> ExportedOnnx:
     """Write the network of a run as an ONNX graph; only if onnxruntime agrees with the run, put it in place.
@@ -69,6 +74,7 @@ def export_onnx(
         folder: to write; must be missing or empty.
         progress: says what is done.
         outputs: what is computed; None for all that the run has.
+        int8: write a second graph, in 8-bit integers, and measure what it loses.
         n_lines: lines of the corpus, and as many random ones, on which token ids are compared.
 
     Raises:
@@ -91,6 +97,7 @@ def export_onnx(
         write_tokenizer(source.tokenizer, source.max_length, scratch)
         found = compare_outputs(source, session_of(scratch / MODEL), "onnxruntime", progress)
         ids = compare_ids(source, scratch, n_lines, progress)
+        lost = _write_int8(source, scratch, settings) if int8 else None
         write_settings(settings, scratch)
         done = ExportedOnnx(
             folder,
@@ -100,11 +107,21 @@ def export_onnx(
             versions,
             found,
             ids,
-            {MODEL: len(content)},
+            {path.name: path.stat().st_size for path in sorted(scratch.glob("*.onnx"))},
+            lost,
         )
+        said = [*compared(versions, found, ids), *([] if lost is None else [lost.said()])]
         with atomic_write(scratch / "README.md") as file:
-            file.write(onnx_card(source, folder.resolve().name, compared(versions, found, ids)))
+            file.write(onnx_card(source, folder.resolve().name, said))
     return done
+
+
+def _write_int8(source: PortableRun, folder: Path, settings: dict[str, Any]) -> Int8Loss:
+    notes = {"xformer": json.dumps(settings, ensure_ascii=False)}
+    model = onnx_model(source.spec, notes, Int8Operations())
+    with atomic_write(folder / INT8_MODEL, "wb") as file:
+        file.write(model.SerializeToString())
+    return int8_loss(source, session_of(folder / INT8_MODEL))
 
 
 def session_of(path: Path) -> Any:

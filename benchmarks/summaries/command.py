@@ -120,11 +120,13 @@ class SummariesBench:
 def _table(found: dict[str, dict[str, Side]], signature: str) -> Table:
     from rich.table import Table
 
-    table = Table("file", "summary", caption=signature, caption_justify="left")
+    table = Table("file", caption=signature, caption_justify="left")
+    table.add_column("summary", no_wrap=True)
     for column in ("ROUGE-1", "ROUGE-2", "ROUGE-L", "above lead-1", "95%", "chrF"):
         table.add_column(column, justify="right")
     for name, sides in found.items():
         for side, one in sides.items():
+            assert one.above_lead is not None  # since ROUGE was asked for
             mean, low, high = one.above_lead
             scores = [f"{100 * score:.1f}" for score in one.rouge.values()]
             interval = f"{100 * low:+.1f} to {100 * high:+.1f}"

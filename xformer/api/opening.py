@@ -15,7 +15,7 @@ from xformer.model.multilingual import MultilingualModel
 from xformer.pretraining.pretrained import PretrainedRun, PretrainedSettings, open_pretrained
 from xformer.runs.directory import RunDirectory
 from xformer.runs.find import find_run
-from xformer.runs.kind import CLASSIFICATION, TRANSLATION, task_of
+from xformer.runs.kind import CLASSIFICATION, SUMMARIZATION, TRANSLATION, task_of
 from xformer.runs.opening import Which
 from xformer.runs.sentence_layer import SentenceLayer
 from xformer.translation.load import open_translation
@@ -59,7 +59,7 @@ def load(
         raise InputError(f"threads: expected a whole number from 1, or None; got {threads!r}")
     place = device_of(device)
     run = find_run(path)
-    if task_of(run) == TRANSLATION:
+    if task_of(run) in (TRANSLATION, SUMMARIZATION):
         return _load_translator(run, "best" if checkpoint is None else checkpoint, place, dtype, threads)
     if task_of(run) == CLASSIFICATION:
         return _load_finetuned(run, "best" if checkpoint is None else checkpoint, place, dtype, threads)
@@ -104,7 +104,7 @@ def _load_finetuned(
 def _load_translator(
     run: RunDirectory, checkpoint: Which, place: torch.device, dtype: str, threads: int | None
 ) -> Model:
-    """A model that translates, and encodes with the translator's encoder."""
+    """A model that translates or summarizes, and encodes with the encoder of what does."""
     opened = open_translation(run.path, checkpoint)
     config = opened.config
     with torch.device("meta"):
@@ -122,8 +122,12 @@ def _load_translator(
         prepared.model,
         opened.state,
         SentenceLayer(opened.state.step, config.model.n_layers, []),
-        f"{run.path}: a translator keeps no masked-LM head",
+        f"{run.path}: a run that translates or summarizes keeps no masked-LM head",
     )
     model = Model(encoder, prepared, place, threads)
-    model._translator = Translator(opened, place, model._computing)
+    writer = Translator(opened, place, model._computing)
+    if config.translation.summarizes:
+        model._summarizer = writer
+    else:
+        model._translator = writer
     return model

@@ -6,15 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
-from xformer.embedding.checked import as_texts, buffers, check_one
+from xformer.api.written import search_of, write
+from xformer.embedding.checked import check_one
 from xformer.errors import InputError
-from xformer.generation.options import GenerationOptions
-from xformer.progress import ShowProgress, shown
+from xformer.progress import ShowProgress
 
 if TYPE_CHECKING:
     from xformer.translation.translator import Translator
-
-_MOST_TEXTS, _MOST_CHARS = 256, 1 << 20
 
 
 class Translating:
@@ -79,26 +77,9 @@ class Translating:
         Raises:
             InputError: the run does not translate, never saw one of the languages, or a text is too long.
         """
-        from xformer.translation.translator import Search
-
-        translator = self.translator
-        try:
-            search = Search(GenerationOptions(method="greedy" if beam == 1 else "beam", beam=beam))
-        except ValueError as error:
-            raise InputError(str(error).replace("generation.", "")) from error
+        translator, search = self.translator, search_of(beam)
         if isinstance(texts, str):
             check_one(texts, "texts")
             return translator.translate([texts], to, source, search)[0][0].text
-        given = as_texts(texts)
-        translator.direction(to, source)
-        if isinstance(given, list | tuple):
-            translator.check(given)
-        found: list[str] = []
-        total = len(given) if isinstance(given, list | tuple) else None
-        with shown(progress) as tell:
-            for block in buffers(given, _MOST_TEXTS, _MOST_CHARS):
-                its = translator.translate(block, to, source, search, first=len(found))
-                found += [one[0].text for one in its]
-                if tell is not None:
-                    tell("translate", len(found), total)
-        return found
+        target, _ = translator.direction(to, source)
+        return write(translator, texts, target, search, "translate", progress)

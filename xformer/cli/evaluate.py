@@ -91,7 +91,7 @@ class Evaluate:
     def _evaluated(self, progress: Progress) -> Report:
         from xformer.errors import InputError
         from xformer.runs.find import find_run
-        from xformer.runs.kind import CLASSIFICATION, TRANSLATION, task_of
+        from xformer.runs.kind import CLASSIFICATION, SUMMARIZATION, TRANSLATION, task_of
 
         if task_of(run := find_run(self.run)) == TRANSLATION:
             return self._evaluated_translator(run, progress)
@@ -99,6 +99,8 @@ class Evaluate:
             raise InputError(
                 f"--against: expected a translator, as `xformer finetune translate` makes, {self.run} is none"
             )
+        if task_of(run) == SUMMARIZATION:
+            return self._evaluated_summarizer(run, progress)
         if task_of(run) == CLASSIFICATION:
             return self._evaluated_finetuned(run, progress)
         if self.alignment:
@@ -115,6 +117,13 @@ class Evaluate:
         if self.against is not None:
             return compare_translators(self.run, self.against)
         return evaluate_again(run, progress, force=self.force)
+
+    def _evaluated_summarizer(self, run: RunDirectory, progress: Progress) -> Report:
+        """On the test texts that it keeps."""
+        from xformer.translation.evaluate_summaries import evaluate_summaries_again
+
+        self._refuse_options_of_pretraining()
+        return evaluate_summaries_again(run, progress, force=self.force)
 
     def _evaluated_finetuned(self, run: RunDirectory, progress: Progress) -> Report:
         """On its test files, when nothing is asked for that belongs to a pretrained run."""
@@ -200,6 +209,7 @@ class Evaluate:
         from xformer.evaluation.outside.report import OutsideReport
         from xformer.evaluation.outside.table import outside_table
         from xformer.evaluation.report import EvaluationReport
+        from xformer.evaluation.summarization.report import SummarizationReport, summarization_table
         from xformer.evaluation.table import terminal_table
         from xformer.evaluation.translation.report import TranslationComparison, TranslationReport
         from xformer.evaluation.translation.table import comparison_table, translation_table
@@ -212,6 +222,8 @@ class Evaluate:
             Console().print(classification_table(report))
         elif isinstance(report, OutsideReport):
             Console().print(outside_table(report))
+        elif isinstance(report, SummarizationReport):
+            Console().print(summarization_table(report))
         elif isinstance(report, TranslationReport):
             Console().print(translation_table(report))
         elif isinstance(report, TranslationComparison):

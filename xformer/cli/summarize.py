@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
@@ -14,28 +15,39 @@ from xformer.cli.model_options import ModelOptions
 from xformer.cli.text_input import InputFormat, TextFiles, TextInput
 from xformer.errors import InputError
 
+if TYPE_CHECKING:
+    from xformer.api import Model
+    from xformer.summarization.extract import Summary
+
 _AT_ONCE = 1_024
 
 
 @dataclass(frozen=True)
 class Summarize:
-    """Summarize texts: the sentences that stand for each line or row, in order.
+    """Summarize texts, each line or row, in order: by their own sentences, or in new words.
 
     xformer summarize runs/demo reports.txt
 
     Three sentences of a field of a table: xformer summarize runs/demo packages.jsonl --field description
     --sentences 3 --json
 
-    Sentences are chosen, in any language, whose vectors are nearest to the mean of the text's sentences. N
-    lines give N lines; an empty line gives an empty one.
+    In new words, by a run that was trained to write: xformer summarize runs/sum reports.txt --to de
+
+    With a run of `xformer pretrain` or `xformer import`, sentences are chosen, in any language, whose vectors
+    are nearest to the mean of the text's sentences. A run of `xformer finetune summarize` writes. N lines
+    give N lines; an empty line gives an empty one.
     """
 
     run: tyro.conf.Positional[Path]
-    """Run directory of `xformer pretrain` or `xformer import`."""
+    """Run directory of `xformer pretrain`, `xformer import` or `xformer finetune summarize`."""
     files: tyro.conf.Positional[TextFiles] = ()
     """Plain or compressed (.gz, .bz2, .xz). Left out, or -: standard input."""
-    sentences: int = 1
-    """Sentences of each summary."""
+    sentences: int | None = None
+    """Sentences of each summary that is chosen. Left out: 1."""
+    to: str | None = None
+    """Language to write, such as de. Left out: where the run writes one only, that."""
+    beam: int | None = None
+    """Width of the beam that writes; 1 takes the likeliest token each time. Left out: 4."""
     field: str | None = None
     """For rows: the field with the text. Left out: `text`."""
     input_format: InputFormat | None = None
@@ -50,17 +62,19 @@ class Summarize:
         """Summarize the texts and return the exit status."""
         from xformer.cli.results import progress_beside_results
 
-        if self.sentences < 1:
-            raise InputError(f"--sentences: expected a whole number from 1, got {self.sentences}")
+        for name, given in (("sentences", self.sentences), ("beam", self.beam)):
+            if given is not None and given < 1:
+                raise InputError(f"--{name}: expected a whole number from 1, got {given}")
         texts = TextInput(self.files, self.field, self.input_format)
         with progress_beside_results() as progress:
             model = self.computing.load(self.run)
+            self._summarized(model, [])  # whose options are checked before texts are awaited
             texts.say_what_is_awaited()
             total, done = texts.count(progress), 0
             at_once = 1 if self.line_buffered or texts.typed else _AT_ONCE
             rest = iter(texts)
             while block := list(islice(rest, at_once)):
-                for found in model.summarize(block, self.sentences):
+                for found in self._summarized(model, block):
                     shown = found.text.replace("\n", " ")
                     if self.json:
                         shown = json.dumps(dataclasses.asdict(found), ensure_ascii=False)
@@ -68,3 +82,12 @@ class Summarize:
                 done += len(block)
                 progress("summarize", done, total)
         return 0
+
+    def _summarized(self, model: Model, texts: list[str]) -> list[Summary]:
+        try:
+            return model.summarize(texts, self.sentences, to=self.to, beam=self.beam)
+        except InputError as error:
+            # Options have the names of the arguments.
+            if str(error).startswith(("sentences:", "to:", "beam:")):
+                raise InputError(f"--{error}") from error
+            raise

@@ -69,6 +69,8 @@ class RunDirectory:
         translation: scores of a translation run, by direction.
         translation_table: the same as a Markdown table.
         translations: test texts with their translations, one file of JSON lines a direction.
+        summarization: scores of a summarizing run, by direction.
+        summaries: test texts with their summaries, one file of JSON lines a direction.
         model_card: a description of the model for its users.
     """
 
@@ -110,6 +112,8 @@ class RunDirectory:
     translation = _Inside("translation.json")
     translation_table = _Inside("translation.md")
     translations = _Inside("translations")
+    summarization = _Inside("summarization.json")
+    summaries = _Inside("summaries")
     model_card = _Inside("README.md")
 
     def shards(self, split: str) -> Path:
@@ -206,9 +210,10 @@ class RunDirectory:
         """
         tables = self.read_config(kind)
         if kind is RunConfig and "translation" in tables:
+            does = "summarize" if tables["translation"].get("task") == "summarization" else "translate"
             raise InputError(
-                f"{self.path}: expected a run of xformer pretrain; this run was trained to translate."
-                f" `xformer translate {self.path} --to LANGUAGE` uses it"
+                f"{self.path}: expected a run of xformer pretrain; this run was trained to"
+                f" {does}. `xformer {does} {self.path} --to LANGUAGE` uses it"
             )
         if kind is RunConfig and "classifier" in tables:
             use = "tag" if tables["classifier"].get("example") == "words" else "classify"

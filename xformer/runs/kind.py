@@ -15,6 +15,9 @@ CLASSIFICATION = "classification"
 TRANSLATION = "translation"
 """The task of `xformer finetune translate`."""
 
+SUMMARIZATION = "summarization"
+"""The task of `xformer finetune summarize`."""
+
 IMPORTED = "import"
 """The task of `xformer import`: the model of another library."""
 

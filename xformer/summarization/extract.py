@@ -30,7 +30,7 @@ class Summary:
 
     Attributes:
         text: the summary; empty for a text without sentences.
-        sentences: places of its sentences in the text, from 0, in order.
+        sentences: places of its sentences in the text, from 0, in order; none where a run wrote the summary.
     """
 
     text: str

@@ -1,1 +1,1 @@
-"""The third task: a decoder learns to write what an encoder reads, in another language."""
+"""The third task: a decoder writes what an encoder reads, in another language or as its summary."""

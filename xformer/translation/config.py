@@ -25,6 +25,10 @@ from xformer.storage.rules import (
 from xformer.tokenizer import TokenizerOptions
 
 Init = Literal["pretrained", "random"]
+Targets = Literal["translation", "summarization"]
+
+LENGTH_FACTOR, LENGTH_MORE = 2, 10
+"""A target may have this many times the tokens of its source, and so many more."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,13 @@ class TranslationOptions:
     """What is learned, and from which texts.
 
     Attributes:
-        directions: such as `en-de`, `pt_BR-en`. One model learns all of them: a tag in front of each source
-            says the language to write (Johnson et al. 2017).
+        directions: such as `en-de`, `pt_BR-en`, and of summaries `de-de`. One model learns all of them: a tag
+            in front of each source says the language to write (Johnson et al. 2017).
+        task: what a target is to its source: its translation, or its summary, which may be in the same
+            language.
         max_tokens (tokens): longest source and longest target, without tag and end. Pairs with longer ones
-            are not learned from, and longer texts are not translated.
+            are not learned from, and longer texts are not translated; to be summarized, they are cut.
+        max_target_tokens (tokens): longest target, where that is another number; none longer is written.
         batch_tokens (tokens per step): of sources and targets together, about.
         temperature (exponent): T; directions are drawn in proportion to (number of pairs)^(1/T) (Arivazhagan
             et al. 2019). 1: as many as there are; large: all alike.
@@ -71,7 +78,9 @@ class TranslationOptions:
     """
 
     directions: tuple[str, ...]
+    task: Targets = "translation"
     max_tokens: int = 128
+    max_target_tokens: int | None = None
     batch_tokens: int = 2_048
     temperature: float = 5.0
     label_smoothing: float = 0.1
@@ -87,16 +96,38 @@ class TranslationOptions:
             (BELOW_ONE, "label_smoothing averaging"),
             (NOT_NEGATIVE, "r_drop"),
             (one_of(CrossAttention), "cross_attention"),
+            (one_of(Targets), "task"),
         ]
+        if self.max_target_tokens is not None:
+            rules.append((COUNT, "max_target_tokens"))
         check(self, "translation", rules)
-        names = [str(direction_named(name)) for name in self.directions]
+        names = [str(direction_named(name, same=self.summarizes)) for name in self.directions]
         some = bool(names) and names == list(dict.fromkeys(self.directions))
         require(some, "translation.directions", self.directions, "different directions, such as en-de")
 
     @cached_property
     def pairs(self) -> tuple[Direction, ...]:
         """The directions."""
-        return tuple(direction_named(name) for name in self.directions)
+        return tuple(direction_named(name, same=True) for name in self.directions)
+
+    @property
+    def summarizes(self) -> bool:
+        """Whether targets are summaries."""
+        return self.task == "summarization"
+
+    @property
+    def longest_target(self) -> int:
+        """Tokens of a target, at most, without its end."""
+        return self.max_tokens if self.max_target_tokens is None else self.max_target_tokens
+
+    def room(self, source: int) -> int:
+        """Tokens that may be written of a source, the end among them.
+
+        Args:
+            source: tokens of the longest source.
+        """
+        usual = LENGTH_FACTOR * source + LENGTH_MORE
+        return usual if self.max_target_tokens is None else min(usual, self.max_target_tokens + 1)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -181,7 +212,8 @@ class TranslationConfig:
         require(
             whole, "training.sharding", self.training.sharding, "none: each evaluation needs the whole model"
         )
-        longest = self.translation.max_tokens + 2  # a tag in front, the end behind
+        # A tag in front, the end behind.
+        longest = max(self.translation.max_tokens, self.translation.longest_target) + 2
         for name, half in (("encoder", self.encoder), ("decoder", self.decoder)):
             room = half.positions != "learned" or longest <= half.max_length
             expected = f"at most {half.max_length - 2}, since the {name} has {half.max_length} positions"

@@ -89,6 +89,7 @@ def record_of(
     test: TranslatedTexts | None,
     directions: Sequence[Direction],
     files: tuple[Sequence[str], Sequence[str], Sequence[str]],
+    tested: Sequence[Direction],
     licence: str = "",
 ) -> TranslationRecord:
     """The record of texts.
@@ -99,12 +100,12 @@ def record_of(
         test: what is tested on; None for nothing.
         directions: what is learned.
         files: names of the three.
+        tested: directions of the test.
         licence: of the texts.
     """
     learned = PartRecord.of(train, directions, files[0])
     held_out = PartRecord.of(dev, directions, files[1])
     if test is None:
         return TranslationRecord(learned, held_out, licence=licence)
-    tested = [one for one in directions if {one.source, one.target} <= set(test.languages)]
     last = PartRecord.of(test, tested, files[2])
     return TranslationRecord(learned, held_out, last, seen_in_training(train, test), licence)

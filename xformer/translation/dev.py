@@ -13,10 +13,8 @@ from xformer.generation.generate import generate
 from xformer.generation.options import GenerationOptions
 from xformer.model.seq2seq import Seq2Seq
 from xformer.tokenizer.interface import TextTokenizer
+from xformer.translation.config import TranslationOptions
 from xformer.translation.encoded import EncodedPairs
-
-LENGTH_FACTOR, LENGTH_MORE = 2, 10
-"""A target may have this many times the tokens of its source, and so many more."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,14 @@ class DevSample:
         data: pairs of them, tokenised, in the training's directions.
         tokenizer: of the run.
         suppress: ids that are never generated.
+        options: of the run.
     """
 
     texts: TranslatedTexts
     data: EncodedPairs
     tokenizer: TextTokenizer
     suppress: tuple[int, ...]
+    options: TranslationOptions
 
     @cached_property
     def references(self) -> list[str]:
@@ -74,7 +74,7 @@ class DevSample:
         longest = max(len(source) for source in sources)
         options = GenerationOptions(
             method="greedy",
-            max_length=LENGTH_FACTOR * longest + LENGTH_MORE,
+            max_length=self.options.room(longest),
             scores=False,
             suppress=self.suppress,
         )

@@ -75,7 +75,7 @@ class EncodedPairs:
     Attributes:
         tokens: the ids of all texts, one after another.
         starts: (E+1,) where each text begins.
-        pairs: P pairs, none with an empty or too long text.
+        pairs: P pairs, none with an empty or too long text; texts to be summarized are cut.
         vocabulary: ids of tags and of the end.
         too_long: pairs that were left out since a text has more than `max_tokens` tokens.
     """
@@ -94,7 +94,7 @@ class EncodedPairs:
         tokenizer: TextTokenizer,
         options: TranslationOptions,
     ) -> EncodedPairs:
-        """Tokenise texts.
+        """Tokenise texts, and cut those that are to be summarized.
 
         Raises:
             InputError: a text has no UTF-8 form, or every pair of a direction is too long.
@@ -105,15 +105,19 @@ class EncodedPairs:
                 parts += tokenizer.encode_batch(texts.texts[start : start + _AT_ONCE])
         except TokenizerError as error:
             raise InputError(str(error)) from error
+        if options.summarizes:
+            for number in np.unique(pairs.source).tolist():
+                parts[number] = parts[number][: options.max_tokens]
         lengths = np.fromiter(map(len, parts), dtype=np.int64, count=len(parts))
-        longest = np.maximum(lengths[pairs.source], lengths[pairs.target])
-        shortest = np.minimum(lengths[pairs.source], lengths[pairs.target])
-        kept = pairs.select((longest <= options.max_tokens) & (shortest > 0))
+        source, target = lengths[pairs.source], lengths[pairs.target]
+        fits = (source <= options.max_tokens) & (target <= options.longest_target)
+        kept = pairs.select(fits & (np.minimum(source, target) > 0))
         for one, count in zip(kept.directions, kept.counts.tolist(), strict=True):
             if not count:
+                name = "max_tokens" if options.max_target_tokens is None else "max_target_tokens"
                 raise InputError(
-                    f"direction {one}: every pair has a text of more than {options.max_tokens} tokens;"
-                    " --set translation.max_tokens=N raises that"
+                    f"direction {one}: every pair has a text of more than {getattr(options, name)} tokens;"
+                    f" --set translation.{name}=N raises that"
                 )
         return cls(
             np.concatenate([np.zeros(0, dtype=np.int32), *parts]),

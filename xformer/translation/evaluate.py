@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -68,17 +69,10 @@ def evaluate_translator(
         require_scorers([direction_named(name).target for name in tests])
     place = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     translator = Translator(opened, place)
-    search = Search(GenerationOptions(beam=beam))
     found: dict[str, DirectionReport] = {}
     for name, pairs in tests.items():
         direction, sources = direction_named(name), [pair.source for pair in pairs]
-        translator.check(sources)
-        translations: list[str] = []
-        for start in range(0, len(sources), _AT_ONCE):
-            part = sources[start : start + _AT_ONCE]
-            its = translator.translate(part, direction.target, direction.source, search, first=start)
-            translations += [one[0].text for one in its]
-            progress(f"translate {name}", len(translations), len(sources))
+        translations = written(translator, name, sources, beam, partial(progress, f"translate {name}"))
         references = [pair.reference for pair in pairs]
         found[name] = DirectionReport(
             len(pairs),
@@ -86,7 +80,8 @@ def evaluate_translator(
             scores(sources, references, direction.target),
         )
         done = zip(pairs, translations, strict=True)
-        _write(opened.run, name, [TestPair(pair.source, pair.reference, text) for pair, text in done])
+        rows = [asdict(TestPair(pair.source, pair.reference, text)) for pair, text in done]
+        keep_rows(opened.run.translations / f"{name}.jsonl", rows)
     base = opened.config.origin.run
     record = TranslationRecord.load(opened.run) if opened.run.translated_data.is_file() else None
     report = TranslationReport(
@@ -104,9 +99,19 @@ def evaluate_translator(
         {},
         progress,
         table=translation_markdown(report) if found else None,
-        write_card=lambda: write_translation_card(opened.run, report),
+        write_card=lambda: write_translation_card(opened.run, _results(report), report.seen),
     )
     return report
+
+
+def _results(report: TranslationReport) -> str | None:
+    """What the model card says of the scores."""
+    if not report.directions:
+        return None
+    return (
+        f"On held-out texts that chose nothing, with a beam of {report.beam}; intervals are over"
+        f" resampled texts. Copying the source stands beside it.\n\n{translation_markdown(report)}"
+    )
 
 
 def evaluate_again(run: RunDirectory, progress: Progress, *, force: bool) -> TranslationReport:
@@ -172,8 +177,38 @@ def kept_translations(run: RunDirectory) -> dict[str, list[TestPair]]:
     return found
 
 
-def _write(run: RunDirectory, name: str, pairs: Sequence[TestPair]) -> None:
-    run.translations.mkdir(exist_ok=True)
-    with atomic_write(run.translations / f"{name}.jsonl") as file:
-        for pair in pairs:
-            file.write(json.dumps(asdict(pair), ensure_ascii=False) + "\n")
+def written(
+    translator: Translator,
+    direction: str,
+    sources: Sequence[str],
+    beam: int,
+    on_done: Callable[[int, int], None],
+) -> list[str]:
+    """What a run writes of texts.
+
+    Args:
+        translator: of the run.
+        direction: from any language to one that the run writes.
+        sources: the texts.
+        beam: width of the search.
+        on_done: called with the number of texts that are done, and that of all.
+
+    Raises:
+        InputError: a text is too long, or the run does not write the language.
+    """
+    target, search = direction_named(direction, same=True).target, Search(GenerationOptions(beam=beam))
+    translator.check(sources)
+    found: list[str] = []
+    for start in range(0, len(sources), _AT_ONCE):
+        its = translator.translate(sources[start : start + _AT_ONCE], target, search=search, first=start)
+        found += [one[0].text for one in its]
+        on_done(len(found), len(sources))
+    return found
+
+
+def keep_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """Write rows as JSON lines, in a folder that is made."""
+    path.parent.mkdir(exist_ok=True)
+    with atomic_write(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")

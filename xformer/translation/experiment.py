@@ -1,4 +1,4 @@
-"""A translation run with its evaluation."""
+"""A run that translates or summarizes, with its evaluation."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from pathlib import Path
 
 import torch
 
-from xformer.data.translated import TranslatedTexts
+from xformer.data.translated import Direction, TranslatedTexts
+from xformer.evaluation.summarization.report import SummarizationReport
 from xformer.evaluation.translation.report import TranslationReport
 from xformer.progress import Progress
 from xformer.runs.directory import RunDirectory
 from xformer.translation.config import TranslationConfig
 from xformer.translation.data_record import TranslationRecord
 from xformer.translation.evaluate import TestPair, evaluate_translator
+from xformer.translation.evaluate_summaries import evaluate_summarizer
 from xformer.translation.train import TranslationTexts, train_translator
 
 
@@ -28,6 +30,7 @@ class TranslationExperiment:
         test: to test with; None for nothing.
         beam: width of the search.
         record: what the run keeps of its data.
+        tested: directions to test in.
     """
 
     out: Path
@@ -36,14 +39,14 @@ class TranslationExperiment:
     test: TranslatedTexts | None
     beam: int
     record: TranslationRecord
+    tested: tuple[Direction, ...]
 
     def test_pairs(self) -> dict[str, list[TestPair]]:
         """The pairs to test with, by direction."""
         if self.test is None:
             return {}
-        has = set(self.test.languages)
-        learned = [one for one in self.config.translation.pairs if {one.source, one.target} <= has]
-        pairs, found = self.test.pairs(learned), dict[str, list[TestPair]]()
+        pairs = self.test.pairs(self.tested)
+        found = dict[str, list[TestPair]]()
         for source, target, number in zip(pairs.source, pairs.target, pairs.direction, strict=True):
             one = TestPair(self.test.texts[source], self.test.texts[target])
             found.setdefault(str(pairs.directions[number]), []).append(one)
@@ -52,7 +55,7 @@ class TranslationExperiment:
 
 def run_experiment(
     experiment: TranslationExperiment, progress: Progress, device: torch.device | None = None
-) -> TranslationReport | None:
+) -> TranslationReport | SummarizationReport | None:
     """Train from wherever the run is, and evaluate.
 
     Returns:
@@ -70,4 +73,5 @@ def run_experiment(
     if not train_translator(experiment.out, experiment.config, experiment.texts, progress, device):
         return None
     experiment.record.save(RunDirectory(experiment.out))
-    return evaluate_translator(experiment.out, experiment.test_pairs(), progress, experiment.beam, device)
+    evaluate = evaluate_summarizer if experiment.config.translation.summarizes else evaluate_translator
+    return evaluate(experiment.out, experiment.test_pairs(), progress, experiment.beam, device)

@@ -11,7 +11,7 @@ from xformer.pretraining.pretrained import open_text_tokenizer
 from xformer.runs.checkpoint import TrainingState, verified_checkpoint
 from xformer.runs.directory import RunDirectory
 from xformer.runs.find import find_run
-from xformer.runs.kind import TRANSLATION, task_of
+from xformer.runs.kind import SUMMARIZATION, TRANSLATION, task_of
 from xformer.runs.opening import Which, open_checkpoint
 from xformer.tokenizer.interface import TextTokenizer
 from xformer.training.averaging import load_averages
@@ -43,7 +43,7 @@ class TranslationRun:
 
 
 def open_translation(path: str | os.PathLike[str], which: Which = "best") -> TranslationRun:
-    """Open a translation run.
+    """Open a run that translates or summarizes.
 
     Args:
         path: its folder.
@@ -53,7 +53,7 @@ def open_translation(path: str | os.PathLike[str], which: Which = "best") -> Tra
         InputError: there is no translation run, or it has no such checkpoint.
     """
     run = find_run(path)
-    if (task := task_of(run)) != TRANSLATION:
+    if (task := task_of(run)) not in (TRANSLATION, SUMMARIZATION):
         raise InputError(
             f"{path}: expected a run that translates, it is one of {task}; `xformer finetune translate {path}"
             " --train FILES --out NEW` makes one from it"

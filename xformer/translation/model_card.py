@@ -1,10 +1,8 @@
-"""Model card of a translation run: directions, scores, data, limits, use."""
+"""Model card of a run that translates or summarizes: directions, scores, data, limits, use."""
 
 from __future__ import annotations
 
 from xformer.data.languages import named
-from xformer.evaluation.translation.report import TranslationReport
-from xformer.evaluation.translation.table import translation_markdown
 from xformer.progress import duration
 from xformer.runs.checkpoint import best_checkpoint
 from xformer.runs.directory import RunDirectory
@@ -14,43 +12,41 @@ from xformer.translation.data_record import TranslationRecord
 from xformer.version import __version__
 
 
-def write_translation_card(run: RunDirectory, report: TranslationReport) -> None:
+def write_translation_card(run: RunDirectory, results: str | None, seen: int) -> None:
     """Write the run's README.md from its settings, its data and its scores.
 
     Args:
-        run: a translation run with a checkpoint.
-        report: its scores, maybe of no direction.
+        run: with a checkpoint.
+        results: its scores as Markdown; None where it was not tested.
+        seen: test texts that stand in the training part as well.
     """
     config = run.load_config(TranslationConfig)
     record = TranslationRecord.load(run) if run.translated_data.is_file() else None
-    results = "Not tested.\n"
-    if report.directions:
-        results = (
-            f"On held-out texts that chose nothing, with a beam of {report.beam}; intervals are over"
-            f" resampled texts. Copying the source stands beside it.\n\n{translation_markdown(report)}"
-        )
+    command = "summarize" if config.translation.summarizes else "translate"
     parts = [
         f"# {run.path.resolve().name}\n",
         _summary(config),
         "## Results\n",
-        results,
+        results or "Not tested.\n",
         "## Training\n",
         _training(run, config),
         *([] if record is None else ["## Data\n", _data(record)]),
         "## Limits\n",
-        *(f"- {line}" for line in limits(config, report)),
+        *(f"- {line}" for line in limits(config, seen)),
         "\n## Use\n",
-        f"```sh\nxformer translate {run.path} --to {config.translation.targets[0]} < texts\n```\n",
+        f"```sh\nxformer {command} {run.path} --to {config.translation.targets[0]} < texts\n```\n",
     ]
     with atomic_write(run.model_card) as file:
         file.write("\n".join(parts))
 
 
-def limits(config: TranslationConfig, report: TranslationReport) -> list[str]:
+def limits(config: TranslationConfig, seen: int) -> list[str]:
     """What the scores do not show: sentences."""
     options = config.translation
     found = [
-        f"It reads texts of up to {options.max_tokens} tokens, each alone: a sentence or a few.",
+        f"It reads the first {options.max_tokens} tokens of a text, and nothing after them."
+        if options.summarizes
+        else f"It reads texts of up to {options.max_tokens} tokens, each alone: a sentence or a few.",
         "It has learned from texts of one kind: of another one it may make a text that looks right and means"
         " something else.",
     ]
@@ -58,17 +54,21 @@ def limits(config: TranslationConfig, report: TranslationReport) -> list[str]:
         found.append(
             "Directions that are not listed are possible between the languages, and were never learned."
         )
-    if report.seen:
-        found.append(f"{report.seen:,} test texts stand in the training part as well.")
+    if seen:
+        found.append(f"{seen:,} test texts stand in the training part as well.")
     return found
 
 
 def _summary(config: TranslationConfig) -> str:
     options, encoder, decoder = config.translation, config.encoder, config.decoder
-    names = ", ".join(f"{named(one.source)} to {named(one.target)}" for one in options.pairs)
+    names = ", ".join(
+        f"{named(one.source)} to {named(one.target)}" if one.source != one.target else named(one.source)
+        for one in options.pairs
+    )
+    kind = "A writer of summaries" if options.summarizes else "A translator"
     origin = "random weights" if config.origin.run is None else config.origin.run
     return (
-        f"A translator trained with xformer {__version__}: {names}.\n\n"
+        f"{kind} trained with xformer {__version__}: {names}.\n\n"
         f"- {encoder.n_layers} encoder and {decoder.n_layers} decoder blocks, width {encoder.d_model},"
         f" feed-forward {encoder.d_ff}, {encoder.rows:,} subwords and tags shared by all languages\n"
         f"- it began from {origin}\n"

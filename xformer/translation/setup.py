@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from xformer.data.translated import Direction, TranslatedTexts
 from xformer.errors import InputError
@@ -13,11 +14,12 @@ from xformer.pretraining.pretrained import open_pretrained
 from xformer.runs.config import TrainingConfig
 from xformer.runs.directory import RunDirectory
 from xformer.runs.duration import seconds
-from xformer.runs.kind import TRANSLATION, task_of
+from xformer.runs.kind import task_of
 from xformer.storage.toml import overridden
 from xformer.tokenizer import TokenizerOptions
 from xformer.translation.config import (
     OriginConfig,
+    Targets,
     TranslationConfig,
     TranslationOptions,
     small_marian,
@@ -26,12 +28,19 @@ from xformer.translation.config import (
 PRETRAINED_DROPOUT = 0.1
 """Of both halves, where the encoder is pretrained: translators learn from fewer texts."""
 
+USUAL: dict[Targets, dict[str, Any]] = {
+    "translation": {},
+    "summarization": {"max_tokens": 256, "max_target_tokens": 64, "batch_tokens": 4_096},
+}
+"""Settings of each task that are not those of `TranslationOptions`."""
+
 _OPTIONS = {
     "training.steps": "--steps",
     "training.budget": "--budget",
     "training.evaluate_steps": "--evaluate-steps",
     "training.patience": "--patience",
     "translation.directions": "--directions",
+    "translation.task": "the command",
 }
 
 
@@ -60,6 +69,7 @@ def settings_for(
     *,
     vocabulary: int | None = None,
     decoder_layers: int | None = None,
+    task: Targets = "translation",
     changes: Sequence[str] = (),
 ) -> TranslationConfig:
     """The settings of a run.
@@ -71,6 +81,7 @@ def settings_for(
         length: of the run.
         vocabulary: pieces of the vocabulary of its own; None for what suits the amount of text.
         decoder_layers: number of the decoder's blocks; None for as many as the encoder has.
+        task: what is written of a text.
         changes: `TABLE.KEY=VALUE` with TOML values, as of `--set`.
 
     Raises:
@@ -85,7 +96,7 @@ def settings_for(
         except ValueError as error:
             raise InputError(str(error)) from error
     begun = RunDirectory(Path(out))
-    if begun.config.is_file() and task_of(begun) == TRANSLATION:
+    if begun.config.is_file() and task_of(begun) == task:
         old = begun.load_config(TranslationConfig)
         if old.origin.run != (None if base is None else os.fspath(base)):
             raise InputError(
@@ -111,7 +122,7 @@ def settings_for(
             origin,
             encoder,
             decoder,
-            TranslationOptions(tuple(map(str, directions))),
+            TranslationOptions(tuple(map(str, directions)), task, **USUAL[task]),
             TokenizerOptions(vocabulary_size=vocabulary),
             training=TrainingConfig(
                 budget=None if length.steps else length.budget,

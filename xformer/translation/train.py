@@ -18,7 +18,6 @@ from xformer.progress import Progress, duration
 from xformer.runs.checkpoint import TrainingState, newest_checkpoint
 from xformer.runs.copied_tokenizer import copy_tokenizer
 from xformer.runs.directory import RunDirectory
-from xformer.runs.kind import TRANSLATION
 from xformer.storage.files import atomic_write
 from xformer.tokenizer import TokenizerError, fit_tokenizer
 from xformer.tokenizer.interface import TextTokenizer
@@ -86,7 +85,7 @@ def train_translator(
     def callback(run: RunDirectory, config: TranslationConfig, progress: Progress) -> Callback:
         return _watch(run, tasks[0], progress)
 
-    recipe = Recipe(TRANSLATION, task=task, prepare=prepare, made=_made_by, resolve=_resolved)
+    recipe = Recipe(config.translation.task, task=task, prepare=prepare, made=_made_by, resolve=_resolved)
     return train_run(path, config, recipe, progress, device, callback)
 
 
@@ -122,7 +121,7 @@ def _task(
     train = EncodedPairs.of(texts.train, texts.train.pairs(options.pairs), tokenizer, options)
     held_out = EncodedPairs.of(texts.dev, texts.dev.pairs(options.pairs), tokenizer, options)
     dev = replace(held_out, pairs=held_out.pairs.first_of_each(options.dev_pairs))
-    sample = DevSample(texts.dev, dev, tokenizer, never_generated(tokenizer, train.vocabulary))
+    sample = DevSample(texts.dev, dev, tokenizer, never_generated(tokenizer, train.vocabulary), options)
     begun = newest_checkpoint(run.checkpoints) is not None
     model = new_model(config, train.vocabulary, begun=begun)
     task = TranslationTask(

@@ -1,4 +1,4 @@
-"""Texts in one language to texts in another, by a translation run."""
+"""Texts to their translations or summaries, by a translation run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from xformer.generation.generate import generate
 from xformer.generation.mbr import minimum_risk
 from xformer.generation.options import GenerationOptions, Hypothesis
 from xformer.tokenizer.errors import TokenizerError
-from xformer.translation.dev import LENGTH_FACTOR, LENGTH_MORE
 from xformer.translation.load import TranslationRun
 from xformer.translation.train import never_generated
 
@@ -54,13 +53,15 @@ class Search:
 
 
 class Translator:
-    """Translates lists of texts. A translation depends on its text and the options alone, rounding apart.
+    """Translates or summarizes lists of texts.
+
+    What it writes depends on the text and the options alone, rounding apart.
 
     Attributes:
         directions: those that were learned.
         sources: languages that it has read.
         targets: languages that it can write.
-        max_tokens: of a text, at most.
+        max_tokens: that are read of a text, at most.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Translator:
             computing: makes the context of precision and threads in which the model runs.
         """
         options = opened.config.translation
+        self._options = options
         self.directions, self.sources, self.targets = options.pairs, options.sources, options.targets
         self.max_tokens = options.max_tokens
         self._path, self._tokenizer, self._vocabulary = opened.run.path, opened.tokenizer, opened.vocabulary
@@ -92,7 +94,7 @@ class Translator:
             source: language of the texts; None for any that the run has read.
 
         Raises:
-            InputError: the run never saw one of them, or they are the same.
+            InputError: the run never saw one of them, or they are the same and it translates.
         """
         target = normalize_language(to)
         if target not in self.targets:
@@ -104,7 +106,7 @@ class Translator:
         if origin not in self.sources:
             can = ", ".join(self.sources)
             raise InputError(f"source: {self._path} never learned to read {origin}; it reads {can}")
-        if origin == target:
+        if origin == target and not self._options.summarizes:
             raise InputError(f"expected two different languages, got {target} for both")
         return target, origin
 
@@ -113,14 +115,15 @@ class Translator:
         return source is None or Direction(source, target) in self.directions
 
     def check(self, texts: Sequence[str], first: int = 0) -> None:
-        """Check that texts can be translated.
+        """Check that texts can be read.
 
         Args:
             texts: the texts.
             first: number of the first one, for messages, which count from 1.
 
         Raises:
-            InputError: one is longer than the model can read, or has no UTF-8 form; its number is named.
+            InputError: one to translate is longer than the model can read, or has no UTF-8 form; its number
+                is named.
         """
         self._encoded(texts, first)
 
@@ -134,10 +137,11 @@ class Translator:
         first: int = 0,
         on_done: Callable[[int], None] = lambda done: None,
     ) -> list[list[Translation]]:
-        """Translate.
+        """Translate, or summarize with a run that does.
 
         Args:
-            texts: of any length up to `max_tokens`; blank ones stay empty.
+            texts: of any length up to `max_tokens`; to be summarized, longer ones are cut. Blank ones stay
+                empty.
             to: language to write.
             source: language of the texts, to be checked; the model needs not be told.
             search: how; None for a beam of 4.
@@ -158,7 +162,7 @@ class Translator:
         longest = max(map(len, sources), default=0)
         options = replace(
             search.generation,
-            max_length=LENGTH_FACTOR * longest + LENGTH_MORE,
+            max_length=self._options.room(longest),
             suppress=self._suppress,
             seed=search.generation.seed + first,
         )
@@ -186,6 +190,8 @@ class Translator:
             found = [list(map(int, ids)) for ids in self._tokenizer.encode_batch(texts)]
         except TokenizerError as error:
             raise InputError(str(error)) from error
+        if self._options.summarizes:
+            return [ids[: self.max_tokens] for ids in found]
         for number, ids in enumerate(found, first + 1):
             if len(ids) > self.max_tokens:
                 raise InputError(

@@ -102,5 +102,5 @@ def test_groups_are_held_out_whole() -> None:
     assert dev.n_groups == 3
     assert set(train.groups) | set(dev.groups) == set(range(50))
     assert not set(train.groups) & set(dev.groups)
-    with pytest.raises(InputError, match="expected two translated texts"):
+    with pytest.raises(InputError, match="expected two texts or more"):
         split_groups(texts.only({1}), 0.1, 3)

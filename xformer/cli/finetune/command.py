@@ -9,13 +9,14 @@ import tyro
 
 from xformer.cli.finetune.classify import FinetuneClassify
 from xformer.cli.finetune.pair import FinetunePair
+from xformer.cli.finetune.summarize import FinetuneSummarize
 from xformer.cli.finetune.tag import FinetuneTag
 from xformer.cli.finetune.translate import FinetuneTranslate
 
 
 @dataclass(frozen=True)
 class Finetune:
-    """Fine-tune the encoder of a run: to label texts, pairs of texts or words, or to translate.
+    """Fine-tune the encoder of a run: to label texts, pairs of texts or words, to translate, to summarize.
 
     Train in some languages, test in others.
 
@@ -29,11 +30,15 @@ class Finetune:
     runs/tags
 
     A translation of each text: xformer finetune translate runs/demo --train train.en train.de --out runs/mt
+
+    A summary of each text: xformer finetune summarize runs/demo --train train.en.jsonl train.de.jsonl --out
+    runs/sum
     """
 
     command: (
         Annotated[FinetuneClassify, tyro.conf.subcommand("classify")]
         | Annotated[FinetunePair, tyro.conf.subcommand("pair")]
+        | Annotated[FinetuneSummarize, tyro.conf.subcommand("summarize")]
         | Annotated[FinetuneTag, tyro.conf.subcommand("tag")]
         | Annotated[FinetuneTranslate, tyro.conf.subcommand("translate")]
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,11 @@ from xformer.errors import InputError
 
 MOST_IN_GROUP = 4
 """Pairs that a group gives for each direction, at most: a group may say the same in many ways."""
+
+ByLanguage = dict[str, list[int]]
+"""Numbers of texts, by their language."""
+
+Texts = TypeVar("Texts", bound="TranslatedTexts")
 
 
 @dataclass
@@ -57,14 +63,17 @@ class TranslatedTexts:
         Raises:
             InputError: there is no pair in one of the directions, or none at all.
         """
-        members: dict[int, dict[str, list[int]]] = {}
+        members: dict[int, tuple[ByLanguage, ByLanguage]] = {}
         for number, (language, group) in enumerate(zip(self.languages, self.groups, strict=True)):
-            members.setdefault(group, {}).setdefault(language, []).append(number)
+            both_roles = zip(members.setdefault(group, ({}, {})), self.roles(number), strict=True)
+            for in_role, has_it in both_roles:
+                if has_it:
+                    in_role.setdefault(language, []).append(number)
         found: dict[Direction, list[tuple[int, int]]] = {one: [] for one in directions or ()}
-        for by_language in members.values():
-            wanted = list(found) if directions is not None else _all_directions(by_language)
+        for read, written in members.values():
+            wanted = list(found) if directions is not None else self.usual_directions(read, written)
             for one in wanted:
-                ours, theirs = by_language.get(one.source, []), by_language.get(one.target, [])
+                ours, theirs = read.get(one.source, []), written.get(one.target, [])
                 both = [(source, target) for source in ours for target in theirs]
                 found.setdefault(one, []).extend(both[:MOST_IN_GROUP])
         for one, its in found.items():
@@ -80,13 +89,29 @@ class TranslatedTexts:
         pairs = np.array([pair for one in names for pair in found[one]], dtype=np.int64).reshape(-1, 2)
         return DirectedPairs(names, pairs[:, 0], pairs[:, 1], np.repeat(np.arange(len(names)), sizes))
 
-    def only(self, groups: set[int]) -> TranslatedTexts:
+    def roles(self, number: int) -> tuple[bool, bool]:
+        """Whether a text may be read, and whether it may be written; each translation may be both."""
+        return True, True
+
+    def usual_directions(self, read: ByLanguage, written: ByLanguage) -> list[Direction]:
+        """The directions that a group gives where none are named: all between different languages.
+
+        Args:
+            read: numbers of its texts that may be read.
+            written: of those that may be written.
+        """
+        return [Direction(a, b) for a in read for b in written if a != b]
+
+    def only(self, groups: set[int]) -> Self:
         """The texts of some groups."""
-        found = TranslatedTexts()
-        for text, language, group in zip(self.texts, self.languages, self.groups, strict=True):
+        found = type(self)()
+        for number, group in enumerate(self.groups):
             if group in groups:
-                found.add(text, language, group)
+                self._copy(number, found)
         return found
+
+    def _copy(self, number: int, to: Self) -> None:
+        to.add(self.texts[number], self.languages[number], self.groups[number])
 
 
 @dataclass(frozen=True)
@@ -123,7 +148,7 @@ class DirectedPairs:
         return self.select(np.arange(len(self)) - starts[self.direction] < most)
 
 
-def split_groups(texts: TranslatedTexts, share: float, most: int) -> tuple[TranslatedTexts, TranslatedTexts]:
+def split_groups(texts: Texts, share: float, most: int) -> tuple[Texts, Texts]:
     """Divide at random into groups to learn from and some that are held out, at least one.
 
     Args:
@@ -136,12 +161,8 @@ def split_groups(texts: TranslatedTexts, share: float, most: int) -> tuple[Trans
     """
     groups = sorted(set(texts.groups))
     if len(groups) < 2:
-        raise InputError("expected two translated texts or more, since one is held out, or --dev")
+        raise InputError("expected two texts or more, since one is held out, or --dev")
     number = min(most, max(1, round(share * len(groups))))
     order = np.random.default_rng(0).permutation(len(groups))
     held = {groups[place] for place in order[:number].tolist()}
     return texts.only(set(groups) - held), texts.only(held)
-
-
-def _all_directions(by_language: dict[str, list[int]]) -> list[Direction]:
-    return [Direction(a, b) for a in by_language for b in by_language if a != b]

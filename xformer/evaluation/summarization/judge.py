@@ -24,15 +24,17 @@ class Side:
     """How good the summaries of one side are.
 
     Attributes:
-        rouge: mean ROUGE-1, ROUGE-2 and ROUGE-L, from 0 to 1, by name.
+        rouge: mean ROUGE-1, ROUGE-2 and ROUGE-L, from 0 to 1, by name; empty where ROUGE is not asked for.
         chrf: mean chrF, 0 to 100.
-        above_lead: mean difference of ROUGE-L to the first sentence, and its 95% interval, by bootstrap over
-            texts.
+        chrf_above_lead: mean difference of chrF to the first sentence, and its 95% interval, by bootstrap
+            over texts.
+        above_lead: the same of ROUGE-L; None without ROUGE.
     """
 
     rouge: dict[str, float]
     chrf: float
-    above_lead: tuple[float, float, float]
+    chrf_above_lead: tuple[float, float, float]
+    above_lead: tuple[float, float, float] | None = None
 
 
 def judge(
@@ -41,6 +43,8 @@ def judge(
     sides: Mapping[str, Sequence[str]],
     seed: int = 0,
     progress: Callable[[str, int, int], None] = lambda side, done, total: None,
+    *,
+    with_rouge: bool = True,
 ) -> dict[str, Side]:
     """Score summaries, and those of baselines.
 
@@ -50,6 +54,7 @@ def judge(
         sides: by name, E summaries each.
         seed: of the bootstrap.
         progress: called with the side that is scored next, and how many of all are done.
+        with_rouge: whether ROUGE is wanted; without it there is no oracle, which is the best by ROUGE.
 
     Returns:
         By name: the sides, lead-1, TextRank, and the oracle (the best sentence that the text has).
@@ -59,17 +64,24 @@ def judge(
     """
     all_sides = {name: list(found) for name, found in sides.items()}
     all_sides |= {name: [baseline(text) for text in texts] for name, baseline in BASELINES.items()}
-    all_sides[ORACLE] = [oracle(text, one) for text, one in zip(texts, references, strict=True)]
+    if with_rouge:
+        all_sides[ORACLE] = [oracle(text, one) for text, one in zip(texts, references, strict=True)]
     known = [character_ngrams(one) for one in references]
-    rows, found = {}, {}
+    rows, likeness = {}, {}
     for done, (name, summaries) in enumerate(all_sides.items()):
         progress(name, done, len(all_sides))
-        rows[name] = rouge(summaries, references)
-    for name, summaries in all_sides.items():
-        difference = rows[name].scores[:, 2] - rows[LEAD].scores[:, 2]
         pairs = zip(summaries, known, strict=True)
-        likeness = [chrf(character_ngrams(ours), theirs) for ours, theirs in pairs]
-        found[name] = Side(rows[name].mean, float(np.mean(likeness)), _interval(difference, seed))
+        likeness[name] = np.array([chrf(character_ngrams(ours), theirs) for ours, theirs in pairs])
+        if with_rouge:
+            rows[name] = rouge(summaries, references)
+    found = {}
+    for name, ours in likeness.items():
+        above = _interval(ours - likeness[LEAD], seed)
+        if with_rouge:
+            difference = rows[name].scores[:, 2] - rows[LEAD].scores[:, 2]
+            found[name] = Side(rows[name].mean, float(ours.mean()), above, _interval(difference, seed))
+        else:
+            found[name] = Side({}, float(ours.mean()), above)
     return found
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,11 @@ def rouge(summaries: Sequence[str], references: Sequence[str]) -> Rouge:
         for summary, reference in zip(summaries, references, strict=True)
     ]
     return Rouge(np.array(rows, dtype=np.float64).reshape(-1, len(KINDS)))
+
+
+def has_rouge() -> bool:
+    """Whether the library is there."""
+    return find_spec("rouge_score") is not None
 
 
 def require_rouge() -> None:

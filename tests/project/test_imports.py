@@ -109,7 +109,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "generation": BASE | MODEL | {"data"},
     "interop": BASE | MODEL | {"tokenizer", "kernels"},
     "interop.importing": BASE | MODEL | RUNS | {"interop", "pretraining", "finetuning"},
-    "interop.export": BASE | MODEL | RUNS | {"interop", "pretraining", "finetuning", "evaluation"},
+    "interop.export": BASE
+    | MODEL
+    | RUNS
+    | {"interop", "pretraining", "finetuning", "evaluation", "translation", "generation"},
     "inspect": BASE
     | MODEL
     | RUNS

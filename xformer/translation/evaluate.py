@@ -99,12 +99,12 @@ def evaluate_translator(
         {},
         progress,
         table=translation_markdown(report) if found else None,
-        write_card=lambda: write_translation_card(opened.run, _results(report), report.seen),
+        write_card=lambda: write_translation_card(opened.run, results_of(report), report.seen),
     )
     return report
 
 
-def _results(report: TranslationReport) -> str | None:
+def results_of(report: TranslationReport) -> str | None:
     """What the model card says of the scores."""
     if not report.directions:
         return None

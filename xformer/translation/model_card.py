@@ -25,12 +25,12 @@ def write_translation_card(run: RunDirectory, results: str | None, seen: int) ->
     command = "summarize" if config.translation.summarizes else "translate"
     parts = [
         f"# {run.path.resolve().name}\n",
-        _summary(config),
+        summary(config),
         "## Results\n",
         results or "Not tested.\n",
         "## Training\n",
-        _training(run, config),
-        *([] if record is None else ["## Data\n", _data(record)]),
+        training(run, config),
+        *([] if record is None else ["## Data\n", data(record)]),
         "## Limits\n",
         *(f"- {line}" for line in limits(config, seen)),
         "\n## Use\n",
@@ -59,7 +59,8 @@ def limits(config: TranslationConfig, seen: int) -> list[str]:
     return found
 
 
-def _summary(config: TranslationConfig) -> str:
+def summary(config: TranslationConfig) -> str:
+    """What was trained: directions, sizes, origin."""
     options, encoder, decoder = config.translation, config.encoder, config.decoder
     names = ", ".join(
         f"{named(one.source)} to {named(one.target)}" if one.source != one.target else named(one.source)
@@ -75,7 +76,8 @@ def _summary(config: TranslationConfig) -> str:
     )
 
 
-def _training(run: RunDirectory, config: TranslationConfig) -> str:
+def training(run: RunDirectory, config: TranslationConfig) -> str:
+    """How the best checkpoint came about."""
     best = best_checkpoint(run.checkpoints)
     if best is None:
         return "Not trained yet.\n"
@@ -88,7 +90,8 @@ def _training(run: RunDirectory, config: TranslationConfig) -> str:
     )
 
 
-def _data(record: TranslationRecord) -> str:
+def data(record: TranslationRecord) -> str:
+    """Pairs by part and direction, and their licence."""
     lines = ["| part | direction | pairs |", "|---|---|---:|"]
     for part, its in (("train", record.train), ("dev", record.dev), ("test", record.test)):
         lines += [f"| {part} | {name} | {count:,} |" for name, count in its.pairs.items()]

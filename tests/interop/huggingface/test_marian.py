@@ -73,6 +73,16 @@ def test_logits_and_targets_are_the_same() -> None:
             assert [*one.tokens, *[END] * one.ended] == [token for token in row if token != pad]
 
 
+def test_what_is_never_generated_is_out_of_the_softmax_by_its_bias() -> None:
+    model, never = ours(), (0, 3, 40)
+    bias = marian_weights(model, 8, never)["final_logits_bias"][0]
+    assert [token for token in range(42) if bias[token] < -1e8] == [*never, 41]
+    kept = [token for token in range(41) if token not in never]
+    plain = marian_weights(model, 8)["final_logits_bias"][0]
+    assert torch.equal(bias[kept], plain[kept])
+    assert torch.equal(plain[:41], model.output.get_parameter("bias"))
+
+
 def test_what_marian_cannot_hold_is_named() -> None:
     good = Seq2SeqConfig.marian(**SIZES)
     wrong: dict[str, dict[str, Any]] = {

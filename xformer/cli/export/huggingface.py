@@ -16,6 +16,8 @@ from xformer.errors import InputError
 if TYPE_CHECKING:
     from xformer.interop.export.compare import Comparison
     from xformer.interop.export.folder import Exported
+    from xformer.interop.export.translator import ExportedTranslator
+    from xformer.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class ExportHuggingface:
     Before the folder is put in place, these libraries open it, and token ids, outputs and sentence vectors
     are compared with the run's. If they differ, nothing is written and the exit status is 2.
 
+    Of a run of `xformer finetune translate`, AutoModelForSeq2SeqLM and AutoTokenizer translate, and
+    CTranslate2 converts the folder: token ids, logits, and translations with beams of 1 and 4 are compared.
+
     A run of `xformer import hf` gives back the folder that it came from, tokenizer and settings unchanged.
     """
 
@@ -44,7 +49,7 @@ class ExportHuggingface:
     """The folder to write: new, or empty."""
     lines: int | Literal["all"] = 10_000
     """Lines of the run's corpus, and as many random ones, on which token ids are compared. `all`: the whole
-    corpus, and 100,000 random ones."""
+    corpus, and 100,000 random ones. Of a translator all its test texts are compared."""
     compare: OnByDefault = True
     """Do not compare with the run, which needs the extra `hf`."""
     push: str | None = None
@@ -70,12 +75,7 @@ class ExportHuggingface:
 
             check_repository(self.push)
         with Progress() as progress:
-            from xformer.interop.export.folder import export_huggingface
-
-            n_lines = None if self.lines == "all" else self.lines
-            done = export_huggingface(
-                self.run, self.folder, progress, n_lines=n_lines, comparing=self.compare
-            )
+            done = self._export(progress)
             if self.push is not None:
                 from xformer.interop.export.push import push_folder
 
@@ -86,8 +86,22 @@ class ExportHuggingface:
             print(_said(done))
         return 0
 
+    def _export(self, progress: Progress) -> Exported | ExportedTranslator:
+        from xformer.interop.export.folder import export_huggingface
+        from xformer.interop.export.translator import export_translator
+        from xformer.runs.find import find_run
+        from xformer.runs.kind import TRANSLATION, task_of
 
-def _said(done: Exported) -> str:
+        n_lines = None if self.lines == "all" else self.lines
+        export = export_translator if task_of(find_run(self.run)) == TRANSLATION else export_huggingface
+        return export(self.run, self.folder, progress, n_lines=n_lines, comparing=self.compare)
+
+
+def _said(done: Exported | ExportedTranslator) -> str:
+    from xformer.interop.export.translator import ExportedTranslator
+
+    if isinstance(done, ExportedTranslator):
+        return _said_of_translator(done)
     lines = [
         f"{done.folder}: {', '.join(done.architectures)}; sentence vectors of {done.vector_width} coordinates"
         f" after {done.vector_blocks} blocks; texts are cut after {done.max_length} tokens"
@@ -107,6 +121,29 @@ def _said(done: Exported) -> str:
     if done.comparison is None:
         return "\n".join([*lines, "not compared with the run"])
     return "\n".join([*lines, *_compared(done.comparison)])
+
+
+def _said_of_translator(done: ExportedTranslator) -> str:
+    first = (
+        f"{done.folder}: {', '.join(done.architectures)}; a source begins with {' or '.join(done.tags)}, and"
+        f" has at most {done.max_length} tokens"
+    )
+    if (found := done.comparison) is None:
+        return f"{first}\nnot compared with the run"
+    versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+    n_lines = found.test_lines + found.fuzzed_lines
+    ties = f"; the other {found.ties:,} are ties" if found.ties else ""
+    rounded = f"; {found.rounded:,} differ by rounding, and not in float64" if found.rounded else ""
+    return "\n".join(
+        [
+            first,
+            f"compared with {versions}:",
+            f"  token ids: {n_lines - found.ties:,} of {n_lines:,} lines equal ({found.test_lines:,} test"
+            f" texts, {found.fuzzed_lines:,} random lines in {found.scripts} blocks of Unicode){ties}",
+            f"  logits of {found.texts:,} texts: largest error {found.logits_error:.1e} of the largest",
+            f"  translations of these, with beams of 1 and 4: the same{rounded}",
+        ]
+    )
 
 
 def _compared(found: Comparison) -> list[str]:

@@ -9,9 +9,7 @@ Shapes: T tokens, B texts, C d_model.
 from __future__ import annotations
 
 import importlib.metadata
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -24,6 +22,7 @@ from torch.nn import functional as F
 from xformer.errors import InputError
 from xformer.interop.export.fuzz import SCRIPTS, fuzzed_lines
 from xformer.interop.export.ids import Difference, IdComparison
+from xformer.interop.export.quiet import quiet
 from xformer.interop.export.source import Source
 from xformer.model.packed import Packed, pack
 from xformer.progress import Progress
@@ -78,7 +77,7 @@ def compare(source: Source, folder: Path, n_lines: int | None, progress: Progres
     """
     if absent := missing_packages():
         raise InputError(f"{', '.join(absent)}: not installed; pip install 'xformer[hf]', or --no-compare")
-    with _quiet():
+    with quiet():
         real = list(islice(source.corpus(), n_lines or _SAMPLE))
         made = list(fuzzed_lines(0, n_lines or _SAMPLE, real))
         corpus = islice(source.corpus(), n_lines)
@@ -203,23 +202,3 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return ""
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the bars and hints of transformers from the terminal, and it from the network."""
-    from transformers.utils import logging
-
-    level, before = logging.get_verbosity(), os.environ.get("HF_HUB_OFFLINE")
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        logging.enable_progress_bar()
-        if before is None:
-            del os.environ["HF_HUB_OFFLINE"]
-        else:
-            os.environ["HF_HUB_OFFLINE"] = before

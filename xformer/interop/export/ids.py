@@ -38,10 +38,12 @@ class IdComparison:
 
     Attributes:
         tokenizer: ours.
+        masks: whether `<mask>` in a text is the mask; otherwise it is characters.
         ties: texts with two cuts of the same score.
     """
 
     tokenizer: Tokenizer
+    masks: bool = True
     ties: list[Difference] = field(default_factory=list)
 
     def add(self, texts: Sequence[str], theirs: Sequence[Sequence[int]]) -> None:
@@ -62,10 +64,12 @@ class IdComparison:
 
     def _ours(self, texts: Sequence[str]) -> list[list[int]]:
         """As `Tokenizer.encode_masked`, many at once where there is no mask."""
-        rows = self.tokenizer.encode_batch(["" if MASK in text else text for text in texts], num_threads=1)
+        masked = [self.masks and MASK in text for text in texts]
+        plain = ["" if its else text for text, its in zip(texts, masked, strict=True)]
+        rows = self.tokenizer.encode_batch(plain, num_threads=1)
         return [
-            (self.tokenizer.encode_masked(text) if MASK in text else row).tolist()
-            for text, row in zip(texts, rows, strict=True)
+            (self.tokenizer.encode_masked(text) if its else row).tolist()
+            for text, row, its in zip(texts, rows, masked, strict=True)
         ]
 
     def _tied(self, ours: Sequence[int], theirs: Sequence[int]) -> bool:

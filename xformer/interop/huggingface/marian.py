@@ -9,6 +9,7 @@ Shapes: C d_model, V vocabulary without `<pad>`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,7 +35,7 @@ _NEEDED: dict[str, Any] = {
     "tie_embeddings": True,
 }
 _NEVER = -1e9
-"""Bias of `<pad>`."""
+"""Bias of `<pad>`, and of what is never generated."""
 
 
 def require_marian(model: Seq2Seq) -> None:
@@ -105,18 +106,45 @@ def marian_config(model: Seq2Seq, max_length: int) -> dict[str, Any]:
     }
 
 
+def marian_generation(model: Seq2Seq, max_length: int, beam: int = 4) -> dict[str, Any]:
+    """The fields of `generation_config.json`, for the search that `GenerationOptions` has by default.
+
+    `generate` divides log probabilities by a power of the length, the end included, as we do.
+
+    Args:
+        model: that `require_marian` accepts.
+        max_length: longest target in tokens, the start and the end among them.
+        beam: width.
+    """
+    pad = model.config.encoder.rows
+    return {
+        "num_beams": beam,
+        "do_sample": False,
+        "length_penalty": 1.0,
+        "early_stopping": True,
+        "max_length": max_length,
+        "pad_token_id": pad,
+        "decoder_start_token_id": pad,
+        "eos_token_id": model.end_id,
+        "forced_eos_token_id": None,
+    }
+
+
 @torch.no_grad()
-def marian_weights(model: Seq2Seq, max_length: int) -> dict[str, Tensor]:
+def marian_weights(model: Seq2Seq, max_length: int, never: Sequence[int] = ()) -> dict[str, Tensor]:
     """The weights, by Hugging Face's names.
 
     Args:
         model: that `require_marian` accepts.
         max_length: rows of the position tables.
+        never: ids that are never generated. A bias keeps them out of the softmax in all libraries, where a
+            list of them would be each library's own, and after the softmax.
     """
     width = model.config.encoder.d_model
     order = torch.cat((torch.arange(0, width, 2), torch.arange(1, width, 2)))
     table = nn.functional.pad(model.target_table.weight[:, order], (0, 0, 0, 1))
-    bias = table.new_zeros(len(table) - 1) if model.output.bias is None else model.output.bias
+    bias = table.new_zeros(len(table) - 1) if model.output.bias is None else model.output.bias.clone()
+    bias[list(never)] = _NEVER
     waves = sinusoidal(max_length, width)[:, order].to(table.dtype)
     found = {"model.shared.weight": table}
     found["final_logits_bias"] = nn.functional.pad(bias, (0, 1), value=_NEVER)[None]

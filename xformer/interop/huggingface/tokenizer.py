@@ -34,7 +34,10 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [_added(PAD_ID, PADDING, normalized=False), _added(MASK_ID, MASK, normalized=True)],
+        "added_tokens": [
+            special_token(PAD_ID, PADDING, normalized=False),
+            special_token(MASK_ID, MASK, normalized=True),
+        ],
         "normalizer": {"type": "Sequence", "normalizers": _normalizers(tokenizer)},
         "pre_tokenizer": _unknown_letters_apart(tokenizer),
         "post_processor": None,
@@ -67,7 +70,14 @@ def tokenizer_config(max_length: int) -> dict[str, Any]:
     }
 
 
-def _added(number: int, content: str, *, normalized: bool) -> dict[str, Any]:
+def special_token(number: int, content: str, *, normalized: bool) -> dict[str, Any]:
+    """A row of `added_tokens`.
+
+    Args:
+        number: its id.
+        content: its name.
+        normalized: whether it is looked for after the text was normalised, by its normalised name.
+    """
     flags = {
         "single_word": False,
         "lstrip": False,
@@ -78,11 +88,16 @@ def _added(number: int, content: str, *, normalized: bool) -> dict[str, Any]:
     return {"id": number, "content": content, **flags}
 
 
+def unicode_form(tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """The normalizer of the tokenizer's Unicode form; none for `identity`."""
+    known = {"identity": [], "nfc": [{"type": "NFC"}], "nfkc": [{"type": "NFKC"}]}
+    return known[tokenizer.normalization]
+
+
 def _normalizers(tokenizer: Tokenizer) -> list[dict[str, Any]]:
     """The Unicode form, a space in front, and no space before a mask."""
-    form = {"identity": [], "nfc": [{"type": "NFC"}], "nfkc": [{"type": "NFKC"}]}[tokenizer.normalization]
     return [
-        *form,
+        *unicode_form(tokenizer),
         # A text that begins with a mask after a space has no piece before the mask.
         {"type": "Replace", "pattern": {"Regex": rf"\A {MASK}"}, "content": MASK},
         {"type": "Prepend", "prepend": " "},

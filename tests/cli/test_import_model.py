@@ -38,7 +38,14 @@ def test_json_is_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     folder = write_sentence_model(tmp_path / "model", pooling="cls_token", normalise=False)
     assert status("import", "hf", folder, tmp_path / "run", "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["config"]["vectors"] == {"pooling": "first", "normalise": False, "max_length": 12}
+    assert found["config"]["vectors"] == {
+        "pooling": "first",
+        "normalise": False,
+        "max_length": 12,
+        "dense": [],
+        "prompts": {},
+        "default_prompt": None,
+    }
     assert found["config"]["source"]["family"] == "bert"
 
 

@@ -23,7 +23,7 @@ def test_names_of_parameters_have_a_version(tmp_path: Path) -> None:
     checkpoint = run.save(tmp_path, 1)
     file = checkpoint.path / "model.safetensors"
     with safe_open(file, "pt") as opened:
-        assert opened.metadata() == {"format": "pt", "names": "1"}
+        assert opened.metadata() == {"names": "1"}
     old = OLD / "checkpoints" / "step-00000022"
     config = ModelConfig(
         vocab_size=400, d_model=16, n_heads=2, n_layers=3, d_ff=16, bigrams=1, bias=False, window=8
@@ -35,7 +35,7 @@ def test_names_of_parameters_have_a_version(tmp_path: Path) -> None:
     whole = Checkpoint(old, TrainingState()).whole("model")
     _assert_same_bits(dict(model.state_dict()), {name: whole[name] for name in model.state_dict()})
     weights = {name: x.contiguous() for name, x in run.model.state_dict().items()}
-    save_file(weights, file, {"format": "pt", "names": "2"})
+    save_file(weights, file, {"names": "2"})
     for read in (lambda: checkpoint.load_model(run.model), lambda: checkpoint.whole("model")):
         with pytest.raises(InputError, match=r"named by version 2; expected version 1\. A newer xformer"):
             read()

@@ -50,12 +50,12 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Exce
     real, attempts = files.save_file, list[int]()
 
     def give(most: int, error: Exception) -> list[int]:
-        def save_file(tensors: Mapping[str, Tensor], path: Path) -> Any:
+        def save_file(tensors: Mapping[str, Tensor], path: Path, header: Any) -> Any:
             if path.name == "model.safetensors":
                 attempts.append(len(checkpoint_folders(tmp_path)))
             if len(checkpoint_folders(tmp_path)) >= most:
                 raise error
-            return real(dict(tensors), path)
+            return real(dict(tensors), path, header)
 
         monkeypatch.setattr(files, "save_file", save_file)
         return attempts

@@ -42,6 +42,8 @@ rows is slower (docs/log/encoding.md)."""
 
 def feed_forward_rows(x: Tensor) -> Sequence[Tensor]:
     """The rows (T, C) that a feed-forward computes at a time: some, or all where that is no gain."""
+    if torch.compiler.is_compiling():  # one graph for any number of rows
+        return (x,)
     if x.device.type != "cpu" or torch.is_grad_enabled() or len(x) <= FEED_FORWARD_ROWS:
         return (x,)
     return x.split(FEED_FORWARD_ROWS)

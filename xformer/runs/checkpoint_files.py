@@ -47,7 +47,9 @@ They have not changed since version 0.1, whose files have no such entry. One tha
 on, and reads files of this version under their names.
 """
 RNG, CUDA_RNG = "rng", "rng.cuda"
-_HEADER = {"format": "pt", "names": str(NAMES)}
+_HEADER = {"names": str(NAMES)}
+"""One entry alone: safetensors writes several in an order that changes from file to file, and a run that is
+resumed has the bytes of one that was not."""
 _DIGEST = 32  # bytes of a SHA-256
 _DTYPES = {
     "F64": torch.float64,

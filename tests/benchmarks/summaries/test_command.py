@@ -43,5 +43,5 @@ def test_what_cannot_be_judged_is_named(
     with pytest.raises(InputError, match="synopsis"):
         SummariesBench((rows,), trained.path, summary_field="synopsis", out=out).run_command()
     with pytest.raises(InputError, match="expected a file, this is a folder"):
-        SummariesBench((tmp_path,), trained.path, out=out).run_command()
+        SummariesBench((rows.rename(tmp_path / "test.txt"),), trained.path, out=out).run_command()
     assert not out.exists()

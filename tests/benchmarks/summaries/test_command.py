@@ -42,6 +42,6 @@ def test_what_cannot_be_judged_is_named(
     out = tmp_path / "summaries.json"
     with pytest.raises(InputError, match="synopsis"):
         SummariesBench((rows,), trained.path, summary_field="synopsis", out=out).run_command()
-    with pytest.raises(InputError, match="expected a file, this is a folder"):
+    with pytest.raises(InputError, match="expected a name that ends in"):
         SummariesBench((rows.rename(tmp_path / "test.txt"),), trained.path, out=out).run_command()
     assert not out.exists()

@@ -21,6 +21,7 @@ from xformer.cli import main
 from xformer.errors import InputError
 from xformer.generation.options import GenerationOptions
 from xformer.runs.directory import RunDirectory
+from xformer.tokenizer.special import EOS_ID
 from xformer.translation.data_record import TranslationRecord
 from xformer.translation.translator import Search
 
@@ -52,6 +53,18 @@ def test_texts_become_texts_in_their_order(model: Model) -> None:
     assert sum(right) >= 4
     assert model.encode(texts).shape == (5, model.dim)
     assert model.languages == ("de", "en", "fr")
+
+
+def test_what_never_ends_is_cut_alike_beside_any_other(model: Model) -> None:
+    bias = model.translator._model.output.bias
+    with torch.no_grad():
+        before = bias.clone()
+        bias[EOS_ID] = -1e4
+        alone = model.translate("two", to="de")
+        beside = model.translate(["two", "one two three " * 3], to="de")
+        bias.copy_(before)
+    assert alone == beside[0]
+    assert len(alone.split()) > len(["two", "one", "two", "three"])
 
 
 @pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx2", False), reason="int8 needs AVX2")

@@ -159,10 +159,10 @@ class Translator:
         encoded = self._encoded(texts, first)
         filled = [number for number, text in enumerate(texts) if text.strip()]
         sources = [self._vocabulary.source(encoded[number], target) for number in filled]
-        longest = max(map(len, sources), default=0)
         options = replace(
             search.generation,
-            max_length=self._options.room(longest),
+            # As many as were learned, whatever stands beside: what never ends is cut at the same place.
+            max_length=self._options.longest_target + 1,
             suppress=self._suppress,
             seed=search.generation.seed + first,
         )

@@ -135,7 +135,7 @@ def test_each_option_belongs_to_one_kind_of_run(
         status, out, said = command(capsys, "summarize", folder, path, *options)
         assert (status, out) == (2, "")
         assert expected in said
-    with pytest.raises(InputError, match="does not translate"):
+    with pytest.raises(InputError, match="does not translate, it writes summaries; `xformer summarize"):
         model.translate("one", to="de")
 
 

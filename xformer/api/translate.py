@@ -21,6 +21,9 @@ class Translating:
     path: Path
     _translator: Translator | None = None
 
+    if TYPE_CHECKING:
+        _summarizer: Translator | None
+
     @property
     def translator(self) -> Translator:
         """What translates lists of texts, with all options: n-best lists, samples, scores.
@@ -28,6 +31,11 @@ class Translating:
         Raises:
             InputError: the run was not trained to translate.
         """
+        if self._translator is None and self._summarizer is not None:
+            raise InputError(
+                f"{self.path}: this run does not translate, it writes summaries; `xformer summarize"
+                f" {self.path}` uses it"
+            )
         if self._translator is None:
             raise InputError(
                 f"{self.path}: this run does not translate; `xformer finetune translate {self.path} --train"

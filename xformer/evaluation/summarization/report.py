@@ -63,7 +63,12 @@ class SummarizationReport(Report):
 
 def summarization_table(report: SummarizationReport) -> Table:
     """The scores for the terminal."""
-    table = Table(box=SIMPLE_HEAD, title=f"{report.run}, step {report.step:,}, beam {report.beam}")
+    table = Table(
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        title=f"{report.run}, step {report.step:,}, beam {report.beam}",
+    )
     for place, name in enumerate(_HEAD):
         table.add_column(name, justify="left" if place < 2 else "right", no_wrap=True)
     table.caption, table.caption_justify = _EXPLAINED, "left"

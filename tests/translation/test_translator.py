@@ -57,6 +57,7 @@ def test_texts_become_texts_in_their_order(model: Model) -> None:
 
 def test_what_never_ends_is_cut_alike_beside_any_other(model: Model) -> None:
     bias = model.translator._model.output.bias
+    assert bias is not None
     with torch.no_grad():
         before = bias.clone()
         bias[EOS_ID] = -1e4

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,11 @@ def test_programs_are_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert [one.state for one in programs()] == ["ok", "ok"]
     monkeypatch.setenv("XFORMER_CHROMIUM", str(tmp_path / "none"))
     assert [one.state for one in programs()] == ["warning", "ok"]
+
+
+def test_every_extra_that_a_command_uses_is_named(repository: Path) -> None:
+    """What benches and developers install is not."""
+    found = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+    extras_of_all = set(found["project"]["optional-dependencies"])
+    apart = {"dev", "peers", "faiss", "bench-encode", "bench-generation"}
+    assert extras_of_all - apart == set(module.OPTIONAL)

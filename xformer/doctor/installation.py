@@ -31,6 +31,8 @@ OPTIONAL = {
     "datasets": "`xformer data import datasets`",
     "trackio": "logs in trackio",
     "translate": "scores of translations",
+    "po": "catalogues (.po) in `xformer translate`",
+    "summarize": "ROUGE of summaries",
 }
 """The extras that commands use, and for what."""
 IMPORT_NAMES = {"docstring-parser": "docstring_parser", "tomli-w": "tomli_w"}

@@ -1,6 +1,6 @@
 """Trimmed runs compute the same for kept texts, and are whole runs.
 
-Covers `source`, `rows`, `measure` and `new_run`.
+Covers `source`, `rows`, `measure`, `fit` and `new_run`.
 """
 
 from __future__ import annotations

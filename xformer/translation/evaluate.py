@@ -162,13 +162,30 @@ def kept_translations(run: RunDirectory) -> dict[str, list[TestPair]]:
     Raises:
         InputError: there are none, or a file is damaged.
     """
+    return kept_pairs(run, run.translations, "translations", lambda row: TestPair(**row))
+
+
+def kept_pairs(
+    run: RunDirectory, folder: Path, what: str, pair: Callable[[dict[str, str]], TestPair]
+) -> dict[str, list[TestPair]]:
+    """The test texts that a run keeps in a folder, by direction.
+
+    Args:
+        run: the run.
+        folder: of `keep_rows`.
+        what: is kept with them, for messages.
+        pair: makes a test text of a row.
+
+    Raises:
+        InputError: there are none, or a file is damaged.
+    """
     found: dict[str, list[TestPair]] = {}
-    for path in sorted(run.translations.glob("*.jsonl")):
+    for path in sorted(folder.glob("*.jsonl")):
         try:
             lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-            found[path.stem] = [TestPair(**json.loads(line)) for line in lines]
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"{path}: expected test texts with translations: {error}") from error
+            found[path.stem] = [pair(json.loads(line)) for line in lines]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path}: expected test texts with {what}: {error}") from error
     if not found:
         raise InputError(
             f"{run.path}: has no test texts; give the command that made it with --test FILES: nothing is"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from xformer.errors import InputError
 from xformer.evaluation.report_file import write_report
 from xformer.evaluation.summarization.judge import judge
 from xformer.evaluation.summarization.report import (
@@ -23,7 +21,7 @@ from xformer.evaluation.summarization.rouge import SIGNATURE, has_rouge
 from xformer.progress import Progress
 from xformer.runs.directory import RunDirectory
 from xformer.translation.data_record import TranslationRecord
-from xformer.translation.evaluate import TestPair, keep_rows, written
+from xformer.translation.evaluate import TestPair, keep_rows, kept_pairs, written
 from xformer.translation.load import open_translation
 from xformer.translation.model_card import write_translation_card
 from xformer.translation.translator import Translator
@@ -107,7 +105,7 @@ def evaluate_summaries_again(run: RunDirectory, progress: Progress, *, force: bo
     Raises:
         InputError: the run has no test texts, or a file of them is damaged.
     """
-    tests = _kept_texts(run)
+    tests = kept_pairs(run, run.summaries, "summaries", lambda row: TestPair(row["text"], row["reference"]))
     saved = SummarizationReport.load_if_there(run.summarization)
     step = open_translation(run.path).state.step
     if (
@@ -129,19 +127,3 @@ def _results(report: SummarizationReport) -> str | None:
         f"On held-out texts that chose nothing, with a beam of {report.beam}; differences to the first"
         f" sentence have 95% intervals over resampled texts.\n\n{summarization_markdown(report)}"
     )
-
-
-def _kept_texts(run: RunDirectory) -> dict[str, list[TestPair]]:
-    found: dict[str, list[TestPair]] = {}
-    for path in sorted(run.summaries.glob("*.jsonl")):
-        try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
-            found[path.stem] = [TestPair(row["text"], row["reference"]) for row in rows]
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{path}: expected test texts with summaries: {error}") from error
-    if not found:
-        raise InputError(
-            f"{run.path}: has no test texts; give the command that made it with --test FILES: nothing is"
-            " trained again"
-        )
-    return found

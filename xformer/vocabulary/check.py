@@ -64,11 +64,8 @@ def compare_models(
     difference = None
     if alike is not None:
         difference = output_difference(*models, cuts, old_ids, alike, length)
-        if difference is not None and not difference <= _LARGEST_DIFFERENCE:
-            raise InputError(
-                f"outputs on texts with the same pieces differ by {difference:.1e} of the largest value,"
-                f" expected at most {_LARGEST_DIFFERENCE:.0e}. Nothing was written"
-            )
+        if difference is not None:
+            require_alike(difference)
     if corpus is None or not corpus.manifest.split("test").total.records:
         return difference, None
     top1 = [
@@ -76,6 +73,22 @@ def compare_models(
         for model, cut in zip(models, cuts, strict=True)
     ]
     return difference, None if top1[0] is None or top1[1] is None else (top1[0], top1[1])
+
+
+def require_alike(difference: float) -> None:
+    """Check that outputs differ by rounding alone.
+
+    Args:
+        difference: the largest, as a share of the largest value; NaN is none that will do.
+
+    Raises:
+        InputError: it is larger.
+    """
+    if not difference <= _LARGEST_DIFFERENCE:
+        raise InputError(
+            f"outputs on texts with the same pieces differ by {difference:.1e} of the largest value,"
+            f" expected at most {_LARGEST_DIFFERENCE:.0e}. Nothing was written"
+        )
 
 
 def origin_of(

@@ -8,9 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from xformer.data.subset import write_subset
 from xformer.errors import InputError
@@ -20,14 +18,11 @@ from xformer.runs.directory import RunDirectory
 from xformer.runs.model_card import write_model_card
 from xformer.runs.origin import Origin
 from xformer.storage.checksummed import atomic_folder
-from xformer.tokenizer import Tokenizer, TokenizerError
+from xformer.tokenizer import TokenizerError
 from xformer.tokenizer.trim import pieces_in, trim_tokenizer
 from xformer.vocabulary.check import compare_models, origin_of
-from xformer.vocabulary.measure import (
-    Segmentation,
-    compare_cuts,
-    counted,
-)
+from xformer.vocabulary.fit import fit_vocabulary
+from xformer.vocabulary.measure import Segmentation
 from xformer.vocabulary.new_run import NewVocabulary, sizes, write_run
 from xformer.vocabulary.source import Source, Texts
 
@@ -95,13 +90,8 @@ def _trim(source: Source, texts: Texts, folder: Path, out: Path, progress: Progr
         place = RunDirectory(folder).corpus
         corpus = write_subset(texts.corpus, texts.languages, place, progress)
         texts = replace(Texts.of_corpus(corpus, texts.languages), name=texts.name)
-    after, old_ids, unseen = _fit(texts, before, progress)
-    kept = compare_cuts(texts.all(), before, after, old_ids, counted(progress, "compare cuts"))
-    if kept.same < kept.texts:
-        raise InputError(
-            f"{texts.name}: the trimmed vocabulary cuts {kept.texts - kept.same:,} of {kept.texts:,} texts in"
-            f" another way, first {kept.first!r}. This must not be; nothing was written"
-        )
+    fitted = fit_vocabulary(texts, before, pieces_in, trim_tokenizer, progress)
+    after, old_ids = fitted.tokenizer, fitted.old_ids
     rows = torch.from_numpy(old_ids)
     vocabulary = NewVocabulary(after, lambda name, tensor: tensor[rows], lambda name, tensor: tensor[rows])
     layer = source.sentence_layer(progress)
@@ -113,26 +103,12 @@ def _trim(source: Source, texts: Texts, folder: Path, out: Path, progress: Progr
         texts.languages,
         (before.vocab_size, after.vocab_size),
         *sizes(source, run),
-        kept.texts,
-        unseen,
+        fitted.kept.texts,
+        fitted.unseen,
         *measured,
     )
     _origin(source, texts, made).save(run)
     return made
-
-
-def _fit(
-    texts: Texts, before: Tokenizer, progress: Progress
-) -> tuple[Tokenizer, NDArray[np.int64], Segmentation]:
-    """The vocabulary of texts, its ids before, and how it cuts texts that it has not seen."""
-    counts = pieces_in(before, texts.fitted(), counted(progress, "find pieces"))
-    if not counts.any():
-        raise InputError(f"{texts.name}: expected texts, found none")
-    after, old_ids = trim_tokenizer(before, counts)
-    unseen = compare_cuts(texts.unseen(), before, after, old_ids)
-    if texts.kept:
-        after, old_ids = trim_tokenizer(before, counts + pieces_in(before, texts.unseen()))
-    return after, old_ids, unseen
 
 
 def _origin(source: Source, texts: Texts, made: Trimmed) -> Origin:

@@ -34,13 +34,14 @@ from xformer.storage.toml import save_toml
 from xformer.tokenizer.errors import TokenizerError
 from xformer.tokenizer.fast import FastTokenizer
 from xformer.tokenizer.trim_fast import pieces_in_fast, trim_fast
-from xformer.vocabulary.measure import Segmentation, compare_cuts, counted
+from xformer.vocabulary.check import require_alike
+from xformer.vocabulary.fit import fit_vocabulary
 from xformer.vocabulary.rows import with_rows
 from xformer.vocabulary.source import Texts
 from xformer.vocabulary.trim import MADE_BY, Trimmed
 
-_PROBED, _LARGEST_DIFFERENCE = 32, 1e-5
-"""Texts whose outputs are compared; the largest difference, as a share of the largest value."""
+_PROBED = 32
+"""Texts whose outputs are compared."""
 
 
 @dataclass(frozen=True)
@@ -86,49 +87,26 @@ def trim_imported(source: ImportedSource, texts: Texts, out: Path, progress: Pro
             " then import again"
         )
     try:
-        after, old_ids, unseen = _fit(texts, before, progress)
-        kept = compare_cuts(texts.all(), before, after, old_ids, counted(progress, "compare cuts"))
+        fitted = fit_vocabulary(texts, before, pieces_in_fast, trim_fast, progress)
     except TokenizerError as error:
         raise InputError(f"{source.run.path}: {error}") from error
-    if kept.same < kept.texts:
-        raise InputError(
-            f"{texts.name}: the trimmed vocabulary cuts {kept.texts - kept.same:,} of {kept.texts:,} texts in"
-            f" another way, first {kept.first!r}; nothing was written"
-        )
+    after, old_ids = fitted.tokenizer, fitted.old_ids
     with atomic_folder(out) as folder:
         made = _write(opened, texts, RunDirectory(folder), (before, after), old_ids)
         difference = _difference(opened, open_pretrained(folder), texts)
-        if not difference <= _LARGEST_DIFFERENCE:
-            raise InputError(
-                f"outputs on kept texts differ by {difference:.1e} of the largest value, expected at most"
-                f" {_LARGEST_DIFFERENCE:.0e}. Nothing was written"
-            )
+        require_alike(difference)
         found = Trimmed(
             out,
             texts.languages,
             (before.vocab_size, after.vocab_size),
             *made,
-            kept.texts,
-            unseen,
+            fitted.kept.texts,
+            fitted.unseen,
             difference,
             None,
         )
         _origin(opened, texts, found).save(RunDirectory(folder))
     return found
-
-
-def _fit(
-    texts: Texts, before: FastTokenizer, progress: Progress
-) -> tuple[FastTokenizer, NDArray[np.int64], Segmentation]:
-    """The vocabulary of texts, its ids before, and how it cuts texts that it has not seen."""
-    counts = pieces_in_fast(before, texts.fitted(), counted(progress, "find pieces"))
-    if not counts.any():
-        raise InputError(f"{texts.name}: expected texts, found none")
-    after, old_ids = trim_fast(before, counts)
-    unseen = compare_cuts(texts.unseen(), before, after, old_ids)
-    if texts.kept:
-        after, old_ids = trim_fast(before, counts + pieces_in_fast(before, texts.unseen()))
-    return after, old_ids, unseen
 
 
 def _write(

@@ -16,24 +16,7 @@ def onnx_card(source: PortableRun, name: str, said: Sequence[str]) -> str:
         name: of the folder.
         said: what was compared, `portable_card.compared`.
     """
-    return "\n".join(
-        [
-            parts.fields(source, "onnxruntime"),
-            f"# {name}\n",
-            parts.what(source),
-            "## Use\n",
-            f"```python\n{use(source, name)}```\n",
-            parts.outputs(source),
-            "## Compared\n",
-            f"When it was written it was {said[0]}\n",
-            *(f"- {line}" for line in said[1:]),
-            "",
-            "## Limits\n",
-            parts.limits(source),
-            "## Data and licences\n",
-            parts.data(source),
-        ]
-    )
+    return parts.page(source, name, "onnxruntime", use(source, name), said)
 
 
 def use(source: PortableRun, name: str) -> str:

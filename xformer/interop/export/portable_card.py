@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from xformer.data.manifest import Manifest
 from xformer.finetuning.config import FinetuningConfig
@@ -112,3 +113,37 @@ def data(source: PortableRun) -> str:
 def manifest_of(source: PortableRun) -> Manifest | None:
     """Of the corpus; None where the run has none."""
     return Manifest.read(source.run.path) if source.run.manifest.is_file() else None
+
+
+def page(
+    source: PortableRun, name: str, library: str, use: str, said: Sequence[str], more: Sequence[str] = ()
+) -> str:
+    """The README of a folder, as Markdown after the fields that a hub reads.
+
+    Args:
+        source: the run.
+        name: of the folder.
+        library: that runs it.
+        use: lines of Python that run it.
+        said: what was compared, `compared`.
+        more: parts between the lines and what the outputs are.
+    """
+    return "\n".join(
+        [
+            fields(source, library),
+            f"# {name}\n",
+            what(source),
+            "## Use\n",
+            f"```python\n{use}```\n",
+            *more,
+            outputs(source),
+            "## Compared\n",
+            f"When it was written it was {said[0]}\n",
+            *(f"- {line}" for line in said[1:]),
+            "",
+            "## Limits\n",
+            limits(source),
+            "## Data and licences\n",
+            data(source),
+        ]
+    )

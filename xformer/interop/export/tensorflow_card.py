@@ -17,25 +17,8 @@ def tensorflow_card(source: PortableRun, name: str, said: Sequence[str], *, text
         said: what was compared, `portable_card.compared`.
         text: whether it takes texts.
     """
-    return "\n".join(
-        [
-            parts.fields(source, "tensorflow"),
-            f"# {name}\n",
-            parts.what(source),
-            "## Use\n",
-            f"```python\n{use(source, name, text=text)}```\n",
-            _signatures(source, text=text),
-            parts.outputs(source),
-            "## Compared\n",
-            f"When it was written it was {said[0]}\n",
-            *(f"- {line}" for line in said[1:]),
-            "",
-            "## Limits\n",
-            parts.limits(source),
-            "## Data and licences\n",
-            parts.data(source),
-        ]
-    )
+    lines = use(source, name, text=text)
+    return parts.page(source, name, "tensorflow", lines, said, [_signatures(source, text=text)])
 
 
 def use(source: PortableRun, name: str, *, text: bool) -> str:
